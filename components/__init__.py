@@ -1,0 +1,15 @@
+"""The steps of an experiment, one module each, in the order in which data flows through them."""
+
+STEPS = (
+    "fetch",
+    "fetch_weights",
+    "split",
+    "augment",
+    "explore",
+    "extract",
+    "train_benchmark",
+    "train_top",
+    "fine_tune",
+    "evaluate",
+    "compare",
+)

@@ -22,7 +22,7 @@ class Backbone:
         offset: Added after `scale`.
         image_size: Pixels a side that the network was pretrained at.
         last_block: Name of the first layer of its last block, which `unfreeze: last_block` stands for.
-        imagenet: The function of `keras.applications` that downloads ImageNet weights; empty where there is none.
+        imagenet: The function of `keras.applications` that has ImageNet weights to download; empty where none has.
         license: Terms of the pretrained weights.
     """
 
@@ -48,6 +48,23 @@ class Backbone:
                 reason = " ".join(str(error).split())
                 raise UserError(f"the weights {weights} do not fit the backbone {network.name!r}: {reason}") from error
         return network
+
+    def download(self, target: Path) -> None:
+        """Write the ImageNet weights that keras.applications downloads to a file.
+
+        Raises:
+            UserError: There are none for this backbone, or the download fails.
+        """
+        import keras
+
+        if not self.imagenet:
+            raise UserError("keras.applications has no ImageNet weights of this backbone: give the path of a file")
+        network = getattr(keras.applications, self.imagenet)
+        try:
+            network(include_top=False, input_shape=(self.image_size, self.image_size, 3)).save_weights(target)
+        except Exception as error:  # Keras raises a bare Exception for a download that fails
+            message = f"cannot download the ImageNet weights of {self.imagenet}: {error}; give the path of a file"
+            raise UserError(message) from error
 
     def first_trainable(self, unfreeze: str) -> str:
         """Return the layer that `unfreeze` names: `last_block`, or a layer of the network."""

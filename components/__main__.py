@@ -1,0 +1,83 @@
+"""The one entry point of the steps: python -m components STEP --name value ..."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+from components import STEPS, step
+from components.errors import UserError
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; `{self.prog} --help` says what it takes")
+
+
+def section(address: str) -> dict[str, Any]:
+    """Return the mapping at FILE:SECTION of a YAML file, the section's keys joined by dots."""
+    file, _, path = address.rpartition(":")
+    try:
+        value = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise UserError(f"--params {address}: cannot read {file!r}: {' '.join(str(error).split())}") from error
+    for key in path.split("."):
+        if not isinstance(value, dict) or key not in value:
+            raise UserError(f"--params {address}: {file} has no section {path!r}")
+        value = value[key]
+    if not isinstance(value, dict):
+        raise UserError(f"--params {address}: a section is `name: value` lines; received {value!r}")
+    return value
+
+
+def parser_of(name: str) -> Parser:
+    """Return the command line of one step, derived from its signature and docstring."""
+    wanted = step.load(name)
+    parser = Parser(prog=f"python -m components {name}", description=wanted.summary, allow_abbrev=False)
+    artifacts = parser.add_argument_group("artifacts")
+    for direction, kinds in (("in", wanted.inputs), ("out", wanted.outputs)):
+        for key, kind in kinds.items():
+            text = f"{direction}, {kind.__name__}: {wanted.descriptions[key]}"
+            artifacts.add_argument(f"--{key}", metavar="DIR", required=True, help=text.replace("%", "%%"))
+    parameters = parser.add_argument_group("parameters")
+    for key, kind in wanted.parameters.items():
+        text = wanted.descriptions[key].replace("%", "%%")
+        parameters.add_argument(f"--{key}", metavar=kind.__name__.upper(), default=argparse.SUPPRESS, help=text)
+    parser.add_argument(
+        "--params", metavar="FILE:SECTION", action="append", default=[],
+        help="read parameters from a section of a YAML file; later sections, then flags, win",
+    )  # fmt: skip
+    parser.add_argument("--recipe", metavar="NAME", default="", help="name under which the results are shown")
+    return parser
+
+
+def main(arguments: list[str]) -> None:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print("python -m components STEP --name value ...\n\nsteps, in the order in which data flows:")
+        for name in STEPS:
+            print(f"  {name:16} {step.load(name).summary}")
+        print("\npython -m components STEP --help says what a step takes")
+        return
+    parser = parser_of(arguments[0])
+    given = vars(parser.parse_args(arguments[1:]))
+    sections, recipe = given.pop("params"), given.pop("recipe")
+    wanted = step.load(arguments[0])
+    artifacts = {key: given.pop(key) for key in (*wanted.inputs, *wanted.outputs)}
+    values: dict[str, Any] = {}
+    for address in sections:
+        values.update(section(address))
+    step.run(wanted.name, artifacts, {**values, **given}, recipe)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        main(sys.argv[1:])
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

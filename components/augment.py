@@ -1,0 +1,63 @@
+"""Bring every image to the working size, and make random views of it."""
+
+from typing import TYPE_CHECKING
+
+from components.data.artifacts import Augmented, Images
+from components.step import Input, Output
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def augment(
+    images: Input[Images],
+    augmented: Output[Augmented],
+    *,
+    image_size: int,
+    views: int,
+    rotation: float,
+    shear: float,
+    zoom: float,
+    shift: float,
+    flip: str,
+    brightness: float,
+    seed: int,
+) -> None:
+    """Bring every image to the size that the networks see, and make random views of it.
+
+    Each view is drawn from the seed, the file's name and the view's number, so that an image that is added changes none of
+    the others. All of a view's geometry is one affine map, resampled once.
+
+    Args:
+        images: The data set.
+        augmented: The plain images and their views.
+        image_size: Working size, pixels a side.
+        views: Views an image; 0 for none.
+        rotation: Largest rotation either way, degrees.
+        shear: Largest shear either way, as a fraction of the height.
+        zoom: Largest zoom in or out, as a fraction.
+        shift: Largest shift along each axis either way, as a fraction of the size.
+        flip: `horizontal` mirrors half of the views; `none` does not.
+        brightness: Largest change of brightness either way, as a fraction.
+        seed: Seed of the views.
+
+    Raises:
+        UserError: `flip` is neither word.
+    """
+    from components.data import augmentation
+    from components.data import images as image_files
+    from components.progress import bar
+
+    limits = augmentation.Limits(rotation, shear, zoom, shift, flip, brightness)
+    names = images.table("images.csv")["file"].tolist()
+    augmented.facts.update(image_size=image_size, views=views)
+    array = augmented.create(names, (1 + views, image_size, image_size, 3), "uint8")
+
+    def views_of(name: str) -> "np.ndarray":
+        draws = [augmentation.draw(limits, seed, name, view) for view in range(views)]
+        return augmentation.apply(image_files.read(images.file(name), image_size), draws)
+
+    with augmented.timed("augmentation", len(names)), bar("augment", len(names), "image") as progress:
+        for place, batch in image_files.in_batches(views_of, names, 32):
+            array[place] = batch
+            progress.update(len(batch))

@@ -1,0 +1,206 @@
+"""What the steps hand to one another: directories, each with a record of what it is and how it was made."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from components.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+RECORD = "artifact.json"
+
+
+class Artifact:
+    """A directory with a record.
+
+    The record, `artifact.json`, holds the kind; the digest (of the content for images and weights, else of the code, the
+    parameters and the digests that it was made from); the facts that steps downstream need; the parameters of its whole
+    chain by step; the digest of every step's run behind it; the images and seconds of the long computations behind it;
+    the recipe that asked for it and the git revisions of code and data at the time.
+    """
+
+    def __init__(self, path: Path | str, record: Mapping[str, Any] | None = None):
+        self.path = Path(path)
+        empty = {"digest": "", "facts": {}, "parameters": {}, "lineage": {}, "work": {}, "recipe": "", "revisions": {}}
+        self.record: dict[str, Any] = {"kind": type(self).__name__, **empty, **(record or {})}
+
+    @classmethod
+    def read(cls, path: Path | str) -> "Artifact":
+        """Open a finished artifact.
+
+        Raises:
+            UserError: There is none at that path, or it is of another kind.
+        """
+        try:
+            record = json.loads((Path(path) / RECORD).read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            message = f"no {cls.__name__} at {path}: run the step that makes it, or `dvc pull` it"
+            raise UserError(message) from None
+        except ValueError as error:
+            raise UserError(f"{path}/{RECORD} is damaged ({error}): make the artifact again") from error
+        if record["kind"] != cls.__name__:
+            raise UserError(f"{path} is of the kind {record['kind']}; a {cls.__name__} is needed")
+        return cls(path, record)
+
+    def address_by_content(self, digest: str) -> None:
+        """Make the content's digest the artifact's own, and forget where it came from: only what it is counts."""
+        (step,) = self.record["lineage"]
+        self.record.update(digest=digest, lineage={step: digest}, parameters={}, recipe="", revisions={})
+
+    def write_record(self) -> None:
+        text = json.dumps(self.record, indent=2, ensure_ascii=False) + "\n"
+        (self.path / RECORD).write_text(text, encoding="utf-8")
+
+    @property
+    def digest(self) -> str:
+        return self.record["digest"]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return self.record["facts"]
+
+    @property
+    def work(self) -> dict[str, dict[str, float]]:
+        """Images and seconds of each long computation, by its name."""
+        return self.record["work"]
+
+    @contextmanager
+    def timed(self, name: str, images: int) -> Iterator[None]:
+        """Record how many seconds the block takes for how many images."""
+        start = perf_counter()
+        yield
+        self.work[name] = {"images": images, "seconds": round(perf_counter() - start, 3)}
+
+    def figure(self, name: str) -> Path:
+        """Return where a figure of the artifact is drawn."""
+        (self.path / "figures").mkdir(exist_ok=True)
+        return self.path / "figures" / f"{name}.png"
+
+    def table(self, name: str) -> "pd.DataFrame":
+        """Read one of the artifact's tables; labels and file names stay text."""
+        import pandas as pd
+
+        texts = {"file": str, "label": str, "predicted": str, "model": str}
+        return pd.read_csv(self.path / name, dtype=texts, keep_default_na=False)
+
+    def write_table(self, name: str, table: "pd.DataFrame") -> None:
+        table.to_csv(self.path / name, index=False, lineterminator="\n")
+
+
+class Keyed(Artifact):
+    """An array on disk with one row for each file of `files.csv`."""
+
+    array_name = "array.npy"
+
+    @property
+    def array(self) -> "np.ndarray":
+        """The array, memory-mapped, read-only; axis 0 is the file, axis 1 its views."""
+        import numpy as np
+
+        return np.load(self.path / self.array_name, mmap_mode="r")
+
+    def create(self, files: list[str], shape: tuple[int, ...], dtype: str) -> "np.ndarray":
+        """Write the files and return a new memory-mapped array of shape (files, *shape)."""
+        import numpy as np
+        import pandas as pd
+
+        self.write_table("files.csv", pd.DataFrame({"file": files}))
+        return np.lib.format.open_memmap(self.path / self.array_name, "w+", dtype, (len(files), *shape))
+
+    def rows(self, files: list[str]) -> "np.ndarray":
+        """Return the row number of each file.
+
+        Raises:
+            UserError: A file is not there.
+        """
+        import numpy as np
+
+        row = {file: number for number, file in enumerate(self.table("files.csv")["file"])}
+        missing = [file for file in files if file not in row]
+        if missing:
+            raise UserError(f"{self.path} lacks {len(missing)} of {len(files)} images, {missing[0]} first: make it again")
+        return np.array([row[file] for file in files], dtype=np.int64)
+
+
+class Images(Artifact):
+    """A data set in one layout: `images/CLASS/FILE`, `images.csv` (file, label, width, height), `quarantine.csv`."""
+
+    def file(self, name: str) -> Path:
+        return self.path / "images" / name
+
+
+class Weights(Artifact):
+    """Pretrained weights of one backbone: one file, whose sha256 is the digest."""
+
+    @property
+    def file(self) -> Path:
+        return self.path / "backbone.weights.h5"
+
+
+class Splits(Artifact):
+    """Which image trains and which validates: `splits.csv` (file, label, split)."""
+
+    def part(self, split: str) -> "pd.DataFrame":
+        """Return the rows of `train` or `validation`."""
+        table = self.table("splits.csv")
+        return table[table["split"] == split].reset_index(drop=True)
+
+
+class TestSplit(Artifact):
+    """The test rows, which `evaluate` alone accepts: `test_split.csv` (file, label)."""
+
+
+class Augmented(Keyed):
+    """Every image and K views of it at the working size: uint8 (files, 1 + K, size, size, 3); view 0 is the plain image."""
+
+    array_name = "views.npy"
+
+
+class Features(Keyed):
+    """Pooled bottleneck of every image and view: float32 (files, 1 + K, channels); view 0 is the plain image."""
+
+    array_name = "features.npy"
+
+
+class Tensors(Keyed):
+    """Activations at the cut of every image and view: float32 (files, 1 + K, ...); view 0 is the plain image."""
+
+    array_name = "tensors.npy"
+
+
+class Top(Artifact):
+    """A trained head, `head.keras`: pooled features (batch, channels) to logits (batch, classes)."""
+
+    @property
+    def file(self) -> Path:
+        return self.path / "head.keras"
+
+
+class Classifier(Artifact):
+    """A delivered model, `model.keras`, raw RGB in [0, 255] to probabilities, and its epochs, `history.csv`."""
+
+    @property
+    def file(self) -> Path:
+        return self.path / "model.keras"
+
+
+class Exploration(Artifact):
+    """Figures of a data set, its splits and its augmented views."""
+
+
+class Report(Artifact):
+    """Test scores of one classifier: `metrics.json`, `predictions.csv`, `confusion.csv`, figures."""
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        return json.loads((self.path / "metrics.json").read_text())
+
+
+class Comparison(Artifact):
+    """Reports side by side: `comparison.csv`, `comparison.md`, `metrics.json`, `curves.csv`, figures."""

@@ -1,0 +1,64 @@
+"""Drawing the parts of a data set."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from components.errors import UserError, no_such
+
+METHODS = ("stratified", "random")
+
+
+def counts(sizes: Mapping[str, float], images: int) -> dict[str, int]:
+    """Turn sizes, whole numbers or fractions in (0, 1), into numbers of images.
+
+    Raises:
+        UserError: A size is neither, or together they are more than there is.
+    """
+    numbers = {}
+    for part, size in sizes.items():
+        if not 0 < size < 1 and (size < 1 or size != int(size)):
+            raise UserError(f"split: {part} is a number of images or a fraction in (0, 1); received {size:g}")
+        numbers[part] = round(size * images) if size < 1 else int(size)
+    over = sum(numbers.values()) - images
+    if 0 < over <= len(numbers) and all(size < 1 for size in sizes.values()):
+        numbers[max(numbers, key=lambda part: numbers[part])] -= over
+    elif over > 0:
+        together = " + ".join(str(number) for number in numbers.values())
+        raise UserError(f"split: {together} images are more than the {images} there are: make a part smaller")
+    return numbers
+
+
+def draw(table: pd.DataFrame, sizes: Mapping[str, int], method: str, seed: int) -> pd.DataFrame:
+    """Return the table with a column `split`: train, validation, test, or unused for what is left over.
+
+    Args:
+        table: One row an image, with its `label`.
+        sizes: Number of images of each part.
+        method: `stratified` or `random`.
+        seed: Seed of the drawing.
+
+    Raises:
+        UserError: There is no such method, or a class is too small to be in every part.
+    """
+    from sklearn.model_selection import train_test_split
+
+    if method not in METHODS:
+        raise no_such("split method", method, METHODS)
+    drawn = table.assign(split="unused")
+    left = drawn
+    for part in ("test", "validation", "train"):
+        if sizes[part] < len(left):
+            labels = left["label"] if method == "stratified" else None
+            try:
+                left, chosen = train_test_split(left, test_size=sizes[part], stratify=labels, random_state=seed)
+            except ValueError as error:
+                raise UserError(f"split: {part} of {sizes[part]} images: {error}") from error
+        else:
+            chosen = left
+        drawn.loc[chosen.index, "split"] = part
+    for part in ("test", "validation", "train"):
+        absent = set(table["label"]) - set(drawn.loc[drawn["split"] == part, "label"])
+        if absent and method == "stratified":
+            raise UserError(f"split: {part} has no image of {', '.join(sorted(absent))}: make it larger")
+    return drawn

@@ -1,0 +1,43 @@
+"""Bring a data set to one layout."""
+
+from components.data.artifacts import Images
+from components.step import Output
+
+
+def fetch(images: Output[Images], *, data_set: str, source: str) -> None:
+    """Bring a data set to one layout: one folder a class, readable images only, with a digest of its content.
+
+    The digest covers the path and the bytes of every image, so it is the same whichever way the data set came. Files that
+    are no readable images stay behind and are listed in `quarantine.csv`; the source is not changed.
+
+    Args:
+        images: The data set.
+        data_set: Name of an entry in the registry of data sets, or a new name for images of your own.
+        source: `published`, or a folder, an archive (tar, tar.gz, zip) or its http(s) address, with one folder a class.
+
+    Raises:
+        UserError: The source cannot be read, or is not the data set of that name.
+    """
+    import tempfile
+    from pathlib import Path
+
+    from components.data import archives, layout
+    from components.data.datasets import DATA_SETS
+    from components.errors import UserError, no_such
+
+    entry = DATA_SETS.get(data_set)
+    if source == "published" and entry is None:
+        raise no_such("published data set", data_set, DATA_SETS)
+    if source == "published" and entry and entry.make:
+        with tempfile.TemporaryDirectory(prefix="graft-") as temporary:
+            entry.make(Path(temporary))
+            layout.lay_out(Path(temporary), images, entry)
+    else:
+        with archives.opened(entry.address if source == "published" and entry else source) as folder:
+            layout.lay_out(folder, images, entry)
+    images.facts["data_set"] = data_set
+    if entry and entry.digest and images.digest != entry.digest:
+        raise UserError(
+            f"{source} is not the published {data_set}: its content has the digest {images.digest}, not {entry.digest}; "
+            "get it again, or fetch it under a name of its own"
+        )

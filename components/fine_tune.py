@@ -1,0 +1,59 @@
+"""Train the backbone's last layers, from the trained head on."""
+
+from components.data.artifacts import Classifier, Splits, Tensors, Top, Weights
+from components.step import Input, Output
+
+
+def fine_tune(
+    tensors: Input[Tensors],
+    splits: Input[Splits],
+    top: Input[Top],
+    weights: Input[Weights],
+    classifier: Output[Classifier],
+    *,
+    optimizer: str,
+    learning_rate: float,
+    epochs: int,
+    patience: int,
+    batch_size: int,
+    seed: int,
+) -> None:
+    """Train the backbone's last layers together with the trained head, from stored tensors at the cut.
+
+    Batch normalisation stays frozen, in inference mode.
+
+    Args:
+        tensors: Activations at the cut of every file and view; they say which layer is the first to be trained.
+        splits: The training and validation rows.
+        top: The trained head.
+        weights: The backbone's pretrained weights.
+        classifier: Backbone and head in one.
+        optimizer: Name of an optimizer.
+        learning_rate: Step size of the optimizer.
+        epochs: Epochs at most.
+        patience: Epochs without a lower validation loss before it stops.
+        batch_size: Images a batch.
+        seed: Seed of the dropout, the order and the views.
+
+    Raises:
+        UserError: There is no such optimizer, a setting is out of range, or training diverges.
+    """
+    import keras
+
+    from components.model import backbones, delivery, training
+    from components.model.cut import cut
+    from components.results import tracking
+
+    settings = training.Settings(optimizer, learning_rate, epochs, patience, batch_size, seed)
+    training.seeded(seed)
+    parts = delivery.parts(tensors, splits)
+    entry = backbones.get(weights.facts["backbone"])
+    network = entry.build(tensors.facts["image_size"], weights.file)
+    _, suffix = cut(network, tensors.facts["first_trainable"])
+    head = keras.saving.load_model(top.file, compile=False)
+    pooled = keras.layers.GlobalAveragePooling2D()(suffix.output)
+    model = keras.Model(suffix.input, head(pooled))
+    classifier.facts["trainable_parameters"] = int(sum(keras.ops.size(weight) for weight in model.trainable_weights))
+    with tracking.live(classifier, "fine_tuned") as log_epoch:
+        trained = training.train("fine_tune", model, parts, settings, log_epoch)
+    delivery.deliver(classifier, "fine_tuned", delivery.transfer_layers(entry, network, head), trained, parts)

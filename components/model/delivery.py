@@ -1,0 +1,70 @@
+"""Delivering a classifier: one Keras model from raw RGB to calibrated probabilities, with its record."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+from scipy.special import softmax
+
+from components.data.artifacts import Augmented, Classifier, Keyed, Splits
+from components.model.backbones import Backbone
+from components.model.training import Rows, Trained
+from components.results import metrics
+
+
+def parts(array: Keyed | Augmented, splits: Splits) -> tuple[Rows, Rows]:
+    """Return the training and the validation part of a stored array."""
+    numbers = {name: number for number, name in enumerate(splits.facts["classes"])}
+    found = []
+    for name in ("train", "validation"):
+        table = splits.part(name)
+        labels = table["label"].map(numbers).to_numpy(dtype=np.int64)
+        found.append(Rows(array.array, array.rows(table["file"].tolist()), labels))
+    return found[0], found[1]
+
+
+def transfer_layers(entry: Backbone, network: keras.Model, head: keras.Model) -> list[keras.Layer]:
+    """Return the layers from raw RGB to logits of a backbone with a head."""
+    scaling = keras.layers.Rescaling(entry.scale, entry.offset, name="preprocessing")
+    return [scaling, network, keras.layers.GlobalAveragePooling2D(name="pooling"), head]
+
+
+def deliver(
+    classifier: Classifier, name: str, layers: Sequence[keras.Layer], trained: Trained, parts: tuple[Rows, Rows]
+) -> None:
+    """Fit the temperature on validation, save the model and write the record.
+
+    Args:
+        classifier: The artifact to fill.
+        name: Which of the three models it is: benchmark, top or fine_tuned.
+        layers: From raw RGB, (batch, size, size, 3) in [0, 255], to logits.
+        trained: Its training.
+        parts: The training and validation part that it was trained on.
+    """
+    train, validation = parts
+    classes = classifier.facts["classes"]
+    temperature = metrics.temperature(validation.labels, trained.logits)
+    size = classifier.facts["image_size"]
+    image = keras.Input((size, size, 3), name="image")
+    x = image
+    for layer in layers:
+        x = layer(x)
+    x = keras.layers.Rescaling(1 / temperature, name="temperature")(x)
+    model = keras.Model(image, keras.layers.Softmax(name="probabilities")(x), name=name)
+    for layer in model.layers:
+        layer.trainable = False
+    model.save(classifier.file)
+    classifier.write_table("history.csv", trained.history)
+    found = metrics.scores(validation.labels, softmax(trained.logits / temperature, axis=1))
+    classifier.facts.update(
+        model=name,
+        temperature=temperature,
+        model_parameters=model.count_params(),
+        train_counts=np.bincount(train.labels, minlength=len(classes)).tolist(),
+        validation_images=len(validation.labels),
+        epochs=len(trained.history),
+        best_epoch=int(trained.history["validation_loss"].idxmin()) + 1,
+        **{f"validation_{key}": found[key] for key in ("kappa", "log_loss", "accuracy")},
+    )
+    images = len(train.rows) * len(trained.history)
+    classifier.work["training"] = {"images": images, "seconds": round(trained.training_seconds, 3)}

@@ -1,0 +1,63 @@
+"""Scores of predicted probabilities."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn import metrics
+
+
+def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    """Return Cohen's kappa, log loss (nats), accuracy, balanced accuracy and macro-F1.
+
+    Args:
+        labels: Number of the true class, (n,).
+        probabilities: Of each class, (n, classes); each row sums to 1.
+
+    Source: scikit-learn's metrics; Cohen, doi:10.1177/001316446002000104.
+    """
+    classes = np.arange(probabilities.shape[1])
+    present = np.unique(labels)
+    predicted = probabilities.argmax(axis=1)
+    return {
+        "kappa": float(metrics.cohen_kappa_score(labels, predicted, labels=classes, replace_undefined_by=0.0)),
+        "log_loss": log_loss(labels, probabilities),
+        "accuracy": float(np.mean(labels == predicted)),
+        "balanced_accuracy": float(metrics.recall_score(labels, predicted, labels=present, average="macro")),
+        "macro_f1": float(metrics.f1_score(labels, predicted, labels=present, average="macro", zero_division=0.0)),
+    }
+
+
+def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Return the mean negative log probability of the true class, in nats."""
+    doubled = probabilities.astype(np.float64)
+    doubled /= doubled.sum(axis=1, keepdims=True)
+    return float(metrics.log_loss(labels, doubled, labels=np.arange(probabilities.shape[1])))
+
+
+def baselines(labels: np.ndarray, train_counts: Sequence[int]) -> dict[str, float]:
+    """Return what can be had without looking at an image: accuracy and log loss of the majority class and of chance.
+
+    Args:
+        labels: Number of the true class, (n,).
+        train_counts: Training images of each class: the majority class is theirs, and so are the shares whose log loss
+            `prior_log_loss` is.
+    """
+    shares = np.array(train_counts) / np.sum(train_counts)
+    return {
+        "majority_accuracy": float(np.mean(labels == int(np.argmax(train_counts)))),
+        "chance_accuracy": 1 / len(train_counts),
+        "prior_log_loss": log_loss(labels, np.tile(shares, (len(labels), 1))),
+    }
+
+
+def temperature(labels: np.ndarray, logits: np.ndarray) -> float:
+    """Return the temperature that, dividing the logits, gives the lowest log loss; between 0.05 and 20.
+
+    Source: Guo et al., On Calibration of Modern Neural Networks, arXiv 1706.04599.
+    """
+    from scipy.optimize import minimize_scalar
+    from scipy.special import softmax
+
+    bounds = (np.log(0.05), np.log(20.0))
+    fitted = minimize_scalar(lambda t: log_loss(labels, softmax(logits / np.exp(t), axis=1)), bounds=bounds)
+    return float(np.exp(fitted.x))

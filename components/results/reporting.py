@@ -1,0 +1,82 @@
+"""The report on one classifier: its test scores, its predictions and its figures."""
+
+import json
+
+import keras
+import numpy as np
+import pandas as pd
+from scipy.special import softmax
+
+from components.data.artifacts import Augmented, Classifier, Report, TestSplit
+from components.progress import bar
+from components.results import figures, metrics
+
+PROBABILITY = "probability_"
+
+
+def report(
+    augmented: Augmented, test_split: TestSplit, classifier: Classifier, report: Report, batch_size: int
+) -> None:
+    """Fill a Report: `metrics.json`, `predictions.csv`, `curves.csv`, `example.npy` and figures."""
+    test = test_split.table("test_split.csv")
+    classes = classifier.facts["classes"]
+    images, rows = augmented.array[:, 0], augmented.rows(test["file"].tolist())
+    with report.timed("evaluation", len(rows)):
+        probabilities, logits = predictions(classifier, images, rows, batch_size)
+    labels = test["label"].map({name: number for number, name in enumerate(classes)}).to_numpy(dtype=np.int64)
+    table = test.assign(predicted=[classes[number] for number in probabilities.argmax(axis=1)])
+    table[[PROBABILITY + name for name in classes]] = probabilities
+    report.write_table("predictions.csv", table)
+    history = classifier.table("history.csv")
+    report.write_table("curves.csv", history)
+    np.save(report.path / "example.npy", images[rows[:2]])
+
+    found = metrics.scores(labels, probabilities)
+    found["log_loss_uncalibrated"] = metrics.log_loss(labels, softmax(logits.astype(np.float64), axis=1))
+    found |= {name: value for name, value in classifier.facts.items() if name.startswith("validation_")}
+    found |= metrics.baselines(labels, classifier.facts["train_counts"])
+    found |= {"test_images": len(test), "best_epoch": classifier.facts["best_epoch"]}
+    for name, done in report.work.items():
+        found[f"seconds_{name}"] = done["seconds"]
+        found[f"images_per_second_{name}"] = round(done["images"] / max(done["seconds"], 1e-3), 2)
+    report.facts["title"] = f"{report.record['recipe'] or classifier.facts['data_set']}, {classifier.facts['model']}"
+    (report.path / "metrics.json").write_text(json.dumps(found, indent=2) + "\n")
+    draw(report, table, images, rows, probabilities, history)
+
+
+def predictions(
+    classifier: Classifier, images: np.ndarray, rows: np.ndarray, batch_size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the probabilities and the logits of some images, each (rows, classes), in one pass.
+
+    Args:
+        classifier: The classifier.
+        images: Raw RGB, uint8 (n, size, size, 3).
+        rows: Numbers of the images.
+        batch_size: Images a batch.
+    """
+    model = keras.saving.load_model(classifier.file, compile=False)
+    both = keras.Model(model.input, [model.output, model.get_layer("temperature").input])
+    found = []
+    with bar(f"evaluate {classifier.facts['model']}", len(rows), "image") as progress:
+        for start in range(0, len(rows), batch_size):
+            found.append(both.predict_on_batch(images[rows[start : start + batch_size]]))
+            progress.update(len(found[-1][0]))
+    return np.concatenate([pair[0] for pair in found]), np.concatenate([pair[1] for pair in found])
+
+
+def draw(
+    report: Report, table: pd.DataFrame, images: np.ndarray, rows: np.ndarray, probabilities: np.ndarray,
+    history: pd.DataFrame,
+) -> None:  # fmt: skip
+    """Draw the confusion matrix, the curves and the most confident mistakes."""
+    classes, title = report.facts["classes"], report.facts["title"]
+    counts = pd.crosstab(table["label"], table["predicted"]).reindex(index=classes, columns=classes, fill_value=0)
+    figures.confusion_matrix(counts.to_numpy(), classes, report.figure("confusion_matrix"), f"{title}: test images")
+    figures.learning_curves(history, report.figure("learning_curves"), title)
+    wrong = table.assign(top=probabilities.max(axis=1), row=rows).query("label != predicted")
+    worst = wrong.sort_values("top", ascending=False).head(16)
+    figures.confident_mistakes(
+        [images[row] for row in worst["row"]], worst["label"].tolist(), worst["predicted"].tolist(), worst["top"].tolist(),
+        report.figure("confident_mistakes"), f"{title}: most confident mistakes, {len(wrong)} of {len(table)} wrong",
+    )  # fmt: skip

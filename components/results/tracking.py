@@ -1,0 +1,222 @@
+"""The journal: one MLflow run for each model trained, written live while it trains and completed by its evaluation.
+
+The artifacts hold the whole record; nothing is ever read back from the journal into a result. A run is found by its
+fingerprint, the digest of the classifier's inputs, parameters and code, so that writing it twice changes nothing.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from time import time
+from typing import TYPE_CHECKING, Any
+
+from components.data.artifacts import Classifier, Report
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+LOCAL_STORE = "sqlite:///mlflow.db"
+FINGERPRINT = "graft.fingerprint"
+COMPLETE = "graft.complete"
+COLUMNS = ("kappa", "log_loss", "accuracy", "validation_kappa", "validation_log_loss", "validation_accuracy")
+LATER = "`python -m pipeline log` completes the journal later"
+
+
+def store() -> str:
+    """Return the tracking address: MLFLOW_TRACKING_URI, or a local SQLite file; `off` keeps no journal."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or LOCAL_STORE
+
+
+@cache
+def client() -> "MlflowClient":
+    """Return a client of the store; an address that does not answer is given up after a few seconds."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    import mlflow
+
+    for noisy in ("mlflow", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    mlflow.set_tracking_uri(store())
+    return mlflow.MlflowClient()
+
+
+@contextmanager
+def live(classifier: Classifier, model: str) -> Iterator[Callable[[int, dict[str, float]], None]]:
+    """Open the run of a classifier in training, and yield the function that logs an epoch.
+
+    A store that does not answer costs one line, never the training. A finished run with the same fingerprint is left as it
+    is; one that was broken off is put in the bin and begun again.
+    """
+    run_id = _attempt(lambda: _begin(classifier, model)) if store() != "off" else None
+
+    def log_epoch(epoch: int, values: dict[str, float]) -> None:
+        nonlocal run_id
+        if run_id and not _attempt(lambda: _log_epochs(run_id, [(epoch, values)])):
+            run_id = None
+
+    try:
+        yield log_epoch
+    except BaseException:
+        if run_id:
+            _attempt(lambda: client().set_terminated(run_id, "FAILED"))
+        raise
+    if run_id:
+        _attempt(lambda: client().set_terminated(run_id, "FINISHED"))
+
+
+def complete(classifier: Classifier, report: Report) -> bool:
+    """Write all of a run that is missing, from the artifacts alone; return whether anything was.
+
+    Raises:
+        MlflowException: The store does not answer or refuses.
+    """
+    run = _find(classifier.facts["data_set"], classifier.digest)
+    if run and run.data.tags.get(COMPLETE):
+        return False
+    run_id = run.info.run_id if run else _create(classifier, classifier.facts["model"], classifier.digest)
+    _log_params(run_id, classifier)
+    known = {metric.step for metric in client().get_metric_history(run_id, "epoch/loss")}
+    history = classifier.table("history.csv").to_dict("records")
+    _log_epochs(run_id, [(int(row.pop("epoch")), row) for row in history if row["epoch"] not in known])
+    _log_metrics(run_id, report.metrics)
+    client().log_artifacts(run_id, str(report.path), "report")
+    _log_data(run_id, classifier)
+    _log_model(run_id, classifier, report)
+    client().set_tag(run_id, "mlflow.note.content", _note(report))
+    client().set_tag(run_id, COMPLETE, "true")
+    client().set_terminated(run_id, "FINISHED")
+    return True
+
+
+def complete_or_say(classifier: Classifier, report: Report) -> None:
+    """Complete a run; where the store does not answer, say so in one line."""
+    if store() != "off":
+        _attempt(lambda: [complete(classifier, report)])
+
+
+def _attempt(action: Callable[[], Any]) -> Any:
+    """Return what the action gives, or None after one line on standard error."""
+    try:
+        return action()
+    except Exception as error:  # whatever a server, a proxy or a database may throw: the training comes first
+        reason = " ".join(str(error).split())[:300]
+        print(f"MLflow at {_public(store())} did not take this: {reason}; {LATER}", file=sys.stderr)
+        return None
+
+
+def _public(address: str) -> str:
+    """Return an address without user name and password."""
+    scheme, separator, rest = address.partition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+
+
+def _begin(classifier: Classifier, model: str) -> str | None:
+    fingerprint = classifier.digest
+    run = _find(classifier.facts["data_set"], fingerprint)
+    if run and run.data.tags.get(COMPLETE):
+        return None
+    if run:
+        client().delete_run(run.info.run_id)
+    run_id = _create(classifier, model, fingerprint)
+    _log_params(run_id, classifier)
+    return run_id
+
+
+def _experiment(name: str) -> str:
+    found = client().get_experiment_by_name(name)
+    if found:
+        return found.experiment_id
+    return client().create_experiment(name, tags={"mlflow.experimentKind": "custom_model_development"})
+
+
+def _find(experiment: str, fingerprint: str) -> "Run | None":
+    found = client().get_experiment_by_name(experiment)
+    if not found:
+        return None
+    runs = client().search_runs([found.experiment_id], f"tags.`{FINGERPRINT}` = '{fingerprint}'", max_results=1)
+    return runs[0] if runs else None
+
+
+def _create(classifier: Classifier, model: str, fingerprint: str) -> str:
+    facts, record = classifier.facts, classifier.record
+    tags = {
+        FINGERPRINT: fingerprint,
+        "model": model,
+        "recipe": record["recipe"],
+        "comparison": record["lineage"]["split"][:12],
+        "data_set": facts["data_set"],
+        "data_digest": record["lineage"]["fetch"],
+        **record["revisions"],
+    }
+    name = f"{record['recipe'] or facts['data_set']}-{model}"
+    return client().create_run(_experiment(facts["data_set"]), run_name=name, tags=tags).info.run_id
+
+
+def _log_params(run_id: str, classifier: Classifier) -> None:
+    from mlflow.entities import Param
+
+    chain = classifier.record["parameters"]
+    params = {f"{step}.{name}": value for step, values in chain.items() for name, value in values.items()}
+    facts = ("backbone", "weights_sha256", "first_trainable", "model_parameters", "trainable_parameters", "best_epoch")
+    params |= {name: classifier.facts[name] for name in facts if name in classifier.facts}
+    client().log_batch(run_id, params=[Param(name, str(value)) for name, value in params.items()])
+
+
+def _log_epochs(run_id: str, epochs: list[tuple[int, dict[str, float]]]) -> bool:
+    for epoch, values in epochs:
+        _log_metrics(run_id, {f"epoch/{name}": value for name, value in values.items()}, epoch)
+    return True
+
+
+def _log_metrics(run_id: str, values: dict[str, float], step: int = 0) -> None:
+    from mlflow.entities import Metric
+
+    now = int(time() * 1000)
+    client().log_batch(run_id, metrics=[Metric(name, float(value), now, step) for name, value in values.items()])
+
+
+def _log_data(run_id: str, classifier: Classifier) -> None:
+    from mlflow.data.code_dataset_source import CodeDatasetSource
+    from mlflow.data.http_dataset_source import HTTPDatasetSource
+    from mlflow.data.meta_dataset import MetaDataset
+    from mlflow.entities import DatasetInput
+
+    from components.data.datasets import DATA_SETS
+
+    name = classifier.facts["data_set"]
+    address = DATA_SETS[name].address if name in DATA_SETS else ""
+    source = HTTPDatasetSource(address) if address else CodeDatasetSource(classifier.record["revisions"])
+    data = MetaDataset(source, name=name, digest=classifier.record["lineage"]["fetch"][:32])
+    client().log_inputs(run_id, [DatasetInput(data._to_mlflow_entity(), [])])
+
+
+def _log_model(run_id: str, classifier: Classifier, report: Report) -> None:
+    import keras
+    import mlflow
+    import numpy as np
+    import tensorflow
+    from mlflow.models import infer_signature
+
+    model = keras.saving.load_model(classifier.file, compile=False)
+    example = np.load(report.path / "example.npy")
+    with mlflow.start_run(run_id=run_id):
+        mlflow.keras.log_model(
+            model,
+            name="model",
+            signature=infer_signature(example, model.predict_on_batch(example)),
+            input_example=example,
+            pip_requirements=[f"keras=={keras.__version__}", f"tensorflow=={tensorflow.__version__}"],
+            metadata={"classes": classifier.facts["classes"], "fingerprint": classifier.digest},
+        )
+
+
+def _note(report: Report) -> str:
+    scores = report.metrics
+    rows = "\n".join(f"| {name} | {scores[name]:.4f} |" for name in COLUMNS)
+    return f"{report.facts['title']}\n\n| score | |\n|---|---|\n{rows}\n"

@@ -1,0 +1,42 @@
+"""Decide which images train, which validate and which test."""
+
+from components.data.artifacts import Images, Splits, TestSplit
+from components.step import Input, Output
+
+
+def split(
+    images: Input[Images],
+    splits: Output[Splits],
+    test_split: Output[TestSplit],
+    *,
+    method: str,
+    train: float,
+    validation: float,
+    test: float,
+    seed: int,
+) -> None:
+    """Decide which images train, which validate and which test.
+
+    Each part's size is a number of images, or a fraction of all of them. What the three leave over is not used.
+
+    Args:
+        images: The data set.
+        splits: The training and validation rows.
+        test_split: The test rows, which `evaluate` alone accepts.
+        method: `stratified` keeps the shares of the classes in every part; `random` does not.
+        train: Size of the training part, a whole number of images or a fraction in (0, 1).
+        validation: Size of the validation part, likewise.
+        test: Size of the test part, likewise.
+        seed: Seed of the drawing.
+
+    Raises:
+        UserError: The sizes do not fit the data set, or a class is too small to be in every part.
+    """
+    from components.data import splitting
+
+    table = images.table("images.csv")
+    sizes = splitting.counts({"train": train, "validation": validation, "test": test}, len(table))
+    drawn = splitting.draw(table, sizes, method, seed)
+    rows = drawn.loc[drawn["split"].isin(["train", "validation"]), ["file", "label", "split"]]
+    splits.write_table("splits.csv", rows)
+    test_split.write_table("test_split.csv", drawn.loc[drawn["split"] == "test", ["file", "label"]])
