@@ -1,14 +1,13 @@
 """The one entry point of the steps: python -m components STEP --name value ..."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
 
-from components import STEPS, step
+from components import STEPS, quiet, step
 from components.errors import UserError
 
 
@@ -71,11 +70,13 @@ def main(arguments: list[str]) -> None:
     values: dict[str, Any] = {}
     for address in sections:
         values.update(section(address))
+    wanted.checked({**values, **given})
+    if wanted.uses("keras"):
+        quiet.load_keras()
     step.run(wanted.name, artifacts, {**values, **given}, recipe)
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         main(sys.argv[1:])
     except UserError as error:

@@ -35,6 +35,7 @@ NO_NUMBERS = {  # what a person looks at, what a digest vouches for, and the mac
     "components/data/datasets.py",
     "components/errors.py",
     "components/progress.py",
+    "components/quiet.py",
     "components/step.py",
 }
 
@@ -74,6 +75,10 @@ class Step:
         if missing:
             raise UserError(f"{self.name} lacks {', '.join(missing)}: give --{missing[0]} VALUE or set it in the recipe")
         return {name: converted(self.name, name, values[name], kind) for name, kind in self.parameters.items()}
+
+    def uses(self, library: str) -> bool:
+        """Return whether the step's code imports a library."""
+        return any(f"import {library}" in (ROOT / file).read_text(encoding="utf-8") for file in self.code())
 
     def code(self) -> list[str]:
         """Return the project's files that determine the step's numbers, relative to the repository's root."""

@@ -146,13 +146,14 @@ def train(
     views = DrawnViews(parts[0], settings.batch_size, settings.seed)
     validation = Validation(name, views, parts[1], settings.epochs, log_epoch)
     best = keras.callbacks.EarlyStopping("validation_loss", mode="min", patience=settings.patience, restore_best_weights=True)
-    model.compile(
+    trainer = keras.Model(model.inputs, model.outputs)  # so that the model itself stays free of an optimizer
+    trainer.compile(
         OPTIMIZERS[settings.optimizer](settings.learning_rate),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
     start = perf_counter()
     with validation.bar:
-        model.fit(views, epochs=settings.epochs, callbacks=[validation, best], verbose=0, shuffle=False)
+        trainer.fit(views, epochs=settings.epochs, callbacks=[validation, best], verbose=0, shuffle=False)
     seconds = perf_counter() - start - validation.seconds
     return Trained(pd.DataFrame(validation.rows), predict(model, parts[1]), seconds, validation.seconds)

@@ -25,7 +25,9 @@ MODELS = {"benchmark": "#E69F00", "top": "#56B4E9", "fine_tuned": "#0072B2"}
 MARKERS = {"benchmark": "s", "top": "^", "fine_tuned": "o"}
 SPLITS = {"train": "#009E73", "validation": "#CC79A7", "test": "#D55E00", "unused": "#BBBBBB"}
 CHANNELS = {"red": "#D55E00", "green": "#009E73", "blue": "#0072B2"}
-SHADES = LinearSegmentedColormap.from_list("shades", ["#FFFFFF", "#9CC8E3", "#0072B2", "#00324F"])
+SHADES = LinearSegmentedColormap.from_list(
+    "shades", [(0, "#FFFFFF"), (0.03, "#E2EFF7"), (0.5, "#56A5D3"), (0.8, "#0072B2"), (1, "#004A75")]
+)
 
 MOST_CLASSES = 20  # in figures with a row or a panel for each class
 CLASSES_WITH_COUNTS = 25  # in a confusion matrix; beyond it the numbers are too small to read
@@ -84,7 +86,7 @@ def _head(figure: Figure, title: str, note: str, legend: int) -> None:
     for text, points, wide, colour, weight in ((note, 9, 0.54, MUTED, "normal"), (title, 11, 0.66, INK, "bold")):
         if text:
             left, top, room = _top(figure)
-            wrapped = textwrap.fill(text, int(max(room, 5) * 72 / (points * wide)))
+            wrapped = textwrap.fill(text, int(max(room, 5.5) * 72 / (points * wide)))
             figure.text(left, top, wrapped, fontsize=points, color=colour, weight=weight, va="bottom", linespacing=1.25)
 
 
@@ -140,20 +142,23 @@ def _best_epoch(history: pd.DataFrame) -> int | None:
     return None if losses.isna().all() else int(np.nanargmin(losses))
 
 
-def _curve(axes: Axes, history: pd.DataFrame, column: str, label: str, color: str, linestyle: str = "-") -> None:
-    """Draw one column over the epochs, with a dot at the best epoch, where the history has that column."""
+def _curve(
+    axes: Axes, history: pd.DataFrame, column: str, label: str, color: str, linestyle: str = "-", marker: str = "o"
+) -> None:
+    """Draw one column over the epochs, with a mark at the best epoch, where the history has that column."""
     if column not in history:
         return
-    marker = "o" if len(history) == 1 else ""
-    axes.plot(history["epoch"], history[column], label=label, marker=marker, color=color, linestyle=linestyle)
-    best = _best_epoch(history)
+    epochs, values, best = history["epoch"], history[column], _best_epoch(history)
+    axes.plot(epochs, values, label=label, color=color, linestyle=linestyle, marker=marker if len(values) == 1 else "")
     if best is not None and column.startswith("validation"):
-        axes.plot(history["epoch"].iloc[best], history[column].iloc[best], "o", color=color, markersize=5.5)
+        axes.plot(epochs.iloc[best], values.iloc[best], marker, color=color, markersize=5.5)
 
 
 def _epochs(axes: Axes, title: str) -> None:
-    axes.set(title=title, xlabel="epoch")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    """Give axes their title and whole epochs."""
+    low, high = axes.get_xlim()
+    axes.set(title=title, xlabel="epoch", xlim=(low, high) if high - low > 1 else (low - 1, high + 1))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
 
 
 def images_per_class(table: pd.DataFrame, path: Path) -> None:
@@ -166,11 +171,11 @@ def images_per_class(table: pd.DataFrame, path: Path) -> None:
     counts = pd.crosstab(table["label"], table["split"])
     counts = counts.reindex(columns=[split for split in SPLITS if split in counts])
     totals = counts.sum(axis=1).sort_index(ascending=False).sort_values(kind="stable")
-    classes = f"{len(totals)} classes, of {totals.min():,} to {totals.max():,} images"
-    if totals.min() == totals.max():
-        classes = f"{len(totals)} classes, of {totals.min():,} images each"
-    with _saved(path, (7, 1 + 0.24 * len(totals)), f"{len(table):,} images in {classes}", legend=4) as figure:
-        axes = figure.add_subplot(xlabel="images", ylim=(-0.6, len(totals) - 0.4), xlim=(0, 1.09 * totals.max()))
+    least, most = totals.min(), totals.max()
+    title = f"{len(table):,} images in {len(totals)} classes, "
+    title += f"{least:,} in each" if least == most else f"{least:,} to {most:,} in each"
+    with _saved(path, (7, 1 + 0.24 * len(totals)), title, legend=4) as figure:
+        axes = figure.add_subplot(xlabel="images", ylim=(-0.6, len(totals) - 0.4), xlim=(0, 1.09 * most))
         names = range(len(totals))
         left = np.zeros(len(totals))
         for split in counts:
@@ -229,8 +234,8 @@ def image_sizes(widths: Sequence[int], heights: Sequence[int], path: Path) -> No
         return
     least, most, commonest = min(*widths, *heights), max(*widths, *heights), sizes["count"].max()
     title = f"{len(widths):,} images have {len(sizes):,} different sizes"
-    note = f"Sides of {least:,} to {most:,} pixels; the median width is {np.median(widths):,.0f}, "
-    note += f"the median height {np.median(heights):,.0f} pixels."
+    note = f"Sides of {least:,} to {most:,} pixels; median width {np.median(widths):,.0f}, "
+    note += f"median height {np.median(heights):,.0f}."
     with _saved(path, (5.5, 5.5), title, note, legend=2) as figure:
         axes = figure.add_subplot(xlabel="width in pixels", ylabel="height in pixels", aspect="equal")
         axes.set(xlim=(0, 1.06 * most), ylim=(0, 1.06 * most))
@@ -318,7 +323,7 @@ def confusion_matrix(matrix: npt.NDArray[np.integer], classes: Sequence[str], pa
         shading = axes.imshow(shares, SHADES, vmin=0, vmax=1, interpolation="nearest", aspect="auto")
         if count <= CLASSES_WITH_COUNTS:
             for (row, column), number in np.ndenumerate(matrix):
-                colour = "white" if shares[row, column] > 0.45 else INK if number else "#BBBBBB"
+                colour = "white" if shares[row, column] > 0.6 else INK if number else "#BBBBBB"
                 axes.text(column, row, f"{number}", ha="center", va="center", color=colour, fontsize=8)
         ticks = range(0, count, math.ceil(count / 80))
         names = [_short(classes[tick]) for tick in ticks]
@@ -330,11 +335,10 @@ def confusion_matrix(matrix: npt.NDArray[np.integer], classes: Sequence[str], pa
             ha="right" if slanted else "center", rotation_mode="anchor" if slanted else "default",
         )  # fmt: skip
         axes.tick_params(length=0)
-        axes.set_xticks(np.arange(1, count) - 0.5, minor=True)
-        axes.set_yticks(np.arange(1, count) - 0.5, minor=True)
-        axes.tick_params(which="minor", length=0)
-        axes.grid(visible=False, which="major")
-        axes.grid(visible=True, which="minor", linewidth=0.5)
+        axes.grid(visible=False)
+        if count <= 40:
+            axes.hlines(np.arange(1, count) - 0.5, -0.5, count - 0.5, GRID, linewidth=0.5)
+            axes.vlines(np.arange(1, count) - 0.5, -0.5, count - 0.5, GRID, linewidth=0.5)
         axes.spines[:].set_visible(True)
         bar = figure.colorbar(shading, cax=figure.add_axes((1 + 0.15 / side, 0, 0.12 / side, 1)))
         bar.ax.yaxis.set_major_formatter(PercentFormatter(1))
@@ -364,13 +368,15 @@ def learning_curves(history: pd.DataFrame, path: Path, title: str) -> None:
         _curve(losses, history, "validation_loss", "validation", color=validation)
         _curve(scores, history, "accuracy", "train accuracy", color=train)
         _curve(scores, history, "validation_accuracy", "validation accuracy", color=validation)
-        _curve(scores, history, "validation_kappa", "validation kappa", color=validation, linestyle="--")
+        _curve(scores, history, "validation_kappa", "validation kappa", color=validation, linestyle="--", marker="D")
         for axes, heading in ((losses, "Loss (lower is better)"), (scores, "Scores (higher is better)")):
+            if not axes.lines:
+                axes.remove()
+                continue
             _epochs(axes, heading)
+            axes.legend()
             if best is not None:
                 axes.axvline(history["epoch"].iloc[best], color=MUTED, linewidth=1, linestyle=":", zorder=1)
-            if axes.lines:
-                axes.legend()
 
 
 def confident_mistakes(
@@ -420,14 +426,14 @@ def comparison(table: pd.DataFrame, path: Path, title: str) -> None:
     panels = {"kappa": "Kappa (higher is better)", "log_loss": "Log loss (lower is better)",
               "accuracy": "Accuracy (higher is better)"}  # fmt: skip
     places = range(len(table))
-    with _saved(path, (9, 1.1 + 0.42 * len(table)), title) as figure:
+    with _saved(path, (9, 0.75 + 0.46 * len(table)), title) as figure:
         for axes, (score, heading) in zip(figure.subplots(1, 3, sharey=True), panels.items(), strict=True):
             values = table[score]
             best = values.min() if score == "log_loss" else values.max()
             axes.barh(places, values, 0.62, color=[MODELS.get(str(model), MUTED) for model in table.index])
             for place, value in zip(places, values, strict=True):
                 axes.annotate(
-                    f"{value:.3f}", (max(value, 0), place), (4, 0), textcoords="offset points", va="center",
+                    f"{value:.3f}".replace("-", "\N{MINUS SIGN}"), (max(0, value), place), (4, 0), textcoords="offset points", va="center",
                     weight="bold" if value == best else "normal",
                 )  # fmt: skip
             end = 1.22 * max(values.max(), 0.01) if score == "log_loss" else 1.18
@@ -440,7 +446,7 @@ def comparison(table: pd.DataFrame, path: Path, title: str) -> None:
         first = figure.axes[0]
         first.set_yticks(places, [f"{_short(model)}\ntrained in {seconds:,.0f} s"
                                   for model, seconds in table["seconds_training"].items()], color=INK)  # fmt: skip
-        first.invert_yaxis()
+        first.set_ylim(len(table) - 0.5, -0.5)
 
 
 def model_curves(histories: Mapping[str, pd.DataFrame], path: Path, title: str) -> None:
@@ -451,13 +457,13 @@ def model_curves(histories: Mapping[str, pd.DataFrame], path: Path, title: str) 
         path: PNG file to write.
         title: What was compared, on what data.
     """
-    note = "The dots mark the epoch of each model that has its lowest validation loss."
+    note = "The marks are at the epoch with the lowest validation loss of each model."
     with _saved(path, (8.5, 3.2), title, note, legend=3) as figure:
         losses, scores = figure.subplots(1, 2)
         for model, history in histories.items():
-            colour = MODELS.get(model, MUTED)
-            _curve(losses, history, "validation_loss", model, color=colour)
-            _curve(scores, history, "validation_kappa", model, color=colour)
+            colour, marker = MODELS.get(model, MUTED), MARKERS.get(model, "o")
+            _curve(losses, history, "validation_loss", model, color=colour, marker=marker)
+            _curve(scores, history, "validation_kappa", model, color=colour, marker=marker)
         _epochs(losses, "Validation loss (lower is better)")
         _epochs(scores, "Validation kappa (higher is better)")
 
@@ -475,12 +481,17 @@ def learning_curve(table: pd.DataFrame, path: Path, title: str, chosen: int) -> 
     note = f"Lines are means over {seeds} seeds, dots are the seeds." if seeds > 1 else ""
     with _saved(path, (6.5, 3.8), title, note, legend=4) as figure:
         axes = figure.add_subplot(xscale="log", xlabel="training images", ylabel="score")
-        axes.axvline(chosen, color=MUTED, linewidth=1, linestyle=":", label=f"chosen ({chosen:,})")
-        for model, rows in table.groupby("model"):
+        for model, rows in table.groupby("model", sort=False):
             colour = MODELS.get(str(model), MUTED)
             means = rows.groupby("train_images")["score"].mean()
-            axes.plot(rows["train_images"], rows["score"], "o", color=colour, alpha=0.35, markersize=4, mew=0)
-            axes.plot(means.index, means, MARKERS.get(str(model), "o"), ls="-", color=colour, ms=5, label=str(model))
-        axes.set_xticks(sorted(set(table["train_images"])))
+            axes.plot(rows["train_images"], rows["score"], "o", color=colour, alpha=0.4, markersize=4, mew=0)
+            axes.plot(means.index, means, MARKERS.get(str(model), "o"), ls="-", color=colour, ms=4.5, label=str(model))
+        axes.axvline(chosen, color=MUTED, linewidth=1, linestyle=":", label=f"chosen ({chosen:,})", zorder=1)
+        sizes = sorted(set(table["train_images"]))
+        ticks = sizes[:1]
+        for size in sizes:
+            if 12 * math.log(size / ticks[-1]) > math.log(sizes[-1] / sizes[0]):  # room for its label
+                ticks.append(size)
+        axes.set_xticks(ticks)
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axes.xaxis.set_minor_locator(NullLocator())

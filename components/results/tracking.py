@@ -206,7 +206,7 @@ def _log_model(run_id: str, classifier: Classifier, report: Report) -> None:
     model = keras.saving.load_model(classifier.file, compile=False)
     example = np.load(report.path / "example.npy")
     with mlflow.start_run(run_id=run_id):
-        mlflow.keras.log_model(
+        mlflow.tensorflow.log_model(
             model,
             name="model",
             signature=infer_signature(example, model.predict_on_batch(example)),

@@ -1,0 +1,64 @@
+"""What goes over several steps: python -m pipeline check | show | log | ui"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from components import quiet
+from components.errors import UserError
+from pipeline import recipes
+
+ARTIFACTS = Path("artifacts")
+
+
+def check() -> None:
+    """Check params.yaml: every name, every parameter of every recipe."""
+    recipes.check(recipes.read())
+
+
+def show() -> None:
+    """Print the comparison of every recipe that has been run, and say where to look next."""
+    tables = sorted(ARTIFACTS.glob("*/comparison/comparison.txt"))
+    for table in tables:
+        print(table.read_text(encoding="utf-8"))
+    if not tables:
+        raise UserError("no comparison yet: `make repro` makes one")
+    print("`make ui` opens them in MLflow; the figures are under artifacts/RECIPE/; your own images: README.md")
+
+
+def log() -> None:
+    """Write whatever the journal lacks, from the artifacts alone."""
+    from components.data.artifacts import Classifier, Report
+    from components.results import tracking
+
+    quiet.load_keras()
+    for record in sorted(ARTIFACTS.glob("*/reports/*/artifact.json")):
+        classifier = Classifier.read(record.parents[2] / "classifiers" / record.parent.name)
+        written = tracking.complete(classifier, Report.read(record.parent))
+        print(f"{record.parents[2].name}, {record.parent.name}: {'written' if written else 'was there'}")
+
+
+def ui() -> None:
+    """Open the comparison in MLflow's UI; Ctrl-C ends it."""
+    from components.results import tracking
+
+    tracking.serve()
+
+
+COMMANDS = {"check": check, "show": show, "log": log, "ui": ui}
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="python -m pipeline", description=__doc__)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, command in COMMANDS.items():
+        commands.add_parser(name, help=command.__doc__, description=command.__doc__)
+    COMMANDS[parser.parse_args(arguments).command]()
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
