@@ -1,5 +1,6 @@
 """Drawing the parts of a data set."""
 
+import math
 from collections.abc import Mapping
 
 import pandas as pd
@@ -21,8 +22,8 @@ def counts(sizes: Mapping[str, float], images: int) -> dict[str, int]:
             raise UserError(f"split: {part} is a number of images or a fraction in (0, 1); received {size:g}")
         numbers[part] = round(size * images) if size < 1 else int(size)
     over = sum(numbers.values()) - images
-    if 0 < over <= len(numbers) and all(size < 1 for size in sizes.values()):
-        numbers[max(numbers, key=lambda part: numbers[part])] -= over
+    if math.isclose(sum(sizes.values()), 1):
+        numbers["train"] -= over  # rounding: fractions that make a whole use every image
     elif over > 0:
         together = " + ".join(str(number) for number in numbers.values())
         raise UserError(f"split: {together} images are more than the {images} there are: make a part smaller")
@@ -47,6 +48,9 @@ def draw(table: pd.DataFrame, sizes: Mapping[str, int], method: str, seed: int) 
         raise no_such("split method", method, METHODS)
     drawn = table.assign(split="unused")
     left = drawn
+    spare = len(table) - sum(sizes.values())
+    if 0 < spare < table["label"].nunique():  # too few to be shared out among the classes
+        left = left.drop(left.sample(spare, random_state=seed).index)
     for part in ("test", "validation", "train"):
         if sizes[part] < len(left):
             labels = left["label"] if method == "stratified" else None
