@@ -25,8 +25,8 @@ def augment(
 ) -> None:
     """Bring every image to the size that the networks see, and make random views of it.
 
-    Each view is drawn from the seed, the file's name and the view's number, so that an image that is added changes none of
-    the others. All of a view's geometry is one affine map, resampled once.
+    Each view is drawn from the seed, the file's name and the view's number, so that an image that is added changes none
+    of the others. All of a view's geometry is one affine map, resampled once.
 
     Args:
         images: The data set.

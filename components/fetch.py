@@ -7,8 +7,8 @@ from components.step import Output
 def fetch(images: Output[Images], *, data_set: str, source: str) -> None:
     """Bring a data set to one layout: one folder a class, readable images only, with a digest of its content.
 
-    The digest covers the path and the bytes of every image, so it is the same whichever way the data set came. Files that
-    are no readable images stay behind and are listed in `quarantine.csv`; the source is not changed.
+    The digest covers the path and the bytes of every image, so it is the same whichever way the data set came. Files
+    that are no readable images stay behind and are listed in `quarantine.csv`; the source is not changed.
 
     Args:
         images: The data set.
@@ -38,6 +38,6 @@ def fetch(images: Output[Images], *, data_set: str, source: str) -> None:
     images.facts["data_set"] = data_set
     if entry and entry.digest and images.digest != entry.digest:
         raise UserError(
-            f"{source} is not the published {data_set}: its content has the digest {images.digest}, not {entry.digest}; "
-            "get it again, or fetch it under a name of its own"
+            f"{source} is not the published {data_set}: its content has the digest {images.digest}, "
+            f"not {entry.digest}; get it again, or fetch it under a name of its own"
         )

@@ -1,7 +1,7 @@
 """A step is one typed function: its signature and docstring are all that is known of it.
 
-Artifacts are its positional arguments, typed `Input[Kind]` or `Output[Kind]`; parameters are keyword-only `str`, `int` or
-`float`. The command line, the validation of recipes and the tests of `dvc.yaml` are derived from that.
+Artifacts are its positional arguments, typed `Input[Kind]` or `Output[Kind]`; parameters are keyword-only `str`, `int`
+or `float`. The command line, the validation of recipes and the tests of `dvc.yaml` are derived from that.
 """
 
 import ast
@@ -73,7 +73,9 @@ class Step:
                 raise no_such(f"parameter of {self.name}", name, self.parameters)
         missing = [name for name in self.parameters if name not in values]
         if missing:
-            raise UserError(f"{self.name} lacks {', '.join(missing)}: give --{missing[0]} VALUE or set it in the recipe")
+            raise UserError(
+                f"{self.name} lacks {', '.join(missing)}: set it in the recipe or give --{missing[0]} VALUE"
+            )
         return {name: converted(self.name, name, values[name], kind) for name, kind in self.parameters.items()}
 
     def uses(self, library: str) -> bool:
@@ -174,7 +176,7 @@ def run(name: str, artifacts: Mapping[str, Path | str], parameters: Mapping[str,
         fresh.mkdir(parents=True)
         outputs[key] = kind(fresh, {**deepcopy(record), "digest": sha256(digest, key)})
     step.function(*inputs.values(), *outputs.values(), **values)
-    for key, output in outputs.items():
+    for output in outputs.values():
         output.write_record()
     for key, output in outputs.items():
         replace(output.path, Path(artifacts[key]))

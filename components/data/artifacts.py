@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from components.errors import UserError
 
@@ -19,10 +19,10 @@ RECORD = "artifact.json"
 class Artifact:
     """A directory with a record.
 
-    The record, `artifact.json`, holds the kind; the digest (of the content for images and weights, else of the code, the
-    parameters and the digests that it was made from); the facts that steps downstream need; the parameters of its whole
-    chain by step; the digest of every step's run behind it; the images and seconds of the long computations behind it;
-    the recipe that asked for it and the git revisions of code and data at the time.
+    The record, `artifact.json`, holds the kind; the digest (of the content for images and weights, else of the code,
+    the parameters and the digests that it was made from); the facts that steps downstream need; the parameters of its
+    whole chain by step; the digest of every step's run behind it; the images and seconds of the long computations
+    behind it; the recipe that asked for it and the git revisions of code and data at the time.
     """
 
     def __init__(self, path: Path | str, record: Mapping[str, Any] | None = None):
@@ -31,7 +31,7 @@ class Artifact:
         self.record: dict[str, Any] = {"kind": type(self).__name__, **empty, **(record or {})}
 
     @classmethod
-    def read(cls, path: Path | str) -> "Artifact":
+    def read(cls, path: Path | str) -> Self:
         """Open a finished artifact.
 
         Raises:
@@ -124,7 +124,7 @@ class Keyed(Artifact):
         row = {file: number for number, file in enumerate(self.table("files.csv")["file"])}
         missing = [file for file in files if file not in row]
         if missing:
-            raise UserError(f"{self.path} lacks {len(missing)} of {len(files)} images, {missing[0]} first: make it again")
+            raise UserError(f"{self.path} lacks {len(missing)} images, {missing[0]} first: make it again")
         return np.array([row[file] for file in files], dtype=np.int64)
 
 
@@ -157,7 +157,7 @@ class TestSplit(Artifact):
 
 
 class Augmented(Keyed):
-    """Every image and K views of it at the working size: uint8 (files, 1 + K, size, size, 3); view 0 is the plain image."""
+    """Every image and K views of it at the working size: uint8 (files, 1 + K, size, size, 3); view 0 is plain."""
 
     array_name = "views.npy"
 

@@ -30,7 +30,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Draw:
-    """One view: `matrix` (2, 3) maps its coordinates, in fractions from the centre, to the image's; gain of brightness."""
+    """One view: `matrix` (2, 3) maps its coordinates, in fractions from the centre, to the image's; brightness gain."""
 
     matrix: np.ndarray
     gain: float

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 def cut(network: "keras.Model", first_trainable: str) -> tuple["keras.Model", "keras.Model"]:
     """Cut a functional network into prefix and suffix, which share its layers.
 
-    The cut is the last single tensor, before the first trainable layer, that everything behind it is computed from: inside
-    a residual block that is the block's input. Layers of the suffix that come before the first trainable one are frozen,
-    and so is every batch normalisation, which Keras then runs in inference mode.
+    The cut is the last single tensor, before the first trainable layer, that everything behind it is computed from:
+    inside a residual block that is the block's input. Layers of the suffix that come before the first trainable one are
+    frozen, and so is every batch normalisation, which Keras then runs in inference mode.
 
     Args:
         network: One input, one output; its layers in topological order, as Keras keeps them.

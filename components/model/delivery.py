@@ -63,7 +63,7 @@ def deliver(
         train_counts=np.bincount(train.labels, minlength=len(classes)).tolist(),
         validation_images=len(validation.labels),
         epochs=len(trained.history),
-        best_epoch=int(trained.history["validation_loss"].idxmin()) + 1,
+        best_epoch=int(np.argmin(trained.history["validation_loss"])) + 1,
         **{f"validation_{key}": found[key] for key in ("kappa", "log_loss", "accuracy")},
     )
     images = len(train.rows) * len(trained.history)

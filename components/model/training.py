@@ -128,9 +128,7 @@ def predict(model: keras.Model, part: Rows, batch_size: int = 64) -> np.ndarray:
     return np.concatenate(outputs)
 
 
-def train(
-    name: str, model: keras.Model, parts: tuple[Rows, Rows], settings: Settings, log_epoch: LogEpoch
-) -> Trained:
+def train(name: str, model: keras.Model, parts: tuple[Rows, Rows], settings: Settings, log_epoch: LogEpoch) -> Trained:
     """Train a model that gives logits, and leave it with the weights of its best epoch, by validation loss.
 
     Args:
@@ -145,7 +143,9 @@ def train(
     """
     views = DrawnViews(parts[0], settings.batch_size, settings.seed)
     validation = Validation(name, views, parts[1], settings.epochs, log_epoch)
-    best = keras.callbacks.EarlyStopping("validation_loss", mode="min", patience=settings.patience, restore_best_weights=True)
+    best = keras.callbacks.EarlyStopping(
+        "validation_loss", mode="min", patience=settings.patience, restore_best_weights=True
+    )
     trainer = keras.Model(model.inputs, model.outputs)  # so that the model itself stays free of an optimizer
     trainer.compile(
         OPTIMIZERS[settings.optimizer](settings.learning_rate),

@@ -1,5 +1,6 @@
 """Reports side by side: the table, the verdict in words, the figures."""
 
+import itertools
 import json
 from collections.abc import Sequence
 
@@ -22,9 +23,9 @@ def compare(reports: Sequence[Report], comparison: Comparison) -> None:
     said = verdict(scores)
     text = f"{recipe}: {int(scores['test_images'].iloc[0])} test images\n\n{printed(scores)}\n\n{said}\n"
     (comparison.path / "comparison.txt").write_text(text, encoding="utf-8")
-    chosen = scores["validation_log_loss"].idxmin()
-    ranked = {name: scores.loc[chosen, name] for name in scores if str(name).startswith("validation_")}
-    metrics = {"chosen": {"model": str(chosen), **ranked}}
+    chosen = str(scores["validation_log_loss"].idxmin())
+    ranked = {name: value for name, value in scores.loc[chosen].items() if str(name).startswith("validation_")}
+    metrics = {"chosen": {"model": chosen, **ranked}}
     (comparison.path / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
     figures.comparison(scores, comparison.figure("comparison"), f"{recipe}: {said.splitlines()[0]}")
     curves = {report.facts["model"]: report.table("curves.csv") for report in reports}
@@ -47,13 +48,12 @@ def printed(scores: pd.DataFrame) -> str:
 
 def verdict(scores: pd.DataFrame) -> str:
     """Return in words which model validation chose, how it did on test, and each stage that made things worse."""
-    chosen, best = scores["validation_log_loss"].idxmin(), scores["kappa"].idxmax()
-    kappa = scores["kappa"]
+    chosen, best = str(scores["validation_log_loss"].idxmin()), str(scores["kappa"].idxmax())
+    kappa = scores["kappa"].to_dict()
     said = [f"{chosen} is chosen on validation; on test its kappa is {kappa[chosen]:.4f}."]
     if kappa[best] > kappa[chosen]:
         said.append(f"On test {best} has the higher kappa, {kappa[best]:.4f}.")
-    order = list(scores.index)
-    for before, after in zip(order, order[1:], strict=False):
+    for before, after in itertools.pairwise(scores.index):
         if kappa[after] < kappa[before]:
             said.append(f"{after} is worse than {before}: kappa {kappa[after]:.4f} after {kappa[before]:.4f}.")
     return "\n".join(said)

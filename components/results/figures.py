@@ -83,7 +83,7 @@ def _head(figure: Figure, title: str, note: str, legend: int) -> None:
         handles, labels = figure.axes[0].get_legend_handles_labels()
         anchor = {"bbox_to_anchor": _top(figure)[:2], "bbox_transform": figure.transFigure}
         figure.legend(handles, labels, loc="lower left", ncols=legend, borderpad=0, borderaxespad=0, **anchor)
-    for text, points, wide, colour, weight in ((note, 9, 0.54, MUTED, "normal"), (title, 11, 0.66, INK, "bold")):
+    for text, points, wide, colour, weight in ((note, 9, 0.54, MUTED, "normal"), (title, 11, 0.6, INK, "bold")):
         if text:
             left, top, room = _top(figure)
             wrapped = textwrap.fill(text, int(max(room, 5.5) * 72 / (points * wide)))
@@ -112,7 +112,7 @@ def _short(name: object, longest: int = 30) -> str:
 
 def _mosaic_side(cells: int, images: Images) -> float:
     """Return the inches a side of one of `cells` images that share a figure; more where the images are small."""
-    area = MOSAIC_AREA * (2 if max(max(image.shape) for image in images) <= SMALL else 1)
+    area = MOSAIC_AREA * (2 if max(max(image.shape[:2]) for image in images) <= SMALL else 1)
     return min(1.0, math.sqrt(area / cells))
 
 
@@ -169,7 +169,7 @@ def images_per_class(table: pd.DataFrame, path: Path) -> None:
         path: PNG file to write.
     """
     counts = pd.crosstab(table["label"], table["split"])
-    counts = counts.reindex(columns=[split for split in SPLITS if split in counts])
+    counts = counts[sorted(counts, key=list(SPLITS).index)]
     totals = counts.sum(axis=1).sort_index(ascending=False).sort_values(kind="stable")
     least, most = totals.min(), totals.max()
     title = f"{len(table):,} images in {len(totals)} classes, "
@@ -323,7 +323,7 @@ def confusion_matrix(matrix: npt.NDArray[np.integer], classes: Sequence[str], pa
         shading = axes.imshow(shares, SHADES, vmin=0, vmax=1, interpolation="nearest", aspect="auto")
         if count <= CLASSES_WITH_COUNTS:
             for (row, column), number in np.ndenumerate(matrix):
-                colour = "white" if shares[row, column] > 0.6 else INK if number else "#BBBBBB"
+                colour = "white" if shares[row, column] > 0.68 else INK if number else "#999999"
                 axes.text(column, row, f"{number}", ha="center", va="center", color=colour, fontsize=8)
         ticks = range(0, count, math.ceil(count / 80))
         names = [_short(classes[tick]) for tick in ticks]
@@ -433,8 +433,8 @@ def comparison(table: pd.DataFrame, path: Path, title: str) -> None:
             axes.barh(places, values, 0.62, color=[MODELS.get(str(model), MUTED) for model in table.index])
             for place, value in zip(places, values, strict=True):
                 axes.annotate(
-                    f"{value:.3f}".replace("-", "\N{MINUS SIGN}"), (max(0, value), place), (4, 0), textcoords="offset points", va="center",
-                    weight="bold" if value == best else "normal",
+                    f"{value:.3f}".replace("-", "\N{MINUS SIGN}"), (max(0, value), place), (4, 0),
+                    textcoords="offset points", va="center", weight="bold" if value == best else "normal",
                 )  # fmt: skip
             end = 1.22 * max(values.max(), 0.01) if score == "log_loss" else 1.18
             axes.set(title=heading, xlim=(min(values.min() * 1.1, 0), end))

@@ -77,6 +77,10 @@ def draw(
     wrong = table.assign(top=probabilities.max(axis=1), row=rows).query("label != predicted")
     worst = wrong.sort_values("top", ascending=False).head(16)
     figures.confident_mistakes(
-        [images[row] for row in worst["row"]], worst["label"].tolist(), worst["predicted"].tolist(), worst["top"].tolist(),
-        report.figure("confident_mistakes"), f"{title}: most confident mistakes, {len(wrong)} of {len(table)} wrong",
+        [images[row] for row in worst["row"]],
+        worst["label"].tolist(),
+        worst["predicted"].tolist(),
+        worst["top"].tolist(),
+        report.figure("confident_mistakes"),
+        f"{title}: most confident mistakes, {len(wrong)} of {len(table)} wrong",
     )  # fmt: skip

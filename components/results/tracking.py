@@ -46,28 +46,35 @@ def client() -> "MlflowClient":
     return mlflow.MlflowClient()
 
 
+class Live:
+    """The run of a classifier in training; a store that does not answer costs one line, never the training."""
+
+    def __init__(self, classifier: Classifier, model: str):
+        self.run_id: str | None = None if store() == "off" else _attempt(_begin, classifier, model)
+
+    def log_epoch(self, epoch: int, values: dict[str, float]) -> None:
+        """Log the losses and scores of an epoch, numbered from 1."""
+        if self.run_id and _attempt(_log_epoch, self.run_id, epoch, values) is None:
+            self.run_id = None
+
+    def end(self, state: str) -> None:
+        if self.run_id:
+            _attempt(client().set_terminated, self.run_id, state)
+
+
 @contextmanager
 def live(classifier: Classifier, model: str) -> Iterator[Callable[[int, dict[str, float]], None]]:
     """Open the run of a classifier in training, and yield the function that logs an epoch.
 
-    A store that does not answer costs one line, never the training. A finished run with the same fingerprint is left as it
-    is; one that was broken off is put in the bin and begun again.
+    A complete run with the same fingerprint is left as it is; one that was broken off is deleted and begun again.
     """
-    run_id = _attempt(lambda: _begin(classifier, model)) if store() != "off" else None
-
-    def log_epoch(epoch: int, values: dict[str, float]) -> None:
-        nonlocal run_id
-        if run_id and not _attempt(lambda: _log_epochs(run_id, [(epoch, values)])):
-            run_id = None
-
+    run = Live(classifier, model)
     try:
-        yield log_epoch
+        yield run.log_epoch
     except BaseException:
-        if run_id:
-            _attempt(lambda: client().set_terminated(run_id, "FAILED"))
+        run.end("FAILED")
         raise
-    if run_id:
-        _attempt(lambda: client().set_terminated(run_id, "FINISHED"))
+    run.end("FINISHED")
 
 
 def complete(classifier: Classifier, report: Report) -> bool:
@@ -82,8 +89,9 @@ def complete(classifier: Classifier, report: Report) -> bool:
     run_id = run.info.run_id if run else _create(classifier, classifier.facts["model"], classifier.digest)
     _log_params(run_id, classifier)
     known = {metric.step for metric in client().get_metric_history(run_id, "epoch/loss")}
-    history = classifier.table("history.csv").to_dict("records")
-    _log_epochs(run_id, [(int(row.pop("epoch")), row) for row in history if row["epoch"] not in known])
+    history = classifier.table("history.csv").set_index("epoch")
+    for epoch in history.index.difference(list(known)):
+        _log_epoch(run_id, epoch, history.loc[epoch].to_dict())
     _log_metrics(run_id, report.metrics)
     client().log_artifacts(run_id, str(report.path), "report")
     _log_data(run_id, classifier)
@@ -97,13 +105,13 @@ def complete(classifier: Classifier, report: Report) -> bool:
 def complete_or_say(classifier: Classifier, report: Report) -> None:
     """Complete a run; where the store does not answer, say so in one line."""
     if store() != "off":
-        _attempt(lambda: [complete(classifier, report)])
+        _attempt(complete, classifier, report)
 
 
-def _attempt(action: Callable[[], Any]) -> Any:
+def _attempt(action: Callable[..., Any], *arguments: Any) -> Any:
     """Return what the action gives, or None after one line on standard error."""
     try:
-        return action()
+        return action(*arguments)
     except Exception as error:  # whatever a server, a proxy or a database may throw: the training comes first
         reason = " ".join(str(error).split())[:300]
         print(f"MLflow at {_public(store())} did not take this: {reason}; {LATER}", file=sys.stderr)
@@ -117,6 +125,7 @@ def _public(address: str) -> str:
 
 
 def _begin(classifier: Classifier, model: str) -> str | None:
+    """Return the run to log to; none where it is complete already."""
     fingerprint = classifier.digest
     run = _find(classifier.facts["data_set"], fingerprint)
     if run and run.data.tags.get(COMPLETE):
@@ -168,9 +177,8 @@ def _log_params(run_id: str, classifier: Classifier) -> None:
     client().log_batch(run_id, params=[Param(name, str(value)) for name, value in params.items()])
 
 
-def _log_epochs(run_id: str, epochs: list[tuple[int, dict[str, float]]]) -> bool:
-    for epoch, values in epochs:
-        _log_metrics(run_id, {f"epoch/{name}": value for name, value in values.items()}, epoch)
+def _log_epoch(run_id: str, epoch: int, values: dict[str, float]) -> bool:
+    _log_metrics(run_id, {f"epoch/{name}": value for name, value in values.items()}, epoch)
     return True
 
 
@@ -192,7 +200,7 @@ def _log_data(run_id: str, classifier: Classifier) -> None:
     name = classifier.facts["data_set"]
     address = DATA_SETS[name].address if name in DATA_SETS else ""
     source = HTTPDatasetSource(address) if address else CodeDatasetSource(classifier.record["revisions"])
-    data = MetaDataset(source, name=name, digest=classifier.record["lineage"]["fetch"][:32])
+    data = MetaDataset(source, name=name, digest=classifier.record["lineage"]["fetch"][:32])  # type: ignore[abstract]
     client().log_inputs(run_id, [DatasetInput(data._to_mlflow_entity(), [])])
 
 

@@ -1,0 +1,103 @@
+"""What the tests share: a small data set on disk and the artifacts made from it."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from components import quiet, step
+
+quiet.load_keras()
+
+CLASSES = ("down", "left", "up")
+
+
+def write_images(folder: Path, per_class: int, size: int = 12, classes: tuple[str, ...] = CLASSES) -> Path:
+    """Write noisy images, `folder/CLASS/NN.png`, that a small network can tell apart: a bright edge on one side."""
+    random = np.random.default_rng(0)
+    for number, name in enumerate(classes):
+        (folder / name).mkdir(parents=True)
+        for image in range(per_class):
+            pixels = random.integers(0, 90, (size, size, 3), dtype=np.uint8)
+            side = np.rot90(pixels, number)  # a view: what is written to it is written to the pixels
+            side[: size // 3] += 150
+            Image.fromarray(pixels).save(folder / name / f"{image:02}.png")
+    return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_journal():
+    """Keep the journal off except where a test opens one of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", "off")
+        yield
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory) -> Path:
+    return write_images(tmp_path_factory.mktemp("source") / "edges", 16)
+
+
+PARAMETERS: dict[str, dict[str, str | int | float]] = {
+    "split": {"method": "stratified", "train": 24, "validation": 12, "test": 12, "seed": 1},
+    "augment": {
+        "image_size": 32, "views": 2, "rotation": 5.0, "shear": 0.05, "zoom": 0.05, "shift": 0.05, "flip": "none",
+        "brightness": 0.1, "seed": 1,
+    },
+    "extract": {"unfreeze": "last_block", "batch_size": 16},
+    "explore": {"samples": 3, "seed": 1},
+    "train_benchmark": {
+        "image_size": 16, "width": 4, "stages": 3, "optimizer": "adam", "learning_rate": 0.01, "epochs": 3, "patience": 2,
+        "batch_size": 8, "seed": 1,
+    },
+    "train_top": {
+        "head": "linear", "dropout": 0.1, "optimizer": "adam", "learning_rate": 0.01, "epochs": 3, "patience": 2,
+        "batch_size": 8, "seed": 1,
+    },
+    "fine_tune": {
+        "optimizer": "adam", "learning_rate": 0.001, "epochs": 2, "patience": 2, "batch_size": 8, "seed": 1,
+    },
+    "evaluate": {"batch_size": 8},
+    "compare": {},
+}  # fmt: skip
+
+MODELS = {"train_benchmark": "benchmark", "train_top": "top", "fine_tune": "fine_tuned"}
+
+
+def run_steps(folder: Path, source: Path, recipe: str = "edges") -> dict[str, Path]:
+    """Run every step on a data set; return where each artifact lies."""
+    names = ("images", "weights", "splits", "test_split", "augmented", "exploration", "features", "tensors", "top")
+    at = {name: folder / name for name in names}
+    step.run("fetch", at, {"data_set": "edges", "source": str(source)}, recipe)
+    weights = Path(__file__).parent.parent / "pretraining" / "vgg16_small.weights.h5"
+    step.run("fetch_weights", at, {"backbone": "vgg16_small", "source": str(weights)}, recipe)
+    for name in ("split", "augment", "explore", "extract"):
+        step.run(name, at, PARAMETERS[name], recipe)
+    for name, model in MODELS.items():
+        at[f"classifiers/{model}"], at[model] = folder / "classifiers" / model, folder / "reports" / model
+        step.run(name, {**at, "top": folder / "top", "classifier": at[f"classifiers/{model}"]}, PARAMETERS[name], recipe)
+        given = {**at, "classifier": at[f"classifiers/{model}"], "report": at[model]}
+        step.run("evaluate", given, PARAMETERS["evaluate"], recipe)
+    at["comparison"] = folder / "comparison"
+    step.run("compare", at, {}, recipe)
+    return {**at, "head": folder / "top"}
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory, source) -> dict[str, Path]:
+    """Every artifact of a small recipe, made once for all tests; not to be changed."""
+    return run_steps(tmp_path_factory.mktemp("made"), source)
+
+
+@pytest.fixture
+def repository(tmp_path) -> Path:
+    """A copy of the project's tracked and new files."""
+    root = Path(__file__).parent.parent
+    for name in ("components", "pipeline", "pretraining", "data"):
+        ignore = shutil.ignore_patterns("__pycache__", "images", "weights") if name == "data" else None
+        shutil.copytree(root / name, tmp_path / name, ignore=ignore)
+    for name in ("dvc.yaml", "params.yaml", ".gitignore", ".dvcignore"):
+        shutil.copy(root / name, tmp_path / name)
+    return tmp_path

@@ -1,0 +1,420 @@
+"""The figures: that each says what it should, takes what data sets bring, and is the same file every time."""
+
+import logging
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from PIL import Image
+
+from components.results import figures
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+Draw = Callable[[Path], None]
+LONG = "a name of sixty characters, which no axis has the room for " + "1"
+NAMES = ["$x_1$", "café", "Ελλάδα", "汉字", "🙂", LONG, LONG[:-1] + "2", "file\udcff"]
+
+
+def images(number: int, size: int = 8) -> list[npt.NDArray[np.uint8]]:
+    return list(np.random.default_rng(0).integers(0, 256, (number, size, size, 3), np.uint8))
+
+
+def classes(number: int) -> list[str]:
+    return [f"class {index:02}" for index in range(number)]
+
+
+def split_table(names: list[str]) -> pd.DataFrame:
+    rows = [
+        (f"{number}.png", name, split)
+        for number, name in enumerate(names)
+        for split, images in (("test", 2), ("train", 5 + number), ("unused", 1))
+        for _ in range(images)
+    ]
+    return pd.DataFrame(rows, columns=["file", "label", "split"])
+
+
+def densities(names: list[str]) -> dict[str, npt.NDArray[np.float64]]:
+    return {name: np.random.default_rng(number).dirichlet(np.full(256, 5.0), 3) for number, name in enumerate(names)}
+
+
+def history(losses: list[float]) -> pd.DataFrame:
+    loss = np.array(losses)
+    columns = {"loss": loss / 2, "validation_loss": loss, "accuracy": 1 - loss / 4, "validation_accuracy": 1 - loss / 3}
+    return pd.DataFrame({"epoch": range(1, len(loss) + 1), **columns, "validation_kappa": 1 - loss / 2})
+
+
+def scores() -> pd.DataFrame:
+    columns = {"kappa": [-0.1, 0.7, 0.8], "log_loss": [1.5, 0.4, 0.6], "accuracy": [0.5, 0.9, 0.9]}
+    return pd.DataFrame({**columns, "seconds_training": [3.2, 41, 1288]}, index=["benchmark", "top", "fine_tuned"])
+
+
+def trainings() -> pd.DataFrame:
+    rows = [
+        (model, number, seed, base + number / 2000 + seed / 100)
+        for model, base in (("benchmark", 0.2), ("top", 0.5), ("fine_tuned", 0.6))
+        for number in (50, 100, 103, 400)
+        for seed in range(3)
+    ]
+    return pd.DataFrame(rows, columns=["model", "train_images", "seed", "score"])
+
+
+def views(number: int, columns: int) -> npt.NDArray[np.uint8]:
+    return np.stack(images(number * columns)).reshape(number, columns, 8, 8, 3)
+
+
+def confusions(number: int) -> npt.NDArray[np.int_]:
+    return np.random.default_rng(0).integers(0, 4, (number, number)) + 20 * np.eye(number, dtype=int)
+
+
+EVERY: dict[str, Draw] = {
+    "images_per_class": lambda path: figures.images_per_class(split_table(classes(3)), path),
+    "sample_grid": lambda path: figures.sample_grid(images(9), classes(3) * 3, path, "Samples"),
+    "image_sizes": lambda path: figures.image_sizes([8, 8, 20], [6, 6, 30], path),
+    "rgb_densities": lambda path: figures.rgb_densities(densities(classes(3)), path),
+    "augmented_samples": lambda path: figures.augmented_samples(np.stack(images(2)), views(2, 3), path),
+    "confusion_matrix": lambda path: figures.confusion_matrix(confusions(3), classes(3), path, "top"),
+    "learning_curves": lambda path: figures.learning_curves(history([2, 1, 1.5]), path, "top"),
+    "confident_mistakes": lambda path: figures.confident_mistakes(
+        images(3), classes(3), ["class 00"] * 3, [0.9, 0.8, 0.7], path, "Mistakes"
+    ),
+    "comparison": lambda path: figures.comparison(scores(), path, "Scores"),
+    "model_curves": lambda path: figures.model_curves(
+        {"benchmark": history([3, 2, 1.5]), "top": history([1, 0.5])}, path, "Curves"
+    ),
+    "learning_curve": lambda path: figures.learning_curve(trainings(), path, "More images help", 100),
+}
+
+EDGES: dict[str, Draw] = {
+    "images_per_class 2": lambda path: figures.images_per_class(split_table(classes(2)), path),
+    "images_per_class 40": lambda path: figures.images_per_class(split_table(classes(40)), path),
+    "images_per_class names": lambda path: figures.images_per_class(split_table(NAMES[:-1]), path),
+    "sample_grid 40": lambda path: figures.sample_grid(images(80), classes(40) * 2, path, "Samples"),
+    "sample_grid names": lambda path: figures.sample_grid(images(8), NAMES, path, "Samples"),
+    "sample_grid sizes": lambda path: figures.sample_grid(
+        [np.zeros(shape, np.uint8) for shape in ((8, 3, 3), (90, 300, 3), (1, 1, 3))], ["a", "a", "b"], path, "Samples"
+    ),
+    "image_sizes same": lambda path: figures.image_sizes([8] * 5, [6] * 5, path),
+    "image_sizes wide": lambda path: figures.image_sizes([30, 4000], [10, 10], path),
+    "rgb_densities 2": lambda path: figures.rgb_densities(densities(classes(2)), path),
+    "rgb_densities 40": lambda path: figures.rgb_densities(densities(classes(40)), path),
+    "rgb_densities names": lambda path: figures.rgb_densities(densities(NAMES), path),
+    "rgb_densities black": lambda path: figures.rgb_densities({"black": np.eye(3, 256)[[0, 0, 0]]}, path),
+    "augmented_samples 1": lambda path: figures.augmented_samples(np.stack(images(1)), views(1, 1), path),
+    "confusion_matrix 2": lambda path: figures.confusion_matrix(confusions(2), classes(2), path, "top"),
+    "confusion_matrix 40": lambda path: figures.confusion_matrix(confusions(40), classes(40), path, "top"),
+    "confusion_matrix names": lambda path: figures.confusion_matrix(confusions(8), NAMES, path, "top"),
+    "confusion_matrix empty": lambda path: figures.confusion_matrix(np.zeros((2, 2), int), classes(2), path, "top"),
+    "learning_curves 1": lambda path: figures.learning_curves(history([2]), path, "One epoch"),
+    "learning_curves loss": lambda path: figures.learning_curves(history([2, 1])[["epoch", "loss"]], path, "Loss"),
+    "learning_curves nan": lambda path: figures.learning_curves(history([np.nan, np.nan]), path, "Diverged"),
+    "confident_mistakes 20": lambda path: figures.confident_mistakes(
+        images(20, 90), NAMES * 2 + ["a"] * 4, [LONG] * 20, [0.5] * 20, path, "Mistakes"
+    ),
+    "confident_mistakes none": lambda path: figures.confident_mistakes(
+        images(2), ["a", "b"], ["a", "b"], [1, 1], path, "Mistakes"
+    ),
+    "confident_mistakes no images": lambda path: figures.confident_mistakes([], [], [], [], path, "Mistakes"),
+    "comparison 1": lambda path: figures.comparison(scores()[:1], path, "One model"),
+    "comparison nan": lambda path: figures.comparison(scores().replace(0.4, np.nan), path, "A score is missing"),
+    "model_curves 1": lambda path: figures.model_curves({"top": history([2])}, path, "One epoch"),
+    "learning_curve 1": lambda path: figures.learning_curve(trainings()[:1], path, "One training", 400),
+}
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """The figures that were saved, in order."""
+    saved: list[Figure] = []
+    save = Figure.savefig
+
+    def savefig(self: Figure, *args: object, **options: object) -> None:
+        saved.append(self)
+        save(self, *args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Figure, "savefig", savefig)
+    return saved
+
+
+def texts(artist: Figure | Axes) -> list[str]:
+    return [text.get_text() for text in artist.findobj(Text) if isinstance(text, Text)]
+
+
+def shown(axes: Axes) -> list[str]:
+    """The names on the vertical axis, the lowest position first."""
+    return [label.get_text() for label in axes.get_yticklabels()]
+
+
+def pixels(path: Path) -> npt.NDArray[np.uint8]:
+    with Image.open(path) as image:
+        assert image.format == "PNG"
+        return np.asarray(image.convert("RGB"))
+
+
+@pytest.mark.parametrize("draw", [*EVERY.values(), *EDGES.values()], ids=[*EVERY, *EDGES])
+def test_writes_a_png_with_something_in_it(draw: Draw, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        draw(tmp_path / "figure.png")
+    image = pixels(tmp_path / "figure.png")
+    assert 80 <= image.shape[0] <= 2500
+    assert 300 <= image.shape[1] <= 2500
+    assert (image.mean(axis=2) < 128).mean() > 0.002
+    assert (image[[0, -1]] == 255).all(), "something reaches over the upper or the lower edge"
+    assert (image[:, [0, -1]] == 255).all(), "something reaches over the left or the right edge"
+    assert (tmp_path / "figure.png").stat().st_size < 500_000
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("draw", EVERY.values(), ids=EVERY)
+def test_the_same_input_gives_the_same_bytes_whatever_the_settings(draw: Draw, tmp_path: Path) -> None:
+    draw(tmp_path / "first.png")
+    with matplotlib.rc_context({"font.size": 20, "axes.facecolor": "red", "savefig.dpi": 30, "image.cmap": "jet"}):
+        before = dict(matplotlib.rcParams)
+        draw(tmp_path / "second.png")
+        assert dict(matplotlib.rcParams) == before
+    assert (tmp_path / "first.png").read_bytes() == (tmp_path / "second.png").read_bytes()
+
+
+def test_pyplot_stays_out() -> None:
+    code = "import sys, components.results.figures; sys.exit('matplotlib.pyplot' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1], check=False).returncode == 0
+
+
+def test_a_model_has_its_colour_in_every_figure(drawn: list[Figure], tmp_path: Path) -> None:
+    figures.comparison(scores(), tmp_path / "figure.png", "Scores")
+    bars = {to_hex(bar.get_facecolor()).upper() for bar in drawn[0].axes[0].patches}
+    histories = {model: history([2, 1]) for model in ("fine_tuned", "top", "benchmark")}
+    figures.model_curves(histories, tmp_path / "figure.png", "Curves")
+    figures.learning_curve(trainings(), tmp_path / "figure.png", "More images help", 100)
+    for figure in drawn[1:]:
+        lines = {str(line.get_label()): to_hex(line.get_color()).upper() for line in figure.axes[0].lines}
+        assert {model: lines[model] for model in histories} == {model: figures.MODELS[model] for model in histories}
+    assert bars == set(figures.MODELS.values())
+    assert len(bars) == 3
+
+
+def test_images_per_class_stacks_the_splits_and_sorts_the_classes(drawn: list[Figure], tmp_path: Path) -> None:
+    figures.images_per_class(split_table(classes(3)), tmp_path / "figure.png")
+    axes = drawn[0].axes[0]
+    assert "27 images in 3 classes, 8 to 10 in each" in texts(drawn[0])
+    assert {"train (18)", "test (6)", "unused (3)"} <= set(texts(drawn[0]))
+    assert shown(axes) == ["class 00", "class 01", "class 02"]
+    ends = [bar.get_x() + bar.get_width() for bar in axes.patches]
+    assert ends == [5, 6, 7, 7, 8, 9, 8, 9, 10]  # train, then test, then unused
+
+
+def test_an_unknown_split_is_not_left_out_silently(tmp_path: Path) -> None:
+    table = split_table(classes(2)).replace("test", "held out")
+    with pytest.raises(ValueError, match="held out"):
+        figures.images_per_class(table, tmp_path / "figure.png")
+
+
+def test_sample_grid_shows_twenty_classes_and_says_so(drawn: list[Figure], tmp_path: Path) -> None:
+    figures.sample_grid(images(400), classes(40) * 10, tmp_path / "figure.png", "Samples")
+    axes = drawn[0].axes[0]
+    assert "The first 20 of 40 classes by name." in texts(drawn[0])
+    assert shown(axes) == classes(20)
+    assert len(axes.images) == 60
+    assert {image.get_interpolation() for image in axes.images} == {"nearest"}
+
+
+def test_sample_grid_puts_each_image_in_the_row_of_its_class(drawn: list[Figure], tmp_path: Path) -> None:
+    samples = images(3)
+    figures.sample_grid(samples, ["b", "a", "b"], tmp_path / "figure.png", "Samples")
+    axes = drawn[0].axes[0]
+    assert shown(axes) == ["a", "b"]
+    rows = [int(min(image.get_extent()[2:])) for image in axes.images]
+    assert rows == [0, 1, 1]
+    assert np.array_equal(np.asarray(axes.images[0].get_array()), samples[1])
+    assert axes.yaxis_inverted()
+
+
+def test_images_keep_their_proportions(drawn: list[Figure], tmp_path: Path) -> None:
+    figures.sample_grid([np.zeros((30, 120, 3), np.uint8)], ["wide"], tmp_path / "figure.png", "Samples")
+    axes = drawn[0].axes[0]
+    left, right, bottom, top = axes.images[0].get_extent()
+    corners = axes.transData.transform([(left, bottom), (right, top)])
+    width, height = np.abs(corners[1] - corners[0])
+    assert width / height == pytest.approx(4)
+
+
+def test_image_sizes_says_that_all_are_the_same(drawn: list[Figure], tmp_path: Path) -> None:
+    figures.image_sizes([8] * 1797, [6] * 1797, tmp_path / "figure.png")
+    assert {"All 1,797 images have the same size", "8 × 6 pixels"} <= set(texts(drawn[0]))
+    assert not drawn[0].axes
+
+
+def test_image_sizes_counts_the_images_of_a_size(drawn: list[Figure], tmp_path: Path) -> None:
+    figures.image_sizes([8, 8, 20], [6, 6, 30], tmp_path / "figure.png")
+    dots = drawn[0].axes[0].collections[0]
+    assert np.asarray(dots.get_offsets()).tolist() == [[8, 6], [20, 30]]
+    assert dots.get_sizes()[0] == 2 * dots.get_sizes()[1]
+    assert {"3 images have 2 different sizes", "Sides of 6 to 30 pixels; median width 8, median height 6."} <= set(
+        texts(drawn[0])
+    )
+
+
+def test_rgb_densities_shows_twenty_classes_and_says_so(drawn: list[Figure], tmp_path: Path) -> None:
+    histograms = densities(classes(40))
+    figures.rgb_densities(histograms, tmp_path / "figure.png")
+    assert [axes.get_title(loc="left") for axes in drawn[0].axes] == classes(20)
+    assert any("The first 20 of 40 classes by name." in text for text in texts(drawn[0]))
+    blue = drawn[0].axes[7].lines[2]
+    assert np.array_equal(np.asarray(blue.get_ydata()), histograms["class 07"][2])
+
+
+def test_rgb_densities_is_not_flattened_by_one_peak(drawn: list[Figure], tmp_path: Path) -> None:
+    histograms = densities(classes(3))
+    histograms["class 01"] = histograms["class 01"] / 2
+    histograms["class 01"][:, 0] += 0.5
+    figures.rgb_densities(histograms, tmp_path / "figure.png")
+    assert drawn[0].axes[0].get_ylim()[1] < 0.05
+    assert any("The highest peaks are cut off." in text for text in texts(drawn[0]))
+
+
+def test_rgb_densities_of_grey_images_says_that_the_channels_are_the_same(drawn: list[Figure], tmp_path: Path) -> None:
+    figures.rgb_densities({"grey": densities(["grey"])["grey"][[0, 0, 0]]}, tmp_path / "figure.png")
+    assert any("red, green and blue are the same" in text for text in texts(drawn[0]))
+
+
+def test_augmented_samples_puts_the_original_first(drawn: list[Figure], tmp_path: Path) -> None:
+    originals, augmented = np.stack(images(2)), views(2, 3)
+    figures.augmented_samples(originals, augmented, tmp_path / "figure.png")
+    axes = drawn[0].axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["original", "view 1", "view 2", "view 3"]
+    shown_images = [np.asarray(image.get_array()) for image in axes.images]
+    assert np.array_equal(np.stack(shown_images[::4]), originals)
+    assert np.array_equal(shown_images[6], augmented[1, 1])
+
+
+def test_confusion_matrix_is_shaded_by_row_and_prints_counts(drawn: list[Figure], tmp_path: Path) -> None:
+    matrix = np.array([[30, 10, 0], [1, 0, 3], [0, 0, 0]])
+    figures.confusion_matrix(matrix, ["a", "b", "c"], tmp_path / "figure.png", "top")
+    axes = drawn[0].axes[0]
+    assert "top: accuracy 0.682 (30 of 44 images)" in texts(drawn[0])
+    expected = [[0.75, 0.25, 0], [0.25, 0, 0.75], [0, 0, 0]]
+    assert np.asarray(axes.images[0].get_array()).tolist() == expected
+    assert [text.get_text() for text in axes.texts] == [str(count) for count in matrix.flat]
+    assert (axes.get_ylabel(), axes.get_xlabel()) == ("true class", "predicted class")
+    assert shown(axes) == ["a", "b", "c"]
+
+
+def test_confusion_matrix_of_many_classes_has_no_counts(drawn: list[Figure], tmp_path: Path) -> None:
+    for number in (25, 26):
+        figures.confusion_matrix(confusions(number), classes(number), tmp_path / "figure.png", "top")
+    assert [len(figure.axes[0].texts) for figure in drawn] == [625, 0]
+
+
+def test_counts_are_legible_on_every_shade(drawn: list[Figure], tmp_path: Path) -> None:
+    def luminance(colour: str) -> float:
+        parts = np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)]) / 255
+        return float(
+            np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4) @ (0.2126, 0.7152, 0.0722)
+        )
+
+    for share in range(1, 101):
+        matrix = np.array([[share, 100 - share], [0, 1]])
+        figures.confusion_matrix(matrix, ["a", "b"], tmp_path / "figure.png", "top")
+    for share, figure in enumerate(drawn, start=1):
+        text = luminance(to_hex(str(figure.axes[0].texts[0].get_color())))
+        shade = luminance(to_hex(figures.SHADES(share / 100)))
+        contrast = (max(text, shade) + 0.05) / (min(text, shade) + 0.05)
+        assert contrast > 3.5, f"{share}%"
+
+
+def test_learning_curves_marks_the_epoch_with_the_lowest_validation_loss(drawn: list[Figure], tmp_path: Path) -> None:
+    figures.learning_curves(history([2, 0.5, 0.4, 0.8]), tmp_path / "figure.png", "top")
+    assert "The best epoch is 3, with the lowest validation loss (0.400)." in texts(drawn[0])
+    for axes in drawn[0].axes:
+        assert [line.get_xdata() for line in axes.lines if line.get_linestyle() == ":"] == [[3, 3]]
+    assert len(drawn[0].axes) == 2
+
+
+def test_learning_curves_leaves_out_what_was_not_recorded(drawn: list[Figure], tmp_path: Path) -> None:
+    figures.learning_curves(history([2, 1])[["epoch", "loss"]], tmp_path / "figure.png", "top")
+    (axes,) = drawn[0].axes
+    assert [line.get_label() for line in axes.lines] == ["train"]
+    assert not any("best epoch" in text for text in texts(drawn[0]))
+
+
+def test_the_ticks_of_epochs_are_whole(drawn: list[Figure], tmp_path: Path) -> None:
+    figures.learning_curves(history([2]), tmp_path / "figure.png", "top")
+    figures.model_curves({"top": history([2, 1])}, tmp_path / "figure.png", "top")
+    for axes in (axes for figure in drawn for axes in figure.axes):
+        ticks = axes.get_xticks()
+        assert len(ticks) >= 2
+        assert (ticks == np.round(ticks)).all()
+
+
+def test_confident_mistakes_shows_the_sixteen_most_confident(drawn: list[Figure], tmp_path: Path) -> None:
+    samples, true = images(30), ["cat"] * 30
+    predicted = ["cat" if index % 3 == 0 else "dog" for index in range(30)]
+    probability = [index / 30 for index in range(30)]
+    figures.confident_mistakes(samples, true, predicted, probability, tmp_path / "figure.png", "Mistakes")
+    axes = drawn[0].axes[0]
+    assert [text.get_text() for text in axes.texts][:3] == ["cat → dog (0.97)", "cat → dog (0.93)", "cat → dog (0.87)"]
+    assert len(axes.images) == len(axes.texts) == 16
+    assert np.array_equal(np.asarray(axes.images[2].get_array()), samples[26])
+    assert any("the 16 most confident of 20." in text for text in texts(drawn[0]))
+
+
+def test_confident_mistakes_says_that_there_are_none(drawn: list[Figure], tmp_path: Path) -> None:
+    figures.confident_mistakes(images(2), ["a", "b"], ["a", "b"], [1, 1], tmp_path / "figure.png", "top on digits")
+    assert set(texts(drawn[0])) >= {"top on digits", "No mistakes"}
+    assert not drawn[0].axes
+
+
+def test_comparison_prints_the_values_and_the_best_in_bold(drawn: list[Figure], tmp_path: Path) -> None:
+    figures.comparison(scores(), tmp_path / "figure.png", "Scores")
+    panels = drawn[0].axes
+    assert [[text.get_text() for text in axes.texts] for axes in panels] == [
+        ["\N{MINUS SIGN}0.100", "0.700", "0.800"], ["1.500", "0.400", "0.600"], ["0.500", "0.900", "0.900"],
+    ]  # fmt: skip
+    bold = [[text.get_text() for text in axes.texts if text.get_weight() == "bold"] for axes in panels]
+    assert bold == [["0.800"], ["0.400"], ["0.900", "0.900"]]
+    assert panels[1].get_title(loc="left") == "Log loss (lower is better)"
+    assert shown(panels[0])[2] == "fine_tuned\ntrained in 1,288 s"
+    assert panels[0].yaxis_inverted()
+    assert panels[0].get_xlim()[0] < -0.1
+
+
+def test_model_curves_marks_the_best_epoch_of_each_model(drawn: list[Figure], tmp_path: Path) -> None:
+    histories = {"benchmark": history([3, 2, 2.5]), "top": history([1, 2])}
+    figures.model_curves(histories, tmp_path / "figure.png", "Curves")
+    marks = [
+        (float(line.get_xdata()[0]), float(line.get_ydata()[0]))  # type: ignore[index]
+        for line in drawn[0].axes[1].lines
+        if line.get_marker() in figures.MARKERS.values()
+    ]
+    assert marks == [(2, 0), (1, 0.5)]
+
+
+def test_learning_curve_draws_means_seeds_and_the_chosen_size(drawn: list[Figure], tmp_path: Path) -> None:
+    figures.learning_curve(trainings(), tmp_path / "figure.png", "More images help", 103)
+    axes = drawn[0].axes[0]
+    lines = {str(line.get_label()): line for line in axes.lines}
+    assert lines["top"].get_ydata() == pytest.approx([0.535, 0.56, 0.5615, 0.71])
+    assert lines["chosen (103)"].get_xdata() == [103, 103]
+    seeds = [line for line in axes.lines if line.get_linestyle() == "None"]
+    assert [len(np.asarray(line.get_xdata())) for line in seeds] == [12, 12, 12]
+    assert axes.get_xscale() == "log"
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["50", "100", "400"]  # no room for 103
+
+
+def test_long_names_stay_distinct_and_mathematics_is_not_parsed(drawn: list[Figure], tmp_path: Path) -> None:
+    figures.sample_grid(images(8), NAMES, tmp_path / "figure.png", "Samples")
+    names = shown(drawn[0].axes[0])
+    assert len(set(names)) == len(NAMES)
+    assert max(map(len, names)) <= 30
+    assert "$x_1$" in names
+    assert not drawn[0].axes[0].get_yticklabels()[0].get_parse_math()
