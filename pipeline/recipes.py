@@ -25,8 +25,8 @@ def read(file: Path = PARAMS) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise UserError(f"{file} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
-        raise UserError(f"{file} is a mapping with on, recipes and defaults; received {content!r}")
-    for name in ("on", "recipes", "defaults", "data", "weights"):
+        raise UserError(f"{file} is a mapping with active, data, weights, defaults and recipes; received {content!r}")
+    for name in ("active", "recipes", "defaults", "data", "weights"):
         if not isinstance(content.get(name), dict):
             raise UserError(f"{file}: {name!r} is a mapping of names; received {content.get(name)!r}")
     return content
@@ -63,7 +63,7 @@ def check(content: dict[str, Any]) -> None:
     """
     for recipe in content["recipes"]:
         completed(content, recipe)
-    for recipe, uses in content["on"].items():
+    for recipe, uses in content["active"].items():
         if recipe not in content["recipes"]:
             raise no_such("recipe", recipe, content["recipes"])
         for noun in ("data", "weights"):

@@ -169,7 +169,7 @@ def images_per_class(table: pd.DataFrame, path: Path) -> None:
         path: PNG file to write.
     """
     counts = pd.crosstab(table["label"], table["split"])
-    counts = counts[sorted(counts, key=list(SPLITS).index)]
+    counts = counts[sorted(counts, key=lambda split: list(SPLITS).index(str(split)))]
     totals = counts.sum(axis=1).sort_index(ascending=False).sort_values(kind="stable")
     least, most = totals.min(), totals.max()
     title = f"{len(table):,} images in {len(totals)} classes, "
