@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from components import quiet
@@ -38,22 +39,25 @@ def log() -> None:
         print(f"{record.parents[2].name}, {record.parent.name}: {'written' if written else 'was there'}")
 
 
-def ui() -> None:
+def ui(port: int) -> None:
     """Open the comparison in MLflow's UI; Ctrl-C ends it."""
     from components.results import tracking
 
-    tracking.serve()
+    tracking.serve(port)
 
 
-COMMANDS = {"check": check, "show": show, "log": log, "ui": ui}
+COMMANDS: dict[str, Callable[..., None]] = {"check": check, "show": show, "log": log, "ui": ui}
 
 
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m pipeline", description=__doc__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
-        commands.add_parser(name, help=command.__doc__, description=command.__doc__)
-    COMMANDS[parser.parse_args(arguments).command]()
+        one = commands.add_parser(name, help=command.__doc__, description=command.__doc__)
+        if command is ui:
+            one.add_argument("--port", type=int, default=5000, help="port on 127.0.0.1")
+    given = vars(parser.parse_args(arguments))
+    COMMANDS[given.pop("command")](**given)
 
 
 if __name__ == "__main__":

@@ -49,8 +49,8 @@ PARAMETERS: dict[str, dict[str, str | int | float]] = {
     "extract": {"unfreeze": "last_block", "batch_size": 16},
     "explore": {"samples": 3, "seed": 1},
     "train_benchmark": {
-        "image_size": 16, "width": 4, "stages": 3, "optimizer": "adam", "learning_rate": 0.01, "epochs": 3, "patience": 2,
-        "batch_size": 8, "seed": 1,
+        "image_size": 16, "width": 4, "stages": 3, "optimizer": "adam", "learning_rate": 0.01, "epochs": 3,
+        "patience": 2, "batch_size": 8, "seed": 1,
     },
     "train_top": {
         "head": "linear", "dropout": 0.1, "optimizer": "adam", "learning_rate": 0.01, "epochs": 3, "patience": 2,
@@ -77,7 +77,9 @@ def run_steps(folder: Path, source: Path, recipe: str = "edges") -> dict[str, Pa
         step.run(name, at, PARAMETERS[name], recipe)
     for name, model in MODELS.items():
         at[f"classifiers/{model}"], at[model] = folder / "classifiers" / model, folder / "reports" / model
-        step.run(name, {**at, "top": folder / "top", "classifier": at[f"classifiers/{model}"]}, PARAMETERS[name], recipe)
+        step.run(
+            name, {**at, "top": folder / "top", "classifier": at[f"classifiers/{model}"]}, PARAMETERS[name], recipe
+        )
         given = {**at, "classifier": at[f"classifiers/{model}"], "report": at[model]}
         step.run("evaluate", given, PARAMETERS["evaluate"], recipe)
     at["comparison"] = folder / "comparison"

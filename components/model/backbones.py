@@ -1,5 +1,6 @@
 """The registry of backbones: networks without their top, and the facts that belong to each."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,8 +44,10 @@ class Backbone:
         network = self.network(image_size)
         if weights is not None:
             try:
-                network.load_weights(weights)
-            except (ValueError, OSError, KeyError) as error:
+                with warnings.catch_warnings():  # Keras only warns where it leaves a layer at random
+                    warnings.simplefilter("error", UserWarning)
+                    network.load_weights(weights)
+            except (ValueError, OSError, KeyError, UserWarning) as error:
                 reason = " ".join(str(error).split())
                 raise UserError(f"the weights {weights} do not fit the backbone {network.name!r}: {reason}") from error
         return network

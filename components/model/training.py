@@ -105,14 +105,15 @@ class Validation(keras.callbacks.Callback):
         self.train.begin(epoch)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        assert logs is not None
+        if not math.isfinite(logs["loss"]):
+            raise UserError(f"the loss is {logs['loss']} after epoch {epoch + 1}: lower the learning rate")
         start = perf_counter()
         found = metrics.scores(self.part.labels, softmax(predict(self.model, self.part), axis=1))
         self.seconds += perf_counter() - start
-        row = {"loss": logs["loss"], "accuracy": logs["accuracy"], "validation_loss": found["log_loss"]} if logs else {}
+        row = {"loss": logs["loss"], "accuracy": logs["accuracy"], "validation_loss": found["log_loss"]}
         row |= {f"validation_{name}": found[name] for name in ("accuracy", "kappa")}
-        if not math.isfinite(row["loss"]):
-            raise UserError(f"the loss is {row['loss']} after epoch {epoch + 1}: lower the learning rate")
-        logs.update(row)  # type: ignore[union-attr]
+        logs.update(row)
         self.rows.append({"epoch": epoch + 1, **row})
         self.bar.set_postfix_str(f"loss {row['loss']:.3f}, validation {row['validation_loss']:.3f}", refresh=False)
         self.bar.update()

@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator, PercentFormatter, StrMethodFormatter
+from matplotlib.transforms import Bbox
 
 Images: TypeAlias = Sequence[npt.NDArray[np.uint8]]
 
@@ -35,7 +36,7 @@ MOSAIC_AREA = 11.0  # square inches of photographs in one figure, which keeps it
 SMALL = 64  # pixels a side up to which an image is drawn as its pixels
 FALLBACK_FONTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "Noto Sans Arabic", "Noto Sans Thai")
 STYLE = {
-    "font.size": 9, "text.color": INK, "text.parse_math": False,
+    "figure.dpi": 150, "font.size": 9, "text.color": INK, "text.parse_math": False,
     "axes.labelcolor": MUTED, "axes.edgecolor": "#AAAAAA", "axes.axisbelow": True,
     "axes.spines.top": False, "axes.spines.right": False,
     "axes.titlesize": 9, "axes.titlelocation": "left", "axes.titlecolor": INK,
@@ -68,33 +69,28 @@ def _saved(
         warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from font")
         figure = Figure(size, layout="constrained" if constrained else None)
         yield figure
-        _head(figure, title, note, legend)
-        figure.savefig(
-            path, format="png", dpi=150, bbox_inches="tight", pad_inches=0.12,
-            metadata={"Software": None}, pil_kwargs={"optimize": True},
-        )  # fmt: skip
+        box = _head(figure, title, note, legend)
+        figure.savefig(path, format="png", bbox_inches=box, metadata={"Software": None}, pil_kwargs={"optimize": True})
 
 
-def _head(figure: Figure, title: str, note: str, legend: int) -> None:
-    """Put the legend, then the note, then the title above everything that the figure holds, from its left edge on."""
+def _head(figure: Figure, title: str, note: str, legend: int) -> Bbox:
+    """Put the legend, then the note, then the title above all that the figure holds, and return its box in inches."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
+    box = figure.get_tightbbox()
+    inches, to_figure = figure.dpi_scale_trans.inverted(), figure.dpi_scale_trans - figure.transFigure
     if legend:
         handles, labels = figure.axes[0].get_legend_handles_labels()
-        anchor = {"bbox_to_anchor": _top(figure)[:2], "bbox_transform": figure.transFigure}
-        figure.legend(handles, labels, loc="lower left", ncols=legend, borderpad=0, borderaxespad=0, **anchor)
-    for text, points, wide, colour, weight in ((note, 9, 0.54, MUTED, "normal"), (title, 11, 0.6, INK, "bold")):
-        if text:
-            left, top, room = _top(figure)
-            wrapped = textwrap.fill(text, int(max(room, 5.5) * 72 / (points * wide)))
-            figure.text(left, top, wrapped, fontsize=points, color=colour, weight=weight, va="bottom", linespacing=1.25)
-
-
-def _top(figure: Figure) -> tuple[float, float, float]:
-    """Return where the next thing above the figure goes, in units of the figure, and how wide all is in inches."""
-    box = figure.get_tightbbox()
-    width, height = figure.get_size_inches()
-    return box.x0 / width, (box.y1 + 0.09) / height, box.width
+        key = figure.legend(handles, labels, loc="lower left", ncols=legend, borderpad=0, borderaxespad=0)
+        key.set_bbox_to_anchor(tuple(to_figure.transform((box.x0, box.y1 + 0.09))), figure.transFigure)
+        box = Bbox.union([box, key.get_window_extent().transformed(inches)])
+    for words, points, wide, colour, weight in ((note, 9, 0.54, MUTED, "normal"), (title, 11, 0.6, INK, "bold")):
+        if words:
+            left, top = to_figure.transform((box.x0, box.y1 + 0.09))
+            wrapped = textwrap.fill(words, int(max(box.width, 6) * 72 / (points * wide)))
+            text = figure.text(left, top, wrapped, fontsize=points, color=colour, weight=weight, va="bottom")
+            box = Bbox.union([box, text.get_window_extent().transformed(inches)])
+    return box.padded(0.12)
 
 
 def _statement(path: Path, title: str, text: str) -> None:

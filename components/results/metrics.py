@@ -9,6 +9,8 @@ from sklearn import metrics
 def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
     """Return Cohen's kappa, log loss (nats), accuracy, balanced accuracy and macro-F1.
 
+    Kappa is 0 where labels and predictions are all of one class, which leaves it undefined.
+
     Args:
         labels: Number of the true class, (n,).
         probabilities: Of each class, (n, classes); each row sums to 1.
@@ -18,8 +20,9 @@ def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
     classes = np.arange(probabilities.shape[1])
     present = np.unique(labels)
     predicted = probabilities.argmax(axis=1)
+    undefined = np.array_equal(np.unique(predicted), present) and len(present) == 1
     return {
-        "kappa": float(metrics.cohen_kappa_score(labels, predicted, labels=classes, replace_undefined_by=0.0)),
+        "kappa": 0.0 if undefined else float(metrics.cohen_kappa_score(labels, predicted, labels=classes)),
         "log_loss": log_loss(labels, probabilities),
         "accuracy": float(np.mean(labels == predicted)),
         "balanced_accuracy": float(metrics.recall_score(labels, predicted, labels=present, average="macro")),

@@ -6,23 +6,27 @@ fingerprint, the digest of the classifier's inputs, parameters and code, so that
 
 import logging
 import os
+import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import urllib.request
+import webbrowser
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from time import time
+from time import sleep, time
 from typing import TYPE_CHECKING, Any
 
 from components.data.artifacts import Classifier, Report
+from components.errors import UserError
+from components.results import view
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import Experiment, Run
 
 LOCAL_STORE = "sqlite:///mlflow.db"
 FINGERPRINT = "graft.fingerprint"
 COMPLETE = "graft.complete"
-COLUMNS = ("kappa", "log_loss", "accuracy", "validation_kappa", "validation_log_loss", "validation_accuracy")
 LATER = "`python -m pipeline log` completes the journal later"
 
 
@@ -108,6 +112,59 @@ def complete_or_say(classifier: Classifier, report: Report) -> None:
         _attempt(complete, classifier, report)
 
 
+def serve(port: int = 5000) -> None:
+    """Serve the local store on 127.0.0.1 until Ctrl-C, and open the comparisons; of a server, say where they are.
+
+    Raises:
+        UserError: There is no journal to open, or the server does not start.
+    """
+    address = store()
+    if address == "off":
+        raise UserError("MLFLOW_TRACKING_URI is `off`: there is no journal to open")
+    experiments = client().search_experiments(filter_string="name != 'Default'")
+    if not experiments:
+        raise UserError(f"no run in {_public(address)} yet: `make repro` writes some, `python -m pipeline log` too")
+    if address.startswith(("http://", "https://")):
+        _point_to(_public(address), experiments)
+        return
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    command = ["-m", "mlflow", "server", "--backend-store-uri", address, "--host", "127.0.0.1", "--port", str(port)]
+    server = subprocess.Popen([sys.executable, *command, "--workers", "1"], env=environment, stderr=subprocess.DEVNULL)
+    try:
+        _wait(server, f"http://127.0.0.1:{port}/health")
+        _point_to(f"http://127.0.0.1:{port}", experiments)
+        server.wait()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _wait(server: subprocess.Popen, health: str) -> None:
+    """Wait until a server answers."""
+    print("MLflow is starting ...", flush=True)
+    while server.poll() is None:
+        try:
+            with urllib.request.urlopen(health, timeout=5):
+                return
+        except OSError:
+            sleep(0.5)
+    raise UserError(
+        f"mlflow server ended with {server.returncode}: is the port taken? `python -m pipeline ui --port N`"
+    )
+
+
+def _point_to(host: str, experiments: "Sequence[Experiment]") -> None:
+    """Print where each data set's comparison is, and open the newest."""
+    newest = sorted(experiments, key=lambda experiment: experiment.last_update_time or 0, reverse=True)
+    addresses = view.address(host, [experiment.experiment_id for experiment in newest])
+    for experiment, address in zip(newest, addresses, strict=True):
+        print(f"{experiment.name}: {address}")
+    print("(the second icon above the table shows the same as charts; Ctrl-C ends the server)", flush=True)
+    webbrowser.open(addresses[0])
+
+
 def _attempt(action: Callable[..., Any], *arguments: Any) -> Any:
     """Return what the action gives, or None after one line on standard error."""
     try:
@@ -141,7 +198,9 @@ def _experiment(name: str) -> str:
     found = client().get_experiment_by_name(name)
     if found:
         return found.experiment_id
-    return client().create_experiment(name, tags={"mlflow.experimentKind": "custom_model_development"})
+    experiment = client().create_experiment(name, tags={"mlflow.experimentKind": "custom_model_development"})
+    view.share(client(), experiment)
+    return experiment
 
 
 def _find(experiment: str, fingerprint: str) -> "Run | None":
@@ -186,7 +245,9 @@ def _log_metrics(run_id: str, values: dict[str, float], step: int = 0) -> None:
     from mlflow.entities import Metric
 
     now = int(time() * 1000)
-    client().log_batch(run_id, metrics=[Metric(name, float(value), now, step) for name, value in values.items()])
+    client().log_batch(
+        run_id, metrics=[Metric(name, round(float(value), 6), now, step) for name, value in values.items()]
+    )
 
 
 def _log_data(run_id: str, classifier: Classifier) -> None:
@@ -226,5 +287,5 @@ def _log_model(run_id: str, classifier: Classifier, report: Report) -> None:
 
 def _note(report: Report) -> str:
     scores = report.metrics
-    rows = "\n".join(f"| {name} | {scores[name]:.4f} |" for name in COLUMNS)
+    rows = "\n".join(f"| {name} | {scores[name]:.4g} |" for name in view.COLUMNS)
     return f"{report.facts['title']}\n\n| score | |\n|---|---|\n{rows}\n"

@@ -1,0 +1,44 @@
+"""Scores against cases worked out by hand, and the temperature against one that is known."""
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from components.results import metrics
+
+
+def test_scores_of_a_case_worked_out_by_hand():
+    labels = np.array([0, 0, 0, 1, 1, 2])
+    probabilities = np.array([[8, 1, 1], [6, 2, 2], [2, 6, 2], [1, 8, 1], [2, 6, 2], [1, 1, 8]]) / 10
+    found = metrics.scores(labels, probabilities)
+    assert found["accuracy"] == pytest.approx(5 / 6)
+    expected = (3 * 2 + 2 * 3 + 1 * 1) / 36
+    assert found["kappa"] == pytest.approx((5 / 6 - expected) / (1 - expected))
+    assert found["log_loss"] == pytest.approx(-np.mean(np.log([0.8, 0.6, 0.2, 0.8, 0.6, 0.8])))
+    assert found["balanced_accuracy"] == pytest.approx((2 / 3 + 1 + 1) / 3)
+    assert found["macro_f1"] == pytest.approx((0.8 + 0.8 + 1) / 3)
+
+
+def test_scores_where_classes_are_absent_or_alone():
+    alone = metrics.scores(np.zeros(3, int), np.tile([0.9, 0.1], (3, 1)))
+    assert (alone["accuracy"], alone["kappa"]) == (1.0, 0.0)
+    absent = metrics.scores(np.array([0, 1]), np.array([[0.7, 0.2, 0.1], [0.2, 0.7, 0.1]], np.float32))
+    assert (absent["balanced_accuracy"], absent["macro_f1"]) == (1.0, 1.0)
+
+
+def test_baselines_need_no_image():
+    found = metrics.baselines(np.array([0, 0, 1, 2]), [6, 3, 1])
+    assert found["majority_accuracy"] == 0.5
+    assert found["chance_accuracy"] == pytest.approx(1 / 3)
+    assert found["prior_log_loss"] == pytest.approx(-np.mean(np.log([0.6, 0.6, 0.3, 0.1])))
+
+
+@pytest.mark.parametrize("true", [0.4, 1.0, 3.0])
+def test_the_temperature_of_known_logits_is_found(true):
+    random = np.random.default_rng(0)
+    logits = random.normal(0, 2, (4000, 4))
+    labels = np.array([random.choice(4, p=row) for row in softmax(logits, axis=1)])
+    fitted = metrics.temperature(labels, logits * true)
+    assert fitted == pytest.approx(true, rel=0.1)
+    calibrated = metrics.log_loss(labels, softmax(logits * true / fitted, axis=1))
+    assert calibrated <= metrics.log_loss(labels, softmax(logits * true, axis=1))
