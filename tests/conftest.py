@@ -1,6 +1,5 @@
 """What the tests share: a small data set on disk and the artifacts made from it."""
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -91,15 +90,3 @@ def run_steps(folder: Path, source: Path, recipe: str = "edges") -> dict[str, Pa
 def made(tmp_path_factory, source) -> dict[str, Path]:
     """Every artifact of a small recipe, made once for all tests; not to be changed."""
     return run_steps(tmp_path_factory.mktemp("made"), source)
-
-
-@pytest.fixture
-def repository(tmp_path) -> Path:
-    """A copy of the project's tracked and new files."""
-    root = Path(__file__).parent.parent
-    for name in ("components", "pipeline", "pretraining", "data"):
-        ignore = shutil.ignore_patterns("__pycache__", "images", "weights") if name == "data" else None
-        shutil.copytree(root / name, tmp_path / name, ignore=ignore)
-    for name in ("dvc.yaml", "params.yaml", ".gitignore", ".dvcignore"):
-        shutil.copy(root / name, tmp_path / name)
-    return tmp_path

@@ -24,7 +24,7 @@ Images: TypeAlias = Sequence[npt.NDArray[np.uint8]]
 INK, MUTED, GRID = "#222222", "#666666", "#E4E4E4"
 MODELS = {"benchmark": "#E69F00", "top": "#56B4E9", "fine_tuned": "#0072B2"}
 MARKERS = {"benchmark": "s", "top": "^", "fine_tuned": "o"}
-SPLITS = {"train": "#009E73", "validation": "#CC79A7", "test": "#D55E00", "unused": "#BBBBBB"}
+SPLITS = {"train": "#009E73", "validation": "#CC79A7", "held back": "#BBBBBB", "test": "#D55E00", "unused": "#DDDDDD"}
 CHANNELS = {"red": "#D55E00", "green": "#009E73", "blue": "#0072B2"}
 SHADES = LinearSegmentedColormap.from_list(
     "shades", [(0, "#FFFFFF"), (0.03, "#E2EFF7"), (0.5, "#56A5D3"), (0.8, "#0072B2"), (1, "#004A75")]

@@ -1,0 +1,200 @@
+"""DVC: what dvc.yaml says agrees with the steps, data sets are versioned, and a change re-runs what uses it."""
+
+import itertools
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from components import STEPS, step
+from components.step import ROOT
+from tests.conftest import PARAMETERS, write_images
+
+STAGES = {**yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]}
+FETCHES = yaml.safe_load((ROOT / "data" / "dvc.yaml").read_text())["stages"]
+
+
+def definition(stage: str) -> dict:
+    found = {**STAGES, **FETCHES}[stage]
+    return found.get("do", found)
+
+
+def paths(entries: list) -> list[str]:
+    return [entry if isinstance(entry, str) else next(iter(entry)) for entry in entries]
+
+
+def inside(path: str, artifacts: set[str]) -> str | None:
+    return next((artifact for artifact in artifacts if path == artifact or path.startswith(f"{artifact}/")), None)
+
+
+@pytest.mark.parametrize("stage", [*STAGES, *FETCHES])
+def test_a_stage_is_its_step(stage):
+    """Flags are the artifacts and parameters, deps and outs the inputs, outputs and code; `params` the sections."""
+    said = definition(stage)
+    command = said["cmd"].split()
+    name = command[command.index("components") + 1]
+    flags = {flag[2:]: value for flag, value in itertools.pairwise(command) if flag.startswith("--")}
+    wanted = step.load(name)
+    sections = [value for flag, value in itertools.pairwise(command) if flag == "--params"]
+    given = set(flags) - {"params", "recipe"}
+    if stage in STAGES and wanted.parameters:
+        key = re.search(r"recipes\.(\$\{\S+?\})\.", said["cmd"]).group(1)
+        assert sections == [f"params.yaml:defaults.{name}", f"params.yaml:recipes.{key}.{name}"]
+        assert said["params"] == [f"defaults.{name}", f"recipes.{key}.{name}"]
+        assert given == {*wanted.inputs, *wanted.outputs}
+    else:
+        assert given == {*wanted.inputs, *wanted.outputs, *wanted.parameters}
+        assert "params" not in said
+    inputs = {flags[artifact] for artifact in wanted.inputs}
+    outputs = {flags[artifact] for artifact in wanted.outputs}
+    deps = set(paths(said["deps"]))
+    assert {dep for dep in deps if dep.startswith("components/")} == set(wanted.code())
+    assert {dep for dep in deps if not dep.startswith("components/")} - {"${item.source}"} == inputs
+    made = paths([*said["outs"], *said.get("metrics", []), *said.get("plots", [])])
+    assert {inside(path, outputs) for path in made} == outputs
+
+
+def test_every_step_is_a_stage():
+    assert {name.removeprefix("fetch_own_") for name in STAGES} == set(STEPS) - {"fetch", "fetch_weights"}
+    assert set(FETCHES) == {"fetch", "fetch_own", "fetch_weights", "fetch_own_weights"}
+
+
+class Checkout:
+    """A git repository with the project in it, a tiny recipe switched on, and a local DVC remote."""
+
+    def __init__(self, folder: Path, source: Path):
+        self.folder = folder
+        self.environment = {
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
+            **{f"GIT_{role}_{what}": f"test{'@example.org' * (what == 'EMAIL')}"
+               for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+        }  # fmt: skip
+        content = yaml.safe_load((folder / "params.yaml").read_text())
+        content["active"] = {"edges": {"data": "edges", "weights": "glyphs"}}
+        content["data"] = {"published": ["digits"], "own": {"edges": {"source": str(source)}}}
+        content["recipes"] = {"edges": PARAMETERS}
+        (folder / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+        self("git", "init", "-q", "-b", "main")
+        self("dvc", "init", "-q")
+        shutil.copy(ROOT / ".dvc" / "config", folder / ".dvc" / "config")
+        self("dvc", "remote", "add", "-q", "-d", "local", str(folder.parent / "remote"))
+        self.commit("start")
+
+    def __call__(self, *command: str, check: bool = True) -> str:
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0 or not check, f"{command}\n{done.stdout}\n{done.stderr}"
+        return done.stdout + done.stderr
+
+    def commit(self, message: str) -> None:
+        self("git", "add", "-A")
+        self("git", "commit", "-q", "-m", message)
+
+    def change(self, path: str, value: object) -> None:
+        content = yaml.safe_load((self.folder / "params.yaml").read_text())
+        *parents, last = path.split(".")
+        section = content
+        for key in parents:
+            section = section[key]
+        section[last] = value
+        (self.folder / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+
+    def repro(self) -> set[str]:
+        """Run `dvc repro`; return the stages that ran."""
+        return set(re.findall(r"Running stage '(?:.*:)?(\w+)@", self("dvc", "repro")))
+
+    def scores(self) -> dict[str, dict]:
+        reports = self.folder / "artifacts" / "edges" / "reports"
+        return {path.parent.name: json.loads(path.read_text()) for path in reports.glob("*/metrics.json")}
+
+
+def without_seconds(scores: dict[str, dict]) -> dict[str, dict]:
+    timed = ("seconds", "images_per_second")
+    return {model: {k: v for k, v in found.items() if not k.startswith(timed)} for model, found in scores.items()}
+
+
+def test_the_main_job_from_images_to_comparison_and_what_a_change_re_runs(tmp_path):
+    """One flow through the real `dvc repro` on tiny data, with every promise about re-running and versions."""
+    source = write_images(tmp_path / "mine", 16)
+    folder = tmp_path / "project"
+    folder.mkdir()
+    copy_project(folder)
+    project = Checkout(folder, source)
+
+    trains = {"train_benchmark", "train_top", "fine_tune"}
+    everything = {
+        "fetch_own",
+        "fetch_own_weights",
+        "split",
+        "augment",
+        "explore",
+        "extract",
+        "evaluate",
+        "compare",
+    } | trains
+    assert project.repro() == everything
+    assert project.repro() == set()
+    project.commit("first")
+    first = project.scores()
+    assert set(first) == {"benchmark", "top", "fine_tuned"}
+    first_revision = project("git", "rev-parse", "HEAD").strip()
+    project("dvc", "push", "-q")
+
+    assert "validation_kappa" in project("dvc", "metrics", "show")
+    project("dvc", "plots", "show", "-o", "plots")
+    page = (folder / "plots" / "index.html").read_text()
+    assert all(f"edges, {model}: " in page for model in first)
+
+    project.change("recipes.edges.train_top.learning_rate", 0.02)
+    assert "learning_rate" in project("dvc", "params", "diff")
+    assert project.repro() == {"train_top", "fine_tune", "evaluate", "compare"}
+    project.change("recipes.edges.split.seed", 2)
+    assert project.repro() == everything - {"fetch_own", "fetch_own_weights", "augment", "extract"}
+
+    project("git", "checkout", "-q", "--", ".")
+    project("dvc", "checkout", "-q")
+    assert project.scores() == first
+    project("dvc", "repro", "--force", "--single-item", "train_top@edges", "fine_tune@edges", "evaluate@edges-top")
+    assert without_seconds(project.scores()) == without_seconds(first)
+    project("git", "checkout", "-q", "--", ".")
+    project("dvc", "checkout", "-q", "-f")
+
+    extra = sorted((source / "up").iterdir())[0].read_bytes()
+    (source / "up" / "one more.png").write_bytes(extra)
+    assert str(source) in project("dvc", "status")
+    assert {"fetch_own", "split", "augment", "extract"} <= project.repro()
+    assert "one more.png" in project("dvc", "diff")
+    project.commit("second")
+    project("dvc", "push", "-q")
+
+    clone = tmp_path / "clone"
+    project("git", "clone", "-q", str(folder), str(clone))
+    there = Checkout.__new__(Checkout)
+    there.folder, there.environment = clone, project.environment
+    there("dvc", "pull", "-q")
+    assert there.repro() == set()
+    assert there.scores() == project.scores()
+    assert (clone / "data/images/edges/images/up/one more.png").read_bytes() == extra
+    there("git", "checkout", "-q", first_revision)
+    there("dvc", "pull", "-q")
+    assert not (clone / "data/images/edges/images/up/one more.png").exists()
+    assert there.scores() == first
+
+
+def copy_project(folder: Path) -> None:
+    """Copy the project, without what it made."""
+    made = shutil.ignore_patterns("__pycache__", "images", "weights", "dvc.lock")
+    for name in ("components", "pipeline", "pretraining"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "data", folder / "data", ignore=made)
+    for name in ("dvc.yaml", "params.yaml", ".gitignore", ".dvcignore"):
+        shutil.copy(ROOT / name, folder / name)

@@ -1,0 +1,29 @@
+"""Messages that say what is wrong and what would be right."""
+
+from typing import Any
+
+import pytest
+
+from components.errors import UserError, no_such
+
+HEADS = ("linear", "dense")
+
+
+@pytest.mark.parametrize(
+    ("received", "message"),
+    [
+        ("liner", "no head 'liner'; did you mean 'linear'? (there are: dense, linear)"),
+        ("xyz", "no head 'xyz' (there are: dense, linear)"),
+        ("", "no head '' (there are: dense, linear)"),
+    ],
+)
+def test_an_unknown_name_is_shown_beside_the_known_ones(received, message):
+    error = no_such("head", received, HEADS)
+    assert isinstance(error, UserError)
+    assert str(error) == message
+
+
+@pytest.mark.parametrize(("received", "known"), [(True, ["on"]), (7, ["7a"]), ("a", [1, "b"])])
+def test_names_that_yaml_reads_as_something_else(received: Any, known: Any):
+    error = str(no_such("recipe", received, known))
+    assert str(received) in error and all(str(name) in error for name in known)

@@ -1,0 +1,159 @@
+"""Image files as pixels: what is stored is what is read, upright, in RGB."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from components.data import images
+
+Pixels = npt.NDArray[np.uint8]
+RANDOM = np.random.default_rng(0)
+RGB: Pixels = RANDOM.integers(0, 256, (6, 9, 3), dtype=np.uint8)
+GREY: Pixels = RGB[..., 0]
+ALPHA: Pixels = RGB[..., 1] // 128 * 255
+PALETTE = Image.fromarray(RGB).quantize(16)
+STACKED = np.repeat(GREY[..., None], 3, axis=2)
+
+
+def over_white(pixels: npt.NDArray[np.uint8], alpha: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    return np.where(alpha[..., None] == 255, pixels, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("image", "ending", "expected"),
+    [
+        pytest.param(Image.fromarray(RGB), "png", RGB, id="RGB"),
+        pytest.param(Image.fromarray(RGB), "bmp", RGB, id="BMP"),
+        pytest.param(Image.fromarray(RGB), "tiff", RGB, id="TIFF"),
+        pytest.param(Image.fromarray(GREY), "png", STACKED, id="grey"),
+        pytest.param(Image.fromarray(GREY >= 128), "png", STACKED // 128 * 255, id="black and white"),
+        pytest.param(PALETTE, "png", np.asarray(PALETTE.convert("RGB")), id="palette"),
+        pytest.param(PALETTE, "gif", np.asarray(PALETTE.convert("RGB")), id="GIF"),
+        pytest.param(Image.fromarray(np.dstack([RGB, ALPHA])), "png", over_white(RGB, ALPHA), id="alpha"),
+        pytest.param(Image.fromarray(np.dstack([GREY, ALPHA])), "png", over_white(STACKED, ALPHA), id="grey and alpha"),
+        pytest.param(Image.fromarray(GREY.astype(np.uint16) * 257), "png", STACKED, id="16-bit grey"),
+        pytest.param(Image.fromarray(GREY.astype(np.uint16) * 257), "tiff", STACKED, id="16-bit grey TIFF"),
+    ],
+)
+def test_every_pixel_is_read_as_stored(image, ending, expected, tmp_path):
+    image.save(tmp_path / f"image.{ending}")
+    decoded = images.decode(tmp_path / f"image.{ending}")
+    assert decoded.mode == "RGB"
+    np.testing.assert_array_equal(np.asarray(decoded), expected)
+
+
+def test_16_bits_are_rounded_to_8(tmp_path):
+    grey = np.array([[0, 128, 129, 1000, 65406, 65407, 65535]], dtype=np.uint16)
+    Image.fromarray(grey).save(tmp_path / "image.png")
+    assert np.asarray(images.decode(tmp_path / "image.png"))[0, :, 0].tolist() == [0, 0, 1, 4, 254, 255, 255]
+
+
+def test_half_transparent_pixels_are_mixed_with_white(tmp_path):
+    alpha = np.full(GREY.shape, 128, np.uint8)
+    Image.fromarray(np.dstack([RGB, alpha])).save(tmp_path / "image.png")
+    expected = (RGB * (128 / 255) + 127).round()
+    np.testing.assert_allclose(np.asarray(images.decode(tmp_path / "image.png")), expected, atol=1)
+
+
+def test_a_transparent_colour_of_a_palette_is_white(tmp_path):
+    PALETTE.save(tmp_path / "image.png", transparency=3)
+    clear = np.asarray(PALETTE) == 3
+    assert clear.any() and not clear.all()
+    decoded = np.asarray(images.decode(tmp_path / "image.png"))
+    np.testing.assert_array_equal(decoded, np.where(clear[..., None], 255, np.asarray(PALETTE.convert("RGB"))))
+
+
+UPRIGHT = {  # how stored pixels are turned to be seen upright (Exif 2.32, table 6, tag 0x0112)
+    1: lambda stored: stored,
+    2: np.fliplr,
+    3: lambda stored: np.rot90(stored, 2),
+    4: np.flipud,
+    5: lambda stored: stored.swapaxes(0, 1),
+    6: lambda stored: np.rot90(stored, -1),
+    7: lambda stored: np.rot90(stored, 2).swapaxes(0, 1),
+    8: np.rot90,
+}
+
+
+@pytest.mark.parametrize(("orientation", "upright"), UPRIGHT.items())
+def test_photographs_are_turned_upright(orientation, upright, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(RGB).save(tmp_path / "image.jpg", exif=exif)
+    with Image.open(tmp_path / "image.jpg") as opened:
+        stored = np.asarray(opened)
+    np.testing.assert_array_equal(np.asarray(images.decode(tmp_path / "image.jpg")), upright(stored))
+
+
+def test_a_printer_s_colours_become_rgb(tmp_path):
+    Image.new("CMYK", (4, 4), (0, 255, 255, 0)).save(tmp_path / "image.jpg")
+    red = np.asarray(images.decode(tmp_path / "image.jpg"))
+    np.testing.assert_allclose(red, np.broadcast_to([254, 0, 0], red.shape), atol=2)
+
+
+def test_the_file_stays_as_it_is(tmp_path):
+    file = tmp_path / "image.png"
+    Image.fromarray(RGB).save(file)
+    before = file.read_bytes()
+    images.read(file, 5)
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("size", [1, 5, 6, 40])
+@pytest.mark.parametrize("shape", [(6, 9), (9, 6), (1, 30), (7, 7)])
+def test_read_gives_a_square_of_the_working_size(size, shape, tmp_path):
+    Image.new("RGB", shape, (10, 20, 30)).save(tmp_path / "image.png")
+    read = images.read(tmp_path / "image.png", size)
+    assert read.dtype == np.uint8
+    np.testing.assert_array_equal(read, np.broadcast_to(np.uint8([10, 20, 30]), (size, size, 3)))
+
+
+def test_read_changes_nothing_at_the_image_s_own_size(tmp_path):
+    Image.fromarray(RGB[:, :6]).save(tmp_path / "image.png")
+    np.testing.assert_array_equal(images.read(tmp_path / "image.png", 6), RGB[:, :6])
+
+
+def test_read_averages_where_it_shrinks(tmp_path):
+    """Without antialiasing a fine chequerboard would become black or white."""
+    board = np.indices((64, 64)).sum(axis=0) % 2 * np.uint8(255)
+    Image.fromarray(board.astype(np.uint8)).save(tmp_path / "image.png")
+    np.testing.assert_allclose(images.read(tmp_path / "image.png", 4), 127.5, atol=2)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7, 8, 100])
+def test_batches_come_in_order_whichever_is_ready_first(batch_size):
+    items = list(range(7))
+    last = threading.Event()
+
+    def make(item: int) -> npt.NDArray[np.int64]:
+        if item == 0 and batch_size > 1:  # the first of a batch waits for the second
+            last.wait()
+        elif item == 1:
+            last.set()
+        return np.full(2, item)
+
+    places, batches = zip(*images.in_batches(make, items, batch_size), strict=True)
+    assert [items[place] for place in places] == [batch[:, 0].tolist() for batch in batches]
+    assert [len(batch) for batch in batches[:-1]] == [batch_size] * (len(batches) - 1)
+    assert np.concatenate(batches)[:, 1].tolist() == items
+
+
+def test_no_items_make_no_batches():
+    assert list(images.in_batches(np.asarray, [], 3)) == []
+
+
+def test_what_goes_wrong_with_an_item_is_raised(tmp_path):
+    Image.fromarray(RGB).save(tmp_path / "0.png")
+    files = [tmp_path / "0.png", tmp_path / "1.png"]
+    found = []
+
+    def read(file: Path) -> Pixels:
+        return images.read(file, 4)
+
+    with pytest.raises(FileNotFoundError, match=r"1\.png"):
+        found.extend(images.in_batches(read, files, 1))
+    assert len(found) <= 1

@@ -1,0 +1,207 @@
+"""The journal: what a run holds, that it can be written again, and that a dead server costs no training."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import keras
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+
+from components import step
+from components.data import images
+from components.data.artifacts import Augmented, Classifier, Report
+from components.results import tracking, view
+from tests.conftest import MODELS, PARAMETERS
+
+IGNORED = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+pytestmark = IGNORED
+
+
+@pytest.fixture(params=["sqlite", "server"])
+def store(request, tmp_path, monkeypatch):
+    """A journal of its own: a SQLite file, or a real `mlflow server` on it."""
+    address = f"sqlite:///{tmp_path}/mlflow.db"
+    monkeypatch.chdir(tmp_path)
+    tracking.client.cache_clear()
+    if request.param == "sqlite":
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        yield address
+        tracking.client.cache_clear()
+        return
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    command = ["mlflow", "server", "--backend-store-uri", address, "--host", "127.0.0.1", "--port", str(port)]
+    with subprocess.Popen(
+        [sys.executable, "-m", *command, "--workers", "1"], env=environment, cwd=tmp_path,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    ) as server:  # fmt: skip
+        try:
+            wait_for(server, f"http://127.0.0.1:{port}/health")
+            monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            server.wait()
+            tracking.client.cache_clear()
+
+
+def wait_for(server: subprocess.Popen, address: str) -> None:
+    for _ in range(600):
+        assert server.poll() is None, "the server ended"
+        try:
+            with urllib.request.urlopen(address, timeout=5):
+                return
+        except OSError:
+            time.sleep(0.5)
+    raise AssertionError("the server did not come up")
+
+
+def artifacts(made, model: str) -> tuple[Classifier, Report]:
+    return Classifier.read(made[f"classifiers/{model}"]), Report.read(made["comparison"].parent / "reports" / model)
+
+
+def everything(run_id: str) -> dict:
+    run = tracking.client().get_run(run_id)
+    history = [
+        [(metric.step, metric.value) for metric in tracking.client().get_metric_history(run_id, name)]
+        for name in sorted(run.data.metrics)
+    ]
+    return {"data": run.data.to_dictionary(), "history": history, "end": run.info.end_time, "status": run.info.status}
+
+
+def test_runs_are_written_from_the_artifacts_alone_and_twice_is_once(made, store):
+    for model in MODELS.values():
+        assert tracking.complete(*artifacts(made, model)) is True
+    experiment = tracking.client().get_experiment_by_name("edges")
+    runs = tracking.client().search_runs([experiment.experiment_id])
+    assert {run.info.run_name for run in runs} == {f"edges-{model}" for model in MODELS.values()}
+    assert f"mlflow.sharedViewState.{'comparison'}" in experiment.tags
+    before = {run.info.run_id: everything(run.info.run_id) for run in runs}
+    for model in MODELS.values():
+        assert tracking.complete(*artifacts(made, model)) is False
+    assert {run.info.run_id: everything(run.info.run_id) for run in runs} == before
+    for run in runs:
+        check_run(run.info.run_id, *artifacts(made, run.data.tags["model"]))
+
+
+def check_run(run_id: str, classifier: Classifier, report: Report) -> None:
+    """Check that a run holds the whole record of a classifier and its report."""
+    run = tracking.client().get_run(run_id)
+    chain = classifier.record["parameters"]
+    expected = {f"{name}.{key}": str(value) for name, values in chain.items() for key, value in values.items()}
+    assert expected.items() <= run.data.params.items()
+    assert {"split.seed", "augment.rotation"} <= set(expected)
+    scores = {name: pytest.approx(value, abs=1e-6) for name, value in report.metrics.items()}
+    assert {name: run.data.metrics[name] for name in scores} == scores
+    assert {
+        *view.COLUMNS, "balanced_accuracy", "macro_f1", "majority_accuracy", "chance_accuracy", "seconds_evaluation",
+        "images_per_second_training",
+    } <= set(scores)  # fmt: skip
+    losses = tracking.client().get_metric_history(run_id, "epoch/validation_loss")
+    history = classifier.table("history.csv")
+    assert [metric.step for metric in losses] == history["epoch"].tolist()
+    assert [metric.value for metric in losses] == pytest.approx(history["validation_loss"].tolist(), abs=1e-6)
+    assert run.info.status == "FINISHED"
+    data = run.inputs.dataset_inputs[0].dataset
+    assert (data.name, run.data.tags["data_digest"]) == ("edges", classifier.record["lineage"]["fetch"])
+    assert data.digest == run.data.tags["data_digest"][:32]
+    logged = {file.path for file in tracking.client().list_artifacts(run_id, "report/figures")}
+    assert {f"report/figures/{name}.png" for name in ("confusion_matrix", "learning_curves")} <= logged
+    table = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="report/predictions.csv")
+    assert pd.read_csv(table).equals(pd.read_csv(report.path / "predictions.csv"))
+
+
+def test_the_model_comes_back_and_gives_the_probabilities_of_the_table(made, store, source):
+    classifier, report = artifacts(made, "fine_tuned")
+    tracking.complete(classifier, report)
+    run = tracking._find("edges", classifier.digest)
+    assert run is not None
+    (output,) = run.outputs.model_outputs
+    table = report.table("predictions.csv")
+    expected = table.filter(like="probability_").to_numpy()
+    raw = np.stack([images.read(source / file, classifier.facts["image_size"]) for file in table["file"]])
+    served = mlflow.pyfunc.load_model(f"models:/{output.model_id}")
+    np.testing.assert_allclose(served.predict(raw), expected, atol=1e-6)
+    assert served.metadata.signature.inputs.inputs[0].shape == (-1, 32, 32, 3)
+    assert served.input_example.shape == (2, 32, 32, 3)
+    assert served.metadata.metadata["classes"] == ["down", "left", "up"]
+    network = mlflow.tensorflow.load_model(f"models:/{output.model_id}")
+    np.testing.assert_allclose(network.predict(raw, verbose=0), expected, atol=1e-6)
+    assert table["predicted"].tolist() == [classifier.facts["classes"][row.argmax()] for row in expected]
+
+
+def trained_with(made, folder, **changed) -> Classifier:
+    """Train a head anew, as a step, on a copy of what it needs."""
+    at = {**made, "top": folder / "top", "classifier": folder / "classifier"}
+    step.run("train_top", at, {**PARAMETERS["train_top"], **changed}, "edges")
+    return Classifier.read(at["classifier"])
+
+
+def test_epochs_are_logged_live_and_the_run_is_completed_not_doubled(made, store, tmp_path):
+    classifier = trained_with(made, tmp_path, seed=7)
+    live = tracking._find("edges", classifier.digest)
+    assert live is not None
+    assert live.data.metrics["epoch/loss"] == pytest.approx(classifier.table("history.csv")["loss"].iloc[-1], abs=1e-6)
+    assert "kappa" not in live.data.metrics
+    at = {**made, "classifier": tmp_path / "classifier", "report": tmp_path / "report"}
+    step.run("evaluate", at, PARAMETERS["evaluate"], "edges")
+    done = tracking._find("edges", classifier.digest)
+    assert done is not None
+    assert done.info.run_id == live.info.run_id
+    check_run(done.info.run_id, classifier, Report.read(tmp_path / "report"))
+    assert trained_with(made, tmp_path, seed=7).digest == classifier.digest
+    experiment = tracking.client().get_experiment_by_name("edges")
+    assert len(tracking.client().search_runs([experiment.experiment_id])) == 1
+
+
+def test_a_dead_server_costs_one_line_and_the_journal_is_written_later(made, tmp_path, monkeypatch, capsys):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    tracking.client.cache_clear()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://name:secret@127.0.0.1:{port}")
+    trained_with(made, tmp_path, seed=8)
+    said = capsys.readouterr().err
+    assert said.count("`python -m pipeline log` completes the journal later") == 1
+    assert f"MLflow at http://127.0.0.1:{port} did not take this" in said
+    tracking.client.cache_clear()
+
+
+def test_the_command_log_finds_what_is_missing(made, tmp_path):
+    """`python -m pipeline log`, in a folder that holds the artifacts of a recipe."""
+    for model in MODELS.values():
+        for kind in ("classifiers", "reports"):
+            shutil.copytree(made["comparison"].parent / kind / model, tmp_path / "artifacts/edges" / kind / model)
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db", "PYTHONPATH": str(step.ROOT)}
+    for expected in ("written", "was there"):
+        done = subprocess.run(
+            [sys.executable, "-m", "pipeline", "log"], cwd=tmp_path, env=environment, capture_output=True, text=True,
+            check=True,
+        )  # fmt: skip
+        assert done.stdout.splitlines() == [f"edges, {model}: {expected}" for model in sorted(MODELS.values())]
+
+
+def test_the_classifier_is_the_one_that_validation_judged(made):
+    """The saved model, on the plain validation views, gives the validation scores of its record."""
+    from components.data.artifacts import Splits
+    from components.results import metrics
+
+    for model in MODELS.values():
+        classifier = Classifier.read(made[f"classifiers/{model}"])
+        validation = Splits.read(made["splits"]).part("validation")
+        augmented = Augmented.read(made["augmented"])
+        network = keras.saving.load_model(classifier.file, compile=False)
+        found = network.predict_on_batch(augmented.array[augmented.rows(validation["file"].tolist()), 0])
+        labels = validation["label"].map({name: n for n, name in enumerate(classifier.facts["classes"])}).to_numpy()
+        scores = metrics.scores(labels, found)
+        assert scores["log_loss"] == pytest.approx(classifier.facts["validation_log_loss"], rel=1e-4)
+        assert scores["kappa"] == pytest.approx(classifier.facts["validation_kappa"])
