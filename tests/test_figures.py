@@ -40,7 +40,7 @@ def split_table(names: list[str]) -> pd.DataFrame:
     rows = [
         (f"{number}.png", name, split)
         for number, name in enumerate(names)
-        for split, images in (("test", 2), ("train", 5 + number), ("unused", 1))
+        for split, images in (("held back", 2), ("train", 5 + number), ("validation", 1))
         for _ in range(images)
     ]
     return pd.DataFrame(rows, columns=["file", "label", "split"])
@@ -216,14 +216,14 @@ def test_images_per_class_stacks_the_splits_and_sorts_the_classes(drawn: list[Fi
     figures.images_per_class(split_table(classes(3)), tmp_path / "figure.png")
     axes = drawn[0].axes[0]
     assert "27 images in 3 classes, 8 to 10 in each" in texts(drawn[0])
-    assert {"train (18)", "test (6)", "unused (3)"} <= set(texts(drawn[0]))
+    assert {"train (18)", "validation (3)", "held back (6)"} <= set(texts(drawn[0]))
     assert shown(axes) == ["class 00", "class 01", "class 02"]
     ends = [bar.get_x() + bar.get_width() for bar in axes.patches if isinstance(bar, Rectangle)]
-    assert ends == [5, 6, 7, 7, 8, 9, 8, 9, 10]  # train, then test, then unused
+    assert ends == [5, 6, 7, 6, 7, 8, 8, 9, 10]  # train, then validation, then held back
 
 
 def test_an_unknown_split_is_not_left_out_silently(tmp_path: Path) -> None:
-    table = split_table(classes(2)).replace("test", "held out")
+    table = split_table(classes(2)).replace("held back", "held out")
     with pytest.raises(ValueError, match="held out"):
         figures.images_per_class(table, tmp_path / "figure.png")
 
@@ -255,6 +255,15 @@ def test_images_keep_their_proportions(drawn: list[Figure], tmp_path: Path) -> N
     corners = axes.transData.transform([(left, bottom), (right, top)])
     width, height = np.abs(corners[1] - corners[0])
     assert width / height == pytest.approx(4)
+
+
+def test_images_are_upright(tmp_path: Path) -> None:
+    image = np.zeros((20, 20, 3), np.uint8)
+    image[:10, :, 0] = image[10:, :, 2] = 255
+    figures.sample_grid([image], ["red over blue"], tmp_path / "figure.png", "Samples")
+    colours = pixels(tmp_path / "figure.png")
+    red, blue = ((colours == colour).all(axis=2).nonzero()[0] for colour in ((255, 0, 0), (0, 0, 255)))
+    assert red.max() < blue.min()
 
 
 def test_image_sizes_says_that_all_are_the_same(drawn: list[Figure], tmp_path: Path) -> None:

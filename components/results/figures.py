@@ -24,7 +24,7 @@ Images: TypeAlias = Sequence[npt.NDArray[np.uint8]]
 INK, MUTED, GRID = "#222222", "#666666", "#E4E4E4"
 MODELS = {"benchmark": "#E69F00", "top": "#56B4E9", "fine_tuned": "#0072B2"}
 MARKERS = {"benchmark": "s", "top": "^", "fine_tuned": "o"}
-SPLITS = {"train": "#009E73", "validation": "#CC79A7", "held back": "#BBBBBB", "test": "#D55E00", "unused": "#DDDDDD"}
+SPLITS = {"train": "#009E73", "validation": "#CC79A7", "held back": "#BBBBBB"}
 CHANNELS = {"red": "#D55E00", "green": "#009E73", "blue": "#0072B2"}
 SHADES = LinearSegmentedColormap.from_list(
     "shades", [(0, "#FFFFFF"), (0.03, "#E2EFF7"), (0.5, "#56A5D3"), (0.8, "#0072B2"), (1, "#004A75")]
@@ -161,7 +161,7 @@ def images_per_class(table: pd.DataFrame, path: Path) -> None:
     """Draw the number of images of each class as bars stacked by split, the largest class on top.
 
     Args:
-        table: One row an image, with columns file, label and split (train, validation, test or unused).
+        table: One row an image, with columns file, label and split (train, validation or held back).
         path: PNG file to write.
     """
     counts = pd.crosstab(table["label"], table["split"])
