@@ -48,7 +48,7 @@ def train_benchmark(
     parts = delivery.parts(augmented, splits)
     layers = [
         keras.layers.Resizing(image_size, image_size, name="resizing"),
-        keras.layers.Rescaling(1 / 255, name="preprocessing"),
+        keras.layers.Rescaling(1 / 127.5, -1.0, name="preprocessing"),
         benchmark.build(image_size, len(splits.facts["classes"]), width, stages),
     ]
     model = keras.Sequential([keras.Input(augmented.array.shape[2:]), *layers])

@@ -47,6 +47,8 @@ def completed(content: dict[str, Any], recipe: str) -> dict[str, dict[str, Any]]
             raise no_such(f"step in the recipe {recipe}", name, steps)
     found = {}
     for name in steps:
+        if name not in own and name != "compare":
+            raise UserError(f"recipe {recipe} has no section {name}: write `{name}: {{}}` to take the defaults")
         values = {**content["defaults"].get(name, {}), **(own.get(name) or {})}
         try:
             found[name] = step.load(name).checked(values)

@@ -149,9 +149,8 @@ def test_entries_that_leave_the_folder(pack: Callable[[str], bytes], name, tmp_p
     ids=["absolute link", "relative link", "hard link", "no file"],
 )
 def test_links_and_devices_that_leave_the_folder(entries, tmp_path, temporary):
-    for entry in entries:
-        entry.linkname = outside(entry.linkname, tmp_path)
-    (tmp_path / "archive").write_bytes(tar_of(*entries))
+    placed = [entry.replace(linkname=outside(entry.linkname, tmp_path)) for entry in entries]
+    (tmp_path / "archive").write_bytes(tar_of(*placed))
     refused(tmp_path)
 
 

@@ -109,7 +109,7 @@ def test_read_gives_a_square_of_the_working_size(size, shape, tmp_path):
     Image.new("RGB", shape, (10, 20, 30)).save(tmp_path / "image.png")
     read = images.read(tmp_path / "image.png", size)
     assert read.dtype == np.uint8
-    np.testing.assert_array_equal(read, np.broadcast_to(np.uint8([10, 20, 30]), (size, size, 3)))
+    np.testing.assert_array_equal(read, np.broadcast_to(np.array([10, 20, 30]), (size, size, 3)))
 
 
 def test_read_changes_nothing_at_the_image_s_own_size(tmp_path):
@@ -130,8 +130,8 @@ def test_batches_come_in_order_whichever_is_ready_first(batch_size):
     last = threading.Event()
 
     def make(item: int) -> npt.NDArray[np.int64]:
-        if item == 0 and batch_size > 1:  # the first of a batch waits for the second
-            last.wait()
+        if item == 0 and batch_size > 1:  # where there are two workers, the second comes before the first
+            last.wait(0.1)
         elif item == 1:
             last.set()
         return np.full(2, item)
@@ -149,7 +149,7 @@ def test_no_items_make_no_batches():
 def test_what_goes_wrong_with_an_item_is_raised(tmp_path):
     Image.fromarray(RGB).save(tmp_path / "0.png")
     files = [tmp_path / "0.png", tmp_path / "1.png"]
-    found = []
+    found: list[tuple[slice, np.ndarray]] = []
 
     def read(file: Path) -> Pixels:
         return images.read(file, 4)

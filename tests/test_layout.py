@@ -114,7 +114,7 @@ def test_class_folders_are_found_deeper_down(change, tmp_path):
 
 
 def test_labels_and_names_stay_text(tmp_path):
-    classes = ("007", "1e5", "NA", "null", "a, \"b\"", "ö")
+    classes = ("007", "1e5", "NA", "null", 'a, "b"', "ö")
     write_images(tmp_path / "edges", 1, classes=classes)
     table = fetch(tmp_path / "edges", tmp_path / "images").table("images.csv")
     assert set(table["label"]) == set(classes)
@@ -218,10 +218,10 @@ def registered(folder, tmp_path, monkeypatch) -> DataSet:
     return entry
 
 
-@pytest.mark.parametrize("beside", ["zzz", "__MACOSX/edges"])
-def test_a_registered_data_set_has_its_classes_in_its_order(beside, registered, folder, tmp_path):
+@pytest.mark.parametrize("other", ["zzz", "__MACOSX/edges"])
+def test_a_registered_data_set_has_its_classes_in_its_order(other, registered, folder, tmp_path):
     whole = tmp_path / "whole"
-    (whole / beside).mkdir(parents=True)
+    (whole / other).mkdir(parents=True)
     shutil.copytree(folder, whole / "photos" / "edges")
     for source in (folder, whole):
         images = fetch(source, tmp_path / "images", "edges")
@@ -306,5 +306,4 @@ def test_the_sign_language_data_set(tmp_path):
     table = images.table("images.csv")
     assert len(table) == 2062 and table["label"].nunique() == 10
     assert images.digest == DATA_SETS["sign_language"].digest
-    assert set(table["width"]) == set(table["height"]) == {100}
     assert quarantine(images) == {}

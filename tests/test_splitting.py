@@ -5,7 +5,7 @@ import math
 import hypothesis.strategies as st
 import pandas as pd
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 
 from components import step
 from components.data import artifacts, splitting
@@ -13,7 +13,7 @@ from components.errors import UserError
 from tests.conftest import CLASSES, write_images
 
 PARTS = ("train", "validation", "test")
-quick = settings(max_examples=40, deadline=None)
+quick = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def table_of(*per_class: int) -> pd.DataFrame:
@@ -108,6 +108,7 @@ def test_a_random_split_keeps_no_shares():
     assert len(found) > 1
 
 
+@quick
 @given(
     st.integers(10, 5000),
     st.tuples(*[st.integers(1, 998)] * 2).map(sorted).filter(lambda cut: cut[0] < cut[1]),
@@ -179,10 +180,17 @@ def test_seeds_out_of_range(train, seed):
 
 
 def test_the_step_keeps_the_test_rows_apart(tmp_path):
-    step.run("fetch", {"images": tmp_path / "images"}, {"data_set": "edges", "source": str(write_images(tmp_path / "edges", 8))})
+    step.run(
+        "fetch",
+        {"images": tmp_path / "images"},
+        {"data_set": "edges", "source": str(write_images(tmp_path / "edges", 8))},
+    )
     at = {name: tmp_path / name for name in ("images", "splits", "test_split")}
     step.run("split", at, {"method": "stratified", "train": 0.5, "validation": 6, "test": 0.25, "seed": 3})
-    splits, test = artifacts.Splits.read(at["splits"]), artifacts.TestSplit.read(at["test_split"]).table("test_split.csv")
+    splits, test = (
+        artifacts.Splits.read(at["splits"]),
+        artifacts.TestSplit.read(at["test_split"]).table("test_split.csv"),
+    )
     parts = [splits.part("train"), splits.part("validation"), test]
     assert [len(part) for part in parts] == [12, 6, 6]
     files = pd.concat(parts)["file"]
