@@ -21,14 +21,18 @@ class Parser(argparse.ArgumentParser):
 def section(address: str) -> dict[str, Any]:
     """Return the mapping at FILE:SECTION of a YAML file, the section's keys joined by dots."""
     file, _, path = address.rpartition(":")
+    if not file:
+        raise UserError(f"--params {address}: FILE:SECTION is needed, as in params.yaml:defaults.split")
     try:
         value = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"--params {address}: cannot read {file!r}: {' '.join(str(error).split())}") from error
     for key in path.split("."):
         if not isinstance(value, dict) or key not in value:
             raise UserError(f"--params {address}: {file} has no section {path!r}")
         value = value[key]
+    if value is None:  # a name without lines
+        return {}
     if not isinstance(value, dict):
         raise UserError(f"--params {address}: a section is `name: value` lines; received {value!r}")
     return value

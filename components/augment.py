@@ -42,12 +42,16 @@ def augment(
         seed: Seed of the views.
 
     Raises:
-        UserError: `flip` is neither word.
+        UserError: `flip` is neither word, or a size is none.
     """
     from components.data import augmentation
     from components.data import images as image_files
+    from components.errors import UserError
     from components.progress import bar
 
+    for name, value, least in (("image_size", image_size, 1), ("views", views, 0)):
+        if value < least:
+            raise UserError(f"augment: {name} is {least} or more; received {value}")
     limits = augmentation.Limits(rotation, shear, zoom, shift, flip, brightness)
     names = images.table("images.csv")["file"].tolist()
     augmented.facts.update(image_size=image_size, views=views)

@@ -8,9 +8,9 @@ class UserError(Exception):
     """What is wrong, what was received and what to do, in one line; shown without a traceback."""
 
 
-def no_such(noun: str, received: str, known: Iterable[str]) -> UserError:
+def no_such(noun: str, received: object, known: Iterable[object]) -> UserError:
     """Return the error for a name that is not in a registry, with the nearest name first."""
-    names = sorted(known)
-    near = difflib.get_close_matches(received, names, n=1)
+    name, names = str(received), sorted(map(str, known))  # YAML reads some names as numbers or booleans
+    near = difflib.get_close_matches(name, names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    return UserError(f"no {noun} {received!r}{hint} (there are: {', '.join(names)})")
+    return UserError(f"no {noun} {name!r}{hint} (there are: {', '.join(names)})")

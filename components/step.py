@@ -9,6 +9,7 @@ import hashlib
 import importlib
 import inspect
 import json
+import math
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
@@ -21,7 +22,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 import docstring_parser
 
 from components import STEPS
-from components.data.artifacts import Artifact
+from components.data.artifacts import RECORD, Artifact
 from components.errors import UserError, no_such
 
 Kind = TypeVar("Kind", bound=Artifact)
@@ -94,9 +95,9 @@ def converted(step: str, name: str, value: Any, kind: type) -> Any:
         if isinstance(value, bool) or (kind is str and not isinstance(value, str)):
             raise ValueError
         number = kind(value)
-        if kind is int and number != float(value):
+        if kind is not str and (not math.isfinite(number) or number != float(value)):
             raise ValueError
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         words = {int: "a whole number", float: "a number", str: "text"}[kind]
         raise UserError(f"{step}: {name} is {words}; received {value!r}") from None
     return number
@@ -172,7 +173,10 @@ def run(name: str, artifacts: Mapping[str, Path | str], parameters: Mapping[str,
     record["lineage"][name] = digest
     outputs = {}
     for key, kind in step.outputs.items():
-        fresh = Path(artifacts[key]).with_name(f".{Path(artifacts[key]).name}.unfinished")
+        target = Path(artifacts[key])
+        if not target.name:
+            raise UserError(f"{name}: {key} is a folder of its own, to be made; received {str(target)!r}")
+        fresh = target.with_name(f".{target.name}.unfinished")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
         outputs[key] = kind(fresh, {**deepcopy(record), "digest": sha256(digest, key)})
@@ -219,7 +223,15 @@ def sha256(*parts: Any) -> str:
 
 
 def replace(finished: Path, target: Path) -> None:
-    """Put a finished directory where the target was; the old one goes only then."""
+    """Put a finished directory where the target was; the old one goes only then.
+
+    Raises:
+        UserError: What is there is something else than such an artifact.
+    """
+    if target.exists() and not (target / RECORD).is_file():
+        names, own = ({path.name for path in folder.glob("*")} for folder in (target, finished))
+        if target.is_file() or names - own:
+            raise UserError(f"{target} is no artifact, and is not replaced: give another path")
     old = target.with_name(f".{target.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if target.exists():

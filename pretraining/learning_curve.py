@@ -15,7 +15,7 @@ from pathlib import Path
 from components import quiet, step
 from pipeline import recipes
 
-TRAIN_IMAGES = (20, 30, 50, 70, 100, 200, 400)
+TRAIN_IMAGES = (20, 30, 50, 100, 200)
 SEEDS = (1, 2, 3)
 THRESHOLD = 0.8
 

@@ -185,7 +185,7 @@ def longer(folder: Path) -> None:
 
 
 def renamed(folder: Path) -> None:
-    (folder / "up" / "00.png").rename(folder / "up" / "zz.png")
+    (folder / "up" / "01.png").rename(folder / "up" / "02.png")
 
 
 def exchanged(folder: Path) -> None:

@@ -13,6 +13,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow.entities import Experiment
 
 from components import step
 from components.data import images
@@ -24,34 +25,55 @@ IGNORED = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::Futu
 pytestmark = IGNORED
 
 
-@pytest.fixture(params=["sqlite", "server"])
-def store(request, tmp_path, monkeypatch):
-    """A journal of its own: a SQLite file, or a real `mlflow server` on it."""
-    address = f"sqlite:///{tmp_path}/mlflow.db"
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(scope="module")
+def database(tmp_path_factory) -> str:
+    """A SQLite store with its tables, which take a while to be made."""
+    address = f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
     tracking.client.cache_clear()
-    if request.param == "sqlite":
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-        yield address
-        tracking.client.cache_clear()
-        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", address)
+        tracking.client().search_experiments()
+    tracking.client.cache_clear()
+    return address
+
+
+@pytest.fixture(scope="module")
+def server(database):
+    """A real `mlflow server` on the store."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    command = ["mlflow", "server", "--backend-store-uri", address, "--host", "127.0.0.1", "--port", str(port)]
+    folder = database.removeprefix("sqlite:///").removesuffix("/mlflow.db")
+    command = ["mlflow", "server", "--backend-store-uri", database, "--host", "127.0.0.1", "--port", str(port)]
     with subprocess.Popen(
-        [sys.executable, "-m", *command, "--workers", "1"], env=environment, cwd=tmp_path,
+        [sys.executable, "-m", *command, "--workers", "1"], env=environment, cwd=folder,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    ) as server:  # fmt: skip
+    ) as process:  # fmt: skip
         try:
-            wait_for(server, f"http://127.0.0.1:{port}/health")
-            monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+            wait_for(process, f"http://127.0.0.1:{port}/health")
             yield f"http://127.0.0.1:{port}"
         finally:
-            server.terminate()
-            server.wait()
-            tracking.client.cache_clear()
+            process.terminate()
+            process.wait()
+
+
+@pytest.fixture(params=["database", "server"])
+def store(request, tmp_path, monkeypatch):
+    """An empty journal: a SQLite file, or a real server."""
+    address = request.getfixturevalue(request.param)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    monkeypatch.chdir(tmp_path)
+    tracking.client.cache_clear()
+    yield address
+    tracking.client().rename_experiment(experiment().experiment_id, f"edges of {tmp_path}")
+    tracking.client.cache_clear()
+
+
+def experiment() -> Experiment:
+    found = tracking.client().get_experiment_by_name("edges")
+    assert found is not None
+    return found
 
 
 def wait_for(server: subprocess.Popen, address: str) -> None:
@@ -81,10 +103,9 @@ def everything(run_id: str) -> dict:
 def test_runs_are_written_from_the_artifacts_alone_and_twice_is_once(made, store):
     for model in MODELS.values():
         assert tracking.complete(*artifacts(made, model)) is True
-    experiment = tracking.client().get_experiment_by_name("edges")
-    runs = tracking.client().search_runs([experiment.experiment_id])
+    runs = tracking.client().search_runs([experiment().experiment_id])
     assert {run.info.run_name for run in runs} == {f"edges-{model}" for model in MODELS.values()}
-    assert f"mlflow.sharedViewState.{'comparison'}" in experiment.tags
+    assert "mlflow.sharedViewState.comparison" in experiment().tags
     before = {run.info.run_id: everything(run.info.run_id) for run in runs}
     for model in MODELS.values():
         assert tracking.complete(*artifacts(made, model)) is False
@@ -111,6 +132,7 @@ def check_run(run_id: str, classifier: Classifier, report: Report) -> None:
     assert [metric.step for metric in losses] == history["epoch"].tolist()
     assert [metric.value for metric in losses] == pytest.approx(history["validation_loss"].tolist(), abs=1e-6)
     assert run.info.status == "FINISHED"
+    assert run.inputs is not None
     data = run.inputs.dataset_inputs[0].dataset
     assert (data.name, run.data.tags["data_digest"]) == ("edges", classifier.record["lineage"]["fetch"])
     assert data.digest == run.data.tags["data_digest"][:32]
@@ -124,7 +146,7 @@ def test_the_model_comes_back_and_gives_the_probabilities_of_the_table(made, sto
     classifier, report = artifacts(made, "fine_tuned")
     tracking.complete(classifier, report)
     run = tracking._find("edges", classifier.digest)
-    assert run is not None
+    assert run is not None and run.outputs is not None
     (output,) = run.outputs.model_outputs
     table = report.table("predictions.csv")
     expected = table.filter(like="probability_").to_numpy()
@@ -159,8 +181,7 @@ def test_epochs_are_logged_live_and_the_run_is_completed_not_doubled(made, store
     assert done.info.run_id == live.info.run_id
     check_run(done.info.run_id, classifier, Report.read(tmp_path / "report"))
     assert trained_with(made, tmp_path, seed=7).digest == classifier.digest
-    experiment = tracking.client().get_experiment_by_name("edges")
-    assert len(tracking.client().search_runs([experiment.experiment_id])) == 1
+    assert len(tracking.client().search_runs([experiment().experiment_id])) == 1
 
 
 def test_a_dead_server_costs_one_line_and_the_journal_is_written_later(made, tmp_path, monkeypatch, capsys):

@@ -1,5 +1,7 @@
 """Training: what is drawn, what is kept, what stays frozen, and that it repeats."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
@@ -9,7 +11,14 @@ from components.model import backbones, training
 from components.model.cut import cut
 from components.model.training import Rows, Settings
 
-SETTINGS = {"optimizer": "adam", "learning_rate": 0.05, "epochs": 8, "patience": 3, "batch_size": 7, "seed": 3}
+SETTINGS: dict[str, Any] = {
+    "optimizer": "adam",
+    "learning_rate": 0.05,
+    "epochs": 8,
+    "patience": 3,
+    "batch_size": 7,
+    "seed": 3,
+}
 
 
 def blobs(count: int = 60, views: int = 3) -> tuple[Rows, Rows]:
@@ -94,8 +103,8 @@ def test_suffix_training_is_whole_network_training_and_batch_normalisation_stand
         pooled = keras.layers.GlobalAveragePooling2D()(body.output)
         model = keras.Model(body.input, keras.layers.Dense(3, kernel_initializer="zeros")(pooled))
         array = images if whole else prefix.predict_on_batch(images[:, 0])[:, None]
-        parts = tuple(Rows(array, part, labels[part]) for part in rows)
-        trained = fit(model, parts, optimizer="sgd", learning_rate=0.01, epochs=3, batch_size=4)
+        train, validation = (Rows(array, part, labels[part]) for part in rows)
+        trained = fit(model, (train, validation), optimizer="sgd", learning_rate=0.01, epochs=3, batch_size=4)
         losses.append(trained.history[["loss", "validation_loss"]].to_numpy())
         moving = [weight for weight in network.weights if "moving" in weight.path]
         assert moving

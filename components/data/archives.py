@@ -1,11 +1,14 @@
 """Sources of data sets: folders, archives and addresses, opened as a folder to read."""
 
+import http.client
+import lzma
 import shutil
 import tarfile
 import tempfile
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -13,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from components.errors import UserError
 
 ENDINGS = (".tar", ".tar.gz", ".tgz", ".zip")
+DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError)
 
 
 @contextmanager
@@ -26,11 +30,11 @@ def opened(source: str) -> Iterator[Path]:
     """
     with tempfile.TemporaryDirectory(prefix="graft-") as temporary:
         if source.startswith(("http://", "https://")):
-            path = Path(temporary) / PurePosixPath(source).name
+            path = Path(temporary) / "download"
             download(source, path)
         else:
-            path = Path(source).expanduser()
-        if path.is_dir():
+            path = Path(source).expanduser() if source.startswith("~/") else Path(source)
+        if source and path.is_dir():
             yield path
         elif path.is_file():
             target = Path(temporary) / "unpacked"
@@ -51,7 +55,9 @@ def download(address: str, target: Path) -> None:
         with urllib.request.urlopen(address, timeout=60) as answer, target.open("wb") as file:
             shutil.copyfileobj(answer, file, 1 << 20)
             promised = answer.headers.get("Content-Length")
-    except (urllib.error.URLError, OSError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
         message = f"cannot download {address}: {error}; download it by hand and give its path as the source"
         raise UserError(message) from error
     if promised is not None and int(promised) != target.stat().st_size:
@@ -73,8 +79,25 @@ def unpack(archive: Path, target: Path) -> None:
                 opened_zip.extractall(target)
         elif tarfile.is_tarfile(archive):
             with tarfile.open(archive) as opened_tar:
-                opened_tar.extractall(target, filter="data")
+                opened_tar.extractall(target, filter=inside)
+                check_end(opened_tar)
         else:
             raise UserError(f"{archive} is not an archive that can be read: {', '.join(ENDINGS)} can")
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, RuntimeError) as error:
+    except DAMAGED as error:
         raise UserError(f"cannot unpack {archive}: {error}; get it again") from error
+
+
+def inside(member: tarfile.TarInfo, target: str) -> tarfile.TarInfo:
+    """Return an entry of a tar as it is to be unpacked; one that would leave the folder is refused, as in a zip."""
+    if member.name.startswith("/"):
+        raise tarfile.AbsolutePathError(member)
+    return tarfile.data_filter(member, target)
+
+
+def check_end(archive: tarfile.TarFile) -> None:
+    """Read a tar to its end: `tarfile` takes one that is cut between two entries, or has a wrong sum, for whole."""
+    file = archive.fileobj
+    assert file
+    file.seek(archive.offset)
+    if len(file.read(-1)) < tarfile.BLOCKSIZE:
+        raise EOFError("it ends early")

@@ -44,8 +44,9 @@ class Artifact:
             raise UserError(message) from None
         except ValueError as error:
             raise UserError(f"{path}/{RECORD} is damaged ({error}): make the artifact again") from error
-        if record["kind"] != cls.__name__:
-            raise UserError(f"{path} is of the kind {record['kind']}; a {cls.__name__} is needed")
+        kind = record.get("kind") if isinstance(record, dict) else None
+        if kind != cls.__name__:
+            raise UserError(f"{path} is of the kind {kind}; {cls.__name__} is needed")
         return cls(path, record)
 
     def address_by_content(self, digest: str) -> None:

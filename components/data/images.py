@@ -7,18 +7,16 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 Item = TypeVar("Item")
-
-UNREADABLE = (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError)
 
 
 def decode(file: Path) -> Image.Image:
     """Return a file's image as RGB, upright: EXIF rotation applied, transparency on white, 16 bits scaled to 8.
 
     Raises:
-        OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError: The file is not a readable image.
+        Exception: The file is not a readable image; which one depends on the format.
     """
     with Image.open(file) as opened:
         image = ImageOps.exif_transpose(opened)

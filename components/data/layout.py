@@ -12,6 +12,8 @@ from components.data.datasets import DataSet
 from components.errors import UserError
 from components.progress import bar
 
+MACOS = "__MACOSX"
+
 
 def lay_out(source: Path, images: Images, entry: DataSet | None) -> None:
     """Copy the readable images of a source to `images/CLASS/FILE`; write the tables and the digest.
@@ -25,7 +27,7 @@ def lay_out(source: Path, images: Images, entry: DataSet | None) -> None:
         UserError: There are no class folders, or not those of the entry, or not so many images.
     """
     root = class_folders(source, entry)
-    found = sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    found = [path.name for path in folders_in(root)]
     classes = list(entry.classes) if entry else found
     if sorted(classes) != found or len(classes) < 2:
         expected = f"the classes {', '.join(classes)}" if entry else "two or more folders, one a class"
@@ -33,6 +35,9 @@ def lay_out(source: Path, images: Images, entry: DataSet | None) -> None:
     rows, quarantined = copy(root, classes, images.path / "images")
     if entry and len(rows) != entry.images:
         raise UserError(f"{source.name} holds {len(rows)} readable images of {entry.images}: get it again")
+    empty = [label for label in classes if label not in {row[1] for row in rows}]
+    if empty:
+        raise UserError(f"{source.name} has no readable image of {', '.join(empty)}: add some, or remove the folder")
     images.write_table("images.csv", pd.DataFrame(rows, columns=["file", "label", "width", "height", "sha256"]))
     images.write_table("quarantine.csv", pd.DataFrame(quarantined, columns=["file", "reason"]))
     content = hashlib.sha256("".join(f"{row[0]}\0{row[4]}\n" for row in sorted(rows)).encode())
@@ -44,16 +49,20 @@ def class_folders(source: Path, entry: DataSet | None) -> Path:
     """Return the folder whose folders are the classes: the entry's, or the first that branches."""
     if entry:
         at = [source] if source.name == entry.folder else sorted(source.rglob(entry.folder))
-        folders = [path for path in at if path.is_dir()]
+        folders = [path for path in at if path.is_dir() and MACOS not in path.parts]
         if not folders:
             raise UserError(f"{source.name} has no folder {entry.folder!r}, which holds the images of this data set")
         return folders[0]
     root = source
-    while True:
-        inside = [path for path in root.iterdir() if not path.name.startswith(".")]
-        if len(inside) != 1 or not inside[0].is_dir():
-            return root
+    while len(inside := folders_in(root)) == 1:
         root = inside[0]
+    return root
+
+
+def folders_in(folder: Path) -> list[Path]:
+    """Return its folders in order, without hidden ones and the one that macOS adds to zip files."""
+    inside = (path for path in folder.iterdir() if path.is_dir() and path.name != MACOS)
+    return sorted(path for path in inside if not path.name.startswith("."))
 
 
 def copy(root: Path, classes: list[str], target: Path) -> tuple[list[tuple], list[tuple[str, str]]]:
@@ -66,9 +75,12 @@ def copy(root: Path, classes: list[str], target: Path) -> tuple[list[tuple], lis
         if any(part.startswith(".") for part in path.relative_to(root).parts):
             continue
         try:
+            name.encode()
             width, height = image_files.decode(path).size
-        except image_files.UNREADABLE as error:
-            quarantined.append((name, " ".join(str(error).replace(str(path), name).split())))
+        except Exception as error:  # decoders fail in ways of their own on damaged files
+            shown = name.encode(errors="backslashreplace").decode()
+            reason = " ".join(str(error).replace(str(path), name).split()) or type(error).__name__
+            quarantined.append((shown, reason))
             continue
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target / name)

@@ -18,7 +18,7 @@ def counts(sizes: Mapping[str, float], images: int) -> dict[str, int]:
     """
     numbers = {}
     for part, size in sizes.items():
-        if not 0 < size < 1 and (size < 1 or size != int(size)):
+        if not (0 < size < 1 or (size >= 1 and float(size).is_integer())):
             raise UserError(f"split: {part} is a number of images or a fraction in (0, 1); received {size:g}")
         numbers[part] = round(size * images) if size < 1 else int(size)
     over = sum(numbers.values()) - images
@@ -46,11 +46,14 @@ def draw(table: pd.DataFrame, sizes: Mapping[str, int], method: str, seed: int) 
 
     if method not in METHODS:
         raise no_such("split method", method, METHODS)
+    if not 0 <= seed < 2**32:
+        raise UserError(f"split: seed is a whole number from 0 to {2**32 - 1}; received {seed}")
     drawn = table.assign(split="unused")
     left = drawn
     spare = len(table) - sum(sizes.values())
     if 0 < spare < table["label"].nunique():  # too few to be shared out among the classes
-        left = left.drop(left.sample(spare, random_state=seed).index)
+        in_classes = left.sample(frac=1, random_state=seed).sort_values("label", kind="stable").index
+        left = left.drop(in_classes[[int((number + 0.5) * len(left) / spare) for number in range(spare)]])
     for part in ("test", "validation", "train"):
         if sizes[part] < len(left):
             labels = left["label"] if method == "stratified" else None

@@ -1,0 +1,143 @@
+"""The built-in recipe, with few epochs, as a person runs it: what comes out, and that it comes out again."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from components import step
+from components.data.artifacts import Classifier, Comparison, Images, Report, Splits, TestSplit
+from components.step import ROOT
+from pipeline import recipes
+from tests.conftest import CLASSES, MODELS
+
+SHORT = {"train_benchmark": 2, "train_top": 60, "fine_tune": 1}
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """The built-in data set, its weights and what does not depend on a split."""
+    folder = tmp_path_factory.mktemp("digits")
+    content = recipes.read(ROOT / "params.yaml")
+    parameters = recipes.completed(content, "digits")
+    parameters["augment"]["views"] = 1
+    at = {name: folder / name for name in ("images", "weights", "augmented", "features", "tensors")}
+    step.run("fetch", at, {"data_set": "digits", "source": "published"})
+    weights = content["weights"]["own"]["glyphs"]
+    step.run("fetch_weights", at, {**weights, "source": str(ROOT / weights["source"])})
+    for name in ("augment", "extract"):
+        step.run(name, at, parameters[name])
+    return at, parameters
+
+
+def train(shared, folder) -> dict[str, dict[str, float]]:
+    at, parameters = shared
+    at = {**at, **{name: folder / name for name in ("splits", "test_split", "top", "classifier", "report")}}
+    step.run("split", at, parameters["split"])
+    found = {}
+    for name, epochs in SHORT.items():
+        step.run(name, at, {**parameters[name], "epochs": epochs})
+        step.run("evaluate", at, parameters["evaluate"])
+        metrics = Report.read(at["report"]).metrics
+        timed = ("seconds", "images_per_second")
+        found[MODELS[name]] = {key: value for key, value in metrics.items() if not key.startswith(timed)}
+    return found
+
+
+def test_the_same_recipe_gives_the_same_splits_and_the_same_metrics_to_the_last_digit(shared, tmp_path):
+    first, second = train(shared, tmp_path / "first"), train(shared, tmp_path / "second")
+    assert first == second
+    splits = [(tmp_path / run / "splits" / "splits.csv").read_bytes() for run in ("first", "second")]
+    assert splits[0] == splits[1]
+    assert first["top"]["kappa"] > first["top"]["majority_accuracy"]  # few epochs on a pretrained backbone tell digits
+
+
+def test_a_report_agrees_with_itself(made):
+    """Accuracy from the matrix and from the table is the accuracy reported; every test image is there once."""
+    test = TestSplit.read(made["test_split"]).table("test_split.csv")
+    for model in MODELS.values():
+        report = Report.read(made["comparison"].parent / "reports" / model)
+        table = report.table("predictions.csv")
+        assert table["file"].tolist() == test["file"].tolist()
+        assert table["label"].tolist() == test["label"].tolist() == [file.split("/")[0] for file in test["file"]]
+        matrix = pd.crosstab(table["label"], table["predicted"])
+        right = np.trace(matrix.reindex(index=CLASSES, columns=CLASSES, fill_value=0))
+        assert report.metrics["accuracy"] == right / len(table)
+        np.testing.assert_allclose(table.filter(like="probability_").sum(axis=1), 1, rtol=1e-5)
+        assert {path.name for path in (report.path / "figures").iterdir()} == {
+            "confusion_matrix.png", "learning_curves.png", "confident_mistakes.png",
+        }  # fmt: skip
+        assert {"log_loss_uncalibrated", "prior_log_loss", "seconds_extraction"} - set(report.metrics) == (
+            {"seconds_extraction"} if model == "benchmark" else set()
+        )
+
+
+def test_training_and_testing_share_no_image(made):
+    parts = Splits.read(made["splits"]).table("splits.csv")
+    test = TestSplit.read(made["test_split"]).table("test_split.csv")
+    everything = Images.read(made["images"]).table("images.csv")
+    assert sorted([*parts["file"], *test["file"]]) == sorted(everything["file"])
+
+
+def test_no_training_step_takes_the_test_split():
+    takers = [name for name in step.STEPS if TestSplit in step.load(name).inputs.values()]
+    assert takers == ["evaluate"]
+
+
+def test_the_comparison_says_what_the_reports_say(made):
+    comparison = Comparison.read(made["comparison"])
+    text = (comparison.path / "comparison.txt").read_text()
+    table = comparison.table("comparison.csv").set_index("model")
+    assert table.index.tolist() == ["benchmark", "top", "fine_tuned"]
+    for model in MODELS.values():
+        report = Report.read(made["comparison"].parent / "reports" / model)
+        assert table.loc[model, "kappa"] == report.metrics["kappa"]
+        assert f"{report.metrics['kappa']:.4f}" in re.findall(rf"^{model} .*$", text, re.M)[0]
+    losses = {m: Classifier.read(made[f"classifiers/{m}"]).facts["validation_log_loss"] for m in MODELS.values()}
+    chosen = min(losses, key=lambda model: losses[model])
+    assert f"{chosen} is chosen on validation" in text
+    saved = json.loads((comparison.path / "metrics.json").read_text())["chosen"]
+    assert (saved["model"], saved["validation_log_loss"]) == (chosen, losses[chosen])
+
+
+@pytest.mark.parametrize(
+    ("kappas", "losses", "said"),
+    [
+        ([0.5, 0.7, 0.9], [1.0, 0.8, 0.2], ["fine_tuned is chosen on validation; on test its kappa is 0.9000."]),
+        (
+            [0.5, 0.8, 0.7], [1.0, 0.8, 0.2],
+            [
+                "fine_tuned is chosen on validation; on test its kappa is 0.7000.",
+                "On test top has the higher kappa, 0.8000.",
+                "fine_tuned is worse than top: kappa 0.7000 after 0.8000.",
+            ],
+        ),
+    ],
+)  # fmt: skip
+def test_the_verdict_is_chosen_on_validation_and_owns_up_to_what_got_worse(kappas, losses, said):
+    from components.results import comparing
+
+    scores = pd.DataFrame({"kappa": kappas, "validation_log_loss": losses}, index=["benchmark", "top", "fine_tuned"])
+    assert comparing.verdict(scores).splitlines() == said
+
+
+def test_every_file_that_the_documents_name_exists():
+    for document in ("README.md", "CONTRIBUTING.md"):
+        text = (ROOT / document).read_text()
+        for name in re.findall(
+            r"`((?:components|pipeline|pretraining|docs|data)/[\w./]*|[\w]+\.(?:yaml|md|toml))`", text
+        ):
+            assert (ROOT / name).exists(), f"{document} names {name}"
+        for name in re.findall(r"\]\(([\w./]+)\)", text):
+            assert (ROOT / name).exists(), f"{document} links to {name}"
+
+
+def test_the_locks_have_hashes_and_name_no_host():
+    for name in ("requirements.txt", "requirements-setup.txt"):
+        text = (ROOT / name).read_text()
+        assert "://" not in text
+        assert not re.search(r"^--", text, re.M)
+        pinned = re.findall(r"^[a-z0-9][\w.\[\]-]*==", text, re.M)
+        assert len(pinned) == len(re.findall(r"==[^\n]*\\\n    --hash=sha256:", text)) > 0

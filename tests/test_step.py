@@ -1,0 +1,442 @@
+"""A step as its signature tells it, its command line, what it refuses, and the order of the floors."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from components import STEPS, __main__, step
+from components.data.artifacts import Artifact, Augmented, Images, Splits
+from components.data.datasets import DATA_SETS, DataSet
+from components.errors import UserError
+from tests.conftest import PARAMETERS, write_images
+
+ROOT = Path(step.__file__).parent.parent
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def fetch(source: Path, target: Path, data_set: str = "own") -> None:
+    step.run("fetch", {"images": target}, {"data_set": data_set, "source": str(source)})
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """Two data sets, one split twice and augmented, the other augmented; not to be changed."""
+    place = tmp_path_factory.mktemp("step")
+    for name, classes in (("one", ("down", "left", "up")), ("two", ("a", "b"))):
+        fetch(write_images(place / f"{name} source", 8, classes=classes), place / name)
+        at = {"images": place / name, "augmented": place / f"{name} augmented"}
+        step.run("augment", at, {**PARAMETERS["augment"], "image_size": 8, "views": 1})
+    at = {"images": place / "one", "splits": place / "splits", "test_split": place / "test_split"}
+    step.run("split", at, {"method": "stratified", "train": 12, "validation": 6, "test": 6, "seed": 1})
+    return place
+
+
+# What a signature tells
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_step_documents_itself(name):
+    found = step.load(name)
+    arguments = [*found.inputs, *found.outputs, *found.parameters]
+    assert list(found.descriptions) == arguments
+    assert all(text.endswith(".") for text in found.descriptions.values())
+    assert found.function.__name__ == name and found.function.__module__ == f"components.{name}"
+    first = (found.function.__doc__ or "").splitlines()[0]
+    assert first == found.summary and first.endswith(".") and ". " not in first
+    assert found.outputs and set(found.parameters.values()) <= {str, int, float}
+    kinds = [*found.inputs.values(), *found.outputs.values()]
+    assert all(issubclass(kind, Artifact) and kind.__doc__ for kind in kinds)
+
+
+def test_a_signature_becomes_inputs_outputs_and_parameters():
+    found = step.load("split")
+    assert {key: kind.__name__ for key, kind in found.inputs.items()} == {"images": "Images"}
+    assert {key: kind.__name__ for key, kind in found.outputs.items()} == {
+        "splits": "Splits",
+        "test_split": "TestSplit",
+    }
+    assert found.parameters == {"method": str, "train": float, "validation": float, "test": float, "seed": int}
+    assert found.descriptions["seed"] == "Seed of the drawing."
+    assert found.summary == "Decide which images train, which validate and which test."
+
+
+def test_every_module_of_a_step_is_a_step():
+    """And nothing else on that floor is one: what a step and the machinery are called is told apart by STEPS."""
+    machinery = {"__init__", "__main__", "errors", "progress", "quiet", "step"}
+    assert {file.stem for file in (ROOT / "components").glob("*.py")} == machinery | set(STEPS)
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_the_code_of_a_step_begins_with_its_own_module(name):
+    files = step.load(name).code()
+    assert f"components/{name}.py" in files and "components/data/artifacts.py" in files
+    assert all((ROOT / file).is_file() for file in files)
+    assert not step.NO_NUMBERS & set(files)
+
+
+def test_files_that_count_for_no_numbers_are_there():
+    assert all((ROOT / file).is_file() for file in step.NO_NUMBERS)
+
+
+def test_an_unknown_step():
+    with pytest.raises(UserError, match="no step 'trian_top'; did you mean 'train_top'"):
+        step.load("trian_top")
+
+
+# Values
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "expected"),
+    [
+        ("7", int, 7), (7, int, 7), (7.0, int, 7), ("-3", int, -3), (" 7 ", int, 7),
+        ("0.5", float, 0.5), ("1e-3", float, 0.001), (1, float, 1.0), ("2", float, 2.0),
+        ("7", str, "7"), ("", str, ""), ("none", str, "none"),
+    ],
+)  # fmt: skip
+def test_values_become_what_the_signature_says(value, kind, expected):
+    found = step.converted("split", "seed", value, kind)
+    assert found == expected and type(found) is kind
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "words"),
+    [
+        (1.5, int, "a whole number"), ("1.5", int, "a whole number"), ("", int, "a whole number"),
+        (True, int, "a whole number"), (None, int, "a whole number"), ([1], int, "a whole number"),
+        (float("nan"), int, "a whole number"), (float("inf"), int, "a whole number"),
+        (False, float, "a number"), ("a", float, "a number"), (None, float, "a number"), ({}, float, "a number"),
+        ("nan", float, "a number"), (float("inf"), float, "a number"),
+        pytest.param(10**400, float, "a number", id="too large"),
+        (7, str, "text"), (True, str, "text"), (None, str, "text"),
+    ],
+)  # fmt: skip
+def test_values_of_another_kind_are_refused(value, kind, words):
+    with pytest.raises(UserError) as caught:
+        step.converted("split", "seed", value, kind)
+    assert str(caught.value) == f"split: seed is {words}; received {value!r}"
+
+
+SPLIT = PARAMETERS["split"]
+
+
+def test_checked_values_are_complete_and_in_order():
+    found = step.load("split").checked({name: str(value) for name, value in reversed(SPLIT.items())})
+    assert found == SPLIT and list(found) == list(step.load("split").parameters)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({**SPLIT, "metod": 1}, "no parameter of split 'metod'; did you mean 'method'"),
+        ({True: 1}, "no parameter of split 'True'"),
+        ({"method": "random"}, "split lacks train, validation, test, seed: .* --train VALUE"),
+        ({}, "split lacks method, "),
+    ],
+)
+def test_parameters_that_are_unknown_or_missing(values, message):
+    with pytest.raises(UserError, match=message):
+        step.load("split").checked(values)
+
+
+# Running
+
+
+def broken(monkeypatch: pytest.MonkeyPatch) -> str:
+    """Register a data set whose digest is found wrong when all the work is done."""
+    entry = DataSet("Edges", "CC0", "nobody", ("down", "left", "up"), "one source", 24, "0" * 64)
+    monkeypatch.setitem(DATA_SETS, "edges", entry)
+    return "edges"
+
+
+def test_a_step_that_raises_leaves_no_output(place, tmp_path, monkeypatch):
+    with pytest.raises(UserError, match="not the published edges"):
+        fetch(place / "one source", tmp_path / "images", broken(monkeypatch))
+    assert not (tmp_path / "images").exists()
+
+
+def test_a_step_that_raises_leaves_the_earlier_output(place, tmp_path, monkeypatch):
+    fetch(place / "two source", tmp_path / "images")
+    before = contents(tmp_path / "images")
+    with pytest.raises(UserError):
+        fetch(place / "one source", tmp_path / "images", broken(monkeypatch))
+    assert contents(tmp_path / "images") == before
+    fetch(place / "one source", tmp_path / "images")
+    assert contents(tmp_path / "images") == contents(place / "one")
+    assert [path.name for path in tmp_path.iterdir()] == ["images"]
+
+
+def test_what_is_no_artifact_is_never_replaced(place, tmp_path):
+    source = write_images(tmp_path / "photos", 2)
+    (source / "notes.txt").write_text("the only copy")
+    before = contents(source)
+    with pytest.raises(UserError, match="photos"):
+        fetch(source, source)
+    assert contents(source) == before
+
+
+def test_an_output_needs_a_name_of_its_own(place, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="images"):
+        fetch(place / "one source", Path())
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_record_carries_the_whole_chain(place):
+    record = Augmented.read(place / "one augmented").record
+    assert record["kind"] == "Augmented"
+    assert record["facts"]["classes"] == ["down", "left", "up"] and record["facts"]["image_size"] == 8
+    assert record["parameters"] == {"augment": {**PARAMETERS["augment"], "image_size": 8, "views": 1}}
+    assert list(record["lineage"]) == ["fetch", "augment"]
+    assert record["lineage"]["fetch"] == Images.read(place / "one").digest
+    assert record["work"]["augmentation"]["images"] == 24
+
+
+def test_digests_follow_the_parameters_and_not_the_recipe(place, tmp_path):
+    at = {"images": place / "one", "splits": tmp_path / "splits", "test_split": tmp_path / "test_split"}
+    digests = []
+    for seed, recipe in ((1, ""), (1, "named"), (2, "")):
+        step.run("split", at, {**SPLIT, "train": 12, "validation": 6, "test": 6, "seed": seed}, recipe)
+        assert Splits.read(at["splits"]).record["recipe"] == recipe
+        digests.append(Splits.read(at["splits"]).digest)
+    assert digests[0] == digests[1] != digests[2]
+    assert digests[0] == Splits.read(place / "splits").digest
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("nowhere", "no Images at .*nowhere: run the step that makes it, or `dvc pull` it"),
+        ("one source", "no Images at "),
+        ("one/artifact.json", "no Images at "),
+        ("splits", "is of the kind Splits; .*Images is needed"),
+    ],
+)
+def test_an_input_of_another_kind(path, message, place, tmp_path):
+    at = {"images": place / path, "augmented": tmp_path / "augmented"}
+    with pytest.raises(UserError, match=message):
+        step.run("augment", at, PARAMETERS["augment"])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("text", ["{", "", "[]", '{"kind": 1}', "{}"])
+def test_a_damaged_record(text, tmp_path):
+    (tmp_path / "artifact.json").write_text(text)
+    with pytest.raises(UserError, match=str(tmp_path)):
+        Images.read(tmp_path)
+
+
+def test_inputs_of_different_data_sets(place, tmp_path):
+    at = {"images": place / "one", "splits": place / "splits", "augmented": place / "two augmented"}
+    with pytest.raises(UserError, match="explore: its inputs go back to different runs of fetch"):
+        step.run("explore", {**at, "exploration": tmp_path / "exploration"}, PARAMETERS["explore"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_inputs_of_one_data_set_however_it_came(place, tmp_path):
+    """A data set is what it holds: fetched again, elsewhere, it goes with what was made from it before."""
+    fetch(place / "one source", tmp_path / "images")
+    inputs = {
+        "images": Images.read(tmp_path / "images"),
+        "splits": Splits.read(place / "splits"),
+        "augmented": Augmented.read(place / "one augmented"),
+    }
+    record = step.inherited(step.load("explore"), inputs)
+    assert set(record["lineage"]) == {"fetch", "split", "augment"}
+    assert set(record["parameters"]) == {"split", "augment"}
+
+
+# The command line
+
+
+def arguments(name: str, folder: Path) -> list[str]:
+    """Return a step's artifacts as flags, none of which is there."""
+    found = step.load(name)
+    return [name, *(word for key in (*found.inputs, *found.outputs) for word in (f"--{key}", str(folder / key)))]
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_help_shows_every_flag(name, capsys):
+    with pytest.raises(SystemExit) as left:
+        __main__.main([name, "--help"])
+    shown, found = capsys.readouterr().out, step.load(name)
+    assert left.value.code == 0
+    assert found.summary.split()[0] in shown
+    flags = {word.strip(",[]") for word in shown.split() if word.strip("[").startswith("--")}
+    assert flags == {"--help", "--params", "--recipe"} | {f"--{argument}" for argument in found.descriptions}
+    said = " ".join(shown.split())
+    assert all(text in said for text in found.descriptions.values())
+
+
+@pytest.mark.parametrize("flags", [[], ["--help"]])
+def test_help_lists_the_steps_in_order(flags, capsys):
+    __main__.main(flags)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines if line.startswith("  ")] == list(STEPS)
+
+
+def test_later_sections_win_and_flags_win_over_them(place, tmp_path):
+    sections = (
+        "defaults: {method: random, train: 3, validation: 6, test: 0.25, seed: 1}\nown: {mine: {train: 5, seed: 2}}"
+    )
+    (tmp_path / "params.yaml").write_text(sections)
+    given = [
+        "--params",
+        f"{tmp_path}/params.yaml:defaults",
+        "--seed",
+        "3",
+        "--params",
+        f"{tmp_path}/params.yaml:own.mine",
+    ]
+    at = ["--images", f"{place}/one", "--splits", f"{tmp_path}/splits", "--test_split", f"{tmp_path}/test_split"]
+    __main__.main(["split", *at, *given, "--recipe", "mine"])
+    record = Splits.read(tmp_path / "splits").record
+    expected = {"method": "random", "train": 5.0, "validation": 6.0, "test": 0.25, "seed": 3}
+    assert record["parameters"]["split"] == expected
+    assert record["recipe"] == "mine"
+
+
+def test_an_empty_section_says_nothing(tmp_path):
+    (tmp_path / "params.yaml").write_text("own:\n")
+    assert __main__.section(f"{tmp_path}/params.yaml:own") == {}
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("nowhere.yaml:a", "cannot read 'nowhere.yaml'"),
+        ("params.yaml", "params.yaml.*FILE:SECTION"),
+        ("params.yaml:b", "params.yaml has no section 'b'"),
+        ("params.yaml:a.b.c", "has no section 'a.b.c'"),
+        ("params.yaml:a.b", "received 3"),
+        ("broken.yaml:a", "cannot read 'broken.yaml'"),
+        ("bytes.yaml:a", "cannot read 'bytes.yaml'"),
+        (".:a", "cannot read '.'"),
+    ],
+)
+def test_sections_that_cannot_be_read(address, message, tmp_path, monkeypatch):
+    (tmp_path / "params.yaml").write_text("a: {b: 3}")
+    (tmp_path / "broken.yaml").write_text("a: {b: 3\nc")
+    (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\xff")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=message) as caught:
+        __main__.section(address)
+    assert str(caught.value).startswith(f"--params {address}: ") and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["splt"], "no step 'splt'; did you mean 'split'"),
+        (["split"], "arguments are required: --images, --splits, --test_split; `.*--help` says what it takes"),
+        (["split", "--sed", "1"], "required"),
+        (["split", "*", "--sed", "1"], "unrecognized arguments: --sed 1"),
+        (["split", "*", "--see", "1"], "unrecognized"),  # no abbreviations: a new parameter would change them
+        (["split", "*", "--seed"], "--seed: expected one argument"),
+        (["split", "*", "more"], "unrecognized arguments: more"),
+        (["split", "*", "--seed", "1.5"], "split lacks method"),
+        (["compare", "*"], "no Report at .*benchmark: run the step that makes it"),
+    ],
+)
+def test_wrong_arguments_are_one_line_before_any_work(given, message, tmp_path):
+    at = arguments(given[0], tmp_path)[1:] if "*" in given else []
+    with pytest.raises(UserError, match=message) as caught:
+        __main__.main([given[0], *at, *(word for word in given[1:] if word != "*")])
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def python(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    surroundings = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run([sys.executable, *words], capture_output=True, text=True, cwd=folder, env=surroundings)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [["fine_tune", "--seed", "first"], ["augment", *arguments("augment", Path("nowhere"))[1:], "--seed", "first"]],
+    ids=["flag missing", "parameters missing"],
+)
+def test_wrong_arguments_leave_with_one_line_and_2(given, tmp_path):
+    left = python("-m", "components", *given, folder=tmp_path)
+    assert (left.returncode, left.stdout) == (2, "")
+    assert left.stderr.startswith("error: ") and left.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_leaves_with_0(tmp_path):
+    left = python("-m", "components", "train_top", "--help", folder=tmp_path)
+    assert (left.returncode, left.stderr) == (0, "")
+    assert "--learning_rate" in left.stdout
+
+
+# The floors
+
+
+def imports(file: Path) -> set[str]:
+    """Return the dotted names that a module imports anywhere in it, but for types alone."""
+    found: set[str] = set()
+    todo: list[ast.AST] = [ast.parse(file.read_text(encoding="utf-8"))]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+            todo += ast.iter_child_nodes(node)
+    return found
+
+
+MODULES = {file.relative_to(ROOT).as_posix(): imports(file) for file in sorted((ROOT / "components").rglob("*.py"))}
+
+
+def importers(name: str) -> set[str]:
+    return {file for file, names in MODULES.items() if any(f"{one}.".startswith(f"{name}.") for one in names)}
+
+
+@pytest.mark.parametrize("name", ["kfp", "dvc", "pipeline", "pretraining", "tests"])
+def test_nothing_imports_upwards(name):
+    assert importers(name) == set()
+
+
+def test_one_module_knows_the_journal():
+    assert importers("mlflow") == {"components/results/tracking.py"}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_step_is_imported_by_none(name):
+    assert importers(f"components.{name}") == set()
+
+
+def test_nouns_know_nothing_of_steps():
+    machinery = {f"components/{name}.py" for name in (*STEPS, "__main__", "step")}
+    assert importers("components.step") | importers("components.STEPS") <= machinery
+
+
+LIGHT = """
+import importlib, sys
+from components import STEPS, __main__, step
+from components.errors import UserError
+for name in STEPS:
+    importlib.import_module(f"components.{name}")
+found = step.load("fine_tune")
+flags = [word for key in (*found.inputs, *found.outputs) for word in (f"--{key}", key)]
+try:
+    __main__.main(["fine_tune", *flags, "--seed", "first"])
+except UserError:
+    print(sorted(set(sys.argv[1:]) & set(sys.modules)))
+"""
+HEAVY = ("keras", "tensorflow", "mlflow", "sklearn", "pandas", "numpy", "scipy", "matplotlib", "PIL", "dvc", "kfp")
+
+
+def test_nothing_heavy_is_imported_before_the_arguments_are_checked(tmp_path):
+    left = python("-c", LIGHT, *HEAVY, folder=tmp_path)
+    assert (left.stdout, left.stderr) == ("[]\n", "")
