@@ -72,7 +72,7 @@ def draw(
     """Draw the confusion matrix, the curves and the most confident mistakes."""
     classes, title = report.facts["classes"], report.facts["title"]
     counts = pd.crosstab(table["label"], table["predicted"]).reindex(index=classes, columns=classes, fill_value=0)
-    figures.confusion_matrix(counts.to_numpy(), classes, report.figure("confusion_matrix"), f"{title}: test images")
+    figures.confusion_matrix(counts.to_numpy(), classes, report.figure("confusion_matrix"), f"{title}, test")
     figures.learning_curves(history, report.figure("learning_curves"), title)
     wrong = table.assign(top=probabilities.max(axis=1), row=rows).query("label != predicted")
     worst = wrong.sort_values("top", ascending=False).head(16)
@@ -82,5 +82,5 @@ def draw(
         worst["predicted"].tolist(),
         worst["top"].tolist(),
         report.figure("confident_mistakes"),
-        f"{title}: most confident mistakes, {len(wrong)} of {len(table)} wrong",
+        f"{title}: {len(wrong)} of {len(table)} test images wrong",
     )  # fmt: skip
