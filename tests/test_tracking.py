@@ -40,9 +40,7 @@ def database(tmp_path_factory) -> str:
 @pytest.fixture(scope="module")
 def server(database):
     """A real `mlflow server` on the store."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     folder = database.removeprefix("sqlite:///").removesuffix("/mlflow.db")
     command = ["mlflow", "server", "--backend-store-uri", database, "--host", "127.0.0.1", "--port", str(port)]
@@ -74,6 +72,12 @@ def experiment() -> Experiment:
     found = tracking.client().get_experiment_by_name("edges")
     assert found is not None
     return found
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 def wait_for(server: subprocess.Popen, address: str) -> None:
@@ -185,9 +189,7 @@ def test_epochs_are_logged_live_and_the_run_is_completed_not_doubled(made, store
 
 
 def test_a_dead_server_costs_one_line_and_the_journal_is_written_later(made, tmp_path, monkeypatch, capsys):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     tracking.client.cache_clear()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://name:secret@127.0.0.1:{port}")
     trained_with(made, tmp_path, seed=8)
@@ -226,3 +228,26 @@ def test_the_classifier_is_the_one_that_validation_judged(made):
         scores = metrics.scores(labels, found)
         assert scores["log_loss"] == pytest.approx(classifier.facts["validation_log_loss"], rel=1e-4)
         assert scores["kappa"] == pytest.approx(classifier.facts["validation_kappa"])
+
+
+def test_the_ui_prints_where_the_comparison_is_and_ends_with_its_server(made, database, tmp_path):
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": database, "BROWSER": "true"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", database)
+        tracking.client.cache_clear()
+        tracking.complete(*artifacts(made, "top"))
+        tracking.client.cache_clear()
+    port = free_port()
+    command = [sys.executable, "-m", "pipeline", "ui", "--port", str(port)]
+    with subprocess.Popen(command, cwd=step.ROOT, env=environment, stdout=subprocess.PIPE, text=True) as ui:
+        try:
+            assert ui.stdout is not None
+            said = [ui.stdout.readline() for _ in range(2)]
+            assert said[1].startswith(f"edges: http://127.0.0.1:{port}/#/experiments/")
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=60) as answer:
+                assert answer.read() == b"OK"
+        finally:
+            ui.terminate()
+    assert ui.returncode == 0
+    with socket.socket() as closed:
+        assert closed.connect_ex(("127.0.0.1", port)) != 0

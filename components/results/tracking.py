@@ -6,6 +6,7 @@ fingerprint, the digest of the classifier's inputs, parameters and code, so that
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -127,9 +128,15 @@ def serve(port: int = 5000) -> None:
     if address.startswith(("http://", "https://")):
         _point_to(_public(address), experiments)
         return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the server ends with this process
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     command = ["-m", "mlflow", "server", "--backend-store-uri", address, "--host", "127.0.0.1", "--port", str(port)]
-    server = subprocess.Popen([sys.executable, *command, "--workers", "1"], env=environment, stderr=subprocess.DEVNULL)
+    server = subprocess.Popen(
+        [sys.executable, *command, "--workers", "1"],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         _wait(server, f"http://127.0.0.1:{port}/health")
         _point_to(f"http://127.0.0.1:{port}", experiments)
