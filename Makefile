@@ -19,7 +19,7 @@ ui: setup ## open the comparison in MLflow
 	@python -m pipeline ui
 
 experiments: setup ## experiments made with `dvc exp run`, best validation log loss first
-	@dvc exp show --only-changed --drop 'artifacts/.*/reports/|images_|seconds_' --sort-by chosen.validation_log_loss
+	@dvc exp show --only-changed --drop 'artifacts/' --sort-by chosen.validation_log_loss
 
 setup: .venv/.complete
 

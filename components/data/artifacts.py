@@ -55,8 +55,7 @@ class Artifact:
         self.record.update(digest=digest, lineage={step: digest}, parameters={}, recipe="", revisions={})
 
     def write_record(self) -> None:
-        text = json.dumps(self.record, indent=2, ensure_ascii=False) + "\n"
-        (self.path / RECORD).write_text(text, encoding="utf-8")
+        self.write_values(Path(RECORD).stem, self.record)
 
     @property
     def digest(self) -> str:
@@ -82,6 +81,13 @@ class Artifact:
         """Return where a figure of the artifact is drawn."""
         (self.path / "figures").mkdir(exist_ok=True)
         return self.path / "figures" / f"{name}.png"
+
+    def read_values(self, name: str) -> dict[str, Any]:
+        return json.loads((self.path / f"{name}.json").read_text(encoding="utf-8"))
+
+    def write_values(self, name: str, values: Mapping[str, Any]) -> None:
+        text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+        (self.path / f"{name}.json").write_text(text, encoding="utf-8")
 
     def table(self, name: str) -> "pd.DataFrame":
         """Read one of the artifact's tables; labels and file names stay text."""
@@ -196,12 +202,13 @@ class Exploration(Artifact):
 
 
 class Report(Artifact):
-    """Test scores of one classifier: `metrics.json`, `predictions.csv`, `confusion.csv`, figures."""
+    """One classifier on the test split: `metrics.json`, what they cost in `costs.json`, `predictions.csv`, figures."""
 
     @property
     def metrics(self) -> dict[str, float]:
-        return json.loads((self.path / "metrics.json").read_text())
+        """Scores, baselines, seconds and rates."""
+        return {**self.read_values("metrics"), **self.read_values("costs")}
 
 
 class Comparison(Artifact):
-    """Reports side by side: `comparison.csv`, `comparison.md`, `metrics.json`, `curves.csv`, figures."""
+    """Reports side by side: `comparison.csv`, `comparison.txt`, `metrics.json` of the chosen model, figures."""

@@ -1,7 +1,6 @@
 """Reports side by side: the table, the verdict in words, the figures."""
 
 import itertools
-import json
 from collections.abc import Sequence
 
 import pandas as pd
@@ -25,8 +24,7 @@ def compare(reports: Sequence[Report], comparison: Comparison) -> None:
     (comparison.path / "comparison.txt").write_text(text, encoding="utf-8")
     chosen = str(scores["validation_log_loss"].idxmin())
     ranked = {name: value for name, value in scores.loc[chosen].items() if str(name).startswith("validation_")}
-    metrics = {"chosen": {"model": chosen, **ranked}}
-    (comparison.path / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+    comparison.write_values("metrics", {"chosen": {"model": chosen, **ranked}})
     figures.comparison(scores, comparison.figure("comparison"), f"{recipe}: {said.splitlines()[0]}")
     curves = {report.facts["model"]: report.table("curves.csv") for report in reports}
     figures.model_curves(curves, comparison.figure("validation_curves"), f"{recipe}: validation, epoch by epoch")

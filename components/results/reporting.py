@@ -1,7 +1,5 @@
 """The report on one classifier: its test scores, its predictions and its figures."""
 
-import json
-
 import keras
 import numpy as np
 import pandas as pd
@@ -12,12 +10,13 @@ from components.progress import bar
 from components.results import figures, metrics
 
 PROBABILITY = "probability_"
+VALIDATION = ("validation_kappa", "validation_log_loss", "validation_accuracy")
 
 
 def report(
     augmented: Augmented, test_split: TestSplit, classifier: Classifier, report: Report, batch_size: int
 ) -> None:
-    """Fill a Report: `metrics.json`, `predictions.csv`, `curves.csv`, `example.npy` and figures."""
+    """Fill a Report: scores in `metrics.json`; baselines, seconds, rates in `costs.json`; the tables; the figures."""
     test = test_split.table("test_split.csv")
     classes = classifier.facts["classes"]
     images, rows = augmented.array[:, 0], augmented.rows(test["file"].tolist())
@@ -33,14 +32,15 @@ def report(
 
     found = metrics.scores(labels, probabilities)
     found["log_loss_uncalibrated"] = metrics.log_loss(labels, softmax(logits.astype(np.float64), axis=1))
-    found |= {name: value for name, value in classifier.facts.items() if name.startswith("validation_")}
-    found |= metrics.baselines(labels, classifier.facts["train_counts"])
-    found |= {"test_images": len(test), "best_epoch": classifier.facts["best_epoch"]}
+    found |= {name: classifier.facts[name] for name in VALIDATION}
+    report.write_values("metrics", found)
+    costs = metrics.baselines(labels, classifier.facts["train_counts"])
+    costs |= {"test_images": len(test), "best_epoch": classifier.facts["best_epoch"]}
     for name, done in report.work.items():
-        found[f"seconds_{name}"] = done["seconds"]
-        found[f"images_per_second_{name}"] = round(done["images"] / max(done["seconds"], 1e-3), 2)
+        costs[f"seconds_{name}"] = done["seconds"]
+        costs[f"images_per_second_{name}"] = round(done["images"] / max(done["seconds"], 1e-3), 2)
+    report.write_values("costs", costs)
     report.facts["title"] = f"{report.record['recipe'] or classifier.facts['data_set']}, {classifier.facts['model']}"
-    (report.path / "metrics.json").write_text(json.dumps(found, indent=2) + "\n")
     draw(report, table, images, rows, probabilities, history)
 
 
