@@ -40,9 +40,7 @@ def train(shared, folder) -> dict[str, dict[str, float]]:
     for name, epochs in SHORT.items():
         step.run(name, at, {**parameters[name], "epochs": epochs})
         step.run("evaluate", at, parameters["evaluate"])
-        metrics = Report.read(at["report"]).metrics
-        timed = ("seconds", "images_per_second")
-        found[MODELS[name]] = {key: value for key, value in metrics.items() if not key.startswith(timed)}
+        found[MODELS[name]] = Report.read(at["report"]).read_values("metrics")
     return found
 
 
@@ -51,7 +49,7 @@ def test_the_same_recipe_gives_the_same_splits_and_the_same_metrics_to_the_last_
     assert first == second
     splits = [(tmp_path / run / "splits" / "splits.csv").read_bytes() for run in ("first", "second")]
     assert splits[0] == splits[1]
-    assert first["top"]["kappa"] > first["top"]["majority_accuracy"]  # few epochs on a pretrained backbone tell digits
+    assert first["top"]["kappa"] > 0.3  # few epochs on a pretrained backbone tell digits
 
 
 def test_a_report_agrees_with_itself(made):
