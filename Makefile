@@ -32,7 +32,7 @@ setup: .venv/.complete
 	@touch $@
 
 lock: ## resolve the dependencies anew
-	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	uv pip compile --quiet --no-header --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --group test pyproject.toml -o requirements.txt
-	echo uv | uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	echo uv | uv pip compile --quiet --no-header --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  - -o requirements-setup.txt

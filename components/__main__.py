@@ -1,14 +1,13 @@
 """The one entry point of the steps: python -m components STEP --name value ..."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
 
 from components import STEPS, quiet, step
-from components.errors import UserError
+from components.errors import UserError, told
 
 
 class Parser(argparse.ArgumentParser):
@@ -81,8 +80,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    told(main)

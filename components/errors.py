@@ -1,7 +1,8 @@
 """The one error a person is meant to read."""
 
 import difflib
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
 
 
 class UserError(Exception):
@@ -14,3 +15,12 @@ def no_such(noun: str, received: object, known: Iterable[object]) -> UserError:
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return UserError(f"no {noun} {name!r}{hint} (there are: {', '.join(names)})")
+
+
+def told(main: Callable[[list[str]], None]) -> None:
+    """Run a command on its command line; an error that a person is meant to read is one line and exit status 2."""
+    try:
+        main(sys.argv[1:])
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

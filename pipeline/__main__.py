@@ -1,12 +1,11 @@
 """What goes over several steps: python -m pipeline check | show | log | ui"""
 
 import argparse
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from components import quiet
-from components.errors import UserError
+from components.errors import UserError, told
 from pipeline import recipes
 
 ARTIFACTS = Path("artifacts")
@@ -61,8 +60,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    told(main)
