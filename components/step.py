@@ -42,6 +42,9 @@ NO_NUMBERS = {  # what a person looks at, what a digest vouches for, and the mac
 }
 
 
+REVISIONS: dict[str, list[str]] = {"git_revision": [], "dvc_revision": ["data/dvc.lock"]}
+
+
 @dataclass(frozen=True)
 class Step:
     """A step as read from its function.
@@ -204,18 +207,23 @@ def inherited(step: Step, inputs: Mapping[str, Artifact]) -> dict[str, Any]:
 
 
 def revisions() -> dict[str, str]:
-    """Return the git revision of the code, and the last one that changed the versions of the data; none outside git."""
-    wanted = {"git_revision": [], "dvc_revision": ["data/dvc.lock"]}
-    found = {}
-    for name, paths in wanted.items():
-        command = ["git", "-C", str(ROOT), "log", "-1", "--format=%H", "--", *paths]
-        try:
-            answer = subprocess.run(command, capture_output=True, text=True, check=False)
-        except FileNotFoundError:
-            return {}
-        if answer.returncode == 0 and answer.stdout.strip():
-            found[name] = answer.stdout.strip()
-    return found
+    """Return the git revision of the code and the one by which DVC knows the data; none outside git.
+
+    The second is the last that changed `data/dvc.lock`, with `-dirty` where that file has changed since.
+    """
+    found = {name: git("log", "-1", "--format=%H", "--", *paths) for name, paths in REVISIONS.items()}
+    if git("status", "--porcelain", "--", *REVISIONS["dvc_revision"]):
+        found["dvc_revision"] = f"{found['dvc_revision'] or 'none'}-dirty"
+    return {name: revision for name, revision in found.items() if revision}
+
+
+def git(*arguments: str) -> str:
+    """Return what git answers about the project; nothing where there is no git."""
+    try:
+        command = ["git", "-C", str(ROOT), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    except FileNotFoundError:
+        return ""
 
 
 def sha256(*parts: Any) -> str:

@@ -17,7 +17,7 @@ class DataSet:
         folder: The folder that holds the class folders, wherever it lies in the source.
         images: How many readable images it has.
         digest: Digest of its content once fetched.
-        address: Where it is published, as an archive; empty where `make` writes it.
+        address: Where it is published, as an archive; empty where `make` writes it. It may move on: the digest decides.
         make: Writes the data set, folders of classes, into an empty folder.
     """
 
@@ -68,6 +68,6 @@ DATA_SETS = {
         folder="Dataset",
         images=2062,
         digest="c2f92fe1c000e2d67fb86a0ee351530395796e8a46be7fdd50eb3652323a7860",
-        address="https://github.com/ardamavi/Sign-Language-Digits-Dataset/archive/4b09433.tar.gz",
+        address="https://github.com/ardamavi/Sign-Language-Digits-Dataset/archive/refs/heads/master.zip",
     ),
 }
