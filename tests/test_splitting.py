@@ -197,3 +197,9 @@ def test_the_step_keeps_the_test_rows_apart(tmp_path):
     assert files.is_unique and set(files) == {f"{name}/{image:02}.png" for name in CLASSES for image in range(8)}
     assert all((part["file"].str.split("/").str[0] == part["label"]).all() for part in parts)
     assert not any(name in file.read_text() for file in at["splits"].iterdir() for name in test["file"])
+
+
+def test_a_part_too_small_for_the_classes_is_refused():
+    table = pd.DataFrame({"file": [str(n) for n in range(75)], "label": [f"class {n % 25}" for n in range(75)]})
+    with pytest.raises(UserError, match="test of 15 images cannot hold all 25 classes: make it larger"):
+        splitting.draw(table, {"train": 35, "validation": 25, "test": 15}, "stratified", 1)

@@ -48,10 +48,14 @@ def draw(table: pd.DataFrame, sizes: Mapping[str, int], method: str, seed: int) 
         raise no_such("split method", method, METHODS)
     if not 0 <= seed < 2**32:
         raise UserError(f"split: seed is a whole number from 0 to {2**32 - 1}; received {seed}")
+    classes = table["label"].nunique()
+    for part, size in sizes.items():
+        if method == "stratified" and size < classes:
+            raise UserError(f"split: {part} of {size} images cannot hold all {classes} classes: make it larger")
     drawn = table.assign(split="unused")
     left = drawn
     spare = len(table) - sum(sizes.values())
-    if 0 < spare < table["label"].nunique():  # too few to be shared out among the classes
+    if 0 < spare < classes:  # too few to be shared out among the classes
         in_classes = left.sample(frac=1, random_state=seed).sort_values("label", kind="stable").index
         left = left.drop(in_classes[[int((number + 0.5) * len(left) / spare) for number in range(spare)]])
     for part in ("test", "validation", "train"):
