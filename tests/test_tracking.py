@@ -18,6 +18,7 @@ from mlflow.entities import Experiment
 from components import step
 from components.data import images
 from components.data.artifacts import Augmented, Classifier, Report
+from components.errors import UserError
 from components.results import tracking, view
 from tests.conftest import MODELS, PARAMETERS
 
@@ -196,6 +197,10 @@ def test_a_dead_server_costs_one_line_and_the_journal_is_written_later(made, tmp
     said = capsys.readouterr().err
     assert said.count("`python -m pipeline log` completes the journal later") == 1
     assert f"MLflow at http://127.0.0.1:{port} did not take this" in said
+    assert "secret" not in said
+    with pytest.raises(UserError, match="did not take this") as refused:
+        tracking.complete(*artifacts(made, "top"))
+    assert "secret" not in str(refused.value)
     tracking.client.cache_clear()
 
 

@@ -6,6 +6,7 @@ fingerprint, the digest of the classifier's inputs, parameters and code, so that
 
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -36,9 +37,32 @@ def store() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or LOCAL_STORE
 
 
+@contextmanager
+def _plain() -> Iterator[None]:
+    """Turn whatever a server, a proxy or a database throws into one line, without user name and password."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        reason = " ".join(_public(str(error)).split())[:300]
+        raise UserError(f"MLflow at {_public(store())} did not take this: {reason}") from error
+
+
+def _public(text: str) -> str:
+    """Return a text without the user name and password of any address in it."""
+    return re.sub(r"://[^/\s]*@", "://", text)
+
+
 @cache
 def client() -> "MlflowClient":
-    """Return a client of the store; an address that does not answer is given up after a few seconds."""
+    """Return a client of the store; an address that does not answer is given up after a few seconds.
+
+    Raises:
+        UserError: There is no store: the journal is off.
+    """
+    if store() == "off":
+        raise UserError("MLFLOW_TRACKING_URI is `off`: there is no journal")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
@@ -82,11 +106,12 @@ def live(classifier: Classifier, model: str) -> Iterator[Callable[[int, dict[str
     run.end("FINISHED")
 
 
+@_plain()
 def complete(classifier: Classifier, report: Report) -> bool:
     """Write all of a run that is missing, from the artifacts alone; return whether anything was.
 
     Raises:
-        MlflowException: The store does not answer or refuses.
+        UserError: The store does not answer or refuses, or the journal is off.
     """
     run = _find(classifier.facts["data_set"], classifier.digest)
     if run and run.data.tags.get(COMPLETE):
@@ -120,9 +145,8 @@ def serve(port: int = 5000) -> None:
         UserError: There is no journal to open, or the server does not start.
     """
     address = store()
-    if address == "off":
-        raise UserError("MLFLOW_TRACKING_URI is `off`: there is no journal to open")
-    experiments = client().search_experiments(filter_string="name != 'Default'")
+    with _plain():
+        experiments = client().search_experiments(filter_string="name != 'Default'")
     if not experiments:
         raise UserError(f"no run in {_public(address)} yet: `make repro` writes some, `python -m pipeline log` too")
     if address.startswith(("http://", "https://")):
@@ -173,19 +197,13 @@ def _point_to(host: str, experiments: "Sequence[Experiment]") -> None:
 
 
 def _attempt(action: Callable[..., Any], *arguments: Any) -> Any:
-    """Return what the action gives, or None after one line on standard error."""
+    """Return what the action gives, or None after one line on standard error: the training comes first."""
     try:
-        return action(*arguments)
-    except Exception as error:  # whatever a server, a proxy or a database may throw: the training comes first
-        reason = " ".join(str(error).split())[:300]
-        print(f"MLflow at {_public(store())} did not take this: {reason}; {LATER}", file=sys.stderr)
+        with _plain():
+            return action(*arguments)
+    except UserError as error:
+        print(f"{error}; {LATER}", file=sys.stderr)
         return None
-
-
-def _public(address: str) -> str:
-    """Return an address without user name and password."""
-    scheme, separator, rest = address.partition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
 
 
 def _begin(classifier: Classifier, model: str) -> str | None:
