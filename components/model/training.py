@@ -54,12 +54,11 @@ class Settings:
 
 @dataclass(frozen=True)
 class Trained:
-    """A training: a row an epoch, the best epoch's validation logits, seconds of training and of validation."""
+    """A training: a row an epoch, the best epoch's validation logits, seconds without validation and journal."""
 
     history: pd.DataFrame
     logits: np.ndarray
     training_seconds: float
-    validation_seconds: float
 
 
 def seeded(seed: int) -> None:
@@ -98,7 +97,7 @@ class Validation(keras.callbacks.Callback):
         super().__init__()
         self.train, self.part, self.log_epoch = train, part, log_epoch
         self.rows: list[dict[str, float]] = []
-        self.seconds = 0.0
+        self.seconds = 0.0  # of this callback, which are no training
         self.bar = bar(name, epochs, "epoch")
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
@@ -110,7 +109,6 @@ class Validation(keras.callbacks.Callback):
             raise UserError(f"the loss is {logs['loss']} after epoch {epoch + 1}: lower the learning rate")
         start = perf_counter()
         found = metrics.scores(self.part.labels, softmax(predict(self.model, self.part), axis=1))
-        self.seconds += perf_counter() - start
         row = {"loss": logs["loss"], "accuracy": logs["accuracy"], "validation_loss": found["log_loss"]}
         row |= {f"validation_{name}": found[name] for name in ("accuracy", "kappa")}
         logs.update(row)
@@ -118,6 +116,7 @@ class Validation(keras.callbacks.Callback):
         self.bar.set_postfix_str(f"loss {row['loss']:.3f}, validation {row['validation_loss']:.3f}", refresh=False)
         self.bar.update()
         self.log_epoch(epoch + 1, row)
+        self.seconds += perf_counter() - start
 
 
 def predict(model: keras.Model, part: Rows, batch_size: int = 64) -> np.ndarray:
@@ -157,4 +156,4 @@ def train(name: str, model: keras.Model, parts: tuple[Rows, Rows], settings: Set
     with validation.bar:
         trainer.fit(views, epochs=settings.epochs, callbacks=[validation, best], verbose=0, shuffle=False)
     seconds = perf_counter() - start - validation.seconds
-    return Trained(pd.DataFrame(validation.rows), predict(model, parts[1]), seconds, validation.seconds)
+    return Trained(pd.DataFrame(validation.rows), predict(model, parts[1]), seconds)
