@@ -2,19 +2,12 @@
 
 import argparse
 from pathlib import Path
-from typing import Any, NoReturn
-
-import yaml
+from typing import Any
 
 from components import STEPS, quiet, step
-from components.errors import UserError, told
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message}; `{self.prog} --help` says what it takes")
+from components.errors import Parser, UserError, shown, told
+from components.machine import machine_said, supervised
+from components.parameters import read_yaml
 
 
 def section(address: str) -> dict[str, Any]:
@@ -22,10 +15,7 @@ def section(address: str) -> dict[str, Any]:
     file, _, path = address.rpartition(":")
     if not file:
         raise UserError(f"--params {address}: FILE:SECTION is needed, as in params.yaml:defaults.split")
-    try:
-        value = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"--params {address}: cannot read {file!r}: {' '.join(str(error).split())}") from error
+    value = read_yaml(Path(file))
     for key in path.split("."):
         if not isinstance(value, dict) or key not in value:
             raise UserError(f"--params {address}: {file} has no section {path!r}")
@@ -33,7 +23,7 @@ def section(address: str) -> dict[str, Any]:
     if value is None:  # a name without lines
         return {}
     if not isinstance(value, dict):
-        raise UserError(f"--params {address}: a section is `name: value` lines; received {value!r}")
+        raise UserError(f"--params {address}: a section is `name: value` lines; received {shown(value)}")
     return value
 
 
@@ -47,9 +37,9 @@ def parser_of(name: str) -> Parser:
             text = f"{direction}, {kind.__name__}: {wanted.descriptions[key]}"
             artifacts.add_argument(f"--{key}", metavar="DIR", required=True, help=text.replace("%", "%%"))
     parameters = parser.add_argument_group("parameters")
-    for key, kind in wanted.parameters.items():
-        text = wanted.descriptions[key].replace("%", "%%")
-        parameters.add_argument(f"--{key}", metavar=kind.__name__.upper(), default=argparse.SUPPRESS, help=text)
+    for key, parameter in wanted.parameters.items():
+        text, word = wanted.descriptions[key].replace("%", "%%"), parameter.kind.__name__.upper()
+        parameters.add_argument(f"--{key}", metavar=word, default=argparse.SUPPRESS, help=text)
     parser.add_argument(
         "--params", metavar="FILE:SECTION", action="append", default=[],
         help="read parameters from a section of a YAML file; later sections, then flags, win",
@@ -75,9 +65,10 @@ def main(arguments: list[str]) -> None:
         values.update(section(address))
     wanted.checked({**values, **given})
     if wanted.uses("keras"):
-        quiet.load_keras()
+        with machine_said(wanted.name, Path()):
+            quiet.load_keras()
     step.run(wanted.name, artifacts, {**values, **given}, recipe)
 
 
 if __name__ == "__main__":
-    told(main)
+    supervised(lambda: told(main))

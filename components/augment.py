@@ -1,8 +1,9 @@
 """Bring every image to the working size, and make random views of it."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from components.data.artifacts import Augmented, Images
+from components.parameters import Names, PartialShare, Pixels, Range, Seed, Share
 from components.step import Input, Output
 
 if TYPE_CHECKING:
@@ -13,15 +14,15 @@ def augment(
     images: Input[Images],
     augmented: Output[Augmented],
     *,
-    image_size: int,
-    views: int,
-    rotation: float,
-    shear: float,
-    zoom: float,
-    shift: float,
-    flip: str,
-    brightness: float,
-    seed: int,
+    image_size: Pixels,
+    views: Annotated[int, Range("from 0 to 1000", lambda value: 0 <= value <= 1000)],
+    rotation: Annotated[float, Range("from 0 to 180", lambda value: 0 <= value <= 180)],
+    shear: Share,
+    zoom: PartialShare,
+    shift: Share,
+    flip: Annotated[str, Names("flip", ("horizontal", "none"))],
+    brightness: Share,
+    seed: Seed,
 ) -> None:
     """Bring every image to the size that the networks see, and make random views of it.
 
@@ -40,18 +41,11 @@ def augment(
         flip: `horizontal` mirrors half of the views; `none` does not.
         brightness: Largest change of brightness either way, as a fraction.
         seed: Seed of the views.
-
-    Raises:
-        UserError: `flip` is neither word, or a size is none.
     """
     from components.data import augmentation
     from components.data import images as image_files
-    from components.errors import UserError
     from components.progress import bar
 
-    for name, value, least in (("image_size", image_size, 1), ("views", views, 0)):
-        if value < least:
-            raise UserError(f"augment: {name} is {least} or more; received {value}")
     limits = augmentation.Limits(rotation, shear, zoom, shift, flip, brightness)
     names = images.table("images.csv")["file"].tolist()
     augmented.facts.update(image_size=image_size, views=views)

@@ -1,6 +1,7 @@
 """Score a classifier on the test split."""
 
 from components.data.artifacts import Augmented, Classifier, Report, TestSplit
+from components.parameters import Count
 from components.step import Input, Output
 
 
@@ -10,7 +11,7 @@ def evaluate(
     classifier: Input[Classifier],
     report: Output[Report],
     *,
-    batch_size: int,
+    batch_size: Count,
 ) -> None:
     """Score a classifier on the test split, and complete its run in the journal.
 

@@ -1,6 +1,7 @@
 """Draw what the data set looks like."""
 
 from components.data.artifacts import Augmented, Exploration, Images, Splits
+from components.parameters import Count, Seed
 from components.step import Input, Output
 
 
@@ -10,8 +11,8 @@ def explore(
     augmented: Input[Augmented],
     exploration: Output[Exploration],
     *,
-    samples: int,
-    seed: int,
+    samples: Count,
+    seed: Seed,
 ) -> None:
     """Draw what the data set looks like: images a class, samples, sizes, colours and augmented views.
 

@@ -1,6 +1,7 @@
 """Compute once what the frozen network makes of every image and view."""
 
 from components.data.artifacts import Augmented, Features, Tensors, Weights
+from components.parameters import Count
 from components.step import Input, Output
 
 
@@ -11,7 +12,7 @@ def extract(
     tensors: Output[Tensors],
     *,
     unfreeze: str,
-    batch_size: int,
+    batch_size: Count,
 ) -> None:
     """Compute once what the frozen network makes of every image and view: its features, and its tensors at the cut.
 

@@ -1,10 +1,16 @@
 """Bring pretrained weights into the collection."""
 
+from typing import Annotated
+
 from components.data.artifacts import Weights
+from components.model.backbones import BACKBONES
+from components.parameters import Names
 from components.step import Output
 
 
-def fetch_weights(weights: Output[Weights], *, backbone: str, source: str) -> None:
+def fetch_weights(
+    weights: Output[Weights], *, backbone: Annotated[str, Names("backbone", BACKBONES)], source: str
+) -> None:
     """Bring the pretrained weights of a backbone into the collection: one file, with its sha256.
 
     Args:
@@ -20,15 +26,18 @@ def fetch_weights(weights: Output[Weights], *, backbone: str, source: str) -> No
     from pathlib import Path
 
     from components.errors import UserError
-    from components.model import backbones
 
-    entry = backbones.get(backbone)
+    entry = BACKBONES[backbone]
     if source == "imagenet":
         entry.download(weights.file)
     elif Path(source).expanduser().is_file():
         shutil.copyfile(Path(source).expanduser(), weights.file)
     else:
         raise UserError(f"no weights file {source!r}: give `imagenet` or the path of a .h5 file")
-    entry.build(entry.image_size, weights.file)
+    try:
+        entry.build(entry.image_size, weights.file)
+    except UserError as error:
+        said = str(error).replace(str(weights.file), source)
+        raise UserError(f"{said}; give a Keras weights file of {backbone} without its top") from error
     weights.address_by_content(hashlib.sha256(weights.file.read_bytes()).hexdigest())
     weights.facts.update(backbone=backbone, weights_sha256=weights.digest, weights_license=entry.license)

@@ -1,6 +1,10 @@
 """Train the backbone's last layers, from the trained head on."""
 
+from typing import Annotated
+
 from components.data.artifacts import Classifier, Splits, Tensors, Top, Weights
+from components.model.optimizers import OPTIMIZERS
+from components.parameters import Count, Names, Positive, Seed
 from components.step import Input, Output
 
 
@@ -11,12 +15,12 @@ def fine_tune(
     weights: Input[Weights],
     classifier: Output[Classifier],
     *,
-    optimizer: str,
-    learning_rate: float,
-    epochs: int,
-    patience: int,
-    batch_size: int,
-    seed: int,
+    optimizer: Annotated[str, Names("optimizer", OPTIMIZERS)],
+    learning_rate: Positive,
+    epochs: Count,
+    patience: Count,
+    batch_size: Count,
+    seed: Seed,
 ) -> None:
     """Train the backbone's last layers together with the trained head, from stored tensors at the cut.
 
@@ -36,7 +40,7 @@ def fine_tune(
         seed: Seed of the dropout, the order and the views.
 
     Raises:
-        UserError: There is no such optimizer, a setting is out of range, or training diverges.
+        UserError: Training diverges.
     """
     import keras
 
@@ -50,10 +54,10 @@ def fine_tune(
     entry = backbones.get(weights.facts["backbone"])
     network = entry.build(tensors.facts["image_size"], weights.file)
     _, suffix = cut(network, tensors.facts["first_trainable"])
-    head = keras.saving.load_model(top.file, compile=False)
+    head = top.load()
     pooled = keras.layers.GlobalAveragePooling2D()(suffix.output)
     model = keras.Model(suffix.input, head(pooled))
     classifier.facts["trainable_parameters"] = int(sum(keras.ops.size(weight) for weight in model.trainable_weights))
     with tracking.live(classifier, "fine_tuned") as log_epoch:
-        trained = training.train("fine_tune", model, parts, settings, log_epoch)
+        trained = training.train("fine_tune", model, parts, settings, log_epoch, classifier.resume)
     delivery.deliver(classifier, "fine_tuned", delivery.transfer_layers(entry, network, head), trained, parts)

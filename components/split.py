@@ -1,7 +1,16 @@
 """Decide which images train, which validate and which test."""
 
+from typing import Annotated
+
 from components.data.artifacts import Images, Splits, TestSplit
+from components.data.splitting import METHODS
+from components.parameters import Names, Range, Seed
 from components.step import Input, Output
+
+Part = Annotated[
+    float,
+    Range("a number of images or a fraction in (0, 1)", lambda size: 0 < size < 1 or (size >= 1 and size == int(size))),
+]
 
 
 def split(
@@ -9,11 +18,11 @@ def split(
     splits: Output[Splits],
     test_split: Output[TestSplit],
     *,
-    method: str,
-    train: float,
-    validation: float,
-    test: float,
-    seed: int,
+    method: Annotated[str, Names("split method", METHODS)],
+    train: Part,
+    validation: Part,
+    test: Part,
+    seed: Seed,
 ) -> None:
     """Decide which images train, which validate and which test.
 

@@ -5,14 +5,17 @@ or `float`. The command line, the validation of recipes and the tests of `dvc.ya
 """
 
 import ast
+import fcntl
 import hashlib
 import importlib
 import inspect
 import json
-import math
+import os
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
@@ -24,6 +27,8 @@ import docstring_parser
 from components import STEPS
 from components.data.artifacts import RECORD, Artifact
 from components.errors import UserError, no_such
+from components.machine import machine_said
+from components.parameters import Parameter
 
 Kind = TypeVar("Kind", bound=Artifact)
 Input = Annotated[Kind, "input"]
@@ -36,6 +41,8 @@ NO_NUMBERS = {  # what a person looks at, what a digest vouches for, and the mac
     "components/results/view.py",
     "components/data/datasets.py",
     "components/errors.py",
+    "components/machine.py",
+    "components/parameters.py",
     "components/progress.py",
     "components/quiet.py",
     "components/step.py",
@@ -56,7 +63,7 @@ class Step:
         descriptions: What the docstring says of each argument.
         inputs: Kind of each artifact that it takes.
         outputs: Kind of each artifact that it makes.
-        parameters: Type of each parameter.
+        parameters: What each parameter may be.
     """
 
     name: str
@@ -65,13 +72,13 @@ class Step:
     descriptions: Mapping[str, str]
     inputs: Mapping[str, type[Artifact]]
     outputs: Mapping[str, type[Artifact]]
-    parameters: Mapping[str, type]
+    parameters: Mapping[str, Parameter]
 
     def checked(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the parameters, each of its declared type.
+        """Return the parameters, each as its declared type.
 
         Raises:
-            UserError: One is unknown, missing or not of its type.
+            UserError: One is unknown, missing, or not what it may be.
         """
         for name in values:
             if name not in self.parameters:
@@ -81,7 +88,7 @@ class Step:
             raise UserError(
                 f"{self.name} lacks {', '.join(missing)}: set it in the recipe or give --{missing[0]} VALUE"
             )
-        return {name: converted(self.name, name, values[name], kind) for name, kind in self.parameters.items()}
+        return {name: kind.read(self.name, name, values[name]) for name, kind in self.parameters.items()}
 
     def uses(self, library: str) -> bool:
         """Return whether the step's code imports a library."""
@@ -90,20 +97,6 @@ class Step:
     def code(self) -> list[str]:
         """Return the project's files that determine the step's numbers, relative to the repository's root."""
         return sorted(modules_behind(f"components/{self.name}.py"))
-
-
-def converted(step: str, name: str, value: Any, kind: type) -> Any:
-    """Return a value as the parameter's type: text is read as a number, 1.0 passes as 1, nothing else changes."""
-    try:
-        if isinstance(value, bool) or (kind is str and not isinstance(value, str)):
-            raise ValueError
-        number = kind(value)
-        if kind is not str and (not math.isfinite(number) or number != float(value)):
-            raise ValueError
-    except (ValueError, TypeError, OverflowError):
-        words = {int: "a whole number", float: "a number", str: "text"}[kind]
-        raise UserError(f"{step}: {name} is {words}; received {value!r}") from None
-    return number
 
 
 @cache
@@ -122,7 +115,7 @@ def load(name: str) -> Step:
     parameters = {}
     for argument in inspect.signature(function).parameters.values():
         if argument.kind is argument.KEYWORD_ONLY:
-            parameters[argument.name] = hints[argument.name]
+            parameters[argument.name] = Parameter.of(hints[argument.name])
         else:
             kind, direction = get_args(hints[argument.name])
             artifacts[direction][argument.name] = kind
@@ -174,20 +167,72 @@ def run(name: str, artifacts: Mapping[str, Path | str], parameters: Mapping[str,
     code = [(ROOT / file).read_text(encoding="utf-8") for file in step.code()]
     digest = sha256(name, values, {key: artifact.digest for key, artifact in inputs.items()}, code)
     record["lineage"][name] = digest
-    outputs = {}
-    for key, kind in step.outputs.items():
-        target = Path(artifacts[key])
-        if not target.name:
-            raise UserError(f"{name}: {key} is a folder of its own, to be made; received {str(target)!r}")
-        fresh = target.with_name(f".{target.name}.unfinished")
-        shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir(parents=True)
-        outputs[key] = kind(fresh, {**deepcopy(record), "digest": sha256(digest, key)})
-    step.function(*inputs.values(), *outputs.values(), **values)
-    for output in outputs.values():
-        output.write_record()
-    for key, output in outputs.items():
-        replace(output.path, Path(artifacts[key]))
+    first = Path(artifacts[next(iter(step.outputs))])
+    with machine_said(step.name, first), ExitStack() as stack:
+        outputs = {}
+        for key, kind in step.outputs.items():
+            output = kind(unfinished(key, Path(artifacts[key])), {**deepcopy(record), "digest": sha256(digest, key)})
+            stack.enter_context(claimed(output))
+            outputs[key] = output
+        step.function(*inputs.values(), *outputs.values(), **values)
+        for output in outputs.values():
+            shutil.rmtree(output.resume, ignore_errors=True)
+            output.write_record()
+        for key, output in outputs.items():
+            replace(output.path, Path(artifacts[key]))
+
+
+def unfinished(key: str, target: Path) -> Path:
+    """Return where an artifact is made before it is moved to its target.
+
+    Raises:
+        UserError: The target is no folder with a name of its own.
+    """
+    if not target.name:
+        raise UserError(f"{key} is a folder of its own, to be made; received {str(target)!r}")
+    return target.with_name(f".{target.name}.unfinished")
+
+
+@contextmanager
+def claimed(output: Artifact) -> Iterator[None]:
+    """Hold the folder in which an artifact is made, so that no second run makes it at the same time; that one waits.
+
+    The folder begins empty, but for what a run with the same inputs, parameters and code left to go on from; that alone
+    stays where the run breaks off.
+    """
+    folder = output.path
+    handle = held(folder)
+    try:
+        clear(folder, output.resume)
+        yield
+    finally:
+        if folder.exists():
+            clear(folder, output.resume)
+            if not any(folder.iterdir()):
+                folder.rmdir()
+        os.close(handle)
+
+
+def held(folder: Path) -> int:
+    """Lock a folder, made where it is missing, and return its open handle; the lock ends with the process."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"waiting for another run, which is making {folder.parent}", file=sys.stderr, flush=True)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if folder.exists() and os.path.samestat(os.fstat(handle), folder.stat()):
+            return handle
+        os.close(handle)  # the other run has moved it into place
+
+
+def clear(folder: Path, kept: Path) -> None:
+    """Empty a folder but for one path in it."""
+    for path in folder.iterdir():
+        if path != kept:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def inherited(step: Step, inputs: Mapping[str, Artifact]) -> dict[str, Any]:

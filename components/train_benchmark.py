@@ -1,6 +1,10 @@
 """Train the benchmark: a convolutional network from scratch."""
 
+from typing import Annotated
+
 from components.data.artifacts import Augmented, Classifier, Splits
+from components.model.optimizers import OPTIMIZERS
+from components.parameters import Count, Names, Pixels, Positive, Range, Seed
 from components.step import Input, Output
 
 
@@ -9,15 +13,15 @@ def train_benchmark(
     splits: Input[Splits],
     classifier: Output[Classifier],
     *,
-    image_size: int,
-    width: int,
-    stages: int,
-    optimizer: str,
-    learning_rate: float,
-    epochs: int,
-    patience: int,
-    batch_size: int,
-    seed: int,
+    image_size: Pixels,
+    width: Count,
+    stages: Annotated[int, Range("from 3 to 12", lambda value: 3 <= value <= 12)],
+    optimizer: Annotated[str, Names("optimizer", OPTIMIZERS)],
+    learning_rate: Positive,
+    epochs: Count,
+    patience: Count,
+    batch_size: Count,
+    seed: Seed,
 ) -> None:
     """Train the benchmark: a convolutional network from scratch, on the images alone.
 
@@ -36,7 +40,7 @@ def train_benchmark(
         seed: Seed of the weights, the dropout, the order and the views.
 
     Raises:
-        UserError: There is no such optimizer, a setting is out of range, or training diverges.
+        UserError: The images are too small for the stages, or training diverges.
     """
     import keras
 
@@ -53,5 +57,5 @@ def train_benchmark(
     ]
     model = keras.Sequential([keras.Input(augmented.array.shape[2:]), *layers])
     with tracking.live(classifier, "benchmark") as log_epoch:
-        trained = training.train("train_benchmark", model, parts, settings, log_epoch)
+        trained = training.train("train_benchmark", model, parts, settings, log_epoch, classifier.resume)
     delivery.deliver(classifier, "benchmark", layers, trained, parts)

@@ -1,6 +1,11 @@
 """Train a head on stored features."""
 
+from typing import Annotated
+
 from components.data.artifacts import Classifier, Features, Splits, Top, Weights
+from components.model.heads import HEADS
+from components.model.optimizers import OPTIMIZERS
+from components.parameters import Count, Names, PartialShare, Positive, Seed
 from components.step import Input, Output
 
 
@@ -11,14 +16,14 @@ def train_top(
     top: Output[Top],
     classifier: Output[Classifier],
     *,
-    head: str,
-    dropout: float,
-    optimizer: str,
-    learning_rate: float,
-    epochs: int,
-    patience: int,
-    batch_size: int,
-    seed: int,
+    head: Annotated[str, Names("head", HEADS)],
+    dropout: PartialShare,
+    optimizer: Annotated[str, Names("optimizer", OPTIMIZERS)],
+    learning_rate: Positive,
+    epochs: Count,
+    patience: Count,
+    batch_size: Count,
+    seed: Seed,
 ) -> None:
     """Train a head on the stored features of the frozen backbone.
 
@@ -38,7 +43,7 @@ def train_top(
         seed: Seed of the weights, the dropout, the order and the views.
 
     Raises:
-        UserError: There is no such head or optimizer, a setting is out of range, or training diverges.
+        UserError: Training diverges.
     """
     from components.model import backbones, delivery, heads, training
     from components.results import tracking
@@ -48,7 +53,7 @@ def train_top(
     parts = delivery.parts(features, splits)
     model = heads.build(head, features.array.shape[2], len(splits.facts["classes"]), dropout)
     with tracking.live(classifier, "top") as log_epoch:
-        trained = training.train("train_top", model, parts, settings, log_epoch)
+        trained = training.train("train_top", model, parts, settings, log_epoch, classifier.resume)
     model.save(top.file)
     entry = backbones.get(weights.facts["backbone"])
     network = entry.build(features.facts["image_size"], weights.file)

@@ -1,11 +1,10 @@
 """What goes over several steps: python -m pipeline check | show | log | ui"""
 
-import argparse
 from collections.abc import Callable
 from pathlib import Path
 
 from components import quiet
-from components.errors import UserError, told
+from components.errors import Parser, UserError, no_such, told
 from pipeline import recipes
 
 ARTIFACTS = Path("artifacts")
@@ -49,12 +48,14 @@ COMMANDS: dict[str, Callable[..., None]] = {"check": check, "show": show, "log":
 
 
 def main(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(prog="python -m pipeline", description=__doc__)
+    parser = Parser(prog="python -m pipeline", description=__doc__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
         one = commands.add_parser(name, help=command.__doc__, description=command.__doc__)
         if command is ui:
             one.add_argument("--port", type=int, default=5000, help="port on 127.0.0.1")
+    if arguments and not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
+        raise no_such("command", arguments[0], COMMANDS)
     given = vars(parser.parse_args(arguments))
     COMMANDS[given.pop("command")](**given)
 

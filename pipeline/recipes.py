@@ -1,16 +1,18 @@
 """Recipes: reading params.yaml, completing each recipe from the defaults, checking every value."""
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from components import STEPS, step
 from components.data.datasets import DATA_SETS
-from components.errors import UserError, no_such
-from components.model import backbones
+from components.errors import UserError, no_such, shown
+from components.model.backbones import BACKBONES
+from components.parameters import read_yaml
 
 PARAMS = Path("params.yaml")
+REGISTRIES = {"data": ("published data set", list(DATA_SETS)), "weights": ("backbone", list(BACKBONES))}
 IN_RECIPES = [name for name in STEPS if name not in ("fetch", "fetch_weights")]  # the collection is made once for all
 
 
@@ -20,17 +22,14 @@ def read(file: Path = PARAMS) -> dict[str, Any]:
     Raises:
         UserError: It is not there, or no YAML mapping.
     """
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"no {file} here: run this in the repository's root") from None
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{file} is not YAML: {' '.join(str(error).split())}") from error
+    content = read_yaml(file)
     if not isinstance(content, dict):
-        raise UserError(f"{file} is a mapping with active, data, weights, defaults and recipes; received {content!r}")
+        raise UserError(
+            f"{file} is a mapping with active, data, weights, defaults and recipes; received {shown(content)}"
+        )
     for name in ("active", "recipes", "defaults", "data", "weights"):
         if not isinstance(content.get(name), dict):
-            raise UserError(f"{file}: {name!r} is a mapping of names; received {content.get(name)!r}")
+            raise UserError(f"{file}: {name!r} is a mapping of names; received {shown(content.get(name))}")
     return content
 
 
@@ -68,8 +67,19 @@ def mapping(value: Any, what: str) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise UserError(f"{what} is `name: value` lines; received {value!r}")
+        raise UserError(f"{what} is `name: value` lines; received {shown(value)}")
     return value
+
+
+def named(names: Iterable[Any], where: str) -> None:
+    """Check names that become names of folders and stages.
+
+    Raises:
+        UserError: One has other characters than they may have.
+    """
+    for name in names:
+        if not isinstance(name, str) or not re.fullmatch(r"\w[\w-]*", name, re.ASCII):
+            raise UserError(f"{where}: a name is letters, digits, _ and -; received {shown(name)}")
 
 
 def declared(content: dict[str, Any], noun: str) -> list[str]:
@@ -80,18 +90,23 @@ def declared(content: dict[str, Any], noun: str) -> list[str]:
     """
     published = content[noun].get("published")
     if not isinstance(published, list):
-        raise UserError(f"{noun}: published is a list of names; received {published!r}")
+        raise UserError(f"{noun}: published is a list of names; received {shown(published)}")
     own = mapping(content[noun].get("own"), f"{noun}: own")
+    named(own, f"{noun}: own")
+    what, registry = REGISTRIES[noun]
     for name in published:
-        if noun == "data" and name not in DATA_SETS:
-            raise no_such("published data set", name, DATA_SETS)
-        if noun == "weights":
-            backbones.get(name)
+        if name not in registry:
+            raise no_such(what, name, registry)
+        if name in own:
+            raise UserError(f"{noun}: {name} is published and own: give your own another name")
     for name, entry in own.items():
-        if not mapping(entry, f"{noun}: own: {name}").get("source"):
-            raise UserError(f"{noun}: own: {name} has no source: give the path of a folder or file")
-        if noun == "weights":
-            backbones.get(entry.get("backbone"))
+        source = mapping(entry, f"{noun}: own: {name}").get("source")
+        if not isinstance(source, str) or not re.fullmatch(r"[^'\x00-\x1f]+", source):
+            raise UserError(
+                f"{noun}: own: {name}: source is the path of a folder or file, without quotes; received {shown(source)}"
+            )
+        if noun == "weights" and entry.get("backbone") not in registry:
+            raise no_such(what, entry.get("backbone"), registry)
     return [*published, *own]
 
 
@@ -104,6 +119,7 @@ def check(content: dict[str, Any]) -> None:
     for name in content["defaults"]:
         if name not in IN_RECIPES:
             raise no_such("step in the defaults", name, IN_RECIPES)
+    named(content["recipes"], "recipes")
     for recipe in content["recipes"]:
         completed(content, recipe)
     known = {noun: declared(content, noun) for noun in ("data", "weights")}

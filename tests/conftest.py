@@ -42,6 +42,7 @@ def source(tmp_path_factory) -> Path:
 
 
 PARAMETERS: dict[str, dict[str, str | int | float]] = {
+    "fetch": {"data_set": "edges"},
     "split": {"method": "stratified", "train": 24, "validation": 12, "test": 12, "seed": 1},
     "augment": {
         "image_size": 32, "views": 2, "rotation": 5.0, "shear": 0.05, "zoom": 0.05, "shift": 0.05, "flip": "none",

@@ -50,7 +50,7 @@ def test_a_step_documents_itself(name):
     assert found.function.__name__ == name and found.function.__module__ == f"components.{name}"
     first = (found.function.__doc__ or "").splitlines()[0]
     assert first == found.summary and first.endswith(".") and ". " not in first
-    assert found.outputs and set(found.parameters.values()) <= {str, int, float}
+    assert found.outputs and {parameter.kind for parameter in found.parameters.values()} <= {str, int, float}
     kinds = [*found.inputs.values(), *found.outputs.values()]
     assert all(issubclass(kind, Artifact) and kind.__doc__ for kind in kinds)
 
@@ -62,14 +62,15 @@ def test_a_signature_becomes_inputs_outputs_and_parameters():
         "splits": "Splits",
         "test_split": "TestSplit",
     }
-    assert found.parameters == {"method": str, "train": float, "validation": float, "test": float, "seed": int}
+    kinds = {key: parameter.kind for key, parameter in found.parameters.items()}
+    assert kinds == {"method": str, "train": float, "validation": float, "test": float, "seed": int}
     assert found.descriptions["seed"] == "Seed of the drawing."
     assert found.summary == "Decide which images train, which validate and which test."
 
 
 def test_every_module_of_a_step_is_a_step():
     """And nothing else on that floor is one: what a step and the machinery are called is told apart by STEPS."""
-    machinery = {"__init__", "__main__", "errors", "progress", "quiet", "step"}
+    machinery = {"__init__", "__main__", "errors", "machine", "parameters", "progress", "quiet", "step"}
     assert {file.stem for file in (ROOT / "components").glob("*.py")} == machinery | set(STEPS)
 
 
@@ -91,37 +92,6 @@ def test_an_unknown_step():
 
 
 # Values
-
-
-@pytest.mark.parametrize(
-    ("value", "kind", "expected"),
-    [
-        ("7", int, 7), (7, int, 7), (7.0, int, 7), ("-3", int, -3), (" 7 ", int, 7),
-        ("0.5", float, 0.5), ("1e-3", float, 0.001), (1, float, 1.0), ("2", float, 2.0),
-        ("7", str, "7"), ("", str, ""), ("none", str, "none"),
-    ],
-)  # fmt: skip
-def test_values_become_what_the_signature_says(value, kind, expected):
-    found = step.converted("split", "seed", value, kind)
-    assert found == expected and type(found) is kind
-
-
-@pytest.mark.parametrize(
-    ("value", "kind", "words"),
-    [
-        (1.5, int, "a whole number"), ("1.5", int, "a whole number"), ("", int, "a whole number"),
-        (True, int, "a whole number"), (None, int, "a whole number"), ([1], int, "a whole number"),
-        (float("nan"), int, "a whole number"), (float("inf"), int, "a whole number"),
-        (False, float, "a number"), ("a", float, "a number"), (None, float, "a number"), ({}, float, "a number"),
-        ("nan", float, "a number"), (float("inf"), float, "a number"),
-        pytest.param(10**400, float, "a number", id="too large"),
-        (7, str, "text"), (True, str, "text"), (None, str, "text"),
-    ],
-)  # fmt: skip
-def test_values_of_another_kind_are_refused(value, kind, words):
-    with pytest.raises(UserError) as caught:
-        step.converted("split", "seed", value, kind)
-    assert str(caught.value) == f"split: seed is {words}; received {value!r}"
 
 
 SPLIT = PARAMETERS["split"]
@@ -311,14 +281,14 @@ def test_an_empty_section_says_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        ("nowhere.yaml:a", "cannot read 'nowhere.yaml'"),
+        ("nowhere.yaml:a", "no nowhere.yaml here"),
         ("params.yaml", "params.yaml.*FILE:SECTION"),
         ("params.yaml:b", "params.yaml has no section 'b'"),
         ("params.yaml:a.b.c", "has no section 'a.b.c'"),
         ("params.yaml:a.b", "received 3"),
-        ("broken.yaml:a", "cannot read 'broken.yaml'"),
-        ("bytes.yaml:a", "cannot read 'bytes.yaml'"),
-        (".:a", "cannot read '.'"),
+        ("broken.yaml:a", "cannot read broken.yaml"),
+        ("bytes.yaml:a", "cannot read bytes.yaml"),
+        (".:a", r"cannot read \.: "),
     ],
 )
 def test_sections_that_cannot_be_read(address, message, tmp_path, monkeypatch):
@@ -328,7 +298,7 @@ def test_sections_that_cannot_be_read(address, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=message) as caught:
         __main__.section(address)
-    assert str(caught.value).startswith(f"--params {address}: ") and "\n" not in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

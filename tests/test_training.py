@@ -1,5 +1,8 @@
 """Training: what is drawn, what is kept, what stays frozen, and that it repeats."""
 
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import keras
@@ -7,7 +10,7 @@ import numpy as np
 import pytest
 
 from components.errors import UserError
-from components.model import backbones, training
+from components.model import backbones, optimizers, training
 from components.model.cut import cut
 from components.model.training import Rows, Settings
 
@@ -36,7 +39,9 @@ def linear() -> keras.Model:
 
 
 def fit(model: keras.Model, parts: tuple[Rows, Rows], **changed) -> training.Trained:
-    return training.train("test", model, parts, Settings(**{**SETTINGS, **changed}), lambda epoch, row: None)
+    with TemporaryDirectory() as folder:
+        settings = Settings(**{**SETTINGS, **changed})
+        return training.train("test", model, parts, settings, lambda epoch, row: None, Path(folder))
 
 
 def test_an_epoch_holds_every_training_image_once_and_draws_views_anew():
@@ -66,16 +71,16 @@ def test_the_best_epoch_is_kept_and_training_stops_after_patience():
     np.testing.assert_array_equal(training.predict(model, parts[1]), trained.logits)
 
 
-def test_every_epoch_is_logged_as_in_the_history():
+def test_every_epoch_is_logged_as_in_the_history(tmp_path):
     seen = []
     model = linear()
-    trained = training.train("test", model, blobs(), Settings(**SETTINGS), lambda epoch, row: seen.append((epoch, row)))
+    trained = training.train("test", model, blobs(), Settings(**SETTINGS), lambda *said: seen.append(said), tmp_path)
     assert [epoch for epoch, _ in seen] == trained.history["epoch"].tolist()
     assert [row["validation_kappa"] for _, row in seen] == trained.history["validation_kappa"].tolist()
     assert not hasattr(model, "optimizer") or model.optimizer is None
 
 
-@pytest.mark.parametrize("optimizer", training.OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", optimizers.OPTIMIZERS)
 def test_training_repeats_to_the_last_digit(optimizer):
     def once():
         training.seeded(5)
@@ -117,22 +122,54 @@ def test_suffix_training_is_whole_network_training_and_batch_normalisation_stand
     assert losses[0][0, 0] != losses[0][-1, 0]
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
-        ("optimizer", "adm", "no optimizer 'adm'; did you mean 'adam'"),
-        ("epochs", 0, "epochs is more than 0; received 0"),
-        ("batch_size", -1, "batch_size is more than 0"),
-        ("learning_rate", 0.0, "learning_rate is more than 0"),
-    ],
-)
-def test_settings_out_of_range_are_refused(name, value, message):
-    with pytest.raises(UserError, match=message):
-        Settings(**{**SETTINGS, name: value})
-
-
 def test_a_loss_that_is_no_number_ends_the_training():
     train, validation = blobs()
     broken = Rows(np.where(train.array > 1, np.inf, train.array), train.rows, train.labels)
     with pytest.raises(UserError, match="lower the learning rate"):
         fit(linear(), (broken, validation))
+
+
+class Stopped(Exception):
+    pass
+
+
+@pytest.mark.parametrize("optimizer", optimizers.OPTIMIZERS)
+@pytest.mark.parametrize("moments", [[1], [3, 4], [2, 3, 4, 5, 6, 7, 8]])
+def test_a_training_that_was_broken_off_ends_as_if_it_had_never_stopped(optimizer, moments, tmp_path):
+    """Broken off in epochs of any number, once or again and again; dropout, order, views and early stopping go on."""
+
+    def model() -> keras.Model:
+        training.seeded(4)
+        layers = [keras.layers.Dense(8, "relu"), keras.layers.Dropout(0.4), keras.layers.Dense(3)]
+        return keras.Sequential([keras.Input((4,)), *layers])
+
+    changed = {"optimizer": optimizer, "learning_rate": 0.02, "epochs": 9}
+    whole = model()
+    expected = fit(whole, blobs(), **changed)
+    left = [*moments]
+
+    def log(epoch: int, row: dict[str, float]) -> None:
+        if left and epoch == left[0]:
+            del left[0]
+            raise Stopped  # before the epoch is kept: it is trained again
+
+    trained = None
+    while trained is None:
+        resumed = model()
+        with suppress(Stopped):
+            trained = training.train("test", resumed, blobs(), Settings(**{**SETTINGS, **changed}), log, tmp_path)
+    assert not left
+    assert trained.history.equals(expected.history)
+    np.testing.assert_array_equal(trained.logits, expected.logits)
+    for one, other in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_training_that_had_ended_is_not_trained_on(tmp_path):
+    parts = blobs()
+    settings = Settings(**{**SETTINGS, "epochs": 60, "learning_rate": 0.5})
+    first = training.train("test", linear(), parts, settings, lambda *said: None, tmp_path)
+    again = training.train("test", linear(), parts, settings, lambda *said: None, tmp_path)
+    assert len(first.history) < 60
+    assert again.history.equals(first.history) and again.training_seconds == first.training_seconds
+    np.testing.assert_array_equal(again.logits, first.logits)

@@ -1,6 +1,7 @@
 """What the steps hand to one another: directories, each with a record of what it is and how it was made."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,10 +11,25 @@ from typing import TYPE_CHECKING, Any, Self
 from components.errors import UserError
 
 if TYPE_CHECKING:
+    import keras
     import numpy as np
     import pandas as pd
 
 RECORD = "artifact.json"
+
+
+@contextmanager
+def whole(path: Path | str) -> Iterator[None]:
+    """Turn what is thrown at reading a damaged file of an artifact into one line.
+
+    Raises:
+        UserError: The file is not there, or not what it was written as.
+    """
+    try:
+        yield
+    except (ValueError, EOFError, FileNotFoundError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path} is damaged ({reason}): make it again, or `dvc checkout` it") from error
 
 
 class Artifact:
@@ -37,13 +53,10 @@ class Artifact:
         Raises:
             UserError: There is none at that path, or it is of another kind.
         """
-        try:
+        if not (Path(path) / RECORD).is_file():
+            raise UserError(f"no {cls.__name__} at {path}: run the step that makes it, or `dvc pull` it")
+        with whole(path):
             record = json.loads((Path(path) / RECORD).read_text(encoding="utf-8"))
-        except (FileNotFoundError, NotADirectoryError):
-            message = f"no {cls.__name__} at {path}: run the step that makes it, or `dvc pull` it"
-            raise UserError(message) from None
-        except ValueError as error:
-            raise UserError(f"{path}/{RECORD} is damaged ({error}): make the artifact again") from error
         kind = record.get("kind") if isinstance(record, dict) else None
         if kind != cls.__name__:
             raise UserError(f"{path} is of the kind {kind}; {cls.__name__} is needed")
@@ -77,6 +90,11 @@ class Artifact:
         yield
         self.work[name] = {"images": images, "seconds": round(perf_counter() - start, 3)}
 
+    @property
+    def resume(self) -> Path:
+        """Where a step keeps what it goes on from after it was broken off, for a run of the same digest alone."""
+        return self.path / f".{self.digest}.resume"
+
     def figure(self, name: str) -> Path:
         """Return where a figure of the artifact is drawn."""
         (self.path / "figures").mkdir(exist_ok=True)
@@ -94,7 +112,8 @@ class Artifact:
         import pandas as pd
 
         texts = {"file": str, "label": str, "predicted": str, "model": str}
-        return pd.read_csv(self.path / name, dtype=texts, keep_default_na=False)
+        with whole(self.path):
+            return pd.read_csv(self.path / name, dtype=texts, keep_default_na=False)
 
     def write_table(self, name: str, table: "pd.DataFrame") -> None:
         table.to_csv(self.path / name, index=False, lineterminator="\n")
@@ -110,15 +129,22 @@ class Keyed(Artifact):
         """The array, memory-mapped, read-only; axis 0 is the file, axis 1 its views."""
         import numpy as np
 
-        return np.load(self.path / self.array_name, mmap_mode="r")
+        with whole(self.path):
+            return np.load(self.path / self.array_name, mmap_mode="r")
 
     def create(self, files: list[str], shape: tuple[int, ...], dtype: str) -> "np.ndarray":
-        """Write the files and return a new memory-mapped array of shape (files, *shape)."""
+        """Write the files and return a new memory-mapped array of shape (files, *shape); its bytes are reserved."""
         import numpy as np
         import pandas as pd
 
         self.write_table("files.csv", pd.DataFrame({"file": files}))
-        return np.lib.format.open_memmap(self.path / self.array_name, "w+", dtype, (len(files), *shape))
+        array = np.lib.format.open_memmap(self.path / self.array_name, "w+", dtype, (len(files), *shape))
+        with (self.path / self.array_name).open("r+b") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, array.nbytes)  # else a full disk ends the process at a write
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, f"{file.name}, {array.nbytes / 1e9:.3g} GB") from error
+        return array
 
     def rows(self, files: list[str]) -> "np.ndarray":
         """Return the row number of each file.
@@ -181,20 +207,40 @@ class Tensors(Keyed):
     array_name = "tensors.npy"
 
 
-class Top(Artifact):
+class Network(Artifact):
+    """A saved Keras model."""
+
+    file_name: str
+
+    @property
+    def file(self) -> Path:
+        return self.path / self.file_name
+
+    def load(self) -> "keras.Model":
+        """Return the model, not compiled. A file that holds code is refused: Keras's safe mode runs and unpickles none.
+
+        Raises:
+            UserError: The file is no model, is damaged, or holds code.
+        """
+        import keras
+
+        try:
+            return keras.saving.load_model(self.file, compile=False, safe_mode=True)
+        except Exception as error:  # Keras, h5py and zipfile throw what they like
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(f"{self.file} is no model that can be loaded ({reason}): make it again") from error
+
+
+class Top(Network):
     """A trained head, `head.keras`: pooled features (batch, channels) to logits (batch, classes)."""
 
-    @property
-    def file(self) -> Path:
-        return self.path / "head.keras"
+    file_name = "head.keras"
 
 
-class Classifier(Artifact):
+class Classifier(Network):
     """A delivered model, `model.keras`, raw RGB in [0, 255] to probabilities, and its epochs, `history.csv`."""
 
-    @property
-    def file(self) -> Path:
-        return self.path / "model.keras"
+    file_name = "model.keras"
 
 
 class Exploration(Artifact):

@@ -7,10 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from components.errors import no_such
-
-FLIPS = ("horizontal", "none")
-
 
 @dataclass(frozen=True)
 class Limits:
@@ -22,10 +18,6 @@ class Limits:
     shift: float
     flip: str
     brightness: float
-
-    def __post_init__(self) -> None:
-        if self.flip not in FLIPS:
-            raise no_such("flip", self.flip, FLIPS)
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-import pandas as pd
+from components.errors import UserError
 
-from components.errors import UserError, no_such
+if TYPE_CHECKING:
+    import pandas as pd
 
 METHODS = ("stratified", "random")
 
@@ -14,13 +16,9 @@ def counts(sizes: Mapping[str, float], images: int) -> dict[str, int]:
     """Turn sizes, whole numbers or fractions in (0, 1), into numbers of images.
 
     Raises:
-        UserError: A size is neither, or together they are more than there is.
+        UserError: Together they are more than there is.
     """
-    numbers = {}
-    for part, size in sizes.items():
-        if not (0 < size < 1 or (size >= 1 and float(size).is_integer())):
-            raise UserError(f"split: {part} is a number of images or a fraction in (0, 1); received {size:g}")
-        numbers[part] = round(size * images) if size < 1 else int(size)
+    numbers = {part: round(size * images) if size < 1 else int(size) for part, size in sizes.items()}
     over = sum(numbers.values()) - images
     if math.isclose(sum(sizes.values()), 1):
         numbers["train"] -= over  # rounding: fractions that make a whole use every image
@@ -30,7 +28,7 @@ def counts(sizes: Mapping[str, float], images: int) -> dict[str, int]:
     return numbers
 
 
-def draw(table: pd.DataFrame, sizes: Mapping[str, int], method: str, seed: int) -> pd.DataFrame:
+def draw(table: "pd.DataFrame", sizes: Mapping[str, int], method: str, seed: int) -> "pd.DataFrame":
     """Return the table with a column `split`: train, validation, test, or unused for what is left over.
 
     Args:
@@ -40,14 +38,10 @@ def draw(table: pd.DataFrame, sizes: Mapping[str, int], method: str, seed: int) 
         seed: Seed of the drawing.
 
     Raises:
-        UserError: There is no such method, or a class is too small to be in every part.
+        UserError: A class is too small to be in every part.
     """
     from sklearn.model_selection import train_test_split
 
-    if method not in METHODS:
-        raise no_such("split method", method, METHODS)
-    if not 0 <= seed < 2**32:
-        raise UserError(f"split: seed is a whole number from 0 to {2**32 - 1}; received {seed}")
     classes = table["label"].nunique()
     for part, size in sizes.items():
         if method == "stratified" and size < classes:

@@ -47,8 +47,8 @@ class Backbone:
                 with warnings.catch_warnings():  # Keras only warns where it leaves a layer at random
                     warnings.simplefilter("error", UserWarning)
                     network.load_weights(weights)
-            except (ValueError, OSError, KeyError, UserWarning) as error:
-                reason = " ".join(str(error).split())
+            except Exception as error:  # Keras and h5py throw what they like at a file that is none of theirs
+                reason = " ".join(str(error).split())[:200]
                 raise UserError(f"the weights {weights} do not fit the backbone {network.name!r}: {reason}") from error
         return network
 

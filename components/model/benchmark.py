@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from components.errors import UserError
+
 if TYPE_CHECKING:
     import keras
 
@@ -19,9 +21,14 @@ def build(image_size: int, classes: int, width: int, stages: int) -> "keras.Mode
         classes: Number of classes.
         width: Channels of the first stage.
         stages: Number of stages, three or more.
+
+    Raises:
+        UserError: The images are too small for so many stages.
     """
     import keras
 
+    if image_size < 2**stages:
+        raise UserError(f"{stages} stages of the benchmark need images of {2**stages} pixels; received {image_size}")
     inputs = keras.Input((image_size, image_size, 3))
     x = inputs
     for stage in range(stages):

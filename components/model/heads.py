@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from components.errors import no_such
-
 if TYPE_CHECKING:
     import keras
 
@@ -32,11 +30,5 @@ HEADS: dict[str, Callable[[int, int, float], "keras.Model"]] = {"linear": linear
 
 
 def build(name: str, channels: int, classes: int, dropout: float) -> "keras.Model":
-    """Return a new head: pooled features (batch, channels) to logits (batch, classes).
-
-    Raises:
-        UserError: There is no head of that name.
-    """
-    if name not in HEADS:
-        raise no_such("head", name, HEADS)
+    """Return a new head of the registry: pooled features (batch, channels) to logits (batch, classes)."""
     return HEADS[name](channels, classes, dropout)

@@ -1,9 +1,12 @@
 """Training, the same for every model: stored views in, the best epoch's weights kept."""
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,15 +14,10 @@ import pandas as pd
 import tensorflow as tf
 from scipy.special import softmax
 
-from components.errors import UserError, no_such
+from components.errors import UserError
+from components.model import optimizers
 from components.progress import bar
 from components.results import metrics
-
-OPTIMIZERS = {
-    "adam": lambda rate: keras.optimizers.Adam(rate),
-    "rmsprop": lambda rate: keras.optimizers.RMSprop(rate),
-    "sgd": lambda rate: keras.optimizers.SGD(rate, momentum=0.9),
-}
 
 LogEpoch = Callable[[int, dict[str, float]], None]
 
@@ -44,17 +42,10 @@ class Settings:
     batch_size: int
     seed: int
 
-    def __post_init__(self) -> None:
-        if self.optimizer not in OPTIMIZERS:
-            raise no_such("optimizer", self.optimizer, OPTIMIZERS)
-        for name in ("learning_rate", "epochs", "patience", "batch_size"):
-            if getattr(self, name) <= 0:
-                raise UserError(f"{name} is more than 0; received {getattr(self, name)}")
-
 
 @dataclass(frozen=True)
 class Trained:
-    """A training: a row an epoch, the best epoch's validation logits, seconds without validation and journal."""
+    """A training: a row an epoch, the best epoch's validation logits, seconds of training alone."""
 
     history: pd.DataFrame
     logits: np.ndarray
@@ -97,26 +88,83 @@ class Validation(keras.callbacks.Callback):
         super().__init__()
         self.train, self.part, self.log_epoch = train, part, log_epoch
         self.rows: list[dict[str, float]] = []
-        self.seconds = 0.0  # of this callback, which are no training
+        self.seconds = 0.0  # of training alone
         self.bar = bar(name, epochs, "epoch")
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self.train.begin(epoch)
+        self.start = perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         assert logs is not None
+        self.seconds += perf_counter() - self.start
         if not math.isfinite(logs["loss"]):
             raise UserError(f"the loss is {logs['loss']} after epoch {epoch + 1}: lower the learning rate")
-        start = perf_counter()
         found = metrics.scores(self.part.labels, softmax(predict(self.model, self.part), axis=1))
         row = {"loss": logs["loss"], "accuracy": logs["accuracy"], "validation_loss": found["log_loss"]}
         row |= {f"validation_{name}": found[name] for name in ("accuracy", "kappa")}
         logs.update(row)
-        self.rows.append({"epoch": epoch + 1, **row})
+        self.add({"epoch": epoch + 1, **row})
+
+    def add(self, row: dict[str, float]) -> None:
+        self.rows.append(row)
         self.bar.set_postfix_str(f"loss {row['loss']:.3f}, validation {row['validation_loss']:.3f}", refresh=False)
         self.bar.update()
-        self.log_epoch(epoch + 1, row)
-        self.seconds += perf_counter() - start
+        self.log_epoch(int(row["epoch"]), {name: value for name, value in row.items() if name != "epoch"})
+
+
+class Resume(keras.callbacks.Callback):
+    """Keeps, after each epoch, all that the next one starts from, and goes on from there where a training broke off.
+
+    That is every variable of model and optimizer (the states of dropout are among them), the history, and what early
+    stopping remembers, so that the training ends as if it had never stopped.
+
+    Args:
+        file: Where it is kept; never half written, never unpickled.
+        validation: Holds the history.
+        best: Early stopping.
+    """
+
+    def __init__(self, file: Path, validation: Validation, best: keras.callbacks.EarlyStopping):
+        super().__init__()
+        self.file, self.validation, self.best = file, validation, best
+        self.arrays: dict[str, np.ndarray] = {}
+        self.said: dict[str, Any] = {"rows": [], "wait": 0}
+        if file.exists():
+            with np.load(file) as state:
+                self.arrays = dict(state)
+            self.said = json.loads(str(self.arrays["said"]))
+
+    def epochs(self, most: int) -> dict[str, int]:
+        """Return from which epoch to which, of `most`, there is something left to train."""
+        done = len(self.said["rows"])
+        return {"initial_epoch": done, "epochs": done if self.said["wait"] >= self.best.patience else most}
+
+    def variables(self) -> list[keras.Variable]:
+        return [*self.model.variables, *self.model.optimizer.variables]
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        if not self.said["rows"]:
+            return
+        self.model.optimizer.build(self.model.trainable_variables)
+        for number, variable in enumerate(self.variables()):
+            variable.assign(self.arrays[f"variable_{number}"])
+        self.best.best_weights = [self.arrays[f"best_{number}"] for number in range(len(self.model.get_weights()))]
+        self.best.best, self.best.wait = self.said["best"], self.said["wait"]
+        self.validation.seconds = self.said["seconds"]
+        for row in self.said["rows"]:
+            self.validation.add(row)
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        known = self.validation
+        said = {"rows": known.rows, "seconds": known.seconds, "best": self.best.best, "wait": self.best.wait}
+        arrays = {f"variable_{number}": variable.numpy() for number, variable in enumerate(self.variables())}
+        arrays |= {f"best_{number}": weight for number, weight in enumerate(self.best.best_weights)}
+        self.file.parent.mkdir(exist_ok=True)
+        unfinished = self.file.with_suffix(".unfinished")
+        with unfinished.open("wb") as file:
+            np.savez(file, said=np.array(json.dumps(said)), **arrays)
+        unfinished.replace(self.file)
 
 
 def predict(model: keras.Model, part: Rows, batch_size: int = 64) -> np.ndarray:
@@ -128,7 +176,9 @@ def predict(model: keras.Model, part: Rows, batch_size: int = 64) -> np.ndarray:
     return np.concatenate(outputs)
 
 
-def train(name: str, model: keras.Model, parts: tuple[Rows, Rows], settings: Settings, log_epoch: LogEpoch) -> Trained:
+def train(
+    name: str, model: keras.Model, parts: tuple[Rows, Rows], settings: Settings, log_epoch: LogEpoch, resume: Path
+) -> Trained:
     """Train a model that gives logits, and leave it with the weights of its best epoch, by validation loss.
 
     Args:
@@ -137,6 +187,7 @@ def train(name: str, model: keras.Model, parts: tuple[Rows, Rows], settings: Set
         parts: The training and the validation part.
         settings: How to train.
         log_epoch: Called after each epoch with its number, from 1, and its losses and scores.
+        resume: Folder for what the next epoch starts from; where there is some, the training goes on from it.
 
     Raises:
         UserError: The loss stops being a number.
@@ -146,14 +197,14 @@ def train(name: str, model: keras.Model, parts: tuple[Rows, Rows], settings: Set
     best = keras.callbacks.EarlyStopping(
         "validation_loss", mode="min", patience=settings.patience, restore_best_weights=True
     )
+    resumed = Resume(resume / "training.npz", validation, best)
     trainer = keras.Model(model.inputs, model.outputs)  # so that the model itself stays free of an optimizer
     trainer.compile(
-        OPTIMIZERS[settings.optimizer](settings.learning_rate),
+        optimizers.build(settings.optimizer, settings.learning_rate),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
-    start = perf_counter()
     with validation.bar:
-        trainer.fit(views, epochs=settings.epochs, callbacks=[validation, best], verbose=0, shuffle=False)
-    seconds = perf_counter() - start - validation.seconds
-    return Trained(pd.DataFrame(validation.rows), predict(model, parts[1]), seconds)
+        callbacks = [validation, best, resumed]
+        trainer.fit(views, callbacks=callbacks, verbose=0, shuffle=False, **resumed.epochs(settings.epochs))
+    return Trained(pd.DataFrame(validation.rows), predict(model, parts[1]), validation.seconds)

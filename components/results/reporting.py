@@ -55,7 +55,7 @@ def predictions(
         rows: Numbers of the images.
         batch_size: Images a batch.
     """
-    model = keras.saving.load_model(classifier.file, compile=False)
+    model = classifier.load()
     both = keras.Model(model.input, [model.output, model.get_layer("temperature").input])
     found = []
     with bar(f"evaluate {classifier.facts['model']}", len(rows), "image") as progress:

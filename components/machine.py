@@ -1,0 +1,91 @@
+"""What the machine does to a step: no space, no access, no memory, an end by force. Each is one line for the person."""
+
+import ctypes
+import errno
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from components.errors import UserError
+
+STAYS = "what is finished stays, and the same command goes on from there"
+LESS_MEMORY = "take a smaller batch_size, or a machine with more"
+NO_MEMORY = ("ResourceExhaustedError", "failed to map segment", "Cannot allocate memory", "bad_alloc")
+FULL = 2**16  # bytes: with less than this free, nothing was written whole
+DIES_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
+
+
+@contextmanager
+def machine_said(name: str, folder: Path) -> Iterator[None]:
+    """Turn what a machine that gives no space, access or memory makes a step throw into one line.
+
+    Args:
+        name: The step.
+        folder: Where it writes.
+
+    Raises:
+        UserError: What was lacking.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if lacking := lack(error, folder):
+            raise UserError(f"{name}: {lacking}; {STAYS}") from error
+        raise
+
+
+def lack(error: Exception, folder: Path) -> str:
+    """Return what a machine did not give, if that is why something failed."""
+    number, file = getattr(error, "errno", None), getattr(error, "filename", None) or folder
+    present = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if number in (errno.ENOSPC, errno.EDQUOT) or shutil.disk_usage(present).free < FULL:
+        return f"no space left on the disk for {file}: free some"
+    if number in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return f"no access to {file} ({os.strerror(number)}): change its rights, or give another path"
+    said = f"{type(error).__name__} {error}"
+    # SystemError: a library that took no notice of a refused allocation
+    if (
+        isinstance(error, MemoryError | SystemError)
+        or number == errno.ENOMEM
+        or any(words in said for words in NO_MEMORY)
+    ):
+        return f"out of memory: {LESS_MEMORY}"
+    return ""
+
+
+def supervised(work: Callable[[], None]) -> None:
+    """Do work in a child process, and say in one line what ended it by force: such an end has no word of its own.
+
+    SIGTERM is handed on to the work, where it is Ctrl-C. Neither process outlives the other.
+    """
+    parent = os.getpid()
+    child = os.fork()
+    if not child:
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(DIES_WITH_PARENT, signal.SIGKILL)
+        if os.getppid() == parent:
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+            try:
+                work()
+            except SystemExit as end:  # where memory is short, the interpreter's own end says a line an object
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(end.code if isinstance(end.code, int) else 1)
+        return
+    signal.signal(signal.SIGTERM, lambda number, frame: os.kill(child, number))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the child by itself
+    _, status, usage = os.wait4(child, 0)
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        used = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
+        why = "the machine ran out of memory, or somebody did it" if number == signal.SIGKILL else "a library crashed"
+        name = signal.Signals(number).name
+        print(f"error: ended by {name} with {used:.1f} GB of memory: {why} ({LESS_MEMORY}); {STAYS}", file=sys.stderr)
+        sys.exit(128 + number)
+    sys.exit(os.WEXITSTATUS(status))

@@ -1,0 +1,86 @@
+"""What a step's parameter may be: its type and, in the step's signature, the range or the registry that holds it."""
+
+import math
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin
+
+import yaml
+
+from components.errors import UserError, no_such, shown
+
+TYPES = {int: "a whole number", float: "a number", str: "text"}
+
+
+@dataclass(frozen=True)
+class Range:
+    """The values that a number may have: in words, and as a test."""
+
+    words: str
+    holds: Callable[[Any], bool]
+
+
+@dataclass(frozen=True)
+class Names:
+    """The words that a text may be: what they name, and the registry that holds them."""
+
+    noun: str
+    known: Collection[str]
+
+
+Count = Annotated[int, Range("1 or more", lambda value: value >= 1)]
+Pixels = Annotated[int, Range("from 1 to 4096", lambda value: 1 <= value <= 4096)]
+Seed = Annotated[int, Range(f"from 0 to {2**32 - 1}", lambda value: 0 <= value < 2**32)]
+Positive = Annotated[float, Range("more than 0", lambda value: value > 0)]
+Share = Annotated[float, Range("in [0, 1]", lambda value: 0 <= value <= 1)]
+PartialShare = Annotated[float, Range("in [0, 1)", lambda value: 0 <= value < 1)]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter: its type, and what it may be within that type."""
+
+    kind: type
+    limits: Range | Names | None = None
+
+    @classmethod
+    def of(cls, hint: Any) -> "Parameter":
+        """Return the parameter that a type hint describes: a type, or `Annotated[type, Range or Names]`."""
+        return cls(*get_args(hint)) if get_origin(hint) is Annotated else cls(hint)
+
+    def read(self, where: str, name: str, value: Any) -> Any:
+        """Return a value as the parameter's type: text is read as a number, 1.0 passes as 1, nothing else changes.
+
+        Raises:
+            UserError: The value is of another type, or outside what it may be.
+        """
+        try:
+            if isinstance(value, bool) or (self.kind is str and not isinstance(value, str)):
+                raise ValueError
+            read = self.kind(value)
+            if self.kind is not str and (not math.isfinite(read) or read != float(value)):
+                raise ValueError
+        except (ValueError, TypeError, OverflowError):
+            raise UserError(f"{where}: {name} is {TYPES[self.kind]}; received {shown(value)}") from None
+        if isinstance(self.limits, Names) and read not in self.limits.known:
+            raise UserError(f"{where}: {no_such(self.limits.noun, read, self.limits.known)}")
+        if isinstance(self.limits, Range) and not self.limits.holds(read):
+            raise UserError(f"{where}: {name} is {self.limits.words}; received {shown(read)}")
+        return read
+
+
+def read_yaml(file: Path) -> Any:
+    """Return what a YAML file holds.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    try:
+        return yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"no {file} here: run this in the repository's root") from None
+    except RecursionError:
+        raise UserError(f"cannot read {file}: it is nested too deeply") from None
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UserError(f"cannot read {file}: {' '.join(str(error).split())}") from error
