@@ -14,7 +14,13 @@ from components.errors import UserError
 
 STAYS = "what is finished stays, and the same command goes on from there"
 LESS_MEMORY = "take a smaller batch_size, or a machine with more"
-NO_MEMORY = ("ResourceExhaustedError", "failed to map segment", "Cannot allocate memory", "bad_alloc")
+NO_MEMORY = (  # what libraries say of it, the last of them where they took no notice of a refused allocation
+    "ResourceExhaustedError",
+    "failed to map segment",
+    "Cannot allocate memory",
+    "bad_alloc",
+    "SystemError: error return without exception set",
+)
 FULL = 2**16  # bytes: with less than this free, nothing was written whole
 DIES_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
