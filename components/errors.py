@@ -1,6 +1,7 @@
 """The one error a person is meant to read."""
 
 import difflib
+import re
 import sys
 from collections.abc import Callable, Iterable
 
@@ -15,6 +16,13 @@ def no_such(noun: str, received: object, known: Iterable[object]) -> UserError:
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return UserError(f"no {noun} {name!r}{hint} (there are: {', '.join(names)})")
+
+
+def public(text: str) -> str:
+    """Return a text without the user names, passwords and values of queries in its addresses."""
+    text = re.sub(r"://(?:[^/?#\s]*@|[^/@:\s]*:(?!\d+[/?#])[^@\s]*@)", "://", text)
+    query = r"(://[^\s?]*\?)(\S+?)(?=[\"'>)\],.;:]*(?:\s|$))"
+    return re.sub(query, lambda found: found[1] + re.sub(r"([^=&]*=)?[^&]+", r"\1...", found[2]), text)
 
 
 def told(main: Callable[[list[str]], None]) -> None:
