@@ -13,7 +13,8 @@ def fetch(images: Output[Images], *, data_set: str, source: str) -> None:
     Args:
         images: The data set.
         data_set: Name of an entry in the registry of data sets, or a new name for images of your own.
-        source: `published`, or a folder, an archive (tar, tar.gz, zip) or its http(s) address, with one folder a class.
+        source: `published`, or a folder, an archive (tar, tar.gz, zip) or its http(s) address, with one folder a class;
+            an address may end in #sha256=HEX, the digest that the downloaded file must have.
 
     Raises:
         UserError: The source cannot be read, or is not the data set of that name.
