@@ -213,10 +213,10 @@ def header(kind: bytes, size: int = 1, content: bytes = b"x") -> bytes:
 
 MIB = 1 << 20
 BOMBS = {
-    "size, zip": (zip_of("x", content=bytes(3 * MIB)), "1,048,576 bytes unpacked"),
-    "size in all, zip": (zip_of("x", "y", content=bytes(MIB // 2 + 1)), "1,048,576 bytes unpacked"),
-    "size, tar.gz": (gzip.compress(tar_of(member("x", size=3 * MIB))), "1,048,576 bytes unpacked"),
-    "behind the end": (gzip.compress(tar_of(member("x")) + bytes(3 * MIB)), "1,048,576 bytes unpacked"),
+    "size, zip": (zip_of("x", content=bytes(3 * MIB)), "unpacks to more than 1,048,576 bytes"),
+    "size in all, zip": (zip_of("x", "y", content=bytes(MIB // 2 + 1)), "unpacks to more than 1,048,576 bytes"),
+    "size, tar.gz": (gzip.compress(tar_of(member("x", size=3 * MIB))), "unpacks to more than 1,048,576 bytes"),
+    "behind the end": (gzip.compress(tar_of(member("x")) + bytes(3 * MIB)), "unpacks to more than 1,048,576 bytes"),
     "count, tar": (tar_of(*(member(str(number)) for number in range(9))), "more than 8 entries"),
     "count, zip": (zip_of(*map(str, range(9))), "more than 8 entries"),
     "long name": (header(tarfile.GNUTYPE_LONGNAME, 2 * MIB), "header of more than 65,536 bytes"),
@@ -244,8 +244,8 @@ def test_bombs(name, tmp_path, temporary, monkeypatch):
 
 WORST = {
     "a size below nothing, which sends tarfile back for ever": (
-        tar_of(member("x", pax={"size": "-1536"})),
-        "the entry 'x'",
+        tar_of(member("a"), member("x", pax={"size": "-1536"})),
+        "the entry 'x': it has other than the -1,536 bytes",
     ),
     "headers of headers": (header(tarfile.GNUTYPE_LONGNAME) * 900, "recursion"),
     "folders too deep to be removed": (tar_of(member("a/" * 99 + "x"), member("a/" * 100 + "x")), "100 folders deep"),
@@ -253,7 +253,7 @@ WORST = {
     "no name of a file": (tar_of(member("x", pax={"path": "a\0b"})), "the entry 'a.x00b': embedded null byte"),
     "lines in a name": (tar_of(member("a\nb", "x", tarfile.SYMTYPE)), "a..b"),
     "a damaged header after the first": (tar_of(member("x"), member("y")).replace(b"y\0", b"z\0", 1), "checksum"),
-    "tars one after the other": (tar_of(member("x")) + tar_of(member("y")), "goes on behind its end"),
+    "tars one after the other": (tar_of(member("x"))[:2048] + tar_of(member("y"))[:2048], "goes on behind its end"),
     "a zip's entry shorter than announced": (zip_of("x", file_size=9), "the entry 'x': it has other than the 9 bytes"),
     "a zip's entry longer than announced": (zip_of("x", content=b"xx", file_size=1), "the entry 'x': Bad CRC"),
     "a zip's entry under a password": (zip_of("a", "x", flag_bits=1), "the entry 'x': it is encrypted"),
@@ -391,10 +391,10 @@ def test_files_that_are_no_archives(content, tmp_path, temporary):
     refused(tmp_path, "no tar, tar.gz or zip")
 
 
-@pytest.mark.parametrize("source", ["", "nowhere", "nowhere.tar", "~nobody-of-that-name/edges"])
+@pytest.mark.parametrize("source", ["", "nowhere", "nowhere.tar", "~nobody-of-that-name/edges", "x" * 300, "x\0"])
 def test_no_such_source(source, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match="no folder or archive"), archives.opened(source):
+    with pytest.raises(UserError, match="check the path"), archives.opened(source):
         pass
 
 
@@ -417,8 +417,8 @@ def test_no_such_source(source, tmp_path, monkeypatch):
         ("ftp", "leads to ftp://127.0.0.1/edges.tar: only http"),
         ("login", "leads to http://127.0.0.1:1/edges.tar: an address with a user name"),
         ("edges.tar?signature=secret#sha256=" + "0" * 64, f"sha256 is [0-9a-f]{{64}}, not {'0' * 64}"),
-        ("edges.tar#sha256=00", "64 hexadecimal digits; received 'sha256=00'"),
-        ("edges.tar#", "64 hexadecimal digits; received ''"),
+        ("edges.tar#sha256=00", "edges.tar#sha256=00: .*64 hexadecimal digits"),
+        ("edges.tar#", "edges.tar#: .*64 hexadecimal digits"),
     ],
 )
 def test_downloads_that_fail(path, match, address, temporary):
@@ -439,6 +439,7 @@ def test_downloads_that_fail(path, match, address, temporary):
         ("http://name:[secret]@127.0.0.1/edges.tar", "http://127.0.0.1/edges.tar: it is no address"),
         ("http://127.0.0.1:1/a b.tar?signature=se cret", r"a%20b.tar\?signature=\.\.\.: .*refused"),
         ("http://127.0.0.1:1/edges.tar?signature=secret", "refused"),
+        ("http://127.0.0.1:1/\udce4.tar", "%E4.tar: .*refused"),
     ],
 )
 def test_addresses_from_which_nothing_comes(source, match, temporary):

@@ -31,7 +31,7 @@ CHUNK = 1 << 20  # bytes read at once
 HEADER = 1 << 20  # bytes that may describe one entry of a tar
 ENTRIES = 1_000_000
 DEPTH = 100  # folders in one another; removing them recurses
-RATIO, LEAST = 200, 2 << 30  # unpacked bytes: so many times the archive's, or the second number if that is more
+RATIO, LEAST = 200, 2 << 30  # unpacked bytes: so many times the archive's, and no less than the second number
 ZIP_HEADER = 30  # bytes before the name of an entry
 FULL = (errno.ENOSPC, errno.EDQUOT)
 ODD = "it is a link, a device or a sparse file"
@@ -103,14 +103,11 @@ def download(address: str, target: Path) -> None:
     Raises:
         UserError: The address does not answer, leads astray, ends early or answers something else.
     """
-    place, mark, fragment = quote(address, safe=string.punctuation).partition("#")
+    place, mark, fragment = quote(address, safe=string.punctuation, errors="surrogateescape").partition("#")
     wanted = re.fullmatch("sha256=([0-9a-fA-F]{64})", fragment)
     if mark and not wanted:
-        raise UserError(
-            f"{public(place)}: what follows the # is sha256= and 64 hexadecimal digits; received {fragment!r:.200}"
-        )
+        raise UserError(f"{public(address)}: what follows a # is sha256= and 64 hexadecimal digits, as this is not")
     redirects, digest = Redirects(), hashlib.sha256()
-    missing = None
     try:
         check_address(place)
         with urllib.request.build_opener(redirects).open(place, timeout=60) as answer, target.open("wb") as file:
@@ -180,10 +177,11 @@ def unpack(archive: Path, target: Path, source: str) -> None:
 
 
 def check_amount(entries: int, unpacked: int, limit: int) -> None:
+    """Hold that an archive has no more entries, and bytes unpacked, than it may."""
     if entries > ENTRIES:
         raise ValueError(f"it has more than {ENTRIES:,} entries")
     if unpacked > limit:
-        raise ValueError(f"it has more than {limit:,} bytes unpacked, {RATIO} times its own or {LEAST:,}")
+        raise ValueError(f"it unpacks to more than {limit:,} bytes: {RATIO} times its size, at least {LEAST:,}")
 
 
 def placed(name: str, target: Path) -> Path:
@@ -245,17 +243,18 @@ def tar_entries(file: IO[bytes], limit: int) -> Iterator[Entry]:
             stream.until_next = length + HEADER
             yield entry.name, length, partial(opened_tar.extractfile, entry)
             opened_tar.members.clear()  # type: ignore[attr-defined]  # it keeps them all
-    stream.until_next = limit
-    while chunk := stream.read(CHUNK):
-        if chunk.strip(b"\0"):
-            raise ValueError("it goes on behind its end")
+        stream.until_next = limit
+        assert opened_tar.fileobj
+        while chunk := opened_tar.fileobj.read(CHUNK):
+            if chunk.strip(b"\0"):
+                raise ValueError("it goes on behind its end")
 
 
 class Stream:
-    """A tar that is read from front to back: so many bytes in all, and in a header.
+    """A tar to be read from front to back, within limits: bytes in all, and bytes until the next entry.
 
-    `tarfile` reads a header of any length into memory. A stream is also what it never goes back in: what sends it back
-    could send it round for ever.
+    `tarfile` reads a header of any length into memory; in a file, but not in a stream, a size below nothing sends it
+    round for ever.
     """
 
     def __init__(self, file: IO[bytes] | gzip.GzipFile, limit: int):
