@@ -4,6 +4,7 @@ import argparse
 import difflib
 import os
 import reprlib
+import re
 import sys
 from collections.abc import Callable, Iterable
 from typing import NoReturn
@@ -36,6 +37,13 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message}; `{self.prog} --help` says what it takes")
+
+
+def public(text: str) -> str:
+    """Return a text without the user names, passwords and values of queries in its addresses."""
+    text = re.sub(r"://(?:[^/?#\s]*@|[^/@:\s]*:(?!\d+[/?#])[^@\s]*@)", "://", text)
+    query = r"(://[^\s?]*\?)(\S+?)(?=[\"'>)\],.;:]*(?:\s|$))"
+    return re.sub(query, lambda found: found[1] + re.sub(r"([^=&]*=)?[^&]+", r"\1...", found[2]), text)
 
 
 def told(main: Callable[[list[str]], None]) -> None:

@@ -13,7 +13,8 @@ def fetch(images: Output[Images], *, data_set: str, source: str) -> None:
     Args:
         images: The data set.
         data_set: Name of an entry in the registry of data sets, or a new name for images of your own.
-        source: `published`, or a folder, an archive (tar, tar.gz, zip) or its http(s) address, with one folder a class.
+        source: `published`, or a folder, an archive (tar, tar.gz, zip) or its http(s) address, with one folder a class;
+            an address may end in #sha256=HEX, the digest that the downloaded file must have.
 
     Raises:
         UserError: The source cannot be read, or is not the data set of that name.
@@ -23,7 +24,7 @@ def fetch(images: Output[Images], *, data_set: str, source: str) -> None:
 
     from components.data import archives, layout
     from components.data.datasets import DATA_SETS
-    from components.errors import UserError, no_such
+    from components.errors import UserError, no_such, public
 
     entry = DATA_SETS.get(data_set)
     if source == "published" and entry is None:
@@ -38,6 +39,6 @@ def fetch(images: Output[Images], *, data_set: str, source: str) -> None:
     images.facts["data_set"] = data_set
     if entry and entry.digest and images.digest != entry.digest:
         raise UserError(
-            f"{source} is not the published {data_set}: its content has the digest {images.digest}, "
+            f"{public(source)} is not the published {data_set}: its content has the digest {images.digest}, "
             f"not {entry.digest}; get it again, or fetch it under a name of its own"
         )

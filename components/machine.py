@@ -21,6 +21,7 @@ NO_MEMORY = (  # what libraries say of it, the last of them where they took no n
     "bad_alloc",
     "SystemError: error return without exception set",
 )
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 FULL = 2**16  # bytes: with less than this free, nothing was written whole
 DIES_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
@@ -50,17 +51,12 @@ def lack(error: Exception, folder: Path) -> str:
     """Return what a machine did not give, if that is why something failed."""
     number, file = getattr(error, "errno", None), getattr(error, "filename", None) or folder
     present = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    if number in (errno.ENOSPC, errno.EDQUOT) or shutil.disk_usage(present).free < FULL:
+    if number in NO_SPACE or shutil.disk_usage(present).free < FULL:
         return f"no space left on the disk for {file}: free some"
     if number in (errno.EROFS, errno.EACCES, errno.EPERM):
         return f"no access to {file} ({os.strerror(number)}): change its rights, or give another path"
-    said = f"{type(error).__name__} {error}"
-    # SystemError: a library that took no notice of a refused allocation
-    if (
-        isinstance(error, MemoryError | SystemError)
-        or number == errno.ENOMEM
-        or any(words in said for words in NO_MEMORY)
-    ):
+    said = f"{type(error).__name__}: {error}"
+    if isinstance(error, MemoryError) or number == errno.ENOMEM or any(words in said for words in NO_MEMORY):
         return f"out of memory: {LESS_MEMORY}"
     return ""
 

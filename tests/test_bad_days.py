@@ -169,8 +169,11 @@ def test_a_full_disk_is_one_line_and_the_earlier_results_stay(name, share, made,
     """There is room for an earlier output and for a share of the new one."""
     at, wanted = places(made, name), step.load(name)
     weights = {"backbone": "vgg16_small", "source": str(step.ROOT / "pretraining" / "vgg16_small.weights.h5")}
-    special = {"fetch": {**PARAMETERS["fetch"], "source": str(source)}, "fetch_weights": weights}
-    parameters: dict[str, Any] = dict(special.get(name) or PARAMETERS[name])
+    special: dict[str, dict[str, Any]] = {
+        "fetch": {**PARAMETERS["fetch"], "source": str(source)},
+        "fetch_weights": weights,
+    }
+    parameters = dict({**PARAMETERS, **special}[name])
     if "seed" in parameters:
         parameters["seed"] = 2
     need = sum(size(at[key]) for key in wanted.outputs)

@@ -1,103 +1,283 @@
-"""Sources of data sets: folders, archives and addresses, opened as a folder to read."""
+"""Sources of data sets: folders, archives and addresses, opened as a folder to read.
 
+What comes from elsewhere is not trusted: an archive is unpacked entry by entry into a temporary folder, within limits.
+"""
+
+import gzip
+import hashlib
 import http.client
-import lzma
+import re
 import shutil
+import stat
+import string
 import tarfile
 import tempfile
 import urllib.error
 import urllib.request
 import zipfile
-import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from functools import partial
+from itertools import pairwise
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import IO, Any, cast
+from urllib.parse import quote, urlsplit
 
-from components.errors import UserError
+from components.errors import UserError, public
+from components.machine import NO_SPACE
+from components.progress import bar
 
-ENDINGS = (".tar", ".tar.gz", ".tgz", ".zip")
-DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError)
+CHUNK = 1 << 20  # bytes read at once
+HEADER = 1 << 20  # bytes that may describe one entry of a tar
+ENTRIES = 1_000_000
+DEPTH = 100  # folders in one another; removing them recurses
+RATIO, LEAST = 200, 2 << 30  # unpacked bytes: so many times the archive's, and no less than the second number
+ZIP_HEADER = 30  # bytes before the name of an entry
+ODD = "it is a link, a device or a sparse file"
+BY_HAND = "download it by hand and give its path as the source"
+UNPACKED = "unpack it by hand and give the folder as the source"
+
+Entry = tuple[str, int, Callable[[], IO[bytes] | None]]  # name, bytes, and what opens it: None is a folder
 
 
 @contextmanager
 def opened(source: str) -> Iterator[Path]:
     """Yield a folder with the content of a folder, an archive (tar, tar.gz, zip) or the http(s) address of one.
 
-    A folder is yielded as it is and must not be written to; anything else is unpacked into a temporary folder.
+    A folder is yielded as it is and must not be written to; anything else is unpacked into a temporary folder. An
+    address may end in `#sha256=HEX`, the digest that the downloaded file must have.
 
     Raises:
-        UserError: There is no such source, or it cannot be read.
+        UserError: There is no such source, it cannot be read, or it could do harm.
     """
     with tempfile.TemporaryDirectory(prefix="graft-") as temporary:
-        if source.startswith(("http://", "https://")):
+        path = Path(source).expanduser() if source.startswith("~/") else Path(source)
+        if re.match(r"[a-zA-Z][\w+.-]*://", source):
             path = Path(temporary) / "download"
             download(source, path)
-        else:
-            path = Path(source).expanduser() if source.startswith("~/") else Path(source)
-        if source and path.is_dir():
+        try:
+            is_folder, is_file = bool(source) and path.is_dir(), path.is_file()
+        except OSError as error:
+            raise UserError(f"cannot read {source!r}: {error.strerror}; check the path") from error
+        if is_folder:
             yield path
-        elif path.is_file():
+        elif is_file:
             target = Path(temporary) / "unpacked"
             target.mkdir()
-            unpack(path, target)
+            unpack(path, target, public(source))
             yield target
         else:
             raise UserError(f"no folder or archive {source!r}: check the path")
 
 
+class Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows an address that has moved, at most 10 times, to where the first could have been; knows where it led."""
+
+    led = ""
+
+    def redirect_request(self, req: urllib.request.Request, fp: Any, *answer: Any) -> urllib.request.Request | None:
+        fp.close()  # it is read to its end otherwise, which may never come
+        self.led = f", which leads to {answer[-1]}"
+        check_address(answer[-1], encrypted=req.type == "https")
+        return super().redirect_request(req, fp, *answer)
+
+
+def check_address(address: str, encrypted: bool = False) -> None:
+    """Hold that a file can be fetched from an address; with https only, where the address before had it."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        raise ValueError("it is no address") from None  # what it says may show a password
+    if parts.scheme not in ("http", "https"):
+        raise ValueError("only http:// and https:// can be fetched")
+    if encrypted and parts.scheme == "http":
+        raise ValueError("https does not go on to http")
+    if "@" in parts.netloc:
+        raise ValueError("an address with a user name is not fetched")
+
+
 def download(address: str, target: Path) -> None:
-    """Write what an http(s) address answers to a file.
+    """Write what an http(s) address answers to a file; `#sha256=HEX` at its end is the digest the file must have.
 
     Raises:
-        UserError: The address does not answer, or ends early.
+        UserError: The address does not answer, leads astray, ends early or answers something else.
     """
+    place, mark, fragment = quote(address, safe=string.punctuation, errors="surrogateescape").partition("#")
+    wanted = re.fullmatch("sha256=([0-9a-fA-F]{64})", fragment)
+    if mark and not wanted:
+        raise UserError(f"{public(address)}: what follows a # is sha256= and 64 hexadecimal digits, as this is not")
+    redirects, digest = Redirects(), hashlib.sha256()
     try:
-        with urllib.request.urlopen(address, timeout=60) as answer, target.open("wb") as file:
-            shutil.copyfileobj(answer, file, 1 << 20)
-            promised = answer.headers.get("Content-Length")
+        check_address(place)
+        with urllib.request.build_opener(redirects).open(place, timeout=60) as answer, target.open("wb") as file:
+            check_space(answer.length or 0)
+            with bar("download", answer.length or 0, "byte") as progress:
+                while chunk := answer.read(CHUNK):
+                    file.write(chunk)
+                    digest.update(chunk)
+                    progress.update(len(chunk))
+            missing = answer.length
     except (OSError, ValueError, http.client.HTTPException) as error:
         if isinstance(error, urllib.error.HTTPError):
             error.close()
-        message = f"cannot download {address}: {error}; download it by hand and give its path as the source"
-        raise UserError(message) from error
-    if promised is not None and int(promised) != target.stat().st_size:
-        raise UserError(f"{address} ended early: {target.stat().st_size} of {promised} bytes; try again")
+        if getattr(error, "errno", None) in NO_SPACE:
+            raise
+        reason = " ".join(public(str(error)).split())[:300]
+        raise UserError(f"cannot download {public(place + redirects.led)}: {reason}; {BY_HAND}") from error
+    shown = public(place + redirects.led)
+    if missing:
+        raise UserError(f"{shown} ended early: {missing} bytes are missing; try again, or {BY_HAND}")
+    if wanted and digest.hexdigest() != wanted[1].lower():
+        raise UserError(
+            f"{shown} is another file than expected: its sha256 is {digest.hexdigest()}, not {wanted[1].lower()}; "
+            "get it again, or correct the address"
+        )
 
 
-def unpack(archive: Path, target: Path) -> None:
-    """Unpack a tar, tar.gz or zip into an empty folder; names that would leave it are refused.
+def check_space(needed: int) -> None:
+    """Hold that so many bytes fit where temporary folders are."""
+    folder = tempfile.gettempdir()
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise ValueError(f"{needed:,} bytes do not fit into {folder} (TMPDIR), where {free:,} are free")
+
+
+def unpack(archive: Path, target: Path, source: str) -> None:
+    """Unpack a tar, tar.gz or zip, known by its first bytes, into an empty folder.
+
+    Args:
+        archive: The file.
+        target: The folder.
+        source: What to call the archive in an error.
 
     Raises:
-        UserError: The file is not such an archive, is damaged, or holds such a name.
+        UserError: The file is no such archive, is damaged, or one of its entries is not to be unpacked.
+        OSError: The disk is full.
     """
+    size = archive.stat().st_size
+    limit = max(LEAST, RATIO * size)
+    total, blamed = 0, ""
     try:
-        if zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as opened_zip:
-                for name in opened_zip.namelist():
-                    if name.startswith("/") or ".." in PurePosixPath(name).parts:
-                        raise UserError(f"{archive}: the entry {name!r} leaves the folder: not unpacked")
-                opened_zip.extractall(target)
-        elif tarfile.is_tarfile(archive):
-            with tarfile.open(archive) as opened_tar:
-                opened_tar.extractall(target, filter=inside)
-                check_end(opened_tar)
-        else:
-            raise UserError(f"{archive} is not an archive that can be read: {', '.join(ENDINGS)} can")
-    except DAMAGED as error:
-        raise UserError(f"cannot unpack {archive}: {error}; get it again") from error
+        check_space(size)
+        with archive.open("rb") as file:
+            read = zip_entries if file.read(4) in (b"PK\3\4", b"PK\5\6") else tar_entries
+            file.seek(0)
+            for count, (name, length, content) in enumerate(read(file, limit), 1):
+                total += length
+                check_amount(count, total, limit)
+                blamed = f"the entry {name!r:.200}: "
+                write(content, length, placed(name, target))
+                blamed = ""
+    except Exception as error:  # the libraries fail in ways of their own on damaged archives
+        if getattr(error, "errno", None) in NO_SPACE:
+            raise
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:300] or type(error).__name__
+        raise UserError(f"cannot unpack {source}: {blamed}{reason}; get it again, or {UNPACKED}") from error
 
 
-def inside(member: tarfile.TarInfo, target: str) -> tarfile.TarInfo:
-    """Return an entry of a tar as it is to be unpacked; one that would leave the folder is refused, as in a zip."""
-    if member.name.startswith("/"):
-        raise tarfile.AbsolutePathError(member)
-    return tarfile.data_filter(member, target)
+def check_amount(entries: int, unpacked: int, limit: int) -> None:
+    """Hold that an archive has no more entries, and bytes unpacked, than it may."""
+    if entries > ENTRIES:
+        raise ValueError(f"it has more than {ENTRIES:,} entries")
+    if unpacked > limit:
+        raise ValueError(f"it unpacks to more than {limit:,} bytes: {RATIO} times its size, at least {LEAST:,}")
 
 
-def check_end(archive: tarfile.TarFile) -> None:
-    """Read a tar to its end: `tarfile` takes one that is cut between two entries, or has a wrong sum, for whole."""
-    file = archive.fileobj
-    assert file
-    file.seek(archive.offset)
-    if len(file.read(-1)) < tarfile.BLOCKSIZE:
-        raise EOFError("it ends early")
+def placed(name: str, target: Path) -> Path:
+    """Return where in a folder an entry belongs; a name that leaves it on any system is refused."""
+    parts = PurePosixPath(name).parts
+    if PureWindowsPath(name).anchor or ".." in parts:
+        raise ValueError("it leaves the folder")
+    if "\\" in name:
+        raise ValueError("it has a backslash in its name")
+    if len(parts) > DEPTH:
+        raise ValueError(f"it lies more than {DEPTH} folders deep")
+    return target.joinpath(*parts)
+
+
+def write(content: Callable[[], IO[bytes] | None], size: int, path: Path) -> None:
+    """Write an entry where nothing is yet; folders may be there."""
+    try:
+        stream = content()
+        if stream is None:
+            path.mkdir(parents=True, exist_ok=True)
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with stream, path.open("xb") as file:
+            while (chunk := stream.read(CHUNK)) and file.tell() <= size:
+                file.write(chunk)
+            if file.tell() != size:
+                raise ValueError(f"it has other than the {size:,} bytes that it announces")
+    except (FileExistsError, NotADirectoryError):
+        raise ValueError("it lies where another one does") from None
+
+
+def zip_entries(file: IO[bytes], limit: int) -> Iterator[Entry]:
+    with zipfile.ZipFile(file) as opened_zip:
+        entries = opened_zip.infolist()
+        unpacked = sum(entry.file_size for entry in entries)
+        check_amount(len(entries), unpacked, limit)
+        check_space(unpacked)
+        for before, after in pairwise(sorted(entries, key=lambda entry: entry.header_offset)):
+            if before.header_offset + ZIP_HEADER + before.compress_size > after.header_offset:
+                raise ValueError(f"the entries {before.filename!r:.200} and {after.filename!r:.200} overlap")
+        for entry in entries:
+            if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
+                raise ValueError(f"the entry {entry.filename!r:.200}: {ODD}")
+            if entry.flag_bits & 1:
+                raise ValueError(f"the entry {entry.filename!r:.200}: it is encrypted with a password")
+            content = (lambda: None) if entry.is_dir() else partial(opened_zip.open, entry)
+            yield entry.filename, entry.file_size, content
+
+
+def tar_entries(file: IO[bytes], limit: int) -> Iterator[Entry]:
+    compressed = file.read(2) == b"\x1f\x8b"
+    file.seek(0)
+    stream = Stream(gzip.GzipFile(fileobj=file) if compressed else file, limit)
+    with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r|", tarinfo=Header) as opened_tar:
+        while entry := opened_tar.next():
+            if entry.issparse() or not (entry.isreg() or entry.isdir()):
+                raise ValueError(f"the entry {entry.name!r:.200}: {ODD}")
+            length = 0 if entry.isdir() else entry.size
+            stream.until_next = length + HEADER
+            yield entry.name, length, partial(opened_tar.extractfile, entry)
+            opened_tar.members.clear()  # type: ignore[attr-defined]  # it keeps them all
+        stream.until_next = limit
+        assert opened_tar.fileobj
+        while chunk := opened_tar.fileobj.read(CHUNK):
+            if chunk.strip(b"\0"):
+                raise ValueError("it goes on behind its end")
+
+
+class Stream:
+    """A tar to be read from front to back, within limits: bytes in all, and bytes until the next entry.
+
+    `tarfile` reads a header of any length into memory; in a file, but not in a stream, a size below nothing sends it
+    round for ever.
+    """
+
+    def __init__(self, file: IO[bytes] | gzip.GzipFile, limit: int):
+        self.file, self.limit = file, limit
+        self.total, self.until_next = 0, HEADER
+
+    def read(self, size: int) -> bytes:
+        data = self.file.read(size)
+        self.total += len(data)
+        self.until_next -= len(data)
+        check_amount(0, self.total, self.limit)
+        if self.until_next < 0:
+            raise ValueError(f"it has a header of more than {HEADER:,} bytes")
+        return data
+
+
+class Header(tarfile.TarInfo):
+    """A header that is damaged or missing; `tarfile` takes it for the end where entries came before."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "Header":
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if len(buf) == tarfile.BLOCKSIZE and not any(buf):
+                raise
+            raise tarfile.ReadError(f"it is no tar, tar.gz or zip, or is damaged ({error})") from error
