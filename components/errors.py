@@ -3,8 +3,8 @@
 import argparse
 import difflib
 import os
-import reprlib
 import re
+import reprlib
 import sys
 from collections.abc import Callable, Iterable
 from typing import NoReturn

@@ -1,0 +1,82 @@
+"""`kill -9` at random moments over `dvc repro`, and `dvc repro` again: always the results of an undisturbed run."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.conftest import write_images
+from tests.test_dvc import Checkout, copy_project
+
+KILLS = int(os.environ.get("GRAFT_KILLS", "8"))
+LONGEST = 15.0  # seconds until a kill: time for two stages or so
+MADE = ("artifacts", "data/images", "data/weights", ".dvc/cache", ".dvc/tmp", "dvc.lock", "data/dvc.lock")
+
+
+@pytest.fixture
+def project(tmp_path) -> Checkout:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    copy_project(folder)
+    return Checkout(folder, write_images(tmp_path / "mine", 16))
+
+
+def results(folder: Path) -> dict[str, bytes]:
+    """Return what a run found: scores, probabilities of every test image, every epoch."""
+    names = ("metrics.json", "predictions.csv", "history.csv")
+    return {str(path.relative_to(folder)): path.read_bytes() for name in names for path in folder.rglob(name)}
+
+
+def forget(folder: Path) -> None:
+    for name in MADE:
+        path = folder / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def kill(process: psutil.Popen, whom: str) -> None:
+    """Kill the whole run at once; or DVC, whose stage ends or goes on; or the work of the stage, which DVC is told."""
+    if whom == "all":
+        os.killpg(process.pid, signal.SIGKILL)
+    elif whom == "dvc":
+        process.kill()
+    else:
+        for work in process.children(recursive=True)[-1:]:
+            work.kill()
+
+
+def test_killed_runs_end_as_undisturbed_ones(project, tmp_path):
+    """A killed run is followed by the next, which is killed too; one that ends is compared, and all is begun anew."""
+    project.repro()
+    expected = results(project.folder / "artifacts")
+    assert len(expected) == 3 + 3 + 1 + 3
+    forget(project.folder)
+    chance = random.Random(1)
+    kills, ends = dict.fromkeys(("all", "dvc", "work"), 0), 0
+    while sum(kills.values()) < KILLS or not ends:
+        with (tmp_path / "said").open("w") as said:
+            process = psutil.Popen(
+                ["dvc", "repro"], cwd=project.folder, env=project.environment, start_new_session=True,
+                stdout=said, stderr=said,
+            )  # fmt: skip
+            whom, moment = chance.choice(list(kills)), chance.uniform(0, LONGEST)
+            try:
+                process.wait(moment if sum(kills.values()) < KILLS else None)
+            except (subprocess.TimeoutExpired, psutil.TimeoutExpired):
+                kills[whom] += 1
+                kill(process, whom)
+                process.wait()
+        output = (tmp_path / "said").read_text()
+        if process.returncode == 0:
+            assert results(project.folder / "artifacts") == expected
+            ends += 1
+            forget(project.folder)
+        else:
+            assert (
+                process.returncode == -signal.SIGKILL or "ended by SIGKILL" in output or "exited with -9" in output
+            ), output
+    print(f"killed: {kills}; ran to the end: {ends}")
