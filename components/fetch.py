@@ -4,7 +4,7 @@ from components.data.artifacts import Images
 from components.step import Output
 
 
-def fetch(images: Output[Images], *, data_set: str, source: str) -> None:
+def fetch(images: Output[Images], *, data_set: str, source: str, max_quarantined: float) -> None:
     """Bring a data set to one layout: one folder a class, readable images only, with a digest of its content.
 
     The digest covers the path and the bytes of every image, so it is the same whichever way the data set came. Files
@@ -14,9 +14,10 @@ def fetch(images: Output[Images], *, data_set: str, source: str) -> None:
         images: The data set.
         data_set: Name of an entry in the registry of data sets, or a new name for images of your own.
         source: `published`, or a folder, an archive (tar, tar.gz, zip) or its http(s) address, with one folder a class.
+        max_quarantined: Largest share of the files that may be unreadable, in [0, 1].
 
     Raises:
-        UserError: The source cannot be read, or is not the data set of that name.
+        UserError: The source cannot be read, too much of it is unreadable, or it is not the data set of that name.
     """
     import tempfile
     from pathlib import Path
@@ -25,16 +26,18 @@ def fetch(images: Output[Images], *, data_set: str, source: str) -> None:
     from components.data.datasets import DATA_SETS
     from components.errors import UserError, no_such
 
+    if not 0 <= max_quarantined <= 1:
+        raise UserError(f"fetch: max_quarantined is a share in [0, 1]; received {max_quarantined:g}")
     entry = DATA_SETS.get(data_set)
     if source == "published" and entry is None:
         raise no_such("published data set", data_set, DATA_SETS)
     if source == "published" and entry and entry.make:
         with tempfile.TemporaryDirectory(prefix="graft-") as temporary:
             entry.make(Path(temporary))
-            layout.lay_out(Path(temporary), images, entry)
+            layout.lay_out(Path(temporary), images, entry, max_quarantined)
     else:
         with archives.opened(entry.address if source == "published" and entry else source) as folder:
-            layout.lay_out(folder, images, entry)
+            layout.lay_out(folder, images, entry, max_quarantined)
     images.facts["data_set"] = data_set
     if entry and entry.digest and images.digest != entry.digest:
         raise UserError(

@@ -18,8 +18,9 @@ from components.errors import UserError
 from tests.conftest import CLASSES, write_images
 
 
-def fetch(source: Path | str, target: Path, data_set: str = "own") -> Images:
-    step.run("fetch", {"images": target}, {"data_set": data_set, "source": str(source)})
+def fetch(source: Path | str, target: Path, data_set: str = "own", max_quarantined: float = 1) -> Images:
+    parameters = {"data_set": data_set, "source": str(source), "max_quarantined": max_quarantined}
+    step.run("fetch", {"images": target}, parameters)
     return Images.read(target)
 
 
