@@ -3,11 +3,9 @@
 import io
 import os
 import warnings
-from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,7 +13,6 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 Item = TypeVar("Item")
-Made = TypeVar("Made")
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "AVIF", "JPEG2000")  # JPEG's reader reads MPO too
 PIXELS = 100_000_000  # of one image, at most
@@ -69,28 +66,25 @@ def read(file: Path, size: int) -> np.ndarray:
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR), dtype=np.uint8)
 
 
-def in_order(make: Callable[[Item], Made], items: Sequence[Item], ahead: int) -> Generator[Made]:
-    """Yield what `make` gives for each item, in order, on all cores and at most `ahead` items ahead.
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Keep Pillow's warnings of odd files from the person: what cannot be read is an error.
 
-    Meanwhile Pillow's warnings of odd files are not shown: what cannot be read is an error. Filters are the process's,
-    so they are set around the threads and not within them.
+    Filters are the process's, so this is set around threads that decode, not within them.
     """
-    with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")
-        waiting: deque[Future[Made]] = deque()
-        for item in items:
-            if len(waiting) > ahead:
-                yield waiting.popleft().result()
-            waiting.append(pool.submit(make, item))
-        while waiting:
-            yield waiting.popleft().result()
+        yield
 
 
 def in_batches(
     make: Callable[[Item], np.ndarray], items: Sequence[Item], batch_size: int
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield (places in `items`, what `make` gives for each of them, stacked), in order, worked ahead on all cores."""
-    with closing(in_order(make, items, 2 * batch_size)) as made:
-        for start in range(0, len(items), batch_size):
-            batch = np.stack(list(islice(made, batch_size)))
-            yield slice(start, start + len(batch)), batch
+    places = [slice(start, min(start + batch_size, len(items))) for start in range(0, len(items), batch_size)]
+    with hushed(), ThreadPoolExecutor(os.cpu_count()) as pool:
+        waiting = [[pool.submit(make, item) for item in items[place]] for place in places[:2]]
+        for number, place in enumerate(places):
+            batch = np.stack([future.result() for future in waiting.pop(0)])
+            waiting += [[pool.submit(make, item) for item in items[later]] for later in places[number + 2 : number + 3]]
+            yield place, batch

@@ -124,32 +124,27 @@ def below(root: Path, label: str) -> Iterator[str]:
                 yield name
 
 
+@image_files.hushed()
 def copy(source: Path, root: Path, classes: list[str], target: Path) -> tuple[list[tuple], list[tuple[str, str]]]:
     """Copy readable images; return their rows (file, label, width, height, sha256) and (file, reason) of the rest."""
-
-    def copied(name: str) -> tuple[int, int, str] | str:
-        """Copy a file; return its width, height and sha256, or the reason why it stays behind."""
+    rows: list[tuple] = []
+    quarantined: list[tuple[str, str]] = []
+    files = [
+        (label, name) for label in classes for name in sorted(below(root, label), key=lambda name: name.split("/"))
+    ]
+    files += [("", name) for name in linked_folders(root)]
+    for label, name in bar("fetch", files, "image"):
         try:
             check_name(name)
             content = read(root / name, source)
             width, height = image_files.decode_bytes(content).size
         except Exception as error:  # decoders fail in ways of their own on damaged files
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            return shown(" ".join(reason.split()))
+            quarantined.append((shown(name), shown(" ".join(reason.split()))))
+            continue
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         (target / name).write_bytes(content)
-        return width, height, hashlib.sha256(content).hexdigest()
-
-    names = [name for label in classes for name in sorted(below(root, label), key=lambda name: name.split("/"))]
-    names += linked_folders(root)
-    rows: list[tuple] = []
-    quarantined: list[tuple[str, str]] = []
-    for name, made in zip(bar("fetch", names, "image"), image_files.in_order(copied, names, 64), strict=True):
-        if isinstance(made, str):
-            quarantined.append((shown(name), made))
-        else:
-            width, height, digest = made
-            rows.append((name, name.partition("/")[0], width, height, digest))
+        rows.append((name, label, width, height, hashlib.sha256(content).hexdigest()))
     return rows, quarantined
 
 
