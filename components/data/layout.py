@@ -3,7 +3,6 @@
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -37,12 +36,11 @@ def lay_out(source: Path, images: Images, entry: DataSet | None, max_quarantined
     classes = list(entry.classes) if entry else found
     if sorted(classes) != found or len(classes) < 2:
         expected = f"the classes {', '.join(classes)}" if entry else "two or more folders, one a class"
-        received = ", ".join(map(shown, found)) or "none"
-        linked = ", ".join(map(shown, linked_folders(root)))
+        received = shown(", ".join(found)) or "none"
+        linked = shown(", ".join(linked_folders(root)))
         links = f"; links to folders are not followed: {linked}" if linked else ""
-        raise UserError(
-            f"{shown(str(root.relative_to(source.parent)))}: {expected} expected; received {received}{links}"
-        )
+        place = shown(str(root.relative_to(source.parent)))
+        raise UserError(f"{place}: {expected} expected; received {received}{links}")
     for label in classes:
         try:
             check_name(label)
@@ -58,9 +56,10 @@ def lay_out(source: Path, images: Images, entry: DataSet | None, max_quarantined
             f"{len(quarantined)} of {files} files are no readable images, more than the share of {max_quarantined:g} "
             f"that may be: {first}{'; ...' * (len(quarantined) > 3)}: mend or remove them, or raise max_quarantined"
         )
-    empty = [label for label in classes if label not in {row[1] for row in rows}]
+    empty = set(classes) - {row[1] for row in rows}
     if empty:
-        raise UserError(f"{source.name} has no readable image of {', '.join(empty)}: add some, or remove the folder")
+        names = shown(", ".join(sorted(empty)))
+        raise UserError(f"{source.name} has no readable image of {names}: add some, or remove the folder")
     images.write_table("images.csv", pd.DataFrame(rows, columns=["file", "label", "width", "height", "sha256"]))
     images.write_table("quarantine.csv", pd.DataFrame(quarantined, columns=["file", "reason"]))
     content = hashlib.sha256("".join(f"{row[0]}\0{row[4]}\n" for row in sorted(rows)).encode())
@@ -107,21 +106,18 @@ def skipped(name: str) -> bool:
     return name.startswith(".") or name.lower() in LITTER
 
 
-def below(root: Path, label: str) -> Iterator[str]:
-    """Yield the path, from the root, of all in a class that is no folder, and of folders that cannot be read."""
-    folders = [label]
+def below(root: Path, label: str) -> list[str]:
+    """Return, in order, the paths of all in a class that is no folder, or is one that cannot be read."""
+    found, folders = [], [label]
     for folder in folders:
         try:
             entries = [entry for entry in os.scandir(root / folder) if not skipped(entry.name)]
         except OSError:
-            yield folder
+            found.append(folder)
             continue
         for entry in entries:
-            name = f"{folder}/{entry.name}"
-            if entry.is_dir(follow_symlinks=False):
-                folders.append(name)
-            else:
-                yield name
+            (folders if entry.is_dir(follow_symlinks=False) else found).append(f"{folder}/{entry.name}")
+    return sorted(found, key=lambda name: name.split("/"))
 
 
 @image_files.hushed()
@@ -129,9 +125,7 @@ def copy(source: Path, root: Path, classes: list[str], target: Path) -> tuple[li
     """Copy readable images; return their rows (file, label, width, height, sha256) and (file, reason) of the rest."""
     rows: list[tuple] = []
     quarantined: list[tuple[str, str]] = []
-    files = [
-        (label, name) for label in classes for name in sorted(below(root, label), key=lambda name: name.split("/"))
-    ]
+    files = [(label, name) for label in classes for name in below(root, label)]
     files += [("", name) for name in linked_folders(root)]
     for label, name in bar("fetch", files, "image"):
         try:
