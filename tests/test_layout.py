@@ -130,7 +130,7 @@ def test_labels_and_names_stay_text(tmp_path):
     assert set(table["file"]) == {f"{name}/00.png" for name in classes}
 
 
-LONG = "n" * 251 + ".png"
+LONG = "n" * 251 + ".png"  # 255 bytes, the most there can be
 NAMES = (
     "a b.PNG",
     "ö 日本.Png",
@@ -225,12 +225,13 @@ def test_folders_deeper_than_any_path(folder, tmp_path, monkeypatch):
         fetch(tmp_path / "other", tmp_path / "images")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 @pytest.mark.parametrize("name", ["00.png", ""])
 def test_what_may_not_be_read_is_set_aside(name, folder, tmp_path):
     shutil.copytree(folder / "up", folder / "up" / "more")
     locked = folder / "up" / "more" / name
     locked.chmod(0)
+    if os.access(locked, os.R_OK):
+        pytest.skip("root reads everything")
     assert list(quarantine(fetch(folder, tmp_path / "images"))) == [locked.relative_to(folder).as_posix()]
     locked.chmod(0o700)
 
@@ -322,7 +323,7 @@ def mutated(random: np.random.Generator, content: bytes) -> bytes:
 
 
 def test_damaged_images_of_every_kind_hurt_nothing(folder, tmp_path):
-    random = np.random.default_rng(int(os.environ.get("GRAFT_SEED", "0")))
+    random = np.random.default_rng(0)
     kinds = originals(random)
     for number in range(500):
         (folder / "up" / f"{number}.jpg").write_bytes(mutated(random, kinds[number % len(kinds)]))
@@ -338,7 +339,7 @@ def test_damaged_images_of_every_kind_hurt_nothing(folder, tmp_path):
     assert not any("0x" in reason or str(tmp_path) in reason for reason in quarantine(images).values())
 
 
-@pytest.mark.skipif("GRAFT_SLOW" not in os.environ, reason="takes a minute or two: GRAFT_SLOW=1 runs it")
+@pytest.mark.skipif("GRAFT_SLOW" not in os.environ, reason="takes more than a minute; GRAFT_SLOW=1 runs it")
 def test_200_000_files(folder, tmp_path):
     count, classes = 200_000, 4
     for label in range(classes):
