@@ -39,7 +39,8 @@ def explore(
     figures.image_sizes(table["width"].tolist(), table["height"].tolist(), exploration.figure("image_sizes"))
 
     chosen = train.groupby("label").sample(samples, replace=True, random_state=seed).drop_duplicates()
-    pictures = [np.asarray(image_files.decode(images.file(file))) for file in chosen["file"]]
+    with image_files.hushed():
+        pictures = [np.asarray(image_files.decode(images.file(file))) for file in chosen["file"]]
     title = f"{images.facts['data_set']}: training images"
     figures.sample_grid(pictures, chosen["label"].tolist(), exploration.figure("samples"), title)
 

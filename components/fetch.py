@@ -1,10 +1,11 @@
 """Bring a data set to one layout."""
 
 from components.data.artifacts import Images
+from components.parameters import Share
 from components.step import Output
 
 
-def fetch(images: Output[Images], *, data_set: str, source: str) -> None:
+def fetch(images: Output[Images], *, data_set: str, source: str, max_quarantined: Share) -> None:
     """Bring a data set to one layout: one folder a class, readable images only, with a digest of its content.
 
     The digest covers the path and the bytes of every image, so it is the same whichever way the data set came. Files
@@ -15,9 +16,10 @@ def fetch(images: Output[Images], *, data_set: str, source: str) -> None:
         data_set: Name of an entry in the registry of data sets, or a new name for images of your own.
         source: `published`, or a folder, an archive (tar, tar.gz, zip) or its http(s) address, with one folder a class;
             an address may end in #sha256=HEX, the digest that the downloaded file must have.
+        max_quarantined: Largest share of the files that may be unreadable.
 
     Raises:
-        UserError: The source cannot be read, or is not the data set of that name.
+        UserError: The source cannot be read, too much of it is unreadable, or it is not the data set of that name.
     """
     import tempfile
     from pathlib import Path
@@ -32,10 +34,10 @@ def fetch(images: Output[Images], *, data_set: str, source: str) -> None:
     if source == "published" and entry and entry.make:
         with tempfile.TemporaryDirectory(prefix="graft-") as temporary:
             entry.make(Path(temporary))
-            layout.lay_out(Path(temporary), images, entry)
+            layout.lay_out(Path(temporary), images, entry, max_quarantined)
     else:
         with archives.opened(entry.address if source == "published" and entry else source) as folder:
-            layout.lay_out(folder, images, entry)
+            layout.lay_out(folder, images, entry, max_quarantined)
     images.facts["data_set"] = data_set
     if entry and entry.digest and images.digest != entry.digest:
         raise UserError(

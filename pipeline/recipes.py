@@ -122,6 +122,9 @@ def check(content: dict[str, Any]) -> None:
     named(content["recipes"], "recipes")
     for recipe in content["recipes"]:
         completed(content, recipe)
+    step.load("fetch").parameters["max_quarantined"].read(
+        "data", "max_quarantined", content["data"].get("max_quarantined")
+    )
     known = {noun: declared(content, noun) for noun in ("data", "weights")}
     for recipe, uses in content["active"].items():
         if recipe not in content["recipes"]:

@@ -42,7 +42,7 @@ def source(tmp_path_factory) -> Path:
 
 
 PARAMETERS: dict[str, dict[str, str | int | float]] = {
-    "fetch": {"data_set": "edges"},
+    "fetch": {"data_set": "edges", "max_quarantined": 0},
     "split": {"method": "stratified", "train": 24, "validation": 12, "test": 12, "seed": 1},
     "augment": {
         "image_size": 32, "views": 2, "rotation": 5.0, "shear": 0.05, "zoom": 0.05, "shift": 0.05, "flip": "none",
@@ -72,7 +72,7 @@ def run_steps(folder: Path, source: Path, recipe: str = "edges") -> dict[str, Pa
     """Run every step on a data set; return where each artifact lies."""
     names = ("images", "weights", "splits", "test_split", "augmented", "exploration", "features", "tensors", "top")
     at = {name: folder / name for name in names}
-    step.run("fetch", at, {"data_set": "edges", "source": str(source)}, recipe)
+    step.run("fetch", at, {"data_set": "edges", "source": str(source), "max_quarantined": 0}, recipe)
     weights = Path(__file__).parent.parent / "pretraining" / "vgg16_small.weights.h5"
     step.run("fetch_weights", at, {"backbone": "vgg16_small", "source": str(weights)}, recipe)
     for name in ("split", "augment", "explore", "extract"):

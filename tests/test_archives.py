@@ -112,7 +112,7 @@ def address(place, monkeypatch) -> Iterator[str]:
 
 
 def fetched(source: str, target: Path) -> dict[str, bytes]:
-    step.run("fetch", {"images": target}, {"data_set": "edges", "source": source})
+    step.run("fetch", {"images": target}, {"data_set": "edges", "source": source, "max_quarantined": 1})
     return contents(target)
 
 

@@ -157,7 +157,11 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def fetched(folder) -> Path:
-    step.run("fetch", {"images": folder.parent / "images"}, {"data_set": "edges", "source": str(folder)})
+    step.run(
+        "fetch",
+        {"images": folder.parent / "images"},
+        {"data_set": "edges", "source": str(folder), "max_quarantined": 0},
+    )
     return folder.parent / "images"
 
 
@@ -188,7 +192,9 @@ def test_no_two_views_are_alike(folder, tmp_path):
     for name in ("left", "up"):
         (twins / name).mkdir(parents=True)
         (twins / name / "a.png").write_bytes((folder / "up" / "00.png").read_bytes())
-    step.run("fetch", {"images": tmp_path / "images"}, {"data_set": "twins", "source": str(twins)})
+    step.run(
+        "fetch", {"images": tmp_path / "images"}, {"data_set": "twins", "source": str(twins), "max_quarantined": 0}
+    )
     found = augment(tmp_path / "images", tmp_path / "augmented")
     plain, views = (np.stack([found[file][part] for file in found]) for part in (0, slice(1, None)))
     assert (plain[0] == plain[1]).all()
@@ -200,7 +206,7 @@ def test_an_image_more_changes_none_of_the_others(folder, fetched, tmp_path):
     more = write_images(tmp_path / "more", 3)
     for file in before:
         (more / file).write_bytes((folder / file).read_bytes())
-    step.run("fetch", {"images": tmp_path / "images"}, {"data_set": "edges", "source": str(more)})
+    step.run("fetch", {"images": tmp_path / "images"}, {"data_set": "edges", "source": str(more), "max_quarantined": 0})
     after = augment(tmp_path / "images", tmp_path / "after")
     assert len(after) == len(before) + 3
     assert all((after[file] == views).all() for file, views in before.items())

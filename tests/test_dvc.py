@@ -79,7 +79,7 @@ class Checkout:
         }  # fmt: skip
         content = yaml.safe_load((folder / "params.yaml").read_text())
         content["active"] = {"edges": {"data": "edges", "weights": "glyphs"}}
-        content["data"] = {"published": ["digits"], "own": {"edges": {"source": str(source)}}}
+        content["data"] = {"published": ["digits"], "own": {"edges": {"source": str(source)}}, "max_quarantined": 0.05}
         content["recipes"] = {"edges": PARAMETERS}
         (folder / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
         self("git", "init", "-q", "-b", "main")
@@ -119,7 +119,7 @@ class Checkout:
 
 def test_the_main_job_from_images_to_comparison_and_what_a_change_re_runs(tmp_path):
     """One flow through the real `dvc repro` on tiny data, with every promise about re-running and versions."""
-    source = write_images(tmp_path / "mine", 16)
+    source = write_images(tmp_path / "my own", 16)
     folder = tmp_path / "project"
     folder.mkdir()
     copy_project(folder)

@@ -24,7 +24,7 @@ def shared(tmp_path_factory):
     parameters = recipes.completed(content, "digits")
     parameters["augment"]["views"] = 1
     at = {name: folder / name for name in ("images", "weights", "augmented", "features", "tensors")}
-    step.run("fetch", at, {"data_set": "digits", "source": "published"})
+    step.run("fetch", at, {"data_set": "digits", "source": "published", "max_quarantined": 0})
     weights = content["weights"]["own"]["glyphs"]
     step.run("fetch_weights", at, {**weights, "source": str(ROOT / weights["source"])})
     for name in ("augment", "extract"):

@@ -1,12 +1,15 @@
 """Image files as pixels: what is stored is what is read, upright, in RGB."""
 
+import importlib
+import io
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from components.data import images
 
@@ -16,6 +19,8 @@ RGB: Pixels = RANDOM.integers(0, 256, (6, 9, 3), dtype=np.uint8)
 GREY: Pixels = RGB[..., 0]
 ALPHA: Pixels = RGB[..., 1] // 128 * 255
 PALETTE = Image.fromarray(RGB).quantize(16)
+PALETTE_RGB = np.asarray(PALETTE.convert("RGB"))
+FLIPPED = PALETTE.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
 STACKED = np.repeat(GREY[..., None], 3, axis=2)
 
 
@@ -23,27 +28,95 @@ def over_white(pixels: npt.NDArray[np.uint8], alpha: npt.NDArray[np.uint8]) -> n
     return np.where(alpha[..., None] == 255, pixels, 255).astype(np.uint8)
 
 
-@pytest.mark.parametrize(
-    ("image", "ending", "expected"),
-    [
-        pytest.param(Image.fromarray(RGB), "png", RGB, id="RGB"),
-        pytest.param(Image.fromarray(RGB), "bmp", RGB, id="BMP"),
-        pytest.param(Image.fromarray(RGB), "tiff", RGB, id="TIFF"),
-        pytest.param(Image.fromarray(GREY), "png", STACKED, id="grey"),
-        pytest.param(Image.fromarray(GREY >= 128), "png", STACKED // 128 * 255, id="black and white"),
-        pytest.param(PALETTE, "png", np.asarray(PALETTE.convert("RGB")), id="palette"),
-        pytest.param(PALETTE, "gif", np.asarray(PALETTE.convert("RGB")), id="GIF"),
-        pytest.param(Image.fromarray(np.dstack([RGB, ALPHA])), "png", over_white(RGB, ALPHA), id="alpha"),
-        pytest.param(Image.fromarray(np.dstack([GREY, ALPHA])), "png", over_white(STACKED, ALPHA), id="grey and alpha"),
-        pytest.param(Image.fromarray(GREY.astype(np.uint16) * 257), "png", STACKED, id="16-bit grey"),
-        pytest.param(Image.fromarray(GREY.astype(np.uint16) * 257), "tiff", STACKED, id="16-bit grey TIFF"),
-    ],
-)
-def test_every_pixel_is_read_as_stored(image, ending, expected, tmp_path):
-    image.save(tmp_path / f"image.{ending}")
-    decoded = images.decode(tmp_path / f"image.{ending}")
+def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def deep_png(pixels: Pixels) -> bytes:
+    """Return a PNG of 16 bits a channel, which Pillow reads and does not write."""
+    tensorflow = importlib.import_module("tensorflow")
+    return tensorflow.io.encode_png(pixels.astype(np.uint16) * 257).numpy()
+
+
+def deep_tiff(pixels: Pixels, order: bytes) -> bytes:
+    """Return a TIFF of 16 bits a channel, RGB or RGBA, in a byte order."""
+    height, width, channels = pixels.shape
+    data = (pixels.astype(np.uint16) * 257).astype("<u2" if order == b"II" else ">u2").tobytes()
+    tags = TiffImagePlugin.ImageFileDirectory_v2(order + (b"*\0" if order == b"II" else b"\0*") + bytes(4))
+    tags[256], tags[257], tags[258], tags[259], tags[262] = width, height, (16,) * channels, 1, 2
+    tags[273], tags[277], tags[278], tags[279] = 0, channels, height, len(data)
+    if channels == 4:
+        tags[338] = 2  # the fourth is alpha
+    file = io.BytesIO()
+    tags.save(file)
+    return file.getvalue() + data
+
+
+FILES = {
+    **{kind: (saved(Image.fromarray(RGB), kind), RGB) for kind in ("PNG", "BMP", "TIFF", "PPM", "JPEG2000")},
+    "WebP": (saved(Image.fromarray(RGB), "WEBP", lossless=True), RGB),
+    "grey": (saved(Image.fromarray(GREY), "PNG"), STACKED),
+    "black and white": (saved(Image.fromarray(GREY >= 128), "PNG"), STACKED // 128 * 255),
+    "palette": (saved(PALETTE, "PNG"), PALETTE_RGB),
+    "GIF": (saved(PALETTE, "GIF"), PALETTE_RGB),
+    "alpha": (saved(Image.fromarray(np.dstack([RGB, ALPHA])), "PNG"), over_white(RGB, ALPHA)),
+    "grey and alpha": (saved(Image.fromarray(np.dstack([GREY, ALPHA])), "PNG"), over_white(STACKED, ALPHA)),
+    "CMYK": (saved(Image.fromarray(np.dstack([255 - RGB, 0 * GREY]), "CMYK"), "TIFF"), RGB),
+    "16-bit grey": (saved(Image.fromarray(GREY.astype(np.uint16) * 257), "PNG"), STACKED),
+    "16-bit grey TIFF": (saved(Image.fromarray(GREY.astype(np.uint16) * 257), "TIFF"), STACKED),
+    "16-bit grey, clear colour": (
+        saved(Image.fromarray(GREY.astype(np.uint16) * 257), "PNG", transparency=int(GREY[0, 0]) * 257),
+        np.where(GREY[0, 0] == STACKED, 255, STACKED),
+    ),
+    "32-bit grey TIFF": (saved(Image.fromarray(GREY.astype(np.int32) * 257), "TIFF"), STACKED),
+    "16-bit RGB": (deep_png(RGB), RGB),
+    "16-bit alpha": (deep_png(np.dstack([RGB, ALPHA])), over_white(RGB, ALPHA)),
+    "16-bit grey and alpha": (deep_png(np.dstack([GREY, ALPHA])), over_white(STACKED, ALPHA)),
+    **{f"16-bit RGB TIFF {order!r}": (deep_tiff(RGB, order), RGB) for order in (b"II", b"MM")},
+    "16-bit alpha TIFF": (deep_tiff(np.dstack([RGB, ALPHA]), b"II"), over_white(RGB, ALPHA)),
+    **{
+        f"animated {kind}": (saved(PALETTE, kind, save_all=True, append_images=[FLIPPED], lossless=True), PALETTE_RGB)
+        for kind in ("GIF", "PNG", "WEBP", "TIFF")
+    },
+    "one pixel": (saved(Image.fromarray(RGB[:1, :1]), "PNG"), RGB[:1, :1]),
+}
+
+
+@pytest.mark.parametrize(("content", "expected"), FILES.values(), ids=FILES)
+def test_every_pixel_is_read_as_stored(content, expected, tmp_path):
+    """Whatever the file is called."""
+    (tmp_path / "image.jpg").write_bytes(content)
+    decoded = images.decode(tmp_path / "image.jpg")
     assert decoded.mode == "RGB"
     np.testing.assert_array_equal(np.asarray(decoded), expected)
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (b"", "not an image of a format that is read: JPEG, PNG"),
+        (saved(Image.fromarray(RGB), "EPS"), "not an image of a format"),
+        (saved(Image.fromarray(RGB), "ICO"), "not an image of a format"),
+        (saved(Image.fromarray(RGB), "JPEG")[:-100], "Truncated|truncated|broken"),
+        (b"P4 10001 10000\n", r"Image size \(100010000 pixels\): more than 100,000,000"),
+        (b"P6 1000000 1000000 255\n", r"Image size \(1000000000000 pixels\): more than 100,000,000"),
+        (saved(Image.fromarray(GREY.astype(np.float32)), "TIFF"), "fractions of no agreed range"),
+        (saved(Image.fromarray(np.array([[0, 65536]], np.int32)), "TIFF"), "from 0 to 65536"),
+        (saved(Image.fromarray(np.array([[-1, 5]], np.int32)), "TIFF"), "from -1 to 5"),
+    ],
+)
+def test_what_is_no_readable_image_says_why(content, match):
+    with images.hushed(), pytest.raises((ValueError, OSError), match=match):
+        images.decode_bytes(content)
+
+
+def test_pillow_s_warnings_do_not_reach_the_person(tmp_path):
+    """An image of 95 megapixels, which Pillow warns of, ends on its missing pixels; so do the threads."""
+    (tmp_path / "image.png").write_bytes(b"P4 9500 10000\n")
+    with pytest.raises(OSError, match="truncated"):
+        list(images.in_batches(lambda file: images.read(file, 4), [tmp_path / "image.png"], 1))
 
 
 def test_16_bits_are_rounded_to_8(tmp_path):
@@ -79,14 +152,15 @@ UPRIGHT = {  # how stored pixels are turned to be seen upright (Exif 2.32, table
 }
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize(("orientation", "upright"), UPRIGHT.items())
-def test_photographs_are_turned_upright(orientation, upright, tmp_path):
+def test_photographs_are_turned_upright(orientation, upright, kind):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    Image.fromarray(RGB).save(tmp_path / "image.jpg", exif=exif)
-    with Image.open(tmp_path / "image.jpg") as opened:
+    content = saved(Image.fromarray(RGB), kind, exif=exif, lossless=True)
+    with Image.open(io.BytesIO(content)) as opened:
         stored = np.asarray(opened)
-    np.testing.assert_array_equal(np.asarray(images.decode(tmp_path / "image.jpg")), upright(stored))
+    np.testing.assert_array_equal(np.asarray(images.decode_bytes(content)), upright(stored))
 
 
 def test_a_printer_s_colours_become_rgb(tmp_path):

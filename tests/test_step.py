@@ -22,7 +22,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def fetch(source: Path, target: Path, data_set: str = "own") -> None:
-    step.run("fetch", {"images": target}, {"data_set": data_set, "source": str(source)})
+    step.run("fetch", {"images": target}, {"data_set": data_set, "source": str(source), "max_quarantined": 0})
 
 
 @pytest.fixture(scope="module")

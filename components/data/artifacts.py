@@ -113,7 +113,7 @@ class Artifact:
 
         texts = {"file": str, "label": str, "predicted": str, "model": str}
         with whole(self.path):
-            return pd.read_csv(self.path / name, dtype=texts, keep_default_na=False)
+            return pd.read_csv(self.path / name, dtype=texts, keep_default_na=False, lineterminator="\n")
 
     def write_table(self, name: str, table: "pd.DataFrame") -> None:
         table.to_csv(self.path / name, index=False, lineterminator="\n")
