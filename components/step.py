@@ -37,6 +37,7 @@ Output = Annotated[Kind, "output"]
 ROOT = Path(__file__).parent.parent
 NO_NUMBERS = {  # what a person looks at, what a digest vouches for, and the machinery around the steps
     "components/results/figures.py",
+    "components/results/serving.py",
     "components/results/tracking.py",
     "components/results/view.py",
     "components/data/datasets.py",

@@ -39,9 +39,9 @@ def log() -> None:
 
 def ui(port: int) -> None:
     """Open the comparison in MLflow's UI; Ctrl-C ends it."""
-    from components.results import tracking
+    from components.results import serving
 
-    tracking.serve(port)
+    serving.serve(port)
 
 
 COMMANDS: dict[str, Callable[..., None]] = {"check": check, "show": show, "log": log, "ui": ui}

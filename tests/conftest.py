@@ -1,5 +1,11 @@
-"""What the tests share: a small data set on disk and the artifacts made from it."""
+"""What the tests share: a small data set on disk, the artifacts made from it, and a journal on a real server."""
 
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +14,7 @@ from PIL import Image
 
 from components import quiet, step
 from components.data.artifacts import TestSplit
+from components.results import tracking
 
 quiet.load_keras()
 TestSplit.__test__ = False  # type: ignore[attr-defined]  # its name is the project's word, no test
@@ -93,3 +100,52 @@ def run_steps(folder: Path, source: Path, recipe: str = "edges") -> dict[str, Pa
 def made(tmp_path_factory, source) -> dict[str, Path]:
     """Every artifact of a small recipe, made once for all tests; not to be changed."""
     return run_steps(tmp_path_factory.mktemp("made"), source)
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def wait_for(server: subprocess.Popen, address: str) -> None:
+    for _ in range(600):
+        assert server.poll() is None, "the server ended"
+        try:
+            with urllib.request.urlopen(address, timeout=5):
+                return
+        except OSError:
+            time.sleep(0.5)
+    raise AssertionError("the server did not come up")
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory) -> str:
+    """A SQLite store with its tables, which take a while to be made."""
+    address = f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
+    tracking.client.cache_clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", address)
+        tracking.client().search_experiments()
+    tracking.client.cache_clear()
+    return address
+
+
+@pytest.fixture(scope="session")
+def server(database):
+    """A real `mlflow server` on the store."""
+    port = free_port()
+    settings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    environment = {**os.environ, **settings, "MLFLOW_BACKEND_STORE_URI": database}
+    folder = database.removeprefix("sqlite:///").removesuffix("/mlflow.db")
+    command = ["mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    with subprocess.Popen(
+        [sys.executable, "-m", *command, "--workers", "1"], env=environment, cwd=folder,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        try:
+            wait_for(process, f"http://127.0.0.1:{port}/health")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait()

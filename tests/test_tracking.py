@@ -5,8 +5,8 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
+from pathlib import Path
 
 import keras
 import mlflow
@@ -20,41 +20,10 @@ from components.data import images
 from components.data.artifacts import Augmented, Classifier, Report
 from components.errors import UserError
 from components.results import tracking, view
-from tests.conftest import MODELS, PARAMETERS
+from tests.conftest import MODELS, PARAMETERS, free_port
 
 IGNORED = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 pytestmark = IGNORED
-
-
-@pytest.fixture(scope="module")
-def database(tmp_path_factory) -> str:
-    """A SQLite store with its tables, which take a while to be made."""
-    address = f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
-    tracking.client.cache_clear()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_TRACKING_URI", address)
-        tracking.client().search_experiments()
-    tracking.client.cache_clear()
-    return address
-
-
-@pytest.fixture(scope="module")
-def server(database):
-    """A real `mlflow server` on the store."""
-    port = free_port()
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    folder = database.removeprefix("sqlite:///").removesuffix("/mlflow.db")
-    command = ["mlflow", "server", "--backend-store-uri", database, "--host", "127.0.0.1", "--port", str(port)]
-    with subprocess.Popen(
-        [sys.executable, "-m", *command, "--workers", "1"], env=environment, cwd=folder,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    ) as process:  # fmt: skip
-        try:
-            wait_for(process, f"http://127.0.0.1:{port}/health")
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait()
 
 
 @pytest.fixture(params=["database", "server"])
@@ -73,23 +42,6 @@ def experiment() -> Experiment:
     found = tracking.client().get_experiment_by_name("edges")
     assert found is not None
     return found
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
-def wait_for(server: subprocess.Popen, address: str) -> None:
-    for _ in range(600):
-        assert server.poll() is None, "the server ended"
-        try:
-            with urllib.request.urlopen(address, timeout=5):
-                return
-        except OSError:
-            time.sleep(0.5)
-    raise AssertionError("the server did not come up")
 
 
 def artifacts(made, model: str) -> tuple[Classifier, Report]:
@@ -235,6 +187,14 @@ def test_the_classifier_is_the_one_that_validation_judged(made):
         assert scores["kappa"] == pytest.approx(classifier.facts["validation_kappa"])
 
 
+def shown(line: Path) -> bytes:
+    """Return the command line of a process, which every user of the machine can see; nothing if it has ended."""
+    try:
+        return line.read_bytes()
+    except OSError:
+        return b""
+
+
 def test_the_ui_prints_where_the_comparison_is_and_ends_with_its_server(made, database, tmp_path):
     environment = {**os.environ, "MLFLOW_TRACKING_URI": database, "BROWSER": "true"}
     with pytest.MonkeyPatch.context() as patch:
@@ -251,6 +211,7 @@ def test_the_ui_prints_where_the_comparison_is_and_ends_with_its_server(made, da
             assert said[1].startswith(f"edges: http://127.0.0.1:{port}/#/experiments/")
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=60) as answer:
                 assert answer.read() == b"OK"
+            assert not [line for line in Path("/proc").glob("[0-9]*/cmdline") if database.encode() in shown(line)]
         finally:
             ui.terminate()
     assert ui.returncode == 0

@@ -4,18 +4,17 @@ The artifacts hold the whole record; nothing is ever read back from the journal 
 fingerprint, the digest of the classifier's inputs, parameters and code, so that writing it twice changes nothing.
 """
 
+import fcntl
 import logging
 import os
 import re
-import signal
-import subprocess
 import sys
-import urllib.request
-import webbrowser
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from time import sleep, time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter, time
 from typing import TYPE_CHECKING, Any
 
 from components.data.artifacts import Classifier, Report
@@ -24,11 +23,19 @@ from components.results import view
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Experiment, Run
+    from mlflow.entities import Run
 
 LOCAL_STORE = "sqlite:///mlflow.db"
 FINGERPRINT = "graft.fingerprint"
 COMPLETE = "graft.complete"
+SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # a request that was taken, though no answer came, is not to be done twice
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",  # seconds
+}
+LIVE_SECONDS = 30  # that the epochs of one training may wait for the store, all together
 LATER = "`python -m pipeline log` completes the journal later"
 
 
@@ -37,54 +44,88 @@ def store() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or LOCAL_STORE
 
 
+def shown() -> str:
+    """Return the tracking address without what signs in there."""
+    return _public(store())
+
+
 @contextmanager
 def _plain() -> Iterator[None]:
-    """Turn whatever a server, a proxy or a database throws into one line, without user name and password."""
+    """Turn whatever a server, a proxy or a database throws into one line, without user name, password and token."""
     try:
         yield
     except UserError:
         raise
     except Exception as error:
-        reason = " ".join(_public(str(error)).split())[:300]
-        raise UserError(f"MLflow at {_public(store())} did not take this: {reason}") from error
+        reason = " ".join(_public(str(error).partition("[SQL:")[0]).split())[:300]
+        raise UserError(f"MLflow at {shown()} did not take this: {reason}") from error
 
 
 def _public(text: str) -> str:
-    """Return a text without the user name and password of any address in it."""
-    return re.sub(r"://[^/\s]*@", "://", text)
+    """Return a text without what precedes @ or follows ? in its addresses, and without what signs in to MLflow."""
+    text = re.sub(r"(://\S*?\?)\S*", r"\1...", re.sub(r"://\S*@", "://", text))
+    for name in ("USERNAME", "PASSWORD", "TOKEN"):
+        if secret := os.environ.get(f"MLFLOW_TRACKING_{name}", "").strip():
+            text = text.replace(secret, "...")
+    return text
 
 
 @cache
 def client() -> "MlflowClient":
-    """Return a client of the store; an address that does not answer is given up after a few seconds.
+    """Return a client of the store, which prints nothing and waits for no answer longer than its settings say.
 
     Raises:
-        UserError: There is no store: the journal is off.
+        UserError: There is no store: the journal is off, or its address names no server.
     """
     if store() == "off":
         raise UserError("MLFLOW_TRACKING_URI is `off`: there is no journal")
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    if re.fullmatch("https?:/*", store()):
+        raise UserError(f"MLFLOW_TRACKING_URI names no server: {store()!r}; give http://HOST:PORT")
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
     import mlflow
+    from mlflow.store.db import utils
 
-    for noisy in ("mlflow", "alembic"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
+    utils.MAX_RETRY_COUNT = 1  # it would try a broken database for 100 seconds
+    for noisy in ("mlflow", "alembic", "urllib3"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
     mlflow.set_tracking_uri(store())
-    return mlflow.MlflowClient()
+    with _alone():
+        return mlflow.MlflowClient()
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Be the only process that opens a SQLite file: the first makes its tables, which MLflow cannot do in two."""
+    if not store().startswith("sqlite:///"):
+        yield
+        return
+    lock = Path(store().removeprefix("sqlite:///").partition("?")[0] + ".lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 class Live:
     """The run of a classifier in training; a store that does not answer costs one line, never the training."""
 
     def __init__(self, classifier: Classifier, model: str):
+        self.seconds = 0.0
         self.run_id: str | None = None if store() == "off" else _attempt(_begin, classifier, model)
 
     def log_epoch(self, epoch: int, values: dict[str, float]) -> None:
-        """Log the losses and scores of an epoch, numbered from 1."""
-        if self.run_id and _attempt(_log_epoch, self.run_id, epoch, values) is None:
+        """Log the losses and scores of an epoch, numbered from 1, unless the store has failed or is too slow."""
+        if self.run_id and not _attempt(self._log_in_time, self.run_id, epoch, values):
             self.run_id = None
+
+    def _log_in_time(self, run_id: str, epoch: int, values: dict[str, float]) -> bool:
+        start = perf_counter()
+        _log_epoch(run_id, epoch, values)
+        self.seconds += perf_counter() - start
+        if self.seconds > LIVE_SECONDS:
+            raise UserError(f"MLflow at {shown()} is too slow: {self.seconds:.1f} s for {epoch} epochs")
+        return True
 
     def end(self, state: str) -> None:
         if self.run_id:
@@ -116,84 +157,40 @@ def complete(classifier: Classifier, report: Report) -> bool:
     run = _find(classifier.facts["data_set"], classifier.digest)
     if run and run.data.tags.get(COMPLETE):
         return False
-    run_id = run.info.run_id if run else _create(classifier, classifier.facts["model"], classifier.digest)
+    run = run or _create(classifier, classifier.facts["model"], classifier.digest)
+    run_id = run.info.run_id
     _log_params(run_id, classifier)
     known = {metric.step for metric in client().get_metric_history(run_id, "epoch/loss")}
     history = classifier.table("history.csv").set_index("epoch")
     for epoch in history.index.difference(list(known)):
         _log_epoch(run_id, epoch, history.loc[epoch].to_dict())
-    _log_metrics(run_id, report.metrics)
     client().log_artifacts(run_id, str(report.path), "report")
     _log_data(run_id, classifier)
-    _log_model(run_id, classifier, report)
+    model_id = _log_model(run, classifier, report)
+    scores = report.metrics
+    _log_metrics(run_id, {name: scores[name] for name in scores.keys() - run.data.metrics.keys()}, model_id=model_id)
     client().set_tag(run_id, "mlflow.note.content", _note(report))
-    client().set_tag(run_id, COMPLETE, "true")
     client().set_terminated(run_id, "FINISHED")
+    client().set_tag(run_id, COMPLETE, "true")
     return True
 
 
 def complete_or_say(classifier: Classifier, report: Report) -> None:
-    """Complete a run; where the store does not answer, say so in one line."""
+    """Complete the run of a report that lacks its record yet; where the store does not answer, say so in one line."""
     if store() != "off":
+        report.write_record()
         _attempt(complete, classifier, report)
 
 
-def serve(port: int = 5000) -> None:
-    """Serve the local store on 127.0.0.1 until Ctrl-C, and open the comparisons; of a server, say where they are.
+@_plain()
+def experiments() -> dict[str, str]:
+    """Return the identifier of each data set's experiment by its name, the newest first.
 
     Raises:
-        UserError: There is no journal to open, or the server does not start.
+        UserError: The store does not answer or refuses, or the journal is off.
     """
-    address = store()
-    with _plain():
-        experiments = client().search_experiments(filter_string="name != 'Default'")
-    if not experiments:
-        raise UserError(f"no run in {_public(address)} yet: `make repro` writes some, `python -m pipeline log` too")
-    if address.startswith(("http://", "https://")):
-        _point_to(_public(address), experiments)
-        return
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the server ends with this process
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    command = ["-m", "mlflow", "server", "--backend-store-uri", address, "--host", "127.0.0.1", "--port", str(port)]
-    server = subprocess.Popen(
-        [sys.executable, *command, "--workers", "1"],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        _wait(server, f"http://127.0.0.1:{port}/health")
-        _point_to(f"http://127.0.0.1:{port}", experiments)
-        server.wait()
-    except KeyboardInterrupt:
-        pass
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def _wait(server: subprocess.Popen, health: str) -> None:
-    """Wait until a server answers."""
-    print("MLflow is starting ...", flush=True)
-    while server.poll() is None:
-        try:
-            with urllib.request.urlopen(health, timeout=5):
-                return
-        except OSError:
-            sleep(0.5)
-    raise UserError(
-        f"mlflow server ended with {server.returncode}: is the port taken? `python -m pipeline ui --port N`"
-    )
-
-
-def _point_to(host: str, experiments: "Sequence[Experiment]") -> None:
-    """Print where each data set's comparison is, and open the newest."""
-    newest = sorted(experiments, key=lambda experiment: experiment.last_update_time or 0, reverse=True)
-    addresses = view.address(host, [experiment.experiment_id for experiment in newest])
-    for experiment, address in zip(newest, addresses, strict=True):
-        print(f"{experiment.name}: {address}")
-    print("(the second icon above the table shows the same as charts; Ctrl-C ends the server)", flush=True)
-    webbrowser.open(addresses[0])
+    found = client().search_experiments(filter_string="name != 'Default'", order_by=["last_update_time DESC"])
+    return {experiment.name: experiment.experiment_id for experiment in found}
 
 
 def _attempt(action: Callable[..., Any], *arguments: Any) -> Any:
@@ -214,16 +211,25 @@ def _begin(classifier: Classifier, model: str) -> str | None:
         return None
     if run:
         client().delete_run(run.info.run_id)
-    run_id = _create(classifier, model, fingerprint)
+    run_id = _create(classifier, model, fingerprint).info.run_id
     _log_params(run_id, classifier)
     return run_id
 
 
 def _experiment(name: str) -> str:
+    """Return the experiment of a data set, made if it is not there, with the view that compares its runs."""
+    from mlflow.exceptions import MlflowException
+
     found = client().get_experiment_by_name(name)
     if found:
-        return found.experiment_id
-    experiment = client().create_experiment(name, tags={"mlflow.experimentKind": "custom_model_development"})
+        experiment = found.experiment_id
+    else:
+        try:
+            experiment = client().create_experiment(name, tags={"mlflow.experimentKind": "custom_model_development"})
+        except MlflowException as error:  # made by another process in the meantime
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            return _experiment(name)
     view.share(client(), experiment)
     return experiment
 
@@ -236,7 +242,7 @@ def _find(experiment: str, fingerprint: str) -> "Run | None":
     return runs[0] if runs else None
 
 
-def _create(classifier: Classifier, model: str, fingerprint: str) -> str:
+def _create(classifier: Classifier, model: str, fingerprint: str) -> "Run":
     facts, record = classifier.facts, classifier.record
     tags = {
         FINGERPRINT: fingerprint,
@@ -248,31 +254,33 @@ def _create(classifier: Classifier, model: str, fingerprint: str) -> str:
         **record["revisions"],
     }
     name = f"{record['recipe'] or facts['data_set']}-{model}"
-    return client().create_run(_experiment(facts["data_set"]), run_name=name, tags=tags).info.run_id
+    return client().create_run(_experiment(facts["data_set"]), run_name=name, tags=tags)
+
+
+def _params(classifier: Classifier) -> dict[str, str]:
+    chain = classifier.record["parameters"]
+    params = {f"{step}.{name}": value for step, values in chain.items() for name, value in values.items()}
+    facts = ("backbone", "weights_sha256", "first_trainable", "model_parameters", "trainable_parameters", "best_epoch")
+    params |= {name: classifier.facts[name] for name in facts if name in classifier.facts}
+    return {name: str(value) for name, value in params.items()}
 
 
 def _log_params(run_id: str, classifier: Classifier) -> None:
     from mlflow.entities import Param
 
-    chain = classifier.record["parameters"]
-    params = {f"{step}.{name}": value for step, values in chain.items() for name, value in values.items()}
-    facts = ("backbone", "weights_sha256", "first_trainable", "model_parameters", "trainable_parameters", "best_epoch")
-    params |= {name: classifier.facts[name] for name in facts if name in classifier.facts}
-    client().log_batch(run_id, params=[Param(name, str(value)) for name, value in params.items()])
+    client().log_batch(run_id, params=[Param(*param) for param in _params(classifier).items()])
 
 
-def _log_epoch(run_id: str, epoch: int, values: dict[str, float]) -> bool:
+def _log_epoch(run_id: str, epoch: int, values: dict[str, float]) -> None:
     _log_metrics(run_id, {f"epoch/{name}": value for name, value in values.items()}, epoch)
-    return True
 
 
-def _log_metrics(run_id: str, values: dict[str, float], step: int = 0) -> None:
+def _log_metrics(run_id: str, values: dict[str, float], step: int = 0, model_id: str | None = None) -> None:
     from mlflow.entities import Metric
 
     now = int(time() * 1000)
-    client().log_batch(
-        run_id, metrics=[Metric(name, round(float(value), 6), now, step) for name, value in values.items()]
-    )
+    metrics = [Metric(name, round(float(value), 6), now, step, model_id) for name, value in values.items()]
+    client().log_batch(run_id, metrics=metrics)
 
 
 def _log_data(run_id: str, classifier: Classifier) -> None:
@@ -290,24 +298,41 @@ def _log_data(run_id: str, classifier: Classifier) -> None:
     client().log_inputs(run_id, [DatasetInput(data._to_mlflow_entity(), [])])
 
 
-def _log_model(run_id: str, classifier: Classifier, report: Report) -> None:
+def _log_model(run: "Run", classifier: Classifier, report: Report) -> str:
+    """Log the model, or what of it was broken off, and return its identifier."""
+    from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+
+    run_id, experiment = run.info.run_id, run.info.experiment_id
+    begun = client().search_logged_models([experiment], f"source_run_id = '{run_id}'", max_results=1)
+    logged = begun[0] if begun else client().create_logged_model(experiment, "model", run_id, None, _params(classifier))
+    if logged.status != LoggedModelStatus.READY:
+        with TemporaryDirectory() as folder:
+            _save_model(folder, classifier, report, run_id, logged.model_id)
+            client().log_model_artifacts(logged.model_id, folder)
+        client().finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
+    if not run.outputs or not run.outputs.model_outputs:
+        client().log_outputs(run_id, [LoggedModelOutput(logged.model_id, 0)])
+    return logged.model_id
+
+
+def _save_model(folder: str, classifier: Classifier, report: Report, run_id: str, model_id: str) -> None:
     import keras
     import mlflow
     import numpy as np
     import tensorflow
-    from mlflow.models import infer_signature
+    from mlflow.models import Model, infer_signature
 
     model = keras.saving.load_model(classifier.file, compile=False)
     example = np.load(report.path / "example.npy")
-    with mlflow.start_run(run_id=run_id):
-        mlflow.tensorflow.log_model(
-            model,
-            name="model",
-            signature=infer_signature(example, model.predict_on_batch(example)),
-            input_example=example,
-            pip_requirements=[f"keras=={keras.__version__}", f"tensorflow=={tensorflow.__version__}"],
-            metadata={"classes": classifier.facts["classes"], "fingerprint": classifier.digest},
-        )
+    metadata = {"classes": classifier.facts["classes"], "fingerprint": classifier.digest}
+    mlflow.tensorflow.save_model(
+        model,
+        folder,
+        mlflow_model=Model(run_id=run_id, model_uuid=model_id, model_id=model_id, metadata=metadata),
+        signature=infer_signature(example, model.predict_on_batch(example)),
+        input_example=example,
+        pip_requirements=[f"keras=={keras.__version__}", f"tensorflow=={tensorflow.__version__}"],
+    )
 
 
 def _note(report: Report) -> str:

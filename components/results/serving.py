@@ -1,0 +1,68 @@
+"""MLflow's own UI on the local store, opened on the comparisons."""
+
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+import webbrowser
+from time import sleep
+
+from components.errors import UserError
+from components.results import tracking, view
+
+
+def serve(port: int = 5000) -> None:
+    """Serve the local store on 127.0.0.1 until Ctrl-C, and open the comparisons; of a server, say where they are.
+
+    Raises:
+        UserError: There is no journal to open, or the server does not start.
+    """
+    found = tracking.experiments()
+    if not found:
+        raise UserError(f"no run in {tracking.shown()} yet: `make repro` writes some, `python -m pipeline log` too")
+    address = tracking.store()
+    if address.startswith(("http://", "https://")):
+        _point_to(tracking.shown(), found)
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the server ends with this process
+    environment = {"MLFLOW_BACKEND_STORE_URI": address, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    command = ["-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    server = subprocess.Popen(
+        [sys.executable, *command],
+        env={**os.environ, **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _wait(server, f"http://127.0.0.1:{port}/health")
+        _point_to(f"http://127.0.0.1:{port}", found)
+        server.wait()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _wait(server: subprocess.Popen, health: str) -> None:
+    """Wait until a server answers."""
+    print("MLflow is starting ...", flush=True)
+    while server.poll() is None:
+        try:
+            with urllib.request.urlopen(health, timeout=5):
+                return
+        except OSError:
+            sleep(0.5)
+    raise UserError(
+        f"mlflow server ended with {server.returncode}: is the port taken? `python -m pipeline ui --port N`"
+    )
+
+
+def _point_to(host: str, experiments: dict[str, str]) -> None:
+    """Print where each data set's comparison is, and open the newest."""
+    addresses = view.address(host, list(experiments.values()))
+    for name, address in zip(experiments, addresses, strict=True):
+        print(f"{name}: {address}")
+    print("(the second icon above the table shows the same as charts; Ctrl-C ends the server)", flush=True)
+    webbrowser.open(addresses[0])
