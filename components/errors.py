@@ -19,7 +19,9 @@ class UserError(Exception):
 
 def shown(value: object) -> str:
     """Return what was received as a message shows it, however long it is."""
-    return repr(value[:LONGEST]) if isinstance(value, str) else reprlib.repr(value)
+    short = reprlib.Repr()
+    short.maxlevel, short.maxstring, short.maxother = 2, LONGEST, LONGEST
+    return short.repr(value)[: 2 * LONGEST]
 
 
 def no_such(noun: str, received: object, known: Iterable[object]) -> UserError:
@@ -40,10 +42,8 @@ class Parser(argparse.ArgumentParser):
 
 
 def public(text: str) -> str:
-    """Return a text without the user names, passwords and values of queries in its addresses."""
-    text = re.sub(r"://(?:[^/?#\s]*@|[^/@:\s]*:(?!\d+[/?#])[^@\s]*@)", "://", text)
-    query = r"(://[^\s?]*\?)(\S+?)(?=[\"'>)\],.;:]*(?:\s|$))"
-    return re.sub(query, lambda found: found[1] + re.sub(r"([^=&]*=)?[^&]+", r"\1...", found[2]), text)
+    """Return a text without the user names, passwords and queries of its addresses: what precedes @ or follows ?."""
+    return re.sub(r"(://\S*?\?)\S*", r"\1...", re.sub(r"://\S*@", "://", text))
 
 
 def told(main: Callable[[list[str]], None]) -> None:

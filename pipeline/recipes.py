@@ -22,7 +22,15 @@ def read(file: Path = PARAMS) -> dict[str, Any]:
     Raises:
         UserError: It is not there, or no YAML mapping.
     """
-    content = read_yaml(file)
+    return shaped(read_yaml(file), file)
+
+
+def shaped(content: Any, file: Path = PARAMS) -> dict[str, Any]:
+    """Return what params.yaml holds, if it has the parts that it is to have.
+
+    Raises:
+        UserError: A part is missing, or no mapping.
+    """
     if not isinstance(content, dict):
         raise UserError(
             f"{file} is a mapping with active, data, weights, defaults and recipes; received {shown(content)}"

@@ -411,8 +411,8 @@ def test_no_such_source(source, tmp_path, monkeypatch):
         ("with space.tar", "with%20space.tar: HTTP Error 404"),
         ("ä.tar", "%C3%A4.tar: HTTP Error 404"),
         ("loop", "leads to http.*/loop.*infinite loop"),
-        ("away", r"leads to http.*/nowhere.tar\?signature=\.\.\.: HTTP Error 404"),
-        ("astray", r"leads to http://127.0.0.1:1/edges.tar\?signature=\.\.\.: .*refused"),
+        ("away", r"leads to http.*/nowhere.tar\?\.\.\.: HTTP Error 404"),
+        ("astray", r"leads to http://127.0.0.1:1/edges.tar\?\.\.\.: .*refused"),
         ("file", "file:///etc/passwd"),
         ("ftp", "leads to ftp://127.0.0.1/edges.tar: only http"),
         ("login", "leads to http://127.0.0.1:1/edges.tar: an address with a user name"),
@@ -437,7 +437,7 @@ def test_downloads_that_fail(path, match, address, temporary):
         ("file:///etc/passwd", "only http:// and https://"),
         ("http://name:secret@127.0.0.1:1/edges.tar", "http://127.0.0.1:1/edges.tar: an address with a user name"),
         ("http://name:[secret]@127.0.0.1/edges.tar", "http://127.0.0.1/edges.tar: it is no address"),
-        ("http://127.0.0.1:1/a b.tar?signature=se cret", r"a%20b.tar\?signature=\.\.\.: .*refused"),
+        ("http://127.0.0.1:1/a b.tar?signature=se cret", r"a%20b.tar\?\.\.\.: .*refused"),
         ("http://127.0.0.1:1/edges.tar?signature=secret", "refused"),
         ("http://127.0.0.1:1/\udce4.tar", "%E4.tar: .*refused"),
     ],
@@ -456,11 +456,11 @@ def test_https_does_not_lead_to_http():
         redirects.http_error_302(urllib.request.Request("https://127.0.0.1/"), io.BytesIO(), 302, "Found", moved)
 
 
-@given(st.lists(st.sampled_from(["see", "http://host/p", "(https://h:1/p/q@r)", "'"])), st.integers(0, 3))
+@given(st.lists(st.sampled_from(["see", "http://host/p", "(https://h:1/p/q)", "'"])), st.integers(0, 3))
 def test_what_is_shown_of_an_address(words, at):
     hidden = "ftp://secret:sec/ret?@host:21/path?secret&key=secret=&b=#secret"
     words.insert(at, hidden)
-    assert public(" ".join(words)) == " ".join(words).replace(hidden, "ftp://host:21/path?...&key=...&b=...")
+    assert public(" ".join(words)) == " ".join(words).replace(hidden, "ftp://host:21/path?...")
 
 
 @pytest.mark.parametrize("name", ["unpacked", "edges.tar?version=2", "moved", "edges.tar#sha256={}"])

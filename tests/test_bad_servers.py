@@ -108,6 +108,7 @@ def proxy(running, monkeypatch) -> Iterator[Proxy]:
     running.follow(lambda number: "pass")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
     with at(running.address):
+        put_away()
         yield running
         running.follow(lambda number: "pass")
         put_away()

@@ -276,7 +276,7 @@ def test_more_unreadable_files_than_may_be_end_it(folder, tmp_path):
 
 @pytest.mark.parametrize("share", [-0.1, 1.1])
 def test_a_share_that_is_none(share, folder, tmp_path):
-    with pytest.raises(UserError, match=rf"a share in \[0, 1\]; received {share}"):
+    with pytest.raises(UserError, match=rf"max_quarantined is in \[0, 1\]; received {share}"):
         fetch(folder, tmp_path / "images", max_quarantined=share)
 
 

@@ -1,12 +1,20 @@
 """Backbones, the cut, heads, the benchmark: every entry of every registry."""
 
+import os
+import pickle
+import shutil
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 
+from components import step
+from components.data.artifacts import Classifier
 from components.errors import UserError
 from components.model import backbones, benchmark, heads
 from components.model.cut import cut
+from tests.conftest import PARAMETERS
 
 SMALL = {"vgg16_small": 32, "mobilenet_v2": 64}
 
@@ -67,9 +75,7 @@ def test_vgg16_small_has_the_layers_of_vgg16():
 
 
 def test_its_weights_are_small_and_fit():
-    from components.step import ROOT
-
-    file = ROOT / "pretraining" / "vgg16_small.weights.h5"
+    file = step.ROOT / "pretraining" / "vgg16_small.weights.h5"
     assert file.stat().st_size <= 2_000_000
     network = backbones.get("vgg16_small").build(32, file)
     assert all(np.isfinite(weight).all() for weight in network.get_weights())
@@ -85,11 +91,59 @@ def test_weights_that_do_not_fit_are_refused(tmp_path):
         backbones.get("vgg16_small").build(32, file)
 
 
-def test_unknown_backbone_and_head_are_answered_with_the_nearest():
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.999])
+def test_weights_that_end_early_are_refused_by_the_name_of_their_source(share, tmp_path):
+    whole = (step.ROOT / "pretraining" / "vgg16_small.weights.h5").read_bytes()
+    (tmp_path / "short.h5").write_bytes(whole[: int(share * len(whole))])
+    given = {"backbone": "vgg16_small", "source": str(tmp_path / "short.h5")}
+    with pytest.raises(UserError, match=r"the weights .*/short.h5 do not fit .*; give a Keras weights file of"):
+        step.run("fetch_weights", {"weights": tmp_path / "weights"}, given)
+    assert [path.name for path in tmp_path.iterdir()] == ["short.h5"]
+
+
+def model_with_code(file: Path, proof: Path) -> None:
+    """Save a model that writes a file, `proof`, when it is loaded without care."""
+    code = keras.layers.Lambda(lambda x: [x, __import__("pathlib").Path(os.environ["PROOF"]).write_text("ran")][0])
+    keras.Sequential([keras.Input((128,)), code, keras.layers.Dense(3)]).save(file)
+    keras.saving.load_model(file, safe_mode=False)(np.zeros((1, 128)))
+    assert proof.read_text() == "ran"
+    proof.unlink()
+
+
+def test_code_in_a_model_or_in_weights_is_refused_and_never_run(made, tmp_path, monkeypatch):
+    proof, top = tmp_path / "proof", tmp_path / "top"
+    monkeypatch.setenv("PROOF", str(proof))
+    shutil.copytree(made["head"], top)
+    model_with_code(top / "head.keras", proof)
+    at = {**made, "top": top, "classifier": tmp_path / "classifier"}
+    with pytest.raises(UserError, match=r"head.keras is no model that can be loaded .*: make it again"):
+        step.run("fine_tune", at, PARAMETERS["fine_tune"])
+    with pytest.raises(UserError, match="do not fit the backbone"):
+        backbones.get("vgg16_small").build(32, top / "head.keras")
+    assert not proof.exists() and not (tmp_path / "classifier").exists()
+
+
+@pytest.mark.parametrize("change", ["cut", "text", "pickle", "flipped"])
+def test_a_damaged_model_is_one_line(change, made, tmp_path):
+    shutil.copytree(made["classifiers/top"], tmp_path / "model")
+    classifier = Classifier.read(tmp_path / "model")
+    whole = bytearray(classifier.file.read_bytes())
+    whole[len(whole) // 2] ^= 0xFF
+    content = {"cut": whole[:5000], "text": b"no model", "pickle": pickle.dumps({"a": 1}), "flipped": whole}
+    classifier.file.write_bytes(bytes(content[change]))
+    with pytest.raises(UserError, match=r"model.keras is no model that can be loaded") as caught:
+        classifier.load()
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_backbone_is_answered_with_the_nearest():
     with pytest.raises(UserError, match="no backbone 'mobilnet_v2'; did you mean 'mobilenet_v2'"):
         backbones.get("mobilnet_v2")
-    with pytest.raises(UserError, match="no head 'linaer'; did you mean 'linear'"):
-        heads.build("linaer", 8, 3, 0.0)
+
+
+def test_images_too_small_for_the_stages_of_the_benchmark():
+    with pytest.raises(UserError, match="5 stages of the benchmark need images of 32 pixels; received 31"):
+        benchmark.build(31, 3, width=4, stages=5)
 
 
 @pytest.mark.parametrize("name", heads.HEADS)

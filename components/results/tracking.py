@@ -18,7 +18,7 @@ from time import perf_counter, time
 from typing import TYPE_CHECKING, Any
 
 from components.data.artifacts import Classifier, Report
-from components.errors import UserError
+from components.errors import UserError, public
 from components.results import view
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ def _plain() -> Iterator[None]:
 
 
 def _public(text: str) -> str:
-    """Return a text without what precedes @ or follows ? in its addresses, and without what signs in to MLflow."""
-    text = re.sub(r"(://\S*?\?)\S*", r"\1...", re.sub(r"://\S*@", "://", text))
+    """Return a text without the secrets of its addresses, and without what signs in to MLflow."""
+    text = public(text)
     for name in ("USERNAME", "PASSWORD", "TOKEN"):
         if secret := os.environ.get(f"MLFLOW_TRACKING_{name}", "").strip():
             text = text.replace(secret, "...")
@@ -322,7 +322,7 @@ def _save_model(folder: str, classifier: Classifier, report: Report, run_id: str
     import tensorflow
     from mlflow.models import Model, infer_signature
 
-    model = keras.saving.load_model(classifier.file, compile=False)
+    model = classifier.load()
     example = np.load(report.path / "example.npy")
     metadata = {"classes": classifier.facts["classes"], "fingerprint": classifier.digest}
     mlflow.tensorflow.save_model(
