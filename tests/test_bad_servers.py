@@ -372,3 +372,20 @@ def test_two_processes_make_one_new_store(made, tmp_path):
 def artifacts_of(name: str, at_hand: dict[str, Path]) -> dict[str, Path]:
     wanted = step.load(name)
     return {key: at_hand[key] for key in (*wanted.inputs, *wanted.outputs)}
+
+
+def test_a_store_whose_making_is_killed_is_made_anew(tmp_path):
+    """MLflow alone is left with a store that it never opens again."""
+    store = tmp_path / "mlflow.db"
+    script = "from components.results import tracking; print(tracking.experiments())"
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{store}", "PYTHONPATH": str(step.ROOT)}
+    for half in (20_000, 200_000, 600_000):  # bytes
+        with subprocess.Popen([sys.executable, "-c", script], env=environment, stderr=subprocess.DEVNULL) as making:
+            fresh = Path(f"{store}.unfinished")
+            while not fresh.exists() or fresh.stat().st_size < half:
+                assert making.poll() is None
+            making.kill()
+        assert not store.exists()
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "{}\n", "")
+    assert {path.name for path in tmp_path.iterdir()} == {"mlflow.db", "mlflow.db.lock"}

@@ -15,7 +15,7 @@ from tests.test_dvc import Checkout, copy_project
 
 KILLS = int(os.environ.get("GRAFT_KILLS", "8"))
 LONGEST = 15.0  # seconds until a kill: time for two stages or so
-MADE = ("artifacts", "data/images", "data/weights", ".dvc/cache", ".dvc/tmp", "dvc.lock", "data/dvc.lock")
+MADE = ("artifacts", "data/images", "data/weights", ".dvc/cache", ".dvc/tmp", "dvc.lock", "data/dvc.lock", "mlflow.db")
 
 
 @pytest.fixture
@@ -23,7 +23,9 @@ def project(tmp_path) -> Checkout:
     folder = tmp_path / "project"
     folder.mkdir()
     copy_project(folder)
-    return Checkout(folder, write_images(tmp_path / "mine", 16))
+    made = Checkout(folder, write_images(tmp_path / "mine", 16))
+    made.environment["MLFLOW_TRACKING_URI"] = ""  # the default, a file in the folder
+    return made
 
 
 def results(folder: Path) -> dict[str, bytes]:
@@ -50,12 +52,15 @@ def kill(process: psutil.Popen, whom: str) -> None:
 
 
 def test_killed_runs_end_as_undisturbed_ones(project, tmp_path):
-    """A killed run is followed by the next, which is killed too; one that ends is compared, and all is begun anew."""
+    """A killed run is followed by the next, which is killed too; one that ends is compared, and all is begun anew.
+
+    The journal is a file in the folder, which is made and written meanwhile.
+    """
     project.repro()
     expected = results(project.folder / "artifacts")
     assert len(expected) == 3 + 3 + 1 + 3
     forget(project.folder)
-    chance = random.Random(1)
+    chance = random.Random(KILLS)
     kills, ends = dict.fromkeys(("all", "dvc", "work"), 0), 0
     while sum(kills.values()) < KILLS or not ends:
         with (tmp_path / "said").open("w") as said:
@@ -73,6 +78,8 @@ def test_killed_runs_end_as_undisturbed_ones(project, tmp_path):
         output = (tmp_path / "said").read_text()
         if process.returncode == 0:
             assert results(project.folder / "artifacts") == expected
+            assert project("python", "-m", "pipeline", "log").count("edges, ") == 3
+            assert project("python", "-m", "pipeline", "log").count("was there") == 3
             ends += 1
             forget(project.folder)
         else:

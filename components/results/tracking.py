@@ -89,22 +89,30 @@ def client() -> "MlflowClient":
     utils.MAX_RETRY_COUNT = 1  # it would try a broken database for 100 seconds
     for noisy in ("mlflow", "alembic", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
+    _make_tables()
     mlflow.set_tracking_uri(store())
-    with _alone():
-        return mlflow.MlflowClient()
+    return mlflow.MlflowClient()
 
 
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Be the only process that opens a SQLite file: the first makes its tables, which MLflow cannot do in two."""
-    if not store().startswith("sqlite:///"):
-        yield
+def _make_tables() -> None:
+    """Make a SQLite store that is not there, in one process and under another name until it is whole.
+
+    MLflow cannot make one in two processes, nor open one whose making was broken off.
+    """
+    import mlflow
+
+    file = Path(store().removeprefix("sqlite:///").partition("?")[0])
+    if not store().startswith("sqlite:///") or file.exists():
         return
-    lock = Path(store().removeprefix("sqlite:///").partition("?")[0] + ".lock")
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with Path(f"{file}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not file.exists():
+            fresh = Path(f"{file}.unfinished")
+            for left in file.parent.glob(f"{fresh.name}*"):  # its journal too, which would be played into the new one
+                left.unlink()
+            mlflow.MlflowClient(f"sqlite:///{fresh}").search_experiments()
+            fresh.replace(file)
 
 
 class Live:
