@@ -5,14 +5,16 @@ from pathlib import Path
 
 from components import quiet
 from components.errors import Parser, UserError, no_such, told
-from pipeline import recipes
+from pipeline import recipes, recovery
 
 ARTIFACTS = Path("artifacts")
 
 
 def check() -> None:
-    """Check params.yaml: every name, every parameter of every recipe."""
+    """Check params.yaml: every name, every parameter of every recipe; mend what a kill left of DVC's notes."""
     recipes.check(recipes.read())
+    for line in recovery.mend():
+        print(line)
 
 
 def show() -> None:
