@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -32,9 +33,15 @@ def mend() -> list[str]:
 
 
 def readable(text: str) -> bool:
-    """Return whether a `dvc.lock` was written to its end."""
+    """Return whether a `dvc.lock` was written to its end: no line is half, no name without its value."""
     try:
-        stages = yaml.safe_load(text)["stages"].values()
-        return text.endswith("\n") and all("cmd" in stage for stage in stages)
-    except (yaml.YAMLError, TypeError, KeyError, AttributeError):
+        return text.endswith("\n") and filled(yaml.safe_load(text))
+    except yaml.YAMLError:
         return False
+
+
+def filled(value: Any) -> bool:
+    """Return whether there is something in every place of nested mappings and lists."""
+    if isinstance(value, dict | list):
+        return all(filled(inner) for inner in (value.values() if isinstance(value, dict) else value))
+    return value is not None

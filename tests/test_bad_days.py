@@ -43,6 +43,31 @@ def flags(name: str, **changed: object) -> list[str]:
     return [word for key, value in {**PARAMETERS[name], **changed}.items() for word in (f"--{key}", str(value))]
 
 
+@pytest.mark.parametrize(
+    ("name", "changed", "said"),
+    [
+        ("split", {"train": 1.5}, "split: train is a number of images or a fraction in (0, 1); received 1.5"),
+        ("split", {"train": 47}, "split: 47 + 12 + 12 images are more than the 48 there are: make a part smaller"),
+        ("split", {"train": 40, "validation": 2, "test": 2}, "split: validation of 2 images cannot hold all 3 classes"),
+        ("augment", {"seed": "first"}, "augment: seed is a whole number; received 'first'"),
+        ("extract", {"batch_size": 0}, "extract: batch_size is 1 or more; received 0"),
+        ("extract", {"unfreeze": "block5_con1"}, "no layer of vgg16_small 'block5_con1'; did you mean 'block5_conv1'?"),
+        ("train_top", {"head": "liner"}, "train_top: no head 'liner'; did you mean 'linear'?"),
+        ("train_top", {"epochs": -1}, "train_top: epochs is 1 or more; received -1"),
+        ("train_top", {"lerning_rate": 1}, "unrecognized arguments: --lerning_rate 1"),
+        ("fine_tune", {"optimizer": "adm"}, "fine_tune: no optimizer 'adm'; did you mean 'adam'?"),
+    ],
+)
+def test_a_wrong_word_is_one_line_and_no_work(name, changed, said, made, tmp_path):
+    at = {**made, **{key: tmp_path / key for key in step.load(name).outputs}}
+    status, lines = ended(
+        begin(name, {**at, **({"top": made["head"]} if name == "fine_tune" else {})}, *flags(name, **changed))
+    )
+    assert (status, len(lines)) == (2, 1)
+    assert lines[0].startswith(f"error: {said}")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.fixture
 def waiting(tmp_path) -> Iterator[tuple[subprocess.Popen, int]]:
     """The step `fetch`, which waits because this process holds its output, and the handle by which it does."""

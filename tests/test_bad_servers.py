@@ -109,6 +109,7 @@ def proxy(running, monkeypatch) -> Iterator[Proxy]:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
     with at(running.address):
         put_away()
+        running.follow(lambda number: "pass")
         yield running
         running.follow(lambda number: "pass")
         put_away()

@@ -65,6 +65,21 @@ def test_every_step_is_a_stage():
     assert set(FETCHES) == {"fetch", "fetch_own", "fetch_weights", "fetch_own_weights"}
 
 
+SECRETS = {
+    name: f"planted-{name.lower()}-b5f1"
+    for name in (
+        "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_KEY", "KF_PIPELINES_TOKEN",
+        "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN",
+    )
+}  # fmt: skip
+
+
+def leaks(folder: Path) -> list[Path]:
+    """Return every file that holds a secret of the environment."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return [path for path in files if b"-b5f1" in path.read_bytes()]
+
+
 class Checkout:
     """A git repository with the project in it, a tiny recipe switched on, and a local DVC remote."""
 
@@ -74,6 +89,7 @@ class Checkout:
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "MLFLOW_TRACKING_URI": "off",
+            **SECRETS,
             **{f"GIT_{role}_{what}": f"test{'@example.org' * (what == 'EMAIL')}"
                for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
         }  # fmt: skip
@@ -93,6 +109,7 @@ class Checkout:
             command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0 or not check, f"{command}\n{done.stdout}\n{done.stderr}"
+        assert "-b5f1" not in done.stdout + done.stderr
         return done.stdout + done.stderr
 
     def commit(self, message: str) -> None:
@@ -174,6 +191,7 @@ def test_the_main_job_from_images_to_comparison_and_what_a_change_re_runs(tmp_pa
     (source / "up" / "one more.png").unlink()
     assert there.repro() == set()
     assert there.scores() == first
+    assert leaks(tmp_path) == []
 
 
 def copy_project(folder: Path) -> None:

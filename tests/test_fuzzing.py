@@ -1,6 +1,7 @@
 """Whatever stands in params.yaml or on the command line: one line says what is wrong with it, and nothing is left."""
 
 import copy
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ from components.parameters import read_yaml
 from pipeline import recipes
 
 REAL = read_yaml(step.ROOT / "params.yaml")
+EXAMPLES = int(os.environ.get("GRAFT_EXAMPLES", "300"))
 TEXT = (step.ROOT / "params.yaml").read_text(encoding="utf-8")
-SHARED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300, deadline=None)
+SHARED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=EXAMPLES, deadline=None)
 
 SCALARS = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.dates() | st.binary(max_size=5)
