@@ -105,7 +105,6 @@ def at(address: str) -> Iterator[None]:
 @pytest.fixture
 def proxy(running, monkeypatch) -> Iterator[Proxy]:
     """The proxy, handing on all, before an empty journal."""
-    running.follow(lambda number: "pass")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
     with at(running.address):
         put_away()
