@@ -16,6 +16,14 @@ LONGEST = 80  # characters
 class UserError(Exception):
     """What is wrong, what was received and what to do, in one line; shown without a traceback."""
 
+    def __init__(self, message: str):
+        super().__init__(printable(message))
+
+
+def printable(text: str) -> str:
+    """Return a text as one line: what does not print is escaped."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
 
 def shown(value: object) -> str:
     """Return what was received as a message shows it, however long it is."""

@@ -28,7 +28,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components import step
-from components.data import archives
+from components.data import archives, downloads
 from components.errors import UserError, public
 from tests.conftest import write_images
 
@@ -343,7 +343,7 @@ def test_a_full_disk_is_no_damaged_archive(place, address, temporary, monkeypatc
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with pytest.raises(OSError, match="No space"):
-        archives.download(f"{address}/edges.tar", Path("/dev/full"))
+        downloads.download(f"{address}/edges.tar", Path("/dev/full"))
     monkeypatch.setattr(archives, "write", full)
     with pytest.raises(OSError, match="No space"), archives.opened(str(place / "edges.tar")):
         pass
@@ -450,7 +450,7 @@ def test_addresses_from_which_nothing_comes(source, match, temporary):
 
 
 def test_https_does_not_lead_to_http():
-    redirects, moved = archives.Redirects(), http.client.HTTPMessage()
+    redirects, moved = downloads.Redirects(), http.client.HTTPMessage()
     moved["Location"] = "http://127.0.0.1/edges.tar"
     with pytest.raises(ValueError, match="https does not go on to http"):
         redirects.http_error_302(urllib.request.Request("https://127.0.0.1/"), io.BytesIO(), 302, "Found", moved)
