@@ -381,6 +381,13 @@ def test_one_module_knows_the_journal():
     assert importers("mlflow") == {"components/results/tracking.py"}
 
 
+@pytest.mark.parametrize(
+    "word", ["pickle", "joblib", "dill", "enable_unsafe_deserialization", "safe_mode=False", "eval(", "exec("]
+)
+def test_nothing_is_unpickled_and_no_file_is_run(word):
+    assert not [file for file in MODULES if word in (ROOT / file).read_text().replace("unpickle", "")]
+
+
 @pytest.mark.parametrize("name", STEPS)
 def test_a_step_is_imported_by_none(name):
     assert importers(f"components.{name}") == set()
