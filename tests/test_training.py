@@ -5,17 +5,23 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
+import yaml
 from scipy.special import log_softmax
 
+from components.data.artifacts import Splits
 from components.errors import UserError
-from components.model import backbones, optimizers, training
+from components.model import backbones, optimizers, rate_finder, training
 from components.model.cut import cut
 from components.model.training import Rows, Settings
-from tests.conftest import TRAINING
+from components.step import ROOT
+from pipeline import __main__, recipes
+from tests.conftest import PARAMETERS, TRAINING
 
 SETTINGS: dict[str, Any] = {**TRAINING, "learning_rate": 0.05, "epochs": 8, "patience": 3, "batch_size": 7, "seed": 3}
 EVERYTHING = {
@@ -286,3 +292,58 @@ def test_a_training_that_had_ended_is_not_trained_on(tmp_path):
     assert len(first.history) < 60
     assert again.history.equals(first.history) and again.training_seconds == first.training_seconds
     np.testing.assert_array_equal(again.logits, first.logits)
+
+
+@pytest.mark.parametrize(("optimizer", "share"), [("adam", 1.0), ("sgd", 0.5)])
+def test_the_suggested_rate_trains_and_a_thousandth_and_a_thousandfold_do_not(optimizer, share):
+    train, validation = blobs()
+    model, head = deep()
+    settings = Settings(**{**SETTINGS, "optimizer": optimizer, "backbone_rate": share})
+    curve = rate_finder.sweep(model, train, settings, head)
+    assert np.isfinite(curve["loss"]).all()
+    np.testing.assert_allclose(np.diff(np.log(curve["learning_rate"])), np.log(1e9) / 299)
+    rate = rate_finder.suggested(curve)
+    losses = []
+    for factor in (1, 1e-3, 1e3):
+        model, head = deep()
+        found = fit(model, (train, validation), head, optimizer=optimizer, learning_rate=rate * factor, epochs=6)
+        losses.append(found.history["validation_loss"].iloc[-1])
+    assert losses[0] < 0.7 * min(losses[1:])
+
+
+@pytest.mark.parametrize("losses", [[], [1.0], [1.0, 2.0, 3.0]])
+def test_there_is_no_rate_to_suggest_where_the_loss_never_falls(losses):
+    curve = pd.DataFrame({"learning_rate": np.ones(len(losses)), "loss": losses, "smoothed": losses})
+    with pytest.raises(UserError, match="the loss falls at no learning rate"):
+        rate_finder.suggested(curve)
+
+
+@pytest.mark.parametrize("name", __main__.TRAINING)
+def test_a_rate_is_found_for_a_step_from_its_training_part_and_nothing_else_changes(
+    name, made, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///journal.db")
+    content = recipes.read(ROOT / "params.yaml")
+    content["active"] = {"edges": {"data": "edges", "weights": "glyphs"}}
+    content["recipes"]["edges"] = {key: PARAMETERS[key] for key in recipes.IN_RECIPES}
+    Path("params.yaml").write_text(yaml.safe_dump(content))
+    artifacts = Path("artifacts/edges")
+    for key, place in [("data/weights/glyphs", made["weights"])] + [
+        (artifacts / key, place) for key, place in {**made, "top": made["head"]}.items() if "/" not in key
+    ]:
+        Path(key).parent.mkdir(parents=True, exist_ok=True)
+        Path(key).symlink_to(place)
+    before = {path: path.read_bytes() for path in made["splits"].parent.rglob("*") if path.is_file()}
+    monkeypatch.setattr(rate_finder, "BATCHES", 60)
+    monkeypatch.setattr(rate_finder, "SMOOTHING", 5)
+    with patch.object(rate_finder, "sweep", side_effect=rate_finder.sweep) as sweep:
+        __main__.main(["find_rate", "edges", "--step", name])
+    assert f"look at artifacts/edges/rates/{name}.png" in capsys.readouterr().out
+    assert (artifacts / "rates" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    train = Splits.read(made["splits"]).part("train")
+    _, part, settings, head = sweep.call_args.args
+    assert len(part.rows) == len(train) and settings.optimizer == "adam"
+    assert (head is None) == (name == "train_benchmark")
+    assert {path: path.read_bytes() for path in made["splits"].parent.rglob("*") if path.is_file()} == before
+    assert not Path("journal.db").exists()
