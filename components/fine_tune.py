@@ -3,8 +3,8 @@
 from typing import Annotated
 
 from components.data.artifacts import Classifier, Splits, Tensors, Top, Weights
-from components.model.optimizers import OPTIMIZERS
-from components.parameters import Count, Names, Positive, Seed
+from components.model.optimizers import CLASS_WEIGHTS, MONITORS, OPTIMIZERS, SCHEDULES
+from components.parameters import Count, Names, NotNegative, PartialShare, Positive, Seed, Share
 from components.step import Input, Output
 
 
@@ -17,6 +17,16 @@ def fine_tune(
     *,
     optimizer: Annotated[str, Names("optimizer", OPTIMIZERS)],
     learning_rate: Positive,
+    backbone_rate: Share,
+    schedule: Annotated[str, Names("schedule", SCHEDULES)],
+    warm_up: PartialShare,
+    momentum: PartialShare,
+    weight_decay: NotNegative,
+    l2: NotNegative,
+    label_smoothing: PartialShare,
+    class_weights: Annotated[str, Names("class weights", CLASS_WEIGHTS)],
+    monitor: Annotated[str, Names("monitor", MONITORS)],
+    min_delta: NotNegative,
     epochs: Count,
     patience: Count,
     batch_size: Count,
@@ -34,13 +44,23 @@ def fine_tune(
         classifier: Backbone and head in one.
         optimizer: Name of an optimizer.
         learning_rate: Step size of the optimizer.
+        backbone_rate: Learning rate of the backbone, as a share of it.
+        schedule: The learning rate over all epochs: constant, or cosine, which falls to 0.
+        warm_up: Share of all batches in which the learning rate rises from 0, in [0, 1).
+        momentum: Share of the last step that goes on in the next, in [0, 1); of sgd alone.
+        weight_decay: Share of the weights, times the learning rate, that each step takes off; of adamw alone.
+        l2: Penalty on the squares of the head's kernels, added to the training loss.
+        label_smoothing: Share of each training label that is spread over all classes, in [0, 1).
+        class_weights: Weights of the images in the training loss: none, or balanced, the same sum for each class.
+        monitor: What the best epoch is best in, on validation: log_loss or accuracy.
+        min_delta: By how much an epoch must be better than the best.
         epochs: Epochs at most.
-        patience: Epochs without a lower validation loss before it stops.
+        patience: Epochs without a better one before it stops.
         batch_size: Images a batch.
         seed: Seed of the dropout, the order and the views.
 
     Raises:
-        UserError: Training diverges.
+        UserError: The optimizer has no weight decay, and there is to be some, or training diverges.
     """
     import keras
 
@@ -48,7 +68,12 @@ def fine_tune(
     from components.model.cut import cut
     from components.results import tracking
 
-    settings = training.Settings(optimizer, learning_rate, epochs, patience, batch_size, seed)
+    settings = training.Settings(
+        optimizer=optimizer, learning_rate=learning_rate, schedule=schedule, warm_up=warm_up, momentum=momentum,
+        weight_decay=weight_decay, label_smoothing=label_smoothing, class_weights=class_weights, monitor=monitor,
+        min_delta=min_delta, epochs=epochs, patience=patience, batch_size=batch_size, seed=seed, l2=l2,
+        backbone_rate=backbone_rate,
+    )  # fmt: skip
     training.seeded(seed)
     parts = delivery.parts(tensors, splits)
     entry = backbones.get(weights.facts["backbone"])
@@ -59,5 +84,5 @@ def fine_tune(
     model = keras.Model(suffix.input, head(pooled))
     classifier.facts["trainable_parameters"] = int(sum(keras.ops.size(weight) for weight in model.trainable_weights))
     with tracking.live(classifier, "fine_tuned") as log_epoch:
-        trained = training.train("fine_tune", model, parts, settings, log_epoch, classifier.resume)
+        trained = training.train("fine_tune", model, parts, settings, log_epoch, classifier.resume, head)
     delivery.deliver(classifier, "fine_tuned", delivery.transfer_layers(entry, network, head), trained, parts)

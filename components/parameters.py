@@ -33,6 +33,7 @@ Count = Annotated[int, Range("1 or more", lambda value: value >= 1)]
 Pixels = Annotated[int, Range("from 1 to 4096", lambda value: 1 <= value <= 4096)]
 Seed = Annotated[int, Range(f"from 0 to {2**32 - 1}", lambda value: 0 <= value < 2**32)]
 Positive = Annotated[float, Range("more than 0", lambda value: value > 0)]
+NotNegative = Annotated[float, Range("0 or more", lambda value: value >= 0)]
 Share = Annotated[float, Range("in [0, 1]", lambda value: 0 <= value <= 1)]
 PartialShare = Annotated[float, Range("in [0, 1)", lambda value: 0 <= value < 1)]
 

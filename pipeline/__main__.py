@@ -1,13 +1,19 @@
-"""What goes over several steps: python -m pipeline check | show | log | ui"""
+"""What goes over several steps: python -m pipeline check | show | log | ui | find_rate"""
 
+import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 from components import quiet
+from components import step as steps
 from components.errors import Parser, UserError, no_such, told
 from pipeline import recipes, recovery
 
 ARTIFACTS = Path("artifacts")
+TRAINING = ("train_benchmark", "train_top", "fine_tune")
 
 
 def check() -> None:
@@ -46,7 +52,54 @@ def ui(port: int) -> None:
     serving.serve(port)
 
 
-COMMANDS: dict[str, Callable[..., None]] = {"check": check, "show": show, "log": log, "ui": ui}
+class Untrained(Exception):
+    """A step has come to its training: the model, the training part, the settings and the head."""
+
+
+def untrained(wanted: steps.Step, paths: dict[str, Path], parameters: dict[str, Any]) -> tuple[Any, ...]:
+    """Return what a step would train, and how; it ends there, its outputs and the journal untouched."""
+    from components.model import training
+
+    def stop(name: str, model: Any, parts: Any, settings: Any, log_epoch: Any, resume: Any, head: Any = None) -> None:
+        raise Untrained(model, parts[0], settings, head)
+
+    inputs = {key: kind.read(paths[key]) for key, kind in wanted.inputs.items()}
+    record = steps.inherited(wanted, inputs)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        patch.object(training, "train", stop),
+        patch.dict(os.environ, MLFLOW_TRACKING_URI="off"),
+    ):
+        outputs = [kind(Path(folder), record) for kind in wanted.outputs.values()]
+        try:
+            wanted.function(*inputs.values(), *outputs, **parameters)
+        except Untrained as found:
+            return found.args
+    raise AssertionError(f"{wanted.name} trains nothing")
+
+
+def find_rate(recipe: str, step: str) -> None:
+    """Draw the training loss of a recipe's step over the learning rate, and suggest one, by the training part alone."""
+    content = recipes.read()
+    parameters = recipes.completed(content, recipe)
+    for noun, name, known in (("active recipe", recipe, content["active"]), ("step that trains", step, TRAINING)):
+        if name not in known:
+            raise no_such(noun, name, known)
+    quiet.load_keras()
+    from components.model import rate_finder
+
+    wanted = steps.load(step)
+    paths = {key: ARTIFACTS / recipe / key for key in wanted.inputs}
+    paths["weights"] = Path("data/weights", content["active"][recipe]["weights"])
+    curve = rate_finder.sweep(*untrained(wanted, paths, parameters[step]))
+    rate = rate_finder.suggested(curve)
+    picture = ARTIFACTS / recipe / "rates" / f"{step}.png"
+    picture.parent.mkdir(exist_ok=True)
+    rate_finder.draw(curve, rate, picture, f"{recipe}, {step}: the learning rate")
+    print(f"learning_rate: {rate:.1e} ({parameters[step]['learning_rate']:.1e} in the recipe); look at {picture}")
+
+
+COMMANDS: dict[str, Callable[..., None]] = {"check": check, "show": show, "log": log, "ui": ui, "find_rate": find_rate}
 
 
 def main(arguments: list[str]) -> None:
@@ -56,6 +109,9 @@ def main(arguments: list[str]) -> None:
         one = commands.add_parser(name, help=command.__doc__, description=command.__doc__)
         if command is ui:
             one.add_argument("--port", type=int, default=5000, help="port on 127.0.0.1")
+        if command is find_rate:
+            one.add_argument("recipe", metavar="RECIPE", help="a recipe that has been run")
+            one.add_argument("--step", required=True, metavar="STEP", help=" | ".join(TRAINING))
     if arguments and not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
         raise no_such("command", arguments[0], COMMANDS)
     given = vars(parser.parse_args(arguments))

@@ -48,6 +48,12 @@ def source(tmp_path_factory) -> Path:
     return write_images(tmp_path_factory.mktemp("source") / "edges", 16)
 
 
+TRAINING: dict[str, str | int | float] = {
+    "optimizer": "adam", "learning_rate": 0.01, "schedule": "constant", "warm_up": 0, "momentum": 0.9,
+    "weight_decay": 0, "label_smoothing": 0, "class_weights": "none", "monitor": "log_loss", "min_delta": 0,
+    "epochs": 3, "patience": 2, "batch_size": 8, "seed": 1,
+}  # fmt: skip
+
 PARAMETERS: dict[str, dict[str, str | int | float]] = {
     "fetch": {"data_set": "edges", "max_quarantined": 0},
     "split": {"method": "stratified", "train": 24, "validation": 12, "test": 12, "seed": 1},
@@ -57,17 +63,9 @@ PARAMETERS: dict[str, dict[str, str | int | float]] = {
     },
     "extract": {"unfreeze": "last_block", "batch_size": 16},
     "explore": {"samples": 3, "seed": 1},
-    "train_benchmark": {
-        "image_size": 16, "width": 4, "stages": 3, "optimizer": "adam", "learning_rate": 0.01, "epochs": 3,
-        "patience": 2, "batch_size": 8, "seed": 1,
-    },
-    "train_top": {
-        "head": "linear", "dropout": 0.1, "optimizer": "adam", "learning_rate": 0.01, "epochs": 3, "patience": 2,
-        "batch_size": 8, "seed": 1,
-    },
-    "fine_tune": {
-        "optimizer": "adam", "learning_rate": 0.001, "epochs": 2, "patience": 2, "batch_size": 8, "seed": 1,
-    },
+    "train_benchmark": {"image_size": 16, "width": 4, "stages": 3, **TRAINING},
+    "train_top": {"head": "linear", "dropout": 0.1, "l2": 0, **TRAINING},
+    "fine_tune": {**TRAINING, "learning_rate": 0.001, "backbone_rate": 1, "l2": 0, "epochs": 2},
     "evaluate": {"batch_size": 8},
     "compare": {},
 }  # fmt: skip

@@ -1,27 +1,33 @@
 """Training: what is drawn, what is kept, what stays frozen, and that it repeats."""
 
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
+import yaml
+from scipy.special import log_softmax
 
+from components.data.artifacts import Splits
 from components.errors import UserError
-from components.model import backbones, optimizers, training
+from components.model import backbones, optimizers, rate_finder, training
 from components.model.cut import cut
 from components.model.training import Rows, Settings
+from components.step import ROOT
+from pipeline import __main__, recipes
+from tests.conftest import PARAMETERS, TRAINING
 
-SETTINGS: dict[str, Any] = {
-    "optimizer": "adam",
-    "learning_rate": 0.05,
-    "epochs": 8,
-    "patience": 3,
-    "batch_size": 7,
-    "seed": 3,
-}
+SETTINGS: dict[str, Any] = {**TRAINING, "learning_rate": 0.05, "epochs": 8, "patience": 3, "batch_size": 7, "seed": 3}
+EVERYTHING = {
+    "optimizer": "adamw", "weight_decay": 0.1, "schedule": "cosine", "warm_up": 0.3, "label_smoothing": 0.1,
+    "class_weights": "balanced", "monitor": "accuracy", "min_delta": 1e-4, "l2": 0.01, "backbone_rate": 0.3,
+}  # fmt: skip
 
 
 def blobs(count: int = 60, views: int = 3) -> tuple[Rows, Rows]:
@@ -38,10 +44,31 @@ def linear() -> keras.Model:
     return keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
 
 
-def fit(model: keras.Model, parts: tuple[Rows, Rows], **changed) -> training.Trained:
+def deep() -> tuple[keras.Model, keras.Model]:
+    """Return a model of two layers and dropout, and its head, which is the last."""
+    training.seeded(4)
+    head = keras.Sequential([keras.Input((8,)), keras.layers.Dense(3)])
+    layers = [keras.layers.Dense(8, "relu"), keras.layers.Dropout(0.4), head]
+    return keras.Sequential([keras.Input((4,)), *layers]), head
+
+
+def fit(
+    model: keras.Model, parts: tuple[Rows, Rows], head: keras.Model | None = None, **changed: Any
+) -> training.Trained:
     with TemporaryDirectory() as folder:
         settings = Settings(**{**SETTINGS, **changed})
-        return training.train("test", model, parts, settings, lambda epoch, row: None, Path(folder))
+        return training.train("test", model, parts, settings, lambda epoch, row: None, Path(folder), head)
+
+
+def stepped(steps: int = 1, **changed: Any) -> list[list[np.ndarray]]:
+    """Return the weights of the backbone and of the head of a `deep` model after some steps."""
+    model, head = deep()
+    settings = Settings(**{**SETTINGS, **changed})
+    trainer = training.compiled(model, head, settings, training.planned(settings, 100))
+    views = training.DrawnViews(blobs()[0], 7, seed=1)
+    for number in range(steps):
+        trainer.train_on_batch(*views[number])
+    return [[weight.numpy() for weight in layer.trainable_weights] for layer in (model.layers[0], head)]
 
 
 def test_an_epoch_holds_every_training_image_once_and_draws_views_anew():
@@ -59,16 +86,109 @@ def test_an_epoch_holds_every_training_image_once_and_draws_views_anew():
     np.testing.assert_array_equal(epochs[0], epochs[2])
 
 
-def test_the_best_epoch_is_kept_and_training_stops_after_patience():
+@pytest.mark.parametrize("min_delta", [0, 0.05])
+@pytest.mark.parametrize("monitor", optimizers.MONITORS)
+def test_the_best_epoch_is_kept_and_training_stops_after_patience(monitor, min_delta):
     parts = blobs()
     model = linear()
-    trained = fit(model, parts, epochs=60, learning_rate=0.5)
+    trained = fit(model, parts, epochs=60, learning_rate=0.5, monitor=monitor, min_delta=min_delta)
     history = trained.history
-    best = int(np.argmin(history["validation_loss"]))
+    scores = -history["validation_loss"] if monitor == "log_loss" else history["validation_accuracy"]
+    best = 0
+    for epoch, score in enumerate(scores):
+        if score > scores[best] + min_delta:
+            best = epoch
     assert len(history) == min(60, best + 1 + 3)
+    assert trained.best_epoch == best + 1
     again = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(parts[1].labels, trained.logits)
     assert float(again) == pytest.approx(history["validation_loss"][best], rel=1e-5)
     np.testing.assert_array_equal(training.predict(model, parts[1]), trained.logits)
+
+
+def mean_loss(logits: np.ndarray, labels: np.ndarray, smoothing: float = 0, balanced: bool = False) -> float:
+    wanted = np.eye(3)[labels] * (1 - smoothing) + smoothing / 3
+    weights = (len(labels) / (3 * np.bincount(labels)))[labels] if balanced else 1
+    return float(np.mean(-np.sum(wanted * log_softmax(logits, axis=1), axis=1) * weights))
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({}, mean_loss),
+        ({"label_smoothing": 0.3}, partial(mean_loss, smoothing=0.3)),
+        ({"class_weights": "balanced"}, partial(mean_loss, balanced=True)),
+        ({"label_smoothing": 0.3, "class_weights": "balanced"}, partial(mean_loss, smoothing=0.3, balanced=True)),
+    ],
+)
+@pytest.mark.parametrize("l2", [0, 0.2])
+def test_the_training_loss_is_as_asked_for_and_the_validation_loss_stays(changed, expected, l2):
+    """Losses before anything moves, on a part with 24, 10 and 6 images a class."""
+    part, validation = blobs(views=1)
+    labels = np.repeat([0, 1, 2], [24, 10, 6])
+    model = linear()
+    logits = training.predict(model, part)
+    found = fit(
+        model, (Rows(part.array, part.rows, labels), validation), model, **changed, l2=l2,
+        epochs=1, batch_size=40, learning_rate=1e-12,
+    ).history  # fmt: skip
+    penalty = l2 * np.sum(model.get_weights()[0] ** 2)
+    assert found["loss"][0] == pytest.approx(expected(logits, labels) + penalty, rel=1e-5)
+    plain = mean_loss(training.predict(model, validation), validation.labels)
+    assert found["validation_loss"][0] == pytest.approx(plain, rel=1e-5)
+
+
+def test_a_class_without_training_images_has_no_weight():
+    assert training.class_weights("balanced", np.array([0, 0, 2])) == {0: 0.75, 2: 1.5}
+
+
+def test_a_model_trained_with_everything_is_saved_without_optimizer_and_regulariser(tmp_path):
+    model, head = deep()
+    fit(model, blobs(), head, **EVERYTHING)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    assert loaded.losses == [] and not hasattr(loaded, "optimizer")
+    point = np.ones((2, 4), np.float32)
+    np.testing.assert_array_equal(loaded.predict_on_batch(point), model.predict_on_batch(point))
+
+
+@pytest.mark.parametrize("share", [0, 0.25])
+@pytest.mark.parametrize("optimizer", optimizers.OPTIMIZERS)
+def test_one_step_moves_the_backbone_a_share_as_far_and_the_head_as_ever(optimizer, share):
+    changed = {"optimizer": optimizer, "weight_decay": 0.5 if optimizer == "adamw" else 0}
+    start, whole, slow = stepped(0), stepped(**changed), stepped(**changed, backbone_rate=share)
+    for before, moved, less in zip(start[0], whole[0], slow[0], strict=True):
+        assert not np.array_equal(moved, before)
+        np.testing.assert_allclose(less - before, share * (moved - before), atol=1e-7)
+    for moved, same in zip(whole[1], slow[1], strict=True):
+        np.testing.assert_array_equal(same, moved)
+
+
+def test_a_backbone_at_rate_0_stands_still():
+    still, halted = stepped(0), stepped(5, **{**EVERYTHING, "warm_up": 0, "backbone_rate": 0})
+    for before, after in zip(still[0], halted[0], strict=True):
+        np.testing.assert_array_equal(after, before)
+    assert not np.array_equal(still[1][0], halted[1][0])
+
+
+def test_momentum_carries_a_step_on():
+    start, first = stepped(0), stepped(1, optimizer="sgd", momentum=0.7)
+    plain, carried = (stepped(2, optimizer="sgd", momentum=momentum) for momentum in (0.0, 0.7))
+    for old, new, one, other in zip(*(found[1] for found in (start, first, plain, carried)), strict=True):
+        np.testing.assert_allclose(other - one, 0.7 * (new - old), atol=1e-6)
+
+
+def test_weight_decay_takes_its_share_off_beside_adam_s_step():
+    start, adam, adamw = stepped(0), stepped(), stepped(optimizer="adamw", weight_decay=0.5)
+    for before, one, other in zip(start[1], adam[1], adamw[1], strict=True):
+        np.testing.assert_allclose(one - other, 0.05 * 0.5 * before, atol=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", set(optimizers.OPTIMIZERS) - {"adamw"})
+def test_weight_decay_is_adamw_s(optimizer):
+    with pytest.raises(
+        UserError, match=f"{optimizer} has no weight decay; received 0.01: choose adamw, or set it to 0"
+    ):
+        Settings(**{**SETTINGS, "optimizer": optimizer, "weight_decay": 0.01})
 
 
 def test_every_epoch_is_logged_as_in_the_history(tmp_path):
@@ -133,19 +253,17 @@ class Stopped(Exception):
     pass
 
 
-@pytest.mark.parametrize("optimizer", optimizers.OPTIMIZERS)
-@pytest.mark.parametrize("moments", [[1], [3, 4], [2, 3, 4, 5, 6, 7, 8]])
-def test_a_training_that_was_broken_off_ends_as_if_it_had_never_stopped(optimizer, moments, tmp_path):
+@pytest.mark.parametrize(
+    "changed",
+    [*({"optimizer": name} for name in optimizers.OPTIMIZERS), EVERYTHING],
+    ids=[*optimizers.OPTIMIZERS, "everything"],
+)
+@pytest.mark.parametrize("moments", [[1], [2, 3, 4, 5, 6, 7, 8]])
+def test_a_training_that_was_broken_off_ends_as_if_it_had_never_stopped(changed, moments, tmp_path):
     """Broken off in epochs of any number, once or again and again; dropout, order, views and early stopping go on."""
-
-    def model() -> keras.Model:
-        training.seeded(4)
-        layers = [keras.layers.Dense(8, "relu"), keras.layers.Dropout(0.4), keras.layers.Dense(3)]
-        return keras.Sequential([keras.Input((4,)), *layers])
-
-    changed = {"optimizer": optimizer, "learning_rate": 0.02, "epochs": 9}
-    whole = model()
-    expected = fit(whole, blobs(), **changed)
+    settings = {**SETTINGS, "learning_rate": 0.02, "epochs": 9, "patience": 6, **changed}
+    whole, head = deep()
+    expected = fit(whole, blobs(), head, **settings)
     left = [*moments]
 
     def log(epoch: int, row: dict[str, float]) -> None:
@@ -155,10 +273,11 @@ def test_a_training_that_was_broken_off_ends_as_if_it_had_never_stopped(optimize
 
     trained = None
     while trained is None:
-        resumed = model()
+        resumed, head = deep()
         with suppress(Stopped):
-            trained = training.train("test", resumed, blobs(), Settings(**{**SETTINGS, **changed}), log, tmp_path)
+            trained = training.train("test", resumed, blobs(), Settings(**settings), log, tmp_path, head)
     assert not left
+    assert trained.best_epoch == expected.best_epoch
     assert trained.history.equals(expected.history)
     np.testing.assert_array_equal(trained.logits, expected.logits)
     for one, other in zip(whole.get_weights(), resumed.get_weights(), strict=True):
@@ -173,3 +292,58 @@ def test_a_training_that_had_ended_is_not_trained_on(tmp_path):
     assert len(first.history) < 60
     assert again.history.equals(first.history) and again.training_seconds == first.training_seconds
     np.testing.assert_array_equal(again.logits, first.logits)
+
+
+@pytest.mark.parametrize(("optimizer", "share"), [("adam", 1.0), ("sgd", 0.5)])
+def test_the_suggested_rate_trains_and_a_thousandth_and_a_thousandfold_do_not(optimizer, share):
+    train, validation = blobs()
+    model, head = deep()
+    settings = Settings(**{**SETTINGS, "optimizer": optimizer, "backbone_rate": share})
+    curve = rate_finder.sweep(model, train, settings, head)
+    assert np.isfinite(curve["loss"]).all()
+    np.testing.assert_allclose(np.diff(np.log(curve["learning_rate"])), np.log(1e9) / 299)
+    rate = rate_finder.suggested(curve)
+    losses = []
+    for factor in (1, 1e-3, 1e3):
+        model, head = deep()
+        found = fit(model, (train, validation), head, optimizer=optimizer, learning_rate=rate * factor, epochs=6)
+        losses.append(found.history["validation_loss"].iloc[-1])
+    assert losses[0] < 0.7 * min(losses[1:])
+
+
+@pytest.mark.parametrize("losses", [[], [1.0], [1.0, 2.0, 3.0]])
+def test_there_is_no_rate_to_suggest_where_the_loss_never_falls(losses):
+    curve = pd.DataFrame({"learning_rate": np.ones(len(losses)), "loss": losses, "smoothed": losses})
+    with pytest.raises(UserError, match="the loss falls at no learning rate"):
+        rate_finder.suggested(curve)
+
+
+@pytest.mark.parametrize("name", __main__.TRAINING)
+def test_a_rate_is_found_for_a_step_from_its_training_part_and_nothing_else_changes(
+    name, made, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///journal.db")
+    content = recipes.read(ROOT / "params.yaml")
+    content["active"] = {"edges": {"data": "edges", "weights": "glyphs"}}
+    content["recipes"]["edges"] = {key: PARAMETERS[key] for key in recipes.IN_RECIPES}
+    Path("params.yaml").write_text(yaml.safe_dump(content))
+    artifacts = Path("artifacts/edges")
+    for key, place in [("data/weights/glyphs", made["weights"])] + [
+        (artifacts / key, place) for key, place in {**made, "top": made["head"]}.items() if "/" not in key
+    ]:
+        Path(key).parent.mkdir(parents=True, exist_ok=True)
+        Path(key).symlink_to(place)
+    before = {path: path.read_bytes() for path in made["splits"].parent.rglob("*") if path.is_file()}
+    monkeypatch.setattr(rate_finder, "BATCHES", 60)
+    monkeypatch.setattr(rate_finder, "SMOOTHING", 5)
+    with patch.object(rate_finder, "sweep", side_effect=rate_finder.sweep) as sweep:
+        __main__.main(["find_rate", "edges", "--step", name])
+    assert f"look at artifacts/edges/rates/{name}.png" in capsys.readouterr().out
+    assert (artifacts / "rates" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    train = Splits.read(made["splits"]).part("train")
+    _, part, settings, head = sweep.call_args.args
+    assert len(part.rows) == len(train) and settings.optimizer == "adam"
+    assert (head is None) == (name == "train_benchmark")
+    assert {path: path.read_bytes() for path in made["splits"].parent.rglob("*") if path.is_file()} == before
+    assert not Path("journal.db").exists()

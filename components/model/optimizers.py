@@ -1,20 +1,33 @@
-"""The registry of optimizers: the class of `keras.optimizers` and what it is given beside the learning rate."""
+"""The registries of training: optimizers, schedules, class weights, and what early stopping goes by."""
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import keras
 
-OPTIMIZERS: dict[str, tuple[str, dict[str, Any]]] = {
-    "adam": ("Adam", {}),
-    "rmsprop": ("RMSprop", {}),
-    "sgd": ("SGD", {"momentum": 0.9}),
+# The class of `keras.optimizers` and its options. AdamW: Loshchilov and Hutter, arXiv 1711.05101.
+OPTIMIZERS: dict[str, tuple[str, list[str]]] = {
+    "adam": ("Adam", []),
+    "adamw": ("AdamW", ["weight_decay"]),
+    "rmsprop": ("RMSprop", []),
+    "sgd": ("SGD", ["momentum"]),
 }
 
+# The share of the learning rate that is left at the end. Cosine: Loshchilov and Hutter, arXiv 1608.03983.
+SCHEDULES = {"constant": 1.0, "cosine": 0.0}
 
-def build(name: str, learning_rate: float) -> "keras.Optimizer":
-    """Return a new optimizer of the registry."""
+# What scikit-learn calls it. Balanced: n / (classes * count); King and Zeng, doi 10.1093/oxfordjournals.pan.a004868.
+CLASS_WEIGHTS = {"none": None, "balanced": "balanced"}
+
+# The column of the history, and which end of it is better.
+MONITORS = {"log_loss": ("validation_loss", "min"), "accuracy": ("validation_accuracy", "max")}
+
+
+def build(
+    name: str, learning_rate: "float | keras.optimizers.schedules.LearningRateSchedule", **options: Any
+) -> "keras.Optimizer":
+    """Return a new optimizer of the registry, given those of the options that it has."""
     import keras
 
-    kind, options = OPTIMIZERS[name]
-    return getattr(keras.optimizers, kind)(learning_rate, **options)
+    kind, own = OPTIMIZERS[name]
+    return getattr(keras.optimizers, kind)(learning_rate, **{option: options[option] for option in own})

@@ -1,0 +1,88 @@
+"""Finding a learning rate: a short training whose rate grows from batch to batch, and whose weights nobody keeps."""
+
+import math
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+from matplotlib.ticker import StrMethodFormatter
+from scipy.ndimage import gaussian_filter1d
+
+from components.errors import UserError
+from components.model import training
+from components.progress import bar
+from components.results import figures
+
+LOWEST, HIGHEST, BATCHES = 1e-8, 10.0, 300
+SMOOTHING = 15  # batches, the standard deviation of a Gaussian
+DIVERGED = 4  # times the loss of the first batches, or of chance where that is more
+
+
+def sweep(
+    model: keras.Model, part: training.Rows, settings: training.Settings, head: keras.Model | None
+) -> pd.DataFrame:
+    """Train on batch after batch, each at a higher learning rate than the one before, until the loss diverges.
+
+    Args:
+        model: Views to logits, (batch, ...) to (batch, classes).
+        part: The training part.
+        settings: How to train; the learning rate, its schedule and the number of epochs count for nothing.
+        head: The model's head, where it has one.
+
+    Returns:
+        One row a batch: learning_rate, loss (before the step), smoothed.
+
+    Source:
+        Smith, arXiv 1506.01186, with rates that grow by a factor.
+    """
+    growth = (HIGHEST / LOWEST) ** (1 / (BATCHES - 1))
+    trainer = training.compiled(
+        model, head, settings, lambda share: keras.optimizers.schedules.ExponentialDecay(share * LOWEST, 1, growth)
+    )
+    weights = training.class_weights(settings.class_weights, part.labels)
+    views = training.DrawnViews(part, settings.batch_size, settings.seed)
+    chance = math.log(model.output_shape[-1])
+    losses: list[float] = []
+    with bar("find_rate", BATCHES, "batch") as progress:
+        while len(losses) < BATCHES:
+            epoch, number = divmod(len(losses), len(views))
+            if number == 0:
+                views.begin(epoch)
+            trainer.reset_metrics()  # else the loss would be the mean of all batches
+            loss = float(trainer.train_on_batch(*views[number], class_weight=weights, return_dict=True)["loss"])
+            if not loss < DIVERGED * max([chance, *(losses[:SMOOTHING] or [loss])]):
+                break
+            losses.append(loss)
+            progress.update()
+    rates = LOWEST * growth ** np.arange(len(losses))
+    smoothed = gaussian_filter1d(np.array(losses), SMOOTHING)
+    return pd.DataFrame({"learning_rate": rates, "loss": losses, "smoothed": smoothed})
+
+
+def falling(curve: pd.DataFrame) -> pd.DataFrame:
+    """Return the part of the curve up to the lowest smoothed loss."""
+    return curve[: int(curve["smoothed"].argmin()) + 1] if len(curve) else curve
+
+
+def suggested(curve: pd.DataFrame) -> float:
+    """Return the learning rate at which the smoothed loss falls most steeply over the rate's logarithm.
+
+    Raises:
+        UserError: It never falls.
+    """
+    part = falling(curve)
+    if len(part) < 2:
+        raise UserError(f"the loss falls at no learning rate from {LOWEST:g} on: is the model trained already?")
+    return float(part["learning_rate"][int(np.argmin(np.gradient(part["smoothed"])))])
+
+
+def draw(curve: pd.DataFrame, rate: float, path: Path, title: str) -> None:
+    """Draw the loss over the learning rate, each batch and smoothed, and mark the suggested rate."""
+    with figures._saved(path, (6.5, 3.8), title, legend=3) as figure:
+        axes = figure.add_subplot(xscale="log", xlabel="learning rate", ylabel="training loss")
+        axes.set_ylim(0, 1.1 * falling(curve)["loss"].max())
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.plot(curve["learning_rate"], curve["loss"], ".", color=figures.MUTED, alpha=0.4, ms=4, label="batches")
+        axes.plot(curve["learning_rate"], curve["smoothed"], color=figures.SPLITS["train"], label="smoothed")
+        axes.axvline(rate, color=figures.INK, linewidth=1, linestyle=":", label=f"falls most steeply ({rate:.1e})")

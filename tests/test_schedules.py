@@ -1,0 +1,50 @@
+"""Schedules: the learning rate of every batch."""
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.model import optimizers, training
+from components.model.training import Settings
+from tests.conftest import TRAINING
+
+
+def wanted(schedule: str, warm_up: int, steps: int) -> np.ndarray:
+    """Return the learning rate of each step, as a share of its height."""
+    rising = np.arange(warm_up) / max(warm_up, 1)
+    done = np.arange(steps - warm_up) / (steps - warm_up)
+    falling = (1 + np.cos(np.pi * done)) / 2 if schedule == "cosine" else np.ones_like(done)
+    return np.concatenate([rising, falling])
+
+
+@settings(deadline=None)
+@given(
+    schedule=st.sampled_from(list(optimizers.SCHEDULES)),
+    warm_up=st.floats(0, 1, exclude_max=True),
+    steps=st.integers(1, 12),
+    share=st.floats(0, 1),
+)
+def test_the_rate_rises_in_the_warm_up_and_then_stays_or_falls_to_0(schedule, warm_up, steps, share):
+    rate = training.planned(Settings(**{**TRAINING, "schedule": schedule, "warm_up": warm_up}), steps)(share)
+    found = [float(rate(step)) for step in range(steps)]
+    np.testing.assert_allclose(found, 0.01 * share * wanted(schedule, int(warm_up * steps), steps), atol=1e-8)
+
+
+@pytest.mark.parametrize("schedule", optimizers.SCHEDULES)
+def test_the_rate_changes_from_batch_to_batch_over_all_epochs(schedule, tmp_path):
+    """Plain SGD on a loss that is the weight itself moves it by the learning rate, batch by batch."""
+    part = training.Rows(np.ones((6, 1, 1), np.float32), np.arange(6), np.zeros(6, np.int64))
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")])
+    asked = Settings(
+        **{**TRAINING, "optimizer": "sgd", "momentum": 0.0, "schedule": schedule, "warm_up": 0.25, "batch_size": 2}
+    )
+    trainer = training.compiled(model, None, asked, training.planned(asked, 12))
+    trainer.compile(trainer.optimizer, lambda labels, outputs: outputs[:, 0])
+    places: list[float] = [0.0]
+    seen = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: places.append(float(model.get_weights()[0][0, 0]))
+    )
+    trainer.fit(training.DrawnViews(part, 2, 1), epochs=4, callbacks=[seen], verbose=0, shuffle=False)
+    np.testing.assert_allclose(-np.diff(places), 0.01 * wanted(schedule, 3, 12), atol=1e-8)
