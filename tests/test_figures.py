@@ -20,6 +20,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from components.results import figures
+from components.results.figures import data_set, predictions, style
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -207,8 +208,8 @@ def test_a_model_has_its_colour_in_every_figure(drawn: list[Figure], tmp_path: P
     figures.learning_curve(trainings(), tmp_path / "figure.png", "More images help", 100)
     for figure in drawn[1:]:
         lines = {str(line.get_label()): to_hex(line.get_color()).upper() for line in figure.axes[0].lines}
-        assert {model: lines[model] for model in histories} == {model: figures.MODELS[model] for model in histories}
-    assert bars == set(figures.MODELS.values())
+        assert {model: lines[model] for model in histories} == {model: style.MODELS[model] for model in histories}
+    assert bars == set(style.MODELS.values())
     assert len(bars) == 3
 
 
@@ -286,7 +287,7 @@ def test_image_sizes_counts_the_images_of_a_size(drawn: list[Figure], tmp_path: 
 def test_rgb_densities_shows_some_classes_and_says_so(
     drawn: list[Figure], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(figures, "MOST_CLASSES", 5)
+    monkeypatch.setattr(data_set, "MOST_CLASSES", 5)
     histograms = densities(classes(7))
     figures.rgb_densities(histograms, tmp_path / "figure.png")
     assert [axes.get_title(loc="left") for axes in drawn[0].axes] == classes(5)
@@ -334,8 +335,8 @@ def test_confusion_matrix_is_shaded_by_row_and_prints_counts(drawn: list[Figure]
 def test_confusion_matrix_of_many_classes_has_no_counts(
     drawn: list[Figure], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert figures.CLASSES_WITH_COUNTS == 25
-    monkeypatch.setattr(figures, "CLASSES_WITH_COUNTS", 4)
+    assert predictions.CLASSES_WITH_COUNTS == 25
+    monkeypatch.setattr(predictions, "CLASSES_WITH_COUNTS", 4)
     for number in (4, 5):
         figures.confusion_matrix(confusions(number), classes(number), tmp_path / "figure.png", "top")
     assert [len(figure.axes[0].texts) for figure in drawn] == [16, 0]
@@ -355,7 +356,7 @@ def test_counts_are_legible_on_every_shade(drawn: list[Figure], tmp_path: Path) 
     figures.confusion_matrix(matrix, classes(12), tmp_path / "figure.png", "top")
     counts = np.array(drawn[0].axes[0].texts).reshape(12, 12).diagonal()
     for share, count in list(zip(shares, counts, strict=True))[1:]:
-        text, shade = luminance(to_hex(count.get_color())), luminance(to_hex(figures.SHADES(share / 100)))
+        text, shade = luminance(to_hex(count.get_color())), luminance(to_hex(style.SHADES(share / 100)))
         assert (max(text, shade) + 0.05) / (min(text, shade) + 0.05) > 3.5, f"{share}%"
 
 
@@ -421,7 +422,7 @@ def test_model_curves_marks_the_best_epoch_of_each_model(drawn: list[Figure], tm
     marks = [
         (np.asarray(line.get_xdata()).item(), np.asarray(line.get_ydata()).item())
         for line in drawn[0].axes[1].lines
-        if line.get_marker() in figures.MARKERS.values()
+        if line.get_marker() in style.MARKERS.values()
     ]
     assert marks == [(2, 0), (1, 0.5)]
 
