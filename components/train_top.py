@@ -28,7 +28,7 @@ def train_top(
     """Train a head on the stored features of the frozen backbone.
 
     Args:
-        features: The backbone's pooled output of every file and view.
+        features: The backbone's output, pooled as the head takes it, of every file and view.
         splits: The training and validation rows.
         weights: The backbone's pretrained weights.
         top: The trained head.
@@ -43,7 +43,7 @@ def train_top(
         seed: Seed of the weights, the dropout, the order and the views.
 
     Raises:
-        UserError: Training diverges.
+        UserError: The head takes features of another pooling, or training diverges.
     """
     from components.model import backbones, delivery, heads, training
     from components.results import tracking
@@ -51,10 +51,11 @@ def train_top(
     settings = training.Settings(optimizer, learning_rate, epochs, patience, batch_size, seed)
     training.seeded(seed)
     parts = delivery.parts(features, splits)
-    model = heads.build(head, features.array.shape[2], len(splits.facts["classes"]), dropout)
+    pooling = features.facts["pooling"]
+    model = heads.build(head, pooling, features.array.shape[2:], len(splits.facts["classes"]), dropout)
     with tracking.live(classifier, "top") as log_epoch:
         trained = training.train("train_top", model, parts, settings, log_epoch, classifier.resume)
     model.save(top.file)
     entry = backbones.get(weights.facts["backbone"])
     network = entry.build(features.facts["image_size"], weights.file)
-    delivery.deliver(classifier, "top", delivery.transfer_layers(entry, network, model), trained, parts)
+    delivery.deliver(classifier, "top", delivery.transfer_layers(entry, network, pooling, model), trained, parts)
