@@ -78,6 +78,10 @@ def views(number: int, columns: int) -> npt.NDArray[np.uint8]:
     return np.stack(images(number * columns)).reshape(number, columns, 8, 8, 3)
 
 
+def heats(number: int) -> npt.NDArray[np.float64]:
+    return np.random.default_rng(0).uniform(0, 1, (number, 4, 4))
+
+
 def confusions(number: int) -> npt.NDArray[np.int_]:
     return np.asarray(np.random.default_rng(0).integers(0, 4, (number, number)) + 20 * np.eye(number, dtype=int))
 
@@ -93,6 +97,7 @@ EVERY: dict[str, Draw] = {
     "confident_mistakes": lambda path: figures.confident_mistakes(
         images(3), classes(3), ["class 00"] * 3, [0.9, 0.8, 0.7], path, "Mistakes"
     ),
+    "grad_cam": lambda path: figures.grad_cam(images(3), heats(3), classes(3), ["class 00"] * 3, path, "Seen"),
     "comparison": lambda path: figures.comparison(scores(), path, "Scores"),
     "model_curves": lambda path: figures.model_curves(
         {"benchmark": history([3, 2, 1.5]), "top": history([1, 0.5])}, path, "Curves"
@@ -135,6 +140,16 @@ EDGES: dict[str, Draw] = {
         images(2), ["a", "b"], ["a", "b"], [1, 1], path, "Mistakes"
     ),
     "confident_mistakes no images": lambda path: figures.confident_mistakes([], [], [], [], path, "Mistakes"),
+    "grad_cam 16": lambda path: figures.grad_cam(
+        [np.full((90, 120, 3), shade, np.uint8) for shade in range(16)],
+        heats(16),
+        NAMES * 2,
+        NAMES + [LONG] * 8,
+        path,
+        "Seen",
+    ),
+    "grad_cam right": lambda path: figures.grad_cam(images(9), heats(9), classes(9), classes(9), path, "All right"),
+    "grad_cam no images": lambda path: figures.grad_cam([], heats(0), [], [], path, "Seen"),
     "comparison 1": lambda path: figures.comparison(scores()[:1], path, "One model"),
     "comparison nan": lambda path: figures.comparison(scores().replace(0.4, np.nan), path, "A score is missing"),
     "model_curves 1": lambda path: figures.model_curves({"top": history([2])}, path, "One epoch"),
@@ -400,6 +415,18 @@ def test_confident_mistakes_says_that_there_are_none(drawn: list[Figure], tmp_pa
     figures.confident_mistakes(images(2), ["a", "b"], ["a", "b"], [1, 1], tmp_path / "figure.png", "top on digits")
     assert set(texts(drawn[0])) >= {"top on digits", "No mistakes"}
     assert not drawn[0].axes
+
+
+def test_grad_cam_puts_the_heat_over_its_image_right_ones_first(drawn: list[Figure], tmp_path: Path) -> None:
+    samples, hot = [np.zeros((8, 8, 3), np.uint8)] * 3, np.zeros((3, 4, 4))
+    hot[np.arange(3), [0, 3, 0], [0, 0, 3]] = 1
+    figures.grad_cam(samples, hot, ["cat"] * 3, ["dog", "cat", "dog"], tmp_path / "figure.png", "Seen")
+    axes = drawn[0].axes[0]
+    assert shown(axes) == ["right", "wrong"]
+    assert [text.get_text() for text in axes.texts] == ["cat", "cat → dog", "cat → dog"]
+    under = [np.asarray(image.get_array()).sum(axis=2) for image in axes.images[1::2]]
+    peaks = [np.unravel_index(image.argmax(), image.shape) for image in under]
+    assert [(row >= 4, column >= 4) for row, column in peaks] == [(True, False), (False, False), (False, True)]
 
 
 def test_comparison_prints_the_values_and_the_best_in_bold(drawn: list[Figure], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Backbones, the cut, heads, the benchmark: every entry of every registry."""
+"""Backbones, the cut, heads, the benchmark: every entry of every registry; what a delivered model looks at."""
 
 import os
 import pickle
@@ -8,14 +8,16 @@ from pathlib import Path
 import h5py  # type: ignore[import-untyped]
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import softmax
 
 from components import step
 from components.data.artifacts import Augmented, Classifier, Features, Top, Weights
 from components.errors import UserError
-from components.model import backbones, benchmark, heads
+from components.model import backbones, benchmark, delivery, heads, training
 from components.model.cut import cut
+from components.results import figures
 from tests.conftest import PARAMETERS
 
 SMALL = 64  # pixels
@@ -254,3 +256,56 @@ def agrees(at: dict[str, Path]) -> None:
     logits = head.predict_on_batch(features.array[:4, 0]) / classifier.facts["temperature"]
     found = classifier.load().predict_on_batch(images.array[:4, 0])
     np.testing.assert_allclose(found, softmax(logits, axis=1), rtol=1e-4)
+
+
+PATCH, SIDE = 8, 32  # pixels
+
+
+def chain(head: str) -> list[keras.Layer]:
+    """Return the layers of a classifier of two classes: with a head of the registry, or the benchmark."""
+    if head == "benchmark":
+        preprocessing = keras.layers.Rescaling(1 / 127.5, -1.0, name="preprocessing")
+        return [preprocessing, benchmark.build(SIDE, 2, width=8, stages=3)]
+    entry, pooling = backbones.get("vgg16_small"), heads.HEADS[head].pooling
+    network = entry.build(SIDE)
+    shape = backbones.pooling(pooling)(network.output).shape[1:]
+    return delivery.transfer_layers(entry, network, pooling, heads.build(head, pooling, shape, 2, 0.5))
+
+
+def pass_on(layer: keras.Layer) -> None:
+    """Make a layer hand its first two channels on as they are, each to the one of its number, and nothing else."""
+    weights = [np.zeros_like(weight) for weight in layer.get_weights()]
+    if weights:
+        *_, rows, columns = weights[0].shape
+        centre = (1, 1) if weights[0].ndim == 4 else ()
+        weights[0][centre] = np.eye(rows, columns) * (np.arange(columns) < 2)
+        layer.set_weights(weights)
+
+
+@pytest.mark.parametrize("head", ["benchmark", *heads.HEADS])
+def test_grad_cam_lights_up_the_patch_that_decides_the_class(head, tmp_path):
+    """Red on noise is one class and green the other, wherever it is; nothing speaks for the class that is not there."""
+    layers = chain(head)
+    for layer in layers:
+        for part in getattr(layer, "layers", [layer]):
+            pass_on(part)
+    places = [(row, column) for row in range(0, SIDE, PATCH) for column in range(0, SIDE, PATCH)] * 2
+    labels = np.repeat([0, 1], len(places) // 2)
+    array = np.random.default_rng(0).integers(0, 120, (len(places), SIDE, SIDE, 3), dtype=np.uint8)
+    for image, (row, column), label in zip(array, places, labels, strict=True):
+        image[row : row + PATCH, column : column + PATCH] = 255 * np.eye(3)[label]
+
+    classifier = Classifier(tmp_path, {"facts": {"classes": ["red", "green"], "image_size": SIDE}})
+    logits = keras.Sequential([keras.Input(array.shape[1:]), *layers]).predict_on_batch(array)
+    part = training.Rows(array[:, None], np.arange(len(array)), labels)
+    trained = training.Trained(pd.DataFrame({"validation_loss": [1.0]}), logits, 1.0)
+    delivery.deliver(classifier, "planted", layers, trained, (part, part))
+    model = classifier.load()
+    np.testing.assert_array_equal(model.predict_on_batch(array).argmax(axis=1), labels)
+    found = figures.heat(model, array, labels)
+    scale = SIDE // found.shape[1]
+    for one, (row, column) in zip(found, places, strict=True):
+        peak = np.unravel_index(one.argmax(), one.shape)
+        assert one.max() == 1 and one.min() >= 0
+        assert (peak[0] * scale // PATCH * PATCH, peak[1] * scale // PATCH * PATCH) == (row, column)
+    assert (figures.heat(model, array[::7], 1 - labels[::7]) == 0).all()

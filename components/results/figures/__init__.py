@@ -8,6 +8,7 @@ from components.results.figures.data_set import (
     rgb_densities,
     sample_grid,
 )
+from components.results.figures.grad_cam import grad_cam, heat
 from components.results.figures.predictions import confident_mistakes, confusion_matrix
 
 __all__ = [
@@ -15,6 +16,8 @@ __all__ = [
     "comparison",
     "confident_mistakes",
     "confusion_matrix",
+    "grad_cam",
+    "heat",
     "image_sizes",
     "images_per_class",
     "learning_curve",
