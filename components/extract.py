@@ -1,7 +1,10 @@
 """Compute once what the frozen network makes of every image and view."""
 
+from typing import Annotated
+
 from components.data.artifacts import Augmented, Features, Tensors, Weights
-from components.parameters import Count
+from components.model.backbones import POOLINGS
+from components.parameters import Count, Names
 from components.step import Input, Output
 
 
@@ -12,6 +15,7 @@ def extract(
     tensors: Output[Tensors],
     *,
     unfreeze: str,
+    pooling: Annotated[str, Names("pooling", POOLINGS)],
     batch_size: Count,
 ) -> None:
     """Compute once what the frozen network makes of every image and view: its features, and its tensors at the cut.
@@ -19,9 +23,10 @@ def extract(
     Args:
         augmented: The plain images and their views.
         weights: Pretrained weights, which say what the backbone is.
-        features: The backbone's output, averaged over positions, of every file and view.
+        features: The backbone's output, pooled, of every file and view.
         tensors: The activations that the first trainable layer's part of the network starts from, likewise.
         unfreeze: First layer that fine-tuning will train: its name, or `last_block`.
+        pooling: `average` over positions, for the heads that take channels; `none` for those that take maps.
         batch_size: Views a batch.
 
     Raises:
@@ -40,8 +45,8 @@ def extract(
     prefix, suffix = cut(network, first)
     network.trainable = False
     image = keras.Input(network.input_shape[1:])
-    at_cut = prefix(keras.layers.Rescaling(entry.scale, entry.offset)(image), training=False)
-    pooled = keras.layers.GlobalAveragePooling2D()(suffix(at_cut, training=False))
+    at_cut = prefix(entry.preprocessing()(image), training=False)
+    pooled = backbones.pooling(pooling)(suffix(at_cut, training=False))
     both = keras.Model(image, [pooled, at_cut])
 
     files = augmented.table("files.csv")["file"].tolist()
@@ -60,4 +65,4 @@ def extract(
             progress.update(len(batch))
     tensors.work.update(features.work)
     for artifact in (features, tensors):
-        artifact.facts.update(first_trainable=first)
+        artifact.facts.update(first_trainable=first, pooling=pooling)

@@ -80,9 +80,10 @@ def fine_tune(
     network = entry.build(tensors.facts["image_size"], weights.file)
     _, suffix = cut(network, tensors.facts["first_trainable"])
     head = top.load()
-    pooled = keras.layers.GlobalAveragePooling2D()(suffix.output)
-    model = keras.Model(suffix.input, head(pooled))
+    pooling = top.facts["pooling"]
+    model = keras.Model(suffix.input, head(backbones.pooling(pooling)(suffix.output)))
     classifier.facts["trainable_parameters"] = int(sum(keras.ops.size(weight) for weight in model.trainable_weights))
     with tracking.live(classifier, "fine_tuned") as log_epoch:
         trained = training.train("fine_tune", model, parts, settings, log_epoch, classifier.resume, head)
-    delivery.deliver(classifier, "fine_tuned", delivery.transfer_layers(entry, network, head), trained, parts)
+    layers = delivery.transfer_layers(entry, network, pooling, head)
+    delivery.deliver(classifier, "fine_tuned", layers, trained, parts)

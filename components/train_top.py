@@ -37,7 +37,7 @@ def train_top(
     """Train a head on the stored features of the frozen backbone.
 
     Args:
-        features: The backbone's pooled output of every file and view.
+        features: The backbone's output, pooled as the head takes it, of every file and view.
         splits: The training and validation rows.
         weights: The backbone's pretrained weights.
         top: The trained head.
@@ -61,7 +61,8 @@ def train_top(
         seed: Seed of the weights, the dropout, the order and the views.
 
     Raises:
-        UserError: The optimizer has no weight decay, and there is to be some, or training diverges.
+        UserError: The head takes features of another pooling, the optimizer has no weight decay where there is to be
+            some, or training diverges.
     """
     from components.model import backbones, delivery, heads, training
     from components.results import tracking
@@ -73,10 +74,11 @@ def train_top(
     )  # fmt: skip
     training.seeded(seed)
     parts = delivery.parts(features, splits)
-    model = heads.build(head, features.array.shape[2], len(splits.facts["classes"]), dropout)
+    pooling = features.facts["pooling"]
+    model = heads.build(head, pooling, features.array.shape[2:], len(splits.facts["classes"]), dropout)
     with tracking.live(classifier, "top") as log_epoch:
         trained = training.train("train_top", model, parts, settings, log_epoch, classifier.resume, model)
     model.save(top.file)
     entry = backbones.get(weights.facts["backbone"])
     network = entry.build(features.facts["image_size"], weights.file)
-    delivery.deliver(classifier, "top", delivery.transfer_layers(entry, network, model), trained, parts)
+    delivery.deliver(classifier, "top", delivery.transfer_layers(entry, network, pooling, model), trained, parts)

@@ -20,6 +20,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from components.results import figures
+from components.results.figures import data_set, predictions, style
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -77,6 +78,10 @@ def views(number: int, columns: int) -> npt.NDArray[np.uint8]:
     return np.stack(images(number * columns)).reshape(number, columns, 8, 8, 3)
 
 
+def heats(number: int) -> npt.NDArray[np.float64]:
+    return np.random.default_rng(0).uniform(0, 1, (number, 4, 4))
+
+
 def confusions(number: int) -> npt.NDArray[np.int_]:
     return np.asarray(np.random.default_rng(0).integers(0, 4, (number, number)) + 20 * np.eye(number, dtype=int))
 
@@ -92,6 +97,7 @@ EVERY: dict[str, Draw] = {
     "confident_mistakes": lambda path: figures.confident_mistakes(
         images(3), classes(3), ["class 00"] * 3, [0.9, 0.8, 0.7], path, "Mistakes"
     ),
+    "grad_cam": lambda path: figures.grad_cam(images(3), heats(3), classes(3), ["class 00"] * 3, path, "Seen"),
     "comparison": lambda path: figures.comparison(scores(), path, "Scores"),
     "model_curves": lambda path: figures.model_curves(
         {"benchmark": history([3, 2, 1.5]), "top": history([1, 0.5])}, path, "Curves"
@@ -134,6 +140,16 @@ EDGES: dict[str, Draw] = {
         images(2), ["a", "b"], ["a", "b"], [1, 1], path, "Mistakes"
     ),
     "confident_mistakes no images": lambda path: figures.confident_mistakes([], [], [], [], path, "Mistakes"),
+    "grad_cam 16": lambda path: figures.grad_cam(
+        [np.full((90, 120, 3), shade, np.uint8) for shade in range(16)],
+        heats(16),
+        NAMES * 2,
+        NAMES + [LONG] * 8,
+        path,
+        "Seen",
+    ),
+    "grad_cam right": lambda path: figures.grad_cam(images(9), heats(9), classes(9), classes(9), path, "All right"),
+    "grad_cam no images": lambda path: figures.grad_cam([], heats(0), [], [], path, "Seen"),
     "comparison 1": lambda path: figures.comparison(scores()[:1], path, "One model"),
     "comparison nan": lambda path: figures.comparison(scores().replace(0.4, np.nan), path, "A score is missing"),
     "model_curves 1": lambda path: figures.model_curves({"top": history([2])}, path, "One epoch"),
@@ -207,8 +223,8 @@ def test_a_model_has_its_colour_in_every_figure(drawn: list[Figure], tmp_path: P
     figures.learning_curve(trainings(), tmp_path / "figure.png", "More images help", 100)
     for figure in drawn[1:]:
         lines = {str(line.get_label()): to_hex(line.get_color()).upper() for line in figure.axes[0].lines}
-        assert {model: lines[model] for model in histories} == {model: figures.MODELS[model] for model in histories}
-    assert bars == set(figures.MODELS.values())
+        assert {model: lines[model] for model in histories} == {model: style.MODELS[model] for model in histories}
+    assert bars == set(style.MODELS.values())
     assert len(bars) == 3
 
 
@@ -286,7 +302,7 @@ def test_image_sizes_counts_the_images_of_a_size(drawn: list[Figure], tmp_path: 
 def test_rgb_densities_shows_some_classes_and_says_so(
     drawn: list[Figure], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(figures, "MOST_CLASSES", 5)
+    monkeypatch.setattr(data_set, "MOST_CLASSES", 5)
     histograms = densities(classes(7))
     figures.rgb_densities(histograms, tmp_path / "figure.png")
     assert [axes.get_title(loc="left") for axes in drawn[0].axes] == classes(5)
@@ -334,8 +350,8 @@ def test_confusion_matrix_is_shaded_by_row_and_prints_counts(drawn: list[Figure]
 def test_confusion_matrix_of_many_classes_has_no_counts(
     drawn: list[Figure], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert figures.CLASSES_WITH_COUNTS == 25
-    monkeypatch.setattr(figures, "CLASSES_WITH_COUNTS", 4)
+    assert predictions.CLASSES_WITH_COUNTS == 25
+    monkeypatch.setattr(predictions, "CLASSES_WITH_COUNTS", 4)
     for number in (4, 5):
         figures.confusion_matrix(confusions(number), classes(number), tmp_path / "figure.png", "top")
     assert [len(figure.axes[0].texts) for figure in drawn] == [16, 0]
@@ -355,7 +371,7 @@ def test_counts_are_legible_on_every_shade(drawn: list[Figure], tmp_path: Path) 
     figures.confusion_matrix(matrix, classes(12), tmp_path / "figure.png", "top")
     counts = np.array(drawn[0].axes[0].texts).reshape(12, 12).diagonal()
     for share, count in list(zip(shares, counts, strict=True))[1:]:
-        text, shade = luminance(to_hex(count.get_color())), luminance(to_hex(figures.SHADES(share / 100)))
+        text, shade = luminance(to_hex(count.get_color())), luminance(to_hex(style.SHADES(share / 100)))
         assert (max(text, shade) + 0.05) / (min(text, shade) + 0.05) > 3.5, f"{share}%"
 
 
@@ -401,6 +417,18 @@ def test_confident_mistakes_says_that_there_are_none(drawn: list[Figure], tmp_pa
     assert not drawn[0].axes
 
 
+def test_grad_cam_puts_the_heat_over_its_image_right_ones_first(drawn: list[Figure], tmp_path: Path) -> None:
+    samples, hot = [np.zeros((8, 8, 3), np.uint8)] * 3, np.zeros((3, 4, 4))
+    hot[np.arange(3), [0, 3, 0], [0, 0, 3]] = 1
+    figures.grad_cam(samples, hot, ["cat"] * 3, ["dog", "cat", "dog"], tmp_path / "figure.png", "Seen")
+    axes = drawn[0].axes[0]
+    assert shown(axes) == ["right", "wrong"]
+    assert [text.get_text() for text in axes.texts] == ["cat", "cat → dog", "cat → dog"]
+    under = [np.asarray(image.get_array()).sum(axis=2) for image in axes.images[1::2]]
+    peaks = [np.unravel_index(image.argmax(), image.shape) for image in under]
+    assert [(row >= 4, column >= 4) for row, column in peaks] == [(True, False), (False, False), (False, True)]
+
+
 def test_comparison_prints_the_values_and_the_best_in_bold(drawn: list[Figure], tmp_path: Path) -> None:
     figures.comparison(scores(), tmp_path / "figure.png", "Scores")
     panels = drawn[0].axes
@@ -421,7 +449,7 @@ def test_model_curves_marks_the_best_epoch_of_each_model(drawn: list[Figure], tm
     marks = [
         (np.asarray(line.get_xdata()).item(), np.asarray(line.get_ydata()).item())
         for line in drawn[0].axes[1].lines
-        if line.get_marker() in figures.MARKERS.values()
+        if line.get_marker() in style.MARKERS.values()
     ]
     assert marks == [(2, 0), (1, 0.5)]
 

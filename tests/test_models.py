@@ -1,29 +1,42 @@
-"""Backbones, the cut, heads, the benchmark: every entry of every registry."""
+"""Backbones, the cut, heads, the benchmark: every entry of every registry; what a delivered model looks at."""
 
 import os
 import pickle
 import shutil
 from pathlib import Path
 
+import h5py  # type: ignore[import-untyped]
 import keras
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.special import softmax
 
 from components import step
-from components.data.artifacts import Classifier
+from components.data.artifacts import Augmented, Classifier, Features, Top, Weights
 from components.errors import UserError
-from components.model import backbones, benchmark, heads
+from components.model import backbones, benchmark, delivery, heads, training
 from components.model.cut import cut
+from components.results import figures
 from tests.conftest import PARAMETERS
 
-SMALL = {"vgg16_small": 32, "mobilenet_v2": 64}
+SMALL = 64  # pixels
+PRETRAINED_ON = {  # the module of keras.applications whose `preprocess_input` the weights were trained behind
+    "vgg16_small": "mobilenet",
+    "vgg16": "vgg16",
+    "vgg19": "vgg19",
+    "resnet50": "resnet50",
+    "mobilenet_025": "mobilenet",
+    "mobilenet_v2": "mobilenet_v2",
+}
+INSIDE = {"efficientnet_v2_b0": "EfficientNetV2B0", "convnext_tiny": "ConvNeXtTiny"}  # it is in the network there
 
 
 @pytest.fixture(scope="module", params=backbones.BACKBONES)
 def network(request) -> tuple[backbones.Backbone, keras.Model]:
     keras.utils.set_random_seed(0)
     entry = backbones.get(request.param)
-    return entry, entry.build(SMALL.get(request.param, 64))
+    return entry, entry.build(SMALL)
 
 
 def images(model: keras.Model, count: int = 2) -> np.ndarray:
@@ -34,13 +47,10 @@ def test_prefix_then_suffix_equals_the_network(network):
     entry, whole = network
     batch = images(whole)
     expected = whole.predict_on_batch(batch)
-    for number in np.linspace(1, len(whole.layers) - 1, 6, dtype=int):
-        prefix, suffix = cut(whole, whole.layers[number].name)
-        np.testing.assert_allclose(
-            suffix.predict_on_batch(prefix.predict_on_batch(batch)), expected, rtol=1e-5, atol=1e-6
-        )
-    prefix, suffix = cut(whole, entry.first_trainable("last_block"))
-    np.testing.assert_allclose(suffix.predict_on_batch(prefix.predict_on_batch(batch)), expected, rtol=1e-5, atol=1e-6)
+    names = [whole.layers[number].name for number in np.linspace(1, len(whole.layers) - 1, 5, dtype=int)]
+    for name in (*names, entry.first_trainable("last_block")):
+        prefix, suffix = cut(whole, name)
+        np.testing.assert_allclose(suffix(prefix(batch)), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_the_cut_leaves_training_to_the_named_layer_and_those_behind_it(network):
@@ -51,6 +61,31 @@ def test_the_cut_leaves_training_to_the_named_layer_and_those_behind_it(network)
     for layer in whole.layers:
         normalises = isinstance(layer, keras.layers.BatchNormalization)
         assert layer.trainable == (names.index(layer.name) >= names.index(first) and not normalises)
+
+
+@pytest.mark.parametrize("name", backbones.BACKBONES)
+def test_preprocessing_is_what_the_network_was_pretrained_with(name, tmp_path):
+    """As a part of a saved model, loaded in safe mode."""
+    pixels = np.random.default_rng(0).integers(0, 256, (2, SMALL, SMALL, 3)).astype(np.float32)
+    if name in INSIDE:
+        network = getattr(keras.applications, INSIDE[name])(
+            include_top=False, weights=None, input_shape=(SMALL, SMALL, 3)
+        )
+        (last,) = (layer for layer in network.layers if isinstance(layer, keras.layers.Normalization))
+        expected = keras.Model(network.input, last.output).predict_on_batch(pixels)
+    else:
+        expected = getattr(keras.applications, PRETRAINED_ON[name]).preprocess_input(pixels.copy())
+    keras.Sequential([keras.Input(pixels.shape[1:]), backbones.get(name).preprocessing()]).save(
+        tmp_path / "model.keras"
+    )
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    np.testing.assert_allclose(loaded.predict_on_batch(pixels), expected, rtol=1e-6, atol=2e-6)
+
+
+def test_images_too_small_for_a_backbone():
+    with pytest.raises(UserError, match=r"no backbone for images of 16 pixels: .*; give a larger size") as caught:
+        backbones.get("vgg16").build(16)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_cut_inside_a_residual_block_goes_back_to_where_the_block_begins():
@@ -89,6 +124,46 @@ def test_weights_that_do_not_fit_are_refused(tmp_path):
     file.write_bytes(b"no weights")
     with pytest.raises(UserError, match="do not fit"):
         backbones.get("vgg16_small").build(32, file)
+
+
+def test_random_weights_are_seeded_and_say_so(tmp_path):
+    weights = []
+    for name in ("first", "second"):
+        step.run("fetch_weights", {"weights": tmp_path / name}, {"backbone": "mobilenet_025", "source": "random"})
+        weights.append(Weights.read(tmp_path / name))
+        assert weights[-1].facts["weights_license"] == "random initialisation"
+    first, second = (backbones.get("mobilenet_025").build(SMALL, made.file).get_weights() for made in weights)
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert np.std(first[0]) > 0.01
+
+
+@pytest.mark.parametrize("name", ["mobilenet_025", "vgg16_small"])
+def test_weights_of_the_keras_before_load_and_are_checked(name, tmp_path):
+    keras.utils.set_random_seed(1)
+    network = backbones.get(name).build(SMALL)
+    h5_of_keras_2(network, tmp_path / "legacy.h5")
+    step.run("fetch_weights", {"weights": tmp_path / "w"}, {"backbone": name, "source": str(tmp_path / "legacy.h5")})
+    loaded = backbones.get(name).build(SMALL, Weights.read(tmp_path / "w").file)
+    for one, other in zip(network.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    other_name = {"mobilenet_025": "mobilenet_v2", "vgg16_small": "vgg16"}[name]
+    given = {"backbone": other_name, "source": str(tmp_path / "legacy.h5")}
+    with pytest.raises(
+        UserError, match=f"the weights .*legacy.h5 do not fit the backbone .*weights file of {other_name}"
+    ):
+        step.run("fetch_weights", {"weights": tmp_path / "other"}, given)
+
+
+def h5_of_keras_2(network: keras.Model, file: Path) -> None:
+    """Write weights as Keras 2 did: a group a layer, named in attributes."""
+    with h5py.File(file, "w") as content:
+        content.attrs["layer_names"] = [layer.name.encode() for layer in network.layers]
+        for layer in network.layers:
+            group = content.create_group(layer.name)
+            group.attrs["weight_names"] = [weight.path.encode() for weight in layer.weights]
+            for weight in layer.weights:
+                group[weight.path] = weight.numpy()
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.999])
@@ -148,15 +223,89 @@ def test_images_too_small_for_the_stages_of_the_benchmark():
 
 @pytest.mark.parametrize("name", heads.HEADS)
 def test_heads_give_one_logit_a_class(name):
-    head = heads.build(name, 8, 3, 0.5)
-    assert head.input_shape == (None, 8)
+    pooling = heads.HEADS[name].pooling
+    shape = {"average": (8,), "none": (4, 4, 8)}[pooling]
+    head = heads.build(name, pooling, shape, 3, 0.5)
+    assert head.input_shape == (None, *shape)
     assert head.output_shape == (None, 3)
     assert head.layers[-1].activation is keras.activations.linear
 
 
-def test_the_benchmark_is_the_network_of_the_kth_study():
-    network = benchmark.build(224, 19, width=64, stages=5)
-    assert network.count_params() == 3_920_531
-    convolutions = [layer.filters for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
-    assert convolutions == [64, 128, 256, 512, 512]
-    assert [layer.rate for layer in network.layers if isinstance(layer, keras.layers.Dropout)] == [0.5, 0.4, 0.3]
+@pytest.mark.parametrize("head", heads.HEADS)
+def test_a_head_goes_through_every_step_or_says_what_features_it_takes(head, made, tmp_path):
+    at = {**made, **{name: tmp_path / name for name in ("features", "tensors", "top", "classifier")}}
+    for pooling in backbones.POOLINGS:
+        step.run("extract", at, {**PARAMETERS["extract"], "pooling": pooling})
+        given = {**PARAMETERS["train_top"], "head": head, "epochs": 1}
+        if pooling != heads.HEADS[head].pooling:
+            with pytest.raises(
+                UserError, match=f"the head '{head}' takes features of `extract: .*; received {pooling}: "
+            ):
+                step.run("train_top", at, given)
+            continue
+        step.run("train_top", at, given)
+        agrees(at)
+        step.run("fine_tune", at, {**PARAMETERS["fine_tune"], "epochs": 1})
+
+
+def agrees(at: dict[str, Path]) -> None:
+    """Assert that the delivered model makes of images what the head makes of their stored features."""
+    images, features = Augmented.read(at["augmented"]), Features.read(at["features"])
+    classifier = Classifier.read(at["classifier"])
+    head = Top.read(at["top"]).load()
+    logits = head.predict_on_batch(features.array[:4, 0]) / classifier.facts["temperature"]
+    found = classifier.load().predict_on_batch(images.array[:4, 0])
+    np.testing.assert_allclose(found, softmax(logits, axis=1), rtol=1e-4)
+
+
+PATCH, SIDE = 8, 32  # pixels
+
+
+def chain(head: str) -> list[keras.Layer]:
+    """Return the layers of a classifier of two classes: with a head of the registry, or the benchmark."""
+    if head == "benchmark":
+        preprocessing = keras.layers.Rescaling(1 / 127.5, -1.0, name="preprocessing")
+        return [preprocessing, benchmark.build(SIDE, 2, width=8, stages=3)]
+    entry, pooling = backbones.get("vgg16_small"), heads.HEADS[head].pooling
+    network = entry.build(SIDE)
+    shape = backbones.pooling(pooling)(network.output).shape[1:]
+    return delivery.transfer_layers(entry, network, pooling, heads.build(head, pooling, shape, 2, 0.5))
+
+
+def pass_on(layer: keras.Layer) -> None:
+    """Make a layer hand its first two channels on as they are, each to the one of its number, and nothing else."""
+    weights = [np.zeros_like(weight) for weight in layer.get_weights()]
+    if weights:
+        *_, rows, columns = weights[0].shape
+        centre = (1, 1) if weights[0].ndim == 4 else ()
+        weights[0][centre] = np.eye(rows, columns) * (np.arange(columns) < 2)
+        layer.set_weights(weights)
+
+
+@pytest.mark.parametrize("head", ["benchmark", *heads.HEADS])
+def test_grad_cam_lights_up_the_patch_that_decides_the_class(head, tmp_path):
+    """Red on noise is one class and green the other, wherever it is; nothing speaks for the class that is not there."""
+    layers = chain(head)
+    for layer in layers:
+        for part in getattr(layer, "layers", [layer]):
+            pass_on(part)
+    places = [(row, column) for row in range(0, SIDE, PATCH) for column in range(0, SIDE, PATCH)] * 2
+    labels = np.repeat([0, 1], len(places) // 2)
+    array = np.random.default_rng(0).integers(0, 120, (len(places), SIDE, SIDE, 3), dtype=np.uint8)
+    for image, (row, column), label in zip(array, places, labels, strict=True):
+        image[row : row + PATCH, column : column + PATCH] = 255 * np.eye(3)[label]
+
+    classifier = Classifier(tmp_path, {"facts": {"classes": ["red", "green"], "image_size": SIDE}})
+    logits = keras.Sequential([keras.Input(array.shape[1:]), *layers]).predict_on_batch(array)
+    part = training.Rows(array[:, None], np.arange(len(array)), labels)
+    trained = training.Trained(pd.DataFrame({"validation_loss": [1.0]}), logits, 1.0)
+    delivery.deliver(classifier, "planted", layers, trained, (part, part))
+    model = classifier.load()
+    np.testing.assert_array_equal(model.predict_on_batch(array).argmax(axis=1), labels)
+    found = figures.heat(model, array, labels)
+    scale = SIDE // found.shape[1]
+    for one, (row, column) in zip(found, places, strict=True):
+        peak = np.unravel_index(one.argmax(), one.shape)
+        assert one.max() == 1 and one.min() >= 0
+        assert (peak[0] * scale // PATCH * PATCH, peak[1] * scale // PATCH * PATCH) == (row, column)
+    assert (figures.heat(model, array[::7], 1 - labels[::7]) == 0).all()

@@ -53,7 +53,7 @@ def test_values_of_another_kind_are_refused(value, kind, words):
         ("augment", "flip", "horizontl", "no flip 'horizontl'; did you mean 'horizontal'?"),
         ("augment", "zoom", 1, "zoom is in [0, 1); received 1.0"),
         ("extract", "batch_size", 0, "batch_size is 1 or more; received 0"),
-        ("fetch_weights", "backbone", "vgg61", "no backbone 'vgg61' (there are: mobilenet_v2, vgg16_small)"),
+        ("fetch_weights", "backbone", "vgg61", "no backbone 'vgg61'; did you mean 'vgg19'?"),
         ("train_benchmark", "stages", 2, "stages is from 3 to 12; received 2"),
         ("train_top", "head", "liner", "no head 'liner'; did you mean 'linear'?"),
         ("train_top", "dropout", 1.0, "dropout is in [0, 1); received 1.0"),

@@ -4,12 +4,16 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 from components.errors import UserError, no_such
 
 if TYPE_CHECKING:
     import keras
+
+Numbers = float | tuple[float, ...]
+Network = Callable[[int, str | None], "keras.Model"]
 
 
 @dataclass(frozen=True)
@@ -17,36 +21,42 @@ class Backbone:
     """One network without its top.
 
     Args:
-        network: Takes an image size in pixels and returns the functional network, randomly initialised; input
-            (batch, size, size, 3), output (batch, height, width, channels).
-        scale: Factor that turns a pixel in [0, 255] into what the network was pretrained on, before `offset`.
-        offset: Added after `scale`.
+        network: Takes an image size in pixels and `imagenet`, for the weights that keras.applications has to download,
+            or None, for random ones; returns the functional network, input (batch, size, size, 3), output
+            (batch, height, width, channels).
+        bgr: Whether it was pretrained on blue, green, red instead of red, green, blue.
+        scale: Factor that turns a pixel in [0, 255] into what it was pretrained on, before `offset`: one, or one for
+            each of its channels.
+        offset: Added after `scale`, likewise.
         image_size: Pixels a side that the network was pretrained at.
         last_block: Name of the first layer of its last block, which `unfreeze: last_block` stands for.
-        imagenet: The function of `keras.applications` that has ImageNet weights to download; empty where none has.
         license: Terms of the pretrained weights.
     """
 
-    network: Callable[[int], "keras.Model"]
-    scale: float
-    offset: float
+    network: Network
+    bgr: bool
+    scale: Numbers
+    offset: Numbers
     image_size: int
     last_block: str
-    imagenet: str
     license: str
 
     def build(self, image_size: int, weights: Path | None = None) -> "keras.Model":
         """Return the network for images of `image_size` pixels, with the weights of a file or random ones.
 
         Raises:
-            UserError: The file does not fit the network.
+            UserError: The images are too small for the network, or the file does not fit it.
         """
-        network = self.network(image_size)
+        try:
+            network = self.network(image_size, None)
+        except ValueError as error:
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(f"no backbone for images of {image_size} pixels: {reason}; give a larger size") from error
         if weights is not None:
             try:
                 with warnings.catch_warnings():  # Keras only warns where it leaves a layer at random
                     warnings.simplefilter("error", UserWarning)
-                    network.load_weights(weights)
+                    load(network, weights)
             except Exception as error:  # Keras and h5py throw what they like at a file that is none of theirs
                 reason = " ".join(str(error).split())[:200]
                 raise UserError(f"the weights {weights} do not fit the backbone {network.name!r}: {reason}") from error
@@ -58,16 +68,20 @@ class Backbone:
         Raises:
             UserError: There are none for this backbone, or the download fails.
         """
+        try:
+            self.network(self.image_size, "imagenet").save_weights(target)
+        except UserError:
+            raise
+        except Exception as error:  # Keras raises a bare Exception for a download that fails
+            raise UserError(f"cannot download the ImageNet weights: {error}; give the path of a file") from error
+
+    def preprocessing(self) -> "keras.Model":
+        """Return what comes before the network: raw RGB, (batch, height, width, 3) in [0, 255], to what it takes."""
         import keras
 
-        if not self.imagenet:
-            raise UserError("keras.applications has no ImageNet weights of this backbone: give the path of a file")
-        network = getattr(keras.applications, self.imagenet)
-        try:
-            network(include_top=False, input_shape=(self.image_size, self.image_size, 3)).save_weights(target)
-        except Exception as error:  # Keras raises a bare Exception for a download that fails
-            message = f"cannot download the ImageNet weights of {self.imagenet}: {error}; give the path of a file"
-            raise UserError(message) from error
+        image = keras.Input((None, None, 3))
+        x = keras.ops.flip(image, axis=-1) if self.bgr else image
+        return keras.Model(image, keras.layers.Rescaling(self.scale, self.offset)(x), name="preprocessing")
 
     def first_trainable(self, unfreeze: str) -> str:
         """Return the layer that `unfreeze` names: `last_block`, or a layer of the network."""
@@ -81,12 +95,39 @@ def get(name: str) -> Backbone:
     return BACKBONES[name]
 
 
-def vgg16_small(image_size: int) -> "keras.Model":
+def load(network: "keras.Model", weights: Path) -> None:
+    """Load a weights file into a network, of today's Keras or of the one before, which tells them apart by the name."""
+    import h5py  # type: ignore[import-untyped]
+
+    with h5py.File(weights) as content, TemporaryDirectory() as folder:
+        legacy = "layer_names" in content.attrs or "model_weights" in content
+        named = Path(folder) / ("legacy.h5" if legacy else "today.weights.h5")
+        named.symlink_to(weights.resolve())
+        network.load_weights(named)
+
+
+POOLINGS = {"average": "GlobalAveragePooling2D", "none": "Identity"}
+
+
+def pooling(name: str) -> "keras.Layer":
+    """Return the layer of the registry that turns a backbone's output into features: channels, or maps as they are."""
+    import keras
+
+    return getattr(keras.layers, POOLINGS[name])(name="pooling")
+
+
+def vgg16_small(image_size: int, weights: str | None) -> "keras.Model":
     """VGG16's thirteen convolutions at a quarter of the width, named as VGG16's layers (16 to 128 channels).
 
     Source: Simonyan and Zisserman, arXiv 1409.1556, configuration D.
+
+    Raises:
+        UserError: ImageNet weights are wanted; there are none.
     """
     import keras
+
+    if weights:
+        raise UserError("keras.applications has no ImageNet weights of this backbone: give the path of a file")
 
     inputs = keras.Input((image_size, image_size, 3))
     x = inputs
@@ -100,21 +141,54 @@ def vgg16_small(image_size: int) -> "keras.Model":
     return keras.Model(inputs, x, name="vgg16_small")
 
 
-def mobilenet_v2(image_size: int) -> "keras.Model":
-    """MobileNetV2 of width 1.0.
+def application(name: str, **options: Any) -> Network:
+    """Return the builder of a network of keras.applications."""
 
-    Source: Sandler et al., arXiv 1801.04381.
-    """
-    import keras
+    def network(image_size: int, weights: str | None) -> "keras.Model":
+        import keras
 
-    return keras.applications.MobileNetV2((image_size, image_size, 3), include_top=False, weights=None)
+        given = {"input_shape": (image_size, image_size, 3), "include_top": False, "weights": weights}
+        return getattr(keras.applications, name)(**given, **options)
+
+    return network
 
 
+# What networks were pretrained on, as keras.applications' `preprocess_input` makes it: bgr, scale, offset.
+CENTRED = (False, 1 / 127.5, -1.0)
+CAFFE = (True, 1.0, (-103.939, -116.779, -123.68))
+TORCH = (
+    False,
+    (1 / (0.229 * 255), 1 / (0.224 * 255), 1 / (0.225 * 255)),
+    (-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225),
+)
+
+# Sources: Simonyan and Zisserman, arXiv 1409.1556 (VGG); He et al., arXiv 1512.03385 (ResNet); Howard et al., arXiv
+# 1704.04861 (MobileNet); Sandler et al., arXiv 1801.04381 (MobileNetV2); Tan and Le, arXiv 2104.00298 (EfficientNetV2);
+# Liu et al., arXiv 2201.03545 (ConvNeXt). Terms of the weights: as the documentation of keras.applications says.
 BACKBONES = {
     "vgg16_small": Backbone(
-        vgg16_small, 1 / 127.5, -1.0, 32, "block5_conv1", "", "this project's own, Apache-2.0"
+        vgg16_small, *CENTRED, 32, "block5_conv1", "this project's own, Apache-2.0"
+    ),
+    "vgg16": Backbone(
+        application("VGG16"), *CAFFE, 224, "block5_conv1", "CC-BY-4.0"
+    ),
+    "vgg19": Backbone(
+        application("VGG19"), *CAFFE, 224, "block5_conv1", "CC-BY-4.0"
+    ),
+    "resnet50": Backbone(
+        application("ResNet50"), *CAFFE, 224, "conv5_block3_1_conv", "MIT"
+    ),
+    "mobilenet_025": Backbone(
+        application("MobileNet", alpha=0.25), *CENTRED, 224, "conv_dw_13", "Apache-2.0"
     ),
     "mobilenet_v2": Backbone(
-        mobilenet_v2, 1 / 127.5, -1.0, 224, "block_16_expand", "MobileNetV2", "Apache-2.0"
+        application("MobileNetV2"), *CENTRED, 224, "block_16_expand", "Apache-2.0"
+    ),
+    "efficientnet_v2_b0": Backbone(
+        application("EfficientNetV2B0", include_preprocessing=False), *TORCH, 224, "block6h_expand_conv", "Apache-2.0"
+    ),
+    "convnext_tiny": Backbone(
+        application("ConvNeXtTiny", include_preprocessing=False), *TORCH, 224,
+        "convnext_tiny_stage_3_block_2_depthwise_conv", "MIT",
     ),
 }  # fmt: skip

@@ -34,24 +34,25 @@ def cut(network: "keras.Model", first_trainable: str) -> tuple["keras.Model", "k
     first = names.index(first_trainable)
     for number, layer in enumerate(layers):
         layer.trainable = number >= first and not isinstance(layer, keras.layers.BatchNormalization)
-    tensor = layers[cut_position(network, first)].output
+    tensor = tensor_before(network, first_trainable)
     prefix = keras.Model(network.input, tensor, name=f"{network.name}_prefix")
     return prefix, keras.Model(tensor, network.output, name=f"{network.name}_suffix")
 
 
-def cut_position(network: "keras.Model", first: int) -> int:
-    """Return the number of the last layer before number `first` whose output alone feeds all the layers behind it."""
-    position = {layer.name: number for number, layer in enumerate(network.layers)}
-    last_use = [0] * len(network.layers)
-    for number, layer in enumerate(network.layers):
-        for node in layer._inbound_nodes:
+def tensor_before(network: "keras.Model", layer: str) -> "keras.KerasTensor":
+    """Return the last tensor before a layer that alone feeds that layer and everything behind it."""
+    operations = network.operations  # the layers, and sums and the like that were written as such
+    position = {operation.name: number for number, operation in enumerate(operations)}
+    last_use = [0] * len(operations)
+    for number, operation in enumerate(operations):
+        for node in operation._inbound_nodes:
             for parent in node.parent_nodes:
                 name = parent.operation.name
                 if name in position:
                     last_use[position[name]] = max(last_use[position[name]], number)
     reach, best = 0, 0
-    for number in range(first):
+    for number in range(position[layer]):
         if reach <= number:
             best = number
         reach = max(reach, last_use[number])
-    return best
+    return operations[best]._inbound_nodes[0].outputs[0]

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import softmax
 
 from components.data.artifacts import Augmented, Classifier, Keyed, Splits
-from components.model.backbones import Backbone
+from components.model.backbones import Backbone, pooling
 from components.model.training import Rows, Trained
 from components.results import metrics
 
@@ -23,10 +23,9 @@ def parts(array: Keyed | Augmented, splits: Splits) -> tuple[Rows, Rows]:
     return found[0], found[1]
 
 
-def transfer_layers(entry: Backbone, network: keras.Model, head: keras.Model) -> list[keras.Layer]:
-    """Return the layers from raw RGB to logits of a backbone with a head."""
-    scaling = keras.layers.Rescaling(entry.scale, entry.offset, name="preprocessing")
-    return [scaling, network, keras.layers.GlobalAveragePooling2D(name="pooling"), head]
+def transfer_layers(entry: Backbone, network: keras.Model, pooled: str, head: keras.Model) -> list[keras.Layer]:
+    """Return the layers from raw RGB to logits of a backbone with a head, and the pooling of that name between them."""
+    return [entry.preprocessing(), network, pooling(pooled), head]
 
 
 def deliver(

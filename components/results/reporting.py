@@ -10,6 +10,7 @@ from components.progress import bar
 from components.results import figures, metrics
 
 PROBABILITY = "probability_"
+EXAMPLES = 8  # test images of either kind that are shown with what they are told by
 VALIDATION = ("validation_kappa", "validation_log_loss", "validation_accuracy")
 
 
@@ -41,7 +42,7 @@ def report(
         costs[f"images_per_second_{name}"] = round(done["images"] / max(done["seconds"], 1e-3), 2)
     report.write_values("costs", costs)
     report.facts["title"] = f"{report.record['recipe'] or classifier.facts['data_set']}, {classifier.facts['model']}"
-    draw(report, table, images, rows, probabilities, history)
+    draw(report, classifier, table, images, rows, probabilities, history)
 
 
 def predictions(
@@ -66,15 +67,16 @@ def predictions(
 
 
 def draw(
-    report: Report, table: pd.DataFrame, images: np.ndarray, rows: np.ndarray, probabilities: np.ndarray,
-    history: pd.DataFrame,
+    report: Report, classifier: Classifier, table: pd.DataFrame, images: np.ndarray, rows: np.ndarray,
+    probabilities: np.ndarray, history: pd.DataFrame,
 ) -> None:  # fmt: skip
-    """Draw the confusion matrix, the curves and the most confident mistakes."""
+    """Draw the confusion matrix, the curves, the most confident mistakes, and what in an image spoke for its class."""
     classes, title = report.facts["classes"], report.facts["title"]
     counts = pd.crosstab(table["label"], table["predicted"]).reindex(index=classes, columns=classes, fill_value=0)
     figures.confusion_matrix(counts.to_numpy(), classes, report.figure("confusion_matrix"), f"{title}, test")
     figures.learning_curves(history, report.figure("learning_curves"), title)
-    wrong = table.assign(top=probabilities.max(axis=1), row=rows).query("label != predicted")
+    known = table.assign(top=probabilities.max(axis=1), row=rows, number=probabilities.argmax(axis=1))
+    wrong = known.query("label != predicted")
     worst = wrong.sort_values("top", ascending=False).head(16)
     figures.confident_mistakes(
         [images[row] for row in worst["row"]],
@@ -83,4 +85,16 @@ def draw(
         worst["top"].tolist(),
         report.figure("confident_mistakes"),
         f"{title}: {len(wrong)} of {len(table)} test images wrong",
+    )  # fmt: skip
+    right = known.query("label == predicted")
+    spread = np.unique(np.linspace(0, len(right) - 1, min(EXAMPLES, len(right)), dtype=int))
+    shown = pd.concat([right.iloc[spread], worst.head(EXAMPLES)])
+    pictures = images[shown["row"].to_numpy()]
+    figures.grad_cam(
+        pictures,
+        figures.heat(classifier.load(), pictures, shown["number"].to_numpy()),
+        shown["label"].tolist(),
+        shown["predicted"].tolist(),
+        report.figure("grad_cam"),
+        f"{title}: what test images are told by, some right and the most confident wrong",
     )  # fmt: skip

@@ -1,0 +1,159 @@
+"""The figures of a data set, its splits and its augmented views."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
+from components.results.figures.mosaic import Images, mosaic_axes, mosaic_side, put
+from components.results.figures.style import CHANNELS, INK, MODELS, MUTED, SPLITS, saved, short, statement
+
+MOST_CLASSES = 20  # in figures with a row or a panel for each class
+
+
+def images_per_class(table: pd.DataFrame, path: Path) -> None:
+    """Draw the number of images of each class as bars stacked by split, the largest class on top.
+
+    Args:
+        table: One row an image, with columns file, label and split (train, validation or held back).
+        path: PNG file to write.
+    """
+    counts = pd.crosstab(table["label"], table["split"])
+    counts = counts[sorted(counts, key=lambda split: list(SPLITS).index(str(split)))]
+    totals = counts.sum(axis=1).sort_index(ascending=False).sort_values(kind="stable")
+    least, most = totals.min(), totals.max()
+    title = f"{len(table):,} images in {len(totals)} classes, "
+    title += f"{least:,} in each" if least == most else f"{least:,} to {most:,} in each"
+    with saved(path, (7, 1 + 0.24 * len(totals)), title, legend=4) as figure:
+        axes = figure.add_subplot(xlabel="images", ylim=(-0.6, len(totals) - 0.4), xlim=(0, 1.09 * most))
+        names = range(len(totals))
+        left = np.zeros(len(totals))
+        for split in counts:
+            widths = counts[split][totals.index].to_numpy()
+            axes.barh(
+                names, widths, 0.72, left, color=SPLITS[str(split)], edgecolor="white", linewidth=0.5,
+                label=f"{split} ({widths.sum():,})",
+            )  # fmt: skip
+            left += widths
+        for name, total in zip(names, totals, strict=True):
+            axes.annotate(f"{total:,}", (total, name), (4, 0), textcoords="offset points", va="center", fontsize=8)
+        axes.set_yticks(names, [short(label) for label in totals.index], color=INK)
+        axes.tick_params(axis="y", length=0)
+        axes.grid(visible=False, axis="y")
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+
+
+def sample_grid(images: Images, labels: Sequence[str], path: Path, title: str) -> None:
+    """Draw the first images of each class, one row a class, for the first 20 classes by name.
+
+    Args:
+        images: One array (h, w, 3) an image, in [0, 255]; the sizes may differ.
+        labels: The class of each image.
+        path: PNG file to write.
+        title: What the images are, in a short sentence.
+    """
+    rows: dict[str, list[npt.NDArray[np.uint8]]] = {label: [] for label in sorted(set(labels))[:MOST_CLASSES]}
+    most = int(np.clip(50 / len(rows), 3, 8))
+    for image, label in zip(images, labels, strict=True):
+        if label in rows and len(rows[label]) < most:
+            rows[label].append(image)
+    classes = len(set(labels))
+    note = f"The first {MOST_CLASSES} of {classes} classes by name." if classes > MOST_CLASSES else ""
+    columns = max(map(len, rows.values()))
+    side = mosaic_side(columns * len(rows), images)
+    with saved(path, (columns * side, len(rows) * side), title, note, constrained=False) as figure:
+        axes = mosaic_axes(figure, 0, columns, len(rows))
+        for row, samples in enumerate(rows.values()):
+            for column, image in enumerate(samples):
+                put(axes, image, column, row)
+        axes.set_yticks(np.arange(len(rows)) + 0.5, [short(label) for label in rows])
+
+
+def image_sizes(widths: Sequence[int], heights: Sequence[int], path: Path) -> None:
+    """Draw the sizes of the images, each size a dot whose area grows with the number of images that have it.
+
+    Args:
+        widths: Pixels of each image.
+        heights: Pixels of each image.
+        path: PNG file to write.
+    """
+    sizes = pd.DataFrame({"width": widths, "height": heights}).value_counts(sort=False).reset_index()
+    if len(sizes) == 1:
+        statement(path, f"All {len(widths):,} images have the same size", f"{widths[0]:,} × {heights[0]:,} pixels")
+        return
+    least, most, commonest = min(*widths, *heights), max(*widths, *heights), sizes["count"].max()
+    title = f"{len(widths):,} images have {len(sizes):,} different sizes"
+    note = f"Sides of {least:,} to {most:,} pixels; median width {np.median(widths):,.0f}, "
+    note += f"median height {np.median(heights):,.0f}."
+    with saved(path, (5.5, 5.5), title, note, legend=2) as figure:
+        axes = figure.add_subplot(xlabel="width in pixels", ylabel="height in pixels", aspect="equal")
+        axes.set(xlim=(0, 1.06 * most), ylim=(0, 1.06 * most))
+        axes.plot((0, 1.06 * most), (0, 1.06 * most), "--", color=MUTED, linewidth=1, label="square images", zorder=1)
+        axes.scatter(
+            sizes["width"], sizes["height"], np.maximum(min(20, 250 / commonest) * sizes["count"], 14),
+            MODELS["fine_tuned"], alpha=0.6, linewidths=0, zorder=2,
+            label=f"images (up to {commonest:,} of one size)" if commonest > 1 else "images",
+        )  # fmt: skip
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MaxNLocator(6, integer=True))
+            axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+
+
+def rgb_densities(histograms: Mapping[str, npt.NDArray[np.floating]], path: Path) -> None:
+    """Draw how the pixel values of each class are distributed, one panel a class, for the first 20 classes by name.
+
+    Args:
+        histograms: For each class an array (3, 256): the density of each value of red, green and blue.
+        path: PNG file to write.
+    """
+    classes = sorted(histograms)[:MOST_CLASSES]
+    columns = min(len(classes), 4)
+    rows = math.ceil(len(classes) / columns)
+    values = np.stack([histograms[name] for name in classes])
+    top = min(1.06 * values.max(), 1.6 * np.quantile(values, 0.99) or np.inf)  # one peak does not flatten the rest
+    notes = [f"The first {MOST_CLASSES} of {len(histograms)} classes by name."] * (len(histograms) > MOST_CLASSES)
+    notes += ["The highest peaks are cut off."] * bool(values.max() > top)
+    grey = bool((values == values[:, :1]).all())
+    title = "Pixel values of each class" + ": red, green and blue are the same" * grey
+    size = (2.1 * columns + 0.4, 1.45 * rows + 0.4)
+    with saved(path, size, title, " ".join(notes), legend=0 if grey else 3) as figure:
+        panels = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
+        for panel, name, densities in zip(panels, classes, values, strict=False):
+            for (channel, colour), density in zip(CHANNELS.items(), densities, strict=True):
+                panel.plot(density, color=INK if grey else colour, linewidth=1.1, label=channel)
+            panel.set(title=short(name, 24), xlim=(-3, 258), ylim=(0, top), xticks=(0, 128, 255))
+            panel.yaxis.set_major_locator(MaxNLocator(3))
+        for panel in panels[len(classes) :]:
+            panel.remove()
+        for panel in panels[len(classes) - columns : len(classes)]:
+            panel.tick_params(labelbottom=True)
+        figure.supxlabel("pixel value", fontsize=9, color=MUTED)
+        figure.supylabel("density", fontsize=9, color=MUTED)
+
+
+def augmented_samples(originals: npt.NDArray[np.uint8], views: npt.NDArray[np.uint8], path: Path) -> None:
+    """Draw each image beside its augmented views, one row an image.
+
+    Args:
+        originals: (n, h, w, 3) in [0, 255].
+        views: (n, K, h, w, 3) in [0, 255], K views of each image.
+        path: PNG file to write.
+    """
+    rows, columns = views.shape[0], views.shape[1] + 1
+    side = mosaic_side(rows * columns, list(originals))
+    title = "Original images and their augmented views"
+    with saved(path, (columns * side + 0.15, rows * side), title, constrained=False) as figure:
+        gap = 0.15 / side
+        axes = mosaic_axes(figure, -gap, columns, rows)
+        for row in range(rows):
+            put(axes, originals[row], -gap, row)
+            for column in range(1, columns):
+                put(axes, views[row, column - 1], column, row)
+        axes.xaxis.tick_top()
+        headings = ["original", *(f"view {view}" if side > 0.45 else f"{view}" for view in range(1, columns))]
+        axes.set_xticks([0.5 - gap, *(np.arange(1, columns) + 0.5)], headings)

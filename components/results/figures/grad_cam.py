@@ -1,0 +1,109 @@
+"""Grad-CAM: what in an image speaks for a class, by a classifier's own gradients."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib import colormaps
+from PIL import Image
+
+from components.results.figures.mosaic import Images, mosaic_axes, mosaic_side, put
+from components.results.figures.style import saved, short, statement
+
+if TYPE_CHECKING:
+    import keras
+
+COLUMNS = 4  # pairs in a row
+LEAST = 4  # positions a side of a feature map that says where something is
+
+
+def heat(
+    model: "keras.Model", images: npt.NDArray[np.uint8], classes: npt.NDArray[np.integer]
+) -> npt.NDArray[np.float32]:
+    """Return where in each image its class is seen: (n, height, width) in [0, 1], 0 where nothing speaks for it.
+
+    The map is the network's last one of 4 x 4 positions or more; the score is the logit.
+
+    Args:
+        model: A delivered classifier: layers one after another, the network behind the one named `preprocessing`.
+        images: Raw RGB, (n, size, size, 3) in [0, 255].
+        classes: Number of the class to look for in each image.
+
+    Source: Selvaraju et al., Grad-CAM, arXiv 1610.02391.
+    """
+    import keras
+    import tensorflow as tf
+
+    names = [layer.name for layer in model.layers]
+    place = names.index("preprocessing") + 1
+    network = model.layers[place]
+    outputs = [node.outputs[0] for node in (operation._inbound_nodes[0] for operation in network.operations)]
+    maps = [output for output in outputs if len(output.shape) == 4 and min(output.shape[1:3]) >= LEAST]
+    both = keras.Model(network.input, [maps[-1], network.output])
+    found = []
+    for image, number in zip(images, classes, strict=True):
+        x = tf.cast(image[None], tf.float32)
+        for layer in model.layers[1:place]:
+            x = layer(x)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            activations, x = both(x, training=False)
+            for layer in model.layers[place + 1 : names.index("temperature")]:
+                x = layer(x, training=False)
+            score = x[:, number]
+        weights = tf.reduce_mean(tape.gradient(score, activations), axis=(1, 2), keepdims=True)
+        seen = tf.nn.relu(tf.reduce_sum(weights * activations, axis=-1))[0].numpy()
+        found.append(seen / (seen.max() or 1))
+    return np.array(found)
+
+
+def grad_cam(
+    images: Images,
+    heats: npt.NDArray[np.floating],
+    true: Sequence[str],
+    predicted: Sequence[str],
+    path: Path,
+    title: str,
+) -> None:
+    """Draw images beside themselves under their heat: the right predictions, then the wrong ones.
+
+    Args:
+        images: One array (h, w, 3) an image, in [0, 255]; the sizes may differ.
+        heats: Where in each image the predicted class is seen, (n, height, width) in [0, 1].
+        true: The class of each image.
+        predicted: The class that the model gives it.
+        path: PNG file to write.
+        title: Whose predictions they are.
+    """
+    groups: dict[str, list[int]] = {"right": [], "wrong": []}
+    for index in range(len(images)):
+        groups["right" if true[index] == predicted[index] else "wrong"].append(index)
+    shown = {f"{name} {row // COLUMNS + 1}": group[row : row + COLUMNS]
+             for name, group in groups.items() for row in range(0, len(group), COLUMNS)}  # fmt: skip
+    if not shown:
+        statement(path, title, "No test images")
+        return
+    side = mosaic_side(2 * COLUMNS * len(shown), images)
+    width, height = 2 + 0.3 / side, 1 + 0.38 / side  # of a pair and its caption, in units of the image
+    columns = max(map(len, shown.values()))
+    note = "The image, and where in it the predicted class is seen (Grad-CAM); true → predicted class."
+    size = ((columns * width - 0.3 / side) * side, len(shown) * height * side)
+    with saved(path, size, title, note, constrained=False) as figure:
+        axes = mosaic_axes(figure, 0, size[0] / side, len(shown) * height)
+        for row, indices in enumerate(shown.values()):
+            for column, index in enumerate(indices):
+                put(axes, images[index], column * width, row * height)
+                put(axes, under(images[index], heats[index]), column * width + 1, row * height)
+                names = dict.fromkeys(short(name, 18) for name in (true[index], predicted[index]))
+                text = ("\n→ " if len("".join(names)) > 20 else " → ").join(names)
+                axes.text(column * width + 1, row * height + 1, text, ha="center", va="top", fontsize=7.5)
+        axes.set_yticks(np.arange(len(shown)) * height + 0.5, [name.split()[0] for name in shown])
+
+
+def under(image: npt.NDArray[np.uint8], heat: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
+    """Return an image (h, w, 3) under its heat, half and half."""
+    size = (image.shape[1], image.shape[0])
+    smooth = np.asarray(Image.fromarray(heat.astype(np.float32)).resize(size, Image.Resampling.BILINEAR))
+    return ((image + 255 * colormaps["inferno"](smooth)[..., :3]) / 2).astype(np.uint8)

@@ -1,0 +1,92 @@
+"""What the figures share: their colours, their letters, and a page with its title."""
+
+import textwrap
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from matplotlib import font_manager, style
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
+
+# Okabe and Ito's palette, in which one colour stands for one thing throughout.
+INK, MUTED, GRID = "#222222", "#666666", "#E4E4E4"
+MODELS = {"benchmark": "#E69F00", "top": "#56B4E9", "fine_tuned": "#0072B2"}
+MARKERS = {"benchmark": "s", "top": "^", "fine_tuned": "o"}
+SPLITS = {"train": "#009E73", "validation": "#CC79A7", "held back": "#BBBBBB"}
+CHANNELS = {"red": "#D55E00", "green": "#009E73", "blue": "#0072B2"}
+SHADES = LinearSegmentedColormap.from_list(
+    "shades", [(0, "#FFFFFF"), (0.03, "#E2EFF7"), (0.5, "#56A5D3"), (0.8, "#0072B2"), (1, "#004A75")]
+)
+FALLBACK_FONTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "Noto Sans Arabic", "Noto Sans Thai")
+STYLE = {
+    "figure.dpi": 150, "font.size": 9, "text.color": INK, "text.parse_math": False,
+    "axes.labelcolor": MUTED, "axes.edgecolor": "#AAAAAA", "axes.axisbelow": True,
+    "axes.spines.top": False, "axes.spines.right": False,
+    "axes.titlesize": 9, "axes.titlelocation": "left", "axes.titlecolor": INK,
+    "axes.grid": True, "grid.color": GRID, "grid.linewidth": 0.7,
+    "xtick.color": "#AAAAAA", "xtick.labelcolor": MUTED, "ytick.color": "#AAAAAA", "ytick.labelcolor": MUTED,
+    "xtick.labelsize": 8, "ytick.labelsize": 8,
+    "legend.frameon": False, "legend.fontsize": 8.5, "lines.linewidth": 1.7,
+}  # fmt: skip
+
+
+@contextmanager
+def saved(
+    path: Path, size: tuple[float, float], title: str, note: str = "", *, legend: int = 0, constrained: bool = True
+) -> Iterator[Figure]:
+    """Yield an empty figure in the common style, then head it with a title and a note and save it.
+
+    The style holds inside only. A character that no installed font has is drawn as a box, without a warning.
+
+    Args:
+        path: PNG file to write.
+        size: Width and height in inches, without what reaches over the edges, which is added.
+        title: One sentence, in bold.
+        note: What else a reader should know, in grey below the title.
+        legend: Columns of one legend, of the first axes, for all of them; none where it is 0.
+        constrained: Let Matplotlib lay out the axes; else they stay where they were put.
+    """
+    installed = set(font_manager.fontManager.get_font_names())
+    fonts = ["DejaVu Sans", *(font for font in FALLBACK_FONTS if font in installed)]
+    with style.context(["default", {**STYLE, "font.family": fonts}]), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from font")
+        figure = Figure(size, layout="constrained" if constrained else None)
+        yield figure
+        box = head(figure, title, note, legend)
+        figure.savefig(path, format="png", bbox_inches=box, metadata={"Software": None}, pil_kwargs={"optimize": True})
+
+
+def head(figure: Figure, title: str, note: str, legend: int) -> Bbox:
+    """Put the legend, then the note, then the title above all that the figure holds, and return its box in inches."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    box = figure.get_tightbbox()
+    inches, to_figure = figure.dpi_scale_trans.inverted(), figure.dpi_scale_trans - figure.transFigure
+    if legend:
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+        key = figure.legend(handles, labels, loc="lower left", ncols=legend, borderpad=0, borderaxespad=0)
+        key.set_bbox_to_anchor(tuple(to_figure.transform((box.x0, box.y1 + 0.09))), figure.transFigure)
+        box = Bbox.union([box, key.get_window_extent().transformed(inches)])
+    for words, points, wide, colour, weight in ((note, 9, 0.54, MUTED, "normal"), (title, 11, 0.6, INK, "bold")):
+        if words:
+            left, top = to_figure.transform((box.x0, box.y1 + 0.09))
+            wrapped = textwrap.fill(words, int(max(box.width, 6) * 72 / (points * wide)))
+            text = figure.text(left, top, wrapped, fontsize=points, color=colour, weight=weight, va="bottom")
+            box = Bbox.union([box, text.get_window_extent().transformed(inches)])
+    return box.padded(0.12)
+
+
+def statement(path: Path, title: str, text: str) -> None:
+    """Save a figure that has nothing to draw: a title, and what there is to say in large letters."""
+    with saved(path, (5, 0.5), title, constrained=False) as figure:
+        figure.text(0, 0.4, text, fontsize=20, color=MODELS["fine_tuned"], va="center")
+
+
+def short(name: object, longest: int = 30) -> str:
+    """Return a name of at most `longest` characters, without its middle where it is longer."""
+    text = str(name).encode(errors="replace").decode()
+    half = (longest - 1) // 2
+    return text if len(text) <= longest else f"{text[:half]}…{text[-half:]}"
