@@ -87,6 +87,7 @@ def find_rate(recipe: str, step: str) -> None:
             raise no_such(noun, name, known)
     quiet.load_keras()
     from components.model import rate_finder
+    from components.results import figures
 
     wanted = steps.load(step)
     paths = {key: ARTIFACTS / recipe / key for key in wanted.inputs}
@@ -95,7 +96,7 @@ def find_rate(recipe: str, step: str) -> None:
     rate = rate_finder.suggested(curve)
     picture = ARTIFACTS / recipe / "rates" / f"{step}.png"
     picture.parent.mkdir(exist_ok=True)
-    rate_finder.draw(curve, rate, picture, f"{recipe}, {step}: the learning rate")
+    figures.learning_rates(curve, rate, picture, f"{recipe}, {step}: the learning rate")
     print(f"learning_rate: {rate:.1e} ({parameters[step]['learning_rate']:.1e} in the recipe); look at {picture}")
 
 

@@ -298,7 +298,7 @@ def test_grad_cam_lights_up_the_patch_that_decides_the_class(head, tmp_path):
     classifier = Classifier(tmp_path, {"facts": {"classes": ["red", "green"], "image_size": SIDE}})
     logits = keras.Sequential([keras.Input(array.shape[1:]), *layers]).predict_on_batch(array)
     part = training.Rows(array[:, None], np.arange(len(array)), labels)
-    trained = training.Trained(pd.DataFrame({"validation_loss": [1.0]}), logits, 1.0)
+    trained = training.Trained(pd.DataFrame({"validation_loss": [1.0]}), 1, logits, 1.0)
     delivery.deliver(classifier, "planted", layers, trained, (part, part))
     model = classifier.load()
     np.testing.assert_array_equal(model.predict_on_batch(array).argmax(axis=1), labels)

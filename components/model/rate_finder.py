@@ -1,18 +1,15 @@
 """Finding a learning rate: a short training whose rate grows from batch to batch, and whose weights nobody keeps."""
 
 import math
-from pathlib import Path
 
 import keras
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import StrMethodFormatter
 from scipy.ndimage import gaussian_filter1d
 
 from components.errors import UserError
 from components.model import training
 from components.progress import bar
-from components.results import figures
 
 LOWEST, HIGHEST, BATCHES = 1e-8, 10.0, 300
 SMOOTHING = 15  # batches, the standard deviation of a Gaussian
@@ -75,14 +72,3 @@ def suggested(curve: pd.DataFrame) -> float:
     if len(part) < 2:
         raise UserError(f"the loss falls at no learning rate from {LOWEST:g} on: is the model trained already?")
     return float(part["learning_rate"][int(np.argmin(np.gradient(part["smoothed"])))])
-
-
-def draw(curve: pd.DataFrame, rate: float, path: Path, title: str) -> None:
-    """Draw the loss over the learning rate, each batch and smoothed, and mark the suggested rate."""
-    with figures._saved(path, (6.5, 3.8), title, legend=3) as figure:
-        axes = figure.add_subplot(xscale="log", xlabel="learning rate", ylabel="training loss")
-        axes.set_ylim(0, 1.1 * falling(curve)["loss"].max())
-        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        axes.plot(curve["learning_rate"], curve["loss"], ".", color=figures.MUTED, alpha=0.4, ms=4, label="batches")
-        axes.plot(curve["learning_rate"], curve["smoothed"], color=figures.SPLITS["train"], label="smoothed")
-        axes.axvline(rate, color=figures.INK, linewidth=1, linestyle=":", label=f"falls most steeply ({rate:.1e})")

@@ -1,6 +1,6 @@
 """The figures of every step: each function draws one and saves it as a PNG, the same bytes for the same input."""
 
-from components.results.figures.curves import comparison, learning_curve, learning_curves, model_curves
+from components.results.figures.curves import comparison, learning_curve, learning_curves, learning_rates, model_curves
 from components.results.figures.data_set import (
     augmented_samples,
     image_sizes,
@@ -22,6 +22,7 @@ __all__ = [
     "images_per_class",
     "learning_curve",
     "learning_curves",
+    "learning_rates",
     "model_curves",
     "rgb_densities",
     "sample_grid",

@@ -149,3 +149,22 @@ def learning_curve(table: pd.DataFrame, path: Path, title: str, chosen: int) -> 
         axes.set_xticks(ticks)
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axes.xaxis.set_minor_locator(NullLocator())
+
+
+def learning_rates(curve: pd.DataFrame, rate: float, path: Path, title: str) -> None:
+    """Draw the loss over the learning rate, each batch and smoothed, and mark the suggested rate.
+
+    Args:
+        curve: One row a batch: learning_rate, loss, smoothed.
+        rate: The suggested rate.
+        path: PNG file to write.
+        title: What was trained.
+    """
+    with saved(path, (6.5, 3.8), title, legend=3) as figure:
+        axes = figure.add_subplot(xscale="log", xlabel="learning rate", ylabel="training loss")
+        falling = curve[: int(curve["smoothed"].argmin()) + 1]
+        axes.set_ylim(0, 1.1 * falling["loss"].max())
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.plot(curve["learning_rate"], curve["loss"], ".", color=MUTED, alpha=0.4, ms=4, label="batches")
+        axes.plot(curve["learning_rate"], curve["smoothed"], color=SPLITS["train"], label="smoothed")
+        axes.axvline(rate, color=INK, linewidth=1, linestyle=":", label=f"falls most steeply ({rate:.1e})")
