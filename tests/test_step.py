@@ -121,7 +121,7 @@ def test_parameters_that_are_unknown_or_missing(values, message):
 
 def broken(monkeypatch: pytest.MonkeyPatch) -> str:
     """Register a data set whose digest is found wrong when all the work is done."""
-    entry = DataSet("Edges", "CC0", "nobody", ("down", "left", "up"), "one source", 24, "0" * 64)
+    entry = DataSet("Edges", "CC0", "nobody", ("down", "left", "up"), 24, "0" * 64)
     monkeypatch.setitem(DATA_SETS, "edges", entry)
     return "edges"
 
