@@ -480,7 +480,7 @@ def class_too_many(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        (fewer, "5 readable images of 6"),
+        (fewer, "5 readable images, the published data set 6"),
         (one_class, "the classes up, left, down expected; received up"),
         (class_too_many, "expected; received down, left, right, up"),
         (no_class, "whole has no folders up, left, down"),

@@ -59,7 +59,10 @@ def lay_out(source: Path, images: Images, entry: DataSet | None, max_quarantined
     table, quarantined = copy(source, root, parts, labels, images.path / "images")
     files = len(table) + len(quarantined)
     if entry and len(table) != entry.images:
-        raise UserError(f"{source.name} holds {len(table)} readable images of {entry.images}: get it again")
+        raise UserError(
+            f"{source.name} holds {len(table)} readable images, the published data set {entry.images}: get it again, or "
+            "fetch it under a name of its own"
+        )
     if quarantined and len(quarantined) / files > max_quarantined:
         first = "; ".join(f"{file} ({reason})" for file, reason in quarantined[:3])
         raise UserError(
