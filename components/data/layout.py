@@ -60,8 +60,8 @@ def lay_out(source: Path, images: Images, entry: DataSet | None, max_quarantined
     files = len(table) + len(quarantined)
     if entry and len(table) != entry.images:
         raise UserError(
-            f"{source.name} holds {len(table)} readable images, the published data set {entry.images}: get it again, or "
-            "fetch it under a name of its own"
+            f"{source.name} holds {len(table)} readable images, the published data set {entry.images}: get it again, "
+            "or fetch it under a name of its own"
         )
     if quarantined and len(quarantined) / files > max_quarantined:
         first = "; ".join(f"{file} ({reason})" for file, reason in quarantined[:3])
