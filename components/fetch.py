@@ -11,6 +11,11 @@ def fetch(images: Output[Images], *, data_set: str, source: str, max_quarantined
     The digest covers the path and the bytes of every image, so it is the same whichever way the data set came. Files
     that are no readable images stay behind and are listed in `quarantine.csv`; the source is not changed.
 
+    `images.csv` says of each image, where it is known, to which published part it belongs (`train`, `validation`,
+    `test`, or the number of the published split that tests on it) and to which group, such as a person. Folders named
+    `train`, `test` and the like that hold the class folders are such parts; the groups of your own images come from a
+    `groups.csv` (file, group) beside the class folders.
+
     Args:
         images: The data set.
         data_set: Name of an entry in the registry of data sets, or a new name for images of your own.
@@ -31,6 +36,11 @@ def fetch(images: Output[Images], *, data_set: str, source: str, max_quarantined
     entry = DATA_SETS.get(data_set)
     if source == "published" and entry is None:
         raise no_such("published data set", data_set, DATA_SETS)
+    if source == "published" and entry and entry.page:
+        raise UserError(
+            f"{data_set} cannot be downloaded without asking for it: get it from {entry.page} and give its path "
+            f"as the source, in params.yaml under `data: own:` instead of `published`"
+        )
     if source == "published" and entry and entry.make:
         with tempfile.TemporaryDirectory(prefix="graft-") as temporary:
             entry.make(Path(temporary))

@@ -56,7 +56,7 @@ TRAINING: dict[str, str | int | float] = {
 
 PARAMETERS: dict[str, dict[str, str | int | float]] = {
     "fetch": {"data_set": "edges", "max_quarantined": 0},
-    "split": {"method": "stratified", "train": 24, "validation": 12, "test": 12, "seed": 1},
+    "split": {"method": "stratified", "train": 24, "validation": 12, "test": 12, "fold": 0, "seed": 1},
     "augment": {
         "image_size": 32, "views": 2, "rotation": 5.0, "shear": 0.05, "zoom": 0.05, "shift": 0.05, "flip": "none",
         "brightness": 0.1, "seed": 1,

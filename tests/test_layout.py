@@ -44,7 +44,7 @@ def quarantine(images: Images) -> dict[str, str]:
 def test_one_layout(folder, tmp_path):
     images = fetch(folder, tmp_path / "images")
     table = images.table("images.csv")
-    assert table.columns.tolist() == ["file", "label", "width", "height", "sha256"]
+    assert table.columns.tolist() == ["file", "label", "width", "height", "sha256", "part", "group"]
     assert table["file"].tolist() == [f"{name}/0{image}.png" for name in CLASSES for image in range(2)]
     assert table["label"].tolist() == [name for name in CLASSES for _ in range(2)]
     assert set(table["width"]) == set(table["height"]) == {12}
@@ -448,7 +448,7 @@ def test_the_digest_changes_with_a_byte_and_with_a_name(change, folder, tmp_path
 def registered(folder, tmp_path, monkeypatch) -> DataSet:
     """The data set as an entry of the registry, its classes in an order of their own."""
     digest = fetch(folder, tmp_path / "images").digest
-    entry = DataSet("Edges", "CC0", "nobody", ("up", "left", "down"), "edges", 6, digest)
+    entry = DataSet("Edges", "CC0", "nobody", ("up", "left", "down"), 6, digest)
     monkeypatch.setitem(DATA_SETS, "edges", entry)
     return entry
 
@@ -480,12 +480,12 @@ def class_too_many(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        (fewer, "5 readable images of 6"),
+        (fewer, "5 readable images, the published data set 6"),
         (one_class, "the classes up, left, down expected; received up"),
         (class_too_many, "expected; received down, left, right, up"),
-        (lambda folder: folder.rename(folder.with_name("corners")), "no folder 'edges'"),
+        (no_class, "whole has no folders up, left, down"),
     ],
-    ids=["image missing", "classes missing", "class too many", "folder missing"],
+    ids=["image missing", "classes missing", "class too many", "no class"],
 )
 def test_a_registered_data_set_that_is_not_whole(change, match, registered, folder, tmp_path):
     whole = tmp_path / "whole"
@@ -528,17 +528,6 @@ def test_digits_with_one_pixel_changed_are_not_the_published_ones(tmp_path):
 @pytest.mark.parametrize("name", DATA_SETS)
 def test_the_registry_says_everything(name):
     entry = DATA_SETS[name]
-    assert all((entry.title, entry.license, entry.citation, entry.folder, entry.images, entry.digest))
-    assert bool(entry.address) != bool(entry.make)
-    assert len(set(entry.classes)) == len(entry.classes) >= 2
-
-
-def test_the_sign_language_data_set(tmp_path):
-    archive = Path(os.environ.get("GRAFT_SHARED", "nowhere")) / "data" / "sign_language_digits.tar"
-    if not archive.is_file():
-        pytest.skip("GRAFT_SHARED names no folder with data/sign_language_digits.tar")
-    images = fetch(archive, tmp_path / "images", "sign_language")
-    table = images.table("images.csv")
-    assert len(table) == 2062 and table["label"].nunique() == 10
-    assert images.digest == DATA_SETS["sign_language"].digest
-    assert quarantine(images) == {}
+    assert all((entry.title, entry.license, entry.citation, entry.images))
+    assert sum(map(bool, (entry.address, entry.page, entry.make))) == 1
+    assert len(set(entry.classes)) == len(entry.labels) == len(entry.classes) >= 2

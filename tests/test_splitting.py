@@ -1,6 +1,7 @@
 """Drawing the parts: of the sizes asked for, disjoint, repeatable, with the classes' shares."""
 
 import hypothesis.strategies as st
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -11,12 +12,13 @@ from components.errors import UserError
 from tests.conftest import CLASSES, write_images
 
 PARTS = ("train", "validation", "test")
+DRAWN = ("stratified", "random")  # image by image
 quick = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def table_of(*per_class: int) -> pd.DataFrame:
     labels = [f"class {number}" for number, images in enumerate(per_class) for _ in range(images)]
-    return pd.DataFrame({"file": [f"{row:04}" for row in range(len(labels))], "label": labels})
+    return pd.DataFrame({"file": [f"{row:04}" for row in range(len(labels))], "label": labels, "part": "", "group": ""})
 
 
 def sizes_of(drawn: pd.DataFrame) -> dict[str, int]:
@@ -45,24 +47,24 @@ def try_to_draw(table: pd.DataFrame, sizes: dict[str, int], method: str, seed: i
 
 
 @quick
-@given(drawings(), st.sampled_from(splitting.METHODS))
+@given(drawings(), st.sampled_from(DRAWN))
 def test_parts_are_of_the_sizes_asked_for(drawing, method):
     table, sizes, seed = drawing
     drawn = try_to_draw(table, sizes, method, seed)
-    pd.testing.assert_frame_equal(drawn[["file", "label"]], table)  # every image once, so that parts are disjoint
+    pd.testing.assert_frame_equal(drawn[table.columns], table)  # every image once, so that parts are disjoint
     assert sizes_of(drawn) == sizes
     assert set(drawn["split"]) <= {*PARTS, "unused"}
 
 
 @quick
-@given(drawings(), st.sampled_from(splitting.METHODS))
+@given(drawings(), st.sampled_from(DRAWN))
 def test_the_same_seed_draws_the_same(drawing, method):
     table, sizes, seed = drawing
     once, again = (try_to_draw(table, sizes, method, seed) for _ in range(2))
     pd.testing.assert_frame_equal(once, again)
 
 
-@pytest.mark.parametrize("method", splitting.METHODS)
+@pytest.mark.parametrize("method", DRAWN)
 def test_other_seeds_draw_others(method):
     sizes = {"train": 30, "validation": 20, "test": 10}
     drawn = [splitting.draw(table_of(30, 30, 30), sizes, method, seed)["split"] for seed in range(5)]
@@ -167,7 +169,7 @@ def test_the_step_keeps_the_test_rows_apart(tmp_path):
         {"data_set": "edges", "source": str(write_images(tmp_path / "edges", 8)), "max_quarantined": 0},
     )
     at = {name: tmp_path / name for name in ("images", "splits", "test_split")}
-    step.run("split", at, {"method": "stratified", "train": 0.5, "validation": 6, "test": 0.25, "seed": 3})
+    step.run("split", at, {"method": "stratified", "train": 0.5, "validation": 6, "test": 0.25, "fold": 0, "seed": 3})
     splits, test = (
         artifacts.Splits.read(at["splits"]),
         artifacts.TestSplit.read(at["test_split"]).table("test_split.csv"),
@@ -181,6 +183,151 @@ def test_the_step_keeps_the_test_rows_apart(tmp_path):
 
 
 def test_a_part_too_small_for_the_classes_is_refused():
-    table = pd.DataFrame({"file": [str(n) for n in range(75)], "label": [f"class {n % 25}" for n in range(75)]})
     with pytest.raises(UserError, match="test of 15 images cannot hold all 25 classes: make it larger"):
-        splitting.draw(table, {"train": 35, "validation": 25, "test": 15}, "stratified", 1)
+        splitting.draw(table_of(*[3] * 25), {"train": 35, "validation": 25, "test": 15}, "stratified", 1)
+
+
+@st.composite
+def grouped(data: st.DrawFn) -> tuple[pd.DataFrame, dict[str, int], int]:
+    """Groups of one class or of several, enough for each class to be in every part, and sizes for each."""
+    classes = data(st.integers(2, 4))
+    table = table_of(*data(st.lists(st.integers(18, 40), min_size=classes, max_size=classes)))
+    widest = data(st.integers(1, 4))
+    random = np.random.default_rng(data(st.integers(0, 99)))
+    one_class = data(st.booleans())
+    numbers = [number for _, rows in table.groupby("label") for number in random.permutation(len(rows)) // widest]
+    table["group"] = [f"{label * one_class} {number}" for label, number in zip(table["label"], numbers, strict=True)]
+    cuts = sorted(data(st.tuples(*[st.integers(0, len(table) // 4)] * 2)))
+    sizes = (len(table) // 4 + cuts[0], len(table) // 4 + cuts[1] - cuts[0], len(table) // 4)
+    return table.sample(frac=1, random_state=1), dict(zip(PARTS, sizes, strict=True)), data(st.integers(0, 2**32 - 1))
+
+
+@quick
+@given(grouped())
+def test_groups_stay_whole(drawing):
+    table, sizes, seed = drawing
+    drawn = splitting.draw(table, sizes, "grouped", seed)
+    pd.testing.assert_frame_equal(drawn[table.columns], table)
+    assert (drawn.groupby("group")["split"].nunique() == 1).all()
+    largest = table["group"].value_counts().max()
+    assert all(abs(found - sizes[part]) <= largest for part, found in sizes_of(drawn).items())
+    assert all(set(drawn.loc[drawn["split"] == part, "label"]) == set(table["label"]) for part in PARTS)
+    again = splitting.draw(table.sort_values("file"), sizes, "grouped", seed)
+    pd.testing.assert_frame_equal(again.loc[table.index], drawn)
+
+
+def persons(number: int) -> pd.DataFrame:
+    """A table of persons who each show three classes twice, as in a study of hands."""
+    return table_of(*[2 * number] * 3).assign(group=[f"{row // 2:02}" for row in range(2 * number)] * 3)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ((0.6, 0.2, 0.2), {"train": 72, "validation": 24, "test": 24}),
+        ((30, 13, 10), {"train": 30, "validation": 12, "test": 12, "unused": 66}),
+    ],
+)
+def test_equal_groups_meet_the_sizes(sizes, expected):
+    table = persons(20)
+    found = [
+        splitting.draw(table, splitting.counts(dict(zip(PARTS, sizes, strict=True)), len(table)), "grouped", seed)
+        for seed in range(5)
+    ]
+    assert all(drawn["split"].value_counts().to_dict() == expected for drawn in found)
+    assert len({tuple(drawn["split"]) for drawn in found}) == 5
+
+
+def test_each_class_is_in_every_part_if_its_groups_allow_it():
+    table = table_of(30, 30).assign(group=[f"{row // 10}" for row in range(60)])
+    drawn = splitting.draw(table, {"train": 36, "validation": 12, "test": 12}, "grouped", 1)
+    assert drawn.groupby("split")["label"].nunique().to_dict() == dict.fromkeys(PARTS, 2)
+    with pytest.raises(UserError, match="has no image of class 1"):
+        splitting.draw(table.replace({"group": {"5": "4"}}), {"train": 20, "validation": 20, "test": 20}, "grouped", 1)
+
+
+def in_parts(*parts: str) -> pd.DataFrame:
+    """A table of three classes, each with ten images in every part."""
+    table = table_of(*[10 * len(parts)] * 3)
+    return table.assign(part=[part for _ in range(3) for part in parts for _ in range(10)])
+
+
+@pytest.mark.parametrize(
+    ("parts", "fold", "tested"),
+    [
+        (("train", "test"), 3, "test"),
+        (("train", "validation"), 0, "validation"),
+        (("train", "validation", "test"), 0, "test"),
+        (("0", "1", "2", "3", "4"), 0, "0"),
+        (("0", "1", "2", "3", "4"), 4, "4"),
+    ],
+)
+@pytest.mark.parametrize("validation", [0.1, 1 / 6, 6])
+def test_the_published_test_part_is_tested_on(parts, fold, tested, validation):
+    table = in_parts(*parts).sample(frac=1, random_state=1)
+    sizes = splitting.counts({"train": 0, "validation": validation, "test": 0}, len(table))
+    found = [splitting.draw(table, sizes, "published", seed, fold) for seed in range(3)]
+    for drawn in found:
+        assert ((drawn["split"] == "test") == (table["part"] == tested)).all()
+        size = validation if validation > 1 else round(validation * len(table))
+        assert sizes_of(drawn) == {"train": len(table) - 30 - size, "validation": size, "test": 30}
+        each = drawn[drawn["split"] == "validation"]["label"].value_counts()
+        assert len(each) == 3 and each.max() - each.min() <= 1
+    assert len({tuple(drawn["split"]) for drawn in found}) == 3
+    pd.testing.assert_frame_equal(splitting.draw(table, sizes, "published", 0, fold), found[0])
+
+
+def test_a_validation_of_one_image_is_too_small_to_be_published():
+    sizes = splitting.counts({"train": 0, "validation": 1, "test": 0}, 60)
+    with pytest.raises(UserError, match="split: validation of 1 images cannot hold all 3 classes"):
+        splitting.draw(in_parts("train", "test"), sizes, "published", 1)
+
+
+@pytest.mark.parametrize(
+    ("table", "method", "fold", "message"),
+    [
+        (table_of(9, 9), "grouped", 0, "no groups for the method grouped: choose stratified, random$"),
+        (table_of(9, 9), "published", 0, "no parts for the method published: choose stratified, random$"),
+        (persons(5), "published", 0, "no parts for the method published: choose stratified, random, grouped$"),
+        (in_parts("0", "1"), "published", 2, r"no published split '2' \(there are: 0, 1\)"),
+        (in_parts("train"), "published", 0, "of the published parts, train, none is to test on"),
+        (in_parts("train", "test")[:-4], "published", 0, None),
+        (in_parts("train", "test")[:-10], "published", 0, "test has no image of class 2: choose another method"),
+        (in_parts("train", "test").query("part == 'test' or label < 'class 2'"), "published", 0, "split: "),
+    ],
+)
+def test_what_a_method_needs(table, method, fold, message):
+    sizes = {"train": 0, "validation": 6, "test": 0}
+    if message is None:
+        splitting.draw(table, sizes, method, 1, fold)
+        return
+    with pytest.raises(UserError, match=message) as caught:
+        splitting.draw(table, sizes, method, 1, fold)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_validation_part_that_leaves_nothing_to_train():
+    with pytest.raises(UserError, match=r"validation of 28 images, of the 30 .* too few to train 3 classes"):
+        splitting.draw(in_parts("train", "test"), {"train": 0, "validation": 28, "test": 0}, "published", 1)
+
+
+def test_the_step_draws_whole_groups_and_published_parts(tmp_path):
+    source = tmp_path / "edges"
+    for part in ("train", "test"):
+        write_images(source / part, 6)
+    files = [path.relative_to(source) for path in source.rglob("*.png")]
+    lines = [f"{file},{file.parts[0]} {file.stem[-1]}" for file in files]  # one image of each class
+    (source / "groups.csv").write_text("\n".join(["file,group", *lines]))
+    at = {name: tmp_path / name for name in ("images", "splits", "test_split")}
+    step.run("fetch", at, {"data_set": "edges", "source": str(source), "max_quarantined": 0})
+    sizes = {"train": 0.5, "validation": 0.25, "test": 0.25, "fold": 0, "seed": 3}
+    expected = {"grouped": (18, 9, 9), "published": (9, 9, 18)}
+    groups = {}
+    for method, found in expected.items():
+        step.run("split", at, {**sizes, "method": method})
+        splits = artifacts.Splits.read(at["splits"])
+        test = artifacts.TestSplit.read(at["test_split"]).table("test_split.csv")
+        assert (len(splits.part("train")), len(splits.part("validation")), len(test)) == found
+        groups[method] = splits.facts["groups"]
+    assert groups["grouped"] == {"train": 6, "validation": 3, "test": 3}
+    assert groups["published"]["test"] == 6 and test["file"].str.contains("/test/").all()

@@ -34,7 +34,7 @@ def place(tmp_path_factory) -> Path:
         at = {"images": place / name, "augmented": place / f"{name} augmented"}
         step.run("augment", at, {**PARAMETERS["augment"], "image_size": 8, "views": 1})
     at = {"images": place / "one", "splits": place / "splits", "test_split": place / "test_split"}
-    step.run("split", at, {"method": "stratified", "train": 12, "validation": 6, "test": 6, "seed": 1})
+    step.run("split", at, {"method": "stratified", "train": 12, "validation": 6, "test": 6, "fold": 0, "seed": 1})
     return place
 
 
@@ -63,7 +63,7 @@ def test_a_signature_becomes_inputs_outputs_and_parameters():
         "test_split": "TestSplit",
     }
     kinds = {key: parameter.kind for key, parameter in found.parameters.items()}
-    assert kinds == {"method": str, "train": float, "validation": float, "test": float, "seed": int}
+    assert kinds == {"method": str, "train": float, "validation": float, "test": float, "fold": int, "seed": int}
     assert found.descriptions["seed"] == "Seed of the drawing."
     assert found.summary == "Decide which images train, which validate and which test."
 
@@ -107,7 +107,7 @@ def test_checked_values_are_complete_and_in_order():
     [
         ({**SPLIT, "metod": 1}, "no parameter of split 'metod'; did you mean 'method'"),
         ({True: 1}, "no parameter of split 'True'"),
-        ({"method": "random"}, "split lacks train, validation, test, seed: .* --train VALUE"),
+        ({"method": "random"}, "split lacks train, validation, test, fold, seed: .* --train VALUE"),
         ({}, "split lacks method, "),
     ],
 )
@@ -121,7 +121,7 @@ def test_parameters_that_are_unknown_or_missing(values, message):
 
 def broken(monkeypatch: pytest.MonkeyPatch) -> str:
     """Register a data set whose digest is found wrong when all the work is done."""
-    entry = DataSet("Edges", "CC0", "nobody", ("down", "left", "up"), "one source", 24, "0" * 64)
+    entry = DataSet("Edges", "CC0", "nobody", ("down", "left", "up"), 24, "0" * 64)
     monkeypatch.setitem(DATA_SETS, "edges", entry)
     return "edges"
 
@@ -253,9 +253,8 @@ def test_help_lists_the_steps_in_order(flags, capsys):
 
 
 def test_later_sections_win_and_flags_win_over_them(place, tmp_path):
-    sections = (
-        "defaults: {method: random, train: 3, validation: 6, test: 0.25, seed: 1}\nown: {mine: {train: 5, seed: 2}}"
-    )
+    defaults = "defaults: {method: random, train: 3, validation: 6, test: 0.25, fold: 0, seed: 1}"
+    sections = f"{defaults}\nown: {{mine: {{train: 5, seed: 2}}}}"
     (tmp_path / "params.yaml").write_text(sections)
     given = [
         "--params",
@@ -268,7 +267,7 @@ def test_later_sections_win_and_flags_win_over_them(place, tmp_path):
     at = ["--images", f"{place}/one", "--splits", f"{tmp_path}/splits", "--test_split", f"{tmp_path}/test_split"]
     __main__.main(["split", *at, *given, "--recipe", "mine"])
     record = Splits.read(tmp_path / "splits").record
-    expected = {"method": "random", "train": 5.0, "validation": 6.0, "test": 0.25, "seed": 3}
+    expected = {"method": "random", "train": 5.0, "validation": 6.0, "test": 0.25, "fold": 0, "seed": 3}
     assert record["parameters"]["split"] == expected
     assert record["recipe"] == "mine"
 

@@ -111,7 +111,7 @@ class Artifact:
         """Read one of the artifact's tables; labels and file names stay text."""
         import pandas as pd
 
-        texts = {"file": str, "label": str, "predicted": str, "model": str}
+        texts = dict.fromkeys(("file", "label", "predicted", "model", "part", "group"), str)
         with whole(self.path):
             return pd.read_csv(self.path / name, dtype=texts, keep_default_na=False, lineterminator="\n")
 
@@ -162,7 +162,12 @@ class Keyed(Artifact):
 
 
 class Images(Artifact):
-    """A data set in one layout: `images/CLASS/FILE`, `images.csv` (file, label, width, height), `quarantine.csv`."""
+    """A data set in one layout: `images/CLASS/FILE`, `images.csv` and `quarantine.csv` (file, reason).
+
+    The columns of `images.csv` are file, label, width and height in pixels, sha256, part and group. A part is the
+    publisher's `train`, `validation` or `test`, or the number of the published split that tests on the image; part and
+    group are empty where there is none.
+    """
 
     def file(self, name: str) -> Path:
         return self.path / "images" / name

@@ -13,23 +13,35 @@ class DataSet:
         title: Its name in full.
         license: Terms of use.
         citation: Whom to cite.
-        classes: The classes in order, by the names of their folders.
-        folder: The folder that holds the class folders, wherever it lies in the source.
+        classes: The classes in order.
         images: How many readable images it has.
-        digest: Digest of its content once fetched.
-        address: Where it is published, as an archive; empty where `make` writes it. It may move on: the digest decides.
+        digest: Digest of its content once fetched; empty where no copy was at hand.
+        address: Where it is published, as an archive. It may move on: the digest decides.
+        page: Where a person gets it, if there is no archive for everyone.
         make: Writes the data set, folders of classes, into an empty folder.
+        folders: Names of the class folders, in the order of the classes, where they are others.
+        folds: Which files list the test images of each published split, `CLASS/FILE NUMBER` a line; the splits are
+            numbered in the order of the files' names.
+        turns: Whether the images are numbered as they were taken, each person showing the classes once, in order.
     """
 
     title: str
     license: str
     citation: str
     classes: tuple[str, ...]
-    folder: str
     images: int
     digest: str
     address: str = ""
+    page: str = ""
     make: Callable[[Path], None] | None = None
+    folders: tuple[str, ...] = ()
+    folds: str = ""
+    turns: bool = False
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The class of each class folder."""
+        return dict(zip(self.folders or self.classes, self.classes, strict=True))
 
 
 def write_digits(folder: Path) -> None:
@@ -54,7 +66,6 @@ DATA_SETS = {
         license="CC BY 4.0",
         citation="Alpaydin and Kaynak, UCI Machine Learning Repository, 1998, doi:10.24432/C50P49",
         classes=TEN_DIGITS,
-        folder="digits",
         images=1797,
         digest="e0119be9877a294fd98ca9028731034bf715f8557e5a4bb07b360e2fb18c6832",
         make=write_digits,
@@ -65,9 +76,55 @@ DATA_SETS = {
         citation="Mavi, A new dataset and proposed convolutional neural network architecture for classification of "
         "American Sign Language digits, arXiv 2011.08927",
         classes=TEN_DIGITS,
-        folder="Dataset",
         images=2062,
         digest="c2f92fe1c000e2d67fb86a0ee351530395796e8a46be7fdd50eb3652323a7860",
         address="https://github.com/ardamavi/Sign-Language-Digits-Dataset/archive/refs/heads/master.zip",
+        turns=True,
     ),
-}
+    "kth_animals": DataSet(  # 1,740 images are published; of two there is no readable copy
+        title="KTH-ANIMALS, KTH Royal Institute of Technology, Stockholm",
+        license="none stated",
+        citation="Afkham, Targhi, Eklundh and Pronobis, Joint visual vocabulary for animal classification, ICPR 2008; "
+        "csc.kth.se/~heydarma/Datasets.html",
+        classes=(
+            "bear", "cougar", "cow", "coyote", "deer", "elephant", "giraffe", "goat", "gorilla", "horse", "kangaroo",
+            "leopard", "lion", "panda", "penguin", "sheep", "skunk", "tiger", "zebra",
+        ),
+        images=1738,
+        digest="9b27c01c05ecb3ae184cea6d530887e4845cd33ec0f44bb41dccf3e290188b07",
+        address="https://www.csc.kth.se/~heydarma/datasets/animal_database.tar.gz",
+    ),
+    "groceries": DataSet(  # the lists are not in the archive, but in github.com/PhilJd/freiburg_groceries_dataset
+        title="Freiburg Groceries",
+        license="none stated",
+        citation="Jund, Abdo, Eitel and Burgard, The Freiburg Groceries Dataset, arXiv 1611.05799",
+        classes=(
+            "BEANS", "CAKE", "CANDY", "CEREAL", "CHIPS", "CHOCOLATE", "COFFEE", "CORN", "FISH", "FLOUR", "HONEY", "JAM",
+            "JUICE", "MILK", "NUTS", "OIL", "PASTA", "RICE", "SODA", "SPICES", "SUGAR", "TEA", "TOMATO_SAUCE",
+            "VINEGAR", "WATER",
+        ),
+        images=4947,
+        digest="",
+        address="http://aisdatasets.informatik.uni-freiburg.de/freiburg_groceries_dataset/freiburg_groceries_dataset.tar.gz",
+        folds="splits/test[0-9].txt",
+    ),
+    "car_damage": DataSet(
+        title="Car Damage Detective, where a car is damaged",
+        license="ODC-By 1.0",
+        citation="neokt, Car Damage Detective, github.com/neokt/car-damage-detective, 2016",
+        classes=("front", "rear", "side"),
+        images=1150,
+        digest="",
+        page="https://github.com/neokt/car-damage-detective",
+        folders=("00-front", "01-rear", "02-side"),
+    ),
+    "traffic_lights": DataSet(  # the course counts 1,484 images; of one there is no copy
+        title="Traffic lights of the project Traffic Light Classifier, Udacity, Intro to Self-Driving Cars",
+        license="CC BY-SA 4.0",
+        citation="MIT 6.S094, Deep Learning for Self-Driving Cars",
+        classes=("red", "yellow", "green"),
+        images=1483,
+        digest="",
+        page="https://www.udacity.com/course/intro-to-self-driving-cars--nd113",
+    ),
+}  # fmt: skip
