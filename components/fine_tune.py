@@ -64,8 +64,7 @@ def fine_tune(
     """
     import keras
 
-    from components.model import backbones, delivery, training
-    from components.model.cut import cut
+    from components.model import assembly, delivery, training
     from components.results import tracking
 
     settings = training.Settings(
@@ -75,15 +74,11 @@ def fine_tune(
         backbone_rate=backbone_rate,
     )  # fmt: skip
     training.seeded(seed)
-    parts = delivery.parts(tensors, splits)
-    entry = backbones.get(weights.facts["backbone"])
-    network = entry.build(tensors.facts["image_size"], weights.file)
-    _, suffix = cut(network, tensors.facts["first_trainable"])
-    head = top.load()
-    pooling = top.facts["pooling"]
-    model = keras.Model(suffix.input, head(backbones.pooling(pooling)(suffix.output)))
-    classifier.facts["trainable_parameters"] = int(sum(keras.ops.size(weight) for weight in model.trainable_weights))
+    untrained = assembly.fine_tuned(tensors, splits, top, weights)
+    weights_trained = untrained.model.trainable_weights
+    classifier.facts["trainable_parameters"] = int(sum(keras.ops.size(weight) for weight in weights_trained))
     with tracking.live(classifier, "fine_tuned") as log_epoch:
-        trained = training.train("fine_tune", model, parts, settings, log_epoch, classifier.resume, head)
-    layers = delivery.transfer_layers(entry, network, pooling, head)
-    delivery.deliver(classifier, "fine_tuned", layers, trained, parts)
+        trained = training.train(
+            "fine_tune", untrained.model, untrained.parts, settings, log_epoch, classifier.resume, untrained.head
+        )
+    delivery.deliver(classifier, "fine_tuned", untrained.layers, trained, untrained.parts)

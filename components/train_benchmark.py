@@ -59,9 +59,7 @@ def train_benchmark(
         UserError: The images are too small for the stages, the optimizer has no weight decay, and there is to be some,
             or training diverges.
     """
-    import keras
-
-    from components.model import benchmark, delivery, training
+    from components.model import assembly, delivery, training
     from components.results import tracking
 
     settings = training.Settings(
@@ -70,13 +68,9 @@ def train_benchmark(
         min_delta=min_delta, epochs=epochs, patience=patience, batch_size=batch_size, seed=seed,
     )  # fmt: skip
     training.seeded(seed)
-    parts = delivery.parts(augmented, splits)
-    layers = [
-        keras.layers.Resizing(image_size, image_size, name="resizing"),
-        keras.layers.Rescaling(1 / 127.5, -1.0, name="preprocessing"),
-        benchmark.build(image_size, len(splits.facts["classes"]), width, stages),
-    ]
-    model = keras.Sequential([keras.Input(augmented.array.shape[2:]), *layers])
+    untrained = assembly.benchmark(augmented, splits, image_size, width, stages)
     with tracking.live(classifier, "benchmark") as log_epoch:
-        trained = training.train("train_benchmark", model, parts, settings, log_epoch, classifier.resume)
-    delivery.deliver(classifier, "benchmark", layers, trained, parts)
+        trained = training.train(
+            "train_benchmark", untrained.model, untrained.parts, settings, log_epoch, classifier.resume
+        )
+    delivery.deliver(classifier, "benchmark", untrained.layers, trained, untrained.parts)

@@ -64,7 +64,7 @@ def train_top(
         UserError: The head takes features of another pooling, the optimizer has no weight decay where there is to be
             some, or training diverges.
     """
-    from components.model import backbones, delivery, heads, training
+    from components.model import assembly, delivery, training
     from components.results import tracking
 
     settings = training.Settings(
@@ -73,12 +73,10 @@ def train_top(
         min_delta=min_delta, epochs=epochs, patience=patience, batch_size=batch_size, seed=seed, l2=l2,
     )  # fmt: skip
     training.seeded(seed)
-    parts = delivery.parts(features, splits)
-    pooling = features.facts["pooling"]
-    model = heads.build(head, pooling, features.array.shape[2:], len(splits.facts["classes"]), dropout)
+    untrained = assembly.top(features, splits, weights, head, dropout)
     with tracking.live(classifier, "top") as log_epoch:
-        trained = training.train("train_top", model, parts, settings, log_epoch, classifier.resume, model)
-    model.save(top.file)
-    entry = backbones.get(weights.facts["backbone"])
-    network = entry.build(features.facts["image_size"], weights.file)
-    delivery.deliver(classifier, "top", delivery.transfer_layers(entry, network, pooling, model), trained, parts)
+        trained = training.train(
+            "train_top", untrained.model, untrained.parts, settings, log_epoch, classifier.resume, untrained.head
+        )
+    untrained.model.save(top.file)
+    delivery.deliver(classifier, "top", untrained.layers, trained, untrained.parts)

@@ -1,11 +1,8 @@
 """What goes over several steps: python -m pipeline check | show | log | ui | find_rate"""
 
-import os
-import tempfile
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
-from typing import Any
-from unittest.mock import patch
 
 from components import quiet
 from components import step as steps
@@ -52,32 +49,6 @@ def ui(port: int) -> None:
     serving.serve(port)
 
 
-class Untrained(Exception):
-    """A step has come to its training: the model, the training part, the settings and the head."""
-
-
-def untrained(wanted: steps.Step, paths: dict[str, Path], parameters: dict[str, Any]) -> tuple[Any, ...]:
-    """Return what a step would train, and how; it ends there, its outputs and the journal untouched."""
-    from components.model import training
-
-    def stop(name: str, model: Any, parts: Any, settings: Any, log_epoch: Any, resume: Any, head: Any = None) -> None:
-        raise Untrained(model, parts[0], settings, head)
-
-    inputs = {key: kind.read(paths[key]) for key, kind in wanted.inputs.items()}
-    record = steps.inherited(wanted, inputs)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        patch.object(training, "train", stop),
-        patch.dict(os.environ, MLFLOW_TRACKING_URI="off"),
-    ):
-        outputs = [kind(Path(folder), record) for kind in wanted.outputs.values()]
-        try:
-            wanted.function(*inputs.values(), *outputs, **parameters)
-        except Untrained as found:
-            return found.args
-    raise AssertionError(f"{wanted.name} trains nothing")
-
-
 def find_rate(recipe: str, step: str) -> None:
     """Draw the training loss of a recipe's step over the learning rate, and suggest one, by the training part alone."""
     content = recipes.read()
@@ -86,13 +57,21 @@ def find_rate(recipe: str, step: str) -> None:
         if name not in known:
             raise no_such(noun, name, known)
     quiet.load_keras()
-    from components.model import rate_finder
+    from components.model import assembly, rate_finder, training
     from components.results import figures
 
-    wanted = steps.load(step)
+    wanted, builder = steps.load(step), assembly.BUILDERS[step]
     paths = {key: ARTIFACTS / recipe / key for key in wanted.inputs}
     paths["weights"] = Path("data/weights", content["active"][recipe]["weights"])
-    curve = rate_finder.sweep(*untrained(wanted, paths, parameters[step]))
+    inputs = {key: kind.read(paths[key]) for key, kind in wanted.inputs.items()}
+    steps.inherited(wanted, inputs)  # which says if they do not belong together
+    given = {**inputs, **parameters[step]}
+    settings = training.Settings(
+        **{name: given[name] for name in signature(training.Settings).parameters if name in given}
+    )
+    training.seeded(settings.seed)
+    untrained = builder(**{name: given[name] for name in signature(builder).parameters})
+    curve = rate_finder.sweep(untrained.model, untrained.parts[0], settings, untrained.head)
     rate = rate_finder.suggested(curve)
     picture = ARTIFACTS / recipe / "rates" / f"{step}.png"
     picture.parent.mkdir(exist_ok=True)

@@ -17,6 +17,7 @@ from components.data.artifacts import Augmented, Classifier, Features, Top, Weig
 from components.errors import UserError
 from components.model import backbones, benchmark, delivery, heads, training
 from components.model.cut import cut
+from components.model.epochs import Rows
 from components.results import figures
 from tests.conftest import PARAMETERS
 
@@ -269,7 +270,7 @@ def chain(head: str) -> list[keras.Layer]:
     entry, pooling = backbones.get("vgg16_small"), heads.HEADS[head].pooling
     network = entry.build(SIDE)
     shape = backbones.pooling(pooling)(network.output).shape[1:]
-    return delivery.transfer_layers(entry, network, pooling, heads.build(head, pooling, shape, 2, 0.5))
+    return [entry.preprocessing(), network, backbones.pooling(pooling), heads.build(head, pooling, shape, 2, 0.5)]
 
 
 def pass_on(layer: keras.Layer) -> None:
@@ -297,7 +298,7 @@ def test_grad_cam_lights_up_the_patch_that_decides_the_class(head, tmp_path):
 
     classifier = Classifier(tmp_path, {"facts": {"classes": ["red", "green"], "image_size": SIDE}})
     logits = keras.Sequential([keras.Input(array.shape[1:]), *layers]).predict_on_batch(array)
-    part = training.Rows(array[:, None], np.arange(len(array)), labels)
+    part = Rows(array[:, None], np.arange(len(array)), labels)
     trained = training.Trained(pd.DataFrame({"validation_loss": [1.0]}), 1, logits, 1.0)
     delivery.deliver(classifier, "planted", layers, trained, (part, part))
     model = classifier.load()

@@ -18,7 +18,8 @@ from components.data.artifacts import Splits
 from components.errors import UserError
 from components.model import backbones, optimizers, rate_finder, training
 from components.model.cut import cut
-from components.model.training import Rows, Settings
+from components.model.epochs import DrawnViews, Rows, predict
+from components.model.training import Settings
 from components.step import ROOT
 from pipeline import __main__, recipes
 from tests.conftest import PARAMETERS, TRAINING
@@ -65,7 +66,7 @@ def stepped(steps: int = 1, **changed: Any) -> list[list[np.ndarray]]:
     model, head = deep()
     settings = Settings(**{**SETTINGS, **changed})
     trainer = training.compiled(model, head, settings, training.planned(settings, 100))
-    views = training.DrawnViews(blobs()[0], 7, seed=1)
+    views = DrawnViews(blobs()[0], 7, seed=1)
     for number in range(steps):
         trainer.train_on_batch(*views[number])
     return [[weight.numpy() for weight in layer.trainable_weights] for layer in (model.layers[0], head)]
@@ -73,7 +74,7 @@ def stepped(steps: int = 1, **changed: Any) -> list[list[np.ndarray]]:
 
 def test_an_epoch_holds_every_training_image_once_and_draws_views_anew():
     part = blobs()[0]
-    views = training.DrawnViews(part, batch_size=7, seed=1)
+    views = DrawnViews(part, batch_size=7, seed=1)
     epochs = []
     for epoch in (0, 1, 0):
         views.begin(epoch)
@@ -102,7 +103,7 @@ def test_the_best_epoch_is_kept_and_training_stops_after_patience(monitor, min_d
     assert trained.best_epoch == best + 1
     again = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(parts[1].labels, trained.logits)
     assert float(again) == pytest.approx(history["validation_loss"][best], rel=1e-5)
-    np.testing.assert_array_equal(training.predict(model, parts[1]), trained.logits)
+    np.testing.assert_array_equal(predict(model, parts[1]), trained.logits)
 
 
 def mean_loss(logits: np.ndarray, labels: np.ndarray, smoothing: float = 0, balanced: bool = False) -> float:
@@ -126,14 +127,14 @@ def test_the_training_loss_is_as_asked_for_and_the_validation_loss_stays(changed
     part, validation = blobs(views=1)
     labels = np.repeat([0, 1, 2], [24, 10, 6])
     model = linear()
-    logits = training.predict(model, part)
+    logits = predict(model, part)
     found = fit(
         model, (Rows(part.array, part.rows, labels), validation), model, **changed, l2=l2,
         epochs=1, batch_size=40, learning_rate=1e-12,
     ).history  # fmt: skip
     penalty = l2 * np.sum(model.get_weights()[0] ** 2)
     assert found["loss"][0] == pytest.approx(expected(logits, labels) + penalty, rel=1e-5)
-    plain = mean_loss(training.predict(model, validation), validation.labels)
+    plain = mean_loss(predict(model, validation), validation.labels)
     assert found["validation_loss"][0] == pytest.approx(plain, rel=1e-5)
 
 

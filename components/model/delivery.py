@@ -6,26 +6,10 @@ import keras
 import numpy as np
 from scipy.special import softmax
 
-from components.data.artifacts import Augmented, Classifier, Keyed, Splits
-from components.model.backbones import Backbone, pooling
-from components.model.training import Rows, Trained
+from components.data.artifacts import Classifier
+from components.model.epochs import Rows
+from components.model.training import Trained
 from components.results import metrics
-
-
-def parts(array: Keyed | Augmented, splits: Splits) -> tuple[Rows, Rows]:
-    """Return the training and the validation part of a stored array."""
-    numbers = {name: number for number, name in enumerate(splits.facts["classes"])}
-    found = []
-    for name in ("train", "validation"):
-        table = splits.part(name)
-        labels = table["label"].map(numbers).to_numpy(dtype=np.int64)
-        found.append(Rows(array.array, array.rows(table["file"].tolist()), labels))
-    return found[0], found[1]
-
-
-def transfer_layers(entry: Backbone, network: keras.Model, pooled: str, head: keras.Model) -> list[keras.Layer]:
-    """Return the layers from raw RGB to logits of a backbone with a head, and the pooling of that name between them."""
-    return [entry.preprocessing(), network, pooling(pooled), head]
 
 
 def deliver(
@@ -62,7 +46,7 @@ def deliver(
         train_counts=np.bincount(train.labels, minlength=len(classes)).tolist(),
         validation_images=len(validation.labels),
         epochs=len(trained.history),
-        best_epoch=int(np.argmin(trained.history["validation_loss"])) + 1,
+        best_epoch=trained.best_epoch,
         **{f"validation_{key}": found[key] for key in ("kappa", "log_loss", "accuracy")},
     )
     images = len(train.rows) * len(trained.history)

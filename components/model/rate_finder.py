@@ -9,6 +9,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from components.errors import UserError
 from components.model import training
+from components.model.epochs import DrawnViews, Rows
 from components.progress import bar
 
 LOWEST, HIGHEST, BATCHES = 1e-8, 10.0, 300
@@ -16,9 +17,7 @@ SMOOTHING = 15  # batches, the standard deviation of a Gaussian
 DIVERGED = 4  # times the loss of the first batches, or of chance where that is more
 
 
-def sweep(
-    model: keras.Model, part: training.Rows, settings: training.Settings, head: keras.Model | None
-) -> pd.DataFrame:
+def sweep(model: keras.Model, part: Rows, settings: training.Settings, head: keras.Model | None) -> pd.DataFrame:
     """Train on batch after batch, each at a higher learning rate than the one before, until the loss diverges.
 
     Args:
@@ -38,7 +37,7 @@ def sweep(
         model, head, settings, lambda share: keras.optimizers.schedules.ExponentialDecay(share * LOWEST, 1, growth)
     )
     weights = training.class_weights(settings.class_weights, part.labels)
-    views = training.DrawnViews(part, settings.batch_size, settings.seed)
+    views = DrawnViews(part, settings.batch_size, settings.seed)
     chance = math.log(model.output_shape[-1])
     losses: list[float] = []
     with bar("find_rate", BATCHES, "batch") as progress:
