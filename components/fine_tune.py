@@ -44,7 +44,7 @@ def fine_tune(
         classifier: Backbone and head in one.
         optimizer: Name of an optimizer.
         learning_rate: Step size of the optimizer.
-        backbone_rate: Learning rate of the backbone, as a share of it.
+        backbone_rate: Share of the learning rate at which the backbone's layers learn, in [0, 1].
         schedule: The learning rate over all epochs: constant, or cosine, which falls to 0.
         warm_up: Share of all batches in which the learning rate rises from 0, in [0, 1).
         momentum: Share of the last step that goes on in the next, in [0, 1); of sgd alone.

@@ -184,7 +184,7 @@ def test_weight_decay_takes_its_share_off_beside_adam_s_step():
         np.testing.assert_allclose(one - other, 0.05 * 0.5 * before, atol=1e-6)
 
 
-@pytest.mark.parametrize("optimizer", set(optimizers.OPTIMIZERS) - {"adamw"})
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd"])
 def test_weight_decay_is_adamw_s(optimizer):
     with pytest.raises(
         UserError, match=f"{optimizer} has no weight decay; received 0.01: choose adamw, or set it to 0"

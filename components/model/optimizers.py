@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import keras
 
-# The class of `keras.optimizers` and its options. AdamW: Loshchilov and Hutter, arXiv 1711.05101.
+# The class of `keras.optimizers` and its options.
 OPTIMIZERS: dict[str, tuple[str, list[str]]] = {
     "adam": ("Adam", []),
     "adamw": ("AdamW", ["weight_decay"]),
@@ -13,10 +13,10 @@ OPTIMIZERS: dict[str, tuple[str, list[str]]] = {
     "sgd": ("SGD", ["momentum"]),
 }
 
-# The share of the learning rate that is left at the end. Cosine: Loshchilov and Hutter, arXiv 1608.03983.
+# The share of the learning rate that is left at the end.
 SCHEDULES = {"constant": 1.0, "cosine": 0.0}
 
-# What scikit-learn calls it. Balanced: n / (classes * count); King and Zeng, doi 10.1093/oxfordjournals.pan.a004868.
+# What scikit-learn calls it.
 CLASS_WEIGHTS = {"none": None, "balanced": "balanced"}
 
 # The column of the history, and which end of it is better.
@@ -26,7 +26,11 @@ MONITORS = {"log_loss": ("validation_loss", "min"), "accuracy": ("validation_acc
 def build(
     name: str, learning_rate: "float | keras.optimizers.schedules.LearningRateSchedule", **options: Any
 ) -> "keras.Optimizer":
-    """Return a new optimizer of the registry, given those of the options that it has."""
+    """Return a new optimizer of the registry, given those of the options that it has.
+
+    Source:
+        AdamW: Loshchilov and Hutter, arXiv 1711.05101.
+    """
     import keras
 
     kind, own = OPTIMIZERS[name]

@@ -75,6 +75,9 @@ class TwoRates(keras.optimizers.Optimizer):
     Args:
         optimizers: The head's and the other one.
         head: Its variables go to the first.
+
+    Source:
+        Slower backbones: Howard and Ruder, arXiv 1801.06146.
     """
 
     def __init__(self, optimizers: tuple[keras.Optimizer, keras.Optimizer], head: keras.Model):
@@ -132,7 +135,11 @@ def compiled(model: keras.Model, head: keras.Model | None, settings: Settings, r
 
 
 def class_weights(kind: str, labels: np.ndarray) -> dict[int, float]:
-    """Return the weight of each class in the training loss; the images' mean is 1."""
+    """Return the weight of each class in the training loss; balanced is n / (classes * count), of mean 1 over images.
+
+    Source:
+        King and Zeng, doi 10.1093/oxfordjournals.pan.a004868.
+    """
     present = np.unique(labels)
     weights = compute_class_weight(optimizers.CLASS_WEIGHTS[kind], classes=present, y=labels)
     return dict(zip(present.tolist(), weights.tolist(), strict=True))
@@ -142,7 +149,7 @@ def planned(settings: Settings, steps: int) -> Rate:
     """Return the learning rate over the steps of all epochs: linear from 0 in the warm-up, then as scheduled.
 
     Source:
-        Warm-up: Goyal et al., arXiv 1706.02677.
+        Warm-up: Goyal et al., arXiv 1706.02677. Cosine: Loshchilov and Hutter, arXiv 1608.03983.
     """
     warm_up = math.floor(settings.warm_up * steps)
     return lambda share: keras.optimizers.schedules.CosineDecay(
