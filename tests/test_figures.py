@@ -377,7 +377,7 @@ def test_counts_are_legible_on_every_shade(drawn: list[Figure], tmp_path: Path) 
 
 def test_learning_curves_marks_the_epoch_with_the_lowest_validation_loss(drawn: list[Figure], tmp_path: Path) -> None:
     figures.learning_curves(history([2, 0.5, 0.4, 0.8]), tmp_path / "figure.png", "top")
-    assert "The best epoch is 3, with the lowest validation loss (0.400)." in texts(drawn[0])
+    assert "The validation loss is lowest at epoch 3 (0.400)." in texts(drawn[0])
     for axes in drawn[0].axes:
         assert [line.get_xdata() for line in axes.lines if line.get_linestyle() == ":"] == [[3, 3]]
     assert len(drawn[0].axes) == 2
@@ -387,7 +387,7 @@ def test_learning_curves_leaves_out_what_was_not_recorded(drawn: list[Figure], t
     figures.learning_curves(history([2, 1])[["epoch", "loss"]], tmp_path / "figure.png", "top")
     (axes,) = drawn[0].axes
     assert [line.get_label() for line in axes.lines] == ["train"]
-    assert not any("best epoch" in text for text in texts(drawn[0]))
+    assert not any("lowest" in text for text in texts(drawn[0]))
 
 
 def test_the_ticks_of_epochs_are_whole(drawn: list[Figure], tmp_path: Path) -> None:

@@ -201,7 +201,7 @@ class Augmented(Keyed):
 
 
 class Features(Keyed):
-    """Pooled bottleneck of every image and view: float32 (files, 1 + K, channels); view 0 is the plain image."""
+    """What the backbone makes of every image and view: float32 (files, 1 + K, ...); view 0 is the plain image."""
 
     array_name = "features.npy"
 
@@ -237,7 +237,7 @@ class Network(Artifact):
 
 
 class Top(Network):
-    """A trained head, `head.keras`: pooled features (batch, channels) to logits (batch, classes)."""
+    """A trained head, `head.keras`: features (batch, ...) to logits (batch, classes)."""
 
     file_name = "head.keras"
 

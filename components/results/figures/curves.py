@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter
 from components.results.figures.style import INK, MARKERS, MODELS, MUTED, SPLITS, saved, short
 
 
-def _best_epoch(history: pd.DataFrame) -> int | None:
+def _lowest(history: pd.DataFrame) -> int | None:
     """Return the position of the row with the lowest validation loss, where there is one."""
     losses = history.get("validation_loss", pd.Series(dtype=float))
     return None if losses.isna().all() else int(np.nanargmin(losses))
@@ -21,10 +21,10 @@ def _best_epoch(history: pd.DataFrame) -> int | None:
 def _curve(
     axes: Axes, history: pd.DataFrame, column: str, label: str, color: str, linestyle: str = "-", marker: str = "o"
 ) -> None:
-    """Draw one column over the epochs, with a mark at the best epoch, where the history has that column."""
+    """Draw one column over the epochs, with a mark at the lowest validation loss, where the history has that column."""
     if column not in history:
         return
-    epochs, values, best = history["epoch"], history[column], _best_epoch(history)
+    epochs, values, best = history["epoch"], history[column], _lowest(history)
     axes.plot(epochs, values, label=label, color=color, linestyle=linestyle, marker=marker if len(values) == 1 else "")
     if best is not None and column.startswith("validation"):
         axes.plot(epochs.iloc[best], values.iloc[best], marker, color=color, markersize=5.5)
@@ -38,20 +38,20 @@ def _epochs(axes: Axes, title: str) -> None:
 
 
 def learning_curves(history: pd.DataFrame, path: Path, title: str) -> None:
-    """Draw the loss and the scores of one training over its epochs, with the best epoch marked.
+    """Draw the loss and the scores of one training over its epochs, with the lowest validation loss marked.
 
     Args:
         history: One row an epoch, with column epoch and any of loss, validation_loss, accuracy, validation_accuracy
-            and validation_kappa; the best epoch has the lowest validation_loss.
+            and validation_kappa.
         path: PNG file to write.
         title: What was trained.
     """
     train, validation = SPLITS["train"], SPLITS["validation"]
-    best = _best_epoch(history)
+    best = _lowest(history)
     note = ""
     if best is not None:
         row = history.iloc[best]
-        note = f"The best epoch is {row['epoch']:.0f}, with the lowest validation loss ({row['validation_loss']:.3f})."
+        note = f"The validation loss is lowest at epoch {row['epoch']:.0f} ({row['validation_loss']:.3f})."
     with saved(path, (8.5, 3.4), title, note) as figure:
         losses, scores = figure.subplots(1, 2)
         _curve(losses, history, "loss", "train", color=train)
