@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from components.data import lists
 from components.data.artifacts import Images
 from components.data.datasets import DATA_SETS
 from components.errors import UserError
@@ -316,12 +317,11 @@ def test_groups_that_are_none(lines, match, tmp_path):
 
 
 def test_a_new_person_begins_where_the_class_does_not_advance():
-    from components.data import layout
 
     shown = [("0", 1), ("1", 2), ("9", 3), ("0", 4), ("2", 10), ("2", 11), ("1", 12)]
     table = pd.DataFrame({"label": label, "file": f"{label}/IMG_{number}.JPG"} for label, number in shown)
     expected = pd.Series(["1", "1", "1", "2", "2", "3", "4"])
     for seed in range(5):
         mixed = table.sample(frac=1, random_state=seed)
-        found = layout.persons(mixed.reset_index(drop=True), list("0123456789"))
+        found = lists.persons(mixed.reset_index(drop=True), list("0123456789"))
         assert found == expected[mixed.index].tolist()

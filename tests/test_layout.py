@@ -16,11 +16,11 @@ import pytest
 from PIL import Image
 
 from components import step
+from components.data import folders
 from components.data import images as image_files
-from components.data import layout
 from components.data.artifacts import Images
 from components.data.datasets import DATA_SETS, DataSet, write_digits
-from components.errors import UserError
+from components.errors import UserError, printable
 from components.step import ROOT
 from tests.conftest import CLASSES, write_images
 
@@ -167,7 +167,7 @@ def socket_at(path: Path) -> None:
 
 def too_large(path: Path) -> None:
     with path.open("wb") as file:
-        file.truncate(layout.FILE_SIZE + 1)
+        file.truncate(folders.FILE_SIZE + 1)
 
 
 def too_deep(folder: Path) -> None:
@@ -201,7 +201,7 @@ def test_what_is_no_file_to_read_is_set_aside(name, folder, tmp_path, monkeypatc
     before = contents(folder)
     images = fetch(folder, tmp_path / "images")
     ((file, why),) = quarantine(images).items()
-    assert file == f"up/{layout.shown(name)}"
+    assert file == f"up/{printable(name)}"
     assert reason in why and str(tmp_path) not in why
     assert len(images.table("images.csv")) == 6
     assert contents(folder) == before
