@@ -222,7 +222,8 @@ def held(folder: Path) -> int:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(f"waiting for another run, which is making {folder.parent}", file=sys.stderr, flush=True)
+            made = folder.with_name(folder.name[1:].removesuffix(".unfinished"))
+            print(f"waiting for another run, which is making {made}", file=sys.stderr, flush=True)
             fcntl.flock(handle, fcntl.LOCK_EX)
         if folder.exists() and os.path.samestat(os.fstat(handle), folder.stat()):
             return handle

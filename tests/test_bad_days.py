@@ -75,7 +75,7 @@ def waiting(tmp_path) -> Iterator[tuple[subprocess.Popen, int]]:
     source = write_images(tmp_path / "source", 4)
     process = begin("fetch", {"images": tmp_path / "images"}, *flags("fetch", source=source))
     assert process.stderr is not None
-    assert process.stderr.readline().startswith("waiting for another run")
+    assert process.stderr.readline().endswith(f"which is making {tmp_path}/images\n")
     with process:
         yield process, held
         process.kill()
