@@ -209,8 +209,8 @@ def test_groups_stay_whole(drawing):
     drawn = splitting.draw(table, sizes, "grouped", seed)
     pd.testing.assert_frame_equal(drawn[table.columns], table)
     assert (drawn.groupby("group")["split"].nunique() == 1).all()
-    largest = table["group"].value_counts().max()
-    assert all(abs(found - sizes[part]) <= largest for part, found in sizes_of(drawn).items())
+    most = table["group"].value_counts().max() * table["label"].nunique()  # each class may be off by a group
+    assert all(abs(found - sizes[part]) <= most for part, found in sizes_of(drawn).items())
     assert all(set(drawn.loc[drawn["split"] == part, "label"]) == set(table["label"]) for part in PARTS)
     again = splitting.draw(table.sort_values("file"), sizes, "grouped", seed)
     pd.testing.assert_frame_equal(again.loc[table.index], drawn)
