@@ -348,3 +348,14 @@ def test_a_rate_is_found_for_a_step_from_its_training_part_and_nothing_else_chan
     assert (head is None) == (name == "train_benchmark")
     assert {path: path.read_bytes() for path in made["splits"].parent.rglob("*") if path.is_file()} == before
     assert not Path("journal.db").exists()
+
+
+@pytest.mark.parametrize("kept", [0, 10, 300, -30])
+def test_a_training_whose_kept_state_is_damaged_begins_anew_and_says_so(kept, tmp_path, capsys):
+    settings = Settings(**{**SETTINGS, "epochs": 3})
+    first = training.train("test", linear(), blobs(), settings, lambda *said: None, tmp_path)
+    state = tmp_path / "training.npz"
+    state.write_bytes(state.read_bytes()[:kept])
+    again = training.train("test", linear(), blobs(), settings, lambda *said: None, tmp_path)
+    assert again.history.equals(first.history)
+    assert "training.npz cannot be read: the training begins anew" in capsys.readouterr().err

@@ -2,6 +2,8 @@
 
 import json
 import math
+import sys
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,9 +103,12 @@ class Resume(keras.callbacks.Callback):
         self.arrays: dict[str, np.ndarray] = {}
         self.said: dict[str, Any] = {"rows": [], "wait": 0}
         if file.exists():
-            with np.load(file) as state:
-                self.arrays = dict(state)
-            self.said = json.loads(str(self.arrays["said"]))
+            try:
+                with file.open("rb") as opened, np.load(opened) as state:
+                    self.arrays = dict(state)
+                self.said = json.loads(str(self.arrays["said"]))
+            except (ValueError, EOFError, KeyError, zipfile.BadZipFile):  # as a power cut may leave it
+                print(f"{file} cannot be read: the training begins anew", file=sys.stderr)
 
     def epochs(self, most: int) -> dict[str, int]:
         """Return from which epoch to which, of `most`, there is something left to train."""
