@@ -165,9 +165,7 @@ def run(name: str, artifacts: Mapping[str, Path | str], parameters: Mapping[str,
     inputs = {key: kind.read(artifacts[key]) for key, kind in step.inputs.items()}
     record = {**inherited(step, inputs), "recipe": recipe, "revisions": revisions()}
     record["parameters"][name] = values
-    code = [(ROOT / file).read_text(encoding="utf-8") for file in step.code()]
-    digest = sha256(name, values, {key: artifact.digest for key, artifact in inputs.items()}, code)
-    record["lineage"][name] = digest
+    digest = record["lineage"][name] = digest_of(step, inputs, values)
     first = Path(artifacts[next(iter(step.outputs))])
     with machine_said(step.name, first), ExitStack() as stack:
         outputs = {}
@@ -181,6 +179,12 @@ def run(name: str, artifacts: Mapping[str, Path | str], parameters: Mapping[str,
             output.write_record()
         for key, output in outputs.items():
             replace(output.path, Path(artifacts[key]))
+
+
+def digest_of(step: Step, inputs: Mapping[str, Artifact], values: Mapping[str, Any]) -> str:
+    """Return the digest of what a step would make: of its inputs, its parameters and the code behind its numbers."""
+    code = [(ROOT / file).read_text(encoding="utf-8") for file in step.code()]
+    return sha256(step.name, values, {key: artifact.digest for key, artifact in inputs.items()}, code)
 
 
 def unfinished(key: str, target: Path) -> Path:

@@ -1,8 +1,9 @@
-"""Train the benchmark: a convolutional network from scratch."""
+"""Train the benchmark: a network from scratch."""
 
 from typing import Annotated
 
 from components.data.artifacts import Augmented, Classifier, Splits
+from components.model.benchmark import NETWORKS
 from components.model.optimizers import CLASS_WEIGHTS, MONITORS, OPTIMIZERS, SCHEDULES
 from components.parameters import Count, Names, NotNegative, PartialShare, Pixels, Positive, Range, Seed
 from components.step import Input, Output
@@ -13,6 +14,7 @@ def train_benchmark(
     splits: Input[Splits],
     classifier: Output[Classifier],
     *,
+    network: Annotated[str, Names("benchmark network", NETWORKS)],
     image_size: Pixels,
     width: Count,
     stages: Annotated[int, Range("from 3 to 12", lambda value: 3 <= value <= 12)],
@@ -31,15 +33,16 @@ def train_benchmark(
     batch_size: Count,
     seed: Seed,
 ) -> None:
-    """Train the benchmark: a convolutional network from scratch, on the images alone.
+    """Train the benchmark: a network from scratch, on the images alone.
 
     Args:
         augmented: The plain images and their views.
         splits: The training and validation rows.
         classifier: The trained network.
+        network: cnn, a convolutional network, or perceptron, one dense layer on the pixels.
         image_size: Pixels a side that it sees; images are resized to it inside the model.
-        width: Channels of the first stage, doubled from stage to stage up to eight times.
-        stages: Convolutions, each followed by pooling; three or more.
+        width: Channels of the first stage, doubled from stage to stage up to eight times; of cnn alone.
+        stages: Convolutions, each followed by pooling, three or more; of cnn alone.
         optimizer: Name of an optimizer.
         learning_rate: Step size of the optimizer.
         schedule: The learning rate over all epochs: constant, or cosine, which falls to 0.
@@ -68,7 +71,7 @@ def train_benchmark(
         min_delta=min_delta, epochs=epochs, patience=patience, batch_size=batch_size, seed=seed,
     )  # fmt: skip
     training.seeded(seed)
-    untrained = assembly.benchmark(augmented, splits, image_size, width, stages)
+    untrained = assembly.benchmark(augmented, splits, network, image_size, width, stages)
     with tracking.live(classifier, "benchmark") as log_epoch:
         trained = training.train(
             "train_benchmark", untrained.model, untrained.parts, settings, log_epoch, classifier.resume

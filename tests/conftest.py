@@ -63,7 +63,7 @@ PARAMETERS: dict[str, dict[str, str | int | float]] = {
     },
     "extract": {"unfreeze": "last_block", "pooling": "average", "batch_size": 16},
     "explore": {"samples": 3, "seed": 1},
-    "train_benchmark": {"image_size": 16, "width": 4, "stages": 3, **TRAINING},
+    "train_benchmark": {"network": "cnn", "image_size": 16, "width": 4, "stages": 3, **TRAINING},
     "train_top": {"head": "linear", "dropout": 0.1, "l2": 0, **TRAINING},
     "fine_tune": {**TRAINING, "learning_rate": 0.001, "backbone_rate": 1, "l2": 0, "epochs": 2},
     "evaluate": {"batch_size": 8},

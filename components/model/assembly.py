@@ -30,12 +30,14 @@ class Untrained:
     head: keras.Model | None = None
 
 
-def benchmark(augmented: Augmented, splits: Splits, image_size: int, width: int, stages: int) -> Untrained:
-    """Return the network from scratch, which resizes the images itself."""
+def benchmark(
+    augmented: Augmented, splits: Splits, network: str, image_size: int, width: int, stages: int
+) -> Untrained:
+    """Return a network from scratch, which resizes the images itself."""
     layers = [
         keras.layers.Resizing(image_size, image_size, name="resizing"),
         keras.layers.Rescaling(1 / 127.5, -1.0, name="preprocessing"),
-        network_from_scratch.build(image_size, len(splits.facts["classes"]), width, stages),
+        network_from_scratch.build(network, image_size, len(splits.facts["classes"]), width, stages),
     ]
     model = keras.Sequential([keras.Input(augmented.array.shape[2:]), *layers])
     return Untrained(model, parts(augmented, splits), layers)

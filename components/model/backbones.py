@@ -12,6 +12,7 @@ from components.errors import UserError, no_such
 if TYPE_CHECKING:
     import keras
 
+CUTS = ("last_block", "last_blocks")
 Numbers = float | tuple[float, ...]
 Network = Callable[[int, str | None], "keras.Model"]
 
@@ -29,7 +30,8 @@ class Backbone:
             each of its channels.
         offset: Added after `scale`, likewise.
         image_size: Pixels a side that the network was pretrained at.
-        last_block: Name of the first layer of its last block, which `unfreeze: last_block` stands for.
+        cuts: The first layer that is trained under `unfreeze: last_block`, and under `last_blocks`, about the last third
+            of the network.
         license: Terms of the pretrained weights.
     """
 
@@ -38,7 +40,7 @@ class Backbone:
     scale: Numbers
     offset: Numbers
     image_size: int
-    last_block: str
+    cuts: tuple[str, str]
     license: str
 
     def build(self, image_size: int, weights: Path | None = None) -> "keras.Model":
@@ -84,8 +86,8 @@ class Backbone:
         return keras.Model(image, keras.layers.Rescaling(self.scale, self.offset)(x), name="preprocessing")
 
     def first_trainable(self, unfreeze: str) -> str:
-        """Return the layer that `unfreeze` names: `last_block`, or a layer of the network."""
-        return self.last_block if unfreeze == "last_block" else unfreeze
+        """Return the layer that `unfreeze` names: one of `CUTS`, or a layer of the network."""
+        return dict(zip(CUTS, self.cuts, strict=True)).get(unfreeze, unfreeze)
 
 
 def get(name: str) -> Backbone:
@@ -167,28 +169,28 @@ TORCH = (
 # Liu et al., arXiv 2201.03545 (ConvNeXt). Terms of the weights: as the documentation of keras.applications says.
 BACKBONES = {
     "vgg16_small": Backbone(
-        vgg16_small, *CENTRED, 32, "block5_conv1", "this project's own, Apache-2.0"
+        vgg16_small, *CENTRED, 32, ("block5_conv1", "block4_conv1"), "this project's own, Apache-2.0"
     ),
     "vgg16": Backbone(
-        application("VGG16"), *CAFFE, 224, "block5_conv1", "CC-BY-4.0"
+        application("VGG16"), *CAFFE, 224, ("block5_conv1", "block4_conv1"), "CC-BY-4.0"
     ),
     "vgg19": Backbone(
-        application("VGG19"), *CAFFE, 224, "block5_conv1", "CC-BY-4.0"
+        application("VGG19"), *CAFFE, 224, ("block5_conv1", "block4_conv1"), "CC-BY-4.0"
     ),
     "resnet50": Backbone(
-        application("ResNet50"), *CAFFE, 224, "conv5_block3_1_conv", "MIT"
+        application("ResNet50"), *CAFFE, 224, ("conv5_block3_1_conv", "conv5_block1_1_conv"), "MIT"
     ),
     "mobilenet_025": Backbone(
-        application("MobileNet", alpha=0.25), *CENTRED, 224, "conv_dw_13", "Apache-2.0"
+        application("MobileNet", alpha=0.25), *CENTRED, 224, ("conv_dw_13", "conv_dw_9"), "Apache-2.0"
     ),
     "mobilenet_v2": Backbone(
-        application("MobileNetV2"), *CENTRED, 224, "block_16_expand", "Apache-2.0"
+        application("MobileNetV2"), *CENTRED, 224, ("block_16_expand", "block_10_expand"), "Apache-2.0"
     ),
     "efficientnet_v2_b0": Backbone(
-        application("EfficientNetV2B0", include_preprocessing=False), *TORCH, 224, "block6h_expand_conv", "Apache-2.0"
+        application("EfficientNetV2B0", include_preprocessing=False), *TORCH, 224, ("block6h_expand_conv", "block6a_expand_conv"), "Apache-2.0"
     ),
     "convnext_tiny": Backbone(
         application("ConvNeXtTiny", include_preprocessing=False), *TORCH, 224,
-        "convnext_tiny_stage_3_block_2_depthwise_conv", "MIT",
+        ("convnext_tiny_stage_3_block_2_depthwise_conv", "convnext_tiny_stage_3_block_0_depthwise_conv"), "MIT",
     ),
 }  # fmt: skip

@@ -1,5 +1,6 @@
-"""The benchmark: a convolutional network trained from scratch on the same images."""
+"""The registry of benchmarks: networks that are trained from scratch on the same images."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from components.errors import UserError
@@ -8,19 +9,12 @@ if TYPE_CHECKING:
     import keras
 
 
-def build(image_size: int, classes: int, width: int, stages: int) -> "keras.Model":
-    """Return the benchmark network: RGB in [-1, 1], (batch, image_size, image_size, 3), to logits (batch, classes).
+def cnn(image_size: int, classes: int, width: int, stages: int) -> "keras.Model":
+    """A convolutional network of 3 x 3 convolutions, each with max-pooling; channels double from `width` to 8 times it.
 
-    Each stage is a 3 x 3 convolution and max-pooling; the channels double from `width` up to eight times it. Dropout of
-    0.5, 0.4 and 0.3 follows the last three stages, then global average pooling. Width 64 and five stages at 224 pixels
-    make the network of the KTH animals study; unlike there, pixels are centred and weights start as He et al. draw them
-    (arXiv 1502.01852), without which it does not learn photographs of one subject on a bright ground.
-
-    Args:
-        image_size: Pixels a side.
-        classes: Number of classes.
-        width: Channels of the first stage.
-        stages: Number of stages, three or more.
+    Dropout of 0.5, 0.4 and 0.3 follows the last three stages, then global average pooling. Width 64 and five stages at
+    224 pixels make the network of the KTH animals study; unlike there, pixels are centred and weights start as He et al.
+    draw them (arXiv 1502.01852), without which it does not learn photographs of one subject on a bright ground.
 
     Raises:
         UserError: The images are too small for so many stages.
@@ -41,3 +35,31 @@ def build(image_size: int, classes: int, width: int, stages: int) -> "keras.Mode
             x = keras.layers.Dropout((0.5, 0.4, 0.3)[stage - (stages - 3)])(x)
     x = keras.layers.GlobalAveragePooling2D(name="pooling")(x)
     return keras.Model(inputs, keras.layers.Dense(classes, name="logits")(x), name="benchmark")
+
+
+def perceptron(image_size: int, classes: int, width: int, stages: int) -> "keras.Model":
+    """One dense layer on the pixels: the baseline of the groceries study; it has no width and no stages."""
+    import keras
+
+    inputs = keras.Input((image_size, image_size, 3))
+    x = keras.layers.Flatten()(inputs)
+    return keras.Model(inputs, keras.layers.Dense(classes, name="logits")(x), name="benchmark")
+
+
+NETWORKS: dict[str, Callable[[int, int, int, int], "keras.Model"]] = {"cnn": cnn, "perceptron": perceptron}
+
+
+def build(name: str, image_size: int, classes: int, width: int, stages: int) -> "keras.Model":
+    """Return a network of the registry: RGB in [-1, 1], (batch, image_size, image_size, 3), to logits (batch, classes).
+
+    Args:
+        name: Which one.
+        image_size: Pixels a side.
+        classes: Number of classes.
+        width: Channels of the first stage.
+        stages: Number of stages, three or more.
+
+    Raises:
+        UserError: The images are too small for so many stages.
+    """
+    return NETWORKS[name](image_size, classes, width, stages)

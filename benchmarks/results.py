@@ -1,0 +1,100 @@
+"""What a recipe reaches over several seeds of split and training; augmentation and extraction are shared by them.
+
+    python -m benchmarks.results RECIPE --data NAME --weights NAME [--set STEP.PARAMETER=VALUE ...] [--seeds 1 2 3]
+
+The data set and the weights are those that `dvc repro data/dvc.yaml:fetch@NAME` and `fetch_weights@NAME` have brought.
+What was made before with the same inputs, parameters and code is not made again. Writes docs/results.csv, a row a model
+and seed, and prints the means.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from components import quiet, step
+from components.errors import Parser, UserError, told
+from pipeline import recipes
+
+WORK, TABLE = Path("artifacts/results"), Path("docs/results.csv")
+KEYS = ["recipe", "weights", "changes", "seed", "model"]
+SCORES = ["accuracy", "kappa", "log_loss", "validation_accuracy", "validation_log_loss"]
+COSTS = ["seconds_extraction", "seconds_training", "seconds_evaluation"]
+MODELS = {"train_benchmark": "benchmark", "train_top": "top", "fine_tune": "fine_tuned"}
+
+
+def make(name: str, at: dict[str, Path], values: dict[str, Any]) -> None:
+    """Run a step, unless what it would make is there."""
+    wanted = step.load(name)
+    inputs = {key: kind.read(at[key]) for key, kind in wanted.inputs.items()}
+    digest = step.digest_of(wanted, inputs, wanted.checked(values))
+    try:
+        found = {kind.read(at[key]).record["lineage"].get(name) for key, kind in wanted.outputs.items()}
+    except UserError:
+        found = set()
+    if found != {digest}:
+        step.run(name, at, values)
+
+
+def run(recipe: str, data: str, weights: str, changes: list[str], seeds: list[int]) -> None:
+    quiet.load_keras()
+    import pandas as pd
+
+    content = recipes.read()
+    for change in changes:
+        address, _, value = change.partition("=")
+        name, _, parameter = address.partition(".")
+        content["recipes"][recipe].setdefault(name, {})[parameter] = value
+    parameters = recipes.completed(content, recipe)
+    home = WORK / "-".join([recipe, *changes])
+    at = {
+        "images": Path("data/images", data),
+        "weights": Path("data/weights", weights),
+        "augmented": home / "augmented",
+    }
+    at |= {name: home / weights / name for name in ("features", "tensors")}
+    rows = []
+    for name in ("augment", "extract"):
+        make(name, at, parameters[name])
+    for seed in seeds:
+        for name in ("splits", "test_split"):
+            at[name] = home / f"seed{seed}" / name
+        make("split", at, {**parameters["split"], "seed": seed})
+        for name, model in MODELS.items():
+            folder = home / f"seed{seed}" if model == "benchmark" else home / weights / f"seed{seed}"
+            if model != "fine_tuned":
+                at["top"] = folder / "top"
+            at |= {"classifier": folder / "classifiers" / model, "report": folder / "reports" / model}
+            make(name, at, {**parameters[name], "seed": seed})
+            make("evaluate", at, parameters["evaluate"])
+            rows.append(row_of(at["report"]) | {"seed": seed, "model": model})
+            print(f"seed {seed}, {model}: {rows[-1]}", flush=True)
+    new = pd.DataFrame(rows).assign(recipe=recipe, weights=weights, changes=" ".join(changes))
+    known = [pd.read_csv(TABLE, keep_default_na=False)] if TABLE.exists() else []
+    table = pd.concat([*known, new[[*KEYS, *new.columns.difference(KEYS, sort=False)]]])
+    table.drop_duplicates(KEYS, keep="last").sort_values(KEYS).to_csv(TABLE, index=False)
+    means = new.groupby("model", sort=False)[[*SCORES, *COSTS]].mean()
+    print(means.round(4).to_string())
+
+
+def row_of(report: Path) -> dict[str, float]:
+    """Return the scores and the costs of a report."""
+    from components.data.artifacts import Report
+
+    found = Report.read(report).metrics
+    names = ["test_images", *SCORES, "best_epoch", *COSTS]
+    return {name: found[name] for name in names if name in found}
+
+
+def main(arguments: list[str]) -> None:
+    parser = Parser(prog="python -m benchmarks.results", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("recipe", metavar="RECIPE")
+    parser.add_argument("--data", metavar="NAME", required=True, help="the data set, in data/images/")
+    parser.add_argument("--weights", metavar="NAME", required=True, help="the pretrained weights, in data/weights/")
+    parser.add_argument("--set", dest="changes", metavar="STEP.PARAMETER=VALUE", nargs="+", default=[])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    os.environ["MLFLOW_TRACKING_URI"] = "off"
+    run(**vars(parser.parse_args(arguments)))
+
+
+if __name__ == "__main__":
+    told(main)
