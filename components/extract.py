@@ -25,7 +25,7 @@ def extract(
         weights: Pretrained weights, which say what the backbone is.
         features: The backbone's output, pooled, of every file and view.
         tensors: The activations that the first trainable layer's part of the network starts from, likewise.
-        unfreeze: First layer that fine-tuning will train: its name, `last_block`, or `last_blocks`, about the last third.
+        unfreeze: First layer that fine-tuning will train: its name, `last_block`, or `last_blocks`, a third.
         pooling: `average` over positions, for the heads that take channels; `none` for those that take maps.
         batch_size: Views a batch.
 

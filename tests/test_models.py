@@ -219,7 +219,7 @@ def test_an_unknown_backbone_is_answered_with_the_nearest():
 
 def test_images_too_small_for_the_stages_of_the_benchmark():
     with pytest.raises(UserError, match="5 stages of the benchmark need images of 32 pixels; received 31"):
-        benchmark.build(31, 3, width=4, stages=5)
+        benchmark.build("cnn", 31, 3, width=4, stages=5)
 
 
 @pytest.mark.parametrize("name", heads.HEADS)
@@ -266,7 +266,7 @@ def chain(head: str) -> list[keras.Layer]:
     """Return the layers of a classifier of two classes: with a head of the registry, or the benchmark."""
     if head == "benchmark":
         preprocessing = keras.layers.Rescaling(1 / 127.5, -1.0, name="preprocessing")
-        return [preprocessing, benchmark.build(SIDE, 2, width=8, stages=3)]
+        return [preprocessing, benchmark.build("cnn", SIDE, 2, width=8, stages=3)]
     entry, pooling = backbones.get("vgg16_small"), heads.HEADS[head].pooling
     network = entry.build(SIDE)
     shape = backbones.pooling(pooling)(network.output).shape[1:]

@@ -65,7 +65,7 @@ def test_trainable_frozen_and_all_parameters_are_those_of_the_study(study, netwo
 
 
 def test_the_last_block_of_resnet50_is_eleven_layers_with_the_pooling_and_frozen_batch_normalisation(network):
-    _, suffix = cut(network("resnet50"), backbones.get("resnet50").last_block)
+    _, suffix = cut(network("resnet50"), backbones.get("resnet50").first_trainable("last_block"))
     layers = [layer for layer in suffix.layers if not isinstance(layer, keras.layers.InputLayer)]
     assert len(layers) + 1 == 11 and all(layer.name.startswith("conv5_block3_") for layer in layers)
     normalisations = [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
@@ -74,7 +74,7 @@ def test_the_last_block_of_resnet50_is_eleven_layers_with_the_pooling_and_frozen
 
 
 def test_the_benchmark_is_the_network_of_the_kth_study():
-    network = benchmark.build(IMAGE_SIZE, 19, width=64, stages=5)
+    network = benchmark.build("cnn", IMAGE_SIZE, 19, width=64, stages=5)
     assert network.count_params() == count(network.trainable_weights) == 3_920_531
     convolutions = [layer.filters for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
     assert convolutions == [64, 128, 256, 512, 512]

@@ -30,8 +30,8 @@ class Backbone:
             each of its channels.
         offset: Added after `scale`, likewise.
         image_size: Pixels a side that the network was pretrained at.
-        cuts: The first layer that is trained under `unfreeze: last_block`, and under `last_blocks`, about the last third
-            of the network.
+        cuts: The first layer that is trained under `unfreeze: last_block`, and under `last_blocks`, about a third of the
+            network.
         license: Terms of the pretrained weights.
     """
 
@@ -187,7 +187,8 @@ BACKBONES = {
         application("MobileNetV2"), *CENTRED, 224, ("block_16_expand", "block_10_expand"), "Apache-2.0"
     ),
     "efficientnet_v2_b0": Backbone(
-        application("EfficientNetV2B0", include_preprocessing=False), *TORCH, 224, ("block6h_expand_conv", "block6a_expand_conv"), "Apache-2.0"
+        application("EfficientNetV2B0", include_preprocessing=False), *TORCH, 224,
+        ("block6h_expand_conv", "block6a_expand_conv"), "Apache-2.0",
     ),
     "convnext_tiny": Backbone(
         application("ConvNeXtTiny", include_preprocessing=False), *TORCH, 224,

@@ -13,8 +13,8 @@ def cnn(image_size: int, classes: int, width: int, stages: int) -> "keras.Model"
     """A convolutional network of 3 x 3 convolutions, each with max-pooling; channels double from `width` to 8 times it.
 
     Dropout of 0.5, 0.4 and 0.3 follows the last three stages, then global average pooling. Width 64 and five stages at
-    224 pixels make the network of the KTH animals study; unlike there, pixels are centred and weights start as He et al.
-    draw them (arXiv 1502.01852), without which it does not learn photographs of one subject on a bright ground.
+    224 pixels make the network of the KTH animals study; unlike there, pixels are centred and weights start as He et
+    al. draw them (arXiv 1502.01852), without which it does not learn photographs of one subject on a bright ground.
 
     Raises:
         UserError: The images are too small for so many stages.
