@@ -30,7 +30,7 @@ class Backbone:
             each of its channels.
         offset: Added after `scale`, likewise.
         image_size: Pixels a side that the network was pretrained at.
-        cuts: The first layer that is trained under `unfreeze: last_block`, and under `last_blocks`, about a third of the
+        cuts: The first layer that is trained under `unfreeze: last_block`, and under `last_blocks`, a third of the
             network.
         license: Terms of the pretrained weights.
     """
