@@ -42,8 +42,9 @@ def heat(
     outputs = [node.outputs[0] for node in (operation._inbound_nodes[0] for operation in network.operations)]
     maps = [output for output in outputs if len(output.shape) == 4 and min(output.shape[1:3]) >= LEAST]
     both = keras.Model(network.input, [maps[-1], network.output])
-    found = []
-    for image, number in zip(images, classes, strict=True):
+
+    @tf.function  # as a graph, in which no gradient goes back behind the map
+    def traced(image: tf.Tensor, number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         x = tf.cast(image[None], tf.float32)
         for layer in model.layers[1:place]:
             x = layer(x)
@@ -53,7 +54,12 @@ def heat(
             for layer in model.layers[place + 1 : names.index("temperature")]:
                 x = layer(x, training=False)
             score = x[:, number]
-        weights = tf.reduce_mean(tape.gradient(score, activations), axis=(1, 2), keepdims=True)
+        return activations, tape.gradient(score, activations)
+
+    found = []
+    for image, number in zip(images, classes, strict=True):
+        activations, gradients = traced(tf.constant(image), tf.constant(number))
+        weights = tf.reduce_mean(gradients, axis=(1, 2), keepdims=True)
         seen = tf.nn.relu(tf.reduce_sum(weights * activations, axis=-1))[0].numpy()
         found.append(seen / (seen.max() or 1))
     return np.array(found)
