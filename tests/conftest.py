@@ -70,25 +70,31 @@ PARAMETERS: dict[str, dict[str, str | int | float]] = {
     "compare": {},
 }  # fmt: skip
 
+GLYPHS = {
+    "backbone": "vgg16_small",
+    "source": str(Path(__file__).parent.parent / "pretraining" / "vgg16_small.weights.h5"),
+}
+
 MODELS = {"train_benchmark": "benchmark", "train_top": "top", "fine_tune": "fine_tuned"}
 
 
-def run_steps(folder: Path, source: Path, recipe: str = "edges") -> dict[str, Path]:
+def run_steps(
+    folder: Path, source: Path, recipe: str = "edges", parameters: dict[str, dict] = PARAMETERS, weights: dict = GLYPHS
+) -> dict[str, Path]:
     """Run every step on a data set; return where each artifact lies."""
     names = ("images", "weights", "splits", "test_split", "augmented", "exploration", "features", "tensors", "top")
     at = {name: folder / name for name in names}
-    step.run("fetch", at, {"data_set": "edges", "source": str(source), "max_quarantined": 0}, recipe)
-    weights = Path(__file__).parent.parent / "pretraining" / "vgg16_small.weights.h5"
-    step.run("fetch_weights", at, {"backbone": "vgg16_small", "source": str(weights)}, recipe)
+    step.run("fetch", at, {**parameters["fetch"], "source": str(source)}, recipe)
+    step.run("fetch_weights", at, weights, recipe)
     for name in ("split", "augment", "explore", "extract"):
-        step.run(name, at, PARAMETERS[name], recipe)
+        step.run(name, at, parameters[name], recipe)
     for name, model in MODELS.items():
         at[f"classifiers/{model}"], at[model] = folder / "classifiers" / model, folder / "reports" / model
         step.run(
-            name, {**at, "top": folder / "top", "classifier": at[f"classifiers/{model}"]}, PARAMETERS[name], recipe
+            name, {**at, "top": folder / "top", "classifier": at[f"classifiers/{model}"]}, parameters[name], recipe
         )
         given = {**at, "classifier": at[f"classifiers/{model}"], "report": at[model]}
-        step.run("evaluate", given, PARAMETERS["evaluate"], recipe)
+        step.run("evaluate", given, parameters["evaluate"], recipe)
     at["comparison"] = folder / "comparison"
     step.run("compare", at, {}, recipe)
     return {**at, "head": folder / "top"}
