@@ -49,19 +49,29 @@ def test_prefix_then_suffix_equals_the_network(network):
     batch = images(whole)
     expected = whole.predict_on_batch(batch)
     names = [whole.layers[number].name for number in np.linspace(1, len(whole.layers) - 1, 5, dtype=int)]
-    for name in (*names, entry.first_trainable("last_block")):
+    for name in (*names, *entry.cuts):
         prefix, suffix = cut(whole, name)
         np.testing.assert_allclose(suffix(prefix(batch)), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_the_cut_leaves_training_to_the_named_layer_and_those_behind_it(network):
+@pytest.mark.parametrize("unfreeze", backbones.CUTS)
+def test_the_cut_leaves_training_to_the_named_layer_and_those_behind_it(unfreeze, network):
+    """All of the suffix is trained, but for batch normalisation: these cuts are where blocks begin."""
     entry, whole = network
-    first = entry.first_trainable("last_block")
-    cut(whole, first)
+    first = entry.first_trainable(unfreeze)
+    _, suffix = cut(whole, first)
     names = [layer.name for layer in whole.layers]
     for layer in whole.layers:
         normalises = isinstance(layer, keras.layers.BatchNormalization)
         assert layer.trainable == (names.index(layer.name) >= names.index(first) and not normalises)
+        if layer in suffix.layers and layer.weights:
+            assert layer.trainable != normalises
+
+
+def test_the_last_blocks_begin_before_the_last_block(network):
+    entry, whole = network
+    names = [layer.name for layer in whole.layers]
+    assert 0 < names.index(entry.first_trainable("last_blocks")) < names.index(entry.first_trainable("last_block"))
 
 
 @pytest.mark.parametrize("name", backbones.BACKBONES)
