@@ -2,6 +2,7 @@
 
 import copy
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from pipeline import __main__, recipes
 
 REAL = Path(recipes.__file__).parent.parent / recipes.PARAMS
 RECIPES = recipes.read(REAL)["recipes"]
+# The real file with every recipe switched on that it offers.
+ALL_ON = yaml.safe_load(re.sub(r"^  # (\w+: \{data: )", r"  \1", REAL.read_text(), flags=re.M))
 
 
 @pytest.fixture
@@ -27,6 +30,10 @@ def content() -> dict[str, Any]:
 def test_the_real_file_passes(content):
     recipes.check(content)
     assert content["active"]
+
+
+def test_every_recipe_that_is_offered_can_be_switched_on():
+    recipes.check(ALL_ON)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
