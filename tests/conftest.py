@@ -56,6 +56,9 @@ TRAINING: dict[str, str | int | float] = {
 
 PARAMETERS: dict[str, dict[str, str | int | float]] = {
     "fetch": {"data_set": "edges", "max_quarantined": 0},
+    "fetch_weights": {
+        "backbone": "vgg16_small", "source": str(step.ROOT / "pretraining/vgg16_small.weights.h5"), "stock": "leave",
+    },
     "split": {"method": "stratified", "train": 24, "validation": 12, "test": 12, "fold": 0, "seed": 1},
     "augment": {
         "image_size": 32, "views": 2, "rotation": 5.0, "shear": 0.05, "zoom": 0.05, "shift": 0.05, "flip": "none",
@@ -78,9 +81,7 @@ def run_steps(folder: Path, source: Path, recipe: str = "edges") -> dict[str, Pa
     names = ("images", "weights", "splits", "test_split", "augmented", "exploration", "features", "tensors", "top")
     at = {name: folder / name for name in names}
     step.run("fetch", at, {"data_set": "edges", "source": str(source), "max_quarantined": 0}, recipe)
-    weights = Path(__file__).parent.parent / "pretraining" / "vgg16_small.weights.h5"
-    step.run("fetch_weights", at, {"backbone": "vgg16_small", "source": str(weights)}, recipe)
-    for name in ("split", "augment", "explore", "extract"):
+    for name in ("fetch_weights", "split", "augment", "explore", "extract"):
         step.run(name, at, PARAMETERS[name], recipe)
     for name, model in MODELS.items():
         at[f"classifiers/{model}"], at[model] = folder / "classifiers" / model, folder / "reports" / model

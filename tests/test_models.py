@@ -130,7 +130,11 @@ def test_weights_that_do_not_fit_are_refused(tmp_path):
 def test_random_weights_are_seeded_and_say_so(tmp_path):
     weights = []
     for name in ("first", "second"):
-        step.run("fetch_weights", {"weights": tmp_path / name}, {"backbone": "mobilenet_025", "source": "random"})
+        step.run(
+            "fetch_weights",
+            {"weights": tmp_path / name},
+            {"backbone": "mobilenet_025", "source": "random", "stock": "keep"},
+        )
         weights.append(Weights.read(tmp_path / name))
         assert weights[-1].facts["weights_license"] == "random initialisation"
     first, second = (backbones.get("mobilenet_025").build(SMALL, made.file).get_weights() for made in weights)
@@ -144,12 +148,13 @@ def test_weights_of_the_keras_before_load_and_are_checked(name, tmp_path):
     keras.utils.set_random_seed(1)
     network = backbones.get(name).build(SMALL)
     h5_of_keras_2(network, tmp_path / "legacy.h5")
-    step.run("fetch_weights", {"weights": tmp_path / "w"}, {"backbone": name, "source": str(tmp_path / "legacy.h5")})
+    given = {"backbone": name, "source": str(tmp_path / "legacy.h5"), "stock": "keep"}
+    step.run("fetch_weights", {"weights": tmp_path / "w"}, given)
     loaded = backbones.get(name).build(SMALL, Weights.read(tmp_path / "w").file)
     for one, other in zip(network.get_weights(), loaded.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     other_name = {"mobilenet_025": "mobilenet_v2", "vgg16_small": "vgg16"}[name]
-    given = {"backbone": other_name, "source": str(tmp_path / "legacy.h5")}
+    given["backbone"] = other_name
     with pytest.raises(
         UserError, match=f"the weights .*legacy.h5 do not fit the backbone .*weights file of {other_name}"
     ):
@@ -171,7 +176,7 @@ def h5_of_keras_2(network: keras.Model, file: Path) -> None:
 def test_weights_that_end_early_are_refused_by_the_name_of_their_source(share, tmp_path):
     whole = (step.ROOT / "pretraining" / "vgg16_small.weights.h5").read_bytes()
     (tmp_path / "short.h5").write_bytes(whole[: int(share * len(whole))])
-    given = {"backbone": "vgg16_small", "source": str(tmp_path / "short.h5")}
+    given = {**PARAMETERS["fetch_weights"], "source": str(tmp_path / "short.h5")}
     with pytest.raises(UserError, match=r"the weights .*/short.h5 do not fit .*; give a Keras weights file of"):
         step.run("fetch_weights", {"weights": tmp_path / "weights"}, given)
     assert [path.name for path in tmp_path.iterdir()] == ["short.h5"]
