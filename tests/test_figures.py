@@ -149,6 +149,7 @@ EDGES: dict[str, Draw] = {
     ),
     "grad_cam right": lambda path: figures.grad_cam(images(9), heats(9), classes(9), classes(9), path, "All right"),
     "grad_cam no images": lambda path: figures.grad_cam([], heats(0), [], [], path, "Seen"),
+    "grad_cam no map": lambda path: figures.grad_cam(images(3), None, classes(3), classes(3), path, "Seen"),
     "comparison 1": lambda path: figures.comparison(scores()[:1], path, "One model"),
     "comparison nan": lambda path: figures.comparison(scores().replace(0.4, np.nan), path, "A score is missing"),
     "model_curves 1": lambda path: figures.model_curves({"top": history([2])}, {"top": 1}, path, "One epoch"),
@@ -426,6 +427,12 @@ def test_grad_cam_puts_the_heat_over_its_image_right_ones_first(drawn: list[Figu
     under = [np.asarray(image.get_array()).sum(axis=2) for image in axes.images[1::2]]
     peaks = [np.unravel_index(image.argmax(), image.shape) for image in under]
     assert [(row >= 4, column >= 4) for row, column in peaks] == [(True, False), (False, False), (False, True)]
+
+
+def test_grad_cam_says_that_there_is_no_map(drawn: list[Figure], tmp_path: Path) -> None:
+    figures.grad_cam(images(2), None, ["a", "b"], ["a", "b"], tmp_path / "figure.png", "perceptron on digits")
+    assert {"perceptron on digits", "No map: the network has no convolutions"} <= set(texts(drawn[0]))
+    assert not drawn[0].axes
 
 
 def test_comparison_prints_the_values_and_the_best_in_bold(drawn: list[Figure], tmp_path: Path) -> None:
