@@ -112,7 +112,10 @@ def declared(content: dict[str, Any], noun: str) -> list[str]:
     named(own, f"{noun}: own")
     for name in own:
         if name in names["published"]:
-            raise UserError(f"{noun}: {name} is published and own: give your own another name")
+            raise UserError(
+                f"{noun}: {name} is under published and under own: take it off published to use the copy that you "
+                "have, or give your own another name"
+            )
     for name, entry in own.items():
         source = mapping(entry, f"{noun}: own: {name}").get("source")
         if not isinstance(source, str) or not re.fullmatch(r"[^'\x00-\x1f]+", source):

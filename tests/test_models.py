@@ -239,7 +239,7 @@ def test_heads_give_one_logit_a_class(name):
 
 @pytest.mark.parametrize("head", heads.HEADS)
 def test_a_head_goes_through_every_step_or_says_what_features_it_takes(head, made, tmp_path):
-    at = {**made, **{name: tmp_path / name for name in ("features", "tensors", "top", "classifier")}}
+    at = {**made, **{name: tmp_path / name for name in ("features", "tensors", "top", "classifier", "report")}}
     for pooling in backbones.POOLINGS:
         step.run("extract", at, {**PARAMETERS["extract"], "pooling": pooling})
         given = {**PARAMETERS["train_top"], "head": head, "epochs": 1}
@@ -252,6 +252,7 @@ def test_a_head_goes_through_every_step_or_says_what_features_it_takes(head, mad
         step.run("train_top", at, given)
         agrees(at)
         step.run("fine_tune", at, {**PARAMETERS["fine_tune"], "epochs": 1})
+        step.run("evaluate", at, PARAMETERS["evaluate"])
 
 
 def agrees(at: dict[str, Path]) -> None:
@@ -308,10 +309,22 @@ def test_grad_cam_lights_up_the_patch_that_decides_the_class(head, tmp_path):
     delivery.deliver(classifier, "planted", layers, trained, (part, part))
     model = classifier.load()
     np.testing.assert_array_equal(model.predict_on_batch(array).argmax(axis=1), labels)
-    found = figures.heat(model, array, labels)
+    found, absent = figures.heat(model, array, labels), figures.heat(model, array[::7], 1 - labels[::7])
+    assert found is not None and absent is not None
     scale = SIDE // found.shape[1]
     for one, (row, column) in zip(found, places, strict=True):
         peak = np.unravel_index(one.argmax(), one.shape)
         assert one.max() == 1 and one.min() >= 0
         assert (peak[0] * scale // PATCH * PATCH, peak[1] * scale // PATCH * PATCH) == (row, column)
-    assert (figures.heat(model, array[::7], 1 - labels[::7]) == 0).all()
+    assert (absent == 0).all()
+
+
+def test_a_network_without_maps_is_evaluated_without_one(made, tmp_path):
+    at = {**made, "classifier": tmp_path / "classifier", "report": tmp_path / "report"}
+    step.run("train_benchmark", at, {**PARAMETERS["train_benchmark"], "network": "perceptron", "epochs": 1})
+    step.run("evaluate", at, PARAMETERS["evaluate"])
+    title = "edges, benchmark: what test images are told by, some right and the most confident wrong"
+    images, labels = Augmented.read(made["augmented"]).array[:2, 0], np.array([0, 1])
+    assert figures.heat(Classifier.read(at["classifier"]).load(), images, labels) is None
+    figures.grad_cam([], None, [], [], tmp_path / "expected.png", title)
+    assert (at["report"] / "figures" / "grad_cam.png").read_bytes() == (tmp_path / "expected.png").read_bytes()

@@ -171,9 +171,9 @@ def stock_words(images: Images, words: pd.DataFrame, path: Path, title: str) -> 
     told = [rows for _, rows in words.groupby("file", sort=False)][:MOST_CLASSES]
     columns = 2 if len(told) > 1 else 1
     rows = math.ceil(len(told) / columns)
-    side, width = 1.1, 3.6  # inches of an image; images that a cell is wide
+    side, width = 1.1, 3.4  # inches of an image; images that a cell is wide
     more = f"The first {MOST_CLASSES} of {words['file'].nunique()}. " if words["file"].nunique() > len(told) else ""
-    note = f"{more}Its likeliest words and their probabilities; none of them is one of this data set's classes."
+    note = f"{more}In bold the class of the image; below, the likeliest of ImageNet's classes and their probabilities."
     with saved(path, (columns * width * side, rows * 1.08 * side), title, note, constrained=False) as figure:
         axes = mosaic_axes(figure, 0, columns * width, rows * 1.08)
         for place, (image, one) in enumerate(zip(images, told, strict=False)):
