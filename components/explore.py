@@ -1,6 +1,6 @@
 """Draw what the data set looks like."""
 
-from components.data.artifacts import Augmented, Exploration, Images, Splits
+from components.data.artifacts import Augmented, Exploration, Images, Splits, Weights
 from components.parameters import Count, Seed
 from components.step import Input, Output
 
@@ -9,26 +9,29 @@ def explore(
     images: Input[Images],
     splits: Input[Splits],
     augmented: Input[Augmented],
+    weights: Input[Weights],
     exploration: Output[Exploration],
     *,
     samples: Count,
     seed: Seed,
 ) -> None:
-    """Draw what the data set looks like: images a class, samples, sizes, colours and augmented views.
+    """Draw what the data set looks like: images a class, samples, sizes, colours, views, the stock network's words.
 
-    Samples, colours and views are of training images; the test images are only counted and measured.
+    Samples, colours, views and words are of training images; the test images are only counted and measured.
 
     Args:
         images: The data set.
         splits: The training and validation rows.
         augmented: The plain images at the working size and their views.
-        exploration: The figures.
+        weights: The backbone's pretrained weights; with its top they tell what ImageNet would call the samples.
+        exploration: The figures, and `stock_words.csv` (file, label, word, probability), the five likeliest first.
         samples: Training images of each class to draw.
         seed: Seed of the choice of samples.
     """
     import numpy as np
 
     from components.data import images as image_files
+    from components.model import stock
     from components.results import figures
 
     table = images.table("images.csv")
@@ -55,3 +58,15 @@ def explore(
         files = train["file"].sample(min(6, len(train)), random_state=seed).tolist()
         views = augmented.array[augmented.rows(files)]
         figures.augmented_samples(views[:, 0], views[:, 1:], exploration.figure("augmented"))
+
+    title = f"What {weights.facts['backbone']} calls training images, as pretrained on ImageNet"
+    if weights.stock.is_file():
+        words = stock.words(weights, images, chosen)
+        exploration.write_table("stock_words.csv", words)
+        first = chosen.groupby("label").head(1)
+        shown = [picture for picture, file in zip(pictures, chosen["file"], strict=True) if file in set(first["file"])]
+        figures.stock_words(shown, words[words["file"].isin(first["file"])], exploration.figure("stock_words"), title)
+    else:
+        why = "These weights came without the network's top: its words are left out."
+        print(f"explore: {why}")
+        figures.statement(exploration.figure("stock_words"), title, why)

@@ -12,7 +12,10 @@ from components.model.backbones import BACKBONES
 from components.parameters import read_yaml
 
 PARAMS = Path("params.yaml")
-REGISTRIES = {"data": ("published data set", list(DATA_SETS)), "weights": ("backbone", list(BACKBONES))}
+REGISTRIES = {  # what is in them, and which lists of their names params.yaml has
+    "data": ("published data set", list(DATA_SETS), ["published"]),
+    "weights": ("backbone", list(BACKBONES), ["published", "random"]),
+}
 IN_RECIPES = [name for name in STEPS if name not in ("fetch", "fetch_weights")]  # the collection is made once for all
 
 
@@ -96,17 +99,23 @@ def declared(content: dict[str, Any], noun: str) -> list[str]:
     Raises:
         UserError: One is not in its registry, or has no source.
     """
-    published = content[noun].get("published")
-    if not isinstance(published, list):
-        raise UserError(f"{noun}: published is a list of names; received {shown(published)}")
+    what, registry, lists = REGISTRIES[noun]
+    names: dict[str, list[str]] = {}
+    for part in lists:
+        names[part] = content[noun].get(part)
+        if not isinstance(names[part], list):
+            raise UserError(f"{noun}: {part} is a list of names; received {shown(names[part])}")
+        for name in names[part]:
+            if name not in registry:
+                raise no_such(what, name, registry)
     own = mapping(content[noun].get("own"), f"{noun}: own")
     named(own, f"{noun}: own")
-    what, registry = REGISTRIES[noun]
-    for name in published:
-        if name not in registry:
-            raise no_such(what, name, registry)
-        if name in own:
-            raise UserError(f"{noun}: {name} is published and own: give your own another name")
+    for name in own:
+        if name in names["published"]:
+            raise UserError(
+                f"{noun}: {name} is under published and under own: take it off published to use the copy that you "
+                "have, or give your own another name"
+            )
     for name, entry in own.items():
         source = mapping(entry, f"{noun}: own: {name}").get("source")
         if not isinstance(source, str) or not re.fullmatch(r"[^'\x00-\x1f]+", source):
@@ -115,7 +124,7 @@ def declared(content: dict[str, Any], noun: str) -> list[str]:
             )
         if noun == "weights" and entry.get("backbone") not in registry:
             raise no_such(what, entry.get("backbone"), registry)
-    return [*published, *own]
+    return [*names["published"], *own, *(f"random_{name}" for name in names.get("random", []))]
 
 
 def check(content: dict[str, Any]) -> None:
@@ -133,6 +142,7 @@ def check(content: dict[str, Any]) -> None:
     step.load("fetch").parameters["max_quarantined"].read(
         "data", "max_quarantined", content["data"].get("max_quarantined")
     )
+    step.load("fetch_weights").parameters["stock"].read("weights", "stock", content["weights"].get("stock"))
     known = {noun: declared(content, noun) for noun in ("data", "weights")}
     for recipe, uses in content["active"].items():
         if recipe not in content["recipes"]:

@@ -33,7 +33,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         at = {name: Path(temporary) / name for name in ("images", "weights", "augmented", "features", "tensors")}
         step.run("fetch", at, {"data_set": "digits", "source": "published", "max_quarantined": 0})
-        step.run("fetch_weights", at, own)
+        step.run("fetch_weights", at, {**own, "stock": "leave"})
         step.run("augment", at, parameters["augment"])
         step.run("extract", at, parameters["extract"])
         for images in TRAIN_IMAGES:

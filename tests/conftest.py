@@ -56,6 +56,9 @@ TRAINING: dict[str, str | int | float] = {
 
 PARAMETERS: dict[str, dict[str, str | int | float]] = {
     "fetch": {"data_set": "edges", "max_quarantined": 0},
+    "fetch_weights": {
+        "backbone": "vgg16_small", "source": str(step.ROOT / "pretraining/vgg16_small.weights.h5"), "stock": "leave",
+    },
     "split": {"method": "stratified", "train": 24, "validation": 12, "test": 12, "fold": 0, "seed": 1},
     "augment": {
         "image_size": 32, "views": 2, "rotation": 5.0, "shear": 0.05, "zoom": 0.05, "shift": 0.05, "flip": "none",
@@ -70,23 +73,17 @@ PARAMETERS: dict[str, dict[str, str | int | float]] = {
     "compare": {},
 }  # fmt: skip
 
-GLYPHS = {
-    "backbone": "vgg16_small",
-    "source": str(Path(__file__).parent.parent / "pretraining" / "vgg16_small.weights.h5"),
-}
-
 MODELS = {"train_benchmark": "benchmark", "train_top": "top", "fine_tune": "fine_tuned"}
 
 
 def run_steps(
-    folder: Path, source: Path, recipe: str = "edges", parameters: dict[str, dict] = PARAMETERS, weights: dict = GLYPHS
+    folder: Path, source: Path, recipe: str = "edges", parameters: dict[str, dict] = PARAMETERS
 ) -> dict[str, Path]:
     """Run every step on a data set; return where each artifact lies."""
     names = ("images", "weights", "splits", "test_split", "augmented", "exploration", "features", "tensors", "top")
     at = {name: folder / name for name in names}
     step.run("fetch", at, {**parameters["fetch"], "source": str(source)}, recipe)
-    step.run("fetch_weights", at, weights, recipe)
-    for name in ("split", "augment", "explore", "extract"):
+    for name in ("fetch_weights", "split", "augment", "explore", "extract"):
         step.run(name, at, parameters[name], recipe)
     for name, model in MODELS.items():
         at[f"classifiers/{model}"], at[model] = folder / "classifiers" / model, folder / "reports" / model

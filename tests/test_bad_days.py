@@ -190,12 +190,9 @@ def places(made: dict[str, Path], name: str) -> dict[str, Path]:
 def test_a_full_disk_is_one_line_and_the_earlier_results_stay(name, share, made, source, tmp_path):
     """There is room for an earlier output and for a share of the new one."""
     at, wanted = places(made, name), step.load(name)
-    weights = {"backbone": "vgg16_small", "source": str(step.ROOT / "pretraining" / "vgg16_small.weights.h5")}
-    special: dict[str, dict[str, Any]] = {
-        "fetch": {**PARAMETERS["fetch"], "source": str(source)},
-        "fetch_weights": weights,
-    }
-    parameters = dict({**PARAMETERS, **special}[name])
+    parameters: dict[str, Any] = dict(PARAMETERS[name])
+    if name == "fetch":
+        parameters["source"] = str(source)
     if "seed" in parameters:
         parameters["seed"] = 2
     need = sum(size(at[key]) for key in wanted.outputs)

@@ -62,7 +62,7 @@ def test_a_stage_is_its_step(stage):
 
 def test_every_step_is_a_stage():
     assert {name.removeprefix("fetch_own_") for name in STAGES} == set(STEPS) - {"fetch", "fetch_weights"}
-    assert set(FETCHES) == {"fetch", "fetch_own", "fetch_weights", "fetch_own_weights"}
+    assert set(FETCHES) == {"fetch", "fetch_own", "fetch_weights", "fetch_own_weights", "fetch_random_weights"}
 
 
 SECRETS = {

@@ -93,14 +93,14 @@ EVERY: dict[str, Draw] = {
     "rgb_densities": lambda path: figures.rgb_densities(densities(classes(3)), path),
     "augmented_samples": lambda path: figures.augmented_samples(np.stack(images(2)), views(2, 3), path),
     "confusion_matrix": lambda path: figures.confusion_matrix(confusions(3), classes(3), path, "top"),
-    "learning_curves": lambda path: figures.learning_curves(history([2, 1, 1.5]), path, "top"),
+    "learning_curves": lambda path: figures.learning_curves(history([2, 1, 1.5]), 2, path, "top"),
     "confident_mistakes": lambda path: figures.confident_mistakes(
         images(3), classes(3), ["class 00"] * 3, [0.9, 0.8, 0.7], path, "Mistakes"
     ),
     "grad_cam": lambda path: figures.grad_cam(images(3), heats(3), classes(3), ["class 00"] * 3, path, "Seen"),
     "comparison": lambda path: figures.comparison(scores(), path, "Scores"),
     "model_curves": lambda path: figures.model_curves(
-        {"benchmark": history([3, 2, 1.5]), "top": history([1, 0.5])}, path, "Curves"
+        {"benchmark": history([3, 2, 1.5]), "top": history([1, 0.5])}, {"benchmark": 3, "top": 2}, path, "Curves"
     ),
     "learning_curve": lambda path: figures.learning_curve(trainings(), path, "More images help", 100),
 }
@@ -125,9 +125,8 @@ EDGES: dict[str, Draw] = {
     "confusion_matrix 40": lambda path: figures.confusion_matrix(confusions(40), classes(40), path, "top"),
     "confusion_matrix names": lambda path: figures.confusion_matrix(confusions(8), NAMES, path, "top"),
     "confusion_matrix empty": lambda path: figures.confusion_matrix(np.zeros((2, 2), int), classes(2), path, "top"),
-    "learning_curves 1": lambda path: figures.learning_curves(history([2]), path, "One epoch"),
-    "learning_curves loss": lambda path: figures.learning_curves(history([2, 1])[["epoch", "loss"]], path, "Loss"),
-    "learning_curves nan": lambda path: figures.learning_curves(history([np.nan, np.nan]), path, "Diverged"),
+    "learning_curves 1": lambda path: figures.learning_curves(history([2]), 1, path, "One epoch"),
+    "learning_curves nan": lambda path: figures.learning_curves(history([np.nan, np.nan]), 1, path, "Diverged"),
     "confident_mistakes 20": lambda path: figures.confident_mistakes(
         [np.full((90, 120, 3), shade, np.uint8) for shade in range(20)],
         (NAMES * 3)[:20],
@@ -150,9 +149,10 @@ EDGES: dict[str, Draw] = {
     ),
     "grad_cam right": lambda path: figures.grad_cam(images(9), heats(9), classes(9), classes(9), path, "All right"),
     "grad_cam no images": lambda path: figures.grad_cam([], heats(0), [], [], path, "Seen"),
+    "grad_cam no map": lambda path: figures.grad_cam(images(3), None, classes(3), classes(3), path, "Seen"),
     "comparison 1": lambda path: figures.comparison(scores()[:1], path, "One model"),
     "comparison nan": lambda path: figures.comparison(scores().replace(0.4, np.nan), path, "A score is missing"),
-    "model_curves 1": lambda path: figures.model_curves({"top": history([2])}, path, "One epoch"),
+    "model_curves 1": lambda path: figures.model_curves({"top": history([2])}, {"top": 1}, path, "One epoch"),
     "learning_curve 1": lambda path: figures.learning_curve(trainings()[:1], path, "One training", 400),
 }
 
@@ -219,7 +219,7 @@ def test_a_model_has_its_colour_in_every_figure(drawn: list[Figure], tmp_path: P
     figures.comparison(scores(), tmp_path / "figure.png", "Scores")
     bars = {to_hex(bar.get_facecolor()).upper() for bar in drawn[0].axes[0].patches}
     histories = {model: history([2, 1]) for model in ("fine_tuned", "top", "benchmark")}
-    figures.model_curves(histories, tmp_path / "figure.png", "Curves")
+    figures.model_curves(histories, dict.fromkeys(histories, 2), tmp_path / "figure.png", "Curves")
     figures.learning_curve(trainings(), tmp_path / "figure.png", "More images help", 100)
     for figure in drawn[1:]:
         lines = {str(line.get_label()): to_hex(line.get_color()).upper() for line in figure.axes[0].lines}
@@ -375,24 +375,24 @@ def test_counts_are_legible_on_every_shade(drawn: list[Figure], tmp_path: Path) 
         assert (max(text, shade) + 0.05) / (min(text, shade) + 0.05) > 3.5, f"{share}%"
 
 
-def test_learning_curves_marks_the_epoch_with_the_lowest_validation_loss(drawn: list[Figure], tmp_path: Path) -> None:
-    figures.learning_curves(history([2, 0.5, 0.4, 0.8]), tmp_path / "figure.png", "top")
-    assert "The validation loss is lowest at epoch 3 (0.400)." in texts(drawn[0])
+def marks(axes: Axes) -> list[tuple[float, float]]:
+    """The epoch and the value of each mark."""
+    marked = [line for line in axes.lines if line.get_marker() in (*style.MARKERS.values(), "D")]
+    return [(np.asarray(line.get_xdata()).item(), np.asarray(line.get_ydata()).item()) for line in marked]
+
+
+def test_learning_curves_marks_the_epoch_that_was_kept(drawn: list[Figure], tmp_path: Path) -> None:
+    """Which need not be the one with the lowest validation loss."""
+    figures.learning_curves(history([2, 0.6, 0.4, 0.8]), 2, tmp_path / "figure.png", "top")
+    assert "The weights of epoch 2 were kept: validation loss 0.600, accuracy 0.800." in texts(drawn[0])
+    assert [marks(axes) for axes in drawn[0].axes] == [[(2, 0.6)], [(2, 0.8), (2, 0.7)]]
     for axes in drawn[0].axes:
-        assert [line.get_xdata() for line in axes.lines if line.get_linestyle() == ":"] == [[3, 3]]
-    assert len(drawn[0].axes) == 2
-
-
-def test_learning_curves_leaves_out_what_was_not_recorded(drawn: list[Figure], tmp_path: Path) -> None:
-    figures.learning_curves(history([2, 1])[["epoch", "loss"]], tmp_path / "figure.png", "top")
-    (axes,) = drawn[0].axes
-    assert [line.get_label() for line in axes.lines] == ["train"]
-    assert not any("lowest" in text for text in texts(drawn[0]))
+        assert [line.get_xdata() for line in axes.lines if line.get_linestyle() == ":"] == [[2, 2]]
 
 
 def test_the_ticks_of_epochs_are_whole(drawn: list[Figure], tmp_path: Path) -> None:
-    figures.learning_curves(history([2]), tmp_path / "figure.png", "top")
-    figures.model_curves({"top": history([2, 1])}, tmp_path / "figure.png", "top")
+    figures.learning_curves(history([2]), 1, tmp_path / "figure.png", "top")
+    figures.model_curves({"top": history([2, 1])}, {"top": 2}, tmp_path / "figure.png", "top")
     for axes in (axes for figure in drawn for axes in figure.axes):
         ticks = axes.get_xticks()
         assert len(ticks) >= 2
@@ -429,6 +429,12 @@ def test_grad_cam_puts_the_heat_over_its_image_right_ones_first(drawn: list[Figu
     assert [(row >= 4, column >= 4) for row, column in peaks] == [(True, False), (False, False), (False, True)]
 
 
+def test_grad_cam_says_that_there_is_no_map(drawn: list[Figure], tmp_path: Path) -> None:
+    figures.grad_cam(images(2), None, ["a", "b"], ["a", "b"], tmp_path / "figure.png", "perceptron on digits")
+    assert {"perceptron on digits", "No map: the network has no convolutions"} <= set(texts(drawn[0]))
+    assert not drawn[0].axes
+
+
 def test_comparison_prints_the_values_and_the_best_in_bold(drawn: list[Figure], tmp_path: Path) -> None:
     figures.comparison(scores(), tmp_path / "figure.png", "Scores")
     panels = drawn[0].axes
@@ -443,15 +449,10 @@ def test_comparison_prints_the_values_and_the_best_in_bold(drawn: list[Figure], 
     assert panels[0].get_xlim()[0] < -0.1
 
 
-def test_model_curves_marks_the_best_epoch_of_each_model(drawn: list[Figure], tmp_path: Path) -> None:
+def test_model_curves_marks_the_epoch_of_each_model_that_was_kept(drawn: list[Figure], tmp_path: Path) -> None:
     histories = {"benchmark": history([3, 2, 2.5]), "top": history([1, 2])}
-    figures.model_curves(histories, tmp_path / "figure.png", "Curves")
-    marks = [
-        (np.asarray(line.get_xdata()).item(), np.asarray(line.get_ydata()).item())
-        for line in drawn[0].axes[1].lines
-        if line.get_marker() in style.MARKERS.values()
-    ]
-    assert marks == [(2, 0), (1, 0.5)]
+    figures.model_curves(histories, {"benchmark": 3, "top": 1}, tmp_path / "figure.png", "Curves")
+    assert marks(drawn[0].axes[1]) == [(3, -0.25), (1, 0.5)]
 
 
 def test_learning_curve_draws_means_seeds_and_the_chosen_size(drawn: list[Figure], tmp_path: Path) -> None:

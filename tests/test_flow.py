@@ -26,7 +26,7 @@ def shared(tmp_path_factory):
     at = {name: folder / name for name in ("images", "weights", "augmented", "features", "tensors")}
     step.run("fetch", at, {"data_set": "digits", "source": "published", "max_quarantined": 0})
     weights = content["weights"]["own"]["glyphs"]
-    step.run("fetch_weights", at, {**weights, "source": str(ROOT / weights["source"])})
+    step.run("fetch_weights", at, {**weights, "source": str(ROOT / weights["source"]), "stock": "leave"})
     for name in ("augment", "extract"):
         step.run(name, at, parameters[name])
     return at, parameters

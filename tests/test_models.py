@@ -140,7 +140,11 @@ def test_weights_that_do_not_fit_are_refused(tmp_path):
 def test_random_weights_are_seeded_and_say_so(tmp_path):
     weights = []
     for name in ("first", "second"):
-        step.run("fetch_weights", {"weights": tmp_path / name}, {"backbone": "mobilenet_025", "source": "random"})
+        step.run(
+            "fetch_weights",
+            {"weights": tmp_path / name},
+            {"backbone": "mobilenet_025", "source": "random", "stock": "keep"},
+        )
         weights.append(Weights.read(tmp_path / name))
         assert weights[-1].facts["weights_license"] == "random initialisation"
     first, second = (backbones.get("mobilenet_025").build(SMALL, made.file).get_weights() for made in weights)
@@ -154,12 +158,13 @@ def test_weights_of_the_keras_before_load_and_are_checked(name, tmp_path):
     keras.utils.set_random_seed(1)
     network = backbones.get(name).build(SMALL)
     h5_of_keras_2(network, tmp_path / "legacy.h5")
-    step.run("fetch_weights", {"weights": tmp_path / "w"}, {"backbone": name, "source": str(tmp_path / "legacy.h5")})
+    given = {"backbone": name, "source": str(tmp_path / "legacy.h5"), "stock": "keep"}
+    step.run("fetch_weights", {"weights": tmp_path / "w"}, given)
     loaded = backbones.get(name).build(SMALL, Weights.read(tmp_path / "w").file)
     for one, other in zip(network.get_weights(), loaded.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     other_name = {"mobilenet_025": "mobilenet_v2", "vgg16_small": "vgg16"}[name]
-    given = {"backbone": other_name, "source": str(tmp_path / "legacy.h5")}
+    given["backbone"] = other_name
     with pytest.raises(
         UserError, match=f"the weights .*legacy.h5 do not fit the backbone .*weights file of {other_name}"
     ):
@@ -181,7 +186,7 @@ def h5_of_keras_2(network: keras.Model, file: Path) -> None:
 def test_weights_that_end_early_are_refused_by_the_name_of_their_source(share, tmp_path):
     whole = (step.ROOT / "pretraining" / "vgg16_small.weights.h5").read_bytes()
     (tmp_path / "short.h5").write_bytes(whole[: int(share * len(whole))])
-    given = {"backbone": "vgg16_small", "source": str(tmp_path / "short.h5")}
+    given = {**PARAMETERS["fetch_weights"], "source": str(tmp_path / "short.h5")}
     with pytest.raises(UserError, match=r"the weights .*/short.h5 do not fit .*; give a Keras weights file of"):
         step.run("fetch_weights", {"weights": tmp_path / "weights"}, given)
     assert [path.name for path in tmp_path.iterdir()] == ["short.h5"]
@@ -244,7 +249,7 @@ def test_heads_give_one_logit_a_class(name):
 
 @pytest.mark.parametrize("head", heads.HEADS)
 def test_a_head_goes_through_every_step_or_says_what_features_it_takes(head, made, tmp_path):
-    at = {**made, **{name: tmp_path / name for name in ("features", "tensors", "top", "classifier")}}
+    at = {**made, **{name: tmp_path / name for name in ("features", "tensors", "top", "classifier", "report")}}
     for pooling in backbones.POOLINGS:
         step.run("extract", at, {**PARAMETERS["extract"], "pooling": pooling})
         given = {**PARAMETERS["train_top"], "head": head, "epochs": 1}
@@ -257,6 +262,7 @@ def test_a_head_goes_through_every_step_or_says_what_features_it_takes(head, mad
         step.run("train_top", at, given)
         agrees(at)
         step.run("fine_tune", at, {**PARAMETERS["fine_tune"], "epochs": 1})
+        step.run("evaluate", at, PARAMETERS["evaluate"])
 
 
 def agrees(at: dict[str, Path]) -> None:
@@ -313,10 +319,22 @@ def test_grad_cam_lights_up_the_patch_that_decides_the_class(head, tmp_path):
     delivery.deliver(classifier, "planted", layers, trained, (part, part))
     model = classifier.load()
     np.testing.assert_array_equal(model.predict_on_batch(array).argmax(axis=1), labels)
-    found = figures.heat(model, array, labels)
+    found, absent = figures.heat(model, array, labels), figures.heat(model, array[::7], 1 - labels[::7])
+    assert found is not None and absent is not None
     scale = SIDE // found.shape[1]
     for one, (row, column) in zip(found, places, strict=True):
         peak = np.unravel_index(one.argmax(), one.shape)
         assert one.max() == 1 and one.min() >= 0
         assert (peak[0] * scale // PATCH * PATCH, peak[1] * scale // PATCH * PATCH) == (row, column)
-    assert (figures.heat(model, array[::7], 1 - labels[::7]) == 0).all()
+    assert (absent == 0).all()
+
+
+def test_a_network_without_maps_is_evaluated_without_one(made, tmp_path):
+    at = {**made, "classifier": tmp_path / "classifier", "report": tmp_path / "report"}
+    step.run("train_benchmark", at, {**PARAMETERS["train_benchmark"], "network": "perceptron", "epochs": 1})
+    step.run("evaluate", at, PARAMETERS["evaluate"])
+    title = "edges, benchmark: what test images are told by, some right and the most confident wrong"
+    images, labels = Augmented.read(made["augmented"]).array[:2, 0], np.array([0, 1])
+    assert figures.heat(Classifier.read(at["classifier"]).load(), images, labels) is None
+    figures.grad_cam([], None, [], [], tmp_path / "expected.png", title)
+    assert (at["report"] / "figures" / "grad_cam.png").read_bytes() == (tmp_path / "expected.png").read_bytes()

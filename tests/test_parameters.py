@@ -73,10 +73,9 @@ def test_values_of_another_kind_are_refused(value, kind, words):
     ],
 )
 def test_what_is_out_of_range_or_no_name_is_refused(name, parameter, value, message):
-    given_well = {"backbone": "vgg16_small", "source": "imagenet"} if name == "fetch_weights" else PARAMETERS[name]
-    step.load(name).checked(given_well)
+    step.load(name).checked(PARAMETERS[name])
     with pytest.raises(UserError) as caught:
-        step.load(name).checked({**given_well, parameter: value})
+        step.load(name).checked({**PARAMETERS[name], parameter: value})
     assert str(caught.value).startswith(f"{name}: {message}")
 
 

@@ -110,6 +110,7 @@ def set_to(address: str, value: Any) -> Callable[[dict[str, Any]], None]:
         ("data/published", None, "data.*published .*received None"),
         ("data/own", {"mine": {}}, "data: own: mine: source is .* received None"),
         ("data/own", {"mine": "photos"}, "data.*mine .*received 'photos'"),
+        ("data/own", {"groceries": {"source": "x"}}, "data: groceries is under published .*: take it off published to"),
         ("data/published", ..., "data.*published .*received None"),
         ("weights/published", ["mobilnet_v2"], "no backbone 'mobilnet_v2'; did you mean 'mobilenet_v2'"),
         ("weights/own", ["glyphs"], r"weights.*own .*received \['glyphs'\]"),

@@ -57,6 +57,7 @@ def ran(request) -> Iterator[tuple[str, dict[str, Path]]]:
     classes, per_folder = len(entry.classes), 2 if study in IN_PARTS else 3
     short = {
         "fetch": {"data_set": study, "max_quarantined": 0},
+        "fetch_weights": {"backbone": weights, "source": "random", "stock": "leave"},
         **recipe,
         "split": {**recipe["split"], **dict.fromkeys(("train", "validation", "test"), classes)},
         "augment": {**recipe["augment"], "views": VIEWS.get(study, 0)},
@@ -67,8 +68,7 @@ def ran(request) -> Iterator[tuple[str, dict[str, Path]]]:
         patch.setitem(DATA_SETS, study, few)
         patch.setattr(reporting, "EXAMPLES", 1)
         bring(study, Path(folder) / "source", per_folder)
-        random = {"backbone": weights, "source": "random"}
-        yield study, run_steps(Path(folder) / "made", Path(folder) / "source", study, short, random)
+        yield study, run_steps(Path(folder) / "made", Path(folder) / "source", study, short)
 
 
 def delivered(at: dict[str, Path]) -> dict[str, Classifier]:
@@ -122,7 +122,7 @@ def test_the_three_models_are_compared_and_everything_is_drawn(ran):
     assert comparison.table("comparison.csv")["model"].tolist() == [*MODELS.values()]
     of_each = {"confusion_matrix", "learning_curves", "confident_mistakes", "grad_cam"}
     figures = {
-        "exploration": {"images_per_class", "image_sizes", "samples", "rgb_densities"},
+        "exploration": {"images_per_class", "image_sizes", "samples", "rgb_densities", "stock_words"},
         "comparison": {"comparison", "validation_curves"},
     }
     for artifact in ("exploration", "comparison", *MODELS.values()):

@@ -174,11 +174,16 @@ class Images(Artifact):
 
 
 class Weights(Artifact):
-    """Pretrained weights of one backbone: one file, whose sha256 is the digest."""
+    """Pretrained weights of one backbone: one file, whose sha256 is the digest; with a top where it came so."""
 
     @property
     def file(self) -> Path:
         return self.path / "backbone.weights.h5"
+
+    @property
+    def stock(self) -> Path:
+        """The weights of the whole network, which tells ImageNet's classes; `words.csv` (word) has their names."""
+        return self.path / "stock.weights.h5"
 
 
 class Splits(Artifact):

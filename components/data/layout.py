@@ -66,7 +66,10 @@ def lay_out(source: Path, images: Images, entry: DataSet | None, max_quarantined
     empty = set(labels.values()) - set(table["label"])
     if empty:
         absent = ", ".join(sorted(empty))
-        raise UserError(f"{source.name} has no readable image of {absent}: add some, or remove the folder")
+        raise UserError(
+            f"{source.name} has no readable image of {absent}: add some, or remove the folder; or if that is no class, "
+            "give the folder in which the classes lie as the source"
+        )
     names = table.pop("name").tolist()
     if entry and entry.turns:
         table["group"] = persons(table, list(entry.classes))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 CUTS = ("last_block", "last_blocks")
 Numbers = float | tuple[float, ...]
-Network = Callable[[int, str | None], "keras.Model"]
+Network = Callable[[int, str | None, bool], "keras.Model"]
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class Backbone:
     """One network without its top.
 
     Args:
-        network: Takes an image size in pixels and `imagenet`, for the weights that keras.applications has to download,
-            or None, for random ones; returns the functional network, input (batch, size, size, 3), output
-            (batch, height, width, channels).
+        network: Takes an image size in pixels, `imagenet`, for the weights that keras.applications has to download, or
+            None, for random ones, and whether to add its top; returns the functional network, input (batch, size, size,
+            3), output (batch, height, width, channels), with the top the probabilities of ImageNet's classes.
         bgr: Whether it was pretrained on blue, green, red instead of red, green, blue.
         scale: Factor that turns a pixel in [0, 255] into what it was pretrained on, before `offset`: one, or one for
             each of its channels.
@@ -43,14 +43,14 @@ class Backbone:
     cuts: tuple[str, str]
     license: str
 
-    def build(self, image_size: int, weights: Path | None = None) -> "keras.Model":
+    def build(self, image_size: int, weights: Path | None = None, top: bool = False) -> "keras.Model":
         """Return the network for images of `image_size` pixels, with the weights of a file or random ones.
 
         Raises:
-            UserError: The images are too small for the network, or the file does not fit it.
+            UserError: The images are too small for the network, the file does not fit it, or it has no top.
         """
         try:
-            network = self.network(image_size, None)
+            network = self.network(image_size, None, top)
         except ValueError as error:
             reason = " ".join(str(error).split())[:200]
             raise UserError(f"no backbone for images of {image_size} pixels: {reason}; give a larger size") from error
@@ -64,14 +64,25 @@ class Backbone:
                 raise UserError(f"the weights {weights} do not fit the backbone {network.name!r}: {reason}") from error
         return network
 
-    def download(self, target: Path) -> None:
-        """Write the ImageNet weights that keras.applications downloads to a file.
+    def read(self, weights: Path) -> "keras.Model":
+        """Return the network of its own image size with the weights of a file, with its top where the file holds one.
+
+        Raises:
+            UserError: The file does not fit it.
+        """
+        try:
+            return self.build(self.image_size, weights, top=True)
+        except UserError:
+            return self.build(self.image_size, weights)
+
+    def download(self, top: bool) -> "keras.Model":
+        """Return the network with the ImageNet weights that keras.applications downloads.
 
         Raises:
             UserError: There are none for this backbone, or the download fails.
         """
         try:
-            self.network(self.image_size, "imagenet").save_weights(target)
+            return self.network(self.image_size, "imagenet", top)
         except UserError:
             raise
         except Exception as error:  # Keras raises a bare Exception for a download that fails
@@ -118,17 +129,36 @@ def pooling(name: str) -> "keras.Layer":
     return getattr(keras.layers, POOLINGS[name])(name="pooling")
 
 
-def vgg16_small(image_size: int, weights: str | None) -> "keras.Model":
+def words() -> list[str]:
+    """Return what ImageNet calls its classes, in the order of a network's output; keras.applications downloads that.
+
+    Raises:
+        UserError: The download fails.
+    """
+    import keras
+    import numpy as np
+
+    try:
+        found = keras.applications.imagenet_utils.decode_predictions(np.eye(1000), top=1)
+    except Exception as error:  # Keras raises a bare Exception for a download that fails
+        raise UserError(
+            f"cannot download the names of ImageNet's classes: {error}; put imagenet_class_index.json into "
+            f"~/.keras/models, or set `stock: leave`"
+        ) from error
+    return [name for ((_, name, _),) in found]
+
+
+def vgg16_small(image_size: int, weights: str | None, top: bool) -> "keras.Model":
     """VGG16's thirteen convolutions at a quarter of the width, named as VGG16's layers (16 to 128 channels).
 
     Source: Simonyan and Zisserman, arXiv 1409.1556, configuration D.
 
     Raises:
-        UserError: ImageNet weights are wanted; there are none.
+        UserError: ImageNet weights or a top are wanted; there are none.
     """
     import keras
 
-    if weights:
+    if weights or top:
         raise UserError("keras.applications has no ImageNet weights of this backbone: give the path of a file")
 
     inputs = keras.Input((image_size, image_size, 3))
@@ -146,10 +176,10 @@ def vgg16_small(image_size: int, weights: str | None) -> "keras.Model":
 def application(name: str, **options: Any) -> Network:
     """Return the builder of a network of keras.applications."""
 
-    def network(image_size: int, weights: str | None) -> "keras.Model":
+    def network(image_size: int, weights: str | None, top: bool) -> "keras.Model":
         import keras
 
-        given = {"input_shape": (image_size, image_size, 3), "include_top": False, "weights": weights}
+        given = {"input_shape": (image_size, image_size, 3), "include_top": top, "weights": weights}
         return getattr(keras.applications, name)(**given, **options)
 
     return network
@@ -166,7 +196,8 @@ TORCH = (
 
 # Sources: Simonyan and Zisserman, arXiv 1409.1556 (VGG); He et al., arXiv 1512.03385 (ResNet); Howard et al., arXiv
 # 1704.04861 (MobileNet); Sandler et al., arXiv 1801.04381 (MobileNetV2); Tan and Le, arXiv 2104.00298 (EfficientNetV2);
-# Liu et al., arXiv 2201.03545 (ConvNeXt). Terms of the weights: as the documentation of keras.applications says.
+# Liu et al., arXiv 2201.03545 (ConvNeXt). Terms of the weights: as the documentation of Keras 2 says; of the last
+# two those of the repositories that they come from, google/automl and facebookresearch/ConvNeXt.
 BACKBONES = {
     "vgg16_small": Backbone(
         vgg16_small, *CENTRED, 32, ("block5_conv1", "block4_conv1"), "this project's own, Apache-2.0"

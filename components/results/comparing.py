@@ -27,7 +27,8 @@ def compare(reports: Sequence[Report], comparison: Comparison) -> None:
     comparison.write_values("metrics", {"chosen": {"model": chosen, **ranked}})
     figures.comparison(scores, comparison.figure("comparison"), f"{recipe}: {said.splitlines()[0]}")
     curves = {report.facts["model"]: report.table("curves.csv") for report in reports}
-    figures.model_curves(curves, comparison.figure("validation_curves"), f"{recipe}: validation, epoch by epoch")
+    best = {report.facts["model"]: int(report.metrics["best_epoch"]) for report in reports}
+    figures.model_curves(curves, best, comparison.figure("validation_curves"), f"{recipe}: validation, epoch by epoch")
     print(f"\n{text}")
 
 

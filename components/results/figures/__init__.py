@@ -7,9 +7,11 @@ from components.results.figures.data_set import (
     images_per_class,
     rgb_densities,
     sample_grid,
+    stock_words,
 )
 from components.results.figures.grad_cam import grad_cam, heat
 from components.results.figures.predictions import confident_mistakes, confusion_matrix
+from components.results.figures.style import statement
 
 __all__ = [
     "augmented_samples",
@@ -26,4 +28,6 @@ __all__ = [
     "model_curves",
     "rgb_densities",
     "sample_grid",
+    "statement",
+    "stock_words",
 ]

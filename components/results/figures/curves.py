@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter
@@ -12,22 +11,16 @@ from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter
 from components.results.figures.style import INK, MARKERS, MODELS, MUTED, SPLITS, saved, short
 
 
-def _lowest(history: pd.DataFrame) -> int | None:
-    """Return the position of the row with the lowest validation loss, where there is one."""
-    losses = history.get("validation_loss", pd.Series(dtype=float))
-    return None if losses.isna().all() else int(np.nanargmin(losses))
-
-
 def _curve(
-    axes: Axes, history: pd.DataFrame, column: str, label: str, color: str, linestyle: str = "-", marker: str = "o"
-) -> None:
-    """Draw one column over the epochs, with a mark at the lowest validation loss, where the history has that column."""
-    if column not in history:
-        return
-    epochs, values, best = history["epoch"], history[column], _lowest(history)
+    axes: Axes, history: pd.DataFrame, best_epoch: int, column: str, label: str, color: str, linestyle: str = "-",
+    marker: str = "o",
+) -> None:  # fmt: skip
+    """Draw one column over the epochs; one of validation with a mark at the best epoch."""
+    epochs, values = history["epoch"], history[column]
     axes.plot(epochs, values, label=label, color=color, linestyle=linestyle, marker=marker if len(values) == 1 else "")
-    if best is not None and column.startswith("validation"):
-        axes.plot(epochs.iloc[best], values.iloc[best], marker, color=color, markersize=5.5)
+    if column.startswith("validation"):
+        best = epochs == best_epoch
+        axes.plot(epochs[best], values[best], marker, color=color, markersize=5.5)
 
 
 def _epochs(axes: Axes, title: str) -> None:
@@ -37,36 +30,31 @@ def _epochs(axes: Axes, title: str) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
 
 
-def learning_curves(history: pd.DataFrame, path: Path, title: str) -> None:
-    """Draw the loss and the scores of one training over its epochs, with the lowest validation loss marked.
+def learning_curves(history: pd.DataFrame, best_epoch: int, path: Path, title: str) -> None:
+    """Draw the loss and the scores of one training over its epochs, and mark the epoch whose weights were kept.
 
     Args:
-        history: One row an epoch, with column epoch and any of loss, validation_loss, accuracy, validation_accuracy
-            and validation_kappa.
+        history: One row an epoch, with columns epoch, loss, validation_loss, accuracy, validation_accuracy and
+            validation_kappa.
+        best_epoch: The epoch whose weights were kept.
         path: PNG file to write.
         title: What was trained.
     """
     train, validation = SPLITS["train"], SPLITS["validation"]
-    best = _lowest(history)
-    note = ""
-    if best is not None:
-        row = history.iloc[best]
-        note = f"The validation loss is lowest at epoch {row['epoch']:.0f} ({row['validation_loss']:.3f})."
+    best = history.set_index("epoch").loc[best_epoch]
+    note = f"The weights of epoch {best_epoch} were kept: validation loss {best['validation_loss']:.3f}, "
+    note += f"accuracy {best['validation_accuracy']:.3f}."
     with saved(path, (8.5, 3.4), title, note) as figure:
         losses, scores = figure.subplots(1, 2)
-        _curve(losses, history, "loss", "train", color=train)
-        _curve(losses, history, "validation_loss", "validation", color=validation)
-        _curve(scores, history, "accuracy", "train accuracy", color=train)
-        _curve(scores, history, "validation_accuracy", "validation accuracy", color=validation)
-        _curve(scores, history, "validation_kappa", "validation kappa", color=validation, linestyle="--", marker="D")
+        _curve(losses, history, best_epoch, "loss", "train", train)
+        _curve(losses, history, best_epoch, "validation_loss", "validation", validation)
+        _curve(scores, history, best_epoch, "accuracy", "train accuracy", train)
+        _curve(scores, history, best_epoch, "validation_accuracy", "validation accuracy", validation)
+        _curve(scores, history, best_epoch, "validation_kappa", "validation kappa", validation, "--", "D")
         for axes, heading in ((losses, "Loss (lower is better)"), (scores, "Scores (higher is better)")):
-            if not axes.lines:
-                axes.remove()
-                continue
             _epochs(axes, heading)
             axes.legend()
-            if best is not None:
-                axes.axvline(history["epoch"].iloc[best], color=MUTED, linewidth=1, linestyle=":", zorder=1)
+            axes.axvline(best_epoch, color=MUTED, linewidth=1, linestyle=":", zorder=1)
 
 
 def comparison(table: pd.DataFrame, path: Path, title: str) -> None:
@@ -103,21 +91,22 @@ def comparison(table: pd.DataFrame, path: Path, title: str) -> None:
         first.set_ylim(len(table) - 0.5, -0.5)
 
 
-def model_curves(histories: Mapping[str, pd.DataFrame], path: Path, title: str) -> None:
+def model_curves(histories: Mapping[str, pd.DataFrame], best_epochs: Mapping[str, int], path: Path, title: str) -> None:
     """Draw the validation loss and the validation kappa of the models over the epochs.
 
     Args:
         histories: For each model one row an epoch, with columns epoch, validation_loss and validation_kappa.
+        best_epochs: For each model the epoch whose weights were kept.
         path: PNG file to write.
         title: What was compared, on what data.
     """
-    note = "The marks are at the epoch with the lowest validation loss of each model."
+    note = "The marks are at the epoch of each model whose weights were kept."
     with saved(path, (8.5, 3.2), title, note, legend=3) as figure:
         losses, scores = figure.subplots(1, 2)
         for model, history in histories.items():
-            colour, marker = MODELS.get(model, MUTED), MARKERS.get(model, "o")
-            _curve(losses, history, "validation_loss", model, color=colour, marker=marker)
-            _curve(scores, history, "validation_kappa", model, color=colour, marker=marker)
+            colour, marker, best = MODELS.get(model, MUTED), MARKERS.get(model, "o"), best_epochs[model]
+            _curve(losses, history, best, "validation_loss", model, colour, marker=marker)
+            _curve(scores, history, best, "validation_kappa", model, colour, marker=marker)
         _epochs(losses, "Validation loss (lower is better)")
         _epochs(scores, "Validation kappa (higher is better)")
 

@@ -157,3 +157,29 @@ def augmented_samples(originals: npt.NDArray[np.uint8], views: npt.NDArray[np.ui
         axes.xaxis.tick_top()
         headings = ["original", *(f"view {view}" if side > 0.45 else f"{view}" for view in range(1, columns))]
         axes.set_xticks([0.5 - gap, *(np.arange(1, columns) + 0.5)], headings)
+
+
+def stock_words(images: Images, words: pd.DataFrame, path: Path, title: str) -> None:
+    """Draw images beside what a network with its original classes calls them, for the first 20 images.
+
+    Args:
+        images: One array (h, w, 3) an image, in [0, 255]; the sizes may differ.
+        words: Rows of file, label, word and probability, likeliest first: those of each image in turn.
+        path: PNG file to write.
+        title: Whose words they are.
+    """
+    told = [rows for _, rows in words.groupby("file", sort=False)][:MOST_CLASSES]
+    columns = 2 if len(told) > 1 else 1
+    rows = math.ceil(len(told) / columns)
+    side, width = 1.1, 3.4  # inches of an image; images that a cell is wide
+    more = f"The first {MOST_CLASSES} of {words['file'].nunique()}. " if words["file"].nunique() > len(told) else ""
+    note = f"{more}In bold the class of the image; below, the likeliest of ImageNet's classes and their probabilities."
+    with saved(path, (columns * width * side, rows * 1.08 * side), title, note, constrained=False) as figure:
+        axes = mosaic_axes(figure, 0, columns * width, rows * 1.08)
+        for place, (image, one) in enumerate(zip(images, told, strict=False)):
+            x, y = place % columns * width, place // columns * 1.08
+            put(axes, image, x, y)
+            axes.text(x + 1.05, y + 0.1, short(one["label"].iloc[0]), va="center", fontsize=8, weight="bold")
+            for line, (word, probability) in enumerate(zip(one["word"], one["probability"], strict=True), start=1):
+                text = f"{probability:.2f}  {short(word.replace('_', ' '))}"
+                axes.text(x + 1.05, y + 0.1 + 0.165 * line, text, va="center", fontsize=7.5)

@@ -21,10 +21,11 @@ LEAST = 4  # positions a side of a feature map that says where something is
 
 def heat(
     model: "keras.Model", images: npt.NDArray[np.uint8], classes: npt.NDArray[np.integer]
-) -> npt.NDArray[np.float32]:
+) -> npt.NDArray[np.float32] | None:
     """Return where in each image its class is seen: (n, height, width) in [0, 1], 0 where nothing speaks for it.
 
-    The map is the network's last one of 4 x 4 positions or more; the score is the logit.
+    The map is the network's last one of 4 x 4 positions or more; the score is the logit. A network without maps, as a
+    perceptron, gives None: a pixel alone is no feature whose place means something.
 
     Args:
         model: A delivered classifier: layers one after another, the network behind the one named `preprocessing`.
@@ -39,8 +40,10 @@ def heat(
     names = [layer.name for layer in model.layers]
     place = names.index("preprocessing") + 1
     network = model.layers[place]
-    outputs = [node.outputs[0] for node in (operation._inbound_nodes[0] for operation in network.operations)]
+    outputs = [node.outputs[0] for node in (operation._inbound_nodes[0] for operation in network.operations[1:])]
     maps = [output for output in outputs if len(output.shape) == 4 and min(output.shape[1:3]) >= LEAST]
+    if not maps:
+        return None
     both = keras.Model(network.input, [maps[-1], network.output])
 
     @tf.function  # as a graph, in which no gradient goes back behind the map
@@ -67,7 +70,7 @@ def heat(
 
 def grad_cam(
     images: Images,
-    heats: npt.NDArray[np.floating],
+    heats: npt.NDArray[np.floating] | None,
     true: Sequence[str],
     predicted: Sequence[str],
     path: Path,
@@ -77,12 +80,15 @@ def grad_cam(
 
     Args:
         images: One array (h, w, 3) an image, in [0, 255]; the sizes may differ.
-        heats: Where in each image the predicted class is seen, (n, height, width) in [0, 1].
+        heats: Where in each image the predicted class is seen, (n, height, width) in [0, 1]; None where no map says it.
         true: The class of each image.
         predicted: The class that the model gives it.
         path: PNG file to write.
         title: Whose predictions they are.
     """
+    if heats is None:
+        statement(path, title, "No map: the network has no convolutions")
+        return
     groups: dict[str, list[int]] = {"right": [], "wrong": []}
     for index in range(len(images)):
         groups["right" if true[index] == predicted[index] else "wrong"].append(index)
