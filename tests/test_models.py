@@ -3,7 +3,10 @@
 import os
 import pickle
 import shutil
+import sys
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import h5py  # type: ignore[import-untyped]
 import keras
@@ -22,15 +25,6 @@ from components.results import figures
 from tests.conftest import PARAMETERS
 
 SMALL = 64  # pixels
-PRETRAINED_ON = {  # the module of keras.applications whose `preprocess_input` the weights were trained behind
-    "vgg16_small": "mobilenet",
-    "vgg16": "vgg16",
-    "vgg19": "vgg19",
-    "resnet50": "resnet50",
-    "mobilenet_025": "mobilenet",
-    "mobilenet_v2": "mobilenet_v2",
-}
-INSIDE = {"efficientnet_v2_b0": "EfficientNetV2B0", "convnext_tiny": "ConvNeXtTiny"}  # it is in the network there
 
 
 @pytest.fixture(scope="module", params=backbones.BACKBONES)
@@ -78,14 +72,15 @@ def test_the_last_blocks_begin_before_the_last_block(network):
 def test_preprocessing_is_what_the_network_was_pretrained_with(name, tmp_path):
     """As a part of a saved model, loaded in safe mode."""
     pixels = np.random.default_rng(0).integers(0, 256, (2, SMALL, SMALL, 3)).astype(np.float32)
-    if name in INSIDE:
-        network = getattr(keras.applications, INSIDE[name])(
-            include_top=False, weights=None, input_shape=(SMALL, SMALL, 3)
-        )
-        (last,) = (layer for layer in network.layers if isinstance(layer, keras.layers.Normalization))
-        expected = keras.Model(network.input, last.output).predict_on_batch(pixels)
+    network: Any = backbones.get(name).network
+    ours = not isinstance(network, partial)  # pretrained here, on pixels as MobileNet's
+    build = keras.applications.MobileNet if ours else getattr(keras.applications, network.args[0])
+    if not ours and "include_preprocessing" in network.keywords:
+        inside = build(include_top=False, weights=None, input_shape=(SMALL, SMALL, 3))
+        (last,) = (layer for layer in inside.layers if isinstance(layer, keras.layers.Normalization))
+        expected = keras.Model(inside.input, last.output).predict_on_batch(pixels)
     else:
-        expected = getattr(keras.applications, PRETRAINED_ON[name]).preprocess_input(pixels.copy())
+        expected = sys.modules[build.__module__].preprocess_input(pixels.copy())
     keras.Sequential([keras.Input(pixels.shape[1:]), backbones.get(name).preprocessing()]).save(
         tmp_path / "model.keras"
     )

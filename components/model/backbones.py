@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -173,16 +174,12 @@ def vgg16_small(image_size: int, weights: str | None, top: bool) -> "keras.Model
     return keras.Model(inputs, x, name="vgg16_small")
 
 
-def application(name: str, **options: Any) -> Network:
-    """Return the builder of a network of keras.applications."""
+def application(name: str, image_size: int, weights: str | None, top: bool, **options: Any) -> "keras.Model":
+    """Return a network of keras.applications."""
+    import keras
 
-    def network(image_size: int, weights: str | None, top: bool) -> "keras.Model":
-        import keras
-
-        given = {"input_shape": (image_size, image_size, 3), "include_top": top, "weights": weights}
-        return getattr(keras.applications, name)(**given, **options)
-
-    return network
+    given = {"input_shape": (image_size, image_size, 3), "include_top": top, "weights": weights}
+    return getattr(keras.applications, name)(**given, **options)
 
 
 # What networks were pretrained on, as keras.applications' `preprocess_input` makes it: bgr, scale, offset.
@@ -203,26 +200,26 @@ BACKBONES = {
         vgg16_small, *CENTRED, 32, ("block5_conv1", "block4_conv1"), "this project's own, Apache-2.0"
     ),
     "vgg16": Backbone(
-        application("VGG16"), *CAFFE, 224, ("block5_conv1", "block4_conv1"), "CC-BY-4.0"
+        partial(application, "VGG16"), *CAFFE, 224, ("block5_conv1", "block4_conv1"), "CC-BY-4.0"
     ),
     "vgg19": Backbone(
-        application("VGG19"), *CAFFE, 224, ("block5_conv1", "block4_conv1"), "CC-BY-4.0"
+        partial(application, "VGG19"), *CAFFE, 224, ("block5_conv1", "block4_conv1"), "CC-BY-4.0"
     ),
     "resnet50": Backbone(
-        application("ResNet50"), *CAFFE, 224, ("conv5_block3_1_conv", "conv5_block1_1_conv"), "MIT"
+        partial(application, "ResNet50"), *CAFFE, 224, ("conv5_block3_1_conv", "conv5_block1_1_conv"), "MIT"
     ),
     "mobilenet_025": Backbone(
-        application("MobileNet", alpha=0.25), *CENTRED, 224, ("conv_dw_13", "conv_dw_9"), "Apache-2.0"
+        partial(application, "MobileNet", alpha=0.25), *CENTRED, 224, ("conv_dw_13", "conv_dw_9"), "Apache-2.0"
     ),
     "mobilenet_v2": Backbone(
-        application("MobileNetV2"), *CENTRED, 224, ("block_16_expand", "block_10_expand"), "Apache-2.0"
+        partial(application, "MobileNetV2"), *CENTRED, 224, ("block_16_expand", "block_10_expand"), "Apache-2.0"
     ),
     "efficientnet_v2_b0": Backbone(
-        application("EfficientNetV2B0", include_preprocessing=False), *TORCH, 224,
+        partial(application, "EfficientNetV2B0", include_preprocessing=False), *TORCH, 224,
         ("block6h_expand_conv", "block6a_expand_conv"), "Apache-2.0",
     ),
     "convnext_tiny": Backbone(
-        application("ConvNeXtTiny", include_preprocessing=False), *TORCH, 224,
+        partial(application, "ConvNeXtTiny", include_preprocessing=False), *TORCH, 224,
         ("convnext_tiny_stage_3_block_2_depthwise_conv", "convnext_tiny_stage_3_block_0_depthwise_conv"), "MIT",
     ),
 }  # fmt: skip

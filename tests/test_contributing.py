@@ -1,0 +1,79 @@
+"""What CONTRIBUTING.md says of adding something: done as it stands there, one place each, and the tests take it up."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from components.step import ROOT
+
+BLOCKS = re.findall(
+    r"in `([\w/.]+)`, `(\w+)`:.*?```(?:python|yaml)\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL
+)
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory) -> Path:
+    """A copy of the project to which everything of the four examples has been added."""
+    copy = tmp_path_factory.mktemp("contributed") / "graft"
+    nothing = shutil.ignore_patterns(".*", "artifacts", "images", "weights", "__pycache__")
+    shutil.copytree(ROOT, copy, ignore=nothing)
+    for file, mapping, text in BLOCKS:
+        content = (copy / file).read_text()
+        functions, entry = text.rsplit("\n\n\n", 1) if "\n\n\n" in text else ("", text)
+        (head,) = re.findall(rf"^{mapping}(?: = \{{|:)$", content, re.MULTILINE)
+        (copy / file).write_text(content.replace(f"\n{head}\n", f"\n{functions}\n\n\n{head}\n{entry}", 1))
+    params = (copy / "params.yaml").read_text()
+    params = params.replace("  published: [digits,", "  published: [shapes, digits,")
+    params = params.replace("  random: []", "  random: [mobilenet_050]")
+    params = params.replace("active:\n", "active:\n  shapes: {data: shapes, weights: random_mobilenet_050}\n")
+    (copy / "params.yaml").write_text(params)
+    return copy
+
+
+def said(copy: Path, *arguments: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+    left = subprocess.run([sys.executable, "-m", *arguments], cwd=copy, env=environment, capture_output=True, text=True)
+    assert left.returncode == 0, left.stdout + left.stderr
+    return left.stdout
+
+
+def test_each_is_one_place():
+    assert [mapping for _, mapping, _ in BLOCKS] == ["BACKBONES", "HEADS", "DATA_SETS", "recipes"]
+    assert len({file for file, _, _ in BLOCKS}) == len(BLOCKS)
+
+
+def test_the_tests_take_them_up(extended):
+    said(extended, "pipeline", "check")
+    chosen = "mobilenet_050 or deep or shapes"
+    files = ("test_models", "test_stock", "test_layout", "test_recipes")
+    told = said(extended, "pytest", "-p", "no:cacheprovider", "-k", chosen, *(f"tests/{name}.py" for name in files))
+    assert int(re.findall(r"(\d+) passed", told)[0]) >= 12
+    assert "failed" not in told
+
+
+def test_they_work_together(extended):
+    """The new data set, under the new recipe, with the new head on the new backbone."""
+    at = {
+        name: f"made/{name}" for name in ("images", "weights", "splits", "test_split", "augmented", "top", "classifier")
+    }
+    at |= {"features": "made/features", "tensors": "made/tensors"}
+    recipe = ["--params", "params.yaml:defaults.{0}", "--params", "params.yaml:recipes.shapes.{0}"]
+    given = {
+        "fetch": ["--data_set", "shapes", "--source", "published", "--max_quarantined", "0"],
+        "fetch_weights": ["--backbone", "mobilenet_050", "--source", "random", "--stock", "leave"],
+        **{name: [word.format(name) for word in recipe] for name in ("split", "augment", "extract", "train_top")},
+    }
+    kinds = {
+        "fetch": ["images"], "fetch_weights": ["weights"], "split": ["images", "splits", "test_split"],
+        "augment": ["images", "augmented"], "extract": ["augmented", "weights", "features", "tensors"],
+        "train_top": ["features", "splits", "weights", "top", "classifier"],
+    }  # fmt: skip
+    for name, words in given.items():
+        said(extended, "components", name, *words, *(word for key in kinds[name] for word in (f"--{key}", at[key])))
+    record = (extended / "made" / "classifier" / "artifact.json").read_text()
+    assert all(f'"{name}"' in record for name in ("mobilenet_050", "deep", "disc"))
