@@ -42,3 +42,12 @@ def test_the_temperature_of_known_logits_is_found(true):
     assert fitted == pytest.approx(true, rel=0.1)
     calibrated = metrics.log_loss(labels, softmax(logits * true / fitted, axis=1))
     assert calibrated <= metrics.log_loss(labels, softmax(logits * true, axis=1))
+
+
+@pytest.mark.parametrize("images", [30, 300])
+def test_a_model_that_is_right_on_every_validation_image_is_not_sure_without_limit(images):
+    labels = np.arange(images) % 3
+    logits = 4 * np.eye(3)[labels] + np.random.default_rng(0).uniform(0, 1, (images, 3))
+    probabilities = softmax(logits / metrics.temperature(labels, logits), axis=1)
+    assert (probabilities.argmax(axis=1) == labels).all()
+    assert 1 - probabilities.max(axis=1).mean() == pytest.approx(1 / (images + 2), rel=0.2)
