@@ -54,21 +54,27 @@ def baselines(labels: np.ndarray, train_counts: Sequence[int]) -> dict[str, floa
 
 
 def temperature(labels: np.ndarray, logits: np.ndarray) -> float:
-    """Return the temperature that, dividing the logits, fits them best to the labels; between 0.05 and 20.
+    """Return the temperature that, dividing the logits, gives the lowest log loss; between 0.05 and 20.
 
-    Each of the n labels counts for 1 - 1 / (n + 2), as the rule of succession has it, and the other classes share the
-    rest: without that, a model that is right on all n images would be sure of itself without limit.
+    It is high enough for the mean probability of the predicted class to stay below 1 - (errors + 1) / (n + 2), the
+    accuracy by the rule of succession: a model that is right on all n images would else be sure without limit.
 
-    Source: Guo et al., On Calibration of Modern Neural Networks, arXiv 1706.04599; the labels as in Platt,
-    Probabilistic Outputs for Support Vector Machines, 1999.
+    Source: Guo et al., On Calibration of Modern Neural Networks, arXiv 1706.04599.
     """
-    from scipy.optimize import minimize_scalar
-    from scipy.special import log_softmax
+    from scipy.optimize import brentq, minimize_scalar
+    from scipy.special import softmax
 
-    images, classes = logits.shape
-    doubt = 1 / (images + 2)
-    wanted = np.full(logits.shape, doubt / (classes - 1))
-    wanted[np.arange(images), labels] = 1 - doubt
-    doubled, bounds = logits.astype(np.float64), (np.log(0.05), np.log(20.0))
-    fitted = minimize_scalar(lambda t: -np.mean(wanted * log_softmax(doubled / np.exp(t), axis=1)), bounds=bounds)
+    def calibrated(t: float) -> np.ndarray:
+        return softmax(logits.astype(np.float64) / np.exp(t), axis=1)
+
+    errors, low, high = np.sum(logits.argmax(axis=1) != labels), np.log(0.05), np.log(20.0)
+    most = 1 - (errors + 1) / (len(labels) + 2)
+
+    def excess(t: float) -> float:
+        return float(calibrated(t).max(axis=1).mean() - most)
+
+    if excess(high) > 0:
+        return float(np.exp(high))
+    least = brentq(excess, low, high) if excess(low) > 0 else low
+    fitted = minimize_scalar(lambda t: log_loss(labels, calibrated(t)), bounds=(least, high))
     return float(np.exp(fitted.x))
