@@ -24,12 +24,18 @@ from tests.conftest import PARAMETERS, write_images
 
 
 def begin(name: str, at: dict[str, Path], *more: str, before: Callable[[], None] | None = None) -> subprocess.Popen:
-    """Start a step as a process of its own."""
+    """Start a step as a process of its own, which Ctrl-C ends even where the tests run in the background."""
+
+    def prepare() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if before:
+            before()
+
     wanted = step.load(name)
     artifacts = [word for key in (*wanted.inputs, *wanted.outputs) for word in (f"--{key}", str(at[key]))]
     return subprocess.Popen(
         [sys.executable, "-m", "components", name, *artifacts, *more],
-        env={**os.environ, "PYTHONPATH": str(step.ROOT)}, stderr=subprocess.PIPE, text=True, preexec_fn=before,
+        env={**os.environ, "PYTHONPATH": str(step.ROOT)}, stderr=subprocess.PIPE, text=True, preexec_fn=prepare,
     )  # fmt: skip
 
 
