@@ -203,8 +203,8 @@ def test_a_damaged_record(text, tmp_path):
         Images.read(tmp_path)
 
 
-def test_inputs_of_different_data_sets(place, tmp_path):
-    at = {"images": place / "one", "splits": place / "splits", "augmented": place / "two augmented"}
+def test_inputs_of_different_data_sets(place, made, tmp_path):
+    at = {**made, "images": place / "one", "splits": place / "splits", "augmented": place / "two augmented"}
     with pytest.raises(UserError, match="explore: its inputs go back to different runs of fetch"):
         step.run("explore", {**at, "exploration": tmp_path / "exploration"}, PARAMETERS["explore"])
     assert not list(tmp_path.iterdir())
