@@ -8,6 +8,7 @@ and seed, and prints the means.
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +41,13 @@ def run(recipe: str, data: str, weights: str, changes: list[str], seeds: list[in
     import pandas as pd
 
     content = recipes.read()
+    recipes.completed(content, recipe)
     for change in changes:
-        address, _, value = change.partition("=")
-        name, _, parameter = address.partition(".")
-        content["recipes"][recipe].setdefault(name, {})[parameter] = value
+        if not (found := re.fullmatch(r"(\w+)\.(\w+)=(.+)", change)):
+            raise UserError(f"--set takes STEP.PARAMETER=VALUE, as in split.method=grouped; received {change!r}")
+        name, parameter, value = found.groups()
+        own = content["recipes"][recipe]
+        own[name] = {**(own.get(name) or {}), parameter: value}
     parameters = recipes.completed(content, recipe)
     home = WORK / "-".join([recipe, *changes])
     at = {
@@ -61,9 +65,8 @@ def run(recipe: str, data: str, weights: str, changes: list[str], seeds: list[in
         make("split", at, {**parameters["split"], "seed": seed})
         for name, model in MODELS.items():
             folder = home / f"seed{seed}" if model == "benchmark" else home / weights / f"seed{seed}"
-            if model != "fine_tuned":
-                at["top"] = folder / "top"
-            at |= {"classifier": folder / "classifiers" / model, "report": folder / "reports" / model}
+            places = {"top": "top", "classifier": f"classifiers/{model}", "report": f"reports/{model}"}
+            at |= {key: folder / place for key, place in places.items()}
             make(name, at, {**parameters[name], "seed": seed})
             make("evaluate", at, parameters["evaluate"])
             rows.append(row_of(at["report"]) | {"seed": seed, "model": model})
