@@ -59,14 +59,14 @@ def explore(
         views = augmented.array[augmented.rows(files)]
         figures.augmented_samples(views[:, 0], views[:, 1:], exploration.figure("augmented"))
 
-    title = f"What {weights.facts['backbone']} calls training images, as pretrained on ImageNet"
     if weights.stock.is_file():
         words = stock.words(weights, images, chosen)
         exploration.write_table("stock_words.csv", words)
         first = chosen.groupby("label").head(1)
         shown = [picture for picture, file in zip(pictures, chosen["file"], strict=True) if file in set(first["file"])]
+        title = f"What {weights.facts['backbone']} calls training images, as pretrained on ImageNet"
         figures.stock_words(shown, words[words["file"].isin(first["file"])], exploration.figure("stock_words"), title)
     else:
         why = "These weights came without the network's top: its words are left out."
         print(f"explore: {why}")
-        figures.statement(exploration.figure("stock_words"), title, why)
+        figures.statement(exploration.figure("stock_words"), "The stock network's own words", why)
