@@ -31,8 +31,13 @@ setup: .venv/.complete
 	@.venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes --compile-bytecode -r requirements.txt
 	@touch $@
 
+LOCK = uv pip compile --quiet --no-header --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url
+IN_FETCH = dvc|numpy|pandas|pillow|scikit-learn|scipy # of the versions that the rest has; dvc-s3 wants an older botocore
+
 lock: ## resolve the dependencies anew
-	uv pip compile --quiet --no-header --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --group test pyproject.toml -o requirements.txt
-	echo uv | uv pip compile --quiet --no-header --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  - -o requirements-setup.txt
+	$(LOCK) --group test pyproject.toml -o requirements.txt
+	printf 'uv\nsetuptools\n' | $(LOCK) --no-annotate - -o requirements-setup.txt
+	for group in steps-cpu steps-gpu tracking; do \
+	  $(LOCK) --no-annotate --group $$group --constraints requirements.txt -o requirements-$$group.txt || exit 1; done
+	grep -E '^($(strip $(IN_FETCH)))==' requirements.txt | tr -d '\\' | \
+	  $(LOCK) --no-annotate --group fetch --constraints - -o requirements-fetch.txt
