@@ -3,53 +3,45 @@
 ARG BASE=python:3.11-slim
 
 FROM ${BASE} AS installer
-COPY requirements-setup.txt /requirements/setup.txt
+COPY requirements-setup.txt /opt/
 RUN python -m venv /opt/uv \
- && /opt/uv/bin/pip install --no-cache-dir --require-hashes -r /requirements/setup.txt \
- && python -m venv --without-pip /opt/graft
-ENV UV_PYTHON=/opt/graft/bin/python UV_NO_CACHE=1 UV_COMPILE_BYTECODE=1 UV_REQUIRE_HASHES=1 \
-    UV_BUILD_CONSTRAINT=/requirements/setup.txt
+ && /opt/uv/bin/pip install --no-cache-dir --require-hashes -r /opt/requirements-setup.txt
+COPY requirements-*.txt /opt/
 
-FROM installer AS steps-packages
-ARG ACCELERATOR=gpu
-COPY requirements-steps-${ACCELERATOR}.txt /requirements/steps.txt
-RUN /opt/uv/bin/uv pip install -r /requirements/steps.txt
-
-FROM installer AS fetch-packages
-COPY requirements-fetch.txt /requirements/fetch.txt
-RUN /opt/uv/bin/uv pip install -r /requirements/fetch.txt
-
-FROM installer AS tracking-packages
-COPY requirements-tracking.txt /requirements/tracking.txt
-RUN /opt/uv/bin/uv pip install -r /requirements/tracking.txt
-
-# What the images share: whoever runs them writes to /tmp and to what is mounted alone.
+# What the images share: whoever runs them writes to /tmp and to what is mounted, nowhere else.
 FROM ${BASE} AS runtime
-ENV PATH=/opt/graft/bin:$PATH HOME=/tmp USER=graft PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+RUN python -m venv --without-pip /opt/graft
+ENV PATH=/opt/graft/bin:$PATH HOME=/tmp USER=graft PYTHONUNBUFFERED=1 \
+    UV_PYTHON=/opt/graft/bin/python UV_NO_CACHE=1 UV_COMPILE_BYTECODE=1 UV_REQUIRE_HASHES=1 \
+    UV_BUILD_CONSTRAINT=/opt/installer/requirements-setup.txt
 WORKDIR /graft
-USER 1000:1000
 CMD ["python"]
 
 FROM runtime AS tracking
-COPY --from=tracking-packages /opt/graft /opt/graft
+RUN --mount=from=installer,source=/opt,target=/opt/installer \
+    /opt/installer/uv/bin/uv pip install -r /opt/installer/requirements-tracking.txt
+USER 1000:1000
 
 FROM runtime AS fetch
-USER 0:0
 # hadolint ignore=DL3008
 RUN apt-get update \
  && apt-get install -y --no-install-recommends git openssh-client \
  && rm -rf /var/lib/apt/lists/*
-USER 1000:1000
-COPY --from=fetch-packages /opt/graft /opt/graft
+RUN --mount=from=installer,source=/opt,target=/opt/installer \
+    /opt/installer/uv/bin/uv pip install -r /opt/installer/requirements-fetch.txt
 COPY components components
+USER 1000:1000
 ARG REVISION=
 ENV GRAFT_REVISION=${REVISION}
 LABEL org.opencontainers.image.revision=${REVISION}
 
 FROM runtime AS steps
-COPY --from=steps-packages /opt/graft /opt/graft
+ARG ACCELERATOR=gpu
+RUN --mount=from=installer,source=/opt,target=/opt/installer \
+    /opt/installer/uv/bin/uv pip install -r /opt/installer/requirements-steps-${ACCELERATOR}.txt
 COPY pretraining/*.weights.h5 pretraining/
 COPY components components
+USER 1000:1000
 ARG REVISION=
 ENV GRAFT_REVISION=${REVISION}
 LABEL org.opencontainers.image.revision=${REVISION}

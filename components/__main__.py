@@ -1,10 +1,12 @@
 """The one entry point of the steps: python -m components STEP --name value ..."""
 
 import argparse
+import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from components import STEPS, quiet, step
+from components import STEPS, executor, quiet, step
 from components.errors import Parser, UserError, shown, told
 from components.machine import machine_said, supervised
 from components.parameters import read_yaml
@@ -38,13 +40,19 @@ def parser_of(name: str) -> Parser:
             artifacts.add_argument(f"--{key}", metavar="DIR", required=True, help=text.replace("%", "%%"))
     parameters = parser.add_argument_group("parameters")
     for key, parameter in wanted.parameters.items():
-        text, word = wanted.descriptions[key].replace("%", "%%"), parameter.kind.__name__.upper()
+        text, word = wanted.described(key).replace("%", "%%"), parameter.kind.__name__.upper()
         parameters.add_argument(f"--{key}", metavar=word, default=argparse.SUPPRESS, help=text)
     parser.add_argument(
         "--params", metavar="FILE:SECTION", action="append", default=[],
         help="read parameters from a section of a YAML file; later sections, then flags, win",
     )  # fmt: skip
     parser.add_argument("--recipe", metavar="NAME", default="", help="name under which the results are shown")
+    kubeflow = parser.add_argument_group("Kubeflow, which fills these in by itself")
+    kubeflow.add_argument("--executor_input", metavar="JSON", help="what it says of the task, {{$}}")
+    kubeflow.add_argument("--kubeflow_run", metavar="ID", help="its run, which the journal names")
+    kubeflow.add_argument(
+        "--view", nargs=2, metavar=("NAME", "FILE"), action="append", default=[], help="where it takes what it draws from"
+    )
     return parser
 
 
@@ -57,17 +65,23 @@ def main(arguments: list[str]) -> None:
         return
     parser = parser_of(arguments[0])
     given = vars(parser.parse_args(arguments[1:]))
-    sections, recipe = given.pop("params"), given.pop("recipe")
+    sections, recipe, views = given.pop("params"), given.pop("recipe"), dict(given.pop("view"))
+    told, run = given.pop("executor_input"), given.pop("kubeflow_run")
+    task = executor.read(told) if told else None
+    if run:
+        os.environ[executor.RUN] = run
     wanted = step.load(arguments[0])
     artifacts = {key: given.pop(key) for key in (*wanted.inputs, *wanted.outputs)}
     values: dict[str, Any] = {}
     for address in sections:
         values.update(section(address))
     wanted.checked({**values, **given})
-    if wanted.uses("keras"):
+    if wanted.uses("keras") and find_spec("keras"):  # the image `fetch` has none
         with machine_said(wanted.name, Path()):
             quiet.load_keras()
     step.run(wanted.name, artifacts, {**values, **given}, recipe)
+    if task:
+        executor.tell(task, wanted, artifacts, views)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,9 @@ class Range:
     words: str
     holds: Callable[[Any], bool]
 
+    def __str__(self) -> str:
+        return self.words
+
 
 @dataclass(frozen=True)
 class Names:
@@ -27,6 +30,9 @@ class Names:
 
     noun: str
     known: Collection[str]
+
+    def __str__(self) -> str:
+        return f"one of {', '.join(self.known)}"
 
 
 Count = Annotated[int, Range("1 or more", lambda value: value >= 1)]

@@ -42,6 +42,7 @@ NO_NUMBERS = {  # what a person looks at, what a digest vouches for, and the mac
     "components/results/view.py",
     "components/data/datasets.py",
     "components/errors.py",
+    "components/executor.py",
     "components/machine.py",
     "components/parameters.py",
     "components/progress.py",
@@ -90,6 +91,11 @@ class Step:
                 f"{self.name} lacks {', '.join(missing)}: set it in the recipe or give --{missing[0]} VALUE"
             )
         return {name: kind.read(self.name, name, values[name]) for name, kind in self.parameters.items()}
+
+    def described(self, name: str) -> str:
+        """Return what the docstring says of an argument, and of a parameter what it may be."""
+        limits = self.parameters[name].limits if name in self.parameters else None
+        return " ".join((self.descriptions[name], *([f"({limits})"] if limits else [])))
 
     def uses(self, library: str) -> bool:
         """Return whether the step's code imports a library."""

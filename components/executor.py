@@ -1,0 +1,108 @@
+"""The seam to Kubeflow Pipelines: as what it knows the artifacts, and what a finished step tells of them in its one file.
+
+Source: the messages ExecutorInput and ExecutorOutput of pipeline_spec.proto, github.com/kubeflow/pipelines.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from components.data.artifacts import Artifact, Classifier, Comparison, Exploration, Report, Top, Weights
+from components.errors import UserError, shown
+from components.step import Step
+
+SCHEMAS: dict[type[Artifact], str] = {
+    Weights: "Model", Top: "Model", Classifier: "Model", Report: "Metrics", Comparison: "Metrics", Exploration: "Artifact",
+}  # fmt: skip
+VIEWS: dict[type[Artifact], dict[str, str]] = {  # what the UI draws of an artifact besides, by name and schema
+    Report: {"confusion_matrix": "ClassificationMetrics"},
+    Comparison: {"page": "HTML"},
+}
+RUN = "KFP_RUN_ID"  # where the journal finds the run that a step belongs to
+
+
+def schema(kind: type[Artifact]) -> str:
+    """Return the type of Kubeflow's that an artifact of a kind has, without `system.` before it."""
+    return SCHEMAS.get(kind, "Dataset")
+
+
+def views(kinds: Mapping[str, type[Artifact]]) -> dict[str, str]:
+    """Return the names and schemas of all that is drawn of some artifacts."""
+    return {name: view for kind in kinds.values() for name, view in VIEWS.get(kind, {}).items()}
+
+
+def read(said: str) -> dict[str, Any]:
+    """Return what Kubeflow says of a task, its ExecutorInput.
+
+    Raises:
+        UserError: It is not that.
+    """
+    try:
+        told = json.loads(said)
+        Path(told["outputs"]["outputFile"])
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"--executor_input is Kubeflow's own `{{{{$}}}}`; received {shown(said)}") from None
+    return told
+
+
+def tell(told: Mapping[str, Any], step: Step, paths: Mapping[str, Any], files: Mapping[str, str]) -> None:
+    """Write the ExecutorOutput: the metadata of each artifact that the step made.
+
+    Args:
+        told: The task's ExecutorInput.
+        step: The step, which has finished.
+        paths: Where its artifacts are.
+        files: Where the files of views are to be, by the view's name.
+    """
+    made = {key: kind.read(paths[key]) for key, kind in step.outputs.items()}
+    metadata = {key: {**summary(artifact), **journal(step, paths, artifact)} for key, artifact in made.items()}
+    for artifact in made.values():
+        if isinstance(artifact, Report):
+            metadata["confusion_matrix"] = {"confusionMatrix": confusion_matrix(artifact)}
+        if isinstance(artifact, Comparison) and "page" in files:
+            Path(files["page"]).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(artifact.path / "comparison.html", files["page"])
+    outputs = told["outputs"].get("artifacts", {})
+    finished = {
+        key: {"artifacts": [{**listed["artifacts"][0], "metadata": metadata.get(key, {})}]}
+        for key, listed in outputs.items()
+    }
+    file = Path(told["outputs"]["outputFile"])
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"artifacts": finished}), encoding="utf-8")
+
+
+def summary(artifact: Artifact) -> dict[str, str | int | float]:
+    """Return what Kubeflow shows of an artifact: scores, or its digest and the facts that are one value."""
+    if isinstance(artifact, Report):
+        return artifact.read_values("metrics")
+    if isinstance(artifact, Comparison):
+        return artifact.read_values("metrics")["chosen"]
+    single = {name: fact for name, fact in artifact.facts.items() if isinstance(fact, str | int | float)}
+    return {"digest": artifact.digest, **single}
+
+
+def journal(step: Step, paths: Mapping[str, Any], artifact: Artifact) -> dict[str, str]:
+    """Return the address of the run in MLflow that an artifact belongs to, where there is one."""
+    if not isinstance(artifact, Classifier | Report):
+        return {}
+    from components.results import tracking
+
+    classifier = artifact if isinstance(artifact, Classifier) else Classifier.read(paths["classifier"])
+    address = tracking.address(classifier)
+    return {"mlflow": address} if address else {}
+
+
+def confusion_matrix(report: Report) -> dict[str, Any]:
+    """Return the test images counted by class (rows) and predicted class (columns), as Kubeflow's UI draws them."""
+    import pandas as pd
+
+    table, classes = report.table("predictions.csv"), report.facts["classes"]
+    counts = pd.crosstab(table["label"], table["predicted"]).reindex(index=classes, columns=classes, fill_value=0)
+    return {
+        "annotationSpecs": [{"displayName": name} for name in classes],
+        "rows": [{"row": [int(count) for count in row]} for row in counts.to_numpy()],
+    }

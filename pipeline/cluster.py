@@ -1,0 +1,275 @@
+"""How the steps run on a Kubeflow cluster: the section `cluster:` of params.yaml, read and checked."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import PurePosixPath
+from typing import Annotated, Any, get_type_hints
+from urllib.parse import urlsplit
+
+import yaml
+
+from components import STEPS
+from components.errors import UserError, no_such, public, shown
+from components.parameters import Parameter, Positive, Range
+from components.step import git
+from pipeline.recipes import mapping
+
+IMAGES = ("steps", "fetch")
+COLLECTION = ("fetch", "fetch_weights")  # the steps that bring data sets and weights in
+SECRETS = ("tracking", "collection")
+TOLERATION = {"key": str, "operator": str, "value": str, "effect": str, "toleration_seconds": int}
+
+Number = Annotated[int, Range("0 or more", lambda value: value >= 0)]
+Bytes = Annotated[str, Range("bytes, such as 8Gi", lambda text: bool(re.fullmatch(r"\d+([EPTGMK]i?)?", text)))]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What the steps that share a kind of node ask for.
+
+    Args:
+        cpu: Cores.
+        memory: Bytes.
+        shared_memory: Bytes of /dev/shm, which count as memory.
+        accelerator: Resource name of the accelerators, such as nvidia.com/gpu.
+        accelerators: How many of them a step has; 0 for none.
+        hours: The longest that a step may take.
+        retries: How often a step that failed is begun again.
+        node_selector: Labels of the nodes.
+        tolerations: Taints of the nodes that keep these steps not away.
+        volumes: Where persistent volume claims are mounted, by the claim's name.
+    """
+
+    cpu: Positive
+    memory: Bytes
+    shared_memory: Bytes
+    accelerator: str
+    accelerators: Number
+    hours: Positive
+    retries: Number
+    node_selector: Mapping[str, str]
+    tolerations: list[dict[str, Any]]
+    volumes: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The section `cluster:`.
+
+    Args:
+        images: Of the steps, and of those that bring data sets and weights in, each by its digest.
+        tracking: MLflow's address as the cluster reaches it, or `off`.
+        collection: Of which repository, revision and DVC remote data sets and weights are; no repository: as published.
+        service_account: Kubernetes service account of the run; empty for the cluster's default.
+        image_pull_secrets: Secrets that the images are pulled with.
+        secrets: For the steps that write the journal, and for those that bring data sets and weights in: by the
+            secret's name, which environment variable takes which of its keys, or the folder to mount it in.
+        pools: What steps ask for, by the pool's name.
+        steps: The pool of each step.
+    """
+
+    images: Mapping[str, str]
+    tracking: str
+    collection: Mapping[str, str]
+    service_account: str
+    image_pull_secrets: list[str]
+    secrets: Mapping[str, Mapping[str, Mapping[str, str] | str]]
+    pools: Mapping[str, Pool]
+    steps: Mapping[str, str]
+
+
+def read(content: Mapping[str, Any], tags: bool = False) -> Cluster:
+    """Return what params.yaml says of the cluster.
+
+    Args:
+        content: All of params.yaml.
+        tags: Whether images may be named by a tag, which moves: the cluster's cache would not notice.
+
+    Raises:
+        UserError: Something is missing, unknown, or not what it may be.
+    """
+    given = section(content.get("cluster"), "cluster", [field.name for field in fields(Cluster)])
+    images = section(given["images"], "cluster: images", IMAGES)
+    for name in IMAGES:
+        check_image(name, images[name], tags)
+    check_tracking(given["tracking"])
+    secrets = section(given["secrets"], "cluster: secrets", SECRETS)
+    for name in SECRETS:
+        check_secrets(f"cluster: secrets: {name}", secrets[name])
+    collection = section(given["collection"], "cluster: collection", ("repository", "revision", "remote"))
+    for name, value in {**collection, "service_account": given["service_account"]}.items():
+        text("cluster", name, value)
+    pull = given["image_pull_secrets"]
+    if not isinstance(pull, list):
+        raise UserError(f"cluster: image_pull_secrets is a list of names of secrets; received {shown(pull)}")
+    for name in pull:
+        check_name("cluster: image_pull_secrets", name)
+    pools = {name: pool(name, values) for name, values in mapping(given["pools"], "cluster: pools").items()}
+    steps = section(given["steps"], "cluster: steps", STEPS)
+    for name in steps.values():
+        if name not in pools:
+            raise no_such("pool", name, pools)
+    return Cluster(**{**given, "images": images, "secrets": secrets, "collection": collection, "pools": pools})
+
+
+def section(value: Any, where: str, names: Iterable[str]) -> dict[str, Any]:
+    """Return a mapping that has these names and no other.
+
+    Raises:
+        UserError: It has not, or it is none.
+    """
+    given = mapping(value, where)
+    for name in given:
+        if name not in names:
+            raise no_such(f"setting in {where}", name, names)
+    missing = [name for name in names if name not in given]
+    if missing:
+        raise UserError(f"{where} in params.yaml lacks {', '.join(missing)}")
+    return given
+
+
+def text(where: str, name: str, value: Any) -> str:
+    return Parameter(str).read(where, name, value)
+
+
+def check_image(name: str, image: Any, tags: bool) -> None:
+    if not text("cluster: images", name, image):
+        raise UserError(
+            f"no image for {name}: `make image` builds it; push it, and give its digest under `cluster: images: {name}` "
+            "in params.yaml, as in registry.example.org/graft-steps@sha256:..."
+        )
+    if not tags and not re.fullmatch(r"\S+@sha256:[0-9a-f]{64}", image):
+        raise UserError(
+            f"the image {image!r} for {name} is named by a tag, which can move unnoticed: give its digest, "
+            "NAME@sha256:..., as `docker push` prints it"
+        )
+
+
+def check_tracking(address: Any) -> None:
+    if not text("cluster", "tracking", address):
+        raise UserError(
+            "no tracking address: give MLflow's, as the cluster reaches it, under `cluster: tracking` in params.yaml, as in "
+            "http://mlflow.graft.svc:5000; `off` keeps no journal"
+        )
+    parts = urlsplit(address)
+    if address != "off" and (parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc):
+        raise UserError(
+            f"cluster: tracking is http(s)://HOST:PORT or `off`, and who signs in comes from a secret; "
+            f"received {public(address)!r}"
+        )
+
+
+def check_name(where: str, name: Any) -> None:
+    if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", name):
+        raise UserError(
+            f"{where}: the name of an object in Kubernetes is small letters, digits, - and .; received {shown(name)}"
+        )
+
+
+def check_secrets(where: str, secrets: Any) -> None:
+    for name, used in mapping(secrets, where).items():
+        check_name(where, name)
+        mounted = isinstance(used, str) and PurePosixPath(used).is_absolute()
+        variables = isinstance(used, dict) and used and all(
+            isinstance(key, str) and key and isinstance(variable, str) and re.fullmatch(r"[A-Za-z_]\w*", variable)
+            for variable, key in used.items()
+        )  # fmt: skip
+        if not (mounted or variables):
+            raise UserError(
+                f"{where}: {name}: give `VARIABLE: KEY` lines, KEY being one of the secret's, or the folder to mount "
+                f"it in; received {shown(used)}"
+            )
+
+
+def pool(name: str, values: Any) -> Pool:
+    """Return a pool, every value as its declared type.
+
+    Raises:
+        UserError: One is missing, unknown, or not what it may be.
+    """
+    where, hints = f"cluster: pools: {name}", get_type_hints(Pool, include_extras=True)
+    given = section(values, where, hints)
+    read = {}
+    for key, hint in hints.items():
+        if key == "tolerations":
+            read[key] = [toleration(where, entry) for entry in given[key] or []]
+        elif key in ("node_selector", "volumes"):
+            entries = mapping(given[key], f"{where}: {key}")
+            read[key] = {str(label): text(where, f"{key}: {label}", entry) for label, entry in entries.items()}
+        else:
+            read[key] = Parameter.of(hint).read(where, key, given[key])
+    for claim, path in read["volumes"].items():
+        check_name(f"{where}: volumes", claim)
+        if not PurePosixPath(path).is_absolute():
+            raise UserError(f"{where}: volumes: {claim} is mounted in an absolute path; received {path!r}")
+    return Pool(**read)
+
+
+def toleration(where: str, entry: Any) -> dict[str, Any]:
+    given = mapping(entry, f"{where}: tolerations")
+    for key in given:
+        if key not in TOLERATION:
+            raise no_such(f"setting in a toleration of {where}", key, TOLERATION)
+    return {key: Parameter(TOLERATION[key]).read(f"{where}: tolerations", key, value) for key, value in given.items()}
+
+
+def sources(content: Mapping[str, Any], cluster: Cluster, recipe: str) -> dict[str, dict[str, Any]]:
+    """Return the parameters of the two steps that bring in what a recipe uses.
+
+    Raises:
+        UserError: The recipe is not switched on, or what it uses is not where a cluster could get it.
+    """
+    uses = content["active"].get(recipe)
+    if uses is None:
+        raise UserError(f"the recipe {recipe} is not switched on: uncomment its line under `active` in params.yaml")
+    data, weights = uses["data"], uses["weights"]
+    own_data, own_weights = (mapping(content[noun].get("own"), noun) for noun in ("data", "weights"))
+    own = own_weights.get(weights, {})
+    return {
+        "fetch": {
+            "data_set": data,
+            "source": pinned(cluster, f"data/images/{data}", "")
+            or reachable(own_data.get(data, {}).get("source", "published"), data),
+            "max_quarantined": content["data"]["max_quarantined"],
+        },
+        "fetch_weights": {
+            "backbone": own.get("backbone", weights.removeprefix("random_")),
+            "source": "random"
+            if weights.startswith("random_")
+            else pinned(cluster, f"data/weights/{weights}", f"name={weights}") or reachable(own.get("source", "imagenet"), weights),
+            "stock": "leave" if weights.startswith("random_") else content["weights"]["stock"],
+        },
+    }
+
+
+def reachable(source: str, name: str) -> str:
+    """Return a source that is none of this machine's own: an address, a word, or a file that the image has."""
+    in_image = re.fullmatch(r"pretraining/[^/]+\.weights\.h5", source)
+    if in_image or source in ("published", "imagenet") or source.startswith(("http://", "https://")):
+        return source
+    raise UserError(
+        f"{name} comes from {source!r}, which a cluster does not reach: `dvc push` it, and give the repository under "
+        "`cluster: collection` in params.yaml"
+    )
+
+
+def pinned(cluster: Cluster, path: str, name: str) -> str:
+    """Return the source of what data/dvc.lock pins at the collection's revision; empty where there is no repository.
+
+    Raises:
+        UserError: There is no such revision here, or it pins nothing of that path.
+    """
+    repository, revision, remote = cluster.collection.values()
+    if not repository:
+        return ""
+    commit = git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+    if not commit:
+        raise UserError(f"cluster: collection: there is no revision {revision!r} in this repository")
+    if revision == "HEAD" and git("status", "--porcelain", "--", "data/dvc.lock"):
+        raise UserError("data/dvc.lock has changes that no revision has: commit them, push, and `dvc push`")
+    stages = (yaml.safe_load(git("show", f"{commit}:data/dvc.lock")) or {}).get("stages", {})
+    if not any(out["path"] == path for stage in stages.values() for out in stage.get("outs", [])):
+        raise UserError(f"{path} is not pinned at {commit}: `dvc repro`, commit data/dvc.lock, push, and `dvc push`")
+    fragment = "&".join(part for part in (name, f"remote={remote}" if remote else "") if part)
+    return f"git+{repository}@{commit}" + (f"#{fragment}" if fragment else "")

@@ -1,0 +1,245 @@
+"""From the steps' signatures to a Kubeflow pipeline: nothing of a step is said a second time here."""
+
+import inspect
+import itertools
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kfp import compiler, dsl, kubernetes
+from kfp.dsl.pipeline_task import PipelineTask
+
+from components import STEPS, executor, step
+from components.data.artifacts import Artifact, Classifier
+from components.errors import UserError, no_such
+from components.step import Step
+from pipeline import recipes
+from pipeline.cluster import COLLECTION, Cluster, sources
+
+SWEPT = ("augment", "extract", "train_benchmark", "train_top", "fine_tune")  # their arms share images and test split
+Values = Mapping[str, Mapping[str, Any]]  # by step and parameter
+Arm = tuple[tuple[str, Any], ...]  # the swept values of one step
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a task makes of a kind, and by which arms of the sweeps it came."""
+
+    channel: Any
+    kind: type[Artifact]
+    task: str
+    arms: Mapping[str, Arm] = field(default_factory=dict)
+
+
+def write(
+    content: Mapping[str, Any], cluster: Cluster, recipe: str, folder: Path, changes: Mapping[str, Any] = {},
+    sweeps: Mapping[str, Sequence[Any]] = {},
+) -> Path:  # fmt: skip
+    """Write the pipeline of a recipe, `graft-RECIPE.yaml`, and return its file.
+
+    Args:
+        content: All of params.yaml.
+        cluster: Where it will run.
+        recipe: The recipe, whose values are the defaults of the pipeline's parameters.
+        folder: Where the file is written.
+        changes: Other defaults, by `STEP.PARAMETER`.
+        sweeps: Values to try side by side, by `STEP.PARAMETER`; several sweeps are combined.
+
+    Raises:
+        UserError: There is no such recipe, step or parameter, or a value is not what it may be.
+    """
+    values = {**sources(content, cluster, recipe), **recipes.completed(dict(content), recipe)}
+    for address, value in changes.items():
+        name, parameter = addressed(address)
+        values[name] = {**values[name], parameter: value}
+    values = {name: step.load(name).checked(own) for name, own in values.items()}
+    arms = {name: tuple(arms_of(name, sweeps)) for name in STEPS}
+    fixed = {name: {parameter for parameter, _ in own[0]} for name, own in arms.items()}
+    for name, own in arms.items():
+        for arm in own:
+            step.load(name).checked({**values[name], **dict(arm)})
+
+    offered = {
+        f"{name}_{parameter}": (name, parameter)
+        for name, own in values.items() for parameter in own if parameter not in fixed[name]
+    }  # fmt: skip
+
+    def pipeline(*channels: Any) -> None:
+        given: dict[str, dict[str, Any]] = {name: {} for name in STEPS}
+        for (name, parameter), channel in zip(offered.values(), channels, strict=True):
+            given[name][parameter] = channel
+        arrange(recipe, cluster, values, given, arms)
+
+    pipeline.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        inspect.Parameter(
+            key, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=values[name][parameter],
+            annotation=step.load(name).parameters[parameter].kind,
+        )
+        for key, (name, parameter) in offered.items()
+    )  # fmt: skip
+    said = [f"{key}: {step.load(name).described(parameter)}" for key, (name, parameter) in offered.items()]
+    pipeline.__doc__ = "\n".join((f"{title(recipe, values, cluster)}\n\nArgs:", *(f"    {line}" for line in said)))
+    file = folder / f"graft-{recipe.replace('_', '-').lower()}.yaml"
+    folder.mkdir(parents=True, exist_ok=True)
+    compiler.Compiler().compile(dsl.pipeline(pipeline, name=file.stem), str(file))  # type: ignore[arg-type]
+    return file
+
+
+def title(recipe: str, values: Values, cluster: Cluster) -> str:
+    """Return in a line what the pipeline is of, and where its journal is."""
+    journal = "no journal" if cluster.tracking == "off" else f"MLflow: {cluster.tracking}"
+    uses = f"data set {values['fetch']['data_set']}, backbone {values['fetch_weights']['backbone']}"
+    return f"Graft, recipe {recipe}: {uses}; {journal}"
+
+
+def addressed(address: str) -> tuple[str, str]:
+    """Return the step and the parameter that STEP.PARAMETER names.
+
+    Raises:
+        UserError: There is none of that name.
+    """
+    name, _, parameter = address.partition(".")
+    wanted = step.load(name)
+    if parameter not in wanted.parameters:
+        raise no_such(f"parameter of {name}", parameter, wanted.parameters)
+    return name, parameter
+
+
+def arms_of(name: str, sweeps: Mapping[str, Sequence[Any]]) -> Iterator[Arm]:
+    """Yield every combination of the values that a step is swept over: one empty arm where it is not.
+
+    Raises:
+        UserError: Arms of that step could not be put side by side.
+    """
+    own = [(parameter, values) for address, values in sweeps.items()
+           for swept, parameter in [addressed(address)] if swept == name]  # fmt: skip
+    if own and name not in SWEPT:
+        raise UserError(
+            f"a sweep over {name} would not be comparable or not change a model; sweep over one of {', '.join(SWEPT)}"
+        )
+    kinds = step.load(name).parameters
+    for combined in itertools.product(*(values for _, values in own)):
+        yield tuple(
+            (parameter, kinds[parameter].read(name, parameter, value))
+            for (parameter, _), value in zip(own, combined, strict=True)
+        )
+
+
+def arrange(
+    recipe: str, cluster: Cluster, values: Values, given: Values, arms: Mapping[str, Sequence[Arm]]
+) -> None:
+    """Make the tasks: a step takes what was made of its inputs' kinds, once for each that goes together, in each arm."""
+    made: dict[type[Artifact], list[Made]] = {}
+    for name in STEPS:
+        wanted = step.load(name)
+        several = {
+            f"{key}_{number}": one
+            for key in wanted.several for number, one in enumerate(made[wanted.inputs[key]], start=1)
+        }  # fmt: skip
+        single = [key for key in wanted.inputs if key not in wanted.several]
+        run = component(wanted, [*single, *several], recipe, cluster, values[name])
+        for combined in itertools.product(*(made[wanted.inputs[key]] for key in single)):
+            if (behind := joined(combined)) is None:
+                continue
+            inputs = {**several, **dict(zip(single, combined, strict=True))}
+            for arm in arms[name]:
+                channels = {key: one.channel for key, one in inputs.items()}
+                task = run(**channels, **{**given[name], **dict(arm)})
+                place(task, name, cluster)
+                own = {**behind, name: arm} if arm else behind
+                judged = [one.task for one in combined if one.kind is Classifier]
+                swept = [f"{key}={value}" for chosen in own.values() for key, value in chosen]
+                task.set_display_name(" ".join([name, *judged, *swept]))
+                for key, kind in wanted.outputs.items():
+                    made.setdefault(kind, []).append(Made(task.outputs[key], kind, name, own))
+
+
+def joined(artifacts: Sequence[Made]) -> dict[str, Arm] | None:
+    """Return the arms by which artifacts came, or nothing where two came by different arms of one step."""
+    arms: dict[str, Arm] = {}
+    for artifact in artifacts:
+        for name, arm in artifact.arms.items():
+            if arms.setdefault(name, arm) != arm:
+                return None
+    return arms
+
+
+def component(
+    wanted: Step, inputs: Sequence[str], recipe: str, cluster: Cluster, values: Mapping[str, Any]
+) -> Callable[..., PipelineTask]:
+    """Return a step as a component of Kubeflow: its interface and descriptions are the step's, its container is the step.
+
+    Args:
+        wanted: The step.
+        inputs: Its input artifacts; those of which it takes several are numbered, `reports_1`.
+        recipe: Name under which the results are shown.
+        cluster: Which images there are.
+        values: The step's parameters, whose source says which image it needs.
+    """
+    pinned = wanted.name == "fetch" or str(values.get("source", "")).startswith("git+")
+    views, flags = executor.views(wanted.outputs), {key: re.sub("_[0-9]+$", "", key) for key in inputs}
+    kinds: dict[str, Any] = {}
+    for key in inputs:
+        kinds[key] = dsl.Input[getattr(dsl, executor.schema(wanted.inputs[flags[key]]))]
+    for key, kind in wanted.outputs.items():
+        kinds[key] = dsl.Output[getattr(dsl, executor.schema(kind))]
+    for key, schema in views.items():
+        kinds[key] = dsl.Output[getattr(dsl, schema)]
+    for key, parameter in wanted.parameters.items():
+        kinds[key] = parameter.kind
+
+    def container(**given: Any) -> dsl.ContainerSpec:
+        arguments = ["--recipe", recipe] if wanted.name not in COLLECTION else []
+        for key in (*inputs, *wanted.outputs):
+            arguments += [f"--{flags.get(key, key)}", given[key].path]
+        for key in wanted.parameters:
+            arguments += [f"--{key}", given[key]]
+        for key in views:
+            arguments += ["--view", key, given[key].path]
+        arguments += ["--executor_input", dsl.PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER]
+        arguments += ["--kubeflow_run", dsl.PIPELINE_JOB_ID_PLACEHOLDER]
+        command = ["python", "-m", "components", wanted.name]
+        return dsl.ContainerSpec(image=cluster.images["fetch" if pinned else "steps"], command=command, args=arguments)
+
+    said = [f"{key}: {wanted.described(flags.get(key, key))}" for key in kinds if key not in views]
+    container.__name__ = wanted.name
+    container.__doc__ = "\n".join((f"{wanted.summary}\n\nArgs:", *(f"    {line}" for line in said)))
+    container.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, annotation=kind) for key, kind in kinds.items()
+    )
+    return dsl.container_component(container)
+
+
+def place(task: PipelineTask, name: str, cluster: Cluster) -> None:
+    """Say where a task runs, with what, for how long, and what it is told by its environment."""
+    wanted, pool = step.load(name), cluster.pools[cluster.steps[name]]
+    task.set_cpu_request(f"{pool.cpu:g}").set_cpu_limit(f"{pool.cpu:g}")
+    task.set_memory_request(pool.memory).set_memory_limit(pool.memory)
+    if pool.accelerators:
+        task.set_accelerator_type(pool.accelerator).set_accelerator_limit(pool.accelerators)
+    task.set_retry(pool.retries, backoff_duration="30s")
+    kubernetes.set_timeout(task, round(pool.hours * 3600))
+    kubernetes.empty_dir_mount(task, "shared-memory", "/dev/shm", medium="Memory", size_limit=pool.shared_memory)
+    for label, value in pool.node_selector.items():
+        kubernetes.add_node_selector(task, label, value)
+    for toleration in pool.tolerations:
+        kubernetes.add_toleration(task, **toleration)
+    for claim, path in pool.volumes.items():
+        kubernetes.mount_pvc(task, claim, path)
+    if cluster.image_pull_secrets:
+        kubernetes.set_image_pull_secrets(task, cluster.image_pull_secrets)
+    if Classifier in (*wanted.inputs.values(), *wanted.outputs.values()):
+        task.set_env_variable("MLFLOW_TRACKING_URI", cluster.tracking)
+        use_secrets(task, cluster.secrets["tracking"])
+    if name in COLLECTION:
+        use_secrets(task, cluster.secrets["collection"])
+
+
+def use_secrets(task: PipelineTask, secrets: Mapping[str, Mapping[str, str] | str]) -> None:
+    for name, used in secrets.items():
+        if isinstance(used, str):
+            kubernetes.use_secret_as_volume(task, name, used)
+        else:
+            kubernetes.use_secret_as_env(task, name, {key: variable for variable, key in used.items()})
