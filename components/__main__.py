@@ -36,8 +36,9 @@ def parser_of(name: str) -> Parser:
     artifacts = parser.add_argument_group("artifacts")
     for direction, kinds in (("in", wanted.inputs), ("out", wanted.outputs)):
         for key, kind in kinds.items():
-            text = f"{direction}, {kind.__name__}: {wanted.descriptions[key]}"
-            artifacts.add_argument(f"--{key}", metavar="DIR", required=True, help=text.replace("%", "%%"))
+            text = f"{direction}, {kind.__name__}: {wanted.descriptions[key]}".replace("%", "%%")
+            several: dict[str, Any] = {"action": "extend", "nargs": "+"} if key in wanted.several else {}
+            artifacts.add_argument(f"--{key}", metavar="DIR", required=True, help=text, **several)
     parameters = parser.add_argument_group("parameters")
     for key, parameter in wanted.parameters.items():
         text, word = wanted.described(key).replace("%", "%%"), parameter.kind.__name__.upper()

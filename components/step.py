@@ -1,7 +1,8 @@
 """A step is one typed function: its signature and docstring are all that is known of it.
 
-Artifacts are its positional arguments, typed `Input[Kind]` or `Output[Kind]`; parameters are keyword-only `str`, `int`
-or `float`. The command line, the validation of recipes and the tests of `dvc.yaml` are derived from that.
+Artifacts are its positional arguments, typed `Input[Kind]`, `Input[list[Kind]]` for one or more, or `Output[Kind]`;
+parameters are keyword-only `str`, `int` or `float`. The command line, the validation of recipes and the tests of
+`dvc.yaml` are derived from that.
 """
 
 import ast
@@ -14,13 +15,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import docstring_parser
 
@@ -31,7 +32,8 @@ from components.machine import machine_said
 from components.parameters import Parameter
 
 Kind = TypeVar("Kind", bound=Artifact)
-Input = Annotated[Kind, "input"]
+Given = TypeVar("Given", bound=Artifact | Sequence[Artifact])
+Input = Annotated[Given, "input"]
 Output = Annotated[Kind, "output"]
 
 ROOT = Path(__file__).parent.parent
@@ -51,6 +53,7 @@ NO_NUMBERS = {  # what a person looks at, what a digest vouches for, and the mac
 }
 
 
+COMMON_GROUND = {"fetch", "split"}  # steps that alternatives, the artifacts of one list, go back to together
 REVISIONS: dict[str, list[str]] = {"git_revision": [], "dvc_revision": ["data/dvc.lock"]}
 
 
@@ -64,6 +67,7 @@ class Step:
         summary: First line of its docstring.
         descriptions: What the docstring says of each argument.
         inputs: Kind of each artifact that it takes.
+        several: Inputs that are one artifact or more.
         outputs: Kind of each artifact that it makes.
         parameters: What each parameter may be.
     """
@@ -73,6 +77,7 @@ class Step:
     summary: str
     descriptions: Mapping[str, str]
     inputs: Mapping[str, type[Artifact]]
+    several: frozenset[str]
     outputs: Mapping[str, type[Artifact]]
     parameters: Mapping[str, Parameter]
 
@@ -119,17 +124,20 @@ def load(name: str) -> Step:
     documentation = docstring_parser.parse(inspect.getdoc(function) or "", docstring_parser.DocstringStyle.GOOGLE)
     hints = get_type_hints(function, include_extras=True)
     artifacts: dict[str, dict[str, type[Artifact]]] = {"input": {}, "output": {}}
-    parameters = {}
+    parameters, several = {}, set()
     for argument in inspect.signature(function).parameters.values():
         if argument.kind is argument.KEYWORD_ONLY:
             parameters[argument.name] = Parameter.of(hints[argument.name])
         else:
             kind, direction = get_args(hints[argument.name])
+            if get_origin(kind) is list:
+                (kind,) = get_args(kind)
+                several.add(argument.name)
             artifacts[direction][argument.name] = kind
     return Step(
         name, function, documentation.short_description or "",
         {entry.arg_name: " ".join((entry.description or "").split()) for entry in documentation.params},
-        artifacts["input"], artifacts["output"], parameters,
+        artifacts["input"], frozenset(several), artifacts["output"], parameters,
     )  # fmt: skip
 
 
@@ -154,12 +162,12 @@ def modules_behind(file: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def run(name: str, artifacts: Mapping[str, Path | str], parameters: Mapping[str, Any], recipe: str = "") -> None:
+def run(name: str, artifacts: Mapping[str, Any], parameters: Mapping[str, Any], recipe: str = "") -> None:
     """Run a step: check what it is given, call it on fresh directories, move the finished ones into place.
 
     Args:
         name: The step.
-        artifacts: Path of every input and output.
+        artifacts: Path of every input and output; a list of paths where an input may be several.
         parameters: Value of every parameter.
         recipe: Name under which the results are shown; it changes no number.
 
@@ -168,7 +176,10 @@ def run(name: str, artifacts: Mapping[str, Path | str], parameters: Mapping[str,
     """
     step = load(name)
     values = step.checked(parameters)
-    inputs = {key: kind.read(artifacts[key]) for key, kind in step.inputs.items()}
+    inputs = {
+        key: [kind.read(path) for path in artifacts[key]] if key in step.several else kind.read(artifacts[key])
+        for key, kind in step.inputs.items()
+    }
     record = {**inherited(step, inputs), "recipe": recipe, "revisions": revisions()}
     record["parameters"][name] = values
     digest = record["lineage"][name] = digest_of(step, inputs, values)
@@ -187,10 +198,14 @@ def run(name: str, artifacts: Mapping[str, Path | str], parameters: Mapping[str,
             replace(output.path, Path(artifacts[key]))
 
 
-def digest_of(step: Step, inputs: Mapping[str, Artifact], values: Mapping[str, Any]) -> str:
+def digest_of(step: Step, inputs: Mapping[str, Artifact | list[Artifact]], values: Mapping[str, Any]) -> str:
     """Return the digest of what a step would make: of its inputs, its parameters and the code behind its numbers."""
     code = [(ROOT / file).read_text(encoding="utf-8") for file in step.code()]
-    return sha256(step.name, values, {key: artifact.digest for key, artifact in inputs.items()}, code)
+    digests = {
+        key: [artifact.digest for artifact in given] if isinstance(given, list) else given.digest
+        for key, given in inputs.items()
+    }
+    return sha256(step.name, values, digests, code)
 
 
 def unfinished(key: str, target: Path) -> Path:
@@ -247,20 +262,36 @@ def clear(folder: Path, kept: Path) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def inherited(step: Step, inputs: Mapping[str, Artifact]) -> dict[str, Any]:
+def inherited(step: Step, inputs: Mapping[str, Artifact | list[Artifact]]) -> dict[str, Any]:
     """Return what a step's outputs take over from the records of its inputs.
+
+    The artifacts of one list are alternatives: they go back to one data set and one split, and what else they differ in
+    is left out.
 
     Raises:
         UserError: Two inputs go back to different runs of one step, so that they do not belong together.
     """
     record: dict[str, Any] = {"facts": {}, "parameters": {}, "lineage": {}, "work": {}}
-    for artifact in inputs.values():
-        for ancestor, digest in artifact.record["lineage"].items():
-            if record["lineage"].get(ancestor, digest) != digest and ancestor != "evaluate":
+    for given in inputs.values():
+        records = [artifact.record for artifact in (given if isinstance(given, list) else [given])]
+        common = {part: alike([one[part] for one in records]) for part in record}
+        for ancestor in dict.fromkeys(ancestor for one in records for ancestor in one["lineage"]):
+            digest = common["lineage"].get(ancestor)
+            if ancestor in COMMON_GROUND if digest is None else record["lineage"].get(ancestor, digest) != digest:
                 raise UserError(f"{step.name}: its inputs go back to different runs of {ancestor}: make them from one")
         for part, own in record.items():
-            own.update(artifact.record[part])
+            own.update(common[part])
     return record
+
+
+def alike(mappings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what one of the mappings says and none of the others contradicts."""
+    return {
+        key: value
+        for one in mappings
+        for key, value in one.items()
+        if all(other.get(key, value) == value for other in mappings)
+    }
 
 
 def revisions() -> dict[str, str]:

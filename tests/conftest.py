@@ -93,7 +93,7 @@ def run_steps(
         given = {**at, "classifier": at[f"classifiers/{model}"], "report": at[model]}
         step.run("evaluate", given, parameters["evaluate"], recipe)
     at["comparison"] = folder / "comparison"
-    step.run("compare", at, {}, recipe)
+    step.run("compare", {**at, "reports": [at[model] for model in MODELS.values()]}, {}, recipe)
     return {**at, "head": folder / "top"}
 
 

@@ -183,12 +183,12 @@ def size(folder: Path) -> int:
     return sum(-(-path.stat().st_size // 4096) * 4096 for path in folder.rglob("*") if path.is_file())
 
 
-def places(made: dict[str, Path], name: str) -> dict[str, Path]:
+def places(made: dict[str, Path], name: str) -> dict[str, Any]:
     """Return where the artifacts of a step lie that were made once; `evaluate` is that of the head."""
     folder = made["images"].parent
     model = {"train_benchmark": "benchmark", "fine_tune": "fine_tuned"}.get(name, "top")
     at = {**made, "classifier": folder / "classifiers" / model, "report": folder / "reports" / "top"}
-    return at if name == "compare" else {**at, "top": made["head"]}
+    return {**at, "top": made["head"], "reports": [made[one] for one in ("benchmark", "top", "fine_tuned")]}
 
 
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.9])

@@ -1,6 +1,5 @@
 """DVC: what dvc.yaml says agrees with the steps, data sets are versioned, and a change re-runs what uses it."""
 
-import itertools
 import json
 import os
 import re
@@ -13,6 +12,7 @@ import pytest
 import yaml
 
 from components import STEPS, step
+from components.__main__ import parser_of
 from components.step import ROOT
 from tests.conftest import PARAMETERS, write_images
 
@@ -37,21 +37,20 @@ def inside(path: str, artifacts: set[str]) -> str | None:
 def test_a_stage_is_its_step(stage):
     """Flags are the artifacts and parameters, deps and outs the inputs, outputs and code; `params` the sections."""
     said = definition(stage)
-    command = said["cmd"].split()
-    name = command[command.index("components") + 1]
-    flags = {flag[2:]: value for flag, value in itertools.pairwise(command) if flag.startswith("--")}
+    *start, name, arguments = said["cmd"].split(maxsplit=4)
+    assert start == ["python", "-m", "components"]
+    flags = vars(parser_of(name).parse_args(arguments.split()))
     wanted = step.load(name)
-    sections = [value for flag, value in itertools.pairwise(command) if flag == "--params"]
     given = set(flags) - {"params", "recipe"}
     if stage in STAGES and wanted.parameters:
         (key,) = set(re.findall(r"recipes\.(\$\{\S+?\})\.", said["cmd"]))
-        assert sections == [f"params.yaml:defaults.{name}", f"params.yaml:recipes.{key}.{name}"]
+        assert flags["params"] == [f"params.yaml:defaults.{name}", f"params.yaml:recipes.{key}.{name}"]
         assert said["params"] == [f"defaults.{name}", f"recipes.{key}.{name}"]
         assert given == {*wanted.inputs, *wanted.outputs}
     else:
         assert given == {*wanted.inputs, *wanted.outputs, *wanted.parameters}
         assert "params" not in said
-    inputs = {flags[artifact] for artifact in wanted.inputs}
+    inputs = {path for key in wanted.inputs for path in (flags[key] if key in wanted.several else [flags[key]])}
     outputs = {flags[artifact] for artifact in wanted.outputs}
     deps = set(paths(said["deps"]))
     assert {dep for dep in deps if dep.startswith("components/")} == set(wanted.code())

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,9 +10,10 @@ import pytest
 
 from components import step
 from components.data.artifacts import Classifier, Comparison, Images, Report, Splits, TestSplit
+from components.errors import UserError
 from components.step import ROOT
 from pipeline import recipes
-from tests.conftest import CLASSES, MODELS
+from tests.conftest import CLASSES, MODELS, PARAMETERS
 
 SHORT = {"train_benchmark": 2, "train_top": 60, "fine_tune": 1}
 
@@ -112,13 +114,87 @@ def test_the_comparison_says_what_the_reports_say(made):
                 "fine_tuned is worse than top: kappa 0.7000 after 0.8000.",
             ],
         ),
+        (
+            [0.5, 0.6, 0.9, 0.4, 0.3], [1.0, 0.3, 0.4, 0.5, 0.6],
+            [
+                "top a=1 is chosen on validation; on test its kappa is 0.6000.",
+                "On test top a=2 has the higher kappa, 0.9000.",
+                "fine_tuned a=1 is worse than top a=1: kappa 0.4000 after 0.6000.",
+                "top by its log loss on validation: a=1 (0.3000), a=2 (0.4000).",
+                "fine_tuned by its log loss on validation: a=1 (0.5000), a=2 (0.6000).",
+            ],
+        ),
+        ([0.5], [1.0], ["benchmark is chosen on validation; on test its kappa is 0.5000."]),
     ],
 )  # fmt: skip
 def test_the_verdict_is_chosen_on_validation_and_owns_up_to_what_got_worse(kappas, losses, said):
     from components.results import comparing
 
-    scores = pd.DataFrame({"kappa": kappas, "validation_log_loss": losses}, index=["benchmark", "top", "fine_tuned"])
+    arms = ["benchmark", "top a=1", "top a=2", "fine_tuned a=1", "fine_tuned a=2"]
+    index = arms if len(kappas) == len(arms) else [*MODELS.values()][: len(kappas)]
+    scores = pd.DataFrame({"kappa": kappas, "validation_log_loss": losses}, index=index)
     assert comparing.verdict(scores).splitlines() == said
+
+
+@pytest.fixture(scope="module")
+def arms(made, tmp_path_factory) -> list[Path]:
+    """Reports of a sweep: one more fine-tuned model, one more head, and one fine-tuned from that."""
+    folder = tmp_path_factory.mktemp("arms")
+    found = []
+
+    def trained(name: str, arm: str, rate: float, **given: Path) -> dict[str, Path]:
+        outputs = {key: folder / arm / key for key in ("top", "classifier", "report")}
+        step.run(name, {**made, **outputs, **given}, {**PARAMETERS[name], "learning_rate": rate})
+        step.run("evaluate", {**made, **outputs}, PARAMETERS["evaluate"])
+        found.append(outputs["report"])
+        return outputs
+
+    trained("fine_tune", "tuned", 0.0001, top=made["head"])
+    head = trained("train_top", "head", 0.02)["top"]
+    trained("fine_tune", "tuned from it", 0.001, top=head)
+    return found
+
+
+def test_models_trained_several_times_are_named_by_what_differs_and_ranked_on_validation(made, arms, tmp_path):
+    given = [*arms, *(made[model] for model in MODELS.values())]
+    losses = {path: Report.read(path).metrics["validation_log_loss"] for path in given}
+    tuned, head, tuned_from_it, benchmark, top, fine_tuned = given
+    named = {
+        benchmark: "benchmark",
+        top: "top learning_rate=0.01",
+        head: "top learning_rate=0.02",
+        fine_tuned: "fine_tuned train_top.learning_rate=0.01 learning_rate=0.001",
+        tuned: "fine_tuned train_top.learning_rate=0.01 learning_rate=0.0001",
+        tuned_from_it: "fine_tuned train_top.learning_rate=0.02 learning_rate=0.001",
+    }
+    step.run("compare", {"reports": given, "comparison": tmp_path / "comparison"}, {})
+    comparison = Comparison.read(tmp_path / "comparison")
+    stages = [[benchmark], [top, head], [fine_tuned, tuned, tuned_from_it]]
+    order = [path for arms in stages for path in sorted(arms, key=lambda path: losses[path])]
+    table = comparison.table("comparison.csv").set_index("model")
+    assert table.index.tolist() == [named[path] for path in order]
+    assert table["validation_log_loss"].tolist() == [losses[path] for path in order]
+    chosen = named[min(losses, key=lambda path: losses[path])]
+    assert comparison.read_values("metrics")["chosen"]["model"] == chosen
+    text = (comparison.path / "comparison.txt").read_text()
+    assert f"{chosen} is chosen on validation" in text
+    assert len(re.findall("by its log loss on validation", text)) == 2
+    assert "train_top" not in comparison.record["parameters"] and "split" in comparison.record["parameters"]
+
+
+def test_weights_tell_models_apart_too(made):
+    from components.results import comparing
+
+    one, other = (Report.read(made["top"]) for _ in range(2))
+    other.facts.update(backbone="vgg16", weights_sha256="0123456789")
+    sha256 = one.facts["weights_sha256"][:8]
+    assert [*comparing.names([one, other])] == [f"top weights=vgg16_small-{sha256}", "top weights=vgg16-01234567"]
+
+
+def test_a_report_given_twice(made, tmp_path):
+    with pytest.raises(UserError, match=r"reports/top and .*reports/top are on one model, top: give one of them"):
+        step.run("compare", {"reports": [made["top"]] * 2, "comparison": tmp_path / "comparison"}, {})
+    assert not list(tmp_path.iterdir())
 
 
 def test_every_file_that_the_documents_name_exists():

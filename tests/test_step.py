@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from components import STEPS, __main__, step
-from components.data.artifacts import Artifact, Augmented, Images, Splits
+from components.data.artifacts import Artifact, Augmented, Comparison, Images, Report, Splits
 from components.data.datasets import DATA_SETS, DataSet
 from components.errors import UserError
-from tests.conftest import PARAMETERS, write_images
+from tests.conftest import MODELS, PARAMETERS, write_images
 
 ROOT = Path(step.__file__).parent.parent
 
@@ -66,6 +66,12 @@ def test_a_signature_becomes_inputs_outputs_and_parameters():
     assert kinds == {"method": str, "train": float, "validation": float, "test": float, "fold": int, "seed": int}
     assert found.descriptions["seed"] == "Seed of the drawing."
     assert found.summary == "Decide which images train, which validate and which test."
+
+
+def test_an_input_may_be_several_of_a_kind():
+    found = step.load("compare")
+    assert (found.inputs, found.several) == ({"reports": Report}, {"reports"})
+    assert not any(step.load(name).several for name in STEPS if name != "compare")
 
 
 def test_every_module_of_a_step_is_a_step():
@@ -223,6 +229,47 @@ def test_inputs_of_one_data_set_however_it_came(place, tmp_path):
     assert set(record["parameters"]) == {"split", "augment"}
 
 
+def reports(made: dict[str, Path]) -> list[Report]:
+    return [Report.read(made[model]) for model in MODELS.values()]
+
+
+@pytest.mark.parametrize("number", [0, 2])
+@pytest.mark.parametrize("ancestor", ["fetch", "split"])
+def test_alternatives_of_different_splits(made, ancestor, number):
+    given = reports(made)
+    given[number].record["lineage"][ancestor] = "another"
+    with pytest.raises(UserError, match=f"compare: its inputs go back to different runs of {ancestor}"):
+        step.inherited(step.load("compare"), {"reports": [*given]})
+
+
+def test_what_alternatives_differ_in_is_left_out(made):
+    given = reports(made)
+    record = step.inherited(step.load("compare"), {"reports": [*given]})
+    assert set(given[2].record["lineage"]) - set(record["lineage"]) == {"evaluate"}
+    assert set(record["parameters"]) == {*given[0].record["parameters"], *given[2].record["parameters"]}
+    assert "model" not in record["facts"] and record["facts"]["data_set"] == "edges"
+    assert set(record["work"]) == {"augmentation", "extraction"}
+
+    given[1].record["lineage"]["train_top"] = "another"
+    given[1].record["parameters"]["train_top"]["seed"] = 2
+    changed = step.inherited(step.load("compare"), {"reports": [*given]})
+    assert set(record["lineage"]) - set(changed["lineage"]) == {"train_top"}
+    assert set(record["parameters"]) - set(changed["parameters"]) == {"train_top"}
+
+
+@pytest.mark.parametrize("shape", [[3], [1, 1, 1], [2, 1], [1]])
+def test_several_are_given_after_one_flag_or_after_each_its_own(shape, made, tmp_path):
+    left = [str(made[model]) for model in MODELS.values()]
+    words: list[str] = []
+    for number in shape:
+        words += ["--reports", *left[:number]]
+        del left[:number]
+    __main__.main(["compare", *words, "--comparison", str(tmp_path / "comparison")])
+    given = [Report.read(word) for word in words if word != "--reports"]
+    table = Comparison.read(tmp_path / "comparison").table("comparison.csv")
+    assert table["model"].tolist() == [report.facts["model"] for report in given]
+
+
 # The command line
 
 
@@ -311,7 +358,8 @@ def test_sections_that_cannot_be_read(address, message, tmp_path, monkeypatch):
         (["split", "*", "--seed"], "--seed: expected one argument"),
         (["split", "*", "more"], "unrecognized arguments: more"),
         (["split", "*", "--seed", "1.5"], "split lacks method"),
-        (["compare", "*"], "no Report at .*benchmark: run the step that makes it"),
+        (["compare", "*"], "no Report at .*reports: run the step that makes it"),
+        (["compare", "--reports", "--comparison", "c"], "--reports: expected at least one argument"),
     ],
 )
 def test_wrong_arguments_are_one_line_before_any_work(given, message, tmp_path):
