@@ -1,0 +1,204 @@
+# mypy: disable-error-code="import-untyped"
+"""Sends compiled pipelines to a Kubeflow Pipelines server by kfp's own client, and follows their runs.
+
+What signs in comes from the environment, for a list of processes shows what a command line holds: KF_PIPELINES_TOKEN,
+KF_PIPELINES_COOKIES, and by kfp itself KF_PIPELINES_SA_TOKEN_PATH and KF_PIPELINES_IAP_OAUTH2_CLIENT_ID.
+"""
+
+import json
+import os
+import re
+import warnings
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from hashlib import sha256
+from io import StringIO
+from pathlib import Path
+from time import sleep
+from typing import Any
+
+import kfp
+from kfp.client import KF_PIPELINES_SA_TOKEN_ENV, ServiceAccountTokenVolumeCredentials
+from kfp_server_api import ApiException, V2beta1Pipeline
+from urllib3 import Retry
+from urllib3.exceptions import HTTPError, SSLError
+
+from components.errors import UserError, printable, public
+
+SECRETS = ("KF_PIPELINES_TOKEN", "KF_PIPELINES_COOKIES")
+SIGN_IN = f"sign in by {', '.join(SECRETS)} or {KF_PIPELINES_SA_TOKEN_ENV} (docs/kubeflow.md)"
+TIMEOUT = (10, 60)  # seconds to connect, and for each answer
+POLL = 10  # seconds between two looks at a run
+PATIENCE = 30  # looks in a row without an answer before the waiting ends: about 5 minutes of a server's restart
+ENDED = ("SUCCEEDED", "FAILED", "SKIPPED", "CANCELED", "ERROR")
+PLUMBING = r"root|executor|.*-driver"  # tasks that Kubeflow adds to a pipeline's own
+
+
+class Unanswered(UserError):
+    """The server gave no answer; another try may bring one."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run on the server, and where a browser shows it."""
+
+    id: str
+    address: str
+
+
+def connect(host: str, namespace: str = "") -> kfp.Client:
+    """Return kfp's client of a server that answers.
+
+    Args:
+        host: http(s)://HOST[:PORT][/PATH], under which /apis/v2beta1 lies.
+        namespace: of the profile whose runs they are, where the server has several users; "" where it has not.
+
+    Raises:
+        UserError: The server does not answer, is none of Kubeflow's, does not let one in, or has several users.
+    """
+    if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#@]*)?", host):
+        raise UserError(
+            f"no server's address: {public(host)!r}; give http(s)://HOST[:PORT][/pipeline] without user name, "
+            f"password and query, and {SIGN_IN}"
+        )
+    secrets = {name: os.environ.get(name, "").strip() for name in SECRETS}
+    for name, secret in secrets.items():
+        if not (secret.isascii() and secret.isprintable()):
+            raise UserError(f"{name} has letters that no request can carry; set it anew")
+    file = os.environ.get(KF_PIPELINES_SA_TOKEN_ENV)
+    if file and not os.access(file, os.R_OK):
+        raise UserError(f"{KF_PIPELINES_SA_TOKEN_ENV} is no file that can be read: {file!r}")
+    kfp.Client._LOCAL_KFP_CONTEXT = ""  # a file in the home that could name another namespace and other cookies
+    token, cookies = secrets.values()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # about servers of version 1
+        try:
+            client = kfp.Client(
+                host.rstrip("/"),
+                namespace=namespace or "-",  # without one, the server is asked here, five times
+                existing_token=token,
+                cookies=cookies,
+                credentials=ServiceAccountTokenVolumeCredentials() if file else None,
+                ssl_ca_cert=os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE"),
+            )
+        except Exception as error:  # whatever Google's libraries throw
+            raise UserError(f"kfp cannot sign in at {host}: {' '.join(str(error).split())[:300]}") from error
+    client._context_setting["namespace"] = namespace
+    _make_plain(client, host)
+    if client.healthzs.healthz_service_get_healthz().multi_user and not namespace:
+        raise UserError(f"{host} has several users: give the namespace of your profile, --namespace NAME")
+    return client
+
+
+def submit(client: kfp.Client, package: Path, pipeline: str, run: str, experiment: str, service_account: str) -> Run:
+    """Upload a compiled pipeline, unless the server has that very content, and run it with its defaults.
+
+    Args:
+        client: what `connect` returned.
+        package: the YAML file.
+        pipeline: its name on the server; a version's name is that and the digest of the file.
+        run: the name of the run.
+        experiment: the name of the experiment, made where there is none.
+        service_account: of the run's pods; "" for the server's default.
+    """
+    version = f"{pipeline}-{sha256(package.read_bytes()).hexdigest()[:12]}"
+    namespace = client.get_user_namespace()
+    with redirect_stdout(StringIO()):  # the address of each thing made
+        found = client.list_pipelines(filter=_named(pipeline), namespace=namespace).pipelines
+        made = V2beta1Pipeline(display_name=pipeline, namespace=namespace)  # upload_pipeline would name the version
+        pipeline_id = (found or [client.pipelines.pipeline_service_create_pipeline(made)])[0].pipeline_id
+        versions = client.list_pipeline_versions(pipeline_id, filter=_named(version)).pipeline_versions
+        if not versions:
+            versions = [client.upload_pipeline_version(str(package), version, pipeline_id)]
+        answer = client.run_pipeline(
+            client.create_experiment(experiment, namespace=namespace).experiment_id,
+            run,
+            pipeline_id=pipeline_id,
+            version_id=versions[0].pipeline_version_id,
+            service_account=service_account or None,
+        )
+    return Run(answer.run_id, f"{client._get_url_prefix()}/#/runs/details/{answer.run_id}")
+
+
+def wait(client: kfp.Client, run_id: str) -> str:
+    """Print each change of the state of a run and of its tasks until the run has ended; return its last state.
+
+    Raises:
+        UserError: The server lets one in no more, or gives no answer for long; the run itself goes on.
+    """
+    states: dict[str, str] = {}
+    unanswered = 0
+    while True:
+        try:
+            run = client.get_run(run_id)
+            unanswered = 0
+        except UserError as error:
+            unanswered += 1
+            if not isinstance(error, Unanswered) or unanswered > PATIENCE:
+                raise UserError(f"{error} (the run {run_id} itself goes on)") from error
+        else:
+            tasks = (run.run_details and run.run_details.task_details) or []
+            own = [task for task in tasks if not re.fullmatch(PLUMBING, task.display_name)]
+            for key, name, one in (*((task.task_id, task.display_name, task) for task in own), ("", "the run", run)):
+                if one.state and states.get(key) != one.state:
+                    states[key] = one.state
+                    print(f"{name}: {one.state}", *([printable(one.error.message)] if one.error else []), flush=True)
+            if run.state in ENDED:
+                return str(run.state)
+        sleep(POLL)
+
+
+def _named(name: str) -> str:
+    """Return the API's filter for things of a name."""
+    return json.dumps({"predicates": [{"operation": "EQUALS", "key": "display_name", "stringValue": name}]})
+
+
+def _make_plain(client: kfp.Client, host: str) -> None:
+    """Let each request of a client try once, wait no longer than TIMEOUT, and say in one line what went wrong."""
+    rest = client._run_api.api_client.rest_client
+    rest.pool_manager.connection_pool_kw["retries"] = Retry(0, redirect=False)
+    ask = rest.request
+
+    def request(*given: Any, headers: dict[str, str], **options: Any) -> Any:
+        try:
+            answer = ask(*given, headers=headers, **{**options, "_request_timeout": TIMEOUT})
+            json.loads(answer.data)
+        except (ApiException, HTTPError, ValueError) as error:
+            kind, line = _told(host, error)
+            for secret in re.findall(r"[^\s;,=]{8,}", f"{headers.get('authorization')} {headers.get('Cookie')}"):
+                line = line.replace(secret, "...")
+            raise kind(public(line)) from error
+        return answer
+
+    rest.request = request
+
+
+def _told(host: str, error: Exception) -> tuple[type[UserError], str]:
+    """Return what a person can do about a request that failed."""
+    reason = getattr(error, "reason", None) or error
+    if isinstance(reason, SSLError):
+        return UserError, f"{host} has no certificate to trust: {reason}; SSL_CERT_FILE names a file of authorities"
+    if isinstance(error, HTTPError):
+        return Unanswered, f"{host} does not answer: {reason}; is this the address, and is the server up?"
+    if not isinstance(error, ApiException):
+        return UserError, f"{host} answers with a page, not with data: {SIGN_IN}, or give the address of the API"
+    said = _said(error.body)
+    answer = f"{host} answers {error.status} {error.reason}{said and ': '}{said}"
+    if "Location" in error.headers:
+        return UserError, f"{host} sends one on: {SIGN_IN}, or give that address: {error.headers['Location']}"
+    if error.status in (401, 403):
+        return UserError, f"{answer}; {SIGN_IN}, with the right to run pipelines"
+    if error.status == 404 and not said:
+        return UserError, f"{answer}; give the address of Kubeflow Pipelines, such as https://HOST/pipeline"
+    if error.status >= 500:
+        return Unanswered, f"{answer}; try again, or look at the log of its ml-pipeline"
+    return UserError, answer
+
+
+def _said(body: bytes) -> str:
+    """Return the message of an answer's body, which is one of the API, of an upload, or some proxy's page."""
+    try:
+        content = json.loads(body)
+        return " ".join(str(content.get("message") or content["error_message"]).split())[:300]
+    except (ValueError, LookupError, AttributeError):
+        return ""
