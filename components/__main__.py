@@ -52,7 +52,12 @@ def parser_of(name: str) -> Parser:
     kubeflow.add_argument("--executor_input", metavar="JSON", help="what it says of the task, {{$}}")
     kubeflow.add_argument("--kubeflow_run", metavar="ID", help="its run, which the journal names")
     kubeflow.add_argument(
-        "--view", nargs=2, metavar=("NAME", "FILE"), action="append", default=[], help="where it takes what it draws from"
+        "--view",
+        nargs=2,
+        metavar=("NAME", "FILE"),
+        action="append",
+        default=[],
+        help="where it takes what it draws from",
     )
     return parser
 

@@ -1,10 +1,9 @@
-"""The seam to Kubeflow Pipelines: as what it knows the artifacts, and what a finished step tells of them in its one file.
+"""The seam to Kubeflow Pipelines: as what it knows the artifacts, and what a finished step tells of them.
 
 Source: the messages ExecutorInput and ExecutorOutput of pipeline_spec.proto, github.com/kubeflow/pipelines.
 """
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +14,8 @@ from components.errors import UserError, shown
 from components.step import Step
 
 SCHEMAS: dict[type[Artifact], str] = {
-    Weights: "Model", Top: "Model", Classifier: "Model", Report: "Metrics", Comparison: "Metrics", Exploration: "Artifact",
+    Weights: "Model", Top: "Model", Classifier: "Model",
+    Report: "Metrics", Comparison: "Metrics", Exploration: "Artifact",
 }  # fmt: skip
 VIEWS: dict[type[Artifact], dict[str, str]] = {  # what the UI draws of an artifact besides, by name and schema
     Report: {"confusion_matrix": "ClassificationMetrics"},
@@ -58,7 +58,9 @@ def tell(told: Mapping[str, Any], step: Step, paths: Mapping[str, Any], files: M
         files: Where the files of views are to be, by the view's name.
     """
     made = {key: kind.read(paths[key]) for key, kind in step.outputs.items()}
-    metadata = {key: {**summary(artifact), **journal(step, paths, artifact)} for key, artifact in made.items()}
+    metadata: dict[str, dict[str, Any]] = {
+        key: {**summary(artifact), **journal(step, paths, artifact)} for key, artifact in made.items()
+    }
     for artifact in made.values():
         if isinstance(artifact, Report):
             metadata["confusion_matrix"] = {"confusionMatrix": confusion_matrix(artifact)}

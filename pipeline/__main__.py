@@ -1,8 +1,11 @@
-"""What goes over several steps: python -m pipeline check | show | log | ui | find_rate"""
+"""What goes over several steps: python -m pipeline check | show | log | ui | find_rate | compile | submit"""
 
-from collections.abc import Callable
+import tempfile
+from argparse import ArgumentParser
+from collections.abc import Callable, Sequence
 from inspect import signature
 from pathlib import Path
+from typing import Any
 
 from components import quiet
 from components import step as steps
@@ -79,7 +82,93 @@ def find_rate(recipe: str, step: str) -> None:
     print(f"learning_rate: {rate:.1e} ({parameters[step]['learning_rate']:.1e} in the recipe); look at {picture}")
 
 
-COMMANDS: dict[str, Callable[..., None]] = {"check": check, "show": show, "log": log, "ui": ui, "find_rate": find_rate}
+def compile(recipe: Sequence[str], set: Sequence[str], sweep: Sequence[str], out: Path, local: bool) -> None:
+    """Write recipes, or all that are switched on, as Kubeflow pipelines."""
+    for file in compiled(recipe, set, sweep, out, local).values():
+        print(file)
+
+
+def compiled(
+    names: Sequence[str], changes: Sequence[str], sweeps: Sequence[str], folder: Path, local: bool = False
+) -> dict[str, Path]:
+    """Return the file of each recipe's pipeline; all are checked before one is written."""
+    content = recipes.read()
+    recipes.check(content)
+    for name in names:
+        if name not in content["recipes"]:
+            raise no_such("recipe", name, content["recipes"])
+    changed = dict(map(assigned, changes))
+    swept = {address: value.split(",") for address, value in map(assigned, sweeps)}
+    from pipeline import cluster
+    from pipeline.kubeflow import compiling
+
+    there = cluster.read(content, local)
+    return {name: compiling.write(content, there, name, folder, changed, swept) for name in names or content["active"]}
+
+
+def assigned(text: str) -> tuple[str, str]:
+    """Return both sides of STEP.PARAMETER=VALUE."""
+    address, sign, value = text.partition("=")
+    if not sign or "." not in address:
+        raise UserError(f"STEP.PARAMETER=VALUE is needed, as in train_top.learning_rate=1e-4; received {text!r}")
+    return address, value
+
+
+def submit(
+    recipe: Sequence[str], set: Sequence[str], sweep: Sequence[str],
+    host: str, experiment: str, namespace: str, wait: bool,
+) -> None:  # fmt: skip
+    """Run recipes on a Kubeflow cluster; with --wait, end as they end."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = compiled(recipe, set, sweep, Path(folder))
+        from pipeline.kubeflow import submitting
+
+        content = recipes.read()
+        account = content["cluster"]["service_account"]
+        client = submitting.connect(host, namespace)
+        runs = {}
+        for name, file in files.items():
+            title = " ".join([name, *set, *sweep])
+            data_set = content["active"][name]["data"]
+            runs[name] = submitting.submit(client, file, file.stem, title, experiment or data_set, account)
+            print(f"{name}: {runs[name].address}", flush=True)
+    states = {name: submitting.wait(client, run.id) for name, run in runs.items()} if wait else {}
+    for name, state in states.items():
+        print(f"{name}: {state}")
+    if any(state != "SUCCEEDED" for state in states.values()):
+        raise SystemExit(1)
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    command.__name__: command for command in (check, show, log, ui, find_rate, compile, submit)
+}
+
+
+def add_options(command: Callable[..., None], parser: ArgumentParser) -> None:
+    """Say what a command takes."""
+    if command is ui:
+        parser.add_argument("--port", type=int, default=5000, help="port on 127.0.0.1")
+    if command is find_rate:
+        parser.add_argument("recipe", metavar="RECIPE", help="a recipe that has been run")
+        parser.add_argument("--step", required=True, metavar="STEP", help=" | ".join(TRAINING))
+    if command in (compile, submit):
+        least = "*" if command is compile else "+"
+        parser.add_argument("recipe", metavar="RECIPE", nargs=least, help="a recipe that is switched on")
+        several: dict[str, Any] = {"action": "append", "default": []}
+        parser.add_argument("--set", metavar="STEP.PARAMETER=VALUE", **several, help="another value than the recipe's")
+        parser.add_argument(
+            "--sweep", metavar="STEP.PARAMETER=VALUE,...", **several, help="values to train with side by side"
+        )
+    if command is compile:
+        parser.add_argument("--out", metavar="DIR", type=Path, default=Path("kubeflow"), help="where the files go")
+        parser.add_argument("--local", action="store_true", help="for kfp.local: an image may be named by its tag")
+    if command is submit:
+        parser.add_argument("--host", metavar="URL", required=True, help="address of Kubeflow Pipelines")
+        parser.add_argument(
+            "--experiment", metavar="NAME", default="", help="in Kubeflow; the data set's name if not given"
+        )
+        parser.add_argument("--namespace", metavar="NAME", default="", help="of your profile, where there are profiles")
+        parser.add_argument("--wait", action="store_true", help="until the runs end: exit status 1 if one failed")
 
 
 def main(arguments: list[str]) -> None:
@@ -87,11 +176,7 @@ def main(arguments: list[str]) -> None:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
         one = commands.add_parser(name, help=command.__doc__, description=command.__doc__)
-        if command is ui:
-            one.add_argument("--port", type=int, default=5000, help="port on 127.0.0.1")
-        if command is find_rate:
-            one.add_argument("recipe", metavar="RECIPE", help="a recipe that has been run")
-            one.add_argument("--step", required=True, metavar="STEP", help=" | ".join(TRAINING))
+        add_options(command, one)
     if arguments and not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
         raise no_such("command", arguments[0], COMMANDS)
     given = vars(parser.parse_args(arguments))

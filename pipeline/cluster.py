@@ -136,8 +136,8 @@ def text(where: str, name: str, value: Any) -> str:
 def check_image(name: str, image: Any, tags: bool) -> None:
     if not text("cluster: images", name, image):
         raise UserError(
-            f"no image for {name}: `make image` builds it; push it, and give its digest under `cluster: images: {name}` "
-            "in params.yaml, as in registry.example.org/graft-steps@sha256:..."
+            f"no image for {name}: `make image` builds it; push it, and give its digest in params.yaml under "
+            f"`cluster: images: {name}`, as in registry.example.org/graft-{name}@sha256:..."
         )
     if not tags and not re.fullmatch(r"\S+@sha256:[0-9a-f]{64}", image):
         raise UserError(
@@ -149,8 +149,8 @@ def check_image(name: str, image: Any, tags: bool) -> None:
 def check_tracking(address: Any) -> None:
     if not text("cluster", "tracking", address):
         raise UserError(
-            "no tracking address: give MLflow's, as the cluster reaches it, under `cluster: tracking` in params.yaml, as in "
-            "http://mlflow.graft.svc:5000; `off` keeps no journal"
+            "no tracking address: give MLflow's, as the cluster reaches it, in params.yaml under `cluster: tracking`, "
+            "as in http://mlflow.graft.svc:5000; `off` keeps no journal"
         )
     parts = urlsplit(address)
     if address != "off" and (parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc):
@@ -190,7 +190,7 @@ def pool(name: str, values: Any) -> Pool:
     """
     where, hints = f"cluster: pools: {name}", get_type_hints(Pool, include_extras=True)
     given = section(values, where, hints)
-    read = {}
+    read: dict[str, Any] = {}
     for key, hint in hints.items():
         if key == "tolerations":
             read[key] = [toleration(where, entry) for entry in given[key] or []]
@@ -237,7 +237,8 @@ def sources(content: Mapping[str, Any], cluster: Cluster, recipe: str) -> dict[s
             "backbone": own.get("backbone", weights.removeprefix("random_")),
             "source": "random"
             if weights.startswith("random_")
-            else pinned(cluster, f"data/weights/{weights}", f"name={weights}") or reachable(own.get("source", "imagenet"), weights),
+            else pinned(cluster, f"data/weights/{weights}", f"name={weights}")
+            or reachable(own.get("source", "imagenet"), weights),
             "stock": "leave" if weights.startswith("random_") else content["weights"]["stock"],
         },
     }

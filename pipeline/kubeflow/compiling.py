@@ -72,19 +72,43 @@ def write(
             given[name][parameter] = channel
         arrange(recipe, cluster, values, given, arms)
 
-    pipeline.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        inspect.Parameter(
-            key, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=values[name][parameter],
-            annotation=step.load(name).parameters[parameter].kind,
-        )
-        for key, (name, parameter) in offered.items()
-    )  # fmt: skip
-    said = [f"{key}: {step.load(name).described(parameter)}" for key, (name, parameter) in offered.items()]
-    pipeline.__doc__ = "\n".join((f"{title(recipe, values, cluster)}\n\nArgs:", *(f"    {line}" for line in said)))
     file = folder / f"graft-{recipe.replace('_', '-').lower()}.yaml"
     folder.mkdir(parents=True, exist_ok=True)
-    compiler.Compiler().compile(dsl.pipeline(pipeline, name=file.stem), str(file))  # type: ignore[arg-type]
+    steps = {key: (step.load(name), parameter) for key, (name, parameter) in offered.items()}
+    described(
+        pipeline,
+        title(recipe, values, cluster),
+        {key: wanted.parameters[parameter].kind for key, (wanted, parameter) in steps.items()},
+        {key: wanted.described(parameter) for key, (wanted, parameter) in steps.items()},
+        {key: values[name][parameter] for key, (name, parameter) in offered.items()},
+    )
+    compiler.Compiler().compile(dsl.pipeline(pipeline, name=file.stem), str(file))
     return file
+
+
+def described(
+    function: Any, summary: str, kinds: Mapping[str, Any], said: Mapping[str, str], defaults: Mapping[str, Any] = {}
+) -> None:
+    """Give a function the signature and the docstring from which kfp takes an interface.
+
+    Args:
+        function: What is given them.
+        summary: The first line.
+        kinds: Type of each argument.
+        said: What there is to say of each; kfp reads that of what is made from `Returns`.
+        defaults: Values of arguments.
+    """
+    function.__signature__ = inspect.Signature(
+        [
+            inspect.Parameter(
+                key, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=defaults.get(key, inspect.Parameter.empty),
+                annotation=kind,
+            )
+            for key, kind in kinds.items()
+        ]
+    )  # fmt: skip
+    lines = "\n".join(f"    {key}: {text}" for key, text in said.items())
+    function.__doc__ = f"{summary}\n\nArgs:\n{lines}\n\nReturns:\n{lines}"
 
 
 def title(recipe: str, values: Values, cluster: Cluster) -> str:
@@ -127,10 +151,8 @@ def arms_of(name: str, sweeps: Mapping[str, Sequence[Any]]) -> Iterator[Arm]:
         )
 
 
-def arrange(
-    recipe: str, cluster: Cluster, values: Values, given: Values, arms: Mapping[str, Sequence[Arm]]
-) -> None:
-    """Make the tasks: a step takes what was made of its inputs' kinds, once for each that goes together, in each arm."""
+def arrange(recipe: str, cluster: Cluster, values: Values, given: Values, arms: Mapping[str, Sequence[Arm]]) -> None:
+    """Make the tasks: each step once for every combination of what was made of its inputs' kinds, and in every arm."""
     made: dict[type[Artifact], list[Made]] = {}
     for name in STEPS:
         wanted = step.load(name)
@@ -169,7 +191,7 @@ def joined(artifacts: Sequence[Made]) -> dict[str, Arm] | None:
 def component(
     wanted: Step, inputs: Sequence[str], recipe: str, cluster: Cluster, values: Mapping[str, Any]
 ) -> Callable[..., PipelineTask]:
-    """Return a step as a component of Kubeflow: its interface and descriptions are the step's, its container is the step.
+    """Return a step as a component of Kubeflow: interface and descriptions are the step's, the container runs it.
 
     Args:
         wanted: The step.
@@ -190,7 +212,8 @@ def component(
     for key, parameter in wanted.parameters.items():
         kinds[key] = parameter.kind
 
-    def container(**given: Any) -> dsl.ContainerSpec:
+    def container(*placeholders: Any) -> dsl.ContainerSpec:
+        given = dict(zip(kinds, placeholders, strict=True))
         arguments = ["--recipe", recipe] if wanted.name not in COLLECTION else []
         for key in (*inputs, *wanted.outputs):
             arguments += [f"--{flags.get(key, key)}", given[key].path]
@@ -203,12 +226,9 @@ def component(
         command = ["python", "-m", "components", wanted.name]
         return dsl.ContainerSpec(image=cluster.images["fetch" if pinned else "steps"], command=command, args=arguments)
 
-    said = [f"{key}: {wanted.described(flags.get(key, key))}" for key in kinds if key not in views]
     container.__name__ = wanted.name
-    container.__doc__ = "\n".join((f"{wanted.summary}\n\nArgs:", *(f"    {line}" for line in said)))
-    container.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, annotation=kind) for key, kind in kinds.items()
-    )
+    said = {key: wanted.described(flags.get(key, key)) for key in kinds if key not in views}
+    described(container, wanted.summary, kinds, said)
     return dsl.container_component(container)
 
 
