@@ -1,8 +1,16 @@
 # `make repro` sets up and runs the recipes that params.yaml switches on; `make test` sets up and checks the code.
 PYTHON ?= python3
+WORKERS ?= 2 # processes that share the tests; each takes up to 5 GB
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: setup repro test ui experiments lock
+# What `make image` builds: for GPUs unless ACCELERATOR=cpu, on BASE, as $(PREFIX)graft-steps:$(TAG) and graft-fetch.
+ACCELERATOR ?= gpu
+BASE ?= python:3.11-slim
+PREFIX ?=
+TAG ?= latest
+export DOCKER_BUILDKIT := 1
+
+.PHONY: setup repro test ui experiments lock image test-containers
 
 repro: setup ## run the recipes, then print what came out
 	@python -m pipeline check
@@ -13,7 +21,7 @@ test: setup ## lint, types, tests
 	ruff check .
 	ruff format --check .
 	mypy
-	pytest
+	pytest -n $(WORKERS) --dist worksteal
 
 ui: setup ## open the comparison in MLflow
 	@python -m pipeline ui
@@ -33,6 +41,17 @@ setup: .venv/.complete
 
 LOCK = uv pip compile --quiet --no-header --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 IN_FETCH = dvc|numpy|pandas|pillow|scikit-learn|scipy # of the versions that the rest has; dvc-s3 wants an older botocore
+
+image: ## build the images; ACCELERATOR=cpu, PREFIX=registry.example.org/team/, TAG, BASE, BUILD_FLAGS
+	for target in steps fetch; do docker build $(BUILD_FLAGS) --target $$target --build-arg BASE=$(BASE) \
+	  --build-arg ACCELERATOR=$(ACCELERATOR) --build-arg REVISION=$$(git describe --always --dirty --abbrev=40 --match '') \
+	  --tag $(PREFIX)graft-$$target:$(TAG) . || exit 1; done
+
+test-containers: setup ## build the CPU images and run every step of `digits` in them; needs a Docker engine
+	@docker info >/dev/null 2>&1 || { echo 'no Docker engine answers: install one (docker.io) and start it'; exit 1; }
+	$(MAKE) image ACCELERATOR=cpu
+	dvc repro
+	GRAFT_CONTAINERS=1 pytest tests/test_containers.py
 
 lock: ## resolve the dependencies anew
 	$(LOCK) --group test pyproject.toml -o requirements.txt

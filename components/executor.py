@@ -94,7 +94,7 @@ def journal(step: Step, paths: Mapping[str, Any], artifact: Artifact) -> dict[st
     from components.results import tracking
 
     classifier = artifact if isinstance(artifact, Classifier) else Classifier.read(paths["classifier"])
-    address = tracking.address(classifier)
+    address = tracking.address(classifier.facts["data_set"], classifier.digest)
     return {"mlflow": address} if address else {}
 
 

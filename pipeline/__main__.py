@@ -91,7 +91,7 @@ def compile(recipe: Sequence[str], set: Sequence[str], sweep: Sequence[str], out
 def compiled(
     names: Sequence[str], changes: Sequence[str], sweeps: Sequence[str], folder: Path, local: bool = False
 ) -> dict[str, Path]:
-    """Return the file of each recipe's pipeline; all are checked before one is written."""
+    """Return the file of each recipe's pipeline, or of every recipe that is switched on."""
     content = recipes.read()
     recipes.check(content)
     for name in names:

@@ -1,4 +1,4 @@
-"""`kill -9` at random moments over `dvc repro`, and `dvc repro` again: always the results of an undisturbed run."""
+"""`kill -9` at random moments over `make repro`, and the same again: always the results of an undisturbed run."""
 
 import os
 import random
@@ -71,6 +71,7 @@ def test_killed_runs_end_as_undisturbed_ones(project, tmp_path):
     kills, ends = dict.fromkeys(("all", "dvc", "work"), 0), 0
     while sum(kills.values()) < KILLS or not ends:
         said = tmp_path / f"said {sum(kills.values())}"
+        project("python", "-m", "pipeline", "check")  # as `make repro` does
         with said.open("w") as file:
             process = psutil.Popen(
                 ["dvc", "repro"], cwd=project.folder, env=project.environment, start_new_session=True,

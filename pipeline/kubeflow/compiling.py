@@ -52,6 +52,8 @@ def write(
     """
     values = {**sources(content, cluster, recipe), **recipes.completed(dict(content), recipe)}
     for address, value in changes.items():
+        if address in sweeps:
+            raise UserError(f"{address} is set and swept: do one of both")
         name, parameter = addressed(address)
         values[name] = {**values[name], parameter: value}
     values = {name: step.load(name).checked(own) for name, own in values.items()}
@@ -135,20 +137,22 @@ def arms_of(name: str, sweeps: Mapping[str, Sequence[Any]]) -> Iterator[Arm]:
     """Yield every combination of the values that a step is swept over: one empty arm where it is not.
 
     Raises:
-        UserError: Arms of that step could not be put side by side.
+        UserError: Arms of that step could not be put side by side, or two are the same.
     """
-    own = [(parameter, values) for address, values in sweeps.items()
-           for swept, parameter in [addressed(address)] if swept == name]  # fmt: skip
+    own: dict[str, list[Any]] = {}
+    for address, values in sweeps.items():
+        swept, parameter = addressed(address)
+        if swept == name:
+            own[parameter] = [step.load(name).parameters[parameter].read(name, parameter, value) for value in values]
+            for value in own[parameter]:
+                if own[parameter].count(value) > 1:
+                    raise UserError(f"{address} is swept over {value} twice")
     if own and name not in SWEPT:
         raise UserError(
-            f"a sweep over {name} would not be comparable or not change a model; sweep over one of {', '.join(SWEPT)}"
+            f"a sweep over {name} would change the images, the test split or no model: sweep over {', '.join(SWEPT)}"
         )
-    kinds = step.load(name).parameters
-    for combined in itertools.product(*(values for _, values in own)):
-        yield tuple(
-            (parameter, kinds[parameter].read(name, parameter, value))
-            for (parameter, _), value in zip(own, combined, strict=True)
-        )
+    for combined in itertools.product(*own.values()):
+        yield tuple(zip(own, combined, strict=True))
 
 
 def arrange(recipe: str, cluster: Cluster, values: Values, given: Values, arms: Mapping[str, Sequence[Arm]]) -> None:
