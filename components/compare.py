@@ -11,7 +11,7 @@ def compare(reports: Input[list[Report]], comparison: Output[Comparison]) -> Non
 
     Args:
         reports: Reports on the models, of which one may be there several times, trained with other parameters.
-        comparison: The table, the verdict and the figures.
+        comparison: The table, the verdict, the figures and a page of them all.
     """
     from components.results import comparing
 

@@ -81,4 +81,4 @@ def fine_tune(
         trained = training.train(
             "fine_tune", untrained.model, untrained.parts, settings, log_epoch, classifier.resume, untrained.head
         )
-    delivery.deliver(classifier, "fine_tuned", untrained.layers, trained, untrained.parts)
+        delivery.deliver(classifier, "fine_tuned", untrained.layers, trained, untrained.parts)

@@ -76,4 +76,4 @@ def train_benchmark(
         trained = training.train(
             "train_benchmark", untrained.model, untrained.parts, settings, log_epoch, classifier.resume
         )
-    delivery.deliver(classifier, "benchmark", untrained.layers, trained, untrained.parts)
+        delivery.deliver(classifier, "benchmark", untrained.layers, trained, untrained.parts)

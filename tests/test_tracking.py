@@ -80,6 +80,10 @@ def check_run(run_id: str, classifier: Classifier, report: Report) -> None:
     assert {"split.seed", "augment.rotation"} <= set(expected)
     scores = {name: pytest.approx(value, abs=1e-6) for name, value in report.metrics.items()}
     assert {name: run.data.metrics[name] for name in scores} == scores
+    assert {len(tracking.client().get_metric_history(run_id, name)) for name in scores} == {1}
+    assert run.outputs is not None
+    model = tracking.client().get_logged_model(run.outputs.model_outputs[0].model_id)
+    assert {metric.key: metric.value for metric in model.metrics or []} == scores
     assert {
         *view.COLUMNS, "balanced_accuracy", "macro_f1", "majority_accuracy", "chance_accuracy", "seconds_evaluation",
         "images_per_second_training",
@@ -131,6 +135,9 @@ def test_epochs_are_logged_live_and_the_run_is_completed_not_doubled(made, store
     assert live is not None
     assert live.data.metrics["epoch/loss"] == pytest.approx(classifier.table("history.csv")["loss"].iloc[-1], abs=1e-6)
     assert "kappa" not in live.data.metrics
+    for name in ("validation_kappa", "validation_log_loss", "validation_accuracy"):
+        assert live.data.metrics[name] == pytest.approx(classifier.facts[name], abs=1e-6)
+    assert live.info.status == "FINISHED"
     at = {**made, "classifier": tmp_path / "classifier", "report": tmp_path / "report"}
     step.run("evaluate", at, PARAMETERS["evaluate"], "edges")
     done = tracking._find("edges", classifier.digest)
@@ -139,6 +146,56 @@ def test_epochs_are_logged_live_and_the_run_is_completed_not_doubled(made, store
     check_run(done.info.run_id, classifier, Report.read(tmp_path / "report"))
     assert trained_with(made, tmp_path, seed=7).digest == classifier.digest
     assert len(tracking.client().search_runs([experiment().experiment_id])) == 1
+
+
+def test_a_training_that_fails_has_no_scores(made, store, tmp_path):
+    classifier = Classifier(tmp_path, {**Classifier.read(made["classifiers/top"]).record, "digest": "broken off"})
+    with pytest.raises(OSError), tracking.live(classifier, "top"):
+        raise OSError
+    run = tracking._find("edges", "broken off")
+    assert run is not None
+    assert (run.info.status, run.data.metrics) == ("FAILED", {})
+
+
+@pytest.mark.parametrize("kubeflow", ["", "0f3a-run"])
+def test_a_run_within_kubeflow_says_which(made, store, monkeypatch, kubeflow):
+    monkeypatch.setenv("KFP_RUN_ID", kubeflow)
+    classifier = artifacts(made, "benchmark")[0]
+    with tracking.live(classifier, "benchmark"):
+        pass
+    run = tracking._find("edges", classifier.digest)
+    assert run is not None
+    assert run.data.tags.get("kfp_run_id", "") == kubeflow
+
+
+def test_a_run_has_an_address_where_there_is_a_server(made, store, monkeypatch, capsys):
+    classifier, report = artifacts(made, "benchmark")
+    assert tracking.address("edges", classifier.digest) is None
+    tracking.complete(classifier, report)
+    run = tracking._find("edges", classifier.digest)
+    assert run is not None
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store.replace("http://", "http://name:secret@"))
+    tracking.client.cache_clear()
+    expected = f"{store}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
+    assert tracking.address("edges", classifier.digest) == (expected if store.startswith("http") else None)
+    assert tracking.address("edges", "another") is None
+    assert tracking.address("others", classifier.digest) is None
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "off")
+    assert tracking.address("edges", classifier.digest) is None
+    assert capsys.readouterr().err == ""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    tracking.client.cache_clear()
+
+
+def test_a_dead_server_has_no_address_and_costs_one_line(monkeypatch, capsys):
+    port = free_port()
+    tracking.client.cache_clear()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://name:secret@127.0.0.1:{port}/")
+    assert tracking.address("edges", "another") is None
+    said = capsys.readouterr().err
+    assert said.startswith(f"MLflow at http://127.0.0.1:{port}/ did not take this: ") and said.count("\n") == 1
+    assert "secret" not in said
+    tracking.client.cache_clear()
 
 
 def test_a_dead_server_costs_one_line_and_the_journal_is_written_later(made, tmp_path, monkeypatch, capsys):

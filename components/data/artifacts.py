@@ -267,4 +267,4 @@ class Report(Artifact):
 
 
 class Comparison(Artifact):
-    """Reports side by side: `comparison.csv`, `comparison.txt`, `metrics.json` of the chosen model, figures."""
+    """Reports side by side: `comparison.csv`, `.txt` and `.html`, `metrics.json` of the chosen model, figures."""

@@ -1,4 +1,4 @@
-"""Reports side by side: the table, the verdict in words, the figures."""
+"""Reports side by side: the table, the verdict in words, the figures, the page."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ import pandas as pd
 
 from components.data.artifacts import Comparison, Report
 from components.errors import UserError
-from components.results import figures
+from components.results import figures, page
 
 MODELS = ("benchmark", "top", "fine_tuned")
 SHOWN = {
@@ -27,7 +27,9 @@ def compare(reports: Sequence[Report], comparison: Comparison) -> None:
     recipe = comparison.record["recipe"] or comparison.facts["data_set"]
     comparison.write_table("comparison.csv", scores.reset_index())
     said = verdict(scores)
-    text = f"{recipe}: {int(scores['test_images'].iloc[0])} test images\n\n{printed(scores)}\n\n{said}\n"
+    title = f"{recipe}: {int(scores['test_images'].iloc[0])} test images"
+    table, note = shown(scores), baselines(scores)
+    text = f"{title}\n\n{table.to_string()}\n* best on test; {note}\n\n{said}\n"
     (comparison.path / "comparison.txt").write_text(text, encoding="utf-8")
     chosen = str(scores["validation_log_loss"].idxmin())
     ranked = {name: value for name, value in scores.loc[chosen].items() if str(name).startswith("validation_")}
@@ -36,6 +38,7 @@ def compare(reports: Sequence[Report], comparison: Comparison) -> None:
     curves = {name: report.table("curves.csv") for name, report in named.items()}
     best = {name: int(report.metrics["best_epoch"]) for name, report in named.items()}
     figures.model_curves(curves, best, comparison.figure("validation_curves"), f"{recipe}: validation, epoch by epoch")
+    page.write(comparison, named, title, table, note, said.splitlines())
     print(f"\n{text}")
 
 
@@ -78,17 +81,21 @@ def made_with(report: Report) -> dict[str, object]:
     return made
 
 
-def printed(scores: pd.DataFrame) -> str:
-    """Return the scores as a table of text, the best of each test score marked with a star."""
+def shown(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the scores as text, the best of each test score marked with a star."""
     table = pd.DataFrame(index=scores.index)
     for name, title in SHOWN.items():
         best = scores[name].min() if "loss" in name else scores[name].max()
         starred = name in ("kappa", "log_loss", "accuracy")
         places = 1 if name.startswith("seconds") else 4
         table[title] = [f"{x:.{places}f}{'*' if x == best and starred else ' ' * starred}" for x in scores[name]]
-    baseline = scores.iloc[0]
-    note = f"without looking: accuracy {baseline['majority_accuracy']:.4f}, log loss {baseline['prior_log_loss']:.4f}"
-    return f"{table.to_string()}\n* best on test; {note}"
+    return table
+
+
+def baselines(scores: pd.DataFrame) -> str:
+    """Return in words what one scores on the test images without looking at them."""
+    first = scores.iloc[0]
+    return f"without looking: accuracy {first['majority_accuracy']:.4f}, log loss {first['prior_log_loss']:.4f}"
 
 
 def verdict(scores: pd.DataFrame) -> str:

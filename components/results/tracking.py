@@ -120,12 +120,12 @@ class Live:
 
     def __init__(self, classifier: Classifier, model: str):
         self.seconds = 0.0
-        self.run_id: str | None = None if store() == "off" else _attempt(_begin, classifier, model)
+        self.run: Run | None = None if store() == "off" else _attempt(_begin, classifier, model)
 
     def log_epoch(self, epoch: int, values: dict[str, float]) -> None:
         """Log the losses and scores of an epoch, numbered from 1, unless the store has failed or is too slow."""
-        if self.run_id and not _attempt(self._log_in_time, self.run_id, epoch, values):
-            self.run_id = None
+        if self.run and not _attempt(self._log_in_time, self.run.info.run_id, epoch, values):
+            self.run = None
 
     def _log_in_time(self, run_id: str, epoch: int, values: dict[str, float]) -> bool:
         start = perf_counter()
@@ -135,24 +135,25 @@ class Live:
             raise UserError(f"MLflow at {shown()} is too slow: {self.seconds:.1f} s for {epoch} epochs")
         return True
 
-    def end(self, state: str) -> None:
-        if self.run_id:
-            _attempt(client().set_terminated, self.run_id, state)
+    def end(self, state: str, scores: dict[str, float]) -> None:
+        if self.run:
+            _attempt(_end, self.run, state, scores)
 
 
 @contextmanager
 def live(classifier: Classifier, model: str) -> Iterator[Callable[[int, dict[str, float]], None]]:
     """Open the run of a classifier in training, and yield the function that logs an epoch.
 
-    A complete run with the same fingerprint is left as it is; one that was broken off is deleted and begun again.
+    What the record of the delivered classifier says of its validation is logged at the end. A complete run with the
+    same fingerprint is left as it is; one that was broken off is deleted and begun again.
     """
     run = Live(classifier, model)
     try:
         yield run.log_epoch
     except BaseException:
-        run.end("FAILED")
+        run.end("FAILED", {})
         raise
-    run.end("FINISHED")
+    run.end("FINISHED", {name: value for name, value in classifier.facts.items() if name in view.COLUMNS})
 
 
 @_plain()
@@ -176,7 +177,8 @@ def complete(classifier: Classifier, report: Report) -> bool:
     _log_data(run_id, classifier)
     model_id = _log_model(run, classifier, report)
     scores = report.metrics
-    _log_metrics(run_id, {name: scores[name] for name in scores.keys() - run.data.metrics.keys()}, model_id=model_id)
+    if scores.keys() - run.data.metrics.keys():
+        _log_scores(run, scores, model_id)
     client().set_tag(run_id, "mlflow.note.content", _note(report))
     client().set_terminated(run_id, "FINISHED")
     client().set_tag(run_id, COMPLETE, "true")
@@ -201,6 +203,19 @@ def experiments() -> dict[str, str]:
     return {experiment.name: experiment.experiment_id for experiment in found}
 
 
+def address(experiment: str, fingerprint: str) -> str | None:
+    """Return the address of a run in the UI of the server that keeps the journal; none where there is no such run.
+
+    Where the server does not answer, that is said in one line on standard error.
+
+    Args:
+        experiment: The name of the data set.
+        fingerprint: The digest of the classifier.
+    """
+    run = _attempt(_find, experiment, fingerprint) if store().startswith("http") else None
+    return run and f"{shown().rstrip('/')}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
+
+
 def _attempt(action: Callable[..., Any], *arguments: Any) -> Any:
     """Return what the action gives, or None after one line on standard error: the training comes first."""
     try:
@@ -211,7 +226,7 @@ def _attempt(action: Callable[..., Any], *arguments: Any) -> Any:
         return None
 
 
-def _begin(classifier: Classifier, model: str) -> str | None:
+def _begin(classifier: Classifier, model: str) -> "Run | None":
     """Return the run to log to; none where it is complete already."""
     fingerprint = classifier.digest
     run = _find(classifier.facts["data_set"], fingerprint)
@@ -219,9 +234,15 @@ def _begin(classifier: Classifier, model: str) -> str | None:
         return None
     if run:
         client().delete_run(run.info.run_id)
-    run_id = _create(classifier, model, fingerprint).info.run_id
-    _log_params(run_id, classifier)
-    return run_id
+    run = _create(classifier, model, fingerprint)
+    _log_params(run.info.run_id, classifier)
+    return run
+
+
+def _end(run: "Run", state: str, scores: dict[str, float]) -> None:
+    if scores:
+        _log_scores(run, scores)
+    client().set_terminated(run.info.run_id, state)
 
 
 def _experiment(name: str) -> str:
@@ -261,6 +282,8 @@ def _create(classifier: Classifier, model: str, fingerprint: str) -> "Run":
         "data_digest": record["lineage"]["fetch"],
         **record["revisions"],
     }
+    if kubeflow := os.environ.get("KFP_RUN_ID"):
+        tags["kfp_run_id"] = kubeflow
     name = f"{record['recipe'] or facts['data_set']}-{model}"
     return client().create_run(_experiment(facts["data_set"]), run_name=name, tags=tags)
 
@@ -280,14 +303,20 @@ def _log_params(run_id: str, classifier: Classifier) -> None:
 
 
 def _log_epoch(run_id: str, epoch: int, values: dict[str, float]) -> None:
-    _log_metrics(run_id, {f"epoch/{name}": value for name, value in values.items()}, epoch)
+    _log_metrics(run_id, {f"epoch/{name}": value for name, value in values.items()}, int(time() * 1000), epoch)
 
 
-def _log_metrics(run_id: str, values: dict[str, float], step: int = 0, model_id: str | None = None) -> None:
+def _log_scores(run: "Run", scores: dict[str, float], model_id: str | None = None) -> None:
+    """Log scores as of the run's beginning, for of values with one time MLflow keeps one."""
+    _log_metrics(run.info.run_id, scores, run.info.start_time, model_id=model_id)
+
+
+def _log_metrics(
+    run_id: str, values: dict[str, float], time_ms: int, step: int = 0, model_id: str | None = None
+) -> None:
     from mlflow.entities import Metric
 
-    now = int(time() * 1000)
-    metrics = [Metric(name, round(float(value), 6), now, step, model_id) for name, value in values.items()]
+    metrics = [Metric(name, round(float(value), 6), time_ms, step, model_id) for name, value in values.items()]
     client().log_batch(run_id, metrics=metrics)
 
 
