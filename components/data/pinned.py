@@ -1,12 +1,13 @@
 """Data sets and weights as DVC pinned them: a commit of a git repository, and the DVC remote that holds their bytes."""
 
+import getpass
 import importlib.util
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 from typing import TypeVar
@@ -19,7 +20,6 @@ Kind = TypeVar("Kind", bound=Artifact)
 
 GIT = "git+"
 SIGNED = r"https?://.*[@?]|([^/]*://)?[^/@]*:[^/@]*@"  # a user of http, or any with a password
-QUIET = {"DVC_NO_ANALYTICS": "1", "GIT_TERMINAL_PROMPT": "0", "SSH_ASKPASS_REQUIRE": "never"}
 
 
 @dataclass(frozen=True)
@@ -91,20 +91,19 @@ class Pinned:
             )
         target = output.path.absolute() / "pinned"
         with TemporaryDirectory(prefix="graft-") as temporary:
-            clone = f"{temporary}/clone"
+            clone, surroundings = f"{temporary}/clone", environment(temporary)
             run(
-                ["git", "clone", "-q", "--no-checkout", "--", self.address, clone],
+                ["git", "clone", "-q", "--no-checkout", "--", self.address, clone], surroundings,
                 f"cannot clone {public(self.address)}", "check the address, and with what git signs in there",
             )  # fmt: skip
             run(
-                ["git", "-C", clone, "checkout", "-q", "--detach", self.revision],
+                ["git", "-C", clone, "checkout", "-q", "--detach", self.revision], surroundings,
                 f"{public(self.address)} has no commit {self.revision} on a branch or tag", "push it, or correct it",
             )  # fmt: skip
             get = ["get", clone, self.path, f"--remote={self.remote}", "--out", str(target)]
             run(
-                [sys.executable, "-P", "-m", "dvc", *get], f"cannot get {self}",
-                "see that it is pinned there, that `dvc push` was run, and that the DVC remote can be read from here",
-                DVC_SITE_CACHE_DIR=f"{temporary}/cache",
+                [sys.executable, "-P", "-m", "dvc", *get], surroundings, f"cannot get {self}",
+                "see that it is pinned there, `dvc push` was run, and the remote (#remote=NAME) can be read from here",
             )  # fmt: skip
         try:
             found = type(output).read(target)
@@ -117,15 +116,28 @@ class Pinned:
         return type(output)(output.path, found.record)
 
 
-def run(command: Sequence[str], failed: str, advice: str, **environment: str) -> None:
-    """Run a command that asks nothing; it has no terminal to ask on.
+def environment(folder: str) -> dict[str, str]:
+    """Return what git and DVC run under: asking nothing, writing to a folder, with a home and a name if they have none.
+
+    A container's user may have neither. A home that there is stays: git and DVC find their credentials by it.
+    """
+    found = {**os.environ, "HOME": os.environ.get("HOME") or folder, "DVC_SITE_CACHE_DIR": folder}
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        found["USER"] = "graft"
+    return {**found, "DVC_NO_ANALYTICS": "1", "GIT_TERMINAL_PROMPT": "0", "SSH_ASKPASS_REQUIRE": "never"}
+
+
+def run(command: Sequence[str], surroundings: Mapping[str, str], failed: str, advice: str) -> None:
+    """Run a command without a terminal.
 
     Raises:
         UserError: It failed, with what it said.
     """
     try:
         done = subprocess.run(
-            command, env={**os.environ, **QUIET, **environment}, stdin=subprocess.DEVNULL, capture_output=True,
+            command, env=surroundings, stdin=subprocess.DEVNULL, capture_output=True,
             encoding="utf-8", errors="replace", start_new_session=True, check=False,
         )  # fmt: skip
     except ValueError as error:  # a character that no command line holds
