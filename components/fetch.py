@@ -16,11 +16,17 @@ def fetch(images: Output[Images], *, data_set: str, source: str, max_quarantined
     `train`, `test` and the like that hold the class folders are such parts; the groups of your own images come from a
     `groups.csv` (file, group) beside the class folders.
 
+    What DVC pinned is fetched as it is, held against its digest, and is the same data set to every step; its commit
+    goes with it, as the data's revision in the journal. It takes git and DVC, with the credentials that they find.
+
     Args:
         images: The data set.
         data_set: Name of an entry in the registry of data sets, or a new name for images of your own.
         source: `published`, or a folder, an archive (tar, tar.gz, zip) or its http(s) address, with one folder a class;
-            an address may end in #sha256=HEX, the digest that the downloaded file must have.
+            an address may end in #sha256=HEX, the digest that the downloaded file must have. Or what DVC pinned,
+            `git+ADDRESS@REVISION`: the address of a git repository, the 40 digits of a commit in it whose
+            `data/images/DATA_SET` a `fetch` made, and at the end, if need be, #remote=NAME, a DVC remote other than the
+            default, #name=NAME, where the repository has it under another name, or both, joined by &.
         max_quarantined: Largest share of the files that may be unreadable.
 
     Raises:
@@ -31,9 +37,10 @@ def fetch(images: Output[Images], *, data_set: str, source: str, max_quarantined
 
     from components.data import archives, layout
     from components.data.datasets import DATA_SETS
+    from components.data.pinned import GIT, Pinned
     from components.errors import UserError, no_such, public
 
-    entry = DATA_SETS.get(data_set)
+    entry, place = DATA_SETS.get(data_set), public(source)
     if source == "published" and entry is None:
         raise no_such("published data set", data_set, DATA_SETS)
     if source == "published" and entry and entry.page:
@@ -41,7 +48,16 @@ def fetch(images: Output[Images], *, data_set: str, source: str, max_quarantined
             f"{data_set} cannot be downloaded without asking for it: get it from {entry.page} and give its path "
             f"as the source, in params.yaml under `data: own:` instead of `published`"
         )
-    if source == "published" and entry and entry.make:
+    if source.startswith(GIT):
+        version = Pinned.read(source, "data/images", data_set)
+        found = version.get(images)
+        if found.facts.get("data_set") != data_set:
+            raise UserError(f"{version} is the data set {found.facts.get('data_set')!r}, not {data_set!r}: name that")
+        layout.check(found, max_quarantined)
+        images.address_by_content(found.digest)
+        images.facts.update(found.facts, dvc_revision=version.revision)
+        place = str(version)
+    elif source == "published" and entry and entry.make:
         with tempfile.TemporaryDirectory(prefix="graft-") as temporary:
             entry.make(Path(temporary))
             layout.lay_out(Path(temporary), images, entry, max_quarantined)
@@ -51,6 +67,6 @@ def fetch(images: Output[Images], *, data_set: str, source: str, max_quarantined
     images.facts["data_set"] = data_set
     if entry and entry.digest and images.digest != entry.digest:
         raise UserError(
-            f"{public(source)} is not the published {data_set}: its content has the digest {images.digest}, "
+            f"{place} is not the published {data_set}: its content has the digest {images.digest}, "
             f"not {entry.digest}; get it again, or fetch it under a name of its own"
         )

@@ -1,8 +1,10 @@
 """Bring pretrained weights into the collection."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from components.data.artifacts import Weights
+from components.data.artifacts import Weights, whole
+from components.data.pinned import GIT, Pinned
+from components.errors import UserError
 from components.model.backbones import BACKBONES, words
 from components.parameters import Names
 from components.step import Output
@@ -21,21 +23,51 @@ def fetch_weights(
         weights: The weights.
         backbone: Name of an entry in the registry of backbones.
         source: `imagenet` (downloaded by keras.applications), `random` (a seeded random initialisation, for trying the
-            network without any), or the path of a Keras weights file, with or without the top.
+            network without any), or the path of a Keras weights file, with or without the top. Or what DVC pinned,
+            `git+ADDRESS@REVISION`, as `fetch` takes it, in `data/weights/BACKBONE`, or where #name=NAME says.
         stock: `keep` the network's top too, where the source has one, so that `explore` can say what the stock network
             calls the images, or `leave` it.
 
     Raises:
-        UserError: The file is not there or does not fit the backbone, or the download fails.
+        UserError: The file is not there or does not fit the backbone, the download fails, or what is pinned is damaged.
     """
     import hashlib
+
+    if source.startswith(GIT):
+        facts = take(weights, backbone, source, stock)
+    else:
+        facts = {"weights_license": make(weights, backbone, source, stock)}
+    with whole(weights.file):
+        digest = hashlib.sha256(weights.file.read_bytes()).hexdigest()
+    facts = {"backbone": backbone, "weights_sha256": digest, **facts}
+    if facts["weights_sha256"] != digest:
+        raise UserError(
+            f"the pinned weights are damaged: their sha256 is {digest}, not {facts['weights_sha256']}; push them again "
+            "from where they are whole"
+        )
+    weights.address_by_content(digest)
+    weights.facts.update(facts)
+
+
+def take(weights: Weights, backbone: str, source: str, stock: str) -> dict[str, Any]:
+    """Get what DVC pinned, and return its facts."""
+    version = Pinned.read(source, "data/weights", backbone)
+    facts = version.get(weights).facts
+    if facts.get("backbone") != backbone:
+        raise UserError(f"{version} is of the backbone {facts.get('backbone')!r}, not {backbone!r}: name that")
+    if stock == "leave":
+        for file in (weights.stock, weights.path / "words.csv"):
+            file.unlink(missing_ok=True)
+    return facts
+
+
+def make(weights: Weights, backbone: str, source: str, stock: str) -> str:
+    """Download, read or initialise weights, write their files, and return their terms."""
     import shutil
     from pathlib import Path
 
     import keras
     import pandas as pd
-
-    from components.errors import UserError
 
     entry, terms = BACKBONES[backbone], BACKBONES[backbone].license
     file, given = Path(source).expanduser(), source not in ("imagenet", "random")
@@ -52,17 +84,16 @@ def fetch_weights(
             network = entry.read(file)
         except UserError as error:
             raise UserError(f"{error}; give a Keras weights file of {backbone}") from error
-    whole = len(network.output_shape) == 2
-    if whole and stock == "keep":
+    topped = len(network.output_shape) == 2
+    if topped and stock == "keep":
         weights.write_table("words.csv", pd.DataFrame({"word": words()}))
         network.save_weights(weights.stock)
-    if whole:
+    if topped:
         bare = entry.build(entry.image_size)
         bare.set_weights(network.get_weights()[: len(bare.weights)])
         network = bare
-    if given and not whole:
+    if given and not topped:
         shutil.copyfile(file, weights.file)
     else:
         network.save_weights(weights.file)
-    weights.address_by_content(hashlib.sha256(weights.file.read_bytes()).hexdigest())
-    weights.facts.update(backbone=backbone, weights_sha256=weights.digest, weights_license=terms)
+    return terms

@@ -44,6 +44,7 @@ NO_NUMBERS = {  # what a person looks at, what a digest vouches for, and the mac
     "components/results/tracking.py",
     "components/results/view.py",
     "components/data/datasets.py",
+    "components/data/pinned.py",
     "components/errors.py",
     "components/executor.py",
     "components/machine.py",
@@ -181,7 +182,8 @@ def run(name: str, artifacts: Mapping[str, Any], parameters: Mapping[str, Any], 
         key: [kind.read(path) for path in artifacts[key]] if key in step.several else kind.read(artifacts[key])
         for key, kind in step.inputs.items()
     }
-    record = {**inherited(step, inputs), "recipe": recipe, "revisions": revisions()}
+    record = {**inherited(step, inputs), "recipe": recipe}
+    record["revisions"] = revisions(record["facts"])
     record["parameters"][name] = values
     digest = record["lineage"][name] = digest_of(step, inputs, values)
     first = Path(artifacts[next(iter(step.outputs))])
@@ -295,14 +297,17 @@ def alike(mappings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def revisions() -> dict[str, str]:
-    """Return the git revision of the code and the one by which DVC knows the data; none outside git.
+def revisions(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return the git revision of the code and the one by which DVC knows the data; none where nobody knows.
 
-    The second is the last that changed `data/dvc.lock`, with `-dirty` where that file has changed since.
+    The second is the commit that the data was fetched by, or the last that changed `data/dvc.lock`, with `-dirty` where
+    that file has changed since. Outside git, as in an image, the code's is GRAFT_REVISION.
     """
     found = {name: git("log", "-1", "--format=%H", "--", *paths) for name, paths in REVISIONS.items()}
     if git("status", "--porcelain", "--", *REVISIONS["dvc_revision"]):
         found["dvc_revision"] = f"{found['dvc_revision'] or 'none'}-dirty"
+    found["git_revision"] = found["git_revision"] or os.environ.get("GRAFT_REVISION", "")
+    found["dvc_revision"] = facts.get("dvc_revision", found["dvc_revision"])
     return {name: revision for name, revision in found.items() if revision}
 
 

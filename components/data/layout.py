@@ -17,6 +17,7 @@ PARTS = {  # the part that a folder of this name is, in any case
     "train": "train", "training": "train", "validation": "validation", "valid": "validation", "val": "validation",
     "test": "test",
 }  # fmt: skip
+COLUMNS = ["file", "label", "width", "height", "sha256", "part", "group"]
 
 
 def lay_out(source: Path, images: Images, entry: DataSet | None, max_quarantined: float) -> None:
@@ -51,18 +52,12 @@ def lay_out(source: Path, images: Images, entry: DataSet | None, max_quarantined
         except ValueError as error:
             raise UserError(f"the folder {name}: {error}: rename it") from None
     table, quarantined = copy(source, root, parts, labels, images.path / "images")
-    files = len(table) + len(quarantined)
     if entry and len(table) != entry.images:
         raise UserError(
             f"{source.name} holds {len(table)} readable images, the published data set {entry.images}: get it again, "
             "or fetch it under a name of its own"
         )
-    if quarantined and len(quarantined) / files > max_quarantined:
-        first = "; ".join(f"{file} ({reason})" for file, reason in quarantined[:3])
-        raise UserError(
-            f"{len(quarantined)} of {files} files are no readable images, more than the share of {max_quarantined:g} "
-            f"that may be: {first}{'; ...' * (len(quarantined) > 3)}: mend or remove them, or raise max_quarantined"
-        )
+    check_share(quarantined, len(table), max_quarantined)
     empty = set(labels.values()) - set(table["label"])
     if empty:
         absent = ", ".join(sorted(empty))
@@ -73,17 +68,59 @@ def lay_out(source: Path, images: Images, entry: DataSet | None, max_quarantined
     names = table.pop("name").tolist()
     if entry and entry.turns:
         table["group"] = persons(table, list(entry.classes))
-    content = table["file"] + "\0" + table["sha256"]
+    column = ""
     if found_lists := lists(source, root, entry):
         column, lines = ("part", fold_lines) if entry else ("group", group_lines)
         known = {*names, *(file for file, _ in quarantined)}
         table[column] = listed(lines(found_lists, source), names, known)
-        content += "\0" + table[column]
     images.write_table("images.csv", table)
     images.write_table("quarantine.csv", pd.DataFrame(quarantined, columns=["file", "reason"]))
-    ordered = content[table["file"].sort_values().index] + "\n"
-    images.address_by_content(hashlib.sha256("".join(ordered).encode()).hexdigest())
+    images.address_by_content(content_digest(table, column))
     images.facts["classes"] = list(labels.values())
+
+
+def content_digest(table: pd.DataFrame, column: str) -> str:
+    """Return the digest of what a table of images names: path, sha256 and, where one was listed, another column."""
+    columns = [table[name] for name in ("file", "sha256", column) if name]
+    lines = sorted("\0".join(row) + "\n" for row in zip(*columns, strict=True))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def check(images: Images, max_quarantined: float) -> None:
+    """Hold that what another run laid out is whole: the images those of its tables, and the tables of its digest.
+
+    Args:
+        images: The artifact.
+        max_quarantined: Largest share of the files that may be unreadable, in [0, 1].
+
+    Raises:
+        UserError: It is damaged, or too much of it is unreadable.
+    """
+    table, folder = images.table("images.csv").reindex(columns=COLUMNS, fill_value=""), images.path / "images"
+    said = dict(zip(table["file"], table["sha256"], strict=True))
+    files = (path for path in folder.rglob("*") if path.is_file())
+    found = {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    damaged = [name for name in sorted(said.keys() | found.keys()) if said.get(name) != found.get(name)]
+    labelled = table["label"].tolist() == [file.partition("/")[0] for file in table["file"]]
+    if damaged or not labelled or images.digest not in (content_digest(table, name) for name in ("", "part", "group")):
+        first = ", ".join(damaged[:3]) or "images.csv"
+        raise UserError(
+            f"the pinned {images.facts.get('data_set')} is damaged, {first} first: it is not what its digest "
+            f"{images.digest} is of; push it again from where it is whole"
+        )
+    quarantined = images.table("quarantine.csv").to_records(index=False).tolist()
+    check_share(quarantined, len(table), max_quarantined)
+
+
+def check_share(quarantined: list[tuple[str, str]], readable: int, max_quarantined: float) -> None:
+    """Hold that no larger share of the files is unreadable than may be."""
+    files = readable + len(quarantined)
+    if quarantined and len(quarantined) / files > max_quarantined:
+        first = "; ".join(f"{file} ({reason})" for file, reason in quarantined[:3])
+        raise UserError(
+            f"{len(quarantined)} of {files} files are no readable images, more than the share of {max_quarantined:g} "
+            f"that may be: {first}{'; ...' * (len(quarantined) > 3)}: mend or remove them, or raise max_quarantined"
+        )
 
 
 def class_folders(source: Path, entry: DataSet | None) -> tuple[Path, dict[str, str]]:
@@ -155,5 +192,4 @@ def copy(
         (target / file).write_bytes(content)
         digest = hashlib.sha256(content).hexdigest()
         rows.append((file, labels[folder], width, height, digest, parts[part], "", name))
-    columns = ["file", "label", "width", "height", "sha256", "part", "group", "name"]
-    return pd.DataFrame(rows, columns=columns), quarantined
+    return pd.DataFrame(rows, columns=[*COLUMNS, "name"]), quarantined
