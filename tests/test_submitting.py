@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import urllib3
 import yaml
 from google.protobuf import json_format
 from kfp import compiler, dsl, kubernetes
@@ -312,9 +313,15 @@ def test_a_certificate_is_checked_against_the_authorities_named(tmp_path, monkey
         ("KF_PIPELINES_TOKEN", f"{SECRET}\n{SECRET}", "KF_PIPELINES_TOKEN has letters that no request can carry"),
         ("KF_PIPELINES_COOKIES", f"session={SESSION}é", "KF_PIPELINES_COOKIES has letters"),
         ("KF_PIPELINES_SA_TOKEN_PATH", "/none", "KF_PIPELINES_SA_TOKEN_PATH is no file that can be read: '/none'"),
+        (
+            "KF_PIPELINES_IAP_OAUTH2_CLIENT_ID",
+            "me",
+            "kfp cannot sign in at http://localhost:.*: File /none was not found",
+        ),
     ],
 )
 def test_what_cannot_sign_in_is_told_before_anything_is_sent(server, monkeypatch, capfd, name, value, match):
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/none")
     monkeypatch.setenv(name, value)
     with pytest.raises(UserError, match=match) as caught:
         submitting.connect(server.host)
@@ -369,16 +376,36 @@ def test_an_invalid_pipeline_is_refused_in_the_server_s_words(server, compiled, 
 
 
 @pytest.mark.parametrize(
-    ("parameters", "match"),
-    [({"size": "large"}, "requires type NUMBER_INTEGER"), ({"sise": 3}, "sise provided is not required")],
+    ("given", "match"),
+    [
+        ({"params": {"size": "large"}}, "400 BAD REQUEST: .*size requires type NUMBER_INTEGER, received 'large'"),
+        ({"params": {"sise": 3}}, "400 BAD REQUEST: .*sise provided is not required"),
+        ({"experiment_id": "none"}, "404 NOT FOUND: ResourceNotFoundError: none not found"),
+        ({"version_id": "none"}, "404 NOT FOUND: ResourceNotFoundError: none not found"),
+        ({"job_name": ""}, "400 BAD REQUEST: .*run name is empty"),
+    ],
 )
-def test_the_stand_in_checks_parameters(server, compiled, parameters, match):
+def test_the_stand_in_checks_what_a_run_refers_to(server, compiled, given, match):
     run = server.runs[submit(server, compiled).id]
-    client, reference = submitting.connect(server.host), run.pipeline_version_reference
-    given = {"pipeline_id": reference.pipeline_id, "version_id": reference.pipeline_version_id}
-    client.run_pipeline(run.experiment_id, "again", params={"size": 5}, **given)
+    reference = run.pipeline_version_reference
+    valid = {
+        "experiment_id": run.experiment_id,
+        "job_name": "again",
+        "pipeline_id": reference.pipeline_id,
+        "version_id": reference.pipeline_version_id,
+        "params": {"size": 5},
+    }
+    client = submitting.connect(server.host)
+    client.run_pipeline(**valid)
     with pytest.raises(UserError, match=match):
-        client.run_pipeline(run.experiment_id, "again", params=parameters, **given)
+        client.run_pipeline(**{**valid, **given})
+    assert len(server.runs) == 2
+
+
+def test_the_stand_in_takes_no_field_that_the_api_has_not(server):
+    answer = urllib3.request("POST", f"{server.host}/apis/v2beta1/experiments", json={"display_name": "a", "colour": 1})
+    assert answer.status == 400
+    assert answer.json()["message"] == "proto: unknown field in {'colour': 1, 'display_name': 'a'}"
 
 
 CONNECT = "import sys; from pipeline.kubeflow import submitting; submitting.connect(sys.argv[1])"
