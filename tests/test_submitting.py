@@ -56,7 +56,7 @@ def server(monkeypatch) -> Iterator[StandIn]:
 
 
 def submit(server: StandIn, package: Path, namespace: str = "", service_account: str = "") -> submitting.Run:
-    client = submitting.connect(server.host, namespace)
+    client = submitting.connect(f"{server.host}/", namespace)
     return submitting.submit(client, package, "graft-edges", "edges, at noon", "studies", service_account)
 
 
@@ -173,11 +173,13 @@ def from_the(number: int, action: int | str, times: int = 1000) -> Callable[[int
 
 
 @pytest.mark.parametrize("action", ["cut", 502, 503])
-def test_waiting_outlives_a_server_that_restarts(server, compiled, capfd, action):
+def test_waiting_outlives_a_server_that_restarts_again_and_again(server, compiled, capfd, action):
     run = submit(server, compiled)
-    server.plan = from_the(len(server.asked) + 2, action, submitting.PATIENCE)  # after the first look
+    first = len(server.asked) + 1  # after the question for its health
+    server.plan = lambda number: None if number < first or (number - first) % (submitting.PATIENCE + 1) == 0 else action
     assert wait(server, run) == "SUCCEEDED"
     assert len(said(capfd)) == 6
+    assert len(server.asked) == first + 2 * submitting.PATIENCE + 3
 
 
 @pytest.mark.parametrize(
@@ -414,11 +416,12 @@ CONNECT = "import sys; from pipeline.kubeflow import submitting; submitting.conn
 def test_the_home_is_neither_read_nor_written(server, tmp_path):
     context = tmp_path / ".config" / "kfp" / "context.json"
     context.parent.mkdir(parents=True)
-    context.write_text(json.dumps({"namespace": "other", "client_authentication_cookie": "session=other"}))
+    header = {"client_authentication_header_name": "X-Home", "client_authentication_header_value": "other"}
+    context.write_text(json.dumps({"namespace": "other", "client_authentication_cookie": "session=other", **header}))
     environment = {**os.environ, "HOME": str(tmp_path), "PYTHONWARNINGS": "error"}
     done = subprocess.run(
         [sys.executable, "-c", CONNECT, server.host], cwd=ROOT, env=environment, capture_output=True, text=True
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert "Cookie" not in server.headers
+    assert not {"Cookie", "X-Home"} & {*server.headers}
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [context]
