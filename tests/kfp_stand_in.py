@@ -113,7 +113,7 @@ def received(kind: str) -> Any:
     content = request.get_json()
     model = CLIENT._ApiClient__deserialize(content, kind)
     if CLIENT.sanitize_for_serialization(model) != content:
-        raise Refusal(f"proto: unknown field in {content}")
+        raise Refusal(f"proto: unknown field in {dict(sorted(content.items()))}")
     return model
 
 

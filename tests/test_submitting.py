@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import urllib3
 import yaml
 from google.protobuf import json_format
 from kfp import compiler, dsl, kubernetes
@@ -55,7 +56,7 @@ def server(monkeypatch) -> Iterator[StandIn]:
 
 
 def submit(server: StandIn, package: Path, namespace: str = "", service_account: str = "") -> submitting.Run:
-    client = submitting.connect(server.host, namespace)
+    client = submitting.connect(f"{server.host}/", namespace)
     return submitting.submit(client, package, "graft-edges", "edges, at noon", "studies", service_account)
 
 
@@ -172,11 +173,13 @@ def from_the(number: int, action: int | str, times: int = 1000) -> Callable[[int
 
 
 @pytest.mark.parametrize("action", ["cut", 502, 503])
-def test_waiting_outlives_a_server_that_restarts(server, compiled, capfd, action):
+def test_waiting_outlives_a_server_that_restarts_again_and_again(server, compiled, capfd, action):
     run = submit(server, compiled)
-    server.plan = from_the(len(server.asked) + 2, action, submitting.PATIENCE)  # after the first look
+    first = len(server.asked) + 1  # after the question for its health
+    server.plan = lambda number: None if number < first or (number - first) % (submitting.PATIENCE + 1) == 0 else action
     assert wait(server, run) == "SUCCEEDED"
     assert len(said(capfd)) == 6
+    assert len(server.asked) == first + 2 * submitting.PATIENCE + 3
 
 
 @pytest.mark.parametrize(
@@ -312,9 +315,15 @@ def test_a_certificate_is_checked_against_the_authorities_named(tmp_path, monkey
         ("KF_PIPELINES_TOKEN", f"{SECRET}\n{SECRET}", "KF_PIPELINES_TOKEN has letters that no request can carry"),
         ("KF_PIPELINES_COOKIES", f"session={SESSION}é", "KF_PIPELINES_COOKIES has letters"),
         ("KF_PIPELINES_SA_TOKEN_PATH", "/none", "KF_PIPELINES_SA_TOKEN_PATH is no file that can be read: '/none'"),
+        (
+            "KF_PIPELINES_IAP_OAUTH2_CLIENT_ID",
+            "me",
+            "kfp cannot sign in at http://localhost:.*: File /none was not found",
+        ),
     ],
 )
 def test_what_cannot_sign_in_is_told_before_anything_is_sent(server, monkeypatch, capfd, name, value, match):
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/none")
     monkeypatch.setenv(name, value)
     with pytest.raises(UserError, match=match) as caught:
         submitting.connect(server.host)
@@ -369,16 +378,36 @@ def test_an_invalid_pipeline_is_refused_in_the_server_s_words(server, compiled, 
 
 
 @pytest.mark.parametrize(
-    ("parameters", "match"),
-    [({"size": "large"}, "requires type NUMBER_INTEGER"), ({"sise": 3}, "sise provided is not required")],
+    ("given", "match"),
+    [
+        ({"params": {"size": "large"}}, "400 BAD REQUEST: .*size requires type NUMBER_INTEGER, received 'large'"),
+        ({"params": {"sise": 3}}, "400 BAD REQUEST: .*sise provided is not required"),
+        ({"experiment_id": "none"}, "404 NOT FOUND: ResourceNotFoundError: none not found"),
+        ({"version_id": "none"}, "404 NOT FOUND: ResourceNotFoundError: none not found"),
+        ({"job_name": ""}, "400 BAD REQUEST: .*run name is empty"),
+    ],
 )
-def test_the_stand_in_checks_parameters(server, compiled, parameters, match):
+def test_the_stand_in_checks_what_a_run_refers_to(server, compiled, given, match):
     run = server.runs[submit(server, compiled).id]
-    client, reference = submitting.connect(server.host), run.pipeline_version_reference
-    given = {"pipeline_id": reference.pipeline_id, "version_id": reference.pipeline_version_id}
-    client.run_pipeline(run.experiment_id, "again", params={"size": 5}, **given)
+    reference = run.pipeline_version_reference
+    valid = {
+        "experiment_id": run.experiment_id,
+        "job_name": "again",
+        "pipeline_id": reference.pipeline_id,
+        "version_id": reference.pipeline_version_id,
+        "params": {"size": 5},
+    }
+    client = submitting.connect(server.host)
+    client.run_pipeline(**valid)
     with pytest.raises(UserError, match=match):
-        client.run_pipeline(run.experiment_id, "again", params=parameters, **given)
+        client.run_pipeline(**{**valid, **given})
+    assert len(server.runs) == 2
+
+
+def test_the_stand_in_takes_no_field_that_the_api_has_not(server):
+    answer = urllib3.request("POST", f"{server.host}/apis/v2beta1/experiments", json={"display_name": "a", "colour": 1})
+    assert answer.status == 400
+    assert answer.json()["message"] == "proto: unknown field in {'colour': 1, 'display_name': 'a'}"
 
 
 CONNECT = "import sys; from pipeline.kubeflow import submitting; submitting.connect(sys.argv[1])"
@@ -387,11 +416,12 @@ CONNECT = "import sys; from pipeline.kubeflow import submitting; submitting.conn
 def test_the_home_is_neither_read_nor_written(server, tmp_path):
     context = tmp_path / ".config" / "kfp" / "context.json"
     context.parent.mkdir(parents=True)
-    context.write_text(json.dumps({"namespace": "other", "client_authentication_cookie": "session=other"}))
+    header = {"client_authentication_header_name": "X-Home", "client_authentication_header_value": "other"}
+    context.write_text(json.dumps({"namespace": "other", "client_authentication_cookie": "session=other", **header}))
     environment = {**os.environ, "HOME": str(tmp_path), "PYTHONWARNINGS": "error"}
     done = subprocess.run(
         [sys.executable, "-c", CONNECT, server.host], cwd=ROOT, env=environment, capture_output=True, text=True
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert "Cookie" not in server.headers
+    assert not {"Cookie", "X-Home"} & {*server.headers}
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [context]

@@ -32,6 +32,7 @@ POLL = 10  # seconds between two looks at a run
 PATIENCE = 30  # looks in a row without an answer before the waiting ends: about 5 minutes of a server's restart
 ENDED = ("SUCCEEDED", "FAILED", "SKIPPED", "CANCELED", "ERROR")
 PLUMBING = r"root|executor|.*-driver"  # tasks that Kubeflow adds to a pipeline's own
+kfp.Client._LOCAL_KFP_CONTEXT = ""  # a file in the home that could name another namespace and other cookies
 
 
 class Unanswered(UserError):
@@ -57,10 +58,8 @@ def connect(host: str, namespace: str = "") -> kfp.Client:
         UserError: The server does not answer, is none of Kubeflow's, does not let one in, or has several users.
     """
     if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#@]*)?", host):
-        raise UserError(
-            f"no server's address: {public(host)!r}; give http(s)://HOST[:PORT][/pipeline] without user name, "
-            f"password and query, and {SIGN_IN}"
-        )
+        form = f"http(s)://HOST[:PORT][/pipeline], without user name, password and query, and {SIGN_IN}"
+        raise UserError(f"no server's address: {public(host)!r}; give {form}")
     secrets = {name: os.environ.get(name, "").strip() for name in SECRETS}
     for name, secret in secrets.items():
         if not (secret.isascii() and secret.isprintable()):
@@ -68,7 +67,6 @@ def connect(host: str, namespace: str = "") -> kfp.Client:
     file = os.environ.get(KF_PIPELINES_SA_TOKEN_ENV)
     if file and not os.access(file, os.R_OK):
         raise UserError(f"{KF_PIPELINES_SA_TOKEN_ENV} is no file that can be read: {file!r}")
-    kfp.Client._LOCAL_KFP_CONTEXT = ""  # a file in the home that could name another namespace and other cookies
     token, cookies = secrets.values()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # about servers of version 1
@@ -182,8 +180,12 @@ def _told(host: str, error: Exception) -> tuple[type[UserError], str]:
         return Unanswered, f"{host} does not answer: {reason}; is this the address, and is the server up?"
     if not isinstance(error, ApiException):
         return UserError, f"{host} answers with a page, not with data: {SIGN_IN}, or give the address of the API"
-    said = _said(error.body)
-    answer = f"{host} answers {error.status} {error.reason}{said and ': '}{said}"
+    try:
+        content = json.loads(error.body)  # of the API, or of an upload; else some proxy's page
+        said = ": " + " ".join((content.get("message") or content["error_message"]).split())[:300]
+    except (ValueError, LookupError, AttributeError):
+        said = ""
+    answer = f"{host} answers {error.status} {error.reason}{said}"
     if "Location" in error.headers:
         return UserError, f"{host} sends one on: {SIGN_IN}, or give that address: {error.headers['Location']}"
     if error.status in (401, 403):
@@ -193,12 +195,3 @@ def _told(host: str, error: Exception) -> tuple[type[UserError], str]:
     if error.status >= 500:
         return Unanswered, f"{answer}; try again, or look at the log of its ml-pipeline"
     return UserError, answer
-
-
-def _said(body: bytes) -> str:
-    """Return the message of an answer's body, which is one of the API, of an upload, or some proxy's page."""
-    try:
-        content = json.loads(body)
-        return " ".join(str(content.get("message") or content["error_message"]).split())[:300]
-    except (ValueError, LookupError, AttributeError):
-        return ""
