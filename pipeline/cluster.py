@@ -17,6 +17,7 @@ from pipeline.recipes import mapping
 
 IMAGES = ("steps", "fetch")
 COLLECTION = ("fetch", "fetch_weights")  # the steps that bring data sets and weights in
+WHERE = ("repository", "revision", "remote")
 SECRETS = ("tracking", "collection")
 TOLERATION = {"key": str, "operator": str, "value": str, "effect": str, "toleration_seconds": int}
 
@@ -97,7 +98,7 @@ def read(content: Mapping[str, Any], tags: bool = False) -> Cluster:
     secrets = section(given["secrets"], "cluster: secrets", SECRETS)
     for name in SECRETS:
         check_secrets(f"cluster: secrets: {name}", secrets[name])
-    collection = section(given["collection"], "cluster: collection", ("repository", "revision", "remote"))
+    collection = section(given["collection"], "cluster: collection", WHERE)
     for name, value in {**collection, "service_account": given["service_account"]}.items():
         text("cluster", name, value)
     pull = given["image_pull_secrets"]
@@ -261,7 +262,7 @@ def pinned(cluster: Cluster, path: str, name: str) -> str:
     Raises:
         UserError: There is no such revision here, or it pins nothing of that path.
     """
-    repository, revision, remote = cluster.collection.values()
+    repository, revision, remote = (cluster.collection[name] for name in WHERE)
     if not repository:
         return ""
     commit = git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")

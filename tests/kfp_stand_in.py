@@ -1,4 +1,3 @@
-# mypy: disable-error-code="import-untyped"
 """A stand-in for the API server of Kubeflow Pipelines, on 127.0.0.1; it runs nothing.
 
 It parses each pipeline into the protobufs, and each request into the API's models, without a field left over, and keeps

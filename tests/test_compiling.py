@@ -1,8 +1,7 @@
-"""The Kubeflow pipeline: derived from the steps, placed as `cluster:` says, refused in a line where something is wrong."""
+"""The Kubeflow pipeline: derived from the steps, placed as `cluster:` says; what is wrong is one line."""
 
 import copy
 import itertools
-import json
 import re
 import subprocess
 import sys
@@ -45,7 +44,7 @@ def content() -> dict:
 
 
 def compiled(content: dict, folder: Path, recipe: str = "digits", **options) -> tuple[dict, dict]:
-    """Return the pipeline's specification and what Kubernetes is told of its executors, both held to their protobufs."""
+    """Return the pipeline's specification and what Kubernetes is told of each executor, held to their protobufs."""
     file = compiling.write(content, cluster.read(content), recipe, folder, **options)
     spec, platform = yaml.safe_load_all(file.read_text())
     json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
@@ -139,14 +138,15 @@ def test_every_step_is_placed_as_the_cluster_section_says(content, tmp_path):
         label, container = executor_of(spec, task)
         pool = content["cluster"]["pools"]["gpu" if name in ON_GPU else "cpu"]
         there, resources = placed[label], container["resources"]
-        assert resources.get("accelerator") == (
-            {"resourceType": "nvidia.com/gpu", "resourceCount": "1"} if name in ON_GPU else None
+        accelerator = resources.get("accelerator", {})
+        assert (accelerator.get("resourceType"), accelerator.get("resourceCount")) == (
+            ("nvidia.com/gpu", "1") if name in ON_GPU else (None, None)
         )
         assert resources["resourceCpuLimit"] == resources["resourceCpuRequest"] == str(pool["cpu"])
         assert resources["resourceMemoryLimit"] == resources["resourceMemoryRequest"] == pool["memory"]
         assert there["emptyDirMounts"] == [
             {
-                "volumeName": "shared-memory", "mountPath": "/dev/shm", "medium": "Memory",  # noqa: S108
+                "volumeName": "shared-memory", "mountPath": "/dev/shm", "medium": "Memory",
                 "sizeLimit": pool["shared_memory"],
             }
         ]  # fmt: skip
@@ -214,7 +214,7 @@ def test_sweeps_of_two_steps_are_combined_and_no_arm_takes_another_s_artifacts(c
     assert len(after(spec, "compare")) == 1 + 2 + 4
 
 
-WRONG = {  # what is changed in params.yaml, the command line, the line that answers
+WRONG: dict[str, tuple[dict, list[str], str]] = {  # change of params.yaml, words of the command line, answer
     "no recipe": ({}, ["digit"], "no recipe 'digit'; did you mean 'digits'?"),
     "not switched on": ({}, ["groceries"], "the recipe groceries is not switched on: uncomment its line"),
     "no step": ({}, ["--set", "train.seed=1"], "no step 'train'"),
@@ -231,7 +231,7 @@ WRONG = {  # what is changed in params.yaml, the command line, the line that ans
     "no image": ({"images.steps": ""}, [], "no image for steps: `make image` builds it"),
     "a tag": ({"images.fetch": "graft:1"}, [], "the image 'graft:1' for fetch is named by a tag"),
     "no tracking": ({"tracking": ""}, [], "no tracking address"),
-    "tracking in a file": ({"tracking": "sqlite:///mlflow.db"}, [], "cluster: tracking is http(s)://HOST:PORT or `off`"),
+    "tracking in a file": ({"tracking": "sqlite:///mlflow.db"}, [], "cluster: tracking is http(s)://HOST:PORT"),
     "a password": ({"tracking": "http://me:secret@mlflow:5000"}, [], "who signs in comes from a secret"),
     "no secret's name": ({"secrets.tracking": {"": {"A": "b"}}}, [], "the name of an object in Kubernetes is"),
     "no key": ({"secrets.tracking": {"mlflow": {}}}, [], "cluster: secrets: tracking: mlflow: give `VARIABLE: KEY`"),
@@ -262,7 +262,8 @@ def test_what_is_wrong_is_one_line_before_anything_is_sent(content, tmp_path, ca
     host = ["--host", "http://127.0.0.1:1"] if command == "submit" else []
     done = subprocess.run(
         [sys.executable, "-m", "pipeline", command, *named, *host],
-        cwd=tmp_path, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False,
+        cwd=tmp_path, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith("error: ")
@@ -275,7 +276,7 @@ def test_what_is_wrong_is_one_line_before_anything_is_sent(content, tmp_path, ca
 def test_a_data_set_of_this_machine_needs_a_repository_that_the_cluster_reaches(content):
     content["data"]["own"]["mine"] = {"source": "../mine"}
     content["active"]["digits"] = {"data": "mine", "weights": "glyphs"}
-    with pytest.raises(UserError, match="mine comes from '../mine', which a cluster does not reach: `dvc push` it"):
+    with pytest.raises(UserError, match=r"mine comes from '../mine', which a cluster does not reach: `dvc push` it"):
         cluster.sources(content, cluster.read(content), "digits")
 
 
@@ -285,7 +286,7 @@ def test_a_repository_s_data_and_weights_come_as_its_revision_pins_them(content,
     found = cluster.sources(content, cluster.read(content), "digits")
     pinned = f"git+https://example.org/x.git@{commit}#"
     assert found["fetch"]["source"] == f"{pinned}remote=s3"
-    assert found["fetch_weights"]["source"] == f"{pinned}name=vgg16&remote=s3"
+    assert found["fetch_weights"]["source"] == f"{pinned}name=glyphs&remote=s3"
 
 
 def test_the_images_of_a_local_run_may_have_tags(content):

@@ -5,35 +5,32 @@
 
 import json
 import os
-import re
 import subprocess
-from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-import yaml
 from mlflow import MlflowClient
 
-from components import STEPS, step
-from components.data.artifacts import Comparison, Report
+from components import step
+from components.data.artifacts import Report
 from components.step import ROOT
 from pipeline import recipes
-from tests.conftest import MODELS, free_port
+from tests.conftest import MODELS
 
 pytestmark = pytest.mark.skipif(
     not os.environ.get("GRAFT_CONTAINERS"), reason="`make test-containers` builds the images, with a Docker engine"
 )
-LOCKED_DOWN = {"read_only": True, "tmpfs": {"/tmp": ""}}  # noqa: S108
+LOCKED_DOWN = {"read_only": True, "tmpfs": {"/tmp": ""}}
 
 
 def container(
     *command: str, image: str = "steps", network: str = "none", folder: Path | None = None, flags: tuple[str, ...] = ()
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command in a container: read-only root file system, the image's own user, no network unless one is named."""
+    """Run a command in a container: root file system read-only, the image's user, no network unless one is named."""
     mount = ["--volume", f"{folder}:/work"] if folder else []
     return subprocess.run(
-        ["docker", "run", "--rm", "--read-only", "--tmpfs", "/tmp",  # noqa: S108
+        ["docker", "run", "--rm", "--read-only", "--tmpfs", "/tmp",
          "--network", network, *mount, *flags, f"graft-{image}", *command],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -142,7 +139,7 @@ def test_the_scores_in_containers_are_those_of_dvc_repro_to_the_last_digit(repor
 
 def test_the_journal_of_containers_has_the_code_s_revision(reports, server):
     revision = subprocess.check_output(["git", "-C", str(ROOT), "rev-parse", "HEAD"], text=True).strip()
-    for model, run in runs(server, f"tags.recipe = 'digits' and tags.model != ''").items():
+    for model, run in runs(server, "tags.recipe = 'digits' and tags.model != ''").items():
         assert run.data.tags["git_revision"].startswith(revision)
         assert run.data.metrics["kappa"] == pytest.approx(reports[model.removeprefix("digits-")].metrics["kappa"])
 
@@ -150,6 +147,7 @@ def test_the_journal_of_containers_has_the_code_s_revision(reports, server):
 def runs(server: str, found_by: str) -> dict:
     client = MlflowClient(server)
     experiment = client.get_experiment_by_name("digits")
+    assert experiment
     return {run.info.run_name: run for run in client.search_runs([experiment.experiment_id], found_by)}
 
 
@@ -162,7 +160,7 @@ def test_a_step_that_fails_ends_with_status_2_and_one_line(reports, work, case):
         "python", "-m", "components", "split", "--method", "random", *sizes, *places, *flags, folder=work
     )  # fmt: skip
     assert done.returncode == 2
-    assert [told for told in done.stderr.splitlines() if told.startswith("error")][0].startswith(line)
+    assert next(told for told in done.stderr.splitlines() if told.startswith("error")).startswith(line)
     assert not (work / "no" / "splits").exists()
 
 

@@ -16,10 +16,10 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-import boto3  # type: ignore[import-untyped]
-import kubernetes_validate  # type: ignore[import-untyped]
+import boto3
+import kubernetes_validate
 import mlflow
-import psycopg2  # type: ignore[import-untyped]
+import psycopg2
 import pytest
 import yaml
 

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="import-untyped"
 """Submitting: kfp's own client, over HTTP, to a stand-in for Kubeflow's server that checks all it is sent."""
 
 import json

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="import-untyped"
 """Sends compiled pipelines to a Kubeflow Pipelines server by kfp's own client, and follows their runs.
 
 What signs in comes from the environment, for a list of processes shows what a command line holds: KF_PIPELINES_TOKEN,
