@@ -93,6 +93,7 @@ def test_a_pipeline_is_uploaded_and_run_and_followed(server, compiled, capfd):
     assert (sent.display_name, sent.runtime_config.parameters) == ("edges, at noon", {})
     assert sent.pipeline_version_reference.pipeline_version_id == version
     assert server.experiments[sent.experiment_id].display_name == "studies"
+    assert submitting.connect(server.host).get_user_namespace() == ""
     assert wait(server, run) == "SUCCEEDED"
     states = ("PENDING", "RUNNING", "SUCCEEDED")
     assert said(capfd) == [f"{name}: {state}" for state in states for name in ("make", "the run")]
