@@ -4,7 +4,6 @@
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -265,16 +264,10 @@ def test_a_page_to_sign_in_is_named_and_gets_no_token(server, monkeypatch, capfd
     assert "hidden-state" not in refused(caught, capfd)
 
 
-def without_a_server() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{free.getsockname()[1]}"
-
-
 @pytest.mark.parametrize(
     ("host", "match"),
     [
-        (without_a_server(), "does not answer: .*Connection refused; is this the address"),
+        ("http://127.0.0.1:1", "does not answer: .*Connection refused; is this the address"),
         ("http://host.invalid", "does not answer: .*resol"),
         ("http://127.0.0.1:99999", "does not answer: "),
         (f"http://me:{SECRET}@localhost/pipeline", "no server's address: 'http://localhost/pipeline'; give .* sign in"),
