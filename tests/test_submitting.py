@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -75,7 +74,7 @@ def refused(error: pytest.ExceptionInfo, capfd: pytest.CaptureFixture) -> str:
     """Return the one line that a person reads of an error, which is all there is to read, and without a secret."""
     assert said(capfd) == []
     line = str(error.value)
-    assert "\n" not in line and len(line) < 500
+    assert "\n" not in line and len(line) <= submitting.LONGEST + 80
     assert SECRET not in line and SESSION not in line
     return line
 
@@ -92,6 +91,7 @@ def test_a_pipeline_is_uploaded_and_run_and_followed(server, compiled, capfd):
     assert (sent.display_name, sent.runtime_config.parameters) == ("edges, at noon", {})
     assert sent.pipeline_version_reference.pipeline_version_id == version
     assert server.experiments[sent.experiment_id].display_name == "studies"
+    assert submitting.connect(server.host).get_user_namespace() == ""
     assert wait(server, run) == "SUCCEEDED"
     states = ("PENDING", "RUNNING", "SUCCEEDED")
     assert said(capfd) == [f"{name}: {state}" for state in states for name in ("make", "the run")]
@@ -210,10 +210,10 @@ PAGE = "<!doctype html><title>Sign in</title>"
         ("cut", "^http://localhost:.* does not answer: .*; is this the address"),
         (304, "answers 304 NOT MODIFIED$"),
         (400, "answers 400 BAD REQUEST$"),
-        (401, "answers 401 UNAUTHORIZED; sign in by KF_PIPELINES_TOKEN, KF_PIPELINES_COOKIES or .*right to run"),
-        (403, "answers 403 FORBIDDEN; sign in by"),
-        (404, "answers 404 NOT FOUND; give the address of Kubeflow Pipelines"),
-        (500, "answers 500 INTERNAL SERVER ERROR; try again, or look at the log of its ml-pipeline"),
+        (401, "answers 401 UNAUTHORIZED .sign in by KF_PIPELINES_TOKEN, KF_PIPELINES_COOKIES or .*right to run"),
+        (403, "answers 403 FORBIDDEN .sign in by"),
+        (404, "answers 404 NOT FOUND .give the address of Kubeflow Pipelines"),
+        (500, "answers 500 INTERNAL SERVER ERROR .try again, or look at the log of its ml-pipeline"),
         (PAGE, "answers with a page, not with data: sign in by KF_PIPELINES_TOKEN.* or give the address of the API"),
     ],
 )
@@ -248,9 +248,18 @@ def test_a_server_that_hangs_is_not_waited_for(server, monkeypatch, capfd):
 def test_a_token_that_is_refused_and_sent_back_is_shown_nowhere(server, monkeypatch, capfd):
     server.token = "another"
     monkeypatch.setenv("KF_PIPELINES_TOKEN", SECRET)
-    with pytest.raises(UserError, match=r"401 UNAUTHORIZED: Unauthenticated: Bearer \.\.\.; sign in") as caught:
+    with pytest.raises(UserError, match=r"401 UNAUTHORIZED \(sign in .*\): Unauthenticated: Bearer \.\.\.$") as caught:
         submitting.connect(server.host)
     refused(caught, capfd)
+
+
+def test_of_a_long_answer_no_secret_is_left_by_its_cut(server, monkeypatch, capfd):
+    monkeypatch.setenv("KF_PIPELINES_TOKEN", SECRET)
+    client = submitting.connect(server.host)
+    for length in range(submitting.LONGEST - 120, submitting.LONGEST):
+        with pytest.raises(UserError, match="404 NOT FOUND: ") as caught:
+            client.get_run(f"{'x' * length}{SECRET}")
+        assert SECRET[:8] not in refused(caught, capfd)
 
 
 def test_a_page_to_sign_in_is_named_and_gets_no_token(server, monkeypatch, capfd):
@@ -263,16 +272,10 @@ def test_a_page_to_sign_in_is_named_and_gets_no_token(server, monkeypatch, capfd
     assert "hidden-state" not in refused(caught, capfd)
 
 
-def without_a_server() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{free.getsockname()[1]}"
-
-
 @pytest.mark.parametrize(
     ("host", "match"),
     [
-        (without_a_server(), "does not answer: .*Connection refused; is this the address"),
+        ("http://127.0.0.1:1", "does not answer: .*Connection refused; is this the address"),
         ("http://host.invalid", "does not answer: .*resol"),
         ("http://127.0.0.1:99999", "does not answer: "),
         (f"http://me:{SECRET}@localhost/pipeline", "no server's address: 'http://localhost/pipeline'; give .* sign in"),
@@ -288,7 +291,7 @@ def test_addresses_at_which_nobody_answers(server, capfd, host, match):
 
 
 def test_the_address_of_something_else(server, capfd):
-    with pytest.raises(UserError, match="answers 404 NOT FOUND; give the address of Kubeflow Pipelines") as caught:
+    with pytest.raises(UserError, match=r"answers 404 NOT FOUND .give the address of Kubeflow Pipelines") as caught:
         submitting.connect(server.host.removesuffix("/pipeline"))
     refused(caught, capfd)
 

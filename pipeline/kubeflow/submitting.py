@@ -30,6 +30,7 @@ TIMEOUT = (10, 60)  # seconds to connect, and for each answer
 POLL = 10  # seconds between two looks at a run
 PATIENCE = 30  # looks in a row without an answer before the waiting ends: about 5 minutes of a server's restart
 ENDED = ("SUCCEEDED", "FAILED", "SKIPPED", "CANCELED", "ERROR")
+LONGEST = 500  # characters of a message, with the server's own words
 PLUMBING = r"root|executor|.*-driver"  # tasks that Kubeflow adds to a pipeline's own
 kfp.Client._LOCAL_KFP_CONTEXT = ""  # a file in the home that could name another namespace and other cookies
 
@@ -164,7 +165,7 @@ def _make_plain(client: kfp.Client, host: str) -> None:
             kind, line = _told(host, error)
             for secret in re.findall(r"[^\s;,=]{8,}", f"{headers.get('authorization')} {headers.get('Cookie')}"):
                 line = line.replace(secret, "...")
-            raise kind(public(line)) from error
+            raise kind(public(line)[:LONGEST]) from error
         return answer
 
     rest.request = request
@@ -179,18 +180,18 @@ def _told(host: str, error: Exception) -> tuple[type[UserError], str]:
         return Unanswered, f"{host} does not answer: {reason}; is this the address, and is the server up?"
     if not isinstance(error, ApiException):
         return UserError, f"{host} answers with a page, not with data: {SIGN_IN}, or give the address of the API"
-    try:
-        content = json.loads(error.body)  # of the API, or of an upload; else some proxy's page
-        said = ": " + " ".join((content.get("message") or content["error_message"]).split())[:300]
-    except (ValueError, LookupError, AttributeError):
-        said = ""
-    answer = f"{host} answers {error.status} {error.reason}{said}"
     if "Location" in error.headers:
         return UserError, f"{host} sends one on: {SIGN_IN}, or give that address: {error.headers['Location']}"
+    try:
+        content = json.loads(error.body)  # of the API, or of an upload; else some proxy's page
+        said = ": " + " ".join((content.get("message") or content["error_message"]).split())
+    except (ValueError, LookupError, AttributeError):
+        said = ""
+    kind, hint = UserError, ""
     if error.status in (401, 403):
-        return UserError, f"{answer}; {SIGN_IN}, with the right to run pipelines"
-    if error.status == 404 and not said:
-        return UserError, f"{answer}; give the address of Kubeflow Pipelines, such as https://HOST/pipeline"
-    if error.status >= 500:
-        return Unanswered, f"{answer}; try again, or look at the log of its ml-pipeline"
-    return UserError, answer
+        hint = f" ({SIGN_IN}, with the right to run pipelines)"
+    elif error.status == 404 and not said:
+        hint = " (give the address of Kubeflow Pipelines, such as https://HOST/pipeline)"
+    elif error.status >= 500:
+        kind, hint = Unanswered, " (try again, or look at the log of its ml-pipeline)"
+    return kind, f"{host} answers {error.status} {error.reason}{hint}{said}"
