@@ -3,7 +3,9 @@
 import functools
 import hashlib
 import http.server
+import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -354,6 +356,25 @@ def test_published_splits_are_part_of_what_is_whole(tmp_path, monkeypatch):
     images.write_table("images.csv", table.assign(part="0"))
     with pytest.raises(UserError, match=r"edges is damaged, images\.csv"):
         layout.check(images, 0)
+
+
+def test_an_end_by_force_leaves_nothing(tmp_path):
+    """Git's own children, which wait for a server that says nothing, end too: it sees the connection close."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        source = f"git+http://127.0.0.1:{server.getsockname()[1]}/x@{NOWHERE}"
+        parameters = ["--data_set", "edges", "--max_quarantined", "0", "--source", source]
+        (tmp_path / "temporary").mkdir()
+        with subprocess.Popen(
+            [sys.executable, "-m", "components", "fetch", *parameters, "--images", str(tmp_path / "images")],
+            cwd=step.ROOT, env={**os.environ, "TMPDIR": str(tmp_path / "temporary")}, stderr=subprocess.DEVNULL,
+        ) as process:  # fmt: skip
+            connection, _ = server.accept()
+            process.terminate()
+            assert process.wait() == 130
+        with connection:
+            while connection.recv(1000):
+                pass
+    assert [path.name for path in tmp_path.rglob("*")] == ["temporary"]
 
 
 @pytest.mark.parametrize("lacking", ["dvc", "git"])
