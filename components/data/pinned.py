@@ -5,6 +5,7 @@ import importlib.util
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -136,14 +137,20 @@ def run(command: Sequence[str], surroundings: Mapping[str, str], failed: str, ad
         UserError: It failed, with what it said.
     """
     try:
-        done = subprocess.run(
-            command, env=surroundings, stdin=subprocess.DEVNULL, capture_output=True,
-            encoding="utf-8", errors="replace", start_new_session=True, check=False,
+        process = subprocess.Popen(
+            command, env=surroundings, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            encoding="utf-8", errors="replace", start_new_session=True,
         )  # fmt: skip
     except ValueError as error:  # a character that no command line holds
         raise UserError(f"{failed}: {error}; {advice}") from error
-    if done.returncode:
-        said = re.sub("ERROR: |fatal: |unexpected error - |failed to get .* - |Having any troubles.*", "", done.stderr)
-        reason = " ".join(public(said).split())[:300] or f"exit status {done.returncode}"
+    with process:
+        try:
+            _, stderr = process.communicate()
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)  # its own children too
+            raise
+    if process.returncode:
+        said = re.sub("ERROR: |fatal: |unexpected error - |failed to get .* - |Having any troubles.*", "", stderr)
+        reason = " ".join(public(said).split())[:300] or f"exit status {process.returncode}"
         reason = re.sub(r"^\[('.*')\]$", r"\1 is not there", reason)  # all that DVC says of an unknown path
         raise UserError(f"{failed}: {reason}; {advice}")
