@@ -175,3 +175,27 @@ def test_a_step_that_is_out_of_memory_says_so(reports, work):
     assert done.returncode == 128 + 9
     assert "error: ended by SIGKILL" in done.stderr
     assert not (work / "no" / "features").exists()
+
+
+@pytest.fixture(scope="module")
+def local_run(tmp_path_factory, server) -> tuple[Path, dict[str, dict]]:
+    """The compiled pipeline of `digits`, with a sweep of two arms, run by kfp.local; its folder and its output."""
+    folder = tmp_path_factory.mktemp("kubeflow")
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content["cluster"]["images"] = {"steps": "graft-steps:latest", "fetch": "graft-fetch:latest"}
+    content["cluster"]["tracking"] = server
+    (folder / "params.yaml").write_text(yaml.safe_dump(content))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    words = ["--set", "train_benchmark.epochs=3", "--set", "train_top.epochs=30", "--sweep", "fine_tune.epochs=1,2"]
+    command = [sys.executable, "-m", "pipeline", "compile", "digits", "--local", *words]
+    subprocess.run(command, cwd=folder, env=environment, check=True)
+    components.load_component_from_file(str(folder / "kubeflow" / "graft-digits.yaml"))
+    runner = local.DockerRunner(
+        user=str(os.getuid()), network_mode="host", read_only=True, tmpfs={"/tmp": ""}
+    )  # its folders are this user's
+    local.init(runner, pipeline_root=str(folder / "root"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # resources have no effect here
+        components.load_component_from_file(str(folder / "kubeflow" / "graft-digits.yaml"))()
+    (made,) = (folder / "root").iterdir()
+    return made, {}

@@ -84,12 +84,14 @@ def client() -> "MlflowClient":
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     import mlflow
-    from mlflow.store.db import utils
 
-    utils.MAX_RETRY_COUNT = 1  # it would try a broken database for 100 seconds
     for noisy in ("mlflow", "alembic", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
-    _make_tables()
+    if not store().startswith(("http://", "https://")):
+        from mlflow.store.db import utils  # which an image of the steps has not
+
+        utils.MAX_RETRY_COUNT = 1  # it would try a broken database for 100 seconds
+        _make_tables()
     mlflow.set_tracking_uri(store())
     return mlflow.MlflowClient()
 
