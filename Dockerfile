@@ -30,6 +30,7 @@ RUN apt-get update \
 RUN --mount=from=installer,source=/opt,target=/opt/installer \
     /opt/installer/uv/bin/uv pip install -r /opt/installer/requirements-fetch.txt
 COPY components components
+ENV DVC_NO_ANALYTICS=1 DVC_SITE_CACHE_DIR=/tmp/dvc
 USER 1000:1000
 ARG REVISION=
 ENV GRAFT_REVISION=${REVISION}

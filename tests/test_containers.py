@@ -5,23 +5,36 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
+import boto3
 import pytest
+import yaml
+from kfp import local
+from kfp.components import load_component_from_file
 from mlflow import MlflowClient
+from mlflow.entities import Run
 
-from components import step
-from components.data.artifacts import Report
+from components import executor, step
+from components.data.artifacts import Images, Report
 from components.step import ROOT
 from pipeline import recipes
-from tests.conftest import MODELS
+from tests.conftest import MODELS, free_port, wait_for
+from tests.test_tracking import IGNORED
 
-pytestmark = pytest.mark.skipif(
-    not os.environ.get("GRAFT_CONTAINERS"), reason="`make test-containers` builds the images, with a Docker engine"
-)
-LOCKED_DOWN = {"read_only": True, "tmpfs": {"/tmp": ""}}
+pytestmark = [
+    IGNORED,
+    pytest.mark.skipif(
+        not os.environ.get("GRAFT_CONTAINERS"), reason="`make test-containers` builds the images, with a Docker engine"
+    ),
+]
 
 
 def container(
@@ -139,16 +152,18 @@ def test_the_scores_in_containers_are_those_of_dvc_repro_to_the_last_digit(repor
 
 def test_the_journal_of_containers_has_the_code_s_revision(reports, server):
     revision = subprocess.check_output(["git", "-C", str(ROOT), "rev-parse", "HEAD"], text=True).strip()
-    for model, run in runs(server, "tags.recipe = 'digits' and tags.model != ''").items():
+    by_fingerprint = {run.data.tags["graft.fingerprint"]: run for run in runs(server)}
+    for report in reports.values():
+        run = by_fingerprint[report.record["lineage"][{v: k for k, v in MODELS.items()}[report.facts["model"]]]]
         assert run.data.tags["git_revision"].startswith(revision)
-        assert run.data.metrics["kappa"] == pytest.approx(reports[model.removeprefix("digits-")].metrics["kappa"])
+        assert run.data.metrics["kappa"] == pytest.approx(report.metrics["kappa"], abs=1e-6)
 
 
-def runs(server: str, found_by: str) -> dict:
+def runs(server: str) -> list[Run]:
     client = MlflowClient(server)
     experiment = client.get_experiment_by_name("digits")
     assert experiment
-    return {run.info.run_name: run for run in client.search_runs([experiment.experiment_id], found_by)}
+    return list(client.search_runs([experiment.experiment_id]))
 
 
 @pytest.mark.parametrize("case", FAILURES)
@@ -178,24 +193,134 @@ def test_a_step_that_is_out_of_memory_says_so(reports, work):
 
 
 @pytest.fixture(scope="module")
-def local_run(tmp_path_factory, server) -> tuple[Path, dict[str, dict]]:
-    """The compiled pipeline of `digits`, with a sweep of two arms, run by kfp.local; its folder and its output."""
+def local_run(tmp_path_factory, server) -> Path:
+    """The folder of the compiled pipeline of `digits`, with a sweep of two arms, after kfp.local has run it."""
     folder = tmp_path_factory.mktemp("kubeflow")
     content = yaml.safe_load((ROOT / "params.yaml").read_text())
     content["cluster"]["images"] = {"steps": "graft-steps:latest", "fetch": "graft-fetch:latest"}
     content["cluster"]["tracking"] = server
     (folder / "params.yaml").write_text(yaml.safe_dump(content))
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     words = ["--set", "train_benchmark.epochs=3", "--set", "train_top.epochs=30", "--sweep", "fine_tune.epochs=1,2"]
-    command = [sys.executable, "-m", "pipeline", "compile", "digits", "--local", *words]
-    subprocess.run(command, cwd=folder, env=environment, check=True)
-    components.load_component_from_file(str(folder / "kubeflow" / "graft-digits.yaml"))
-    runner = local.DockerRunner(
-        user=str(os.getuid()), network_mode="host", read_only=True, tmpfs={"/tmp": ""}
-    )  # its folders are this user's
+    subprocess.run(
+        [sys.executable, "-m", "pipeline", "compile", "digits", "--local", *words],
+        cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True,
+    )  # fmt: skip
+    runner = local.DockerRunner(user=str(os.getuid()), network_mode="host", read_only=True, tmpfs={"/tmp": ""})
     local.init(runner, pipeline_root=str(folder / "root"))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # resources have no effect here
-        components.load_component_from_file(str(folder / "kubeflow" / "graft-digits.yaml"))()
+        warnings.simplefilter("ignore", UserWarning)  # that resources have no effect here
+        load_component_from_file(str(folder / "kubeflow" / "graft-digits.yaml"))()
     (made,) = (folder / "root").iterdir()
-    return made, {}
+    return made
+
+
+def outputs(run: Path, task: str) -> dict[str, dict]:
+    """Return what Kubeflow is told of the artifacts of a task."""
+    told = json.loads((run / task / "executor_output.json").read_text())["artifacts"]
+    return {name: listed["artifacts"][0] for name, listed in told.items()}
+
+
+def test_every_task_of_the_compiled_pipeline_tells_kubeflow_of_its_artifacts(local_run):
+    assert {path.name for path in local_run.iterdir()} == {
+        "fetch", "fetch-weights", "split", "augment", "explore", "extract", "train-benchmark", "train-top",
+        "fine-tune", "fine-tune-2", "evaluate", "evaluate-2", "evaluate-3", "evaluate-4", "compare",
+    }  # fmt: skip
+    for folder in local_run.iterdir():
+        wanted = step.load(re.sub("-[0-9]$", "", folder.name).replace("-", "_"))
+        told = outputs(local_run, folder.name)
+        assert set(told) == {*wanted.outputs, *executor.views(wanted.outputs)}
+        for name, kind in wanted.outputs.items():
+            assert told[name]["type"]["schemaTitle"] == f"system.{executor.schema(kind)}"
+            assert told[name]["metadata"]
+            kind.read(told[name]["uri"])
+    assert "<html" in (local_run / "compare" / "page").read_text()
+
+
+def test_the_runs_in_mlflow_and_kubeflow_name_each_other(local_run, server):
+    by_fingerprint = {
+        run.data.tags["graft.fingerprint"]: run for run in runs(server) if "kfp_run_id" in run.data.tags
+    }  # fmt: skip
+    assert len(by_fingerprint) == 4
+    assert len({run.data.tags["kfp_run_id"] for run in by_fingerprint.values()}) == 1
+    for task in ("train-benchmark", "train-top", "fine-tune", "fine-tune-2"):
+        told = outputs(local_run, task)["classifier"]["metadata"]
+        run = by_fingerprint[told["digest"]]
+        assert told["mlflow"] == f"{server}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
+        assert run.data.metrics["validation_kappa"] == pytest.approx(told["validation_kappa"], abs=1e-6)
+    for number in ("", "-2", "-3", "-4"):
+        told = outputs(local_run, f"evaluate{number}")
+        score, address = told["report"]["metadata"]["kappa"], told["report"]["metadata"]["mlflow"]
+        (run,) = [run for run in by_fingerprint.values() if address.endswith(run.info.run_id)]
+        assert run.data.metrics["kappa"] == pytest.approx(score, abs=1e-6)
+        matrix = [row["row"] for row in told["confusion_matrix"]["metadata"]["confusionMatrix"]["rows"]]
+        right = sum(row[number] for number, row in enumerate(matrix))
+        assert right / sum(map(sum, matrix)) == pytest.approx(told["report"]["metadata"]["accuracy"])
+
+
+def test_the_arms_of_a_sweep_are_ranked_on_validation(local_run):
+    text = (local_run / "compare" / "comparison" / "comparison.txt").read_text()
+    arms = re.findall(r"^(fine_tuned epochs=\d) +-?[0-9]", text, re.M)
+    losses = {
+        arm: outputs(local_run, task)["classifier"]["metadata"]["validation_log_loss"]
+        for arm, task in (("fine_tuned epochs=1", "fine-tune"), ("fine_tuned epochs=2", "fine-tune-2"))
+    }
+    assert arms == sorted(losses, key=lambda arm: losses[arm])
+
+
+@pytest.fixture
+def bucket() -> Iterator[tuple[str, dict[str, str]]]:
+    """The address of an emulator of S3, `moto_server`, with a bucket `collection`, and what signs in there."""
+    address = f"http://127.0.0.1:{free_port()}"
+    signing = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret-b5f1", "AWS_DEFAULT_REGION": "us-east-1"}
+    command = ["moto_server", "-H", "127.0.0.1", "-p", address.rpartition(":")[2]]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as emulator:
+        try:
+            wait_for(emulator, f"{address}/moto-api/")
+            keys = {"aws_access_key_id": "key", "aws_secret_access_key": "secret-b5f1", "region_name": "us-east-1"}
+            boto3.client("s3", endpoint_url=address, **keys).create_bucket(Bucket="collection")
+            yield address, signing
+        finally:
+            emulator.terminate()
+
+
+def test_what_dvc_pinned_is_fetched_from_a_bucket(reports, work, bucket):
+    address, signing = bucket
+    project = work / "project"
+    shutil.copytree(work / "images", project / "data" / "images" / "digits")
+    environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull}
+    for command in (
+        "git init -q -b main", "dvc init -q", "dvc config core.analytics false",
+        "dvc remote add -q store s3://collection/graft", f"dvc remote modify -q store endpointurl {address}",
+        "dvc add -q data/images/digits", "git add -A",
+        "git -c user.name=test -c user.email=test@example.org commit -q -m pinned",
+    ):  # fmt: skip
+        subprocess.run(command.split(), cwd=project, env=environment, check=True)
+    commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=project, text=True).strip()
+    signed = tuple(word for name, value in signing.items() for word in ("-e", f"{name}={value}"))
+    root = ("--user", "0", "--workdir", "/work/project")
+    for command in ("dvc push -q -r store", "chown -R 1000:1000 /work/project"):
+        done = container(*command.split(), image="fetch", network="host", folder=work, flags=(*signed, *root))
+        assert done.returncode == 0, done.stderr
+    shutil.rmtree(project / ".dvc" / "cache")
+
+    def fetch(*flags: str) -> subprocess.CompletedProcess[str]:
+        given = (
+            "--data_set",
+            "digits",
+            "--source",
+            f"git+/work/project@{commit}#remote=store",
+            "--max_quarantined",
+            "0",
+        )
+        command = ("python", "-m", "components", "fetch", *given, "--images", "/work/pinned")
+        return container(*command, image="fetch", network="host", folder=work, flags=flags)
+
+    refused = fetch()
+    assert refused.returncode == 2
+    assert "error: cannot get data/images/digits of /work/project" in refused.stderr
+    done = fetch(*signed)
+    assert done.returncode == 0, done.stderr
+    assert "b5f1" not in refused.stderr + done.stdout + done.stderr
+    pinned = Images.read(work / "pinned")
+    assert pinned.digest == Images.read(work / "images").digest
+    assert pinned.facts["dvc_revision"] == commit
