@@ -1,5 +1,6 @@
 """What goes over several steps: python -m pipeline check | show | log | ui | find_rate | compile | submit"""
 
+import sys
 import tempfile
 from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
@@ -132,7 +133,11 @@ def submit(
             data_set = content["active"][name]["data"]
             runs[name] = submitting.submit(client, file, file.stem, title, experiment or data_set, account)
             print(f"{name}: {runs[name].address}", flush=True)
-    states = {name: submitting.wait(client, run.id) for name, run in runs.items()} if wait else {}
+    try:
+        states = {name: submitting.wait(client, run.id) for name, run in runs.items()} if wait else {}
+    except KeyboardInterrupt:
+        print("stopped waiting: what has been submitted goes on", file=sys.stderr)
+        raise SystemExit(130) from None
     for name, state in states.items():
         print(f"{name}: {state}")
     if any(state != "SUCCEEDED" for state in states.values()):

@@ -5,6 +5,7 @@ import itertools
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,9 @@ from components import STEPS, executor, step
 from components.errors import UserError
 from components.step import ROOT
 from pipeline import cluster, recipes
-from pipeline.kubeflow import compiling
+from pipeline.__main__ import main
+from pipeline.kubeflow import compiling, submitting
+from tests.kfp_stand_in import StandIn
 
 DIGEST = "sha256:" + 64 * "0"
 TYPES = {int: "NUMBER_INTEGER", float: "NUMBER_DOUBLE", str: "STRING"}
@@ -295,3 +298,63 @@ def test_the_images_of_a_local_run_may_have_tags(content):
     assert cluster.read(wanted, tags=True).images["steps"] == "graft-steps:latest"
     with pytest.raises(UserError, match="is named by a tag"):
         cluster.read(wanted)
+
+
+@pytest.fixture
+def server(monkeypatch) -> Iterator[StandIn]:
+    monkeypatch.setattr(submitting, "POLL", 0)
+    with StandIn().running() as running:
+        yield running
+
+
+@pytest.fixture
+def folder(content, tmp_path, monkeypatch) -> Path:
+    """A folder with these recipes, in which commands run."""
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_every_recipe_is_submitted_and_the_server_takes_its_pipeline(content, folder, server, capsys):
+    main(["submit", *content["recipes"], "--host", server.host, "--experiment", "studies"])
+    said = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
+    sent = {run.display_name: run for run in server.runs.values()}
+    assert said == {recipe: f"{server.host}/#/runs/details/{sent[recipe].run_id}" for recipe in content["recipes"]}
+    assert {run.service_account for run in sent.values()} == {"trainer"}
+    assert {experiment.display_name for experiment in server.experiments.values()} == {"studies"}
+    assert len(server.specs) == len(content["recipes"])
+    for spec, _ in server.specs.values():
+        assert len(spec.root.dag.tasks) == 13
+
+
+@pytest.mark.parametrize(("state", "status"), [("SUCCEEDED", 0), ("FAILED", 1), ("CANCELED", 1)])
+def test_with_wait_the_command_ends_as_the_run_does(folder, server, capsys, state, status):
+    server.states = ["PENDING", "RUNNING", state]
+    words = ["--set", "train_top.epochs=5", "--sweep", "fine_tune.learning_rate=1e-4,1e-5", "--wait"]
+    command = ["submit", "digits", "--host", server.host, *words]
+    if status:
+        with pytest.raises(SystemExit) as end:
+            main(command)
+        assert end.value.code == status
+    else:
+        main(command)
+    assert capsys.readouterr().out.splitlines()[-1] == f"digits: {state}"
+    (run,) = server.runs.values()
+    assert run.display_name == "digits train_top.epochs=5 fine_tune.learning_rate=1e-4,1e-5"
+    (experiment,) = server.experiments.values()
+    assert experiment.display_name == "digits"
+    ((spec, _),) = server.specs.values()
+    assert len(spec.root.dag.tasks) == 13 + 2
+
+
+def test_ctrl_c_ends_the_waiting_and_not_the_run(folder, server, capsys, monkeypatch):
+    monkeypatch.setattr(submitting, "sleep", interrupt)
+    with pytest.raises(SystemExit) as end:
+        main(["submit", "digits", "--host", server.host, "--wait"])
+    assert end.value.code == 130
+    assert "what has been submitted goes on" in capsys.readouterr().err
+    assert len(server.runs) == 1
+
+
+def interrupt(seconds: float) -> None:
+    raise KeyboardInterrupt
