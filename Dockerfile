@@ -10,8 +10,9 @@ COPY requirements-*.txt /opt/
 
 # What the images share: whoever runs them writes to /tmp and to what is mounted, nowhere else.
 FROM ${BASE} AS runtime
-RUN python -m venv --without-pip /opt/graft
-ENV PATH=/opt/graft/bin:$PATH HOME=/tmp USER=graft PYTHONUNBUFFERED=1 \
+RUN useradd --uid 1000 --home-dir /tmp --no-create-home graft \
+ && python -m venv --without-pip /opt/graft
+ENV PATH=/opt/graft/bin:$PATH HOME=/tmp PYTHONUNBUFFERED=1 \
     UV_PYTHON=/opt/graft/bin/python UV_NO_CACHE=1 UV_COMPILE_BYTECODE=1 UV_REQUIRE_HASHES=1 \
     UV_BUILD_CONSTRAINT=/opt/installer/requirements-setup.txt
 WORKDIR /graft

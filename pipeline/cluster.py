@@ -62,6 +62,7 @@ class Cluster:
         images: Of the steps, and of those that bring data sets and weights in, each by its digest.
         tracking: MLflow's address as the cluster reaches it, or `off`.
         collection: Of which repository, revision and DVC remote data sets and weights are; no repository: as published.
+        environment: Variables of every step, none of them secret.
         service_account: Kubernetes service account of the run; empty for the cluster's default.
         image_pull_secrets: Secrets that the images are pulled with.
         secrets: For the steps that write the journal, and for those that bring data sets and weights in: by the
@@ -73,6 +74,7 @@ class Cluster:
     images: Mapping[str, str]
     tracking: str
     collection: Mapping[str, str]
+    environment: Mapping[str, str]
     service_account: str
     image_pull_secrets: list[str]
     secrets: Mapping[str, Mapping[str, Mapping[str, str] | str]]
@@ -101,6 +103,9 @@ def read(content: Mapping[str, Any], tags: bool = False) -> Cluster:
     collection = section(given["collection"], "cluster: collection", WHERE)
     for name, value in {**collection, "service_account": given["service_account"]}.items():
         text("cluster", name, value)
+    for name, value in mapping(given["environment"], "cluster: environment").items():
+        check_variable("cluster: environment", name)
+        text("cluster: environment", name, value)
     pull = given["image_pull_secrets"]
     if not isinstance(pull, list):
         raise UserError(f"cluster: image_pull_secrets is a list of names of secrets; received {shown(pull)}")
@@ -168,15 +173,20 @@ def check_name(where: str, name: Any) -> None:
         )
 
 
+def check_variable(where: str, name: Any) -> None:
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+        raise UserError(f"{where}: the name of a variable is letters, digits and _; received {shown(name)}")
+
+
 def check_secrets(where: str, secrets: Any) -> None:
     for name, used in mapping(secrets, where).items():
         check_name(where, name)
         mounted = isinstance(used, str) and PurePosixPath(used).is_absolute()
-        variables = isinstance(used, dict) and used and all(
-            isinstance(key, str) and key and isinstance(variable, str) and re.fullmatch(r"[A-Za-z_]\w*", variable)
-            for variable, key in used.items()
-        )  # fmt: skip
-        if not (mounted or variables):
+        keyed = isinstance(used, dict) and used and all(isinstance(key, str) and key for key in used.values())
+        if keyed:
+            for variable in used:
+                check_variable(f"{where}: {name}", variable)
+        elif not mounted:
             raise UserError(
                 f"{where}: {name}: give `VARIABLE: KEY` lines, KEY being one of the secret's, or the folder to mount "
                 f"it in; received {shown(used)}"

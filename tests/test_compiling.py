@@ -33,6 +33,7 @@ def content() -> dict:
     held["cluster"] |= {
         "images": {name: f"registry.example.org/graft-{name}@{DIGEST}" for name in cluster.IMAGES},
         "tracking": "http://mlflow.graft.svc:5000",
+        "environment": {"HTTPS_PROXY": "http://proxy:3128"},
         "service_account": "trainer",
         "image_pull_secrets": ["pull"],
         "secrets": {
@@ -161,7 +162,8 @@ def test_every_step_is_placed_as_the_cluster_section_says(content, tmp_path):
         assert claims == pool["volumes"]
         assert [secret["secretName"] for secret in there["imagePullSecret"]] == ["pull"]
         environment = {entry["name"]: entry["value"] for entry in container.get("env", [])}
-        assert environment == ({"MLFLOW_TRACKING_URI": "http://mlflow.graft.svc:5000"} if name in JOURNAL else {})
+        tracking = {"MLFLOW_TRACKING_URI": "http://mlflow.graft.svc:5000"} if name in JOURNAL else {}
+        assert environment == {"HTTPS_PROXY": "http://proxy:3128", **tracking}
         variables = {
             entry["envVar"]: (secret["secretName"], entry["secretKey"])
             for secret in there.get("secretAsEnv", []) for entry in secret["keyToEnv"]
@@ -238,6 +240,8 @@ WRONG: dict[str, tuple[dict, list[str], str]] = {  # change of params.yaml, word
     "a password": ({"tracking": "http://me:secret@mlflow:5000"}, [], "who signs in comes from a secret"),
     "no secret's name": ({"secrets.tracking": {"": {"A": "b"}}}, [], "the name of an object in Kubernetes is"),
     "no key": ({"secrets.tracking": {"mlflow": {}}}, [], "cluster: secrets: tracking: mlflow: give `VARIABLE: KEY`"),
+    "no variable": ({"secrets.tracking": {"mlflow": {"A B": "b"}}}, [], "mlflow: the name of a variable is letters"),
+    "no text": ({"environment": {"A": 1}}, [], "cluster: environment: A is text; received 1"),
     "no pool": ({"steps.split": "tpu"}, [], "no pool 'tpu'"),
     "no step of the cluster": ({"steps": {}}, [], "cluster: steps in params.yaml lacks fetch, fetch_weights, split"),
     "a pool's typo": ({"pools.gpu.memmory": "1Gi"}, [], "no setting in cluster: pools: gpu 'memmory'"),
@@ -284,8 +288,8 @@ def test_a_data_set_of_this_machine_needs_a_repository_that_the_cluster_reaches(
 
 
 def test_a_repository_s_data_and_weights_come_as_its_revision_pins_them(content, tmp_path):
-    content["cluster"]["collection"] = {"repository": "https://example.org/x.git", "revision": "HEAD", "remote": "s3"}
     commit = subprocess.check_output(["git", "-C", str(ROOT), "rev-parse", "HEAD"], text=True).strip()
+    content["cluster"]["collection"] = {"repository": "https://example.org/x.git", "revision": commit, "remote": "s3"}
     found = cluster.sources(content, cluster.read(content), "digits")
     pinned = f"git+https://example.org/x.git@{commit}#"
     assert found["fetch"]["source"] == f"{pinned}remote=s3"

@@ -254,6 +254,8 @@ def place(task: PipelineTask, name: str, cluster: Cluster) -> None:
         kubernetes.mount_pvc(task, claim, path)
     if cluster.image_pull_secrets:
         kubernetes.set_image_pull_secrets(task, cluster.image_pull_secrets)
+    for variable, value in cluster.environment.items():
+        task.set_env_variable(variable, value)
     if Classifier in (*wanted.inputs.values(), *wanted.outputs.values()):
         task.set_env_variable("MLFLOW_TRACKING_URI", cluster.tracking)
         use_secrets(task, cluster.secrets["tracking"])
