@@ -1,9 +1,11 @@
 """The figures: that each says what it should, takes what data sets bring, and is the same file every time."""
 
+import itertools
 import logging
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import matplotlib as mpl
@@ -27,6 +29,17 @@ pytestmark = pytest.mark.filterwarnings("error")
 Draw = Callable[[Path], None]
 LONG = "a name of sixty characters, which no axis has the room for " + "1"
 NAMES = ["$x_1$", "café", "Ελλάδα", "汉字", "🙂", LONG, LONG[:-1] + "2", "file\udcff"]
+TUNED = [f"fine_tuned train_top.learning_rate={top} learning_rate={tuned}" for top in (1, 2, 3) for tuned in (4, 5, 6)]
+ARMS = {
+    "5": ["benchmark", "top", *TUNED[:3]],
+    "12": ["benchmark", "top learning_rate=1", "top learning_rate=2", *TUNED],
+    "long": [
+        "benchmark epochs=1",
+        "benchmark epochs=2",
+        *(f"{name} word={LONG.replace(' ', '_')}" for name in TUNED[:5]),
+    ],
+    "one model": TUNED[:2],
+}
 
 
 def images(number: int, size: int = 8) -> list[npt.NDArray[np.uint8]]:
@@ -62,6 +75,16 @@ def history(losses: list[float]) -> pd.DataFrame:
 def scores() -> pd.DataFrame:
     columns = {"kappa": [-0.1, 0.7, 0.8], "log_loss": [1.5, 0.4, 0.6], "accuracy": [0.5, 0.9, 0.9]}
     return pd.DataFrame({**columns, "seconds_training": [3.2, 41, 1288]}, index=["benchmark", "top", "fine_tuned"])
+
+
+def compare(names: list[str], path: Path) -> None:
+    table = pd.concat([scores()[:1]] * len(names)).set_axis(names)
+    figures.comparison(table, path, f"Scores of {names[-1]}")
+
+
+def follow(names: list[str], path: Path) -> None:
+    histories = {name: history([3 + place, 2, 1 + place / 9]) for place, name in enumerate(names)}
+    figures.model_curves(histories, dict.fromkeys(names, 3), path, "Curves")
 
 
 def trainings() -> pd.DataFrame:
@@ -154,6 +177,8 @@ EDGES: dict[str, Draw] = {
     "comparison nan": lambda path: figures.comparison(scores().replace(0.4, np.nan), path, "A score is missing"),
     "model_curves 1": lambda path: figures.model_curves({"top": history([2])}, {"top": 1}, path, "One epoch"),
     "learning_curve 1": lambda path: figures.learning_curve(trainings()[:1], path, "One training", 400),
+    **{f"comparison {name}": partial(compare, names) for name, names in ARMS.items()},
+    **{f"model_curves {name}": partial(follow, names) for name, names in ARMS.items()},
 }
 
 
@@ -452,7 +477,53 @@ def test_comparison_prints_the_values_and_the_best_in_bold(drawn: list[Figure], 
 def test_model_curves_marks_the_epoch_of_each_model_that_was_kept(drawn: list[Figure], tmp_path: Path) -> None:
     histories = {"benchmark": history([3, 2, 2.5]), "top": history([1, 2])}
     figures.model_curves(histories, {"benchmark": 3, "top": 1}, tmp_path / "figure.png", "Curves")
-    assert marks(drawn[0].axes[1]) == [(3, -0.25), (1, 0.5)]
+    assert [marks(axes) for axes in drawn[0].axes] == [[(3, 2.5), (1, 1)], [(3, -0.25), (1, 0.5)]]
+    assert {line.get_linestyle() for line in drawn[0].axes[0].lines if len(np.asarray(line.get_xdata())) > 1} == {"-"}
+
+
+def test_the_arms_of_a_model_are_told_apart_in_grey_too(drawn: list[Figure], tmp_path: Path) -> None:
+    follow(ARMS["12"], tmp_path / "figure.png")
+    compare(ARMS["12"], tmp_path / "figure.png")
+    overview, top, tuned = ([line for line in axes.lines if line.get_marker() == ""] for axes in drawn[0].axes[::2])
+    assert [to_hex(line.get_color()).upper() for line in overview] == list(style.MODELS.values())
+    for row, model in ((top, "top"), (tuned, "fine_tuned")):
+        colours = [to_hex(line.get_color()).upper() for line in row]
+        assert colours[0] == style.MODELS[model]
+        assert all(after < before for before, after in itertools.pairwise(map(luminance, colours)))
+    assert [line.get_linestyle() for line in tuned[:4]] == ["-", "--", ":", "-."]
+    bars = [to_hex(bar.get_facecolor()) for bar in drawn[1].axes[0].patches]
+    assert bars == [to_hex(line.get_color()) for line in (overview[0], *top, *tuned)]
+
+
+@pytest.mark.parametrize("names", ARMS.values(), ids=ARMS)
+def test_every_arm_is_named_in_full_and_no_name_covers_a_curve(
+    names: list[str], drawn: list[Figure], tmp_path: Path
+) -> None:
+    compare(names, tmp_path / "figure.png")
+    follow(names, tmp_path / "figure.png")
+    bars, curves = drawn
+    labels = [label.split("\n") for label in shown(bars.axes[0])]
+    assert ["".join(label[1:-1]) for label in labels] == ["".join(name.split()[1:]) for name in names]
+    models = [label[0] for label in labels]
+    assert models == [name.split()[0] for name in names]
+    rows = [(axes.get_title(loc="left"), legend) for axes in curves.axes if (legend := axes.get_legend())]
+    named = [f"{heading.split()[3]}{text.get_text()}" for heading, legend in rows for text in legend.get_texts()]
+    swept = [name for name, model in zip(names, models, strict=True) if models.count(model) > 1]
+    assert [name.replace("\n", "") for name in named] == [name.replace(" ", "") for name in swept]
+    keys = [*curves.legends, *(legend for _, legend in rows)]
+    for artists in ([*keys, *curves.axes], bars.axes[0].get_yticklabels()):
+        boxes = [artist.get_window_extent() for artist in artists]
+        assert not any(box.overlaps(other) for box, other in itertools.combinations(boxes, 2))
+    assert min(np.diff(axes.get_window_extent().intervalx).item() for axes in (*bars.axes, *curves.axes)) > 200
+
+
+def test_a_figure_grows_with_its_models(drawn: list[Figure], tmp_path: Path) -> None:
+    for draw in (compare, follow):
+        for names in (list(style.MODELS), ARMS["5"], ARMS["12"]):
+            draw(names, tmp_path / "figure.png")
+    heights = [figure.get_figheight() for figure in drawn]
+    assert heights == sorted(heights[:3]) + sorted(heights[3:])
+    assert len(set(heights)) == 6
 
 
 def test_learning_curve_draws_means_seeds_and_the_chosen_size(drawn: list[Figure], tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The figures of trainings and of their scores."""
 
+import itertools
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,13 +8,14 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter
+from matplotlib.typing import ColorType, LineStyleType
 
-from components.results.figures.style import INK, MARKERS, MODELS, MUTED, SPLITS, saved, short
+from components.results.figures.style import INK, LINES, MARKERS, MODELS, MUTED, SPLITS, arms_of, saved, shades, stacked
 
 
 def _curve(
-    axes: Axes, history: pd.DataFrame, best_epoch: int, column: str, label: str, color: str, linestyle: str = "-",
-    marker: str = "o",
+    axes: Axes, history: pd.DataFrame, best_epoch: int, column: str, label: str, color: ColorType,
+    linestyle: LineStyleType = "-", marker: str = "o",
 ) -> None:  # fmt: skip
     """Draw one column over the epochs; one of validation with a mark at the best epoch."""
     epochs, values = history["epoch"], history[column]
@@ -67,12 +69,15 @@ def comparison(table: pd.DataFrame, path: Path, title: str) -> None:
     """
     panels = {"kappa": "Kappa (higher is better)", "log_loss": "Log loss (lower is better)",
               "accuracy": "Accuracy (higher is better)"}  # fmt: skip
-    places = range(len(table))
-    with saved(path, (9, 0.75 + 0.46 * len(table)), title) as figure:
+    places, colours = range(len(table)), shades(table.index)
+    labels = [f"{stacked(str(model))}\ntrained in {seconds:,.0f} s"
+              for model, seconds in table["seconds_training"].items()]  # fmt: skip
+    height = 0.2 + 0.13 * max(label.count("\n") + 1 for label in labels)
+    with saved(path, (9, 0.75 + height * len(table)), title) as figure:
         for axes, (score, heading) in zip(figure.subplots(1, 3, sharey=True), panels.items(), strict=True):
             values = table[score]
             best = values.min() if score == "log_loss" else values.max()
-            axes.barh(places, values, 0.62, color=[MODELS.get(str(model), MUTED) for model in table.index])
+            axes.barh(places, values, 0.62, color=[colours[model] for model in table.index])
             for place, value in zip(places, values, strict=True):
                 axes.annotate(
                     f"{value:.3f}".replace("-", "\N{MINUS SIGN}"), (max(0, value), place), (4, 0),
@@ -86,29 +91,38 @@ def comparison(table: pd.DataFrame, path: Path, title: str) -> None:
             axes.spines["left"].set_visible(False)
             axes.grid(visible=False, axis="y")
         first = figure.axes[0]
-        first.set_yticks(places, [f"{short(model)}\ntrained in {seconds:,.0f} s"
-                                  for model, seconds in table["seconds_training"].items()], color=INK)  # fmt: skip
+        first.set_yticks(places, labels, color=INK)
         first.set_ylim(len(table) - 0.5, -0.5)
 
 
 def model_curves(histories: Mapping[str, pd.DataFrame], best_epochs: Mapping[str, int], path: Path, title: str) -> None:
-    """Draw the validation loss and the validation kappa of the models over the epochs.
+    """Draw the validation loss and the validation kappa over the epochs: of the models, then of all arms of each.
 
     Args:
-        histories: For each model one row an epoch, with columns epoch, validation_loss and validation_kappa.
-        best_epochs: For each model the epoch whose weights were kept.
+        histories: For each name one row an epoch, with columns epoch, validation_loss and validation_kappa. The first
+            word of a name is its model, of which several may be arms, with parameters behind it, the best first.
+        best_epochs: For each name the epoch whose weights were kept.
         path: PNG file to write.
         title: What was compared, on what data.
     """
+    models, colours = arms_of(histories), shades(histories)
+    rows = {"": [arms[0] for arms in models.values()]} | {name: arms for name, arms in models.items() if len(arms) > 1}
+    labels = {swept: [stacked(name.removeprefix(f"{swept} ")) for name in arms] for swept, arms in rows.items()}
+    heights = [max(3.2, 0.7 + 0.2 * len("\n".join(own).splitlines())) for own in labels.values()]
     note = "The marks are at the epoch of each model whose weights were kept."
-    with saved(path, (8.5, 3.2), title, note, legend=3) as figure:
-        losses, scores = figure.subplots(1, 2)
-        for model, history in histories.items():
-            colour, marker, best = MODELS.get(model, MUTED), MARKERS.get(model, "o"), best_epochs[model]
-            _curve(losses, history, best, "validation_loss", model, colour, marker=marker)
-            _curve(scores, history, best, "validation_kappa", model, colour, marker=marker)
-        _epochs(losses, "Validation loss (lower is better)")
-        _epochs(scores, "Validation kappa (higher is better)")
+    note += " The upper row has the best of each model; each row below, all of one model." if len(rows) > 1 else ""
+    with saved(path, (8.5 if len(rows) == 1 else 11, sum(heights)), title, note, legend=3) as figure:
+        panels = figure.subplots(len(rows), 2, squeeze=False, height_ratios=heights)
+        for (losses, scores), (swept, arms) in zip(panels, rows.items(), strict=True):
+            for name, label, line in zip(arms, labels[swept], itertools.cycle(LINES if swept else LINES[:1])):
+                for axes, column in ((losses, "validation_loss"), (scores, "validation_kappa")):
+                    mark = MARKERS[name.split()[0]]
+                    _curve(axes, histories[name], best_epochs[name], column, label, colours[name], line, mark)
+            of = f" of {swept}" if swept else ""
+            _epochs(losses, f"Validation loss{of} (lower is better)")
+            _epochs(scores, f"Validation kappa{of} (higher is better)")
+            if swept:
+                scores.legend(loc="upper left", bbox_to_anchor=(1, 1), handlelength=4)
 
 
 def learning_curve(table: pd.DataFrame, path: Path, title: str, chosen: int) -> None:

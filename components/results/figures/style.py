@@ -2,7 +2,7 @@
 
 import textwrap
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,11 +10,13 @@ from matplotlib import font_manager, style
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
+from matplotlib.typing import ColorType, LineStyleType
 
 # Okabe and Ito's palette, in which one colour stands for one thing throughout.
 INK, MUTED, GRID = "#222222", "#666666", "#E4E4E4"
 MODELS = {"benchmark": "#E69F00", "top": "#56B4E9", "fine_tuned": "#0072B2"}
 MARKERS = {"benchmark": "s", "top": "^", "fine_tuned": "o"}
+LINES: tuple[LineStyleType, ...] = ("-", "--", ":", "-.", (0, (9, 2)))  # of the arms of one model, for print in grey
 SPLITS = {"train": "#009E73", "validation": "#CC79A7", "held back": "#BBBBBB"}
 CHANNELS = {"red": "#D55E00", "green": "#009E73", "blue": "#0072B2"}
 SHADES = LinearSegmentedColormap.from_list(
@@ -90,3 +92,25 @@ def short(name: object, longest: int = 30) -> str:
     text = str(name).encode(errors="replace").decode()
     half = (longest - 1) // 2
     return text if len(text) <= longest else f"{text[:half]}…{text[-half:]}"
+
+
+def arms_of(names: Iterable[str]) -> dict[str, list[str]]:
+    """Return the names of each model, which is their first word."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(name.split()[0], []).append(name)
+    return found
+
+
+def shades(names: Iterable[str]) -> dict[str, ColorType]:
+    """Return the colour of each name: its model's for the first of a model, darker from one to the next."""
+    found: dict[str, ColorType] = {}
+    for model, arms in arms_of(names).items():
+        darker = LinearSegmentedColormap.from_list("darker", [MODELS[model], INK])
+        found |= {arm: darker(0.7 * number / len(arms)) for number, arm in enumerate(arms)}
+    return found
+
+
+def stacked(name: str) -> str:
+    """Return a name with its model on the first line and a parameter on each line below."""
+    return "\n".join(line for word in name.split() for line in textwrap.wrap(word, 34, break_on_hyphens=False))
