@@ -72,6 +72,27 @@ def test_an_image_holds_what_it_needs_and_no_more(image):
     }[image]  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["steps-gpu", "steps-cpu", "fetch", "tracking"])
+def test_a_lock_has_the_hashes_of_the_package_index(name, tmp_path):
+    """Resolved anew at the same versions; the index may have more files of a version than it had."""
+    held = (ROOT / f"requirements-{name}.txt").read_text()
+    (tmp_path / "versions.txt").write_text("\n".join(hashes(held)))
+    command = [
+        "uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--universal", "--python-version", "3.11",
+        "--generate-hashes", "--no-emit-index-url", "--group", name, "--constraints", str(tmp_path / "versions.txt"),
+    ]  # fmt: skip
+    found = hashes(subprocess.check_output(command, cwd=ROOT, text=True))
+    assert found.keys() == hashes(held).keys()
+    for package, own in hashes(held).items():
+        assert own and own <= found[package], package
+
+
+def hashes(lock: str) -> dict[str, set[str]]:
+    """Return the hashes of each pinned package, by its name, version and marker."""
+    entries = re.findall(r"^(\S+==.*?) ?\\\n((?:    --hash=.*\n?)+)", lock, re.M)
+    return {package: set(re.findall("sha256:[0-9a-f]{64}", listed)) for package, listed in entries}
+
+
 def test_the_steps_compute_with_the_versions_of_this_machine():
     names = ("tensorflow", "keras", "numpy", "pandas", "scikit-learn", "pillow", "scipy")
     code = f"from importlib.metadata import version; print(*map(version, {names}))"
