@@ -506,15 +506,17 @@ def test_every_arm_is_named_in_full_and_no_name_covers_a_curve(
     assert ["".join(label[1:-1]) for label in labels] == ["".join(name.split()[1:]) for name in names]
     models = [label[0] for label in labels]
     assert models == [name.split()[0] for name in names]
-    rows = [(axes.get_title(loc="left"), legend) for axes in curves.axes if (legend := axes.get_legend())]
-    named = [f"{heading.split()[3]}{text.get_text()}" for heading, legend in rows for text in legend.get_texts()]
+    rows = [(axes, legend) for axes in curves.axes if (legend := axes.get_legend())]
+    named = [
+        f"{axes.get_title(loc='left').split()[3]}{text.get_text()}" for axes, key in rows for text in key.get_texts()
+    ]
     swept = [name for name, model in zip(names, models, strict=True) if models.count(model) > 1]
     assert [name.replace("\n", "") for name in named] == [name.replace(" ", "") for name in swept]
-    keys = [*curves.legends, *(legend for _, legend in rows)]
-    for artists in ([*keys, *curves.axes], bars.axes[0].get_yticklabels()):
+    assert all(key.get_window_extent().y0 > axes.get_window_extent().y0 for axes, key in rows)
+    for artists in ([*curves.legends, *(key for _, key in rows), *curves.axes], bars.axes[0].get_yticklabels()):
         boxes = [artist.get_window_extent() for artist in artists]
         assert not any(box.overlaps(other) for box, other in itertools.combinations(boxes, 2))
-    assert min(np.diff(axes.get_window_extent().intervalx).item() for axes in (*bars.axes, *curves.axes)) > 200
+    assert min(np.diff(axes.get_window_extent().intervalx).item() for axes in (*bars.axes, *curves.axes)) > 300
 
 
 def test_a_figure_grows_with_its_models(drawn: list[Figure], tmp_path: Path) -> None:
