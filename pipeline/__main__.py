@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+import textwrap
 from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
 from inspect import signature
@@ -129,7 +130,7 @@ def submit(
         client = submitting.connect(host, namespace)
         runs = {}
         for name, file in files.items():
-            title = " ".join([name, *set, *sweep])
+            title = textwrap.shorten(" ".join([name, *set, *sweep]), 128, placeholder=" ...")
             data_set = content["active"][name]["data"]
             runs[name] = submitting.submit(client, file, file.stem, title, experiment or data_set, account)
             print(f"{name}: {runs[name].address}", flush=True)

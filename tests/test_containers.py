@@ -177,6 +177,7 @@ def test_the_journal_of_containers_has_the_code_s_revision(reports, server):
     for report in reports.values():
         run = by_fingerprint[report.record["lineage"][{v: k for k, v in MODELS.items()}[report.facts["model"]]]]
         assert run.data.tags["git_revision"].startswith(revision)
+        assert run.data.tags["graft.complete"] == "true"  # figures, tables and the model are there
         assert run.data.metrics["kappa"] == pytest.approx(report.metrics["kappa"], abs=1e-6)
 
 

@@ -15,6 +15,7 @@ from components.step import ROOT
 from pipeline import recipes
 from tests.conftest import CLASSES, MODELS, PARAMETERS
 
+DOCS = [file.stem for file in (ROOT / "docs").glob("*.md")]
 SHORT = {"train_benchmark": 2, "train_top": 60, "fine_tune": 1}
 
 
@@ -198,14 +199,14 @@ def test_a_report_given_twice(made, tmp_path):
 
 
 def test_every_file_that_the_documents_name_exists():
-    for document in ("README.md", "CONTRIBUTING.md"):
+    for document in ("README.md", "CONTRIBUTING.md", "deploy/README.md", *(f"docs/{name}.md" for name in DOCS)):
         text = (ROOT / document).read_text()
         for name in re.findall(
             r"`((?:components|pipeline|pretraining|docs|data)/[\w./]*|[\w]+\.(?:yaml|md|toml))`", text
         ):
-            assert (ROOT / name).exists(), f"{document} names {name}"
+            assert any((folder / name).exists() for folder in (ROOT, (ROOT / document).parent)), f"{document}: {name}"
         for name in re.findall(r"\]\(([\w./]+)\)", text):
-            assert (ROOT / name).exists(), f"{document} links to {name}"
+            assert ((ROOT / document).parent / name).exists(), f"{document} links to {name}"
 
 
 def test_the_locks_have_hashes_and_name_no_host():

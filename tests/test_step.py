@@ -424,6 +424,12 @@ def test_nothing_imports_upwards(name):
     assert importers(name) == set()
 
 
+def test_one_folder_knows_kubeflow_s_sdk():
+    files = sorted((ROOT / "pipeline").rglob("*.py"))
+    found = {file.parent for file in files if any(f"{name}.".startswith(("kfp.", "kfp_")) for name in imports(file))}
+    assert found == {ROOT / "pipeline" / "kubeflow"}
+
+
 def test_one_module_knows_the_journal():
     assert importers("mlflow") == {"components/results/tracking.py"}
 
