@@ -1,7 +1,6 @@
 """The one entry point of the steps: python -m components STEP --name value ..."""
 
 import argparse
-import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -50,7 +49,6 @@ def parser_of(name: str) -> Parser:
     parser.add_argument("--recipe", metavar="NAME", default="", help="name under which the results are shown")
     kubeflow = parser.add_argument_group("Kubeflow, which fills these in by itself")
     kubeflow.add_argument("--executor_input", metavar="JSON", help="what it says of the task, {{$}}")
-    kubeflow.add_argument("--kubeflow_run", metavar="ID", help="its run, which the journal names")
     kubeflow.add_argument(
         "--view",
         nargs=2,
@@ -72,10 +70,8 @@ def main(arguments: list[str]) -> None:
     parser = parser_of(arguments[0])
     given = vars(parser.parse_args(arguments[1:]))
     sections, recipe, views = given.pop("params"), given.pop("recipe"), dict(given.pop("view"))
-    told, run = given.pop("executor_input"), given.pop("kubeflow_run")
+    told = given.pop("executor_input")
     task = executor.read(told) if told else None
-    if run:
-        os.environ[executor.RUN] = run
     wanted = step.load(arguments[0])
     artifacts = {key: given.pop(key) for key in (*wanted.inputs, *wanted.outputs)}
     values: dict[str, Any] = {}

@@ -21,7 +21,6 @@ VIEWS: dict[type[Artifact], dict[str, str]] = {  # what the UI draws of an artif
     Report: {"confusion_matrix": "ClassificationMetrics"},
     Comparison: {"page": "HTML"},
 }
-RUN = "KFP_RUN_ID"  # where the journal finds the run that a step belongs to
 
 
 def schema(kind: type[Artifact]) -> str:

@@ -38,7 +38,7 @@ class Pool:
         hours: The longest that a step may take.
         retries: How often a step that failed is begun again.
         node_selector: Labels of the nodes.
-        tolerations: Taints of the nodes that keep these steps not away.
+        tolerations: Taints of the nodes that do not keep these steps away.
         volumes: Where persistent volume claims are mounted, by the claim's name.
     """
 

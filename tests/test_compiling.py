@@ -164,6 +164,8 @@ def test_every_step_is_placed_as_the_cluster_section_says(content, tmp_path):
         environment = {entry["name"]: entry["value"] for entry in container.get("env", [])}
         tracking = {"MLFLOW_TRACKING_URI": "http://mlflow.graft.svc:5000"} if name in JOURNAL else {}
         assert environment == {"HTTPS_PROXY": "http://proxy:3128", **tracking}
+        fields = {entry["name"]: entry["fieldPath"] for entry in there.get("fieldPathAsEnv", [])}
+        assert fields == ({"KFP_RUN_ID": "metadata.labels['pipeline/runid']"} if name in JOURNAL else {})
         variables = {
             entry["envVar"]: (secret["secretName"], entry["secretKey"])
             for secret in there.get("secretAsEnv", []) for entry in secret["keyToEnv"]

@@ -263,3 +263,8 @@ def test_wiring(database, store, tmp_path):
     bucket = boto3.resource("s3", endpoint_url=store, region_name="us-east-1", **keys).Bucket("graft")
     stored = {item.key: item.get()["Body"].read() for item in bucket.objects.all()}
     assert stored == {f"0/{run}/artifacts/model/model.bin": name.encode() * 100_000 for run, name in runs.items()}
+
+
+def test_the_dockerfile_passes_hadolint():
+    done = subprocess.run(["hadolint", str(ROOT / "Dockerfile")], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")

@@ -41,7 +41,7 @@ def test_a_stage_is_its_step(stage):
     assert start == ["python", "-m", "components"]
     flags = vars(parser_of(name).parse_args(arguments.split()))
     wanted = step.load(name)
-    given = set(flags) - {"params", "recipe", "executor_input", "kubeflow_run", "view"}
+    given = set(flags) - {"params", "recipe", "executor_input", "view"}
     if stage in STAGES and wanted.parameters:
         (key,) = set(re.findall(r"recipes\.(\$\{\S+?\})\.", said["cmd"]))
         assert flags["params"] == [f"params.yaml:defaults.{name}", f"params.yaml:recipes.{key}.{name}"]

@@ -83,7 +83,7 @@ def test_the_entry_point_tells_once_the_step_has_finished(made, tmp_path):
     given = json.dumps(task(tmp_path, "split"))
     flags = [f"--{key}={value}" for key, value in PARAMETERS["split"].items()]
     places = [f"--splits={tmp_path / 'splits'}", f"--test_split={tmp_path / 'test_split'}"]
-    kubeflow = ["--executor_input", given, "--kubeflow_run", "a-run"]
+    kubeflow = ["--executor_input", given]
     command = [sys.executable, "-m", "components", "split", *flags, *places]
     for images, status in ((tmp_path / "none", 2), (made["images"], 0)):
         done = subprocess.run([*command, f"--images={images}", *kubeflow], cwd=ROOT, check=False, capture_output=True)

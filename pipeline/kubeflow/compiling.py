@@ -19,6 +19,7 @@ from pipeline import recipes
 from pipeline.cluster import COLLECTION, Cluster, sources
 
 SWEPT = ("augment", "extract", "train_benchmark", "train_top", "fine_tune")  # their arms share images and test split
+RUN = "metadata.labels['pipeline/runid']"  # of the pod; a placeholder in its arguments would stay as it is
 Values = Mapping[str, Mapping[str, Any]]  # by step and parameter
 Arm = tuple[tuple[str, Any], ...]  # the swept values of one step
 
@@ -226,7 +227,6 @@ def component(
         for key in views:
             arguments += ["--view", key, given[key].path]
         arguments += ["--executor_input", dsl.PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER]
-        arguments += ["--kubeflow_run", dsl.PIPELINE_JOB_ID_PLACEHOLDER]
         command = ["python", "-m", "components", wanted.name]
         return dsl.ContainerSpec(image=cluster.images["fetch" if pinned else "steps"], command=command, args=arguments)
 
@@ -258,6 +258,7 @@ def place(task: PipelineTask, name: str, cluster: Cluster) -> None:
         task.set_env_variable(variable, value)
     if Classifier in (*wanted.inputs.values(), *wanted.outputs.values()):
         task.set_env_variable("MLFLOW_TRACKING_URI", cluster.tracking)
+        kubernetes.use_field_path_as_env(task, "KFP_RUN_ID", RUN)
         use_secrets(task, cluster.secrets["tracking"])
     if name in COLLECTION:
         use_secrets(task, cluster.secrets["collection"])
