@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 import yaml
 
 from components import STEPS
+from components.data.datasets import DATA_SETS
+from components.data.pinned import Pinned
 from components.errors import UserError, no_such, public, shown
 from components.parameters import Parameter, Positive, Range
 from components.step import git
@@ -97,13 +99,15 @@ def read(content: Mapping[str, Any], tags: bool = False) -> Cluster:
     for name in IMAGES:
         check_image(name, images[name], tags)
     check_tracking(given["tracking"])
-    secrets = section(given["secrets"], "cluster: secrets", SECRETS)
+    listed = section(given["secrets"], "cluster: secrets", SECRETS)
+    secrets = {name: mapping(listed[name], f"cluster: secrets: {name}") for name in SECRETS}
     for name in SECRETS:
         check_secrets(f"cluster: secrets: {name}", secrets[name])
     collection = section(given["collection"], "cluster: collection", WHERE)
     for name, value in {**collection, "service_account": given["service_account"]}.items():
         text("cluster", name, value)
-    for name, value in mapping(given["environment"], "cluster: environment").items():
+    environment = mapping(given["environment"], "cluster: environment")
+    for name, value in environment.items():
         check_variable("cluster: environment", name)
         text("cluster: environment", name, value)
     pull = given["image_pull_secrets"]
@@ -113,10 +117,11 @@ def read(content: Mapping[str, Any], tags: bool = False) -> Cluster:
         check_name("cluster: image_pull_secrets", name)
     pools = {name: pool(name, values) for name, values in mapping(given["pools"], "cluster: pools").items()}
     steps = section(given["steps"], "cluster: steps", STEPS)
-    for name in steps.values():
-        if name not in pools:
-            raise no_such("pool", name, pools)
-    return Cluster(**{**given, "images": images, "secrets": secrets, "collection": collection, "pools": pools})
+    for name, where in steps.items():
+        if text("cluster: steps", name, where) not in pools:
+            raise no_such("pool", where, pools)
+    read = {"images": images, "secrets": secrets, "collection": collection, "environment": environment, "pools": pools}
+    return Cluster(**{**given, **read})
 
 
 def section(value: Any, where: str, names: Iterable[str]) -> dict[str, Any]:
@@ -145,6 +150,8 @@ def check_image(name: str, image: Any, tags: bool) -> None:
             f"no image for {name}: `make image` builds it; push it, and give its digest in params.yaml under "
             f"`cluster: images: {name}`, as in registry.example.org/graft-{name}@sha256:..."
         )
+    if re.search(r"\s", image):
+        raise UserError(f"cluster: images: {name} is the name of an image, without spaces; received {image!r}")
     if not tags and not re.fullmatch(r"\S+@sha256:[0-9a-f]{64}", image):
         raise UserError(
             f"the image {image!r} for {name} is named by a tag, which can move unnoticed: give its digest, "
@@ -178,8 +185,8 @@ def check_variable(where: str, name: Any) -> None:
         raise UserError(f"{where}: the name of a variable is letters, digits and _; received {shown(name)}")
 
 
-def check_secrets(where: str, secrets: Any) -> None:
-    for name, used in mapping(secrets, where).items():
+def check_secrets(where: str, secrets: Mapping[str, Any]) -> None:
+    for name, used in secrets.items():
         check_name(where, name)
         mounted = isinstance(used, str) and PurePosixPath(used).is_absolute()
         keyed = isinstance(used, dict) and used and all(isinstance(key, str) and key for key in used.values())
@@ -204,12 +211,16 @@ def pool(name: str, values: Any) -> Pool:
     read: dict[str, Any] = {}
     for key, hint in hints.items():
         if key == "tolerations":
-            read[key] = [toleration(where, entry) for entry in given[key] or []]
+            if not isinstance(given[key], list):
+                raise UserError(f"{where}: tolerations is a list, [] for none; received {shown(given[key])}")
+            read[key] = [toleration(where, entry) for entry in given[key]]
         elif key in ("node_selector", "volumes"):
             entries = mapping(given[key], f"{where}: {key}")
             read[key] = {str(label): text(where, f"{key}: {label}", entry) for label, entry in entries.items()}
         else:
             read[key] = Parameter.of(hint).read(where, key, given[key])
+    if read["accelerators"] and not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", read["accelerator"]):
+        raise UserError(f"{where}: accelerator is a resource such as nvidia.com/gpu; received {read['accelerator']!r}")
     for claim, path in read["volumes"].items():
         check_name(f"{where}: volumes", claim)
         if not PurePosixPath(path).is_absolute():
@@ -257,6 +268,11 @@ def sources(content: Mapping[str, Any], cluster: Cluster, recipe: str) -> dict[s
 
 def reachable(source: str, name: str) -> str:
     """Return a source that is none of this machine's own: an address, a word, or a file that the image has."""
+    if source == "published" and DATA_SETS[name].page:
+        raise UserError(
+            f"{name} cannot be downloaded without asking for it: fetch it here, `dvc push` it, and give the repository "
+            "under `cluster: collection` in params.yaml"
+        )
     in_image = re.fullmatch(r"pretraining/[^/]+\.weights\.h5", source)
     if in_image or source in ("published", "imagenet") or source.startswith(("http://", "https://")):
         return source
@@ -284,4 +300,6 @@ def pinned(cluster: Cluster, path: str, name: str) -> str:
     if not any(out["path"] == path for stage in stages.values() for out in stage.get("outs", [])):
         raise UserError(f"{path} is not pinned at {commit}: `dvc repro`, commit data/dvc.lock, push, and `dvc push`")
     fragment = "&".join(part for part in (name, f"remote={remote}" if remote else "") if part)
-    return f"git+{repository}@{commit}" + (f"#{fragment}" if fragment else "")
+    source = f"git+{repository}@{commit}" + (f"#{fragment}" if fragment else "")
+    Pinned.read(source, "", "")  # which says if it would show a password
+    return source

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -248,6 +249,10 @@ WRONG: dict[str, tuple[dict, list[str], str]] = {  # change of params.yaml, word
     "no step of the cluster": ({"steps": {}}, [], "cluster: steps in params.yaml lacks fetch, fetch_weights, split"),
     "a pool's typo": ({"pools.gpu.memmory": "1Gi"}, [], "no setting in cluster: pools: gpu 'memmory'"),
     "no bytes": ({"pools.gpu.memory": "lots"}, [], "cluster: pools: gpu: memory is bytes, such as 8Gi"),
+    "a password of git": (
+        {"collection": {"repository": "https://me:secret@example.org/x.git", "revision": "HEAD^0", "remote": ""}}, [],
+        "an address of git with a user name, password or token in it is not taken",
+    ),
     "no revision": (
         {"collection": {"repository": "https://example.org/x.git", "revision": "v99", "remote": ""}}, [],
         "cluster: collection: there is no revision 'v99' in this repository",
@@ -298,12 +303,40 @@ def test_a_repository_s_data_and_weights_come_as_its_revision_pins_them(content,
     assert found["fetch_weights"]["source"] == f"{pinned}name=glyphs&remote=s3"
 
 
+JUNK: tuple[object, ...] = (None, True, 1, -1.5, "", "x y", "../x", [], [1], {}, {"a": None}, {1: [2]})
+
+
+def paths(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the way to everything in nested mappings."""
+    yield path
+    for key, inner in value.items() if isinstance(value, dict) else ():
+        yield from paths(inner, (*path, key))
+
+
+def test_whatever_the_cluster_section_holds_it_is_read_or_refused_in_a_line(content):
+    for path in paths(content["cluster"]):
+        for junk in JUNK:
+            changed = copy.deepcopy(content)
+            section = changed
+            for key in ("cluster", *path)[:-1]:
+                section = section[key]
+            section[("cluster", *path)[-1]] = junk
+            with suppress(UserError):
+                assert all(cluster.read(changed).secrets[name] is not None for name in cluster.SECRETS)
+
+
 def test_the_images_of_a_local_run_may_have_tags(content):
     wanted = copy.deepcopy(content)
     wanted["cluster"]["images"] = {"steps": "graft-steps:latest", "fetch": "graft-fetch:latest"}
     assert cluster.read(wanted, tags=True).images["steps"] == "graft-steps:latest"
     with pytest.raises(UserError, match="is named by a tag"):
         cluster.read(wanted)
+
+
+def test_a_data_set_that_nobody_can_download_needs_a_repository(content):
+    content["active"]["digits"] = {"data": "car_damage", "weights": "glyphs"}
+    with pytest.raises(UserError, match="car_damage cannot be downloaded without asking for it: fetch it here"):
+        cluster.sources(content, cluster.read(content), "digits")
 
 
 @pytest.fixture
