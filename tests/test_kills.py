@@ -71,7 +71,7 @@ def test_killed_runs_end_as_undisturbed_ones(project, tmp_path):
     kills, ends = dict.fromkeys(("all", "dvc", "work"), 0), 0
     while sum(kills.values()) < KILLS or not ends:
         said = tmp_path / f"said {sum(kills.values())}"
-        project("python", "-m", "pipeline", "check")  # as `make repro` does
+        project("python", "-c", "from pipeline import recovery; recovery.mend()")  # as `make repro` does
         with said.open("w") as file:
             process = psutil.Popen(
                 ["dvc", "repro"], cwd=project.folder, env=project.environment, start_new_session=True,

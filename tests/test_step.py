@@ -76,7 +76,7 @@ def test_an_input_may_be_several_of_a_kind():
 
 def test_every_module_of_a_step_is_a_step():
     """And nothing else on that floor is one: what a step and the machinery are called is told apart by STEPS."""
-    machinery = {"__init__", "__main__", "errors", "machine", "parameters", "progress", "quiet", "step"}
+    machinery = {"__init__", "__main__", "errors", "executor", "machine", "parameters", "progress", "quiet", "step"}
     assert {file.stem for file in (ROOT / "components").glob("*.py")} == machinery | set(STEPS)
 
 
@@ -287,7 +287,8 @@ def test_help_shows_every_flag(name, capsys):
     assert left.value.code == 0
     assert found.summary.split()[0] in shown
     flags = {word.strip(",[]") for word in shown.split() if word.strip("[").startswith("--")}
-    assert flags == {"--help", "--params", "--recipe"} | {f"--{argument}" for argument in found.descriptions}
+    general = {"--help", "--params", "--recipe", "--executor_input", "--view"}
+    assert flags == general | {f"--{argument}" for argument in found.descriptions}
     said = " ".join(shown.split())
     assert all(text in said for text in found.descriptions.values())
 
@@ -447,7 +448,7 @@ def test_a_step_is_imported_by_none(name):
 
 
 def test_nouns_know_nothing_of_steps():
-    machinery = {f"components/{name}.py" for name in (*STEPS, "__main__", "step")}
+    machinery = {f"components/{name}.py" for name in (*STEPS, "__main__", "executor", "step")}
     assert importers("components.step") | importers("components.STEPS") <= machinery
 
 
