@@ -17,7 +17,7 @@ from components.errors import UserError
 from components.step import ROOT
 from tests.conftest import PARAMETERS
 
-KINDS = {kind for name in step.STEPS for kind in step.load(name).outputs.values()}
+KINDS = dict.fromkeys(kind for name in step.STEPS for kind in step.load(name).outputs.values())
 
 
 def task(folder, name: str) -> dict:
