@@ -23,7 +23,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from components import executor, step
-from components.data.artifacts import Images, Report
+from components.data.artifacts import Classifier, Images, Report
 from components.step import ROOT
 from pipeline import recipes
 from tests.conftest import MODELS, free_port, wait_for
@@ -172,11 +172,11 @@ def test_the_scores_in_containers_are_those_of_dvc_repro_to_the_last_digit(repor
         assert (report.path / "predictions.csv").read_bytes() == (here.path / "predictions.csv").read_bytes()
 
 
-def test_the_journal_of_containers_is_whole_and_names_kubeflow_s_run_and_the_code(reports, server):
+def test_the_journal_of_containers_is_whole_and_names_kubeflow_s_run_and_the_code(reports, work, server):
     revision = subprocess.check_output(["git", "-C", str(ROOT), "rev-parse", "HEAD"], text=True).strip()
     by_fingerprint = {run.data.tags["graft.fingerprint"]: run for run in runs(server)}
-    for report in reports.values():
-        run = by_fingerprint[report.record["lineage"][{v: k for k, v in MODELS.items()}[report.facts["model"]]]]
+    for model, report in reports.items():
+        run = by_fingerprint[Classifier.read(work / "classifiers" / model).digest]
         assert run.data.tags["git_revision"].startswith(revision)
         assert run.data.tags["kfp_run_id"] == "the-run"
         assert run.data.tags["graft.complete"] == "true"  # figures, tables and the model are there
