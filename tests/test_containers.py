@@ -41,7 +41,7 @@ def container(
     *command: str, image: str = "steps", network: str = "none", folder: Path | None = None, flags: tuple[str, ...] = ()
 ) -> subprocess.CompletedProcess[str]:
     """Run a command in a container: root file system read-only, the image's user, no network unless one is named."""
-    mount = ["--volume", f"{folder}:/work"] if folder else []
+    mount = ["--volume", f"{folder}:/mnt"] if folder else []
     return subprocess.run(
         ["docker", "run", "--rm", "--read-only", "--tmpfs", "/tmp",
          "--network", network, *mount, *flags, f"graft-{image}", *command],
@@ -107,7 +107,7 @@ def test_new_code_leaves_the_layer_of_the_dependencies_alone():
 
 FAILURES = {
     "a parameter that cannot be": (["--train", "-3"], "error: split: train is a number of images"),
-    "an input that is not there": (["--images", "/work/none"], "error: no Images at /work/none"),
+    "an input that is not there": (["--images", "/mnt/none"], "error: no Images at /mnt/none"),
     "a place where nothing can be written": (["--splits", "/graft/splits"], "error: split: no access to /graft"),
     "no such flag": (["--fraction", "1"], "error: unrecognized arguments: --fraction"),
 }
@@ -129,10 +129,10 @@ def step_in_container(name: str, work: Path, *flags: str, server: str = "off", *
     arguments = []
     for key, place in places.items():
         listed = [place] if isinstance(place, str) else place
-        arguments += [f"--{key}", *(f"/work/{one}" for one in listed)]
+        arguments += [f"--{key}", *(f"/mnt/{one}" for one in listed)]
     sections = [] if name.startswith("fetch") or name == "compare" else [
         word for section in (f"defaults.{name}", f"recipes.digits.{name}")
-        for word in ("--params", f"/work/params.yaml:{section}")
+        for word in ("--params", f"/mnt/params.yaml:{section}")
     ]  # fmt: skip
     done = container(
         "python", "-m", "components", name, "--recipe", "digits", *sections, *arguments, *flags,
@@ -194,7 +194,7 @@ def runs(server: str) -> list[Run]:
 def test_a_step_that_fails_ends_with_status_2_and_one_line(reports, work, case):
     flags, line = FAILURES[case]
     sizes = ("--train", "10", "--validation", "10", "--test", "10", "--fold", "0", "--seed", "1")
-    places = ("--images", "/work/images", "--splits", "/work/no/splits", "--test_split", "/work/no/test_split")
+    places = ("--images", "/mnt/images", "--splits", "/mnt/no/splits", "--test_split", "/mnt/no/test_split")
     done = container(
         "python", "-m", "components", "split", "--method", "random", *sizes, *places, *flags, folder=work
     )  # fmt: skip
@@ -204,9 +204,9 @@ def test_a_step_that_fails_ends_with_status_2_and_one_line(reports, work, case):
 
 
 def test_a_step_that_is_out_of_memory_says_so(reports, work):
-    sections = [f"--params=/work/params.yaml:{part}.extract" for part in ("defaults", "recipes.digits")]
-    places = [f"--{key}=/work/{key}" for key in ("augmented", "weights")]
-    made = [f"--{key}=/work/no/{key}" for key in ("features", "tensors")]
+    sections = [f"--params=/mnt/params.yaml:{part}.extract" for part in ("defaults", "recipes.digits")]
+    places = [f"--{key}=/mnt/{key}" for key in ("augmented", "weights")]
+    made = [f"--{key}=/mnt/no/{key}" for key in ("features", "tensors")]
     done = container(
         "python", "-m", "components", "extract", *sections, *places, *made, folder=work,
         flags=("--memory", "250m", "--memory-swap", "250m"),
@@ -317,8 +317,8 @@ def test_what_dvc_pinned_is_fetched_from_a_bucket(reports, work, bucket):
         subprocess.run(command.split(), cwd=project, env=environment, check=True)
     commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=project, text=True).strip()
     signed = tuple(word for name, value in signing.items() for word in ("-e", f"{name}={value}"))
-    root = ("--user", "0", "--workdir", "/work/project")
-    for command in ("dvc push -q -r store", "chown -R 1000:1000 /work/project"):
+    root = ("--user", "0", "--workdir", "/mnt/project")
+    for command in ("dvc push -q -r store", "chown -R 1000:1000 /mnt/project"):
         done = container(*command.split(), image="fetch", network="host", folder=work, flags=(*signed, *root))
         assert done.returncode == 0, done.stderr
     shutil.rmtree(project / ".dvc" / "cache")
@@ -328,16 +328,16 @@ def test_what_dvc_pinned_is_fetched_from_a_bucket(reports, work, bucket):
             "--data_set",
             "digits",
             "--source",
-            f"git+/work/project@{commit}#remote=store",
+            f"git+/mnt/project@{commit}#remote=store",
             "--max_quarantined",
             "0",
         )
-        command = ("python", "-m", "components", "fetch", *given, "--images", "/work/pinned")
+        command = ("python", "-m", "components", "fetch", *given, "--images", "/mnt/pinned")
         return container(*command, image="fetch", network="host", folder=work, flags=flags)
 
     refused = fetch()
     assert refused.returncode == 2
-    assert "error: cannot get data/images/digits of /work/project" in refused.stderr
+    assert "error: cannot get data/images/digits of /mnt/project" in refused.stderr
     done = fetch(*signed)
     assert done.returncode == 0, done.stderr
     assert "b5f1" not in refused.stderr + done.stdout + done.stderr
