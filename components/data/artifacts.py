@@ -119,6 +119,19 @@ class Artifact:
         table.to_csv(self.path / name, index=False, lineterminator="\n")
 
 
+def release(array: "np.ndarray") -> None:
+    """Let go of the memory that a memory-mapped array's pages take; what was written stays in the system's cache."""
+    import mmap
+
+    import numpy as np
+
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, mmap.mmap):
+        base.madvise(mmap.MADV_DONTNEED)
+
+
 class Keyed(Artifact):
     """An array on disk with one row for each file of `files.csv`."""
 
