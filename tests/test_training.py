@@ -1,6 +1,7 @@
 """Training: what is drawn, what is kept, what stays frozen, and that it repeats."""
 
 import json
+import re
 import subprocess
 import sys
 from contextlib import suppress
@@ -75,7 +76,7 @@ def stepped(steps: int = 1, **changed: Any) -> list[list[np.ndarray]]:
     weights = training.class_weights(settings.class_weights, part.labels)
     for start in range(0, 7 * steps, 7):
         chosen = order[start : start + 7]
-        trainer.batch(part.read(chosen, views[start : start + 7]), part.labels[chosen], weights[chosen])
+        trainer.batch(part.read(chosen, views[start : start + 7]), part.labels[chosen], weights[chosen] / np.float32(7))
     return [[weight.numpy() for weight in layer.trainable_weights] for layer in (model.layers[0], head)]
 
 
@@ -403,6 +404,49 @@ def test_the_suggested_rate_trains_and_a_thousandth_and_a_thousandfold_do_not(op
         found = fit(model, (train, validation), head, optimizer=optimizer, learning_rate=rate * factor, epochs=6)
         losses.append(found.history["validation_loss"].iloc[-1])
     assert losses[0] < 0.7 * min(losses[1:])
+
+
+def test_heads_trained_at_once_are_those_of_train_top(made, tmp_path, monkeypatch, capsys):
+    """Of every setting the scores of its own train_top; ranked on validation; nothing else changes."""
+    monkeypatch.chdir(tmp_path)
+    content = recipes.read(ROOT / "params.yaml")
+    content["active"] = {"edges": {"data": "edges", "weights": "glyphs"}}
+    content["recipes"]["edges"] = {key: PARAMETERS[key] for key in recipes.IN_RECIPES}
+    Path("params.yaml").write_text(yaml.safe_dump(content))
+    Path("artifacts/edges").mkdir(parents=True)
+    for name in ("features", "splits"):
+        Path("artifacts/edges", name).symlink_to(made[name])
+    sweeps = ["train_top.learning_rate=1e-4,1e-2", "train_top.head=linear,hidden", "train_top.dropout=0.3"]
+    __main__.main(["find_head", "edges", *(word for sweep in sweeps for word in ("--sweep", sweep))])
+    assert "best on validation, before the temperature: learning_rate: 0.01, head: " in capsys.readouterr().out
+    table = pd.read_csv("artifacts/edges/heads.csv")
+    assert table["validation_log_loss"].is_monotonic_increasing
+    assert sorted(zip(table["learning_rate"], table["head"], strict=True)) == [
+        (rate, head) for rate in (1e-4, 1e-2) for head in ("hidden", "linear")
+    ]
+    for row in table.to_dict("records"):
+        at = {**made, "top": tmp_path / "top", "classifier": tmp_path / "classifier"}
+        own = {name: row[name] for name in ("learning_rate", "head", "dropout")}
+        step.run("train_top", at, {**PARAMETERS["train_top"], **own})
+        made_alone = Classifier.read(tmp_path / "classifier")
+        best = made_alone.table("history.csv").set_index("epoch").loc[made_alone.facts["best_epoch"]]
+        assert row["best_epoch"] == made_alone.facts["best_epoch"]
+        assert row["validation_log_loss"] == pytest.approx(best["validation_loss"], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("sweep", "said"),
+    [
+        ("fine_tune.epochs=1,2", "--sweep takes train_top.PARAMETER=VALUE,... here; received fine_tune.epochs=1,2"),
+        ("train_top.epochs=none", "train_top: epochs is a whole number; received 'none'"),
+        ("train_top.rate=1", "no parameter of train_top 'rate'"),
+        ("epochs=1", "STEP.PARAMETER=VALUE is needed"),
+    ],
+)
+def test_a_search_of_heads_refuses_what_is_none(sweep, said, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(UserError, match=re.escape(said)):
+        __main__.main(["find_head", "digits", "--sweep", sweep])
 
 
 @pytest.mark.parametrize("losses", [[], [1.0], [1.0, 2.0, 3.0]])

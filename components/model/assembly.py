@@ -49,12 +49,21 @@ def top(features: Features, splits: Splits, weights: Weights, head: str, dropout
     Raises:
         UserError: The head takes features of another pooling.
     """
-    pooling = features.facts["pooling"]
-    model = heads.build(head, pooling, features.array.shape[2:], len(splits.facts["classes"]), dropout)
+    model = new_head(features, head, dropout)
     entry = backbones.get(weights.facts["backbone"])
     network = entry.build(features.facts["image_size"], weights.file)
-    layers = [entry.preprocessing(), network, backbones.pooling(pooling), model]
+    layers = [entry.preprocessing(), network, backbones.pooling(features.facts["pooling"]), model]
     return Untrained(model, parts(features, splits), layers, model)
+
+
+def new_head(features: Features, head: str, dropout: float) -> keras.Model:
+    """Return a new head: features, (batch, ...), to logits, (batch, classes).
+
+    Raises:
+        UserError: The head takes features of another pooling.
+    """
+    shape, classes = features.array.shape[2:], len(features.facts["classes"])
+    return heads.build(head, features.facts["pooling"], shape, classes, dropout)
 
 
 def fine_tuned(tensors: Tensors, splits: Splits, top: Top, weights: Weights) -> Untrained:

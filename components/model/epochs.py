@@ -6,12 +6,14 @@ import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeVar
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from components.data.artifacts import release
 from components.model import optimizers
@@ -35,6 +37,12 @@ class Rows:
         random = np.random.default_rng([seed, epoch])
         order = random.permutation(len(self.rows))
         return order, random.integers(self.array.shape[1], size=len(order))
+
+    @cached_property
+    def in_memory(self) -> tf.Tensor:
+        """All views of all images, view by view, (views * images, ...)."""
+        numbers = np.arange(len(self.rows))
+        return tf.constant(np.concatenate([self.read(numbers, view) for view in range(self.array.shape[1])]))
 
     def read(self, chosen: np.ndarray, views: np.ndarray | int) -> np.ndarray:
         """Return one view of each of some images, (n, ...)."""

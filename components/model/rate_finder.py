@@ -47,7 +47,8 @@ def sweep(model: keras.Model, part: Rows, settings: training.Settings, head: ker
                 order, views = part.draw(settings.seed, epoch)
             place = slice(number * settings.batch_size, (number + 1) * settings.batch_size)
             chosen = order[place]
-            loss = float(trainer.batch(part.read(chosen, views[place]), part.labels[chosen], weights[chosen])[0])
+            shares = weights[chosen] / np.float32(len(chosen))
+            loss = float(trainer.batch(part.read(chosen, views[place]), part.labels[chosen], shares)[0])
             if not loss < DIVERGED * max([chance, *(losses[:SMOOTHING] or [loss])]):
                 break
             losses.append(loss)

@@ -1,7 +1,8 @@
 """Training, the same for every model: stored views in, the best epoch's weights kept."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -20,7 +21,7 @@ from components.model.epochs import Course, LogEpoch, Rows, ahead
 from components.progress import bar
 from components.results import metrics
 
-Rate = Callable[[float], keras.optimizers.schedules.LearningRateSchedule]  # at a share of the learning rate
+Rate = Callable[[float], float | keras.optimizers.schedules.LearningRateSchedule]  # at a share of the learning rate
 
 RESIDENT = 2**29  # bytes: a training part up to that stays in memory
 
@@ -71,6 +72,15 @@ def seeded(seed: int) -> None:
     """Make what follows repeatable: weights, dropout and the order of sums."""
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
+
+
+def one_thread() -> None:
+    """Let every operation run on one thread: those of a head are so small that sharing them out takes longer.
+
+    It holds where TensorFlow has not begun to work; where it has, they are shared out as ever.
+    """
+    with suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(1)
 
 
 def strategy() -> tf.distribute.Strategy:
@@ -138,67 +148,56 @@ class Trainer:
             slower = optimizers.build(settings.optimizer, rate(settings.backbone_rate), **options)
             self.optimizer = TwoRates((self.optimizer, slower), head)
         self.optimizer.build(model.trainable_variables)
+        self.batch = tf.function(self._batch)
         self.epoch = tf.function(self._epoch)
-        self._on_replicas = tf.function(self._run, reduce_retracing=True)
         self.infer = tf.function(lambda views: model(views, training=False), reduce_retracing=True)
 
-    def batch(self, views: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
+    def spread(self, batch: np.ndarray) -> Any:
+        """Return a batch, (batch, ...), as the devices take it; its size is a multiple of their number."""
+        if self.replicas == 1:
+            return batch
+        return self.strategy.experimental_distribute_values_from_function(
+            lambda context: batch[context.replica_id_in_sync_group :: self.replicas]
+        )
+
+    def _batch(self, views: Any, labels: Any, weights: Any) -> tuple[tf.Tensor, tf.Tensor]:
         """Train on one batch.
 
         Args:
-            views: (batch, ...).
-            labels: Class numbers, (batch,).
-            weights: Of the images in the loss, float32 (batch,).
+            views: (batch, ...), spread.
+            labels: Class numbers, (batch,), spread.
+            weights: Share of each image in the loss, float32 (batch,), spread; 0 for one that only fills the batch.
 
         Returns:
             The loss before the step, and how many images were taken rightly.
         """
-        images, given = np.float32(len(labels)), (views, labels, weights)
-        if self.replicas == 1:
-            return self._on_replicas(*given, images)
-        missing = -len(labels) % self.replicas  # filled with images of no weight
-        filled = [np.concatenate([array, array[:1].repeat(missing, axis=0)]) for array in given[:2]]
-        filled.append(np.concatenate([weights, np.zeros(missing, np.float32)]))
-        shares = [
-            self.strategy.experimental_distribute_values_from_function(
-                lambda context, array=array: array[context.replica_id_in_sync_group :: self.replicas]
-            )
-            for array in filled
-        ]
-        return self._on_replicas(*shares, images)
-
-    def _run(self, views: Any, labels: Any, weights: Any, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        found = self.strategy.run(self._step, args=(views, labels, weights, images))
+        found = self.strategy.run(self._step, args=(views, labels, weights))
         loss, right = (self.strategy.reduce("SUM", value, axis=None) for value in found)
         return loss, right
 
     def _epoch(
-        self, views: tf.Tensor, rows: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor
+        self, views: tf.Tensor, rows: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, images: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Train on rows of views, (n, ...), batch by batch; return the sum of the losses, and how many were right."""
-        size, total, right = self.settings.batch_size, 0.0, 0.0
-        for start in tf.range(0, len(rows), size):
-            batch = slice(start, start + size)
-            images = tf.cast(tf.size(rows[batch]), tf.float32)
-            loss, hits = self._step(tf.gather(views, rows[batch]), labels[batch], weights[batch], images)
-            total += loss * images
+        """Train on rows of the views, all arguments (batches, batch) but for views, (n, ...), and images, (batches,).
+
+        Returns:
+            The sum of the images' losses, and how many were taken rightly.
+        """
+        total, right = 0.0, 0.0
+        for number in tf.range(len(rows)):
+            place = rows[number], labels[number], weights[number]
+            loss, hits = self._step(tf.gather(views, place[0]), *place[1:])
+            total += loss * images[number]
             right += hits
         return total, right
 
-    def _step(
-        self, views: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, images: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        variables, smoothing = self.model.trainable_variables, self.settings.label_smoothing
+    def _step(self, views: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        variables = self.model.trainable_variables
         with tf.GradientTape() as tape:
             logits = self.model(views, training=True)
-            if smoothing:
-                wanted = tf.one_hot(labels, logits.shape[-1])
-                losses = keras.losses.categorical_crossentropy(
-                    wanted, logits, from_logits=True, label_smoothing=smoothing
-                )
-            else:
-                losses = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
-            loss = tf.reduce_sum(losses * weights) / images
+            smoothed = self.settings.label_smoothing / logits.shape[-1]
+            wanted = tf.one_hot(labels, logits.shape[-1], 1 - self.settings.label_smoothing + smoothed, smoothed)
+            loss = -tf.reduce_sum(tf.linalg.matvec(wanted * tf.nn.log_softmax(logits), weights, transpose_a=True))
             if self.settings.l2:
                 penalty = sum(tf.reduce_sum(tf.square(kernel)) for kernel in self.kernels)
                 loss += self.settings.l2 * penalty / self.replicas
@@ -231,6 +230,8 @@ def planned(settings: Settings, steps: int) -> Rate:
         Warm-up: Goyal et al., arXiv 1706.02677. Cosine: Loshchilov and Hutter, arXiv 1608.03983.
     """
     warm_up = math.floor(settings.warm_up * steps)
+    if not warm_up and settings.schedule == "constant":
+        return lambda share: share * settings.learning_rate
     return lambda share: keras.optimizers.schedules.CosineDecay(
         0.0, steps - warm_up, alpha=optimizers.SCHEDULES[settings.schedule],
         warmup_target=share * settings.learning_rate, warmup_steps=warm_up,
@@ -249,7 +250,7 @@ def train(
     """Train a model that gives logits, and leave it with the weights of its best epoch on validation.
 
     Args:
-        name: What to call it while it trains.
+        name: What to call it while it trains; without a name, nothing is shown.
         model: Views to logits, (batch, ...) to (batch, classes); what it is to train is marked trainable.
         parts: The training and the validation part.
         settings: How to train.
@@ -296,28 +297,30 @@ def train(
 
 def epochs(trainer: Trainer, part: Rows) -> Callable[[int], dict[str, float]]:
     """Return what trains an epoch, numbered from 0: on all in memory, in one call, or batch by batch from disk."""
-    seed, size, images = trainer.settings.seed, trainer.settings.batch_size, len(part.rows)
+    images = len(part.rows)
+    size = min(trainer.settings.batch_size, images)
+    counts = np.diff([*range(0, images, size), images])  # of images in each batch
     of_images = class_weights(trainer.settings.class_weights, part.labels)
-    views, numbers = part.array.shape[1], np.arange(images)
-    everything: tf.Tensor | None = None
-    if trainer.replicas == 1 and images * part.array[:1].nbytes <= RESIDENT:
-        everything = tf.constant(np.concatenate([part.read(numbers, view) for view in range(views)]))
 
-    def batches(order: np.ndarray, drawn: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        for start in range(0, images, size):
-            chosen = order[start : start + size]
-            yield part.read(chosen, drawn[start : start + size]), part.labels[chosen], of_images[chosen]
+    def laid(values: np.ndarray) -> np.ndarray:
+        """Return values of the images in batches, (batches, batch), filled with 0 where there are no more."""
+        batches = np.pad(values, (0, len(counts) * size - images)).reshape(-1, size)
+        return np.pad(batches, ((0, 0), (0, -size % trainer.replicas)))
+
+    resident = trainer.replicas == 1 and images * part.array[:1].nbytes <= RESIDENT
 
     def run(epoch: int) -> dict[str, float]:
-        order, drawn = part.draw(seed, epoch)
-        if everything is not None:
-            found = trainer.epoch(everything, drawn * images + order, part.labels[order], of_images[order])
+        order, drawn = part.draw(trainer.settings.seed, epoch)
+        labels, weights = laid(part.labels[order]), laid(of_images[order]) / counts[:, None].astype(np.float32)
+        if resident:
+            rows = laid(drawn * images + order)
+            total, right = trainer.epoch(part.in_memory, rows, labels, weights, counts.astype(np.float32))
         else:
-            found = (tf.constant(0.0), tf.constant(0.0))
-            for views, labels, weights in ahead(batches(order, drawn)):
-                loss, hits = trainer.batch(views, labels, weights)
-                found = (found[0] + loss * len(labels), found[1] + hits)
-        total, right = (float(value) for value in found)
-        return {"loss": total / images, "accuracy": right / images}
+            total = right = tf.constant(0.0)
+            read = (part.read(*places) for places in zip(laid(order), laid(drawn), strict=True))
+            for number, batch in enumerate(ahead(read)):
+                loss, hits = trainer.batch(*map(trainer.spread, (batch, labels[number], weights[number])))
+                total, right = total + loss * counts[number], right + hits
+        return {"loss": float(total) / images, "accuracy": float(right) / images}
 
     return run
