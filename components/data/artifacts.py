@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Self
 
 from components.errors import UserError
+from components.machine import gpus
 
 if TYPE_CHECKING:
     import keras
@@ -37,8 +38,8 @@ class Artifact:
 
     The record, `artifact.json`, holds the kind; the digest (of the content for images and weights, else of the code,
     the parameters and the digests that it was made from); the facts that steps downstream need; the parameters of its
-    whole chain by step; the digest of every step's run behind it; the images and seconds of the long computations
-    behind it; the recipe that asked for it and the git revisions of code and data at the time.
+    whole chain by step; the digest of every step's run behind it; the images, seconds and GPUs of the long
+    computations behind it; the recipe that asked for it and the git revisions of code and data at the time.
     """
 
     def __init__(self, path: Path | str, record: Mapping[str, Any] | None = None):
@@ -80,15 +81,19 @@ class Artifact:
 
     @property
     def work(self) -> dict[str, dict[str, float]]:
-        """Images and seconds of each long computation, by its name."""
+        """Images, seconds and GPUs of each long computation, by its name."""
         return self.record["work"]
+
+    def did(self, name: str, images: int, seconds: float) -> None:
+        """Record how many seconds a computation took for how many images, on how many GPUs."""
+        self.work[name] = {"images": images, "seconds": round(seconds, 3), "gpus": gpus()}
 
     @contextmanager
     def timed(self, name: str, images: int) -> Iterator[None]:
         """Record how many seconds the block takes for how many images."""
         start = perf_counter()
         yield
-        self.work[name] = {"images": images, "seconds": round(perf_counter() - start, 3)}
+        self.did(name, images, perf_counter() - start)
 
     @property
     def resume(self) -> Path:

@@ -1,20 +1,22 @@
 """What goes with a training: the rows it draws from, what it has come to, and going on after a stop."""
 
 import json
+import os
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from components.data import augmentation
 from components.data.artifacts import release
 from components.model import optimizers
 
@@ -31,6 +33,7 @@ class Rows:
     array: np.ndarray
     rows: np.ndarray
     labels: np.ndarray
+    fresh: ClassVar[bool] = False  # whether its views are made anew in each epoch
 
     def draw(self, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the order of the images in an epoch, numbered from 0, and which view of each it takes, (n,) each."""
@@ -49,6 +52,36 @@ class Rows:
         found = self.array[self.rows[chosen], views]
         release(self.array)
         return found
+
+
+@dataclass(frozen=True)
+class FreshRows(Rows):
+    """Images of one part, (files, 1, size, size, 3), of which every epoch makes a view of its own.
+
+    Args:
+        files: Name of each file.
+        limits: How far a view may go.
+        view_seed: Seed of the views.
+    """
+
+    files: Sequence[str]
+    limits: augmentation.Limits
+    view_seed: int
+    fresh: ClassVar[bool] = True
+
+    def draw(self, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        order, _ = super().draw(seed, epoch)
+        return order, np.full_like(order, epoch)
+
+    def read(self, chosen: np.ndarray, views: np.ndarray | int) -> np.ndarray:
+        """Return a view of each of some images, uint8 (n, size, size, 3)."""
+
+        def made(image: np.ndarray, number: int, view: int) -> np.ndarray:
+            draw = augmentation.draw(self.limits, self.view_seed, self.files[number], view)
+            return augmentation.apply(image, [draw])[1]
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return np.stack([*pool.map(made, super().read(chosen, 0), chosen, np.broadcast_to(views, chosen.shape))])
 
 
 def ahead(batches: Iterator[Batch]) -> Iterator[Batch]:

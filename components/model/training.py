@@ -307,7 +307,7 @@ def epochs(trainer: Trainer, part: Rows) -> Callable[[int], dict[str, float]]:
         batches = np.pad(values, (0, len(counts) * size - images)).reshape(-1, size)
         return np.pad(batches, ((0, 0), (0, -size % trainer.replicas)))
 
-    resident = trainer.replicas == 1 and images * part.array[:1].nbytes <= RESIDENT
+    resident = trainer.replicas == 1 and not part.fresh and images * part.array[:1].nbytes <= RESIDENT
 
     def run(epoch: int) -> dict[str, float]:
         order, drawn = part.draw(trainer.settings.seed, epoch)
