@@ -85,8 +85,8 @@ def check_run(run_id: str, classifier: Classifier, report: Report) -> None:
     model = tracking.client().get_logged_model(run.outputs.model_outputs[0].model_id)
     assert {metric.key: metric.value for metric in model.metrics or []} == scores
     assert {
-        *view.COLUMNS, "balanced_accuracy", "macro_f1", "majority_accuracy", "chance_accuracy", "seconds_evaluation", "gpu_hours",
-        "images_per_second_training",
+        *view.COLUMNS, "balanced_accuracy", "macro_f1", "majority_accuracy", "chance_accuracy", "seconds_evaluation",
+        "images_per_second_training", "gpu_hours",
     } <= set(scores)  # fmt: skip
     losses = tracking.client().get_metric_history(run_id, "epoch/validation_loss")
     history = classifier.table("history.csv")

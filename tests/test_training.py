@@ -19,11 +19,11 @@ import yaml
 from scipy.special import log_softmax
 
 from components import step
-from components.data.artifacts import Classifier, Splits
+from components.data.artifacts import Classifier, Features, Splits
 from components.errors import UserError
 from components.model import backbones, optimizers, rate_finder, training
 from components.model.cut import cut
-from components.model.epochs import Rows
+from components.model.epochs import FreshRows, Rows
 from components.model.training import Settings
 from components.step import ROOT
 from pipeline import __main__, recipes
@@ -294,6 +294,45 @@ def test_an_update_in_one_operation_is_that_of_keras_s_optimizer(optimizer, mome
             made.apply(list(both), variables)
         places.append([variable.numpy() for variable in variables])
     np.testing.assert_allclose(places[0], places[1], atol=2e-5)  # of steps of 0.1
+
+
+def tuned(made: dict[str, Path], folder: Path, prefix: str, views: int) -> Classifier:
+    """Fine-tune the `made` top's recipe without dropout, from a stored or a live prefix."""
+    at = {
+        **made,
+        **{name: folder / prefix / name for name in ("augmented", "features", "tensors", "top", "classifier")},
+    }
+    step.run("augment", at, {**PARAMETERS["augment"], "views": views})
+    step.run("extract", at, {**PARAMETERS["extract"], "prefix": prefix})
+    step.run("train_top", at, {**PARAMETERS["train_top"], "dropout": 0})
+    step.run("fine_tune", at, {**PARAMETERS["fine_tune"], "epochs": 3})
+    return Classifier.read(at["classifier"])
+
+
+def test_a_live_prefix_without_views_trains_as_the_stored_one(made, tmp_path):
+    stored, live = (tuned(made, tmp_path, prefix, views=0) for prefix in ("stored", "live"))
+    both = [each.table("history.csv").to_numpy() for each in (stored, live)]
+    np.testing.assert_allclose(both[0], both[1], atol=1e-4)
+    assert stored.facts["trainable_parameters"] == live.facts["trainable_parameters"]
+
+
+def test_a_live_prefix_sees_another_view_of_every_image_in_every_epoch(made, tmp_path):
+    with patch.object(FreshRows, "read", autospec=True, side_effect=FreshRows.read) as read:
+        tuned(made, tmp_path, "live", views=2)
+    batches = [(part, *places, FreshRows.read(part, *places)) for (part, *places), _ in read.call_args_list]
+    assert len(batches) == 3 * 3
+    part = batches[0][0]
+    plain = Rows(part.array, part.rows, part.labels)
+    seen: dict[str, list[np.ndarray]] = {}
+    for _, chosen, views, images in batches:
+        assert len(set(views)) == 1
+        for number, image in zip(chosen, images, strict=True):
+            seen.setdefault(part.files[number], []).append(image)
+            assert not np.array_equal(image, plain.read(np.array([number]), 0)[0])
+    assert len(seen) == 24 and {len(images) for images in seen.values()} == {3}
+    assert all(not np.array_equal(images[0], images[1]) for images in seen.values())
+    names = Features.read(tmp_path / "live/features").table("files.csv")["file"]
+    assert [names[row] for row in part.rows] == list(part.files)
 
 
 TWO_DEVICES = """
