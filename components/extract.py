@@ -35,6 +35,7 @@ def extract(
     import keras
     import numpy as np
 
+    from components.data.artifacts import release
     from components.model import backbones
     from components.model.cut import cut
     from components.progress import bar
@@ -62,6 +63,8 @@ def extract(
             batch = flat[0][start : start + batch_size]
             for array, output in zip(flat[1:], both.predict_on_batch(batch.astype(np.float32)), strict=True):
                 array[start : start + batch_size] = output
+            for array in flat:
+                release(array)
             progress.update(len(batch))
     tensors.work.update(features.work)
     for artifact in (features, tensors):

@@ -1,6 +1,7 @@
 """What the steps hand to one another: directories, each with a record of what it is and how it was made."""
 
 import json
+import mmap
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -30,6 +31,22 @@ def whole(path: Path | str) -> Iterator[None]:
     except (ValueError, EOFError, FileNotFoundError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{path} is damaged ({reason}): make it again, or `dvc checkout` it") from error
+
+
+def release(array: "np.ndarray") -> None:
+    """Give back the memory that a file's map has taken for what was read or written so far; nothing for other arrays.
+
+    A process that goes through a file of any size batch by batch stays small so. What was written is in the system's
+    hands, and what is read again comes from its cache, or from the disk.
+
+    Args:
+        array: A memory-mapped array of `Keyed`, or a view of one.
+    """
+    base: Any = array
+    while base is not None and not isinstance(base, mmap.mmap):
+        base = getattr(base, "base", None)
+    if base is not None:
+        base.madvise(mmap.MADV_DONTNEED)
 
 
 class Artifact:
