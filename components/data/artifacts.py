@@ -229,7 +229,11 @@ class Features(Keyed):
 
 
 class Tensors(Keyed):
-    """Activations at the cut of every image and view: float32 (files, 1 + K, ...); view 0 is the plain image."""
+    """What fine-tuning starts from; the fact `prefix` says which.
+
+    `stored`: activations at the cut of every image and view, float32 (files, 1 + K, ...); view 0 is the plain image.
+    `live`: the plain images at the working size, uint8 (files, 1, size, size, 3), for the whole network to run on.
+    """
 
     array_name = "tensors.npy"
 
