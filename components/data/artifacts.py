@@ -1,6 +1,7 @@
 """What the steps hand to one another: directories, each with a record of what it is and how it was made."""
 
 import json
+import mmap
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -31,6 +32,22 @@ def whole(path: Path | str) -> Iterator[None]:
     except (ValueError, EOFError, FileNotFoundError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{path} is damaged ({reason}): make it again, or `dvc checkout` it") from error
+
+
+def release(array: "np.ndarray") -> None:
+    """Give back the memory that a file's map has taken for what was read or written so far; nothing for other arrays.
+
+    A process that goes through a file of any size batch by batch stays small so. What was written is in the system's
+    hands, and what is read again comes from its cache, or from the disk.
+
+    Args:
+        array: A memory-mapped array of `Keyed`, or a view of one.
+    """
+    base: Any = array
+    while base is not None and not isinstance(base, mmap.mmap):
+        base = getattr(base, "base", None)
+    if base is not None:
+        base.madvise(mmap.MADV_DONTNEED)
 
 
 class Artifact:
@@ -122,19 +139,6 @@ class Artifact:
 
     def write_table(self, name: str, table: "pd.DataFrame") -> None:
         table.to_csv(self.path / name, index=False, lineterminator="\n")
-
-
-def release(array: "np.ndarray") -> None:
-    """Let go of the memory that a memory-mapped array's pages take; what was written stays in the system's cache."""
-    import mmap
-
-    import numpy as np
-
-    base: Any = array
-    while isinstance(base, np.ndarray):
-        base = base.base
-    if isinstance(base, mmap.mmap):
-        base.madvise(mmap.MADV_DONTNEED)
 
 
 class Keyed(Artifact):
@@ -230,7 +234,11 @@ class Features(Keyed):
 
 
 class Tensors(Keyed):
-    """Activations at the cut of every image and view: float32 (files, 1 + K, ...); view 0 is the plain image."""
+    """What fine-tuning starts from; the fact `prefix` says which.
+
+    `stored`: activations at the cut of every image and view, float32 (files, 1 + K, ...); view 0 is the plain image.
+    `live`: the plain images at the working size, uint8 (files, 1, size, size, 3), for the whole network to run on.
+    """
 
     array_name = "tensors.npy"
 

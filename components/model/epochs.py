@@ -4,13 +4,13 @@ import json
 import os
 import sys
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -21,7 +21,6 @@ from components.data.artifacts import release
 from components.model import optimizers
 
 LogEpoch = Callable[[int, dict[str, float]], None]
-Batch = TypeVar("Batch")
 
 KEEPING = 0.05  # largest share of the time that keeping the state may take
 
@@ -82,15 +81,6 @@ class FreshRows(Rows):
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             return np.stack([*pool.map(made, super().read(chosen, 0), chosen, np.broadcast_to(views, chosen.shape))])
-
-
-def ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """Yield batches, each made while the one before it is worked on."""
-    with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(next, batches, None)
-        while (batch := waiting.result()) is not None:
-            waiting = pool.submit(next, batches, None)
-            yield batch
 
 
 class Course:

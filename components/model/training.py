@@ -15,9 +15,10 @@ import tensorflow as tf
 from scipy.special import softmax
 from sklearn.utils.class_weight import compute_class_weight
 
+from components.data.reading import ahead
 from components.errors import UserError
 from components.model import optimizers
-from components.model.epochs import Course, LogEpoch, Rows, ahead
+from components.model.epochs import Course, LogEpoch, Rows
 from components.progress import bar
 from components.results import metrics
 
