@@ -1,0 +1,51 @@
+"""One epoch of fine-tuning with frozen first layers: the whole network's forward pass, or stored tensors."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import cache
+from statistics import median
+
+from benchmarks import here, plain
+from benchmarks.measuring import Aim, Bench, Line
+from benchmarks.studies import QUICK, STUDIES, Study, parameters, prepared
+
+
+def measure(bench: Bench) -> Iterator[Line]:
+    for study in STUDIES:
+        floor = bench.plain(floor_of, study)
+        size = bench.pick(study.size, QUICK)
+        peers, own = fine_tuned(bench, study)
+        peer, ours = 1 / median(peers), size[0] / median(one.training for one in own)
+        ratio = ours / peer
+        yield Line(
+            "fine_tuning", f"{study.application} from {study.first}, {study.recipe}", peer, ours, "images/s",
+            f"{ratio:.1f}x, {ratio / floor:.2f} of the {floor:.1f}x that multiply-adds allow",
+            ratio / floor, Aim(0.8, "of the floor"),
+            {"ratio": ratio, "floor": floor, "plain_seconds_an_image": peers, "here": [asdict(one) for one in own]},
+        )  # fmt: skip
+
+
+@cache
+def fine_tuned(bench: Bench, study: Study) -> tuple[list[float], list[here.Training]]:
+    """Fine-tune a study both ways in turns; return seconds an image of the plain way, and what the step took."""
+    size = bench.pick(study.size, QUICK)
+    at, _ = prepared(bench, study, size)
+    at = {**at, "classifier": at["classifier"].with_name("fine_tuned")}
+    values = parameters(study, size, {})["fine_tune"]
+    optimizer, batch = values["optimizer"], values["batch_size"]
+    given = (study.application, 224, study.first, study.classes, optimizer, batch)
+    peers, own = [], []
+    for _ in range(bench.pick(2, 1)):
+        peers.append(bench.plain(plain.fine_tuning, *given, bench.pick(max(1, 32 // batch), 1)))
+        own.append(bench.here(here.training, "fine_tune", at, values, bench.pick(4, 2)))
+    return peers, own
+
+
+def floor_of(study: Study) -> float:
+    """Return by how much multiply-adds say that stored tensors are faster."""
+    import keras
+
+    from benchmarks.multiply_adds import floor
+
+    network = getattr(keras.applications, study.application)
+    return floor(network(weights=None, include_top=False, input_shape=(224, 224, 3)), study.first)

@@ -1,0 +1,104 @@
+"""Training a head on stored features: Keras's `fit` on arrays in memory, or `train_top`."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
+from functools import cache
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from benchmarks import here, plain, synthetic
+from benchmarks.measuring import Aim, Bench, Line
+from benchmarks.studies import STUDIES, Study, parameters, places
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Part = tuple[np.ndarray, np.ndarray]
+
+EPOCHS = 200
+SIZES = {"kth_animals": (1460, 138, 140), "groceries": (4947, 500, 25)}  # images that train, validate, test
+UNMOVED = 1e-30  # a learning rate so low that weights stay as they were drawn
+
+
+def measure(bench: Bench) -> Iterator[Line]:
+    for study in [replace(one, images=SIZES[one.recipe]) for one in STUDIES if one.recipe in SIZES]:
+        at, values, train, validation = prepared(bench, study)
+        given = [values[name] for name in ("optimizer", "learning_rate", "dropout", "batch_size")]
+        epochs = bench.pick(40, 5)
+        peers, own = [], []
+        for _ in range(bench.pick(3, 1)):
+            peers.append(bench.plain(plain.heads, train, validation, *given, epochs))
+            own.append(bench.here(here.training, "train_top", at, values, epochs))
+        peer, ours = (EPOCHS * median(side) for side in (peers, [one.epoch for one in own]))
+        losses = losses_of(bench, at, values, train, bench.pick(20, 3))
+        apart = max(abs(one - other) / other for one, other in zip(*losses, strict=True))
+        case = f"{len(train[0]):,} x {train[0].shape[1]:,}, {study.classes} classes, {study.recipe}"
+        details = {"ratio": peer / ours, "plain_seconds_an_epoch": peers, "here": [asdict(one) for one in own]}
+        yield Line(
+            "heads", case, peer, ours, "s", f"{peer / ours:.1f}x", peer / ours, Aim(10, "times as fast"), details
+        )
+        yield Line(
+            "heads", f"{case}: loss of epoch {len(losses[0])}, no dropout", losses[0][-1], losses[1][-1], "",
+            f"{apart:.1e} apart in any epoch", apart, Aim(1e-3, "apart, relative", most=True), {"losses": losses},
+        )  # fmt: skip
+
+
+@cache
+def prepared(bench: Bench, study: Study) -> "tuple[dict[str, Path], dict[str, Any], Part, Part]":
+    """Make a study's features; return artifacts, the head's parameters, and what the plain way holds in memory.
+
+    They are made by the steps, from small images that cost no time, and then filled with what trained networks give.
+    """
+    folder = bench.folder / "heads" / study.recipe
+    source = synthetic.photographs(folder / "source", sum(study.images), 32, study.classes)
+    at = places(folder)
+    values = parameters(study, study.images, {"augment": {"image_size": 32, "views": 0}, "train_top": {}})
+    bench.here(here.made, at, source, study.backbone, values, ("split", "augment", "extract"))
+    train, validation = bench.here(fill, at)
+    return at, values["train_top"], train, validation
+
+
+def fill(at: Mapping[str, Path]) -> "tuple[Part, Part]":
+    """Write features into an artifact; return those of the training and of the validation part, with class numbers."""
+    import numpy as np
+
+    from components.data.artifacts import Features, Splits
+    from components.model import assembly
+
+    features, splits = Features.read(at["features"]), Splits.read(at["splits"])
+    parts = assembly.parts(features, splits)
+    array = np.load(features.path / features.array_name, mmap_mode="r+")
+    for part in parts:
+        array[part.rows, 0] = synthetic.features(part.labels, array.shape[-1]).astype(array.dtype)
+    array.flush()
+    train, validation = ((array[part.rows, 0].astype(np.float32), part.labels) for part in parts)
+    return train, validation
+
+
+def losses_of(
+    bench: Bench, at: Mapping[str, Path], values: Mapping[str, Any], train: "Part", epochs: int
+) -> tuple[list[float], list[float]]:
+    """Return the epochs' losses of both ways, with the same first weights and order of the images, and no dropout."""
+    weights, orders, losses = bench.here(trained, at, {**values, "dropout": 0.0, "patience": epochs}, epochs)
+    given = [values[name] for name in ("optimizer", "learning_rate", "batch_size")]
+    return bench.plain(plain.head_losses, train, orders, weights, *given), losses
+
+
+def trained(
+    at: Mapping[str, Path], values: Mapping[str, Any], epochs: int
+) -> "tuple[list[np.ndarray], list[np.ndarray], list[float]]":
+    """Train a head; return its first weights, the order of the rows in each epoch, and the loss of each."""
+    from components.data.artifacts import Classifier, Features, Splits, Top
+    from components.model import assembly
+    from components.model import epochs as drawing
+
+    here.seconds("train_top", at, {**values, "epochs": 1, "learning_rate": UNMOVED})
+    weights = Top.read(at["top"]).load().get_weights()
+    here.seconds("train_top", at, {**values, "epochs": epochs})
+    part, _ = assembly.parts(Features.read(at["features"]), Splits.read(at["splits"]))
+    views, orders = drawing.DrawnViews(part, values["batch_size"], values["seed"]), []
+    for epoch in range(epochs):
+        views.begin(epoch)
+        orders.append(views.order)
+    return weights, orders, Classifier.read(at["classifier"]).table("history.csv")["loss"].tolist()

@@ -1,0 +1,87 @@
+"""Memory and time against the number of images: all in memory, or the steps, each in a process of its own."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks import here, plain, synthetic
+from benchmarks.measuring import Aim, Bench, Line, Worker
+from benchmarks.studies import places
+from components import step
+
+SIZE, CLASSES, BACKBONE = 64, 10, "vgg16_small"
+WEIGHTS = step.ROOT / "pretraining/vgg16_small.weights.h5"
+GB = 1e9
+PLAIN = 10_000  # images at most of the plain way: with ten times as many it takes ten times the memory
+STEPS = ("fetch", "split", "augment", "extract", "train_top", "fine_tune", "evaluate")
+
+
+def measure(bench: Bench) -> Iterator[Line]:
+    counts = bench.pick((1_000, 10_000, 100_000), (1_000, 10_000))
+    costs: dict[int, dict[str, here.Cost]] = {}
+    peers: dict[int, here.Cost] = {}
+    for count in counts:
+        source = synthetic.photographs(bench.folder / "scale" / str(count), count, SIZE, CLASSES)
+        if count <= PLAIN:
+            with Worker() as alone:
+                peers[count] = here.Cost(*alone(plain.scale, source, SIZE, WEIGHTS))
+        costs[count] = stepped(source)
+    totals = {count: sum(cost.seconds for cost in found.values()) for count, found in costs.items()}
+    for count, found in costs.items():
+        peer, most = peers.get(count), max(found.values(), key=lambda cost: cost.memory).memory / GB
+        few, more = sorted(peers)[-2:]
+        known = peer or peers[more].beyond(peers[few], (count - more) / (more - few))
+        words = "" if peer else "; the plain way's is reckoned from fewer images"
+        steps = {name: asdict(cost) for name, cost in found.items()}
+        yield Line(
+            "scale", f"{count:,} images: memory", known.memory / GB, most, "GB", f"{most:.2f} GB{words}", most,
+            Aim(3, "GB", most=True), {"images": count, "measured_plain": peer is not None, "steps": steps},
+        )  # fmt: skip
+        yield Line(
+            "scale", f"{count:,} images: time", known.seconds, totals[count], "s",
+            f"{1000 * totals[count] / count:.1f} ms an image{words}", totals[count], None, {"images": count},
+        )  # fmt: skip
+    for few, more, most in zip(counts, counts[1:], counts[2:], strict=False):
+        first, second = ((totals[b] - totals[a]) / (b - a) for a, b in ((few, more), (more, most)))
+        yield Line(
+            "scale", f"time of one more image, from {few:,} and from {more:,} on", 1000 * first, 1000 * second, "ms",
+            f"{second / first:.2f} of it", second / first, Aim(1.25, "of it: time is linear", most=True),
+        )  # fmt: skip
+
+
+def stepped(source: Path) -> dict[str, here.Cost]:
+    """Run every step on a folder of images as a command of its own; return what each cost."""
+    at = places(source.with_name(f"{source.name}-artifacts"))
+    two = {"epochs": 2, "patience": 2}
+    changes: here.Values = {
+        "split": {"train": 0.6, "validation": 0.2, "test": 0.2},
+        "augment": {"image_size": SIZE, "views": 0},
+        "extract": {"unfreeze": "last_block"},
+        "train_top": two,
+        "fine_tune": two,
+    }
+    values = here.values_of("digits", changes)
+    values["fetch"] = {"data_set": "synthetic", "source": source, "max_quarantined": 0}
+    here.command("fetch_weights", at, {"backbone": BACKBONE, "source": WEIGHTS, "stock": "leave"})
+    return {name: here.command(name, at, values[name]) for name in STEPS}
+
+
+def draw(lines: list[Line], path: Path) -> None:
+    """Draw memory and time against the number of images, on logarithmic axes."""
+    from components.results.figures.style import MODELS, MUTED, saved
+
+    note = (
+        f"Images of {SIZE} pixels, the built-in backbone; the largest process of all steps, and their seconds together."
+    )
+    with saved(path, (8, 3.2), "What a run holds in memory, and how long it takes", note, legend=2) as figure:
+        panels = zip(figure.subplots(1, 2), (("memory", "GB"), ("time", "seconds")), strict=True)
+        for axes, (what, unit) in panels:
+            found = [line for line in lines if line.case.endswith(f"images: {what}")]
+            known = [line for line in found if line.details.get("measured_plain", line.details["images"] <= PLAIN)]
+            for label, rows, values, colour, mark in (
+                ("all images in memory, the plain way", known, [line.plain for line in known], MUTED, "s"),
+                ("this project", found, [line.here for line in found], MODELS["fine_tuned"], "o"),
+            ):
+                axes.plot([line.details["images"] for line in rows], values, f"{mark}-", color=colour, label=label)
+            axes.set(title=what.capitalize(), xlabel="images", ylabel=unit, xscale="log", yscale="log")
+            axes.minorticks_off()

@@ -1,0 +1,121 @@
+"""Starting: what a command takes to answer, and `dvc repro` to find that there is nothing to do."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import yaml
+
+from benchmarks import plain
+from benchmarks.measuring import Aim, Bench, Line
+from components.step import ROOT
+
+COMMANDS = {  # what is run, and the exit status
+    "python -m components train_top --help": 0,
+    "python -m components train_top --epochs many": 2,
+    "python -m pipeline --help": 0,
+}
+DVC = (sys.executable, "-m", "dvc")
+RECIPES = ("digits", "kth_animals", "sign_language", "groceries", "car_damage", "traffic_lights")
+FAKE = """
+from pathlib import Path
+from dvc.repo import Repo
+
+with Repo() as repo:
+    for stage in repo.index.stages:
+        for out in stage.outs:
+            path = Path(out.fs_path)
+            if not path.exists():
+                file = path if path.suffix else path / "file"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(out.fs_path)
+    repo.commit(force=True)
+"""
+
+
+def measure(bench: Bench) -> Iterator[Line]:
+    times = bench.pick(5, 2)
+    peers = [seconds([sys.executable, "-c", plain.COMMAND, "--help"], ROOT) for _ in range(bench.pick(3, 1))]
+    for words, status in COMMANDS.items():
+        own = [seconds([sys.executable, *words.split()[1:]], ROOT, status) for _ in range(times)]
+        peer, ours = median(peers), median(own)
+        yield Line(
+            "starting", words, peer, ours, "s", f"{ours:.2f} s, {peer / ours:.1f}x", ours, Aim(1, "s", most=True),
+            {"plain": peers, "here": own},
+        )  # fmt: skip
+    ours_at = project(bench.folder / "project")
+    count = stages(ours_at)
+    bare_at = bare(bench.folder / "bare", count)
+    peers, own = [], []
+    for _ in range(times):
+        for folder, side in ((bare_at, peers), (ours_at, own)):
+            side.append(seconds([*DVC, "repro"], folder, said="Data and pipelines are up to date."))
+    peer, ours = median(peers), median(own)
+    yield Line(
+        "starting", f"dvc repro with nothing to do: {len(RECIPES)} recipes, {count} stages", peer, ours, "s",
+        f"{ours / peer:.2f} times as long", ours / peer, Aim(1.2, "times as long", most=True),
+        {"plain": peers, "here": own},
+    )  # fmt: skip
+
+
+def seconds(command: Sequence[str], folder: Path, status: int = 0, said: str = "") -> float:
+    """Run a command, which must end as it should; return its seconds."""
+    start = perf_counter()
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    taken = perf_counter() - start
+    if done.returncode != status or said not in done.stdout:
+        raise RuntimeError(f"{' '.join(command)}: {done.returncode}\n{done.stdout[-500:]}{done.stderr[-500:]}")
+    return taken
+
+
+def project(folder: Path) -> Path:
+    """Copy this project with six recipes switched on and every stage's output in place, though made up."""
+    listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    for file in subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines():
+        if (ROOT / file).is_file():
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / file, folder / file)
+    parameters = folder / "params.yaml"
+    parameters.write_text(switched_on(parameters.read_text()))
+    return committed(folder)
+
+
+def switched_on(text: str) -> str:
+    """Return params.yaml's text with the recipes switched on, their lines no longer comments.
+
+    Raises:
+        RuntimeError: The lines are not there.
+    """
+    text = re.sub(rf"^  # ({'|'.join(RECIPES)}): {{", r"  \1: {", text, flags=re.MULTILINE)
+    active = yaml.safe_load(text)["active"]
+    if set(active) != set(RECIPES):
+        raise RuntimeError(f"params.yaml: switched on are {', '.join(active)}, not {', '.join(RECIPES)}")
+    return text
+
+
+def bare(folder: Path, count: int) -> Path:
+    """Make a project of bare stages, every one of them done."""
+    folder.mkdir(parents=True)
+    plain.stages(folder, count)
+    return committed(folder)
+
+
+def committed(folder: Path) -> Path:
+    """Make up the outputs that are missing, and have DVC take every stage for done."""
+    seconds(["git", "init", "--quiet"], folder)
+    if not (folder / ".dvc").exists():
+        seconds([*DVC, "init", "--quiet"], folder)
+    seconds([sys.executable, "-c", FAKE], folder)
+    seconds([*DVC, "repro"], folder)
+    return folder
+
+
+def stages(folder: Path) -> int:
+    """Return how many stages `dvc repro` looks at."""
+    done = subprocess.run([*DVC, "repro", "--dry"], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.count("didn't change, skipping") + done.stdout.count("Running stage")
