@@ -8,7 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import here, plain, synthetic
-from benchmarks.measuring import Aim, Bench, Line
+from benchmarks.measuring import Aim, Bench, Line, Worker
 from benchmarks.studies import STUDIES, Study, parameters, places
 
 if TYPE_CHECKING:
@@ -27,9 +27,10 @@ def measure(bench: Bench) -> Iterator[Line]:
         given = [values[name] for name in ("optimizer", "learning_rate", "dropout", "batch_size")]
         epochs = bench.pick(40, 5)
         peers, own = [], []
-        for _ in range(bench.pick(3, 1)):
-            peers.append(bench.plain(plain.heads, train, validation, *given, epochs))
-            own.append(bench.here(here.training, "train_top", at, values, epochs))
+        with Worker() as alone:  # as the step is: before TensorFlow begins it says how many threads there are
+            for _ in range(bench.pick(3, 1)):
+                peers.append(bench.plain(plain.heads, train, validation, *given, epochs))
+                own.append(alone(here.training, "train_top", at, values, epochs))
         peer, ours = (EPOCHS * median(side) for side in (peers, [one.epoch for one in own]))
         losses = losses_of(bench, at, values, train, bench.pick(20, 3))
         apart = max(abs(one - other) / other for one, other in zip(*losses, strict=True))
@@ -91,14 +92,10 @@ def trained(
     """Train a head; return its first weights, the order of the rows in each epoch, and the loss of each."""
     from components.data.artifacts import Classifier, Features, Splits, Top
     from components.model import assembly
-    from components.model import epochs as drawing
 
     here.seconds("train_top", at, {**values, "epochs": 1, "learning_rate": UNMOVED})
     weights = Top.read(at["top"]).load().get_weights()
     here.seconds("train_top", at, {**values, "epochs": epochs})
     part, _ = assembly.parts(Features.read(at["features"]), Splits.read(at["splits"]))
-    views, orders = drawing.DrawnViews(part, values["batch_size"], values["seed"]), []
-    for epoch in range(epochs):
-        views.begin(epoch)
-        orders.append(views.order)
+    orders = [part.draw(values["seed"], epoch)[0] for epoch in range(epochs)]
     return weights, orders, Classifier.read(at["classifier"]).table("history.csv")["loss"].tolist()

@@ -31,7 +31,7 @@ with Repo() as repo:
         for out in stage.outs:
             path = Path(out.fs_path)
             if not path.exists():
-                file = path if path.suffix else path / "file"
+                file = path if path.suffix else path / "artifact.json"
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(out.fs_path)
     repo.commit(force=True)
@@ -50,17 +50,22 @@ def measure(bench: Bench) -> Iterator[Line]:
         )  # fmt: skip
     ours_at = project(bench.folder / "project")
     count = stages(ours_at)
-    bare_at = bare(bench.folder / "bare", count)
-    peers, own = [], []
+    peers_at = {
+        "the same stages, bare of parameters and code": stripped(ours_at, bench.folder / "stripped"),
+        "as many stages of one small file": one_file_each(bench.folder / "one_file_each", count),
+    }
+    taken: dict[Path, list[float]] = {folder: [] for folder in (*peers_at.values(), ours_at)}
     for _ in range(times):
-        for folder, side in ((bare_at, peers), (ours_at, own)):
+        for folder, side in taken.items():
             side.append(seconds([*DVC, "repro"], folder, said="Data and pipelines are up to date."))
-    peer, ours = median(peers), median(own)
-    yield Line(
-        "starting", f"dvc repro with nothing to do: {len(RECIPES)} recipes, {count} stages", peer, ours, "s",
-        f"{ours / peer:.2f} times as long", ours / peer, Aim(1.2, "times as long", most=True),
-        {"plain": peers, "here": own},
-    )  # fmt: skip
+    ours = median(taken[ours_at])
+    for words, folder in peers_at.items():
+        peer = median(taken[folder])
+        aim = Aim(1.2, "times as long", most=True) if "bare" in words else None
+        yield Line(
+            "starting", f"dvc repro with nothing to do: {len(RECIPES)} recipes, {count} stages; {words}", peer, ours,
+            "s", f"{ours / peer:.2f} times as long", ours / peer, aim, {"plain": taken[folder], "here": taken[ours_at]},
+        )  # fmt: skip
 
 
 def seconds(command: Sequence[str], folder: Path, status: int = 0, said: str = "") -> float:
@@ -98,8 +103,21 @@ def switched_on(text: str) -> str:
     return text
 
 
-def bare(folder: Path, count: int) -> Path:
-    """Make a project of bare stages, every one of them done."""
+def stripped(project: Path, folder: Path) -> Path:
+    """Copy a project, its stages without parameters and code: what DVC itself takes for the same artifacts."""
+    shutil.copytree(project, folder, symlinks=True)
+    for file in (folder / "dvc.yaml", folder / "data/dvc.yaml"):
+        content = yaml.safe_load(file.read_text())
+        for stage in content["stages"].values():
+            stage = stage.get("do", stage)
+            stage.pop("params", None)
+            stage["deps"] = [dep for dep in stage.pop("deps") if "components/" not in dep]
+        file.write_text(yaml.safe_dump(content, sort_keys=False))
+    return committed(folder)
+
+
+def one_file_each(folder: Path, count: int) -> Path:
+    """Make a project of stages that each write a file and depend on the one before, every one of them done."""
     folder.mkdir(parents=True)
     plain.stages(folder, count)
     return committed(folder)
