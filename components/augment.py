@@ -44,6 +44,7 @@ def augment(
     """
     from components.data import augmentation
     from components.data import images as image_files
+    from components.data.artifacts import release
     from components.progress import bar
 
     limits = augmentation.Limits(rotation, shear, zoom, shift, flip, brightness)
@@ -58,4 +59,5 @@ def augment(
     with augmented.timed("augmentation", len(names)), bar("augment", len(names), "image") as progress:
         for place, batch in image_files.in_batches(views_of, names, 32):
             array[place] = batch
+            release(array)
             progress.update(len(batch))

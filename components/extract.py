@@ -4,8 +4,13 @@ from typing import Annotated
 
 from components.data.artifacts import Augmented, Features, Tensors, Weights
 from components.model.backbones import POOLINGS
-from components.parameters import Count, Names
+from components.parameters import Count, Names, Positive
 from components.step import Input, Output
+
+PREFIXES = {  # what to do where the tensors take more than they may
+    "stored": "take fewer views, `augment: {views: ..}`, or store the images alone, `extract: {prefix: live}`",
+    "live": "take smaller images, `augment: {image_size: ..}`",
+}
 
 
 def extract(
@@ -16,7 +21,9 @@ def extract(
     *,
     unfreeze: str,
     pooling: Annotated[str, Names("pooling", POOLINGS)],
+    prefix: Annotated[str, Names("prefix", PREFIXES)],
     batch_size: Count,
+    storage_limit: Positive,
 ) -> None:
     """Compute once what the frozen network makes of every image and view: its features, and its tensors at the cut.
 
@@ -24,45 +31,32 @@ def extract(
         augmented: The plain images and their views.
         weights: Pretrained weights, which say what the backbone is.
         features: The backbone's output, pooled, of every file and view.
-        tensors: The activations that the first trainable layer's part of the network starts from, likewise.
+        tensors: What fine-tuning starts from: the activations at the cut, likewise, or the plain images.
         unfreeze: First layer that fine-tuning will train: its name, `last_block`, or `last_blocks`, a third.
         pooling: `average` over positions, for the heads that take channels; `none` for those that take maps.
+        prefix: The layers before the cut: `stored`, what they make, or `live`, to be run again on fresh views.
         batch_size: Views a batch.
+        storage_limit: Most that the tensors may take, GB.
 
     Raises:
-        UserError: The backbone has no such layer.
+        UserError: The backbone has no such layer, or the tensors would take more than they may.
     """
-    import keras
-    import numpy as np
-
-    from components.model import backbones
-    from components.model.cut import cut
-    from components.progress import bar
+    from components.model import backbones, extraction
 
     entry = backbones.get(weights.facts["backbone"])
     network = entry.build(augmented.facts["image_size"], weights.file)
     first = entry.first_trainable(unfreeze)
-    prefix, suffix = cut(network, first)
-    network.trainable = False
-    image = keras.Input(network.input_shape[1:])
-    at_cut = prefix(entry.preprocessing()(image), training=False)
-    pooled = backbones.pooling(pooling)(suffix(at_cut, training=False))
-    both = keras.Model(image, [pooled, at_cut])
+    files, views = augmented.table("files.csv")["file"].tolist(), augmented.array
+    model = extraction.frozen(entry, network, first, pooling, at_cut=prefix == "stored")
+    pooled, *at_cut = [(views.shape[1], *output.shape[1:]) for output in model.outputs]
+    stored = (at_cut[0], "float32") if at_cut else ((1, *views.shape[2:]), "uint8")
+    extraction.check_storage(len(files), *stored, storage_limit, PREFIXES[prefix])
 
-    files = augmented.table("files.csv")["file"].tolist()
-    views = augmented.array
-    per_file = views.shape[1]
-    outputs = [
-        features.create(files, (per_file, *pooled.shape[1:]), "float32"),
-        tensors.create(files, (per_file, *at_cut.shape[1:]), "float32"),
-    ]
-    flat = [array.reshape(-1, *array.shape[2:]) for array in (views, *outputs)]
-    with features.timed("extraction", len(flat[0])), bar("extract", len(flat[0]), "view") as progress:
-        for start in range(0, len(flat[0]), batch_size):
-            batch = flat[0][start : start + batch_size]
-            for array, output in zip(flat[1:], both.predict_on_batch(batch.astype(np.float32)), strict=True):
-                array[start : start + batch_size] = output
-            progress.update(len(batch))
+    arrays = [features.create(files, pooled, "float32"), tensors.create(files, *stored)]
+    with features.timed("extraction", views.shape[0] * views.shape[1]):
+        extraction.write(extraction.graph(model), views, arrays[: len(model.outputs)], batch_size)
+    if not at_cut:
+        extraction.write(lambda images: [images], views[:, :1], arrays[1:], batch_size)
     tensors.work.update(features.work)
     for artifact in (features, tensors):
-        artifact.facts.update(first_trainable=first, pooling=pooling)
+        artifact.facts.update(first_trainable=first, pooling=pooling, prefix=prefix)

@@ -74,10 +74,10 @@ def fine_tune(
         backbone_rate=backbone_rate,
     )  # fmt: skip
     training.seeded(seed)
-    untrained = assembly.fine_tuned(tensors, splits, top, weights)
-    weights_trained = untrained.model.trainable_weights
-    classifier.facts["trainable_parameters"] = int(sum(keras.ops.size(weight) for weight in weights_trained))
-    with tracking.live(classifier, "fine_tuned") as log_epoch:
+    with training.strategy().scope(), tracking.live(classifier, "fine_tuned") as log_epoch:
+        untrained = assembly.fine_tuned(tensors, splits, top, weights)
+        sizes = [keras.ops.size(weight) for weight in untrained.model.trainable_weights]
+        classifier.facts["trainable_parameters"] = int(sum(sizes))
         trained = training.train(
             "fine_tune", untrained.model, untrained.parts, settings, log_epoch, classifier.resume, untrained.head
         )

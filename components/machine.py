@@ -61,6 +61,12 @@ def lack(error: Exception, folder: Path) -> str:
     return ""
 
 
+def gpus() -> int:
+    """Return how many GPUs TensorFlow has; none where it is not loaded."""
+    tensorflow = sys.modules.get("tensorflow")
+    return len(tensorflow.config.list_physical_devices("GPU")) if tensorflow else 0
+
+
 def supervised(work: Callable[[], None]) -> None:
     """Do work in a child process, and say in one line what ended it by force: such an end has no word of its own.
 

@@ -72,6 +72,8 @@ def train_top(
         weight_decay=weight_decay, label_smoothing=label_smoothing, class_weights=class_weights, monitor=monitor,
         min_delta=min_delta, epochs=epochs, patience=patience, batch_size=batch_size, seed=seed, l2=l2,
     )  # fmt: skip
+    if features.facts["pooling"] == "average":
+        training.one_thread()
     training.seeded(seed)
     untrained = assembly.top(features, splits, weights, head, dropout)
     with tracking.live(classifier, "top") as log_epoch:

@@ -1,4 +1,4 @@
-"""What goes over several steps: python -m pipeline check | show | log | ui | find_rate | compile | submit"""
+"""What goes over several steps: python -m pipeline COMMAND"""
 
 import sys
 import tempfile
@@ -6,6 +6,7 @@ import textwrap
 from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
 from inspect import signature
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,38 @@ def ui(port: int) -> None:
     from components.results import serving
 
     serving.serve(port)
+
+
+def find_head(recipe: str, sweep: Sequence[str]) -> None:
+    """Train heads with many settings at once on a recipe's stored features, and rank them on validation."""
+    content = recipes.read()
+    parameters = recipes.completed(content, recipe)["train_top"]
+    if recipe not in content["active"]:
+        raise no_such("active recipe", recipe, content["active"])
+    swept: dict[str, list[str]] = {}
+    for address, values in map(assigned, sweep):
+        step, _, name = address.partition(".")
+        if step != "train_top":
+            raise UserError(f"--sweep takes train_top.PARAMETER=VALUE,... here; received {address}={values}")
+        swept[name] = values.split(",")
+    wanted = steps.load("train_top")
+    settings = [
+        wanted.checked({**parameters, **dict(zip(swept, values, strict=True))}) for values in product(*swept.values())
+    ]
+    quiet.load_keras()
+    import pandas as pd
+
+    from components.data.artifacts import Features, Splits
+    from components.model import head_search
+
+    features, splits = Features.read(ARTIFACTS / recipe / "features"), Splits.read(ARTIFACTS / recipe / "splits")
+    found = head_search.search(features, splits, settings)
+    table = pd.concat([pd.DataFrame(settings)[[*swept]], found], axis=1).sort_values("validation_log_loss")
+    file = ARTIFACTS / recipe / "heads.csv"
+    table.to_csv(file, index=False)
+    print(table.to_string(index=False, float_format="%.4g"))
+    best = ", ".join(f"{name}: {table[name].iloc[0]}" for name in swept)
+    print(f"\nbest on validation, before the temperature: {best} (train_top of {recipe}); the table is {file}")
 
 
 def find_rate(recipe: str, step: str) -> None:
@@ -146,25 +179,28 @@ def submit(
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
-    command.__name__: command for command in (check, show, log, ui, find_rate, compile, submit)
+    command.__name__: command for command in (check, show, log, ui, find_head, find_rate, compile, submit)
 }
 
 
 def add_options(command: Callable[..., None], parser: ArgumentParser) -> None:
     """Say what a command takes."""
+    several: dict[str, Any] = {"action": "append", "default": []}
     if command is ui:
         parser.add_argument("--port", type=int, default=5000, help="port on 127.0.0.1")
-    if command is find_rate:
+    if command in (find_head, find_rate):
         parser.add_argument("recipe", metavar="RECIPE", help="a recipe that has been run")
+    if command is find_rate:
         parser.add_argument("--step", required=True, metavar="STEP", help=" | ".join(TRAINING))
     if command in (compile, submit):
         least = "*" if command is compile else "+"
         parser.add_argument("recipe", metavar="RECIPE", nargs=least, help="a recipe that is switched on")
-        several: dict[str, Any] = {"action": "append", "default": []}
         parser.add_argument("--set", metavar="STEP.PARAMETER=VALUE", **several, help="another value than the recipe's")
+    if command in (find_head, compile, submit):
         parser.add_argument(
-            "--sweep", metavar="STEP.PARAMETER=VALUE,...", **several, help="values to train with side by side"
-        )
+            "--sweep", metavar="STEP.PARAMETER=VALUE,...", **several, help="values to train with side by side",
+            required=command is find_head,
+        )  # fmt: skip
     if command is compile:
         parser.add_argument("--out", metavar="DIR", type=Path, default=Path("kubeflow"), help="where the files go")
         parser.add_argument("--local", action="store_true", help="for kfp.local: an image may be named by its tag")

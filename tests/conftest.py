@@ -64,7 +64,9 @@ PARAMETERS: dict[str, dict[str, str | int | float]] = {
         "image_size": 32, "views": 2, "rotation": 5.0, "shear": 0.05, "zoom": 0.05, "shift": 0.05, "flip": "none",
         "brightness": 0.1, "seed": 1,
     },
-    "extract": {"unfreeze": "last_block", "pooling": "average", "batch_size": 16},
+    "extract": {
+        "unfreeze": "last_block", "pooling": "average", "prefix": "stored", "batch_size": 16, "storage_limit": 1,
+    },
     "explore": {"samples": 3, "seed": 1},
     "train_benchmark": {"network": "cnn", "image_size": 16, "width": 4, "stages": 3, **TRAINING},
     "train_top": {"head": "linear", "dropout": 0.1, "l2": 0, **TRAINING},

@@ -86,7 +86,7 @@ def check_run(run_id: str, classifier: Classifier, report: Report) -> None:
     assert {metric.key: metric.value for metric in model.metrics or []} == scores
     assert {
         *view.COLUMNS, "balanced_accuracy", "macro_f1", "majority_accuracy", "chance_accuracy", "seconds_evaluation",
-        "images_per_second_training",
+        "images_per_second_training", "gpu_hours",
     } <= set(scores)  # fmt: skip
     losses = tracking.client().get_metric_history(run_id, "epoch/validation_loss")
     history = classifier.table("history.csv")

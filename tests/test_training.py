@@ -1,5 +1,9 @@
 """Training: what is drawn, what is kept, what stays frozen, and that it repeats."""
 
+import json
+import re
+import subprocess
+import sys
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -14,11 +18,12 @@ import pytest
 import yaml
 from scipy.special import log_softmax
 
-from components.data.artifacts import Splits
+from components import step
+from components.data.artifacts import Classifier, Features, Splits
 from components.errors import UserError
 from components.model import backbones, optimizers, rate_finder, training
 from components.model.cut import cut
-from components.model.epochs import DrawnViews, Rows, predict
+from components.model.epochs import FreshRows, Rows
 from components.model.training import Settings
 from components.step import ROOT
 from pipeline import __main__, recipes
@@ -65,26 +70,30 @@ def stepped(steps: int = 1, **changed: Any) -> list[list[np.ndarray]]:
     """Return the weights of the backbone and of the head of a `deep` model after some steps."""
     model, head = deep()
     settings = Settings(**{**SETTINGS, **changed})
-    trainer = training.compiled(model, head, settings, training.planned(settings, 100))
-    views = DrawnViews(blobs()[0], 7, seed=1)
-    for number in range(steps):
-        trainer.train_on_batch(*views[number])
+    trainer = training.Trainer(model, head, settings, training.planned(settings, 100))
+    part = blobs()[0]
+    order, views = part.draw(seed=1, epoch=0)
+    weights = training.class_weights(settings.class_weights, part.labels)
+    for start in range(0, 7 * steps, 7):
+        chosen = order[start : start + 7]
+        trainer.batch(part.read(chosen, views[start : start + 7]), part.labels[chosen], weights[chosen] / np.float32(7))
     return [[weight.numpy() for weight in layer.trainable_weights] for layer in (model.layers[0], head)]
 
 
 def test_an_epoch_holds_every_training_image_once_and_draws_views_anew():
     part = blobs()[0]
-    views = DrawnViews(part, batch_size=7, seed=1)
     epochs = []
     for epoch in (0, 1, 0):
-        views.begin(epoch)
-        batches = [views[number] for number in range(len(views))]
-        assert [len(labels) for _, labels in batches] == [7, 7, 7, 7, 7, 5]
-        epochs.append(np.concatenate([batch for batch, _ in batches]))
-        row = {part.array[row, view].tobytes(): row for row in part.rows for view in range(3)}
-        assert sorted(row[point.tobytes()] for point in epochs[-1]) == sorted(part.rows)
+        order, views = part.draw(1, epoch)
+        assert sorted(order) == list(range(40)) and set(views) == {0, 1, 2}
+        epochs.append(part.read(order, views))
+        np.testing.assert_array_equal(epochs[-1], part.array[part.rows[order], views])
     assert not np.array_equal(epochs[0], epochs[1])
     np.testing.assert_array_equal(epochs[0], epochs[2])
+
+
+def predict(model: keras.Model, part: Rows) -> np.ndarray:
+    return model.predict_on_batch(part.array[part.rows, 0])
 
 
 @pytest.mark.parametrize("min_delta", [0, 0.05])
@@ -103,7 +112,7 @@ def test_the_best_epoch_is_kept_and_training_stops_after_patience(monitor, min_d
     assert trained.best_epoch == best + 1
     again = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(parts[1].labels, trained.logits)
     assert float(again) == pytest.approx(history["validation_loss"][best], rel=1e-5)
-    np.testing.assert_array_equal(predict(model, parts[1]), trained.logits)
+    np.testing.assert_allclose(predict(model, parts[1]), trained.logits, atol=1e-5)
 
 
 def mean_loss(logits: np.ndarray, labels: np.ndarray, smoothing: float = 0, balanced: bool = False) -> float:
@@ -139,7 +148,7 @@ def test_the_training_loss_is_as_asked_for_and_the_validation_loss_stays(changed
 
 
 def test_a_class_without_training_images_has_no_weight():
-    assert training.class_weights("balanced", np.array([0, 0, 2])) == {0: 0.75, 2: 1.5}
+    assert training.class_weights("balanced", np.array([0, 0, 2])).tolist() == [0.75, 0.75, 1.5]
 
 
 def test_a_model_trained_with_everything_is_saved_without_optimizer_and_regulariser(tmp_path):
@@ -210,21 +219,20 @@ def test_training_repeats_to_the_last_digit(optimizer):
     assert once().equals(once())
 
 
-def test_suffix_training_is_whole_network_training_and_batch_normalisation_stands_still():
+@pytest.mark.parametrize("name", backbones.BACKBONES)
+def test_suffix_training_is_whole_network_training_and_batch_normalisation_stands_still(name):
     """SGD, the same stored images: the losses of the suffix alone are those of the whole network."""
     random = np.random.default_rng(0)
-    images = random.uniform(-1, 1, (12, 1, 64, 64, 3)).astype(np.float32)
+    images = random.uniform(-1, 1, (12, 1, 32, 32, 3)).astype(np.float32)
     labels = np.arange(12) % 3
     rows = (np.arange(8), np.arange(8, 12))
+    entry = backbones.get(name)
     losses = []
     for whole in (True, False):
         keras.utils.set_random_seed(2)
-        network = backbones.get("mobilenet_v2").build(64)
-        for layer in network.layers:
-            if isinstance(layer, keras.layers.BatchNormalization):
-                layer.set_weights([np.full_like(weight, 0.5) for weight in layer.get_weights()])
-        still = [weight.numpy() for weight in network.non_trainable_weights]
-        prefix, suffix = cut(network, "block_16_expand")
+        network = entry.build(32)
+        still = {weight.path: weight.numpy() for weight in network.weights if "moving" in weight.path}
+        prefix, suffix = cut(network, entry.first_trainable("last_block"))
         body = network if whole else suffix
         pooled = keras.layers.GlobalAveragePooling2D()(body.output)
         model = keras.Model(body.input, keras.layers.Dense(3, kernel_initializer="zeros")(pooled))
@@ -232,15 +240,134 @@ def test_suffix_training_is_whole_network_training_and_batch_normalisation_stand
         train, validation = (Rows(array, part, labels[part]) for part in rows)
         trained = fit(model, (train, validation), optimizer="sgd", learning_rate=0.01, epochs=3, batch_size=4)
         losses.append(trained.history[["loss", "validation_loss"]].to_numpy())
-        moving = [weight for weight in network.weights if "moving" in weight.path]
-        assert moving
-        frozen = {weight.path: weight for weight in network.non_trainable_weights}
-        for before, path in zip(
-            still, [weight.path for weight in network.weights if "moving" in weight.path], strict=True
-        ):
-            np.testing.assert_array_equal(frozen[path].numpy(), before)
+        for weight in network.weights:
+            if "moving" in weight.path:
+                np.testing.assert_array_equal(weight.numpy(), still.pop(weight.path))
+        assert not still
     np.testing.assert_allclose(losses[0], losses[1], atol=1e-4)
     assert losses[0][0, 0] != losses[0][-1, 0]
+
+
+@pytest.mark.parametrize("resident", [True, False], ids=["memory", "disk"])
+@pytest.mark.parametrize("optimizer", optimizers.OPTIMIZERS)
+def test_training_is_that_of_keras_s_fit(optimizer, resident, monkeypatch):
+    """The same batches, dropout and balanced weights: the losses of `fit` with Keras's own optimizer."""
+    if not resident:
+        monkeypatch.setattr(training, "RESIDENT", 0)
+    part, validation = blobs()
+    labels = np.repeat([0, 1, 2], [24, 10, 6])
+    part = Rows(part.array, part.rows, labels)
+    model, head = deep()
+    changed = {"optimizer": optimizer, "class_weights": "balanced", "epochs": 5, "patience": 5, "learning_rate": 0.02}
+    found = fit(model, (part, validation), head, **changed).history
+    plain, _ = deep()
+    options = {"momentum": 0.9} if optimizer == "sgd" else {}
+    kind = getattr(keras.optimizers, optimizers.OPTIMIZERS[optimizer][0])
+    weight_decay = {"weight_decay": TRAINING["weight_decay"]} if optimizer == "adamw" else {}
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    plain.compile(kind(0.02, **options, **weight_decay), loss, metrics=["accuracy"])
+    weights = training.class_weights("balanced", labels)
+    for epoch in range(5):
+        order, views = part.draw(3, epoch)
+        expected = plain.fit(
+            part.read(order, views), labels[order], 7, sample_weight=weights[order], shuffle=False, verbose=0
+        )
+        assert found["loss"][epoch] == pytest.approx(expected.history["loss"][0], abs=1e-5)
+        assert found["accuracy"][epoch] == pytest.approx(expected.history["accuracy"][0])
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("optimizer", optimizers.OPTIMIZERS)
+def test_an_update_in_one_operation_is_that_of_keras_s_optimizer(optimizer, momentum):
+    random = np.random.default_rng(0)
+    kind, own = optimizers.OPTIMIZERS[optimizer]
+    options = {"momentum": momentum, "weight_decay": 0.1}
+    rate = keras.optimizers.schedules.CosineDecay(0.1, 20)
+    places = []
+    gradients = random.normal(size=(20, 2, 5, 3)).astype(np.float32)
+    for made in (
+        optimizers.build(optimizer, rate, **options),
+        getattr(keras.optimizers, kind)(rate, **{name: options[name] for name in own}),
+    ):
+        variables = [keras.Variable(np.ones((5, 3), np.float32)) for _ in range(2)]
+        for both in gradients:
+            made.apply(list(both), variables)
+        places.append([variable.numpy() for variable in variables])
+    np.testing.assert_allclose(places[0], places[1], atol=2e-5)  # of steps of 0.1
+
+
+def tuned(made: dict[str, Path], folder: Path, prefix: str, views: int) -> Classifier:
+    """Fine-tune the `made` top's recipe without dropout, from a stored or a live prefix."""
+    at = {
+        **made,
+        **{name: folder / prefix / name for name in ("augmented", "features", "tensors", "top", "classifier")},
+    }
+    step.run("augment", at, {**PARAMETERS["augment"], "views": views})
+    step.run("extract", at, {**PARAMETERS["extract"], "prefix": prefix})
+    step.run("train_top", at, {**PARAMETERS["train_top"], "dropout": 0})
+    step.run("fine_tune", at, {**PARAMETERS["fine_tune"], "epochs": 3})
+    return Classifier.read(at["classifier"])
+
+
+def test_a_live_prefix_without_views_trains_as_the_stored_one(made, tmp_path):
+    stored, live = (tuned(made, tmp_path, prefix, views=0) for prefix in ("stored", "live"))
+    both = [each.table("history.csv").to_numpy() for each in (stored, live)]
+    np.testing.assert_allclose(both[0], both[1], atol=1e-4)
+    assert stored.facts["trainable_parameters"] == live.facts["trainable_parameters"]
+
+
+def test_a_live_prefix_sees_another_view_of_every_image_in_every_epoch(made, tmp_path):
+    with patch.object(FreshRows, "read", autospec=True, side_effect=FreshRows.read) as read:
+        tuned(made, tmp_path, "live", views=2)
+    batches = [(part, *places, FreshRows.read(part, *places)) for (part, *places), _ in read.call_args_list]
+    assert len(batches) == 3 * 3
+    part = batches[0][0]
+    plain = Rows(part.array, part.rows, part.labels)
+    seen: dict[str, list[np.ndarray]] = {}
+    for _, chosen, views, images in batches:
+        assert len(set(views)) == 1
+        for number, image in zip(chosen, images, strict=True):
+            seen.setdefault(part.files[number], []).append(image)
+            assert not np.array_equal(image, plain.read(np.array([number]), 0)[0])
+    assert len(seen) == 24 and {len(images) for images in seen.values()} == {3}
+    assert all(not np.array_equal(images[0], images[1]) for images in seen.values())
+    names = Features.read(tmp_path / "live/features").table("files.csv")["file"]
+    assert [names[row] for row in part.rows] == list(part.files)
+
+
+TWO_DEVICES = """
+import json, sys
+import keras, numpy as np, tensorflow as tf
+from components import step
+from components.model import training
+from tests.conftest import PARAMETERS
+
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+at = json.loads(sys.argv[1])
+values = {**PARAMETERS["fine_tune"], "batch_size": 5, "class_weights": "balanced", "l2": 0.1, "epochs": 3}
+strategies = [training.strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])]
+for number, strategy in enumerate(strategies):
+    assert strategy.num_replicas_in_sync == number + 1
+    training.strategy = lambda: strategy
+    step.run("fine_tune", {**at, "classifier": f"{at['made']}/{number}"}, values)
+"""
+
+
+def test_two_devices_train_as_one(made, tmp_path):
+    """Batches of 5, and a last one of 4, do not divide evenly."""
+    at = {name: str(made[name]) for name in ("features", "tensors", "splits", "weights")}
+    at |= {"top": str(tmp_path / "top"), "classifier": str(tmp_path / "classifier"), "made": str(tmp_path)}
+    step.run("train_top", at, {**PARAMETERS["train_top"], "dropout": 0})  # devices draw masks of their own
+    given = json.dumps(at)
+    subprocess.run([sys.executable, "-c", TWO_DEVICES, given], check=True, cwd=ROOT)
+    one, two = (Classifier.read(tmp_path / name) for name in "01")
+    histories = [each.table("history.csv").to_numpy() for each in (one, two)]
+    np.testing.assert_allclose(histories[0], histories[1], atol=1e-4)
+    images = np.random.default_rng(0).uniform(0, 255, (3, 32, 32, 3)).astype(np.float32)
+    outputs = [each.load().predict_on_batch(images) for each in (one, two)]
+    np.testing.assert_allclose(outputs[0], outputs[1], atol=1e-4)
 
 
 def test_a_loss_that_is_no_number_ends_the_training():
@@ -260,8 +387,14 @@ class Stopped(Exception):
     ids=[*optimizers.OPTIMIZERS, "everything"],
 )
 @pytest.mark.parametrize("moments", [[1], [2, 3, 4, 5, 6, 7, 8]])
-def test_a_training_that_was_broken_off_ends_as_if_it_had_never_stopped(changed, moments, tmp_path):
+@pytest.mark.parametrize("resident", [True, False], ids=["memory", "disk"])
+def test_a_training_that_was_broken_off_ends_as_if_it_had_never_stopped(
+    changed, moments, resident, tmp_path, monkeypatch
+):
     """Broken off in epochs of any number, once or again and again; dropout, order, views and early stopping go on."""
+    monkeypatch.setattr("components.model.epochs.KEEPING", np.inf)
+    if not resident:
+        monkeypatch.setattr(training, "RESIDENT", 0)
     settings = {**SETTINGS, "learning_rate": 0.02, "epochs": 9, "patience": 6, **changed}
     whole, head = deep()
     expected = fit(whole, blobs(), head, **settings)
@@ -310,6 +443,49 @@ def test_the_suggested_rate_trains_and_a_thousandth_and_a_thousandfold_do_not(op
         found = fit(model, (train, validation), head, optimizer=optimizer, learning_rate=rate * factor, epochs=6)
         losses.append(found.history["validation_loss"].iloc[-1])
     assert losses[0] < 0.7 * min(losses[1:])
+
+
+def test_heads_trained_at_once_are_those_of_train_top(made, tmp_path, monkeypatch, capsys):
+    """Of every setting the scores of its own train_top; ranked on validation; nothing else changes."""
+    monkeypatch.chdir(tmp_path)
+    content = recipes.read(ROOT / "params.yaml")
+    content["active"] = {"edges": {"data": "edges", "weights": "glyphs"}}
+    content["recipes"]["edges"] = {key: PARAMETERS[key] for key in recipes.IN_RECIPES}
+    Path("params.yaml").write_text(yaml.safe_dump(content))
+    Path("artifacts/edges").mkdir(parents=True)
+    for name in ("features", "splits"):
+        Path("artifacts/edges", name).symlink_to(made[name])
+    sweeps = ["train_top.learning_rate=1e-4,1e-2", "train_top.head=linear,hidden", "train_top.dropout=0.3"]
+    __main__.main(["find_head", "edges", *(word for sweep in sweeps for word in ("--sweep", sweep))])
+    assert "best on validation, before the temperature: learning_rate: 0.01, head: " in capsys.readouterr().out
+    table = pd.read_csv("artifacts/edges/heads.csv")
+    assert table["validation_log_loss"].is_monotonic_increasing
+    assert sorted(zip(table["learning_rate"], table["head"], strict=True)) == [
+        (rate, head) for rate in (1e-4, 1e-2) for head in ("hidden", "linear")
+    ]
+    for row in table.to_dict("records"):
+        at = {**made, "top": tmp_path / "top", "classifier": tmp_path / "classifier"}
+        own = {name: row[name] for name in ("learning_rate", "head", "dropout")}
+        step.run("train_top", at, {**PARAMETERS["train_top"], **own})
+        made_alone = Classifier.read(tmp_path / "classifier")
+        best = made_alone.table("history.csv").set_index("epoch").loc[made_alone.facts["best_epoch"]]
+        assert row["best_epoch"] == made_alone.facts["best_epoch"]
+        assert row["validation_log_loss"] == pytest.approx(best["validation_loss"], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("sweep", "said"),
+    [
+        ("fine_tune.epochs=1,2", "--sweep takes train_top.PARAMETER=VALUE,... here; received fine_tune.epochs=1,2"),
+        ("train_top.epochs=none", "train_top: epochs is a whole number; received 'none'"),
+        ("train_top.rate=1", "no parameter of train_top 'rate'"),
+        ("epochs=1", "STEP.PARAMETER=VALUE is needed"),
+    ],
+)
+def test_a_search_of_heads_refuses_what_is_none(sweep, said, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(UserError, match=re.escape(said)):
+        __main__.main(["find_head", "digits", "--sweep", sweep])
 
 
 @pytest.mark.parametrize("losses", [[], [1.0], [1.0, 2.0, 3.0]])

@@ -1,6 +1,7 @@
 """What the steps hand to one another: directories, each with a record of what it is and how it was made."""
 
 import json
+import mmap
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Self
 
 from components.errors import UserError
+from components.machine import gpus
 
 if TYPE_CHECKING:
     import keras
@@ -32,13 +34,29 @@ def whole(path: Path | str) -> Iterator[None]:
         raise UserError(f"{path} is damaged ({reason}): make it again, or `dvc checkout` it") from error
 
 
+def release(array: "np.ndarray") -> None:
+    """Give back the memory that a file's map has taken for what was read or written so far; nothing for other arrays.
+
+    A process that goes through a file of any size batch by batch stays small so. What was written is in the system's
+    hands, and what is read again comes from its cache, or from the disk.
+
+    Args:
+        array: A memory-mapped array of `Keyed`, or a view of one.
+    """
+    base: Any = array
+    while base is not None and not isinstance(base, mmap.mmap):
+        base = getattr(base, "base", None)
+    if base is not None:
+        base.madvise(mmap.MADV_DONTNEED)
+
+
 class Artifact:
     """A directory with a record.
 
     The record, `artifact.json`, holds the kind; the digest (of the content for images and weights, else of the code,
     the parameters and the digests that it was made from); the facts that steps downstream need; the parameters of its
-    whole chain by step; the digest of every step's run behind it; the images and seconds of the long computations
-    behind it; the recipe that asked for it and the git revisions of code and data at the time.
+    whole chain by step; the digest of every step's run behind it; the images, seconds and GPUs of the long
+    computations behind it; the recipe that asked for it and the git revisions of code and data at the time.
     """
 
     def __init__(self, path: Path | str, record: Mapping[str, Any] | None = None):
@@ -80,15 +98,19 @@ class Artifact:
 
     @property
     def work(self) -> dict[str, dict[str, float]]:
-        """Images and seconds of each long computation, by its name."""
+        """Images, seconds and GPUs of each long computation, by its name."""
         return self.record["work"]
+
+    def did(self, name: str, images: int, seconds: float) -> None:
+        """Record how many seconds a computation took for how many images, on how many GPUs."""
+        self.work[name] = {"images": images, "seconds": round(seconds, 3), "gpus": gpus()}
 
     @contextmanager
     def timed(self, name: str, images: int) -> Iterator[None]:
         """Record how many seconds the block takes for how many images."""
         start = perf_counter()
         yield
-        self.work[name] = {"images": images, "seconds": round(perf_counter() - start, 3)}
+        self.did(name, images, perf_counter() - start)
 
     @property
     def resume(self) -> Path:
@@ -212,7 +234,11 @@ class Features(Keyed):
 
 
 class Tensors(Keyed):
-    """Activations at the cut of every image and view: float32 (files, 1 + K, ...); view 0 is the plain image."""
+    """What fine-tuning starts from; the fact `prefix` says which.
+
+    `stored`: activations at the cut of every image and view, float32 (files, 1 + K, ...); view 0 is the plain image.
+    `live`: the plain images at the working size, uint8 (files, 1, size, size, 3), for the whole network to run on.
+    """
 
     array_name = "tensors.npy"
 

@@ -1,16 +1,17 @@
 """The three models before their training: what is trained, on which rows, and what is delivered with it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import keras
 import numpy as np
 
 from components.data.artifacts import Augmented, Features, Keyed, Splits, Tensors, Top, Weights
+from components.data.augmentation import Limits
 from components.model import backbones, heads
 from components.model import benchmark as network_from_scratch
 from components.model.cut import cut
-from components.model.epochs import Rows
+from components.model.epochs import FreshRows, Rows
 
 
 @dataclass(frozen=True)
@@ -49,22 +50,41 @@ def top(features: Features, splits: Splits, weights: Weights, head: str, dropout
     Raises:
         UserError: The head takes features of another pooling.
     """
-    pooling = features.facts["pooling"]
-    model = heads.build(head, pooling, features.array.shape[2:], len(splits.facts["classes"]), dropout)
+    model = new_head(features, head, dropout)
     entry = backbones.get(weights.facts["backbone"])
     network = entry.build(features.facts["image_size"], weights.file)
-    layers = [entry.preprocessing(), network, backbones.pooling(pooling), model]
+    layers = [entry.preprocessing(), network, backbones.pooling(features.facts["pooling"]), model]
     return Untrained(model, parts(features, splits), layers, model)
 
 
+def new_head(features: Features, head: str, dropout: float) -> keras.Model:
+    """Return a new head: features, (batch, ...), to logits, (batch, classes).
+
+    Raises:
+        UserError: The head takes features of another pooling.
+    """
+    shape, classes = features.array.shape[2:], len(features.facts["classes"])
+    return heads.build(head, features.facts["pooling"], shape, classes, dropout)
+
+
 def fine_tuned(tensors: Tensors, splits: Splits, top: Top, weights: Weights) -> Untrained:
-    """Return the backbone from the cut on, with the trained head."""
+    """Return the backbone from the cut on, with the trained head; under `prefix: live` the whole of it, on images."""
     entry = backbones.get(weights.facts["backbone"])
     network = entry.build(tensors.facts["image_size"], weights.file)
-    _, suffix = cut(network, tensors.facts["first_trainable"])
+    prefix, suffix = cut(network, tensors.facts["first_trainable"])
     head, pooling = top.load(), backbones.pooling(top.facts["pooling"])
     model = keras.Model(suffix.input, head(pooling(suffix.output)))
-    return Untrained(model, parts(tensors, splits), [entry.preprocessing(), network, pooling, head], head)
+    layers = [entry.preprocessing(), network, pooling, head]
+    train, validation = parts(tensors, splits)
+    if tensors.facts["prefix"] == "live":
+        image = keras.Input(network.input_shape[1:])
+        model = keras.Model(image, model(prefix(entry.preprocessing()(image), training=False)))
+        drawn = tensors.record["parameters"]["augment"]
+        if drawn["views"]:
+            limits = Limits(**{field.name: drawn[field.name] for field in fields(Limits)})
+            files = splits.part("train")["file"].tolist()
+            train = FreshRows(train.array, train.rows, train.labels, files, limits, drawn["seed"])
+    return Untrained(model, (train, validation), layers, head)
 
 
 def parts(array: Keyed | Augmented, splits: Splits) -> tuple[Rows, Rows]:

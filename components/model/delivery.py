@@ -49,5 +49,4 @@ def deliver(
         best_epoch=trained.best_epoch,
         **{f"validation_{key}": found[key] for key in ("kappa", "log_loss", "accuracy")},
     )
-    images = len(train.rows) * len(trained.history)
-    classifier.work["training"] = {"images": images, "seconds": round(trained.training_seconds, 3)}
+    classifier.did("training", len(train.rows) * len(trained.history), trained.training_seconds)

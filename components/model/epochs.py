@@ -1,24 +1,28 @@
-"""What goes with a training: the rows it draws from, its validation after each epoch, and going on after a stop."""
+"""What goes with a training: the rows it draws from, what it has come to, and going on after a stop."""
 
 import json
-import math
+import os
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
-from scipy.special import softmax
+import tensorflow as tf
 
-from components.errors import UserError
-from components.progress import bar
-from components.results import metrics
+from components.data import augmentation
+from components.data.artifacts import release
+from components.model import optimizers
 
 LogEpoch = Callable[[int, dict[str, float]], None]
+
+KEEPING = 0.05  # largest share of the time that keeping the state may take
 
 
 @dataclass(frozen=True)
@@ -28,126 +32,127 @@ class Rows:
     array: np.ndarray
     rows: np.ndarray
     labels: np.ndarray
+    fresh: ClassVar[bool] = False  # whether its views are made anew in each epoch
+
+    def draw(self, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the order of the images in an epoch, numbered from 0, and which view of each it takes, (n,) each."""
+        random = np.random.default_rng([seed, epoch])
+        order = random.permutation(len(self.rows))
+        return order, random.integers(self.array.shape[1], size=len(order))
+
+    @cached_property
+    def in_memory(self) -> tf.Tensor:
+        """All views of all images, view by view, (views * images, ...)."""
+        numbers = np.arange(len(self.rows))
+        return tf.constant(np.concatenate([self.read(numbers, view) for view in range(self.array.shape[1])]))
+
+    def read(self, chosen: np.ndarray, views: np.ndarray | int) -> np.ndarray:
+        """Return one view of each of some images, (n, ...)."""
+        found = self.array[self.rows[chosen], views]
+        release(self.array)
+        return found
 
 
-class DrawnViews(keras.utils.PyDataset):
-    """Batches of the training part: every image once an epoch, in a new order, one of its views drawn for each."""
+@dataclass(frozen=True)
+class FreshRows(Rows):
+    """Images of one part, (files, 1, size, size, 3), of which every epoch makes a view of its own.
 
-    def __init__(self, part: Rows, batch_size: int, seed: int):
-        super().__init__()
-        self.part, self.batch_size, self.seed = part, batch_size, seed
-        self.begin(0)
+    Args:
+        files: Name of each file.
+        limits: How far a view may go.
+        view_seed: Seed of the views.
+    """
 
-    def begin(self, epoch: int) -> None:
-        """Draw the order and the views of an epoch, numbered from 0."""
-        random = np.random.default_rng([self.seed, epoch])
-        self.order = random.permutation(len(self.part.rows))
-        self.views = random.integers(self.part.array.shape[1], size=len(self.order))
+    files: Sequence[str]
+    limits: augmentation.Limits
+    view_seed: int
+    fresh: ClassVar[bool] = True
 
-    def __len__(self) -> int:
-        return math.ceil(len(self.order) / self.batch_size)
+    def draw(self, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        order, _ = super().draw(seed, epoch)
+        return order, np.full_like(order, epoch)
 
-    def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        place = slice(number * self.batch_size, (number + 1) * self.batch_size)
-        chosen = self.order[place]
-        return self.part.array[self.part.rows[chosen], self.views[place]], self.part.labels[chosen]
+    def read(self, chosen: np.ndarray, views: np.ndarray | int) -> np.ndarray:
+        """Return a view of each of some images, uint8 (n, size, size, 3)."""
 
+        def made(image: np.ndarray, number: int, view: int) -> np.ndarray:
+            draw = augmentation.draw(self.limits, self.view_seed, self.files[number], view)
+            return augmentation.apply(image, [draw])[1]
 
-class Validation(keras.callbacks.Callback):
-    """After each epoch: scores of the whole validation part on the plain view, a line of progress, the log."""
-
-    def __init__(self, name: str, train: DrawnViews, part: Rows, epochs: int, log_epoch: LogEpoch):
-        super().__init__()
-        self.train, self.part, self.log_epoch = train, part, log_epoch
-        self.rows: list[dict[str, float]] = []
-        self.seconds = 0.0  # of training alone
-        self.bar = bar(name, epochs, "epoch")
-
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self.train.begin(epoch)
-        self.start = perf_counter()
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        assert logs is not None
-        self.seconds += perf_counter() - self.start
-        if not math.isfinite(logs["loss"]):
-            raise UserError(f"the loss is {logs['loss']} after epoch {epoch + 1}: lower the learning rate")
-        found = metrics.scores(self.part.labels, softmax(predict(self.model, self.part), axis=1))
-        row = {"loss": logs["loss"], "accuracy": logs["accuracy"], "validation_loss": found["log_loss"]}
-        row |= {f"validation_{name}": found[name] for name in ("accuracy", "kappa")}
-        logs.update(row)
-        self.add({"epoch": epoch + 1, **row})
-
-    def add(self, row: dict[str, float]) -> None:
-        self.rows.append(row)
-        self.bar.set_postfix_str(f"loss {row['loss']:.3f}, validation {row['validation_loss']:.3f}", refresh=False)
-        self.bar.update()
-        self.log_epoch(int(row["epoch"]), {name: value for name, value in row.items() if name != "epoch"})
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return np.stack([*pool.map(made, super().read(chosen, 0), chosen, np.broadcast_to(views, chosen.shape))])
 
 
-class Resume(keras.callbacks.Callback):
-    """Keeps, after each epoch, all that the next one starts from, and goes on from there where a training broke off.
+class Course:
+    """What a training has come to: its epochs, the best of them, and all that the next one starts from.
 
-    That is every variable of model and optimizer (the states of dropout are among them), the history, and what early
-    stopping remembers, so that the training ends as if it had never stopped.
+    That is every variable of model and optimizer (the states of dropout are among them), so that a training which broke
+    off ends as if it had never stopped. It is kept after the first epoch, and then as often as costs little.
 
     Args:
         file: Where it is kept; never half written, never unpickled.
-        validation: Holds the history.
-        best: Early stopping.
+        model: The model in training.
+        optimizer: Its optimizer, built.
+        monitor: What the best epoch is best in.
+        min_delta: By how much an epoch must be better than the best.
     """
 
-    def __init__(self, file: Path, validation: Validation, best: keras.callbacks.EarlyStopping):
-        super().__init__()
-        self.file, self.validation, self.best = file, validation, best
-        self.arrays: dict[str, np.ndarray] = {}
-        self.said: dict[str, Any] = {"rows": [], "wait": 0}
+    def __init__(self, file: Path, model: keras.Model, optimizer: keras.Optimizer, monitor: str, min_delta: float):
+        self.file, self.model, self.optimizer = file, model, optimizer
+        self.column, end = optimizers.MONITORS[monitor]
+        self.sign, self.min_delta = (1 if end == "max" else -1), min_delta
+        self.rows: list[dict[str, float]] = []
+        self.best_epoch, self.seconds = 0, 0.0
+        self.best_weights: list[np.ndarray] = []
+        self.best_logits = np.empty(0)
+        self.kept, self.keeping = 0.0, 0.0  # when, and how long that took
         if file.exists():
             try:
-                with file.open("rb") as opened, np.load(opened) as state:
-                    self.arrays = dict(state)
-                self.said = json.loads(str(self.arrays["said"]))
+                self.restore()
             except (ValueError, EOFError, KeyError, zipfile.BadZipFile):  # as a power cut may leave it
                 print(f"{file} cannot be read: the training begins anew", file=sys.stderr)
 
-    def epochs(self, most: int) -> dict[str, int]:
-        """Return from which epoch to which, of `most`, there is something left to train."""
-        done = len(self.said["rows"])
-        return {"initial_epoch": done, "epochs": done if self.said["wait"] >= self.best.patience else most}
+    @property
+    def wait(self) -> int:
+        """Epochs since the best."""
+        return len(self.rows) - self.best_epoch
+
+    def add(self, row: dict[str, float], logits: np.ndarray) -> None:
+        """Add an epoch with its validation logits, (n, classes); where it is the best, its weights are remembered."""
+        self.rows.append(row)
+        score = self.sign * row[self.column]
+        if not self.best_epoch or score > self.sign * self.rows[self.best_epoch - 1][self.column] + self.min_delta:
+            self.best_epoch, self.best_logits = len(self.rows), logits
+            self.best_weights = self.model.get_weights()
 
     def variables(self) -> list[keras.Variable]:
-        return [*self.model.variables, *self.model.optimizer.variables]
+        return [*self.model.variables, *self.optimizer.variables]
 
-    def on_train_begin(self, logs: dict | None = None) -> None:
-        if not self.said["rows"]:
+    def keep(self, last: bool) -> None:
+        """Keep it on disk; if it is not the last epoch, only where that takes its share of the time since then."""
+        start = perf_counter()
+        if not last and self.keeping > KEEPING * (start - self.kept):
             return
-        self.model.optimizer.build(self.model.trainable_variables)
-        for number, variable in enumerate(self.variables()):
-            variable.assign(self.arrays[f"variable_{number}"])
-        self.best.best_weights = [self.arrays[f"best_{number}"] for number in range(len(self.model.get_weights()))]
-        self.best.best, self.best.best_epoch = self.said["best"], self.said["best_epoch"]
-        self.best.wait = self.said["wait"]
-        self.validation.seconds = self.said["seconds"]
-        for row in self.said["rows"]:
-            self.validation.add(row)
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        known = self.validation
-        said = {"rows": known.rows, "seconds": known.seconds}
-        said |= {name: getattr(self.best, name) for name in ("best", "best_epoch", "wait")}
+        said = {"rows": self.rows, "seconds": self.seconds, "best_epoch": self.best_epoch}
         arrays = {f"variable_{number}": variable.numpy() for number, variable in enumerate(self.variables())}
-        arrays |= {f"best_{number}": weight for number, weight in enumerate(self.best.best_weights)}
+        arrays |= {f"best_{number}": weight for number, weight in enumerate(self.best_weights)}
         self.file.parent.mkdir(exist_ok=True)
         unfinished = self.file.with_suffix(".unfinished")
         with unfinished.open("wb") as file:
-            np.savez(file, said=np.array(json.dumps(said)), **arrays)
+            np.savez(file, said=np.array(json.dumps(said)), best_logits=self.best_logits, **arrays)
         unfinished.replace(self.file)
+        self.kept = perf_counter()
+        self.keeping = self.kept - start
 
-
-def predict(model: keras.Model, part: Rows, batch_size: int = 64) -> np.ndarray:
-    """Return the model's output for the plain view of each row, (n, ...)."""
-    outputs = [
-        model.predict_on_batch(part.array[part.rows[start : start + batch_size], 0])
-        for start in range(0, len(part.rows), batch_size)
-    ]
-    return np.concatenate(outputs)
+    def restore(self) -> None:
+        """Go on from what was kept."""
+        with self.file.open("rb") as opened, np.load(opened) as state:
+            arrays: dict[str, Any] = dict(state)
+        said = json.loads(str(arrays["said"]))
+        variables = self.variables()
+        values = [arrays[f"variable_{number}"] for number in range(len(variables))]
+        self.best_weights = [arrays[f"best_{number}"] for number in range(len(self.model.get_weights()))]
+        self.best_logits = arrays["best_logits"]
+        self.rows, self.seconds, self.best_epoch = said["rows"], said["seconds"], said["best_epoch"]
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import keras
 
-# The class of `keras.optimizers` and its options.
+# The class of `components.model.fused` and its options.
 OPTIMIZERS: dict[str, tuple[str, list[str]]] = {
     "adam": ("Adam", []),
     "adamw": ("AdamW", ["weight_decay"]),
@@ -31,7 +31,7 @@ def build(
     Source:
         AdamW: Loshchilov and Hutter, arXiv 1711.05101.
     """
-    import keras
+    from components.model import fused
 
     kind, own = OPTIMIZERS[name]
-    return getattr(keras.optimizers, kind)(learning_rate, **{option: options[option] for option in own})
+    return getattr(fused, kind)(learning_rate, **{option: options[option] for option in own})

@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from components.errors import UserError
 from components.model import training
-from components.model.epochs import DrawnViews, Rows
+from components.model.epochs import Rows
 from components.progress import bar
 
 LOWEST, HIGHEST, BATCHES = 1e-8, 10.0, 300
@@ -33,20 +33,22 @@ def sweep(model: keras.Model, part: Rows, settings: training.Settings, head: ker
         Smith, arXiv 1506.01186, with rates that grow by a factor.
     """
     growth = (HIGHEST / LOWEST) ** (1 / (BATCHES - 1))
-    trainer = training.compiled(
+    trainer = training.Trainer(
         model, head, settings, lambda share: keras.optimizers.schedules.ExponentialDecay(share * LOWEST, 1, growth)
     )
     weights = training.class_weights(settings.class_weights, part.labels)
-    views = DrawnViews(part, settings.batch_size, settings.seed)
+    batches = math.ceil(len(part.rows) / settings.batch_size)
     chance = math.log(model.output_shape[-1])
     losses: list[float] = []
     with bar("find_rate", BATCHES, "batch") as progress:
         while len(losses) < BATCHES:
-            epoch, number = divmod(len(losses), len(views))
+            epoch, number = divmod(len(losses), batches)
             if number == 0:
-                views.begin(epoch)
-            trainer.reset_metrics()  # else the loss would be the mean of all batches
-            loss = float(trainer.train_on_batch(*views[number], class_weight=weights, return_dict=True)["loss"])
+                order, views = part.draw(settings.seed, epoch)
+            place = slice(number * settings.batch_size, (number + 1) * settings.batch_size)
+            chosen = order[place]
+            shares = weights[chosen] / np.float32(len(chosen))
+            loss = float(trainer.batch(part.read(chosen, views[place]), part.labels[chosen], shares)[0])
             if not loss < DIVERGED * max([chance, *(losses[:SMOOTHING] or [loss])]):
                 break
             losses.append(loss)

@@ -9,32 +9,47 @@ from sklearn import metrics
 def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
     """Return Cohen's kappa, log loss (nats), accuracy, balanced accuracy and macro-F1.
 
-    Kappa is 0 where labels and predictions are all of one class, which leaves it undefined.
-
     Args:
         labels: Number of the true class, (n,).
         probabilities: Of each class, (n, classes); each row sums to 1.
 
-    Source: scikit-learn's metrics; Cohen, doi:10.1177/001316446002000104.
+    Source: scikit-learn's metrics.
     """
-    classes = np.arange(probabilities.shape[1])
     present = np.unique(labels)
     predicted = probabilities.argmax(axis=1)
-    undefined = np.array_equal(np.unique(predicted), present) and len(present) == 1
     return {
-        "kappa": 0.0 if undefined else float(metrics.cohen_kappa_score(labels, predicted, labels=classes)),
-        "log_loss": log_loss(labels, probabilities),
-        "accuracy": float(np.mean(labels == predicted)),
+        **main_scores(labels, probabilities),
         "balanced_accuracy": float(metrics.recall_score(labels, predicted, labels=present, average="macro")),
         "macro_f1": float(metrics.f1_score(labels, predicted, labels=present, average="macro", zero_division=0.0)),
     }
 
 
+def main_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    """Return Cohen's kappa, log loss (nats) and accuracy, of arguments as `scores` takes them.
+
+    In a hundredth of the time that scikit-learn takes to check its arguments, in which a head trains an epoch. Kappa is
+    0 where labels and predictions are all of one class, which leaves it undefined.
+
+    Source: Cohen, doi:10.1177/001316446002000104.
+    """
+    classes = probabilities.shape[1]
+    predicted = probabilities.argmax(axis=1)
+    accuracy = float(np.mean(labels == predicted))
+    shares = [np.bincount(numbers, minlength=classes) / len(labels) for numbers in (labels, predicted)]
+    by_chance = float(shares[0] @ shares[1])
+    return {
+        "kappa": (accuracy - by_chance) / (1 - by_chance) if by_chance < 1 else 0.0,
+        "log_loss": log_loss(labels, probabilities),
+        "accuracy": accuracy,
+    }
+
+
 def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Return the mean negative log probability of the true class, in nats."""
+    """Return the mean negative log probability of the true class, in nats; as scikit-learn, of none below 2.2e-16."""
     doubled = probabilities.astype(np.float64)
     doubled /= doubled.sum(axis=1, keepdims=True)
-    return float(metrics.log_loss(labels, doubled, labels=np.arange(probabilities.shape[1])))
+    lowest = np.finfo(np.float64).eps
+    return float(-np.mean(np.log(np.clip(doubled[np.arange(len(labels)), labels], lowest, 1 - lowest))))
 
 
 def baselines(labels: np.ndarray, train_counts: Sequence[int]) -> dict[str, float]:

@@ -40,6 +40,7 @@ def report(
     for name, done in report.work.items():
         costs[f"seconds_{name}"] = done["seconds"]
         costs[f"images_per_second_{name}"] = round(done["images"] / max(done["seconds"], 1e-3), 2)
+    costs["gpu_hours"] = sum(done["seconds"] * done["gpus"] for done in report.work.values()) / 3600
     report.write_values("costs", costs)
     report.facts["title"] = f"{report.record['recipe'] or classifier.facts['data_set']}, {classifier.facts['model']}"
     draw(report, classifier, table, images, rows, probabilities, history)

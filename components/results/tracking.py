@@ -9,7 +9,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -23,7 +23,9 @@ from components.results import view
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import Metric, Run
+
+Epoch = tuple[int, dict[str, float], int]  # its number, its losses and scores, when it ended, ms
 
 LOCAL_STORE = "sqlite:///mlflow.db"
 FINGERPRINT = "graft.fingerprint"
@@ -36,6 +38,8 @@ SETTINGS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",  # seconds
 }
 LIVE_SECONDS = 30  # that the epochs of one training may wait for the store, all together
+TOGETHER_SECONDS = 1  # in which a training's epochs are sent together
+MOST = 1000  # metrics that MLflow takes at once
 LATER = "`python -m pipeline log` completes the journal later"
 
 
@@ -118,26 +122,38 @@ def _make_tables() -> None:
 
 
 class Live:
-    """The run of a classifier in training; a store that does not answer costs one line, never the training."""
+    """The run of a classifier in training; a store that does not answer costs one line, never the training.
+
+    Epochs that follow each other fast are sent together, so that a short one does not wait for the store.
+    """
 
     def __init__(self, classifier: Classifier, model: str):
-        self.seconds = 0.0
+        self.seconds, self.sent = 0.0, 0.0
+        self.waiting: list[Epoch] = []
         self.run: Run | None = None if store() == "off" else _attempt(_begin, classifier, model)
 
     def log_epoch(self, epoch: int, values: dict[str, float]) -> None:
         """Log the losses and scores of an epoch, numbered from 1, unless the store has failed or is too slow."""
-        if self.run and not _attempt(self._log_in_time, self.run.info.run_id, epoch, values):
+        if self.run:
+            self.waiting.append((epoch, values, int(time() * 1000)))
+            if perf_counter() - self.sent > TOGETHER_SECONDS:
+                self._send()
+
+    def _send(self) -> None:
+        if self.run and self.waiting and not _attempt(self._send_in_time, self.run.info.run_id):
             self.run = None
 
-    def _log_in_time(self, run_id: str, epoch: int, values: dict[str, float]) -> bool:
-        start = perf_counter()
-        _log_epoch(run_id, epoch, values)
-        self.seconds += perf_counter() - start
+    def _send_in_time(self, run_id: str) -> bool:
+        start, epoch = perf_counter(), self.waiting[-1][0]
+        _log_epochs(run_id, self.waiting)
+        self.waiting, self.sent = [], perf_counter()
+        self.seconds += self.sent - start
         if self.seconds > LIVE_SECONDS:
             raise UserError(f"MLflow at {shown()} is too slow: {self.seconds:.1f} s for {epoch} epochs")
         return True
 
     def end(self, state: str, scores: dict[str, float]) -> None:
+        self._send()
         if self.run:
             _attempt(_end, self.run, state, scores)
 
@@ -173,8 +189,8 @@ def complete(classifier: Classifier, report: Report) -> bool:
     _log_params(run_id, classifier)
     known = {metric.step for metric in client().get_metric_history(run_id, "epoch/loss")}
     history = classifier.table("history.csv").set_index("epoch")
-    for epoch in history.index.difference(list(known)):
-        _log_epoch(run_id, epoch, history.loc[epoch].to_dict())
+    missing = history.index.difference(list(known))
+    _log_epochs(run_id, [(epoch, history.loc[epoch].to_dict(), int(time() * 1000)) for epoch in missing])
     client().log_artifacts(run_id, str(report.path), "report")
     _log_data(run_id, classifier)
     model_id = _log_model(run, classifier, report)
@@ -304,22 +320,29 @@ def _log_params(run_id: str, classifier: Classifier) -> None:
     client().log_batch(run_id, params=[Param(*param) for param in _params(classifier).items()])
 
 
-def _log_epoch(run_id: str, epoch: int, values: dict[str, float]) -> None:
-    _log_metrics(run_id, {f"epoch/{name}": value for name, value in values.items()}, int(time() * 1000), epoch)
+def _log_epochs(run_id: str, epochs: Sequence[Epoch]) -> None:
+    """Log epochs, each whole in one request."""
+    while epochs:
+        together = max(1, MOST // len(epochs[0][1]))
+        metrics = [
+            _metric(f"epoch/{name}", value, time_ms, epoch)
+            for epoch, values, time_ms in epochs[:together]
+            for name, value in values.items()
+        ]
+        client().log_batch(run_id, metrics=metrics)
+        epochs = epochs[together:]
 
 
 def _log_scores(run: "Run", scores: dict[str, float], model_id: str | None = None) -> None:
     """Log scores as of the run's beginning, for of values with one time MLflow keeps one."""
-    _log_metrics(run.info.run_id, scores, run.info.start_time, model_id=model_id)
+    metrics = [_metric(name, value, run.info.start_time, 0, model_id) for name, value in scores.items()]
+    client().log_batch(run.info.run_id, metrics=metrics)
 
 
-def _log_metrics(
-    run_id: str, values: dict[str, float], time_ms: int, step: int = 0, model_id: str | None = None
-) -> None:
+def _metric(name: str, value: float, time_ms: int, step: int, model_id: str | None = None) -> "Metric":
     from mlflow.entities import Metric
 
-    metrics = [Metric(name, round(float(value), 6), time_ms, step, model_id) for name, value in values.items()]
-    client().log_batch(run_id, metrics=metrics)
+    return Metric(name, round(float(value), 6), time_ms, step, model_id)
 
 
 def _log_data(run_id: str, classifier: Classifier) -> None:

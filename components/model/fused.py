@@ -1,0 +1,55 @@
+"""Keras's optimizers with their rule of update as one operation.
+
+Keras makes a rule of a dozen operations, each of them a pass over all weights; TensorFlow has the same rules in one.
+"""
+
+import keras
+import tensorflow as tf
+
+
+class Adam(keras.optimizers.Adam):
+    """Adam; the names of the arguments are TensorFlow's."""
+
+    def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
+        number = self._get_variable_index(variable)
+        step = tf.cast(self.iterations + 1, variable.dtype)
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle, m=self._momentums[number].value.handle, v=self._velocities[number].value.handle,
+            beta1=self.beta_1, beta1_power=tf.pow(self.beta_1, step),
+            beta2=self.beta_2, beta2_power=tf.pow(self.beta_2, step),
+            lr=tf.cast(learning_rate, variable.dtype), epsilon=self.epsilon, grad=gradient,
+        )  # fmt: skip
+
+
+class AdamW(Adam, keras.optimizers.AdamW):
+    """Adam, and weight decay beside it."""
+
+
+class RMSprop(keras.optimizers.RMSprop):
+    """RMSprop without momentum, for which the operation wants a place all the same."""
+
+    def build(self, variables: list[keras.Variable]) -> None:
+        super().build(variables)
+        self._momentums = self.add_optimizer_variables(variables, "momentum")
+
+    def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
+        number = self._get_variable_index(variable)
+        tf.raw_ops.ResourceApplyRMSProp(
+            var=variable.handle, ms=self._velocities[number].value.handle, mom=self._momentums[number].value.handle,
+            rho=self.rho, momentum=self.momentum,
+            lr=tf.cast(learning_rate, variable.dtype), epsilon=self.epsilon, grad=gradient,
+        )  # fmt: skip
+
+
+class SGD(keras.optimizers.SGD):
+    """Gradient descent, with momentum or without."""
+
+    def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
+        rate = tf.cast(learning_rate, variable.dtype)
+        if not self.momentum:
+            tf.raw_ops.ResourceApplyGradientDescent(var=variable.handle, alpha=rate, delta=gradient)
+            return
+        momentum = self.momentums[self._get_variable_index(variable)].value
+        tf.raw_ops.ResourceApplyKerasMomentum(
+            var=variable.handle, accum=momentum.handle, lr=rate, grad=gradient, momentum=self.momentum
+        )
