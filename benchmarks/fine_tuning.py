@@ -7,11 +7,11 @@ from statistics import median
 
 from benchmarks import here, plain
 from benchmarks.measuring import Aim, Bench, Line
-from benchmarks.studies import QUICK, STUDIES, Study, parameters, prepared
+from benchmarks.studies import QUICK, Study, chosen, parameters, prepared
 
 
 def measure(bench: Bench) -> Iterator[Line]:
-    for study in STUDIES:
+    for study in chosen(bench):
         floor = bench.plain(floor_of, study)
         size = bench.pick(study.size, QUICK)
         peers, own = fine_tuned(bench, study)

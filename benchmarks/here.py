@@ -32,10 +32,8 @@ class Cost:
 
 
 def values_of(recipe: str, changes: Values) -> dict[str, dict[str, Any]]:
-    """Return the parameters of every step of a recipe, with changes; extraction in the precision that is fastest."""
+    """Return the parameters of every step of a recipe, with changes."""
     known = recipes.completed(recipes.read(), recipe)
-    if "precision" in step.load("extract").parameters:
-        known["extract"]["precision"] = "auto"
     return {name: {**values, **changes.get(name, {})} for name, values in known.items()}
 
 

@@ -1,6 +1,5 @@
 """The four studies that fine-tune, as published in params.yaml, on as many images as they had, made on the spot."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -85,6 +84,6 @@ def prepared(bench: Bench, study: Study, size: tuple[int, int, int]) -> tuple[di
     return at, taken
 
 
-def chosen(quick: bool) -> Iterator[Study]:
-    """Yield the studies; a quick benchmark takes the first."""
-    yield from STUDIES[: 1 if quick else None]
+def chosen(bench: Bench) -> tuple[Study, ...]:
+    """Return the studies to measure; a quick benchmark takes two."""
+    return bench.pick(STUDIES, STUDIES[::3])

@@ -9,7 +9,7 @@ from statistics import median
 
 from benchmarks import heads, here, plain
 from benchmarks.fine_tuning import fine_tuned
-from benchmarks.measuring import Aim, Bench, Line
+from benchmarks.measuring import Aim, Bench, Line, Worker
 from benchmarks.studies import QUICK, SMALL, VIEWS, Study, chosen, parameters, prepared, views
 
 STEPS = 6  # augment, extract, train_top, fine_tune, evaluate twice: each starts a process
@@ -17,7 +17,7 @@ STEPS = 6  # augment, extract, train_top, fine_tune, evaluate twice: each starts
 
 def measure(bench: Bench) -> Iterator[Line]:
     start = median(here.starting_keras() for _ in range(3))
-    for study in chosen(bench.quick):
+    for study in chosen(bench):
         peer, own = plain_seconds(bench, study), {**here_seconds(bench, study), "processes": STEPS * start}
         total, ours = sum(peer.values()), sum(own.values())
         train, validation, test = study.images
@@ -67,7 +67,8 @@ def here_seconds(bench: Bench, study: Study) -> dict[str, float]:
         found[name] = taken[1][name] + (every - more) * a_row
     found["evaluate"] *= 2
     at, values, *_ = heads.prepared(bench, study)
-    head = bench.here(here.training, "train_top", at, values, bench.pick(10, 2))
+    with Worker() as alone:  # as the step is: before TensorFlow begins it says how many threads there are
+        head = alone(here.training, "train_top", at, values, bench.pick(10, 2))
     found["train_top"] = taken[1]["train_top"] + top * head.epoch
     _, own = fine_tuned(bench, study)
     epoch = median(one.epoch for one in own) * train / size[0]
