@@ -65,7 +65,8 @@ PARAMETERS: dict[str, dict[str, str | int | float]] = {
         "brightness": 0.1, "seed": 1,
     },
     "extract": {
-        "unfreeze": "last_block", "pooling": "average", "prefix": "stored", "batch_size": 16, "storage_limit": 1,
+        "unfreeze": "last_block", "pooling": "average", "prefix": "stored", "precision": "float32", "batch_size": 16,
+        "storage_limit": 1,
     },
     "explore": {"samples": 3, "seed": 1},
     "train_benchmark": {"network": "cnn", "image_size": 16, "width": 4, "stages": 3, **TRAINING},

@@ -136,8 +136,12 @@ def test_half_of_the_views_are_mirrored():
     assert 440 < mirrored.sum() < 560
 
 
+share = st.floats(0, 1)
+widest = st.builds(Limits, st.floats(0, 180), share, st.floats(0, 0.99), share, st.just("horizontal"), st.just(0.0))
+
+
 @quick
-@given(limits.map(lambda limits: replace(limits, brightness=0.0)), st.integers(0, 99))
+@given(widest, st.integers(0, 99))
 def test_no_view_has_a_black_corner(limits, seed):
     white = np.full((SIZE, SIZE, 3), 200, np.uint8)
     assert (augmentation.apply(white, [augmentation.draw(limits, seed, "a", 0)]) == 200).all()

@@ -9,11 +9,16 @@ import numpy as np
 import pytest
 
 from components import step
-from components.data.artifacts import Augmented, Features, Tensors, Weights
+from components.data import archives
+from components.data import images as image_files
+from components.data.artifacts import Augmented, Classifier, Features, Tensors, Weights
 from components.errors import UserError
 from components.model import backbones, extraction
 from components.model.cut import cut
+from components.model.precision import in_bfloat16
+from pipeline import recipes
 from tests.conftest import PARAMETERS
+from tests.test_data_sets import real
 
 GIVEN = PARAMETERS["extract"]
 
@@ -105,3 +110,105 @@ def test_views_that_are_damaged_are_one_line(made, tmp_path):
     (tmp_path / "augmented" / "views.npy").write_bytes(b"no array")
     with pytest.raises(UserError, match="augmented is damaged"):
         extract({**made, "augmented": tmp_path / "augmented"}, tmp_path)
+
+
+# Precision
+
+SMALL = 64  # pixels
+REAL = {"mobilenet_025": "mobilenet_2_5_224_tf_no_top.h5", "mobilenet_v2": "mobilenet_v2_1.0_224_notop.weights.h5"}
+
+
+def apart(found: np.ndarray, expected: np.ndarray) -> float:
+    return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
+
+
+def made_of(entry: backbones.Backbone, network: keras.Model, images: np.ndarray) -> list[list[np.ndarray]]:
+    """Return the features and the tensors at the cut, in float32 and in bfloat16."""
+    first = entry.first_trainable("last_block")
+    both = (network, in_bfloat16(network, entry.products))
+    return [extraction.graph(extraction.frozen(entry, one, first, "average", at_cut=True))(images) for one in both]
+
+
+@pytest.mark.parametrize("name", backbones.BACKBONES)
+def test_bfloat16_is_computed_where_sums_are_long_and_changes_the_features_little(name):
+    keras.utils.set_random_seed(0)
+    entry = backbones.get(name)
+    network = entry.build(SMALL)
+    for layer in network.layers:
+        if "layer_scale" in layer.name:  # ConvNeXt's begins at 1e-6, so that its blocks would count for nothing
+            layer.set_weights([np.ones_like(one) for one in layer.get_weights()])
+    copy = in_bfloat16(network, entry.products)
+    short = [layer for layer in copy.layers if layer.compute_dtype == "bfloat16"]
+    assert short and all(layer.kernel[..., 0].numpy().size >= entry.products for layer in short)
+    assert short[0].output.dtype == "bfloat16"
+    assert {weight.dtype for weight in copy.weights} == {weight.dtype for weight in network.weights}
+    for one, other in zip(network.get_weights(), copy.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+    images = np.random.default_rng(0).integers(0, 256, (8, SMALL, SMALL, 3), dtype=np.uint8)
+    (plain, plain_at_cut), (rounded, rounded_at_cut) = made_of(entry, network, images)
+    assert 1e-4 < apart(rounded, plain) < 1e-2
+    assert apart(rounded_at_cut, plain_at_cut) < 1e-2
+    assert rounded.dtype == rounded_at_cut.dtype == np.float32
+
+
+@pytest.mark.parametrize(("name", "file"), REAL.items())
+def test_bfloat16_changes_the_features_of_photographs_little(name, file):
+    weights = real("kth_animals.tar").parent.parent / "weights" / file
+    with archives.opened(str(real("kth_animals.tar"))) as folder:
+        files = sorted(folder.rglob("*.jpg"))[::110]
+        images = np.stack([image_files.read(one, 224) for one in files])
+    (plain, _), (rounded, _) = made_of(backbones.get(name), backbones.get(name).build(224, weights), images)
+    assert apart(rounded, plain) < 1e-2
+
+
+def test_a_head_learns_the_same_from_bfloat16(tmp_path):
+    """On the built-in recipe's images and weights."""
+    parameters = recipes.completed(recipes.read(step.ROOT / "params.yaml"), "digits")
+    names = ("images", "weights", "splits", "test_split", "augmented", "features", "tensors", "top", "classifier")
+    at = {name: tmp_path / name for name in names}
+    step.run("fetch", at, {"data_set": "digits", "source": "published", "max_quarantined": 0})
+    step.run("fetch_weights", at, PARAMETERS["fetch_weights"])
+    step.run("split", at, parameters["split"])
+    step.run("augment", at, {**parameters["augment"], "views": 0})
+    losses, features = [], []
+    for precision in ("float32", "bfloat16"):
+        step.run("extract", at, {**parameters["extract"], "precision": precision})
+        step.run("train_top", at, {**parameters["train_top"], "epochs": 60})
+        features.append(np.array(Features.read(at["features"]).array))
+        losses.append(Classifier.read(at["classifier"]).facts["validation_log_loss"])
+    assert 0 < apart(*features) < 1e-2
+    assert losses[0] < np.log(10) / 2 and abs(losses[0] - losses[1]) < 0.01
+
+
+@pytest.mark.parametrize(
+    ("seconds", "value", "better"),
+    [(1.0, 1.001, "bfloat16"), (1.8, 1.001, "float32"), (1.0, 1.02, "float32"), (3.0, 1.0, "float32")],
+    ids=["faster", "hardly faster", "faster and other features", "slower"],
+)
+def test_auto_takes_bfloat16_where_it_pays(seconds, value, better, monkeypatch, capsys):
+    now = [0.0]
+
+    def run_at(seconds: float, value: float) -> extraction.Run:
+        def run(images: np.ndarray) -> list[np.ndarray]:
+            now[0] += seconds
+            return [np.full((len(images), 2), value)]
+
+        return run
+
+    monkeypatch.setattr(extraction, "perf_counter", lambda: now[0])
+    runs = {"float32": run_at(2.0, 1.0), "bfloat16": run_at(seconds, value)}
+    assert extraction.chosen(runs, np.zeros((8, 1))) == better
+    speeds = f"float32 4.0 views/s, bfloat16 {8 / seconds:.1f} views/s"
+    said = f"extract: {speeds}, their features {value - 1:.1e} apart: {better} it is\n"
+    assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize("better", ["float32", "bfloat16"])
+def test_the_precision_that_was_used_is_a_fact(better, made, tmp_path, monkeypatch):
+    monkeypatch.setattr(extraction, "chosen", lambda runs, batch: better)
+    chosen = extract(made, tmp_path / "auto", precision="auto")
+    asked = extract(made, tmp_path / "asked", precision=better)
+    for one, other in zip(chosen, asked, strict=True):
+        assert one.facts["precision"] == other.facts["precision"] == better
+        np.testing.assert_array_equal(one.array, other.array)

@@ -34,6 +34,8 @@ class Backbone:
         cuts: The first layer that is trained under `unfreeze: last_block`, and under `last_blocks`, a third of the
             network.
         license: Terms of the pretrained weights.
+        products: The fewest in a sum that `precision: bfloat16` computes so; shorter ones are not worth it, and where
+            roundings add up to more than a hundredth of the features, only the longest are.
     """
 
     network: Network
@@ -43,6 +45,7 @@ class Backbone:
     image_size: int
     cuts: tuple[str, str]
     license: str
+    products: int = 256
 
     def build(self, image_size: int, weights: Path | None = None, top: bool = False) -> "keras.Model":
         """Return the network for images of `image_size` pixels, with the weights of a file or random ones.
@@ -212,11 +215,12 @@ BACKBONES = {
         partial(application, "MobileNet", alpha=0.25), *CENTRED, 224, ("conv_dw_13", "conv_dw_9"), "Apache-2.0"
     ),
     "mobilenet_v2": Backbone(
-        partial(application, "MobileNetV2"), *CENTRED, 224, ("block_16_expand", "block_10_expand"), "Apache-2.0"
+        partial(application, "MobileNetV2"), *CENTRED, 224, ("block_16_expand", "block_10_expand"), "Apache-2.0",
+        products=768,
     ),
     "efficientnet_v2_b0": Backbone(
         partial(application, "EfficientNetV2B0", include_preprocessing=False), *TORCH, 224,
-        ("block6h_expand_conv", "block6a_expand_conv"), "Apache-2.0",
+        ("block6h_expand_conv", "block6a_expand_conv"), "Apache-2.0", products=768,
     ),
     "convnext_tiny": Backbone(
         partial(application, "ConvNeXtTiny", include_preprocessing=False), *TORCH, 224,

@@ -309,7 +309,15 @@ def _create(classifier: Classifier, model: str, fingerprint: str) -> "Run":
 def _params(classifier: Classifier) -> dict[str, str]:
     chain = classifier.record["parameters"]
     params = {f"{step}.{name}": value for step, values in chain.items() for name, value in values.items()}
-    facts = ("backbone", "weights_sha256", "first_trainable", "model_parameters", "trainable_parameters", "best_epoch")
+    facts = (
+        "backbone",
+        "weights_sha256",
+        "first_trainable",
+        "precision",
+        "model_parameters",
+        "trainable_parameters",
+        "best_epoch",
+    )
     params |= {name: classifier.facts[name] for name in facts if name in classifier.facts}
     return {name: str(value) for name, value in params.items()}
 
