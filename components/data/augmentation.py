@@ -47,16 +47,25 @@ def apply(image: np.ndarray, draws: Sequence[Draw]) -> np.ndarray:
     What lies outside the image repeats its edge; resampling is bilinear.
     """
     size = len(image)
-    padded = Image.fromarray(np.pad(image, ((size, size), (size, size), (0, 0)), mode="edge"))
-    views = np.empty((1 + len(draws), *image.shape), dtype=np.float32)
+    centre = np.full(2, size / 2)
+    margin = 1 + max((overhang(one.matrix, size) for one in draws), default=0)
+    edge = np.clip(np.arange(-margin, size + margin), 0, size - 1)
+    padded = Image.fromarray(image.take(edge, axis=0).take(edge, axis=1))
+    views = np.empty((1 + len(draws), *image.shape), dtype=np.uint8)
     views[0] = image
-    centre = np.array([size / 2, size / 2])
     for number, one in enumerate(draws, start=1):
         linear, shift = one.matrix[:, :2], one.matrix[:, 2] * size
-        offset = size + centre + shift - linear @ centre
-        coefficients = tuple(np.column_stack([linear, offset]).ravel())
-        views[number] = padded.transform(
-            (size, size), Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR
-        )  # fmt: skip
-        views[number] *= one.gain
-    return views.round().clip(0, 255).astype(np.uint8)
+        offset = margin + centre + shift - linear @ centre
+        rows = np.column_stack([linear, offset]).round(12)  # so that the cosine of a quarter turn is 0
+        coefficients = tuple(rows.ravel())
+        view = padded.transform((size, size), Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR)
+        values = np.arange(256, dtype=np.float32)
+        values *= one.gain
+        views[number] = view.point(3 * values.round().clip(0, 255).astype(int).tolist())
+    return views
+
+
+def overhang(matrix: np.ndarray, size: int) -> int:
+    """Return how far a view reaches beyond the image, on the side where it does so most, in pixels."""
+    reach = abs(matrix[:, :2]).sum(axis=1) / 2 + abs(matrix[:, 2])  # of its corners, from the image's centre
+    return max(0, int(np.ceil((reach.max() - 0.5) * size)))
