@@ -147,6 +147,12 @@ def test_no_view_has_a_black_corner(limits, seed):
     assert (augmentation.apply(white, [augmentation.draw(limits, seed, "a", 0)]) == 200).all()
 
 
+@pytest.mark.parametrize("matrix", [[[3, 1, 1], [1, 3, -1]], [[-2, -2, 0], [0, 2, 1.5]], [[1, 0, 3], [0, 1, 0]]])
+def test_a_view_that_reaches_far_beyond_the_image_has_none_either(matrix):
+    white = np.full((SIZE, SIZE, 3), 200, np.uint8)
+    assert (augmentation.apply(white, [Draw(np.array(matrix, float), 1.0)]) == 200).all()
+
+
 PLAIN = {
     "image_size": 10, "views": 3, "rotation": 0.0, "shear": 0.0, "zoom": 0.0, "shift": 0.0, "flip": "none",
     "brightness": 0.0, "seed": 1,
