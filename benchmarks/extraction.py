@@ -10,8 +10,11 @@ from benchmarks.measuring import Aim, Bench, Line
 from benchmarks.studies import places
 
 SIZE = 224
-AIMS = {"vgg16": 3.3, "vgg19": 3.3, "resnet50": 1.6, "mobilenet_v2": 1.0}  # with bfloat16 matrix units
-IMAGES = {"vgg16": 48, "vgg19": 48, "resnet50": 192, "mobilenet_v2": 384}
+AIMS = {"vgg16": 3.3, "vgg19": 3.3, "resnet50": 1.6}  # with bfloat16 matrix units; else, and of all others, 1
+IMAGES = {
+    "vgg16": 48, "vgg19": 48, "resnet50": 192, "mobilenet_v2": 384, "mobilenet_025": 768, "efficientnet_v2_b0": 192,
+    "convnext_tiny": 64,
+}  # fmt: skip
 SHORT = 16  # images of the run that is taken off
 KINDS = ("float32", "bfloat16")
 
@@ -20,7 +23,7 @@ def measure(bench: Bench) -> Iterator[Line]:
     units = "amx_bf16" in described()["instruction_sets"]
     peaks: dict[str, list[float]] = {kind: [] for kind in KINDS}
     found: dict[str, tuple[list[float], list[float], str]] = {}
-    for backbone in AIMS:
+    for backbone in IMAGES:
         images = bench.pick(IMAGES[backbone], IMAGES[backbone] // 2)
         at, short = prepared(bench, backbone, images), prepared(bench, backbone, SHORT)
         peers, own = [], []
@@ -36,7 +39,7 @@ def measure(bench: Bench) -> Iterator[Line]:
         peer, ours = median(peers), median(own)
         yield Line(
             "extraction", f"{backbone}, {precision}", peer, ours, "images/s", f"{ours / peer:.2f}x", ours / peer,
-            Aim(AIMS[backbone] if units else 1.0, "times as fast"), {"plain": peers, "here": own},
+            Aim(AIMS.get(backbone, 1.0) if units else 1.0, "times as fast"), {"plain": peers, "here": own},
         )  # fmt: skip
         if backbone.startswith("vgg"):
             best, adds = max(peaks[precision]), bench.plain(adds_of, backbone)

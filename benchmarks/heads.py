@@ -30,7 +30,7 @@ def measure(bench: Bench) -> Iterator[Line]:
         with Worker() as alone:  # as the step is: before TensorFlow begins it says how many threads there are
             for _ in range(bench.pick(3, 1)):
                 peers.append(bench.plain(plain.heads, train, validation, *given, epochs))
-                own.append(alone(here.training, "train_top", at, values, epochs))
+                own.append(alone(here.training, "train_top", at, values, bench.pick(EPOCHS, 5)))
         peer, ours = (EPOCHS * median(side) for side in (peers, [one.epoch for one in own]))
         losses = losses_of(bench, at, values, train, bench.pick(20, 3))
         apart = max(abs(one - other) / other for one, other in zip(*losses, strict=True))

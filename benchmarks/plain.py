@@ -117,10 +117,10 @@ def extraction(application: str, folder: Path, image_size: int) -> float:
     """Read images from files and predict their features; return images a second."""
     import keras
 
-    module, backbone = APPLICATIONS[application]
+    module, backbone, options = APPLICATIONS[application]
     preprocess = getattr(keras.applications, module).preprocess_input
     model = getattr(keras.applications, backbone)(
-        weights=None, include_top=False, input_shape=(image_size, image_size, 3), pooling="avg"
+        weights=None, include_top=False, input_shape=(image_size, image_size, 3), pooling="avg", **options
     )
     images = keras.utils.image_dataset_from_directory(
         folder, label_mode=None, image_size=(image_size, image_size), batch_size=32, shuffle=False, verbose=False
@@ -132,11 +132,14 @@ def extraction(application: str, folder: Path, image_size: int) -> float:
     return len(features) / (perf_counter() - start)
 
 
-APPLICATIONS = {  # the module of keras.applications that preprocesses, and the network
-    "vgg16": ("vgg16", "VGG16"),
-    "vgg19": ("vgg19", "VGG19"),
-    "resnet50": ("resnet", "ResNet50"),
-    "mobilenet_v2": ("mobilenet_v2", "MobileNetV2"),
+APPLICATIONS: dict[str, tuple[str, str, dict[str, float]]] = {  # preprocessing's module, the network, its options
+    "vgg16": ("vgg16", "VGG16", {}),
+    "vgg19": ("vgg19", "VGG19", {}),
+    "resnet50": ("resnet", "ResNet50", {}),
+    "mobilenet_v2": ("mobilenet_v2", "MobileNetV2", {}),
+    "mobilenet_025": ("mobilenet", "MobileNet", {"alpha": 0.25}),
+    "efficientnet_v2_b0": ("efficientnet_v2", "EfficientNetV2B0", {}),
+    "convnext_tiny": ("convnext", "ConvNeXtTiny", {}),
 }
 
 

@@ -25,6 +25,7 @@ from components.results import metrics
 Rate = Callable[[float], float | keras.optimizers.schedules.LearningRateSchedule]  # at a share of the learning rate
 
 RESIDENT = 2**29  # bytes: a training part up to that stays in memory
+SMALL = 2**16  # bytes of a view; of larger ones a batch takes so long that a call for each costs nothing
 
 
 @dataclass(frozen=True)
@@ -308,7 +309,8 @@ def epochs(trainer: Trainer, part: Rows) -> Callable[[int], dict[str, float]]:
         batches = np.pad(values, (0, len(counts) * size - images)).reshape(-1, size)
         return np.pad(batches, ((0, 0), (0, -size % trainer.replicas)))
 
-    resident = trainer.replicas == 1 and not part.fresh and images * part.array[:1].nbytes <= RESIDENT
+    resident = trainer.replicas == 1 and not part.fresh and part.array[0, 0].nbytes <= SMALL
+    resident = resident and images * part.array[0].nbytes <= RESIDENT
 
     def run(epoch: int) -> dict[str, float]:
         order, drawn = part.draw(trainer.settings.seed, epoch)
