@@ -471,3 +471,8 @@ HEAVY = ("keras", "tensorflow", "mlflow", "sklearn", "pandas", "numpy", "scipy",
 def test_nothing_heavy_is_imported_before_the_arguments_are_checked(tmp_path):
     left = python("-c", LIGHT, *HEAVY, folder=tmp_path)
     assert (left.stdout, left.stderr) == ("[]\n", "")
+
+
+def test_only_steps_with_a_network_load_keras():
+    computing = {"fetch_weights", "explore", "extract", "train_benchmark", "train_top", "fine_tune", "evaluate"}
+    assert {name for name in STEPS if step.load(name).uses("keras")} == computing
