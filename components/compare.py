@@ -13,6 +13,7 @@ def compare(reports: Input[list[Report]], comparison: Output[Comparison]) -> Non
         reports: Reports on the models, of which one may be there several times, trained with other parameters.
         comparison: The table, the verdict, the figures and a page of them all.
     """
-    from components.results import comparing
+    from components.results import comparing, tracking
 
     comparing.compare(reports, comparison)
+    tracking.log_comparison_or_say(comparison, reports)

@@ -27,4 +27,5 @@ def evaluate(
     from components.results import reporting, tracking
 
     reporting.report(augmented, test_split, classifier, report, batch_size)
+    report.facts["fingerprint"] = classifier.digest
     tracking.complete_or_say(classifier, report)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RECORD = "artifact.json"
+PROBABILITY = "probability_"  # before the name of a class, what a column of `predictions.csv` is called
 
 
 @contextmanager
@@ -290,6 +291,11 @@ class Report(Artifact):
     def metrics(self) -> dict[str, float]:
         """Scores, baselines, seconds and rates."""
         return {**self.read_values("metrics"), **self.read_values("costs")}
+
+    @property
+    def intervals(self) -> dict[str, list[float]]:
+        """The 95 % interval of each test score: its low and its high end."""
+        return self.read_values("intervals")
 
 
 class Comparison(Artifact):

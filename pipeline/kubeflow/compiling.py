@@ -12,7 +12,7 @@ from kfp import compiler, dsl, kubernetes
 from kfp.dsl.pipeline_task import PipelineTask
 
 from components import STEPS, executor, step
-from components.data.artifacts import Artifact, Classifier
+from components.data.artifacts import Artifact, Classifier, Comparison
 from components.errors import UserError, no_such
 from components.step import Step
 from pipeline import recipes
@@ -256,7 +256,7 @@ def place(task: PipelineTask, name: str, cluster: Cluster) -> None:
         kubernetes.set_image_pull_secrets(task, cluster.image_pull_secrets)
     for variable, value in cluster.environment.items():
         task.set_env_variable(variable, value)
-    if Classifier in (*wanted.inputs.values(), *wanted.outputs.values()):
+    if {Classifier, Comparison} & {*wanted.inputs.values(), *wanted.outputs.values()}:
         task.set_env_variable("MLFLOW_TRACKING_URI", cluster.tracking)
         kubernetes.use_field_path_as_env(task, "KFP_RUN_ID", RUN)
         use_secrets(task, cluster.secrets["tracking"])
