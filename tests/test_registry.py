@@ -1,9 +1,6 @@
 """The registry: the first version is champion, a better one takes over, another does not, and each look is counted."""
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import mlflow
@@ -11,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from components import step
-from components.data.artifacts import Classifier, Report
+from components.data.artifacts import Classifier, Comparison, Report
 from components.errors import UserError
 from components.results import metrics, statistics, tracking
 from components.results.tracking import registry
-from tests.conftest import CLASSES, MODELS, free_port
+from pipeline.__main__ import main
+from tests.conftest import CLASSES, free_port
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
@@ -138,7 +135,8 @@ def test_a_champion_tested_on_other_images_is_not_compared(made, store, tmp_path
     ],
 )
 def test_better_is_surely_better_by_one_and_surely_worse_by_none(loss, accuracy, p, expected):
-    log_loss = statistics.Difference(1, 1, sum(loss) / 2, *loss, 0.5, 100)
+    low, high = loss
+    log_loss = statistics.Difference(1, 1, (low + high) / 2, low, high, 0.5, 100)
     found = {"log_loss": log_loss, "accuracy": statistics.Difference(0.5, 0.5, accuracy, -1, 1, p, 100)}
     assert registry.better(found) is expected
 
@@ -168,24 +166,33 @@ def test_a_version_has_scores_data_and_a_card_of_what_was_measured(made, store, 
     assert f"The class recognised least, {row['class']}: {row['recall']:.1%} of 40 test images" in text
 
 
-def promoted(folder: Path, store: str, *more: str) -> subprocess.CompletedProcess:
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": store, "PYTHONPATH": str(step.ROOT)}
-    command = [sys.executable, "-m", "pipeline", "promote", *more]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-
-
-def test_the_command_takes_what_the_comparison_chose(made, store, tmp_path):
+def test_the_command_takes_what_the_comparison_chose(made, store, tmp_path, monkeypatch, capsys):
     for name in ("classifiers", "reports", "comparison"):
         shutil.copytree(made["comparison"].parent / name, tmp_path / "artifacts/edges" / name)
-    chosen = registry.Report.read(tmp_path / "artifacts/edges/reports/top").facts["title"]  # any title has the recipe
-    done = promoted(tmp_path, f"sqlite:///{tmp_path}/mlflow.db", "edges")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[-1] == "version 1 is the champion" and chosen.split(",")[0] in done.stdout
+    main(["promote", "edges"])
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("edges: edges, ") and said[-1] == "version 1 is the champion"
+    chosen = Comparison.read(made["comparison"]).read_values("metrics")["chosen"]["model"]
+    assert store.get_model_version_by_alias("edges", "champion").tags["model"] == chosen
+    with pytest.raises(UserError, match="no Comparison at artifacts/edgse/comparison"):
+        main(["promote", "edgse"])
+
+
+def test_a_command_whose_champion_stays_ends_with_1(made, store, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(registry, "promote", lambda *given: (False, ["the champion stays"]))
+    for name in ("classifiers", "reports", "comparison"):
+        shutil.copytree(made["comparison"].parent / name, tmp_path / "artifacts/edges" / name)
+    with pytest.raises(SystemExit) as ended:
+        main(["promote", "edges"])
+    assert (ended.value.code, capsys.readouterr().out) == (1, "the champion stays\n")
+
+
+@pytest.mark.parametrize(("address", "said"), [("dead", "did not take this: "), ("off", "`off`: there is no journal")])
+def test_without_a_journal_it_is_one_line(made, tmp_path, monkeypatch, address, said):
     dead = f"http://name:secret@127.0.0.1:{free_port()}"
-    for address, said in ((dead, "did not take this"), ("off", "is `off`: there is no journal")):
-        done = promoted(tmp_path, address, "edges")
-        assert done.returncode == 2 and done.stderr.count("\n") == 1 and said in done.stderr
-        assert "secret" not in done.stderr
-    done = promoted(tmp_path, dead, "edgse")
-    assert done.returncode == 2 and done.stderr.startswith("error: no Comparison at artifacts/edgse/comparison")
-    assert set(MODELS.values()) >= {registry.champion_of("edges").tags["model"]}
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", dead if address == "dead" else address)
+    tracking.client.cache_clear()
+    with pytest.raises(UserError, match=said) as refused:
+        registry.promote(Classifier.read(made["classifiers/top"]), Report.read(made["top"]))
+    assert "secret" not in str(refused.value)
+    tracking.client.cache_clear()

@@ -137,8 +137,9 @@ def server(journal, tmp_path_factory) -> Iterator[str]:
             wait_for(process, f"http://127.0.0.1:{port}/health")
             yield f"http://127.0.0.1:{port}"
         finally:
-            for one in (*psutil.Process(process.pid).children(recursive=True), process):
-                one.terminate()
+            for child in psutil.Process(process.pid).children(recursive=True):
+                child.terminate()
+            process.terminate()
 
 
 def asked(server: str, request: object) -> tuple[int, dict]:
@@ -257,7 +258,7 @@ def test_a_file_that_gives_other_probabilities_is_not_kept(kind, made, tmp_path,
 
 
 @pytest.mark.parametrize(
-    ("kind", "module"), [("onnx", "tf2onnx"), ("onnx", "onnxruntime"), ("litert", "ai_edge_litert")]
+    ("kind", "module"), [("onnx", "tf2onnx"), ("onnx", "onnxruntime"), ("litert", "ai_edge_litert.interpreter")]
 )
 def test_a_converter_that_is_not_installed_is_named(kind, module, made, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)

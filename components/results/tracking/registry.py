@@ -149,8 +149,8 @@ def compared(report: Report, champion: "ModelVersion") -> Mapping[str, "Differen
     from components.results import statistics
 
     with TemporaryDirectory() as folder:
-        client().download_artifacts(champion.run_id, "report/predictions.csv", folder)
-        other = Report(Path(folder, "report")).table("predictions.csv").set_index("file")
+        file = Path(client().download_artifacts(str(champion.run_id), "report/predictions.csv", folder))
+        other = Report(file.parent).table(file.name).set_index("file")
     own, classes = report.table("predictions.csv").set_index("file"), report.facts["classes"]
     columns = [PROBABILITY + name for name in classes]
     labels = own["label"].map({name: number for number, name in enumerate(classes)}).to_numpy()
