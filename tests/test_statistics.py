@@ -358,11 +358,11 @@ def test_models_that_are_equally_good_are_seldom_told_apart(monkeypatch):
 
 
 def test_as_many_images_as_are_needed_tell_models_apart_four_times_in_five(monkeypatch):
-    monkeypatch.setattr(statistics, "RESAMPLES", 500)
+    monkeypatch.setattr(statistics, "RESAMPLES", 300)
     labels, *models = two_models(200_000, 0, 2.2, 2.6)
     one, other = (statistics.resampled(labels[:20_000], model[:20_000], np.arange(20_000)) for model in models)
     for score, difference in statistics.differences(one, other, 20_000, 1).items():
-        images, trials = int(difference.images_needed), 150
+        images, trials = int(difference.images_needed), 120
         found = []
         for number in range(trials):
             own = slice(images * number, images * (number + 1))

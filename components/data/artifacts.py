@@ -293,9 +293,9 @@ class Report(Artifact):
         return {**self.read_values("metrics"), **self.read_values("costs")}
 
     @property
-    def intervals(self) -> dict[str, tuple[float, float]]:
-        """The 95 % interval of each test score, low and high."""
-        return {name: (low, high) for name, (low, high) in self.read_values("intervals").items()}
+    def intervals(self) -> dict[str, list[float]]:
+        """The 95 % interval of each test score: its low and its high end."""
+        return self.read_values("intervals")
 
 
 class Comparison(Artifact):

@@ -188,7 +188,7 @@ def tested(models: Mapping[str, Sequence[Report]]) -> pd.DataFrame:
     pairs = statistics.compare_pairs(
         first["label"].map(numbers).to_numpy(dtype=int),
         {name: table.loc[first.index, columns].to_numpy() for name, table in tables.items()},
-        first["group"].to_numpy() if "group" in first else None,
+        first["group"].to_numpy(),
     )
     pairs.insert(4, "folds", len(main))
     return pairs
