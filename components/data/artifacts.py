@@ -313,4 +313,7 @@ class Report(Artifact):
 
 
 class Comparison(Artifact):
-    """Reports side by side: `comparison.csv`, `.txt` and `.html`, `metrics.json` of the chosen model, figures."""
+    """Reports side by side: `comparison.csv`, `.txt` and `.html`, `metrics.json` of the chosen model, figures.
+
+    `pairs.csv` has the tests of every two models on the same test images, `trials.csv` the scores of every report.
+    """
