@@ -1,7 +1,9 @@
 """Score a classifier on the test split."""
 
+from typing import Annotated
+
 from components.data.artifacts import Augmented, Classifier, Report, TestSplit
-from components.parameters import Count
+from components.parameters import Count, Range
 from components.step import Input, Output
 
 
@@ -12,6 +14,7 @@ def evaluate(
     report: Output[Report],
     *,
     batch_size: Count,
+    slices: Annotated[int, Range("0, or from 2 to 10", lambda value: value == 0 or 2 <= value <= 10)],
 ) -> None:
     """Score a classifier on the test split, and complete its run in the journal.
 
@@ -21,11 +24,13 @@ def evaluate(
         augmented: The plain images; their views are not used.
         test_split: The test rows.
         classifier: The classifier.
-        report: Scores, predictions and figures.
+        report: Scores with their intervals, predictions, where the classifier fails, and figures.
         batch_size: Images a batch.
+        slices: Equal parts into which the test images are cut, by size and by brightness, to be scored each by itself;
+            0 for none.
     """
     from components.results import reporting, tracking
 
-    reporting.report(augmented, test_split, classifier, report, batch_size)
+    reporting.report(augmented, test_split, classifier, report, batch_size, slices)
     report.facts["fingerprint"] = classifier.digest
     tracking.complete_or_say(classifier, report)
