@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
-from components.data.artifacts import Augmented, Classifier, Report, TestSplit
+from components.data.artifacts import Augmented, Classifier, Report, TestSplit, release
 from components.progress import bar
 from components.results import figures, metrics
 
@@ -63,6 +63,7 @@ def predictions(
     with bar(f"evaluate {classifier.facts['model']}", len(rows), "image") as progress:
         for start in range(0, len(rows), batch_size):
             found.append(both.predict_on_batch(images[rows[start : start + batch_size]]))
+            release(images)
             progress.update(len(found[-1][0]))
     return np.concatenate([pair[0] for pair in found]), np.concatenate([pair[1] for pair in found])
 
