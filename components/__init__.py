@@ -10,6 +10,7 @@ STEPS = (
     "train_benchmark",
     "train_top",
     "fine_tune",
+    "average",
     "evaluate",
     "compare",
 )

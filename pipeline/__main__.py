@@ -14,9 +14,9 @@ from components import quiet
 from components import step as steps
 from components.errors import Parser, UserError, no_such, told
 from pipeline import recipes, recovery
+from pipeline.arranging import TRAINING
 
 ARTIFACTS = Path("artifacts")
-TRAINING = ("train_benchmark", "train_top", "fine_tune")
 
 
 def check() -> None:
@@ -53,6 +53,17 @@ def ui(port: int) -> None:
     from components.results import serving
 
     serving.serve(port)
+
+
+def vary(recipe: str) -> None:
+    """Run what a recipe asks for beyond its three models: folds, repeats, an ensemble, averaged views."""
+    content = recipes.read()
+    values = recipes.completed(content, recipe)
+    if recipe not in content["active"]:
+        raise no_such("active recipe", recipe, content["active"])
+    from pipeline import varying
+
+    varying.vary(recipe, values, recipes.varied(content, recipe), content["active"][recipe], ARTIFACTS / recipe)
 
 
 def find_head(recipe: str, sweep: Sequence[str]) -> None:
@@ -179,7 +190,7 @@ def submit(
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
-    command.__name__: command for command in (check, show, log, ui, find_head, find_rate, compile, submit)
+    command.__name__: command for command in (check, show, log, ui, vary, find_head, find_rate, compile, submit)
 }
 
 
@@ -188,7 +199,7 @@ def add_options(command: Callable[..., None], parser: ArgumentParser) -> None:
     several: dict[str, Any] = {"action": "append", "default": []}
     if command is ui:
         parser.add_argument("--port", type=int, default=5000, help="port on 127.0.0.1")
-    if command in (find_head, find_rate):
+    if command in (vary, find_head, find_rate):
         parser.add_argument("recipe", metavar="RECIPE", help="a recipe that has been run")
     if command is find_rate:
         parser.add_argument("--step", required=True, metavar="STEP", help=" | ".join(TRAINING))

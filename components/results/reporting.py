@@ -1,12 +1,11 @@
 """The report on one classifier: its test scores, its predictions and its figures."""
 
-import keras
 import numpy as np
 import pandas as pd
-from scipy.special import softmax
 
-from components.data.artifacts import Augmented, Classifier, Report, TestSplit, release
-from components.progress import bar
+from components.data.artifacts import Augmented, Classifier, Report, Splits, TestSplit
+from components.errors import UserError
+from components.model.prediction import predictions
 from components.results import figures, metrics
 
 PROBABILITY = "probability_"
@@ -15,25 +14,31 @@ VALIDATION = ("validation_kappa", "validation_log_loss", "validation_accuracy")
 
 
 def report(
-    augmented: Augmented, test_split: TestSplit, classifier: Classifier, report: Report, batch_size: int
-) -> None:
+    augmented: Augmented, splits: Splits, test_split: TestSplit, classifier: Classifier, report: Report, views: str,
+    batch_size: int,
+) -> None:  # fmt: skip
     """Fill a Report: scores in `metrics.json`; baselines, seconds, rates in `costs.json`; the tables; the figures."""
     test = test_split.table("test_split.csv")
-    classes = classifier.facts["classes"]
-    images, rows = augmented.array[:, 0], augmented.rows(test["file"].tolist())
+    classes, model = classifier.facts["classes"], classifier.load()
+    images, rows = seen(augmented, views), augmented.rows(test["file"].tolist())
     with report.timed("evaluation", len(rows)):
-        probabilities, logits = predictions(classifier, images, rows, batch_size)
-    labels = test["label"].map({name: number for number, name in enumerate(classes)}).to_numpy(dtype=np.int64)
+        probabilities, uncalibrated = predictions(model, images, rows, batch_size)
+    labels = numbers(test, classes)
     table = test.assign(predicted=[classes[number] for number in probabilities.argmax(axis=1)])
     table[[PROBABILITY + name for name in classes]] = probabilities
     report.write_table("predictions.csv", table)
     history = classifier.table("history.csv")
     report.write_table("curves.csv", history)
-    np.save(report.path / "example.npy", images[rows[:2]])
+    np.save(report.path / "example.npy", images[rows[:2], 0])
 
     found = metrics.scores(labels, probabilities)
-    found["log_loss_uncalibrated"] = metrics.log_loss(labels, softmax(logits.astype(np.float64), axis=1))
-    found |= {name: classifier.facts[name] for name in VALIDATION}
+    found["log_loss_uncalibrated"] = metrics.log_loss(labels, uncalibrated)
+    if views != "plain":
+        validation = splits.part("validation")
+        told, _ = predictions(model, images, augmented.rows(validation["file"].tolist()), batch_size)
+        again = metrics.scores(numbers(validation, classes), told)
+        report.facts.update({name: again[name.removeprefix("validation_")] for name in VALIDATION})
+    found |= {name: report.facts[name] for name in VALIDATION}
     report.write_values("metrics", found)
     costs = metrics.baselines(labels, classifier.facts["train_counts"])
     costs |= {"test_images": len(test), "best_epoch": classifier.facts["best_epoch"]}
@@ -43,29 +48,25 @@ def report(
     costs["gpu_hours"] = sum(done["seconds"] * done["gpus"] for done in report.work.values()) / 3600
     report.write_values("costs", costs)
     report.facts["title"] = f"{report.record['recipe'] or classifier.facts['data_set']}, {classifier.facts['model']}"
-    draw(report, classifier, table, images, rows, probabilities, history)
+    draw(report, classifier, table, images[:, 0], rows, probabilities, history)
 
 
-def predictions(
-    classifier: Classifier, images: np.ndarray, rows: np.ndarray, batch_size: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the probabilities and the logits of some images, each (rows, classes), in one pass.
+def seen(augmented: Augmented, views: str) -> np.ndarray:
+    """Return the images that a classifier predicts from: uint8 (files, views, size, size, 3).
 
-    Args:
-        classifier: The classifier.
-        images: Raw RGB, uint8 (n, size, size, 3).
-        rows: Numbers of the images.
-        batch_size: Images a batch.
+    Raises:
+        UserError: Views are to be averaged, and there are none.
     """
-    model = classifier.load()
-    both = keras.Model(model.input, [model.output, model.get_layer("temperature").input])
-    found = []
-    with bar(f"evaluate {classifier.facts['model']}", len(rows), "image") as progress:
-        for start in range(0, len(rows), batch_size):
-            found.append(both.predict_on_batch(images[rows[start : start + batch_size]]))
-            release(images)
-            progress.update(len(found[-1][0]))
-    return np.concatenate([pair[0] for pair in found]), np.concatenate([pair[1] for pair in found])
+    if views == "plain":
+        return augmented.array[:, :1]
+    if not augmented.facts["views"]:
+        raise UserError("evaluate: views is averaged, but `augment` made none: give it views of 1 or more")
+    return augmented.array
+
+
+def numbers(table: pd.DataFrame, classes: list[str]) -> np.ndarray:
+    """Return the number of the class of each row, (n,)."""
+    return table["label"].map({name: number for number, name in enumerate(classes)}).to_numpy(dtype=np.int64)
 
 
 def draw(
