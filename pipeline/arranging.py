@@ -42,14 +42,14 @@ class Task:
 
     Args:
         step: Its name.
-        inputs: What it takes; a list where it may take several.
+        inputs: What it takes: one artifact of a name, or more where the step takes several.
         arms: The place on each axis that it lies on or comes from.
         own: The place on each axis that its own values are of.
         values: Those of its parameters that an axis sets.
     """
 
     step: str
-    inputs: Mapping[str, "Made | list[Made]"]
+    inputs: Mapping[str, "Sequence[Made]"]
     arms: Mapping[str, int]
     values: Mapping[str, Any]
 
@@ -60,8 +60,9 @@ class Task:
     @property
     def trained(self) -> str:
         """The step that made the classifier that this task makes or judges; empty where there is none."""
-        judged = self.inputs.get("classifier")
-        return judged.task.step if isinstance(judged, Made) else self.step if "classifier" in self.outputs else ""
+        for judged in self.inputs.get("classifier", ()):
+            return judged.task.step
+        return self.step if "classifier" in self.outputs else ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +87,7 @@ def axes_of(values: Values, vary: Mapping[str, Any], sweeps: Mapping[str, Sequen
     """
     split, views = values["split"], values["evaluate"]["views"]
     found = [sweep(name, sweeps) for name in STEPS]
-    if split["folds"] > 1:
+    if split.get("folds", 1) > 1:
         folds = [(split["fold"] + number) % split["folds"] for number in range(split["folds"])]
         found.append(Axis("fold", [{"split": {"fold": fold}} for fold in folds]))
     if vary["repeats"] > 1:
@@ -173,7 +174,7 @@ def arranged(axes: Sequence[Axis], ensemble: bool) -> list[Task]:
 
 def taken(
     name: str, made: Mapping[type[Artifact], Sequence[Made]]
-) -> Iterator[tuple[dict[str, Made | list[Made]], dict[str, int]]]:
+) -> Iterator[tuple[dict[str, Sequence[Made]], dict[str, int]]]:
     """Yield the inputs of each task of a step, with their places on the axes.
 
     Of what a step takes several, `compare` takes all that there are, `average` all that one trial has.
@@ -184,7 +185,7 @@ def taken(
         behind = joined([one.task.arms for one in combined])
         if behind is None:
             continue
-        inputs: dict[str, Made | list[Made]] = dict(zip(single, combined, strict=True))
+        inputs: dict[str, Sequence[Made]] = {key: [one] for key, one in zip(single, combined, strict=True)}
         if not wanted.several:
             yield inputs, behind
             continue

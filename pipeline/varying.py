@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +38,16 @@ def vary(recipe: str, values: Values, asked: Mapping[str, Any], uses: Mapping[st
     for task in arranged(axes, asked["ensemble"] != "none"):
         if not is_variant(task):
             continue
-        paths = {key: place(one, axes, folder, fetched) for key, one in {**task.inputs, **task.outputs}.items()}
+        paths: dict[str, Any] = {key: place(one, axes, folder, fetched) for key, one in task.outputs.items()}
+        for key, taken in task.inputs.items():
+            found = [place(one, axes, folder, fetched) for one in taken]
+            paths[key] = found if key in step.load(task.step).several else found[0]
         wanted |= {str(Path(paths[key]).relative_to(variants)): task.step for key in task.outputs}
         given = {**values[task.step], **task.values}
         if not up_to_date(task, paths, given):
             quiet.load_keras()  # once, for all children
             print(f"{task.step}: {', '.join(str(paths[key]) for key in task.outputs)}", flush=True)
-            status = in_child(lambda name=task.step, paths=paths, given=given: step.run(name, paths, given, recipe))
+            status = in_child(partial(step.run, task.step, paths, given, recipe))
             if status != 0:  # nothing in the child, which is done
                 sys.exit(status)
     for record in sorted(variants.rglob(RECORD)):
@@ -57,10 +61,8 @@ def is_variant(task: Task) -> bool:
     return task.step != "compare" and (task.step == "average" or any(task.arms.values()) or task.trained == "average")
 
 
-def place(made: Made | list[Made], axes: list[Axis], folder: Path, fetched: Mapping[str, Path]) -> Any:
-    """Return where an artifact lies, or several."""
-    if isinstance(made, list):
-        return [place(one, axes, folder, fetched) for one in made]
+def place(made: Made, axes: list[Axis], folder: Path, fetched: Mapping[str, Path]) -> Path:
+    """Return where an artifact lies."""
     if made.key in fetched:
         return fetched[made.key]
     if is_variant(made.task):

@@ -25,14 +25,15 @@ def predictions(
     Source: Krizhevsky et al., ImageNet Classification with Deep Convolutional Neural Networks, doi:10.1145/3065386.
     """
     uncalibrated = keras.ops.softmax(model.get_layer("temperature").input)
-    found = outputs(keras.Model(model.input, [model.output, uncalibrated]), views, rows, batch_size)
+    both = keras.Model(model.input, [model.output, uncalibrated], name=model.name)
+    found = outputs(both, views, rows, batch_size)
     return found[0].mean(axis=1), found[1].mean(axis=1)
 
 
 def outputs(model: keras.Model, views: np.ndarray, rows: np.ndarray, batch_size: int) -> list[np.ndarray]:
     """Return each output of a model, (rows, views, ...), for some images, as `predictions` takes them."""
     found: list[list[np.ndarray]] = [[] for _ in model.outputs]
-    with bar(model.name, len(rows), "image") as progress:
+    with bar(f"predict {model.name}", len(rows), "image") as progress:
         for start in range(0, len(rows), batch_size):
             batch = views[rows[start : start + batch_size]]
             made = model.predict_on_batch(batch.reshape(-1, *batch.shape[2:]))

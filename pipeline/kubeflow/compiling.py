@@ -121,10 +121,9 @@ def arrange(
     for task in tasks:
         wanted = step.load(task.step)
         inputs = {
-            f"{key}_{number}" if number else key: one
-            for key, taken in task.inputs.items()
-            for number, one in (enumerate(taken, start=1) if isinstance(taken, list) else [(0, taken)])
-        }
+            f"{key}_{number}" if key in wanted.several else key: one
+            for key, taken in task.inputs.items() for number, one in enumerate(taken, start=1)
+        }  # fmt: skip
         kind = (task.step, len(inputs))
         if kind not in runs:
             runs[kind] = component(wanted, [*inputs], recipe, cluster, values[task.step])
