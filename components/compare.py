@@ -5,13 +5,14 @@ from components.step import Input, Output
 
 
 def compare(reports: Input[list[Report]], comparison: Output[Comparison]) -> None:
-    """Put reports on one test split side by side, and say which model was chosen and how it did.
+    """Put reports side by side, and say which model was chosen, how it did, and what the test images can tell apart.
 
     The choice is made on validation log loss; the test scores only say how good it was.
 
     Args:
-        reports: Reports on the models, of which one may be there several times, trained with other parameters.
-        comparison: The table, the verdict, the figures and a page of them all.
+        reports: Reports on the models, of which one may be there several times, trained with other parameters, or with
+            other seeds or on other folds, which are its trials. The first report's test split is the main one.
+        comparison: The table, the tests of every two models, the verdict, the figures and a page of them all.
     """
     from components.results import comparing
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RECORD = "artifact.json"
+PROBABILITY = "probability_"  # before the name of a class, what a column of `predictions.csv` is called
 
 
 @contextmanager
@@ -324,6 +325,14 @@ class Report(Artifact):
         """Scores, baselines, seconds and rates."""
         return {**self.read_values("metrics"), **self.read_values("costs")}
 
+    @property
+    def intervals(self) -> dict[str, list[float]]:
+        """The 95 % interval of each test score: its low and its high end."""
+        return self.read_values("intervals")
+
 
 class Comparison(Artifact):
-    """Reports side by side: `comparison.csv`, `.txt` and `.html`, `metrics.json` of the chosen model, figures."""
+    """Reports side by side: `comparison.csv`, `.txt` and `.html`, `metrics.json` of the chosen model, figures.
+
+    `pairs.csv` has the tests of every two models on the same test images, `trials.csv` the scores of every report.
+    """

@@ -1,67 +1,104 @@
-"""Reports side by side: the table, the verdict in words, the figures, the page."""
+"""Reports side by side: the table, the tests of what differs, the verdict in words, the figures, the page."""
 
 import itertools
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from components.data.artifacts import Comparison, Report
+from components.data.artifacts import PROBABILITY, Comparison, Report
 from components.errors import UserError
-from components.results import figures, page
+from components.results import figures, page, statistics
 
 MODELS = ("benchmark", "top", "fine_tuned")
 SHOWN = {
     "kappa": "kappa", "log_loss": "log loss", "accuracy": "accuracy",
     "validation_kappa": "val. kappa", "validation_log_loss": "val. log loss", "seconds_training": "train s",
 }  # fmt: skip
+TRIAL = ("seed", "train_top.seed", "split.seed", "split.fold")  # what trials of one model differ in
+SPREAD = ("kappa", "log_loss", "accuracy", "validation_log_loss")
 
 
 def compare(reports: Sequence[Report], comparison: Comparison) -> None:
-    """Fill a Comparison from reports on one test split, and print its table and verdict.
+    """Fill a Comparison from reports on one data set, and print its table and verdict.
 
     Raises:
-        UserError: Two reports are on one and the same model.
+        UserError: The reports are on several data sets or test splits, or two are on one and the same model.
     """
-    named = names(reports)
-    scores = pd.DataFrame({name: report.metrics for name, report in named.items()}).T.rename_axis("model")
+    models = names(reports)
+    named = {name: trials[0] for name, trials in models.items()}
+    trials = trial_scores(models)
+    scores = test_scores(named, trials)
+    pairs = tested(models)
+    for table_name, written in (("comparison", scores.reset_index()), ("pairs", pairs), ("trials", trials)):
+        comparison.write_table(f"{table_name}.csv", written)
     recipe = comparison.record["recipe"] or comparison.facts["data_set"]
-    comparison.write_table("comparison.csv", scores.reset_index())
-    said = verdict(scores)
+    said = verdict(scores, pairs) + spread(trials)
     title = f"{recipe}: {int(scores['test_images'].iloc[0])} test images"
-    table, note = shown(scores), baselines(scores)
-    text = f"{title}\n\n{table.to_string()}\n* best on test; {note}\n\n{said}\n"
+    table, note = shown(scores), f"95 % intervals in brackets; {baselines(scores)}"
+    text = "\n".join([title, "", table.to_string(), f"* best on test; {note}", "", *said, ""])
     (comparison.path / "comparison.txt").write_text(text, encoding="utf-8")
     chosen = str(scores["validation_log_loss"].idxmin())
-    ranked = {name: value for name, value in scores.loc[chosen].items() if str(name).startswith("validation_")}
+    ranked = {name: value for name, value in named[chosen].metrics.items() if name.startswith("validation_")}
     comparison.write_values("metrics", {"chosen": {"model": chosen, **ranked}})
-    figures.comparison(scores, comparison.figure("comparison"), f"{recipe}: {said.splitlines()[0]}")
+    figures.comparison(scores, comparison.figure("comparison"), f"{recipe}: {said[0]}")
     curves = {name: report.table("curves.csv") for name, report in named.items()}
     best = {name: int(report.metrics["best_epoch"]) for name, report in named.items()}
     figures.model_curves(curves, best, comparison.figure("validation_curves"), f"{recipe}: validation, epoch by epoch")
-    page.write(comparison, named, title, table, note, said.splitlines())
+    page.write(comparison, named, title, table, note, said)
     print(f"\n{text}")
 
 
-def names(reports: Sequence[Report]) -> dict[str, Report]:
-    """Return the reports by name, in the order of the stages; those of one model by validation log loss, best first.
+def names(reports: Sequence[Report]) -> dict[str, list[Report]]:
+    """Return the trials of each model by its name, by stages, and within a stage by validation log loss.
 
-    A report is named after its model; of several on one model, each says in what it was made differently from the
-    others, as in `fine_tuned learning_rate=0.0001`.
+    Reports on models that were made alike but for seeds and the fold are trials of one. The first of them on the test
+    split of the first report of all is the main one, which stands for the model, and comes first here. A model is named
+    after its stage; of several, each says in what it was made differently, as in `fine_tuned learning_rate=0.0001`.
 
     Raises:
-        UserError: Two reports are on one and the same model.
+        UserError: The reports are on several data sets or test splits, or two are on one and the same model.
     """
-    found: dict[str, Report] = {}
-    ordered = sorted(reports, key=lambda report: report.metrics["validation_log_loss"])
-    for model in MODELS:
-        arms = [(report, made_with(report)) for report in ordered if report.facts["model"] == model]
-        for report, own in arms:
-            differing = [key for key in own if any(other.get(key) != own[key] for _, other in arms)]
-            name = " ".join([model, *(f"{key}={own[key]}" for key in differing)])
-            if name in found:
-                raise UserError(f"{found[name].path} and {report.path} are on one model, {name}: give one of them")
-            found[name] = report
+    arms: dict[tuple[str, frozenset], list[Report]] = {}
+    for report in reports:
+        if report.record["lineage"]["fetch"] != reports[0].record["lineage"]["fetch"]:
+            raise UserError(f"{reports[0].path} and {report.path} are on different data sets: compare reports on one")
+        own = frozenset((key, value) for key, value in made_with(report).items() if key not in TRIAL)
+        arms.setdefault((report.facts["model"], own), []).append(report)
+    for trials in arms.values():
+        trials.sort(key=lambda report: split_of(report) != split_of(reports[0]))
+        if split_of(trials[0]) != split_of(reports[0]):
+            raise UserError(
+                f"{reports[0].path} and {trials[0].path} are on different test splits: "
+                "give a report of every model on one"
+            )
+    ordered = sorted(arms.items(), key=lambda arm: arm[1][0].metrics["validation_log_loss"])
+    found: dict[str, list[Report]] = {}
+    for stage in dict.fromkeys([*MODELS, *(model for model, _ in arms)]):
+        alike = [(dict(own), trials) for (model, own), trials in ordered if model == stage]
+        for made, trials in alike:
+            keys = [key for key in made_with(trials[0]) if any(other.get(key) != made.get(key) for other, _ in alike)]
+            name = " ".join([stage, *(f"{key}={made[key]}" for key in keys)])
+            found[name] = distinct(name, trials)
     return found
+
+
+def distinct(name: str, trials: list[Report]) -> list[Report]:
+    """Return the trials of a model as they are.
+
+    Raises:
+        UserError: Two of them are one and the same.
+    """
+    for one, other in itertools.combinations(trials, 2):
+        if made_with(one) == made_with(other):
+            raise UserError(f"{one.path} and {other.path} are on one model, {name}: give one of them")
+    return trials
+
+
+def split_of(report: Report) -> str:
+    """Return the digest of the split that a report's images are the test part of."""
+    return report.record["lineage"]["split"]
 
 
 def made_with(report: Report) -> dict[str, object]:
@@ -81,41 +118,196 @@ def made_with(report: Report) -> dict[str, object]:
     return made
 
 
+def trial_scores(models: Mapping[str, Sequence[Report]]) -> pd.DataFrame:
+    """Return a row a report: its model, its seeds and fold (empty where a model has none of the kind), its scores."""
+    rows = [
+        [name, *(made_with(report).get(key, "") for key in TRIAL), *(report.metrics[score] for score in SPREAD)]
+        for name, trials in models.items()
+        for report in trials
+    ]
+    return pd.DataFrame(rows, columns=["model", *TRIAL, *SPREAD])
+
+
+def test_scores(named: Mapping[str, Report], trials: pd.DataFrame) -> pd.DataFrame:
+    """Return a row a model: the scores of its main report, such as `kappa`, with `kappa_low` and `kappa_high`.
+
+    Where a model has several trials, their number, `trials`, and `kappa_mean` and `kappa_std` (of trials - 1).
+    """
+    rows = {}
+    for name, report in named.items():
+        ends = report.intervals.items()
+        low, high = (
+            {f"{score}_{end}": both[number] for score, both in ends} for number, end in enumerate(("low", "high"))
+        )
+        rows[name] = report.metrics | low | high
+    scores = pd.DataFrame(rows).T.rename_axis("model")
+    if len(trials) > len(named):
+        grouped = trials.groupby("model")
+        scores["trials"] = grouped.size()
+        for score in SPREAD:
+            scores[f"{score}_mean"], scores[f"{score}_std"] = grouped[score].mean(), grouped[score].std(ddof=1)
+    return scores
+
+
+def tested_together(models: Mapping[str, Sequence[Report]]) -> dict[str, list[Report]]:
+    """Return the reports on each model whose test images are taken together: of all folds, else the main one alone.
+
+    Folds are taken together where every model was tried on the same, and no image is in the test part of two.
+    """
+    main = {name: [trials[0]] for name, trials in models.items()}
+    folds = {name: {split_of(report): report for report in reversed(trials)} for name, trials in models.items()}
+    splits, *others = folds.values()
+    if any(own.keys() != splits.keys() for own in others):
+        return main
+    files = pd.concat([report.table("predictions.csv")["file"] for report in splits.values()])
+    return main if files.duplicated().any() else {name: [own[split] for split in splits] for name, own in folds.items()}
+
+
+def tested(models: Mapping[str, Sequence[Report]]) -> pd.DataFrame:
+    """Return the table of `statistics.compare_pairs`, with the number of `folds` whose test images were taken together.
+
+    The tests take the images of several folds for independent, although the models behind them share training images.
+
+    Raises:
+        UserError: Reports on one split have different test images.
+
+    Source: on folds, Bengio & Grandvalet, Journal of Machine Learning Research 5 (2004), pages 1089 to 1105.
+    """
+    taken = tested_together(models)
+    tables = {
+        name: pd.concat([report.table("predictions.csv") for report in own]).set_index("file")
+        for name, own in taken.items()
+    }
+    (main, *_), (first, *_) = taken.values(), tables.values()
+    for name, table in tables.items():
+        if set(table.index) != set(first.index):
+            paths = f"{main[0].path} and {taken[name][0].path}"
+            raise UserError(f"{paths} have different test images: make them again, from one test split")
+    columns = [column for column in first.columns if column.startswith(PROBABILITY)]
+    numbers = {column.removeprefix(PROBABILITY): number for number, column in enumerate(columns)}
+    pairs = statistics.compare_pairs(
+        first["label"].map(numbers).to_numpy(dtype=int),
+        {name: table.loc[first.index, columns].to_numpy() for name, table in tables.items()},
+        first["group"].to_numpy(),
+    )
+    pairs.insert(4, "folds", len(main))
+    return pairs
+
+
 def shown(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return the scores as text, the best of each test score marked with a star."""
+    """Return the scores as text, the test scores with their intervals, the best of each with a star."""
     table = pd.DataFrame(index=scores.index)
     for name, title in SHOWN.items():
-        best = scores[name].min() if "loss" in name else scores[name].max()
-        starred = name in ("kappa", "log_loss", "accuracy")
-        places = 1 if name.startswith("seconds") else 4
-        table[title] = [f"{x:.{places}f}{'*' if x == best and starred else ' ' * starred}" for x in scores[name]]
+        if name in statistics.TESTED:
+            best = scores[name].min() if "loss" in name else scores[name].max()
+            columns = (scores[name], scores[f"{name}_low"], scores[f"{name}_high"])
+            table[title] = [
+                f"{x:.3f} [{low:.3f}, {high:.3f}]{'*' if x == best else ' '}"
+                for x, low, high in zip(*columns, strict=True)
+            ]
+        else:
+            table[title] = [f"{x:.{1 if name.startswith('seconds') else 3}f}" for x in scores[name]]
     return table
 
 
 def baselines(scores: pd.DataFrame) -> str:
     """Return in words what one scores on the test images without looking at them."""
     first = scores.iloc[0]
-    return f"without looking: accuracy {first['majority_accuracy']:.4f}, log loss {first['prior_log_loss']:.4f}"
+    return f"without looking: accuracy {first['majority_accuracy']:.3f}, log loss {first['prior_log_loss']:.3f}"
 
 
-def verdict(scores: pd.DataFrame) -> str:
-    """Return in words which model validation chose, how it did on test, and each stage that made things worse.
+def verdict(scores: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
+    """Return in sentences which model validation chose, how it did on test, how others compare, and what got worse.
 
     Args:
-        scores: A row a report in the order of `names`; the first word of its name is the model.
+        scores: A row a model in the order of `names`; the first word of its name is the stage.
+        pairs: A row a pair of models, as `tested` returns it.
     """
-    chosen, best = str(scores["validation_log_loss"].idxmin()), str(scores["kappa"].idxmax())
-    kappa = scores["kappa"].to_dict()
-    said = [f"{chosen} is chosen on validation; on test its kappa is {kappa[chosen]:.4f}."]
-    if kappa[best] > kappa[chosen]:
-        said.append(f"On test {best} has the higher kappa, {kappa[best]:.4f}.")
+    chosen = str(scores["validation_log_loss"].idxmin())
+    main = scores.loc[chosen]
+    low, high = main["kappa_low"], main["kappa_high"]
+    kappa = f"{main['kappa']:.3f} (95 % interval {low:.3f} to {high:.3f})"
+    said = [f"{chosen} is chosen on validation; on test its kappa is {kappa}."]
+    for other in scores.index.drop(chosen):
+        said += told(turned(pairs, chosen, other))
     stages = dict(iter(scores.groupby(lambda name: name.split()[0], sort=False)))
     for before, after in itertools.pairwise(arms.index[0] for arms in stages.values()):
-        if kappa[after] < kappa[before]:
-            said.append(f"{after} is worse than {before}: kappa {kappa[after]:.4f} after {kappa[before]:.4f}.")
-    for model, arms in stages.items():
+        if chosen not in (before, after) and scores.loc[after, "kappa"] < scores.loc[before, "kappa"]:
+            said += told(turned(pairs, after, before))
+    for stage, arms in stages.items():
         if len(arms) > 1:
             losses = arms["validation_log_loss"].items()
-            ranked = ", ".join(f"{str(name).removeprefix(f'{model} ')} ({loss:.4f})" for name, loss in losses)
-            said.append(f"{model} by its log loss on validation: {ranked}.")
-    return "\n".join(said)
+            ranked = ", ".join(f"{str(name).removeprefix(f'{stage} ')} ({loss:.4f})" for name, loss in losses)
+            said.append(f"{stage} by its log loss on validation: {ranked}.")
+    return said
+
+
+def turned(pairs: pd.DataFrame, second: str, first: str) -> dict[str, Any]:
+    """Return the row of a pair of models, turned so that it says how one scores after the other."""
+    rows = ({str(name): value for name, value in row.items()} for row in pairs.to_dict("records"))
+    row = next(row for row in rows if {row["first"], row["second"]} == {first, second})
+    if row["first"] == first:
+        return row
+    swapped = {"first": row["second"], "second": row["first"]}
+    for score in statistics.TESTED:
+        one, other, difference, low, high = (
+            f"{score}_{name}" for name in ("first", "second", "difference", "low", "high")
+        )
+        swapped |= {one: row[other], other: row[one], difference: -row[difference], low: -row[high], high: -row[low]}
+    return row | swapped
+
+
+def told(pair: Mapping[str, Any]) -> list[str]:
+    """Return in sentences how the second model of a pair does after the first.
+
+    By accuracy; by kappa and log loss where these do not say the same.
+    """
+    ranks = {score: rank(pair, score) for score in statistics.TESTED}
+    return [sentence(pair, score) for score in ranks if score == "accuracy" or ranks[score] != ranks["accuracy"]]
+
+
+def rank(pair: Mapping[str, Any], score: str) -> str:
+    """Return whether the second model of a pair is `better` or `worse` by a score; empty where that cannot be told."""
+    if pair[f"{score}_p_corrected"] >= statistics.ALPHA:
+        return ""
+    return "better" if (pair[f"{score}_difference"] > 0) != (score == "log_loss") else "worse"
+
+
+def sentence(pair: Mapping[str, Any], score: str) -> str:
+    """Return the sentence to quote on a score of a pair."""
+    one, other, difference, low, high, p, needed = (
+        pair[f"{score}_{name}"]
+        for name in ("first", "second", "difference", "low", "high", "p_corrected", "images_needed")
+    )
+    title, by = SHOWN[score], "" if score == "accuracy" else f" by {SHOWN[score]}"
+    test = "McNemar's exact test" if score == "accuracy" else "paired bootstrap"
+    if pair["groups"]:
+        test = f"{'exact sign-flip test' if score == 'accuracy' else test} over {pair['groups']} groups"
+    chance = "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+    chance += f", corrected for {pair['pairs']} pairs" if pair["pairs"] > 1 else ""
+    scale, places, unit = (100, 1, " points") if score == "accuracy" else (1, 3, "")
+    scores = f"{title} {other:.3f} after {one:.3f}"
+    if found := rank(pair, score):
+        ends = (low, high) if difference > 0 else (-high, -low)
+        low, high = (f"{scale * end:.{places}f}" for end in ends)
+        amount = f"{scale * abs(difference):.{places}f}{unit} {'more' if difference > 0 else 'less'}"
+        subject = f"{pair['second']} is {found} than {pair['first']}{by}"
+        return f"{subject}: {scores}, {amount} (95 % interval {low} to {high}; {test}, {chance})."
+    folds = f" of {pair['folds']} folds" if pair["folds"] > 1 else ""
+    images = f"These {pair['images']:,} test images{folds}"
+    interval = f"95 % interval of the difference {scale * low:.{places}f} to {scale * high:.{places}f}{unit}"
+    would = f"; at this difference it would take about {float(f'{needed:.2g}'):,.0f}" if np.isfinite(needed) else ""
+    both = f"{pair['second']} from {pair['first']}{by}"
+    return f"{images} cannot tell {both}: {scores} ({interval}; {test}, {chance}){would}."
+
+
+def spread(trials: pd.DataFrame) -> list[str]:
+    """Return in sentences the mean and the standard deviation over the trials of each model that has several."""
+    said = []
+    for name, own in trials.groupby("model", sort=False):
+        if len(own) > 1:
+            seeds = own[["split.seed", "split.fold"]].drop_duplicates().shape[0] == 1
+            kind = "folds" if own["split.fold"].nunique() == len(own) else "seeds" if seeds else "trials"
+            values = (f"{SHOWN[score]} {own[score].mean():.3f} +- {own[score].std():.3f}" for score in SPREAD)
+            said.append(f"{name}, mean of {len(own)} {kind}: {', '.join(values)}.")
+    return said

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn import metrics
 
+LOWEST_PROBABILITY = float(np.finfo(np.float64).eps)  # 2.2e-16, as in scikit-learn: of less, no log is taken
+
 
 def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
     """Return Cohen's kappa, log loss (nats), accuracy, balanced accuracy and macro-F1.
@@ -44,12 +46,16 @@ def main_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, floa
     }
 
 
-def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Return the mean negative log probability of the true class, in nats; as scikit-learn, of none below 2.2e-16."""
+def log_losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Return the negative log probability of the true class, in nats, (n,)."""
     doubled = probabilities.astype(np.float64)
     doubled /= doubled.sum(axis=1, keepdims=True)
-    lowest = np.finfo(np.float64).eps
-    return float(-np.mean(np.log(np.clip(doubled[np.arange(len(labels)), labels], lowest, 1 - lowest))))
+    return -np.log(np.clip(doubled[np.arange(len(labels)), labels], LOWEST_PROBABILITY, 1 - LOWEST_PROBABILITY))
+
+
+def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Return the mean negative log probability of the true class, in nats."""
+    return float(np.mean(log_losses(labels, probabilities)))
 
 
 def baselines(labels: np.ndarray, train_counts: Sequence[int]) -> dict[str, float]:
