@@ -77,7 +77,10 @@ def draw(
     classes, title = report.facts["classes"], report.facts["title"]
     counts = pd.crosstab(table["label"], table["predicted"]).reindex(index=classes, columns=classes, fill_value=0)
     figures.confusion_matrix(counts.to_numpy(), classes, report.figure("confusion_matrix"), f"{title}, test")
-    figures.learning_curves(history, classifier.facts["best_epoch"], report.figure("learning_curves"), title)
+    if history.empty:
+        figures.statement(report.figure("learning_curves"), title, "An average is not trained: it has no epochs")
+    else:
+        figures.learning_curves(history, classifier.facts["best_epoch"], report.figure("learning_curves"), title)
     known = table.assign(top=probabilities.max(axis=1), row=rows, number=probabilities.argmax(axis=1))
     wrong = known.query("label != predicted")
     worst = wrong.sort_values("top", ascending=False).head(16)
