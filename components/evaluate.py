@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from components.data.artifacts import Augmented, Classifier, Report, Splits, TestSplit
-from components.parameters import Count, Names
+from components.parameters import Count, Names, Range
 from components.step import Input, Output
 
 
@@ -16,6 +16,7 @@ def evaluate(
     *,
     views: Annotated[str, Names("choice of views", ("plain", "averaged"))],
     batch_size: Count,
+    slices: Annotated[int, Range("0, or from 2 to 10", lambda value: value == 0 or 2 <= value <= 10)],
 ) -> None:
     """Score a classifier on the test split, and complete its run in the journal.
 
@@ -23,17 +24,20 @@ def evaluate(
 
     Args:
         augmented: The plain images and their views.
-        splits: The training and validation rows, for what the classifier is chosen by where it predicts from views.
+        splits: The training and validation rows, on which it is chosen where it predicts from several views; and what
+            leaks from them into the test images.
         test_split: The test rows.
         classifier: The classifier.
-        report: Scores, predictions and figures.
+        report: Scores with their intervals, predictions, where the classifier fails, and figures.
         views: What it predicts from: plain, the image as it is, or averaged, the mean over it and its views.
         batch_size: Images a batch.
+        slices: Equal parts into which the test images are cut, by size and by brightness, to be scored each by itself;
+            0 for none.
 
     Raises:
         UserError: Views are to be averaged, and there are none.
     """
     from components.results import reporting, tracking
 
-    reporting.report(augmented, splits, test_split, classifier, report, views, batch_size)
+    reporting.report(augmented, splits, test_split, classifier, report, views, batch_size, slices)
     tracking.complete_or_say(classifier, report)

@@ -73,7 +73,7 @@ PARAMETERS: dict[str, dict[str, str | int | float]] = {
     "train_top": {"head": "linear", "dropout": 0.1, "l2": 0, **TRAINING},
     "fine_tune": {**TRAINING, "learning_rate": 0.001, "backbone_rate": 1, "l2": 0, "epochs": 2},
     "average": {"batch_size": 8},
-    "evaluate": {"views": "plain", "batch_size": 8},
+    "evaluate": {"views": "plain", "batch_size": 8, "slices": 2},
     "compare": {},
 }  # fmt: skip
 

@@ -72,9 +72,53 @@ def history(losses: list[float]) -> pd.DataFrame:
     return pd.DataFrame({"epoch": range(1, len(loss) + 1), **columns, "validation_kappa": 1 - loss / 2})
 
 
+def between(columns: dict[str, list[float]], reach: float = 0.05) -> dict[str, npt.NDArray[np.float64]]:
+    """Scores, each with the ends of its interval, so far to either side."""
+    ends = {"": 0.0, "_low": -reach, "_high": reach}
+    return {f"{name}{end}": np.array(values) + add for name, values in columns.items() for end, add in ends.items()}
+
+
 def scores() -> pd.DataFrame:
-    columns = {"kappa": [-0.1, 0.7, 0.8], "log_loss": [1.5, 0.4, 0.6], "accuracy": [0.5, 0.9, 0.9]}
-    return pd.DataFrame({**columns, "seconds_training": [3.2, 41, 1288]}, index=["benchmark", "top", "fine_tuned"])
+    columns = {
+        "kappa": [-0.1, 0.7, 0.8, 0.75], "log_loss": [1.5, 0.4, 0.6, 0.5], "accuracy": [0.5, 0.9, 0.9, 0.8],
+    }  # fmt: skip
+    return pd.DataFrame({**between(columns), "seconds_training": [3.2, 41, 1288, 0]}, index=list(style.MODELS))
+
+
+def class_table(names: list[str]) -> pd.DataFrame:
+    """Classes of which the first has the lowest F1, and the last was neither there nor predicted."""
+    f1 = np.linspace(0.3, 0.9, len(names))
+    table = pd.DataFrame({"class": names, "support": range(1, len(names) + 1), "f1": f1})
+    table = table.assign(**between({"precision": list(f1 + 0.05), "recall": list(f1 - 0.05)}))
+    table.loc[len(names) - 1, [*table.columns[2:]]] = np.nan
+    return table
+
+
+def slice_table(sizes: list[tuple[int, int]]) -> pd.DataFrame:
+    measures = [*(("size", *ends) for ends in sizes), ("brightness", 10.2, 99.8), ("brightness", 100, 240)]
+    rows = pd.DataFrame(measures, columns=["by", "low", "high"]).assign(images=1200)
+    values = list(np.linspace(0.5, 0.8, len(rows)))
+    return rows.assign(**between({"kappa": values, "log_loss": values, "accuracy": values}))
+
+
+def bins(accuracy: list[float]) -> pd.DataFrame:
+    """A table of bins of equal width, the first of which has no images."""
+    edges = np.linspace(0, 1, len(accuracy) + 2)
+    middles = (edges[:-1] + edges[1:]) / 2
+    table = pd.DataFrame({"low": edges[:-1], "high": edges[1:], "images": 10, "confidence": middles})
+    table["accuracy"] = [np.nan, *accuracy]
+    table.loc[0, ["images", "confidence"]] = 0, np.nan
+    return table
+
+
+def calibrate(path: Path) -> None:
+    both = {"before": bins([0.2, 0.3, 0.6]), "after": bins([0.3, 0.6, 0.9])}
+    figures.reliability(both, path, "Calibration", "A note", "top")
+
+
+def mistake(number: int, names: tuple[list[str], list[str]], path: Path, maps: bool = True) -> None:
+    found = heats(number) if maps else None
+    figures.mistakes(images(number), found, *names, [0.9] * number, path, "Mistakes")
 
 
 def compare(names: list[str], path: Path) -> None:
@@ -109,6 +153,8 @@ def confusions(number: int) -> npt.NDArray[np.int_]:
     return np.asarray(np.random.default_rng(0).integers(0, 4, (number, number)) + 20 * np.eye(number, dtype=int))
 
 
+WHOLE = {"kappa": 0.6, "log_loss": 0.7, "accuracy": 0.65}  # of all test images
+
 EVERY: dict[str, Draw] = {
     "images_per_class": lambda path: figures.images_per_class(split_table(classes(3)), path),
     "sample_grid": lambda path: figures.sample_grid(images(9), classes(3) * 3, path, "Samples"),
@@ -117,10 +163,10 @@ EVERY: dict[str, Draw] = {
     "augmented_samples": lambda path: figures.augmented_samples(np.stack(images(2)), views(2, 3), path),
     "confusion_matrix": lambda path: figures.confusion_matrix(confusions(3), classes(3), path, "top"),
     "learning_curves": lambda path: figures.learning_curves(history([2, 1, 1.5]), 2, path, "top"),
-    "confident_mistakes": lambda path: figures.confident_mistakes(
-        images(3), classes(3), ["class 00"] * 3, [0.9, 0.8, 0.7], path, "Mistakes"
-    ),
-    "grad_cam": lambda path: figures.grad_cam(images(3), heats(3), classes(3), ["class 00"] * 3, path, "Seen"),
+    "reliability": calibrate,
+    "mistakes": partial(mistake, 3, (classes(3), ["class 00"] * 3)),
+    "per_class": lambda path: figures.per_class(class_table(classes(4)), path, "Class by class", "top"),
+    "slices": lambda path: figures.slices(slice_table([(64, 99), (100, 5_000)]), WHOLE, path, "Slices", "top"),
     "comparison": lambda path: figures.comparison(scores(), path, "Scores"),
     "model_curves": lambda path: figures.model_curves(
         {"benchmark": history([3, 2, 1.5]), "top": history([1, 0.5])}, {"benchmark": 3, "top": 2}, path, "Curves"
@@ -150,31 +196,31 @@ EDGES: dict[str, Draw] = {
     "confusion_matrix empty": lambda path: figures.confusion_matrix(np.zeros((2, 2), int), classes(2), path, "top"),
     "learning_curves 1": lambda path: figures.learning_curves(history([2]), 1, path, "One epoch"),
     "learning_curves nan": lambda path: figures.learning_curves(history([np.nan, np.nan]), 1, path, "Diverged"),
-    "confident_mistakes 20": lambda path: figures.confident_mistakes(
-        [np.full((90, 120, 3), shade, np.uint8) for shade in range(20)],
-        (NAMES * 3)[:20],
-        [LONG] * 20,
-        [0.5] * 20,
-        path,
-        "Mistakes",
-    ),
-    "confident_mistakes none": lambda path: figures.confident_mistakes(
-        images(2), ["a", "b"], ["a", "b"], [1, 1], path, "Mistakes"
-    ),
-    "confident_mistakes no images": lambda path: figures.confident_mistakes([], [], [], [], path, "Mistakes"),
-    "grad_cam 16": lambda path: figures.grad_cam(
+    "mistakes 16": lambda path: figures.mistakes(
         [np.full((90, 120, 3), shade, np.uint8) for shade in range(16)],
         heats(16),
         NAMES * 2,
         NAMES + [LONG] * 8,
+        [0.5] * 16,
         path,
         "Seen",
     ),
-    "grad_cam right": lambda path: figures.grad_cam(images(9), heats(9), classes(9), classes(9), path, "All right"),
-    "grad_cam no images": lambda path: figures.grad_cam([], heats(0), [], [], path, "Seen"),
-    "grad_cam no map": lambda path: figures.grad_cam(images(3), None, classes(3), classes(3), path, "Seen"),
+    "mistakes none": partial(mistake, 4, (classes(4), classes(4))),
+    "mistakes no images": partial(mistake, 0, ([], [])),
+    "mistakes no map": partial(mistake, 16, (NAMES * 2, NAMES + [LONG] * 8), maps=False),
+    "per_class 1": lambda path: figures.per_class(class_table(classes(2))[1:], path, "Never seen", "benchmark"),
+    "per_class 40": lambda path: figures.per_class(class_table(classes(40)), path, "Class by class", "ensemble"),
+    "per_class names": lambda path: figures.per_class(class_table(NAMES[:-1]), path, "Class by class", "fine_tuned"),
+    "slices same": lambda path: figures.slices(slice_table([])[:1], WHOLE, path, "Slices", "top"),
+    "slices 20": lambda path: figures.slices(
+        slice_table([(999 + 10**6 * part, 10**6 * (part + 1)) for part in range(10)]), WHOLE, path, "Slices", "top"
+    ),
+    "reliability 1": lambda path: figures.reliability({"after": bins([1.0])}, path, "Sure", "", "benchmark"),
     "comparison 1": lambda path: figures.comparison(scores()[:1], path, "One model"),
     "comparison nan": lambda path: figures.comparison(scores().replace(0.4, np.nan), path, "A score is missing"),
+    "comparison unknown": lambda path: figures.comparison(
+        scores().assign(log_loss_low=0.0, log_loss_high=36.0), path, "Too few images for an interval"
+    ),
     "model_curves 1": lambda path: figures.model_curves({"top": history([2])}, {"top": 1}, path, "One epoch"),
     "learning_curve 1": lambda path: figures.learning_curve(trainings()[:1], path, "One training", 400),
     **{f"comparison {name}": partial(compare, names) for name, names in ARMS.items()},
@@ -242,15 +288,15 @@ def test_pyplot_stays_out() -> None:
 
 def test_a_model_has_its_colour_in_every_figure(drawn: list[Figure], tmp_path: Path) -> None:
     figures.comparison(scores(), tmp_path / "figure.png", "Scores")
-    bars = {to_hex(bar.get_facecolor()).upper() for bar in drawn[0].axes[0].patches}
+    dots = {to_hex(line.get_color()).upper() for line in drawn[0].axes[0].lines}
     histories = {model: history([2, 1]) for model in ("fine_tuned", "top", "benchmark")}
     figures.model_curves(histories, dict.fromkeys(histories, 2), tmp_path / "figure.png", "Curves")
     figures.learning_curve(trainings(), tmp_path / "figure.png", "More images help", 100)
     for figure in drawn[1:]:
         lines = {str(line.get_label()): to_hex(line.get_color()).upper() for line in figure.axes[0].lines}
         assert {model: lines[model] for model in histories} == {model: style.MODELS[model] for model in histories}
-    assert bars == set(style.MODELS.values())
-    assert len(bars) == 3
+    assert dots == set(style.MODELS.values())
+    assert len(dots) == len(style.MODELS) == len(style.MARKERS) == 4
 
 
 def test_images_per_class_stacks_the_splits_and_sorts_the_classes(drawn: list[Figure], tmp_path: Path) -> None:
@@ -424,54 +470,95 @@ def test_the_ticks_of_epochs_are_whole(drawn: list[Figure], tmp_path: Path) -> N
         assert (ticks == np.round(ticks)).all()
 
 
-def test_confident_mistakes_shows_the_sixteen_most_confident(drawn: list[Figure], tmp_path: Path) -> None:
-    samples, true = images(30), ["cat"] * 30
-    predicted = ["cat" if index % 3 == 0 else "dog" for index in range(30)]
-    probability = [index / 30 for index in range(30)]
-    figures.confident_mistakes(samples, true, predicted, probability, tmp_path / "figure.png", "Mistakes")
-    axes = drawn[0].axes[0]
-    assert [text.get_text() for text in axes.texts][:3] == ["cat → dog (0.97)", "cat → dog (0.93)", "cat → dog (0.87)"]
-    assert len(axes.images) == len(axes.texts) == 16
-    assert np.array_equal(np.asarray(axes.images[2].get_array()), samples[26])
-    assert any("the 16 most confident of 20." in text for text in texts(drawn[0]))
-
-
-def test_confident_mistakes_says_that_there_are_none(drawn: list[Figure], tmp_path: Path) -> None:
-    figures.confident_mistakes(images(2), ["a", "b"], ["a", "b"], [1, 1], tmp_path / "figure.png", "top on digits")
-    assert set(texts(drawn[0])) >= {"top on digits", "No mistakes"}
-    assert not drawn[0].axes
-
-
-def test_grad_cam_puts_the_heat_over_its_image_right_ones_first(drawn: list[Figure], tmp_path: Path) -> None:
-    samples, hot = [np.zeros((8, 8, 3), np.uint8)] * 3, np.zeros((3, 4, 4))
+def test_mistakes_puts_each_beside_its_heat_wrong_ones_first(drawn: list[Figure], tmp_path: Path) -> None:
+    samples, hot = [np.full((8, 8, 3), shade, np.uint8) for shade in (10, 20, 30)], np.zeros((3, 4, 4))
     hot[np.arange(3), [0, 3, 0], [0, 0, 3]] = 1
-    figures.grad_cam(samples, hot, ["cat"] * 3, ["dog", "cat", "dog"], tmp_path / "figure.png", "Seen")
+    given = (["cat"] * 3, ["cat", "dog", "dog"], [0.9, 0.97, 0.8])
+    figures.mistakes(samples, hot, *given, tmp_path / "figure.png", "Seen")
     axes = drawn[0].axes[0]
-    assert shown(axes) == ["right", "wrong"]
-    assert [text.get_text() for text in axes.texts] == ["cat", "cat → dog", "cat → dog"]
+    assert shown(axes) == ["wrong", "right"]
+    assert [text.get_text() for text in axes.texts] == ["cat → dog (0.97)", "cat → dog (0.80)", "cat (0.90)"]
+    assert [np.asarray(image.get_array()).max() for image in axes.images[::2]] == [20, 30, 10]
     under = [np.asarray(image.get_array()).sum(axis=2) for image in axes.images[1::2]]
     peaks = [np.unravel_index(image.argmax(), image.shape) for image in under]
-    assert [(row >= 4, column >= 4) for row, column in peaks] == [(True, False), (False, False), (False, True)]
+    assert [(row >= 4, column >= 4) for row, column in peaks] == [(True, False), (False, True), (False, False)]
+    places = [(min(image.get_extent()[:2]), min(image.get_extent()[2:])) for image in axes.images]
+    assert np.subtract(places[1::2], places[::2]) == pytest.approx(np.array([[1, 0]] * 3))
 
 
-def test_grad_cam_says_that_there_is_no_map(drawn: list[Figure], tmp_path: Path) -> None:
-    figures.grad_cam(images(2), None, ["a", "b"], ["a", "b"], tmp_path / "figure.png", "perceptron on digits")
-    assert {"perceptron on digits", "No map: the network has no convolutions"} <= set(texts(drawn[0]))
-    assert not drawn[0].axes
+def test_mistakes_says_that_there_is_no_map(drawn: list[Figure], tmp_path: Path) -> None:
+    mistake(3, (["a", "b", "b"], ["a", "a", "a"]), tmp_path / "figure.png", maps=False)
+    assert any("No heat maps: the network has no convolutions." in text.replace("\n", " ") for text in texts(drawn[0]))
+    assert len(drawn[0].axes[0].images) == 3
 
 
-def test_comparison_prints_the_values_and_the_best_in_bold(drawn: list[Figure], tmp_path: Path) -> None:
+def intervals(axes: Axes) -> list[tuple[list[float], float]]:
+    """The interval and the value of each row, the upper first."""
+    coloured = [line for line in axes.lines if to_hex(line.get_color()).upper() in style.MODELS.values()]
+    lines = [np.asarray(line.get_xdata(), float).tolist() for line in coloured]
+    return [(ends, value) for ends, (value,) in zip(lines[::2], lines[1::2], strict=True)]
+
+
+def test_comparison_shows_the_intervals_and_the_best_in_bold(drawn: list[Figure], tmp_path: Path) -> None:
     figures.comparison(scores(), tmp_path / "figure.png", "Scores")
     panels = drawn[0].axes
     assert [[text.get_text() for text in axes.texts] for axes in panels] == [
-        ["\N{MINUS SIGN}0.100", "0.700", "0.800"], ["1.500", "0.400", "0.600"], ["0.500", "0.900", "0.900"],
+        ["\N{MINUS SIGN}0.100", "0.700", "0.800", "0.750"], ["1.500", "0.400", "0.600", "0.500"],
+        ["0.500", "0.900", "0.900", "0.800"],
     ]  # fmt: skip
     bold = [[text.get_text() for text in axes.texts if text.get_fontweight() == "bold"] for axes in panels]
     assert bold == [["0.800"], ["0.400"], ["0.900", "0.900"]]
+    assert "Lines are 95 % intervals." in texts(drawn[0])
+    for axes, name in zip(panels, ("kappa", "log_loss", "accuracy"), strict=True):
+        rows = [([row[f"{name}_low"], row[f"{name}_high"]], row[name]) for _, row in scores().iterrows()]
+        assert intervals(axes) == rows
+        low, high = axes.get_xlim()
+        assert all(low < start and end < high for (start, end), _ in rows)
     assert panels[1].get_title(loc="left") == "Log loss (lower is better)"
     assert shown(panels[0])[2] == "fine_tuned\ntrained in 1,288 s"
     assert panels[0].yaxis_inverted()
-    assert panels[0].get_xlim()[0] < -0.1
+
+
+def test_per_class_puts_the_lowest_f1_on_top_and_says_what_it_leaves_out(drawn: list[Figure], tmp_path: Path) -> None:
+    table = class_table(classes(33))
+    figures.per_class(table.sample(frac=1, random_state=0), tmp_path / "figure.png", "Class by class", "top")
+    precision, recall = drawn[0].axes
+    assert shown(precision) == [f"class {number:02} ({number + 1})" for number in range(30)]
+    assert any("The 30 of 33 classes with the lowest F1." in text.replace("\n", " ") for text in texts(drawn[0]))
+    assert intervals(recall)[0] == ([table["recall_low"][0], table["recall_high"][0]], table["recall"][0])
+
+
+def test_slices_shows_what_was_cut_and_says_what_could_not_be(drawn: list[Figure], tmp_path: Path) -> None:
+    both, alone = slice_table([(64, 99), (100, 5_000)]), slice_table([(64, 64)])
+    for table in (both, alone):
+        figures.slices(table, WHOLE, tmp_path / "figure.png", "Slices", "top")
+    cut, same = drawn
+    lights = ["brightness 10 to 100 (1,200)", "brightness 100 to 240 (1,200)"]
+    assert shown(cut.axes[0]) == ["size 64 to 99 pixels (1,200)", "size 100 to 5,000 pixels (1,200)", *lights]
+    assert shown(same.axes[0]) == lights
+    assert any("All have size 64 pixels." in text for text in texts(same))
+    assert [axes.lines[-1].get_xdata() for axes in same.axes] == [[value, value] for value in WHOLE.values()]
+    assert intervals(cut.axes[1])[3] == ([both["log_loss_low"][3], both["log_loss_high"][3]], both["log_loss"][3])
+
+
+def test_slices_of_images_that_are_all_alike_says_so(drawn: list[Figure], tmp_path: Path) -> None:
+    figures.slices(slice_table([(64, 64)])[:2], WHOLE, tmp_path / "figure.png", "Slices", "top")
+    assert any("all images are alike" in text for text in texts(drawn[0]))
+    assert not drawn[0].axes
+
+
+def test_reliability_draws_bins_that_have_images_the_last_in_the_model_s_colour(
+    drawn: list[Figure], tmp_path: Path
+) -> None:
+    calibrate(tmp_path / "figure.png")
+    shares, counts = drawn[0].axes
+    lines = {str(line.get_label()): line for line in shares.lines}
+    assert list(lines) == ["perfect", "before", "after"]
+    assert np.asarray(lines["after"].get_ydata()).tolist() == [0.3, 0.6, 0.9]
+    assert np.asarray(lines["after"].get_xdata()) == pytest.approx([0.375, 0.625, 0.875])
+    assert to_hex(lines["after"].get_color()).upper() == style.MODELS["top"]
+    assert len(counts.patches) == 2
+    assert "A note" in texts(drawn[0])
 
 
 def test_model_curves_marks_the_epoch_of_each_model_that_was_kept(drawn: list[Figure], tmp_path: Path) -> None:
@@ -485,14 +572,14 @@ def test_the_arms_of_a_model_are_told_apart_in_grey_too(drawn: list[Figure], tmp
     follow(ARMS["12"], tmp_path / "figure.png")
     compare(ARMS["12"], tmp_path / "figure.png")
     overview, top, tuned = ([line for line in axes.lines if line.get_marker() == ""] for axes in drawn[0].axes[::2])
-    assert [to_hex(line.get_color()).upper() for line in overview] == list(style.MODELS.values())
+    assert [to_hex(line.get_color()).upper() for line in overview] == list(style.MODELS.values())[:3]
     for row, model in ((top, "top"), (tuned, "fine_tuned")):
         colours = [to_hex(line.get_color()).upper() for line in row]
         assert colours[0] == style.MODELS[model]
         assert all(after < before for before, after in itertools.pairwise(map(luminance, colours)))
     assert [line.get_linestyle() for line in tuned[:4]] == ["-", "--", ":", "-."]
-    bars = [to_hex(bar.get_facecolor()) for bar in drawn[1].axes[0].patches]
-    assert bars == [to_hex(line.get_color()) for line in (overview[0], *top, *tuned)]
+    dots = [to_hex(line.get_color()) for line in drawn[1].axes[0].lines[1::2]]
+    assert dots == [to_hex(line.get_color()) for line in (overview[0], *top, *tuned)]
 
 
 @pytest.mark.parametrize("names", ARMS.values(), ids=ARMS)

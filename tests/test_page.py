@@ -1,12 +1,17 @@
 """The page of a comparison: it says what the table says, needs nothing else, and shows any name as it is."""
 
 import base64
+import io
 import json
+import shlex
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+from PIL import Image
 
 from components import step
 from components.data.artifacts import Comparison, Report
@@ -15,37 +20,49 @@ from tests.conftest import CLASSES, MODELS, PARAMETERS
 
 
 class Reader(HTMLParser):
-    """What a page holds: its elements with their attributes, its texts, and the cells of its tables."""
+    """What a page holds: its elements with their attributes, its texts, and its tables with the headings above them."""
+
+    HEADINGS = ("h2", "h3", "summary")
 
     def __init__(self, text: str):
         super().__init__()
-        self.inside = False  # a cell
+        self.inside = ""  # the cell or heading that is being read
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.texts: list[str] = []
-        self.tables: list[list[list[str]]] = []
+        self.heading = ""
+        self.tables: list[tuple[str, list[list[str]]]] = []
         self.feed(text)
         self.close()
 
     def handle_starttag(self, tag, attributes):
         self.elements.append((tag, dict(attributes)))
         if tag == "table":
-            self.tables.append([])
+            self.tables.append((self.heading, []))
         elif tag == "tr":
-            self.tables[-1].append([])
+            self.tables[-1][1].append([])
         elif tag in ("td", "th"):
-            self.tables[-1][-1].append("")
-            self.inside = True
+            self.tables[-1][1][-1].append("")
+        elif tag in self.HEADINGS:
+            self.heading = ""
+        if tag in ("td", "th", *self.HEADINGS):
+            self.inside = tag
 
     def handle_endtag(self, tag):
-        self.inside = self.inside and tag not in ("td", "th")
+        self.inside = "" if tag == self.inside else self.inside
 
     def handle_data(self, text):
-        if self.inside:
-            self.tables[-1][-1][-1] += text.strip()
+        if self.inside in ("td", "th"):
+            self.tables[-1][1][-1][-1] += text
+        elif self.inside:
+            self.heading += text
         self.texts.append(text.strip())
 
     def values(self, attribute: str) -> list[str]:
         return [value for _, attributes in self.elements if (value := attributes.get(attribute))]
+
+    def under(self, heading: str) -> list[list[list[str]]]:
+        """Return the tables under a heading, rows of cells."""
+        return [rows for above, rows in self.tables if above == heading]
 
 
 def read(folder: Path) -> Reader:
@@ -55,12 +72,13 @@ def read(folder: Path) -> Reader:
 def test_the_page_says_what_the_comparison_says(made):
     found = read(made["comparison"])
     title, _, header, _, *lines = (made["comparison"] / "comparison.txt").read_text().splitlines()
-    scores, costs, parameters = found.tables
+    (scores,), (costs,) = found.under("Scores"), found.under("What each cost")
+    (parameters,) = found.under("The parameters that made each model")
     assert found.texts.count(title) == 2  # in the head and in the body
     assert " ".join(scores[0][1:]).split() == header.split()
     assert [row[0] for row in scores[1:]] == [row[0] for row in costs[1:]] == [*MODELS.values()]
     for row, line in zip(scores[1:], lines, strict=False):
-        assert row == line.split()
+        assert sorted(" ".join(row).replace("*", " ").split()) == sorted(line.replace("*", " ").split())
     assert set(lines[lines.index("") + 1 :]) <= set(found.texts)
     values = {name: row for name, *row in parameters}
     for model in MODELS.values():
@@ -74,19 +92,98 @@ def test_the_page_says_what_the_comparison_says(made):
     assert {lineage["fetch"], lineage["split"]} <= set(found.texts)
 
 
+def test_the_page_says_of_every_pair_and_of_calibration_what_was_found(made):
+    found, comparison = read(made["comparison"]), Comparison.read(made["comparison"])
+    (calibration,) = found.under("Calibration")
+    assert [above for above, _ in found.tables if " against " in above] == [
+        "top against benchmark", "fine_tuned against benchmark", "fine_tuned against top",
+    ]  # fmt: skip
+    for row in comparison.table("pairs.csv").to_dict("records"):
+        ((_, (_, *shown), *_),) = found.under(f"{row['second']} against {row['first']}")
+        assert shown[0] == f"{row['kappa_difference']:+.3f} [{row['kappa_low']:+.3f}, {row['kappa_high']:+.3f}]"
+        assert float(shown[1].removeprefix("< ")) == pytest.approx(max(row["kappa_p_corrected"], 0.001), abs=5e-4)
+    for model, *row in calibration[1:]:
+        report = Report.read(made[model])
+        low, high = report.intervals["log_loss_uncalibrated"]
+        assert row[1] == f"{report.metrics['log_loss_uncalibrated']:.3f} [{low:.3f}, {high:.3f}]"
+        assert row[3:] == [f"{report.metrics[name]:.3f}" for name in ("ece_uncalibrated", "ece")]
+
+
+def test_the_page_says_where_each_model_fails(made):
+    found = read(made["comparison"])
+    classes, slices = found.under("Class by class"), found.under("By the size and the brightness of the image")
+    confusions = found.under("Classes taken for others")
+    for model, shown, cut in zip(MODELS.values(), classes, slices, strict=True):
+        report = Report.read(made[model])
+        wrong = round(12 * (1 - report.metrics["accuracy"]))
+        assert f"{model}: {wrong} of 12 test images wrong" in found.texts
+        recalls = [f"{value:.3f}" for value in report.table("classes.csv")["recall"]]
+        assert [row[3].split()[0] for row in shown[1:]] == recalls
+        assert [row[1] for row in cut[1:]] == [str(images) for images in report.table("slices.csv")["images"]]
+        pairs = report.table("confusions.csv")
+        if wrong:
+            rows = [[f"{row['label']} → {row['predicted']}", str(row["count"])] for row in pairs.to_dict("records")]
+            assert [row[:2] for row in confusions.pop(0)[1:]] == rows
+    assert not confusions
+
+
+def test_the_page_says_how_to_get_it_again(made):
+    found, comparison = read(made["comparison"]), Comparison.read(made["comparison"])
+    text = "\n".join(found.texts)
+    assert f"git checkout {comparison.record['revisions']['git_revision']}" in text
+    assert "dvc repro compare@edges" in text and "dvc pull --with-deps" in text
+    assert set(Report.read(made["top"]).facts["versions"].values()) <= set(found.texts)
+
+
+def test_the_page_says_what_leaks(made, tmp_path):
+    reports = [tmp_path / model for model in MODELS.values()]
+    columns = ["kind", "file", "split", "label", "other", "other_split", "other_label"]
+    rows = [("near", f"{number}.png", "test", "up", "twin.png", "train", "left") for number in range(page.LEAKS + 2)]
+    for folder in reports:
+        shutil.copytree(made[folder.name], folder)
+        record = json.loads((folder / "artifact.json").read_text())
+        record["facts"]["leakage"] = {"across_splits": 1234, "test_share": 0.25}
+        (folder / "artifact.json").write_text(json.dumps(record))
+        report = Report.read(folder)
+        report.write_table("leakage.csv", pd.DataFrame(rows, columns=columns))
+        shutil.copy(folder / "figures" / "classes.png", report.figure("leakage"))
+    step.run("compare", {"reports": reports, "comparison": tmp_path / "comparison"}, {}, "edges")
+    found = read(tmp_path / "comparison")
+    (table,) = found.under("What leaks between the parts of the split")
+    assert table[1] == ["near: 0.png", "test", "up", "twin.png", "train", "left"]
+    assert len(table) == 1 + page.LEAKS
+    assert {"across splits", "1,234", "test share", "25.0%", "2 more are in leakage.csv of each report."} <= set(
+        found.texts
+    )
+
+
 def test_the_page_needs_nothing_else(made):
     """All that it shows is in it: the figures of the comparison and of each report, in any place and without a net."""
     found = read(made["comparison"])
-    prefix = "data:image/png;base64,"
-    pictures = [base64.b64decode(source.removeprefix(prefix)) for source in found.values("src")]
+    pictures = [attributes for tag, attributes in found.elements if tag == "img"]
+    drawn = [base64.b64decode(source.partition(",")[2]) for source in found.values("src") if "image/png" in source]
     files = [made["comparison"] / "figures" / f"{name}.png" for name in ("comparison", "validation_curves")]
-    files += [made[model] / "figures" / "confusion_matrix.png" for model in MODELS.values()]
-    assert pictures == [file.read_bytes() for file in files]
-    assert all(value.startswith(prefix) for value in found.values("src"))
-    assert all(attributes.get("alt") for tag, attributes in found.elements if tag == "img")
+    for name in ("confusion_matrix", "reliability", "classes", "slices"):
+        files += [made[model] / "figures" / f"{name}.png" for model in MODELS.values()]
+    assert sorted(drawn) == sorted(file.read_bytes() for file in files)
+    photographs = [picture for picture in pictures if str(picture["src"]).startswith("data:image/webp;base64,")]
+    assert len(drawn) + len(photographs) == len(pictures) and len(photographs) == len(MODELS)
+    for picture, model in zip(photographs, MODELS.values(), strict=True):
+        content = base64.b64decode(str(picture["src"]).partition(",")[2])
+        with Image.open(io.BytesIO(content)) as shown, Image.open(made[model] / "figures" / "mistakes.png") as own:
+            assert shown.size == own.size
+            difference = np.abs(np.asarray(shown, float) - np.asarray(own.convert("RGB"), float))
+            assert difference.mean() < 5
+    assert all(len(str(picture.get("alt"))) > 20 for picture in pictures)
+    numbers = [int(text.split()[1].strip(".")) for text in found.texts if text.startswith("Figure ")]
+    assert numbers == [*range(1, len(pictures) + 1)]
     assert {tag for tag, _ in found.elements}.isdisjoint({"a", "link", "script", "iframe", "base", "form"})
     text = (made["comparison"] / "comparison.html").read_text()
     assert "url(" not in text and "@import" not in text and "://" not in text
+    assert (
+        """Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">""" in text
+    )
+    assert len(text) < 3_000_000
 
 
 def test_the_same_reports_make_the_same_page(made, tmp_path):
@@ -112,8 +209,9 @@ def test_any_name_is_shown_as_it_is(made, tmp_path):
     assert {tag for tag, _ in found.elements} == {tag for tag, _ in read(made["comparison"]).elements}
     assert not [name for _, attributes in found.elements for name in attributes if name.startswith("on")]
     assert f"4: {NASTY}, {', '.join(CLASSES)}" in found.texts
-    assert [f"train_top.{NASTY}", NASTY] in found.tables[-1]
+    assert [f"train_top.{NASTY}", NASTY] in found.tables[-1][1]
     assert found.texts.count(f"{NASTY}: 12 test images") == 2
+    assert any(f"dvc repro {shlex.quote(f'compare@{NASTY}')}" in text for text in found.texts)
 
 
 @pytest.mark.parametrize("known", [("top",), ("benchmark", "fine_tuned")])

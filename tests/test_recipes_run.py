@@ -120,7 +120,7 @@ def test_the_three_models_are_compared_and_everything_is_drawn(ran):
     _, at = ran
     comparison = Comparison.read(at["comparison"])
     assert comparison.table("comparison.csv")["model"].tolist() == [*MODELS.values()]
-    of_each = {"confusion_matrix", "learning_curves", "confident_mistakes", "grad_cam"}
+    of_each = {"confusion_matrix", "learning_curves", "reliability", "classes", "mistakes"}
     figures = {
         "exploration": {"images_per_class", "image_sizes", "samples", "rgb_densities", "stock_words"},
         "comparison": {"comparison", "validation_curves"},

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 RECORD = "artifact.json"
 PROBABILITY = "probability_"  # before the name of a class, what a column of `predictions.csv` is called
+TEXTS = ("file", "label", "predicted", "model", "part", "group", "class")  # columns of tables
+WITH_GAPS = (  # columns of numbers that are empty where there is no number
+    "precision", "precision_low", "precision_high", "recall", "recall_low", "recall_high", "f1",
+    "confidence", "accuracy",
+)  # fmt: skip
 
 
 @contextmanager
@@ -165,9 +170,11 @@ class Artifact:
         """Read one of the artifact's tables; labels and file names stay text."""
         import pandas as pd
 
-        texts = dict.fromkeys(("file", "label", "predicted", "model", "part", "group"), str)
+        texts, gaps = dict.fromkeys(TEXTS, str), {name: [""] for name in WITH_GAPS}
         with whole(self.path):
-            return pd.read_csv(self.path / name, dtype=texts, keep_default_na=False, lineterminator="\n")
+            return pd.read_csv(
+                self.path / name, dtype=texts, keep_default_na=False, na_values=gaps, lineterminator="\n"
+            )
 
     def write_table(self, name: str, table: "pd.DataFrame") -> None:
         table.to_csv(self.path / name, index=False, lineterminator="\n")
@@ -316,7 +323,14 @@ class Exploration(Artifact):
 
 
 class Report(Artifact):
-    """One classifier on the test split: `metrics.json`, what they cost in `costs.json`, `predictions.csv`, figures."""
+    """One classifier on the test split: its scores, what they cost, where it fails, and figures.
+
+    `metrics.json` has the scores, `intervals.json` the 95 % interval of each of the test, low and high, `costs.json`
+    baselines, seconds and rates. `predictions.csv` has the test split, then the predicted class and the probability of
+    each; `curves.csv` the epochs. What `statistics` finds is in `calibration.csv`, bins `before` and `after` the
+    temperature, and `classes.csv`; what `failures` finds in `confusions.csv` and `slices.csv`, which has no rows where
+    slices were not asked for.
+    """
 
     common_ground: ClassVar = {"fetch"}  # folds have test splits of their own
 

@@ -1,19 +1,27 @@
 """The comparison as one page of HTML that needs nothing else: for a browser, a phone, a printer, Kubeflow's UI."""
 
-import base64
+import math
+import re
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import pandas as pd
 
 from components.data.artifacts import Comparison, Report
+from components.results import pictures
+
+Rows = Mapping[str, Mapping[str, Any]]  # of a table, by what heads each
 
 WORK = ("augmentation", "extraction", "training", "evaluation")
 SIZES = {
     "epochs": "epochs", "best epoch": "best_epoch", "parameters": "model_parameters",
     "fine-tuned": "trainable_parameters",
 }  # fmt: skip
+SCORES = {"kappa": "kappa", "log_loss": "log loss", "accuracy": "accuracy"}
+CONFUSIONS, LEAKS = 10, 20  # that are listed
 TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent),
     autoescape=True,
@@ -27,7 +35,7 @@ def write(
     comparison: Comparison, reports: Mapping[str, Report], title: str, scores: pd.DataFrame, note: str,
     verdict: Sequence[str], runs: Mapping[str, str] | None = None,
 ) -> None:  # fmt: skip
-    """Write `comparison.html` of a Comparison that has its metrics and its figures; the same for the same inputs.
+    """Write `comparison.html` of a Comparison that has its tables and its figures; the same for the same inputs.
 
     Args:
         comparison: What is shown.
@@ -38,11 +46,7 @@ def write(
         verdict: The verdict, a sentence each.
         runs: Address of the MLflow run of some reports, by name.
     """
-    figures = {
-        "Test scores": comparison.figure("comparison"),
-        "Validation while training": comparison.figure("validation_curves"),
-    }
-    matrices = {name: report.path / "figures" / "confusion_matrix.png" for name, report in reports.items()}
+    first = next(iter(reports.values()))
     text = TEMPLATES.get_template("page.html").render(
         title=title,
         facts=comparison.facts,
@@ -50,19 +54,136 @@ def write(
         verdict=verdict,
         scores=scores.to_dict("index"),
         note=note,
-        figures={name: embedded(path) for name, path in figures.items()},
-        matrices={name: embedded(path) for name, path in matrices.items()},
+        units=units(first),
+        pairs=pairs(comparison),
+        trials=trials(comparison),
+        score_figure=pictures.scores(comparison, scores),
+        curves=pictures.curves(comparison, reports),
+        matrices=[pictures.matrix(name, report) for name, report in reports.items()],
+        diagrams=[pictures.reliability(name, report) for name, report in reports.items()],
+        calibration={name: calibration(report) for name, report in reports.items()},
+        failures=[failures(name, report) for name, report in reports.items()],
         costs={name: costs(report) for name, report in reports.items()},
-        data=data(comparison),
+        data=data(reports),
+        leakage=leakage(first),
+        commands=commands(comparison),
+        versions=versions(comparison, reports),
         parameters=parameters(reports),
         runs=runs or {},
+        parted=parted,
     )
     (comparison.path / "comparison.html").write_text(text, encoding="utf-8")
 
 
-def embedded(picture: Path) -> str:
-    """Return the address that holds a PNG itself."""
-    return f"data:image/png;base64,{base64.b64encode(picture.read_bytes()).decode()}"
+def score(row: Mapping[str, Any], name: str) -> str:
+    """Return a score of a row and its interval, as `0.914 [0.896, 0.931]`; a dash where there is no number."""
+    value, low, high = (row[f"{name}{end}"] for end in ("", "_low", "_high"))
+    return "–" if math.isnan(value) else f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def units(report: Report) -> str:
+    """Return what the intervals are over."""
+    groups = report.facts["groups"]["test"]
+    of = f"the {groups:,} groups of the test images" if groups else "the test images"
+    return f"The intervals are over {of}: they say how far a score moves with other images, not with another training."
+
+
+def parted(value: object) -> tuple[str, str]:
+    """Return a text and the interval behind it, the star behind both with the first: `0.9 [0.8, 1.0]*`."""
+    text = str(value).strip()
+    found = re.fullmatch(r"(.+) (\[[-+\d., ]+\])(\*?)", text)
+    return (found[1] + found[3], found[2]) if found else (text, "")
+
+
+def pairs(comparison: Comparison) -> Mapping[str, Rows]:
+    """Return how each model does against each other, score by score, by the names of both."""
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    for row in comparison.table("pairs.csv").to_dict("records"):
+        for name, title in SCORES.items():
+            difference, low, high = (row[f"{name}_{what}"] for what in ("difference", "low", "high"))
+            p, needed = row[f"{name}_p_corrected"], row[f"{name}_images_needed"]
+            found.setdefault(f"{row['second']} against {row['first']}", {})[title] = {
+                "difference": f"{difference:+.3f} [{low:+.3f}, {high:+.3f}]",
+                "p": f"{p:.3f}" if p >= 0.001 else "< 0.001",
+                "images needed": about(needed),
+            }
+    return found
+
+
+def about(number: float) -> str:
+    """Return a number to two digits; a dash where it is infinite."""
+    return f"{float(f'{number:.2g}'):,.0f}" if math.isfinite(number) else "–"
+
+
+def trials(comparison: Comparison) -> Rows:
+    """Return mean and spread of each model's scores over its trials, where it has several."""
+    return {
+        str(model): {"trials": f"{len(own)}"}
+        | {title: f"{own[name].mean():.3f} ± {own[name].std():.3f}" for name, title in SCORES.items()}
+        for model, own in comparison.table("trials.csv").groupby("model", sort=False)
+        if len(own) > 1
+    }
+
+
+def calibration(report: Report) -> dict[str, str]:
+    """Return the temperature of a model, and its calibration before and after it."""
+    row = report.metrics
+    for name, (low, high) in report.intervals.items():
+        row |= {f"{name}_low": low, f"{name}_high": high}
+    return {
+        "temperature": f"{report.facts['temperature']:.3g}" if "temperature" in report.facts else "",
+        "log loss before": score(row, "log_loss_uncalibrated"),
+        "log loss after": score(row, "log_loss"),
+        "calibration error before": f"{row['ece_uncalibrated']:.3f}",
+        "calibration error after": f"{row['ece']:.3f}",
+    }
+
+
+def failures(name: str, report: Report) -> dict[str, Any]:
+    """Return where a model fails: figures and tables."""
+    told = report.table("predictions.csv")
+    wrong = int((told["label"] != told["predicted"]).sum())
+    return {
+        "summary": f"{name}: {wrong:,} of {len(told):,} test images wrong",
+        "class_figure": pictures.classes(name, report),
+        "classes": classes(report),
+        "confusions": confusions(report),
+        "mistakes": pictures.mistakes(name, report),
+        "slice_figure": pictures.slices(name, report),
+        "slices": slices(report),
+    }
+
+
+def classes(report: Report) -> Rows:
+    """Return the scores of each class."""
+    return {
+        row["class"]: {
+            "test images": f"{row['support']:,}",
+            "precision": score(row, "precision"),
+            "recall": score(row, "recall"),
+            "F1": "–" if math.isnan(row["f1"]) else f"{row['f1']:.3f}",
+        }
+        for row in report.table("classes.csv").to_dict("records")
+    }
+
+
+def confusions(report: Report) -> Rows:
+    """Return the pairs of classes that are confused most often."""
+    return {
+        f"{row['label']} → {row['predicted']}": {"images": f"{row['count']:,}", "of the class": f"{row['share']:.1%}"}
+        for row in report.table("confusions.csv").head(CONFUSIONS).to_dict("records")
+    }
+
+
+def slices(report: Report) -> Rows:
+    """Return the scores of the slices of the test images."""
+    return {
+        f"{row['by']} {row['low']:,.0f} to {row['high']:,.0f}": {
+            "images": f"{row['images']:,}",
+            **{title: score(row, name) for name, title in SCORES.items()},
+        }
+        for row in report.table("slices.csv").to_dict("records")
+    }
 
 
 def costs(report: Report) -> dict[str, str]:
@@ -71,20 +192,67 @@ def costs(report: Report) -> dict[str, str]:
     return seconds | {title: f"{report.facts[key]:,}" if key in report.facts else "" for title, key in SIZES.items()}
 
 
-def data(comparison: Comparison) -> dict[str, str]:
-    """Return what all models were made from: the images, the split, the weights, the revisions."""
-    facts, lineage = comparison.facts, comparison.record["lineage"]
-    made = {
+def data(reports: Mapping[str, Report]) -> dict[str, str]:
+    """Return what the models were made from: the images, the split, the weights."""
+    first = next(iter(reports.values()))
+    facts, lineage = first.facts, first.record["lineage"]
+    weights = {
+        f"{own['backbone']}, {own['weights_sha256']} ({own['weights_license']})": None
+        for own in (report.facts for report in reports.values())
+        if "weights_sha256" in own
+    }
+    return {
         "classes": f"{len(facts['classes'])}: {', '.join(facts['classes'])}",
         "training images": f"{sum(facts['train_counts']):,}",
         "validation images": f"{facts['validation_images']:,}",
+        "test images": f"{first.metrics['test_images']:,}",
         "digest of the images": lineage["fetch"],
         "digest of the split": lineage["split"],
+        **({"pretrained weights": "; ".join(weights)} if weights else {}),
     }
-    if "weights_sha256" in facts:
-        made["pretrained weights"] = f"{facts['backbone']}, {facts['weights_sha256']} ({facts['weights_license']})"
-    revisions = comparison.record["revisions"].items()
-    return made | {name.replace("_", " "): revision for name, revision in revisions}
+
+
+def leakage(report: Report) -> dict[str, Any] | None:
+    """Return what leaks from one part of the split to another: the counts, the figure, the first rows of the table."""
+    if "leakage" not in report.facts:
+        return None
+    table = report.table("leakage.csv")
+    return {
+        "counts": {
+            name.replace("_", " "): f"{count:,}" if isinstance(count, int) else f"{count:.1%}"
+            for name, count in report.facts["leakage"].items()
+        },
+        "figure": pictures.leakage(report),
+        "rows": {
+            f"{row['kind']}: {row['file']}": {
+                "part": row["split"], "class": row["label"],
+                "other image": row["other"], "its part": row["other_split"], "its class": row["other_label"],
+            }
+            for row in table.head(LEAKS).to_dict("records")
+        },
+        "more": len(table) - LEAKS,
+    }  # fmt: skip
+
+
+def commands(comparison: Comparison) -> list[tuple[str, str]]:
+    """Return the commands that bring the comparison back or make it again, each with what it does."""
+    revision = comparison.record["revisions"].get("git_revision", "").removesuffix("-dirty")
+    found = [(f"git checkout {revision}", "the code, the recipe and the data's digests")] if revision else []
+    found.append(("make setup && . .venv/bin/activate", "the versions below, from their lock"))
+    if recipe := comparison.record["recipe"]:
+        stage = shlex.quote(f"compare@{recipe}")
+        found.append((f"dvc pull --with-deps --allow-missing {stage}", "what was made then, from the DVC remote"))
+        found.append((f"dvc repro {stage}", "or all of it made again"))
+    return found
+
+
+def versions(comparison: Comparison, reports: Mapping[str, Report]) -> dict[str, str]:
+    """Return the revisions of code and data, and the version of each package that the reports were made with."""
+    found: dict[str, dict[str, None]] = {}
+    for made in [comparison.record["revisions"], *(report.facts["versions"] for report in reports.values())]:
+        for name, version in made.items():
+            found.setdefault(name.replace("_", " "), {})[version] = None
+    return {name: ", ".join(different) for name, different in found.items()}
 
 
 def parameters(reports: Mapping[str, Report]) -> dict[str, dict[str, object]]:

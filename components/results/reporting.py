@@ -1,54 +1,63 @@
-"""The report on one classifier: its test scores, its predictions and its figures."""
+"""The report on one classifier: its test scores, where it fails, its predictions and its figures."""
 
+import platform
+import shutil
+from collections.abc import Mapping
+from importlib.metadata import version
+
+import keras
 import numpy as np
 import pandas as pd
 
-from components.data.artifacts import Augmented, Classifier, Report, Splits, TestSplit
+from components.data.artifacts import PROBABILITY, Augmented, Classifier, Report, Splits, TestSplit
 from components.errors import UserError
 from components.model.prediction import predictions
-from components.results import figures, metrics
+from components.results import failures, figures, metrics, statistics
 
-PROBABILITY = "probability_"
-EXAMPLES = 8  # test images of either kind that are shown with what they are told by
+WRONG, RIGHT = 12, 4  # test images of either kind that are shown with what they are told by
 VALIDATION = ("validation_kappa", "validation_log_loss", "validation_accuracy")
+PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn")  # whose versions may change a number
 
 
 def report(
     augmented: Augmented, splits: Splits, test_split: TestSplit, classifier: Classifier, report: Report, views: str,
-    batch_size: int,
+    batch_size: int, slices: int,
 ) -> None:  # fmt: skip
-    """Fill a Report: scores in `metrics.json`; baselines, seconds, rates in `costs.json`; the tables; the figures."""
+    """Fill a Report: the scores with their intervals, the costs, where the classifier fails, the figures."""
     test = test_split.table("test_split.csv")
     classes, model = classifier.facts["classes"], classifier.load()
     images, rows = seen(augmented, views), augmented.rows(test["file"].tolist())
     with report.timed("evaluation", len(rows)):
         probabilities, uncalibrated = predictions(model, images, rows, batch_size)
-    labels = numbers(test, classes)
-    table = test.assign(predicted=[classes[number] for number in probabilities.argmax(axis=1)])
-    table[[PROBABILITY + name for name in classes]] = probabilities
-    report.write_table("predictions.csv", table)
-    history = classifier.table("history.csv")
-    report.write_table("curves.csv", history)
-    np.save(report.path / "example.npy", images[rows[:2], 0])
-
-    found = metrics.scores(labels, probabilities)
-    found["log_loss_uncalibrated"] = metrics.log_loss(labels, uncalibrated)
+    averaged = "" if views == "plain" else f", views {views}"
+    title = f"{report.record['recipe'] or classifier.facts['data_set']}, {classifier.facts['model']}{averaged}"
+    report.facts["title"] = title
+    report.facts["versions"] = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+    report.facts["fingerprint"] = classifier.digest if views == "plain" else report.digest
     if views != "plain":
         validation = splits.part("validation")
         told, _ = predictions(model, images, augmented.rows(validation["file"].tolist()), batch_size)
         again = metrics.scores(numbers(validation, classes), told)
         report.facts.update({name: again[name.removeprefix("validation_")] for name in VALIDATION})
-    found |= {name: report.facts[name] for name in VALIDATION}
-    report.write_values("metrics", found)
-    costs = metrics.baselines(labels, classifier.facts["train_counts"])
-    costs |= {"test_images": len(test), "best_epoch": classifier.facts["best_epoch"]}
-    for name, done in report.work.items():
-        costs[f"seconds_{name}"] = done["seconds"]
-        costs[f"images_per_second_{name}"] = round(done["images"] / max(done["seconds"], 1e-3), 2)
-    costs["gpu_hours"] = sum(done["seconds"] * done["gpus"] for done in report.work.values()) / 3600
-    report.write_values("costs", costs)
-    report.facts["title"] = f"{report.record['recipe'] or classifier.facts['data_set']}, {classifier.facts['model']}"
-    draw(report, classifier, table, images[:, 0], rows, probabilities, history)
+    plain = images[:, 0]
+    np.save(report.path / "example.npy", plain[rows[:2]])
+    table = test.assign(predicted=[classes[number] for number in probabilities.argmax(axis=1)])
+    table[[PROBABILITY + name for name in classes]] = probabilities
+    report.write_table("predictions.csv", table)
+    history = classifier.table("history.csv")
+    report.write_table("curves.csv", history)
+
+    labels, groups = numbers(test, classes), test["group"].to_numpy()
+    write_scores(report, labels, probabilities, uncalibrated, groups)
+    write_costs(report, labels)
+    write_failures(report, labels, probabilities, groups)
+    write_slices(report, measures(test, plain, rows) if slices else {}, slices, labels, probabilities, groups)
+    if history.empty:
+        figures.statement(report.figure("learning_curves"), title, "An average is not trained: it has no epochs")
+    else:
+        figures.learning_curves(history, report.facts["best_epoch"], report.figure("learning_curves"), title)
+    draw_mistakes(report, model, table, plain, rows, probabilities)
+    copy_leakage(splits, report)
 
 
 def seen(augmented: Augmented, views: str) -> np.ndarray:
@@ -69,38 +78,106 @@ def numbers(table: pd.DataFrame, classes: list[str]) -> np.ndarray:
     return table["label"].map({name: number for number, name in enumerate(classes)}).to_numpy(dtype=np.int64)
 
 
-def draw(
-    report: Report, classifier: Classifier, table: pd.DataFrame, images: np.ndarray, rows: np.ndarray,
-    probabilities: np.ndarray, history: pd.DataFrame,
+def write_scores(
+    report: Report, labels: np.ndarray, probabilities: np.ndarray, uncalibrated: np.ndarray, groups: np.ndarray
+) -> None:
+    """Write `metrics.json`, `intervals.json` and `calibration.csv`, and draw the reliability diagram.
+
+    Args:
+        report: The report.
+        labels: Number of the true class, (n,).
+        probabilities: Of each class, (n, classes).
+        uncalibrated: The same before the temperature.
+        groups: Names of the images' groups, (n,).
+    """
+    found, ends = metrics.scores(labels, probabilities), statistics.intervals(labels, probabilities, groups)
+    found["log_loss_uncalibrated"] = metrics.log_loss(labels, uncalibrated)
+    ends["log_loss_uncalibrated"] = statistics.intervals(labels, uncalibrated, groups)["log_loss"]
+    after, found["ece"] = statistics.calibration(labels, probabilities)
+    before, found["ece_uncalibrated"] = statistics.calibration(labels, uncalibrated)
+    report.write_values("metrics", found | {name: report.facts[name] for name in VALIDATION})
+    report.write_values("intervals", ends)
+    bins = {"before": before, "after": after}
+    report.write_table("calibration.csv", pd.concat(bins, names=["temperature"]).reset_index("temperature"))
+    note = (
+        f"Before and after the temperature: expected calibration error {found['ece_uncalibrated']:.3f} and "
+        f"{found['ece']:.3f}, log loss {found['log_loss_uncalibrated']:.3f} and {found['log_loss']:.3f}."
+    )
+    title = f"{report.facts['title']}: how sure, and how right"
+    figures.reliability(bins, report.figure("reliability"), title, note, report.facts["model"])
+
+
+def write_costs(report: Report, labels: np.ndarray) -> None:
+    """Write `costs.json`: baselines, seconds and rates."""
+    costs = metrics.baselines(labels, report.facts["train_counts"])
+    costs |= {"test_images": len(labels), "best_epoch": report.facts["best_epoch"]}
+    for name, done in report.work.items():
+        costs[f"seconds_{name}"] = done["seconds"]
+        costs[f"images_per_second_{name}"] = round(done["images"] / max(done["seconds"], 1e-3), 2)
+    costs["gpu_hours"] = sum(done["seconds"] * done["gpus"] for done in report.work.values()) / 3600
+    report.write_values("costs", costs)
+
+
+def write_failures(report: Report, labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray) -> None:
+    """Write `classes.csv` and `confusions.csv`, and draw the scores of each class and the confusion matrix."""
+    classes, title, predicted = report.facts["classes"], report.facts["title"], probabilities.argmax(axis=1)
+    of_each = statistics.per_class(labels, predicted, classes, groups)
+    report.write_table("classes.csv", of_each)
+    report.write_table("confusions.csv", failures.confusions(labels, predicted, classes))
+    figures.per_class(of_each, report.figure("classes"), f"{title}: class by class", report.facts["model"])
+    counts = failures.counts(labels, predicted, len(classes))
+    figures.confusion_matrix(counts, classes, report.figure("confusion_matrix"), f"{title}, test")
+
+
+def measures(test: pd.DataFrame, images: np.ndarray, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the size of each test image's file, in pixels, and its brightness, the mean in [0, 255]; (rows,) each.
+
+    Args:
+        test: The test rows, with width and height.
+        images: Plain images at the working size, uint8 (n, size, size, 3).
+        rows: Numbers of the images.
+    """
+    brightness = np.array([images[row].mean() for row in rows])
+    return {"size": (test["width"] * test["height"]).to_numpy(), "brightness": brightness}
+
+
+def write_slices(
+    report: Report, by: Mapping[str, np.ndarray], slices: int, labels: np.ndarray, probabilities: np.ndarray,
+    groups: np.ndarray,
 ) -> None:  # fmt: skip
-    """Draw the confusion matrix, the curves, the most confident mistakes, and what in an image spoke for its class."""
-    classes, title = report.facts["classes"], report.facts["title"]
-    counts = pd.crosstab(table["label"], table["predicted"]).reindex(index=classes, columns=classes, fill_value=0)
-    figures.confusion_matrix(counts.to_numpy(), classes, report.figure("confusion_matrix"), f"{title}, test")
-    if history.empty:
-        figures.statement(report.figure("learning_curves"), title, "An average is not trained: it has no epochs")
-    else:
-        figures.learning_curves(history, classifier.facts["best_epoch"], report.figure("learning_curves"), title)
+    """Write `slices.csv`, and draw the scores of the slices, where there are measures to slice by."""
+    found = failures.slices(by, slices, labels, probabilities, groups)
+    report.write_table("slices.csv", found)
+    if by:
+        title = f"{report.facts['title']}: by {' and '.join(by)} of the test images"
+        figures.slices(found, report.read_values("metrics"), report.figure("slices"), title, report.facts["model"])
+
+
+def draw_mistakes(
+    report: Report, model: keras.Model, table: pd.DataFrame, images: np.ndarray, rows: np.ndarray,
+    probabilities: np.ndarray,
+) -> None:  # fmt: skip
+    """Draw the most confident mistakes and some right predictions, each with what in the image spoke for its class."""
     known = table.assign(top=probabilities.max(axis=1), row=rows, number=probabilities.argmax(axis=1))
-    wrong = known.query("label != predicted")
-    worst = wrong.sort_values("top", ascending=False).head(16)
-    figures.confident_mistakes(
-        [images[row] for row in worst["row"]],
-        worst["label"].tolist(),
-        worst["predicted"].tolist(),
-        worst["top"].tolist(),
-        report.figure("confident_mistakes"),
-        f"{title}: {len(wrong)} of {len(table)} test images wrong",
-    )  # fmt: skip
-    right = known.query("label == predicted")
-    spread = np.unique(np.linspace(0, len(right) - 1, min(EXAMPLES, len(right)), dtype=int))
-    shown = pd.concat([right.iloc[spread], worst.head(EXAMPLES)])
+    wrong, right = known.query("label != predicted"), known.query("label == predicted")
+    spread = np.unique(np.linspace(0, len(right) - 1, min(RIGHT, len(right)), dtype=int))
+    shown = pd.concat([wrong.sort_values("top", ascending=False, kind="stable").head(WRONG), right.iloc[spread]])
     pictures = images[shown["row"].to_numpy()]
-    figures.grad_cam(
+    order = ", the most confident first" if len(wrong) > 1 else ""
+    figures.mistakes(
         pictures,
-        figures.heat(classifier.load(), pictures, shown["number"].to_numpy()),
+        figures.heat(model, pictures, shown["number"].to_numpy()),
         shown["label"].tolist(),
         shown["predicted"].tolist(),
-        report.figure("grad_cam"),
-        f"{title}: what test images are told by, some right and the most confident wrong",
-    )  # fmt: skip
+        shown["top"].tolist(),
+        report.figure("mistakes"),
+        f"{report.facts['title']}: {len(wrong):,} of {len(table):,} test images wrong{order}",
+    )
+
+
+def copy_leakage(splits: Splits, report: Report) -> None:
+    """Copy what a split says of images that leak between its parts into a Report: the table and the picture."""
+    for file in ("leakage.csv", "figures/leakage.png"):
+        if (splits.path / file).is_file():
+            (report.path / file).parent.mkdir(exist_ok=True)
+            shutil.copyfile(splits.path / file, report.path / file)

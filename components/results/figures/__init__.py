@@ -1,6 +1,6 @@
 """The figures of every step: each function draws one and saves it as a PNG, the same bytes for the same input."""
 
-from components.results.figures.curves import comparison, learning_curve, learning_curves, learning_rates, model_curves
+from components.results.figures.curves import learning_curve, learning_curves, learning_rates, model_curves
 from components.results.figures.data_set import (
     augmented_samples,
     image_sizes,
@@ -9,25 +9,28 @@ from components.results.figures.data_set import (
     sample_grid,
     stock_words,
 )
-from components.results.figures.grad_cam import grad_cam, heat
-from components.results.figures.predictions import confident_mistakes, confusion_matrix
+from components.results.figures.grad_cam import heat, mistakes
+from components.results.figures.intervals import comparison, per_class, slices
+from components.results.figures.predictions import confusion_matrix, reliability
 from components.results.figures.style import statement
 
 __all__ = [
     "augmented_samples",
     "comparison",
-    "confident_mistakes",
     "confusion_matrix",
-    "grad_cam",
     "heat",
     "image_sizes",
     "images_per_class",
     "learning_curve",
     "learning_curves",
     "learning_rates",
+    "mistakes",
     "model_curves",
+    "per_class",
+    "reliability",
     "rgb_densities",
     "sample_grid",
+    "slices",
     "statement",
     "stock_words",
 ]

@@ -1,4 +1,4 @@
-"""The figures of trainings and of their scores."""
+"""The figures of trainings."""
 
 import itertools
 import math
@@ -57,42 +57,6 @@ def learning_curves(history: pd.DataFrame, best_epoch: int, path: Path, title: s
             _epochs(axes, heading)
             axes.legend()
             axes.axvline(best_epoch, color=MUTED, linewidth=1, linestyle=":", zorder=1)
-
-
-def comparison(table: pd.DataFrame, path: Path, title: str) -> None:
-    """Draw the test scores of the models side by side, one panel a score, the best value in bold.
-
-    Args:
-        table: One row a model, indexed by its name, with columns kappa, log_loss, accuracy and seconds_training.
-        path: PNG file to write.
-        title: What was compared, on what data.
-    """
-    panels = {"kappa": "Kappa (higher is better)", "log_loss": "Log loss (lower is better)",
-              "accuracy": "Accuracy (higher is better)"}  # fmt: skip
-    places, colours = range(len(table)), shades(table.index)
-    labels = [f"{stacked(str(model))}\ntrained in {seconds:,.0f} s"
-              for model, seconds in table["seconds_training"].items()]  # fmt: skip
-    height = 0.2 + 0.13 * max(label.count("\n") + 1 for label in labels)
-    with saved(path, (9, 0.75 + height * len(table)), title) as figure:
-        for axes, (score, heading) in zip(figure.subplots(1, 3, sharey=True), panels.items(), strict=True):
-            values = table[score]
-            best = values.min() if score == "log_loss" else values.max()
-            axes.barh(places, values, 0.62, color=[colours[model] for model in table.index])
-            for place, value in zip(places, values, strict=True):
-                axes.annotate(
-                    f"{value:.3f}".replace("-", "\N{MINUS SIGN}"), (max(0, value), place), (4, 0),
-                    textcoords="offset points", va="center", weight="bold" if value == best else "normal",
-                )  # fmt: skip
-            end = 1.22 * max(values.max(), 0.01) if score == "log_loss" else 1.18
-            axes.set(title=heading, xlim=(min(values.min() * 1.1, 0), end))
-            axes.axvline(0, color="#AAAAAA", linewidth=0.8)
-            axes.xaxis.set_major_locator(MaxNLocator(5))
-            axes.tick_params(axis="y", length=0)
-            axes.spines["left"].set_visible(False)
-            axes.grid(visible=False, axis="y")
-        first = figure.axes[0]
-        first.set_yticks(places, labels, color=INK)
-        first.set_ylim(len(table) - 0.5, -0.5)
 
 
 def model_curves(histories: Mapping[str, pd.DataFrame], best_epochs: Mapping[str, int], path: Path, title: str) -> None:

@@ -75,50 +75,55 @@ def heat(
     return np.array(found)
 
 
-def grad_cam(
-    images: Images,
-    heats: npt.NDArray[np.floating] | None,
-    true: Sequence[str],
-    predicted: Sequence[str],
-    path: Path,
-    title: str,
-) -> None:
-    """Draw images beside themselves under their heat: the right predictions, then the wrong ones.
+def mistakes(
+    images: Images, heats: npt.NDArray[np.floating] | None, true: Sequence[str], predicted: Sequence[str],
+    probability: Sequence[float], path: Path, title: str,
+) -> None:  # fmt: skip
+    """Draw images, each beside itself under its heat: the wrong predictions, then the right ones, in the given order.
 
     Args:
         images: One array (h, w, 3) an image, in [0, 255]; the sizes may differ.
         heats: Where in each image the predicted class is seen, (n, height, width) in [0, 1]; None where no map says it.
         true: The class of each image.
         predicted: The class that the model gives it.
+        probability: What the model gives that class, in [0, 1].
         path: PNG file to write.
         title: Whose predictions they are.
     """
-    if heats is None:
-        statement(path, title, "No map: the network has no convolutions")
-        return
-    groups: dict[str, list[int]] = {"right": [], "wrong": []}
+    groups: dict[str, list[int]] = {"wrong": [], "right": []}
     for index in range(len(images)):
         groups["right" if true[index] == predicted[index] else "wrong"].append(index)
-    shown = {f"{name} {row // COLUMNS + 1}": group[row : row + COLUMNS]
-             for name, group in groups.items() for row in range(0, len(group), COLUMNS)}  # fmt: skip
-    if not shown:
+    rows = [(name, group[start : start + COLUMNS])
+            for name, group in groups.items() for start in range(0, len(group), COLUMNS)]  # fmt: skip
+    if not rows:
         statement(path, title, "No test images")
         return
-    side = mosaic_side(2 * COLUMNS * len(shown), images)
-    width, height = 2 + 0.3 / side, 1 + 0.38 / side  # of a pair and its caption, in units of the image
-    columns = max(map(len, shown.values()))
-    note = "The image, and where in it the predicted class is seen (Grad-CAM); true → predicted class."
-    size = ((columns * width - 0.3 / side) * side, len(shown) * height * side)
+    parts = 1 if heats is None else 2
+    side = mosaic_side(parts * COLUMNS * len(rows), images)
+    gap = 0.3 if heats is not None else 0.7  # inches, for the captions
+    width, height = parts + gap / side, 1 + 0.38 / side  # of an image, its heat and its caption, in units of the image
+    columns = max(len(group) for _, group in rows)
+    note = "True → predicted class, and its probability; beside each image, where in it that class is seen (Grad-CAM)."
+    if heats is None:
+        note = "True → predicted class, and its probability. No heat maps: the network has no convolutions."
+    size = ((columns * width - gap / side) * side, len(rows) * height * side)
     with saved(path, size, title, note, constrained=False) as figure:
-        axes = mosaic_axes(figure, 0, size[0] / side, len(shown) * height)
-        for row, indices in enumerate(shown.values()):
-            for column, index in enumerate(indices):
+        axes = mosaic_axes(figure, 0, size[0] / side, len(rows) * height)
+        for row, (_, group) in enumerate(rows):
+            for column, index in enumerate(group):
                 put(axes, images[index], column * width, row * height)
-                put(axes, under(images[index], heats[index]), column * width + 1, row * height)
-                names = dict.fromkeys(short(name, 18) for name in (true[index], predicted[index]))
-                text = ("\n→ " if len("".join(names)) > 20 else " → ").join(names)
-                axes.text(column * width + 1, row * height + 1, text, ha="center", va="top", fontsize=7.5)
-        axes.set_yticks(np.arange(len(shown)) * height + 0.5, [name.split()[0] for name in shown])
+                if heats is not None:
+                    put(axes, under(images[index], heats[index]), column * width + 1, row * height)
+                text = caption(true[index], predicted[index], probability[index])
+                axes.text(column * width + parts / 2, row * height + 1, text, ha="center", va="top", fontsize=7.5)
+        axes.set_yticks(np.arange(len(rows)) * height + 0.5, [name for name, _ in rows])
+
+
+def caption(true: str, predicted: str, probability: float) -> str:
+    """Return what an image is and is called, and with what probability, on two lines where the names are long."""
+    names = dict.fromkeys(short(name, 18) for name in (true, predicted))
+    arrow = " →\n" if len("".join(names)) > 16 else " → "
+    return f"{arrow.join(names)} ({probability:.2f})"
 
 
 def under(image: npt.NDArray[np.uint8], heat: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:

@@ -1,15 +1,15 @@
 """The figures of what a classifier predicts."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.ticker import PercentFormatter
+import pandas as pd
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from components.results.figures.mosaic import Images, mosaic_axes, mosaic_side, put
-from components.results.figures.style import GRID, INK, SHADES, saved, short, statement
+from components.results.figures.style import GRID, INK, MARKERS, MODELS, MUTED, SHADES, saved, short
 
 CLASSES_WITH_COUNTS = 25  # in a confusion matrix; beyond it the numbers are too small to read
 
@@ -56,37 +56,33 @@ def confusion_matrix(matrix: npt.NDArray[np.integer], classes: Sequence[str], pa
         bar.set_label("share of the true class")
 
 
-def confident_mistakes(
-    images: Images, true: Sequence[str], predicted: Sequence[str], probability: Sequence[float], path: Path, title: str
-) -> None:
-    """Draw the wrong predictions with the highest probability, at most 16, or say that there are none.
+def reliability(bins: Mapping[str, pd.DataFrame], path: Path, title: str, note: str, model: str) -> None:
+    """Draw how often predictions of each probability are right, and how many there are.
 
     Args:
-        images: One array (h, w, 3) an image, in [0, 255]; the sizes may differ. Right predictions are left out.
-        true: The class of each image.
-        predicted: The class that the model gives it.
-        probability: What the model gives that class, in [0, 1].
+        bins: For each kind of probabilities, such as before and after a temperature, the last to be looked at most, one
+            row a bin: low and high end, images, confidence (their mean probability of the predicted class), accuracy.
         path: PNG file to write.
-        title: Whose mistakes they are.
+        title: What was tested.
+        note: What the figure comes to in numbers.
+        model: Which model it was, for its colour.
+
+    Source: Guo et al., On Calibration of Modern Neural Networks, arXiv 1706.04599.
     """
-    wrong = [index for index in range(len(images)) if true[index] != predicted[index]]
-    shown = sorted(wrong, key=lambda index: -probability[index])[:16]
-    if not shown:
-        statement(path, title, "No mistakes")
-        return
-    columns = min(len(shown), 4)
-    rows = math.ceil(len(shown) / columns)
-    order = f"the {len(shown)} most confident of {len(wrong):,}" if len(wrong) > len(shown) else "most confident first"
-    note = f"True → predicted class (and its probability), {order}."
-    side = mosaic_side(16, [images[index] for index in shown])
-    width, height = 1.45 / side, 1 + 0.38 / side  # of an image and its caption, in units of the image
-    with saved(path, (columns * width * side, rows * height * side), title, note, constrained=False) as figure:
-        axes = mosaic_axes(figure, 0, columns * width, rows * height)
-        for place, index in enumerate(shown):
-            row, column = divmod(place, columns)
-            put(axes, images[index], column * width + (width - 1) / 2, row * height)
-            names, end = [short(name, 18) for name in (true[index], predicted[index])], f"({probability[index]:.2f})"
-            text = f"{names[0]} → {names[1]} {end}"
-            if len(text) > 23:
-                text = f"{names[0]} →\n{names[1]} {end}"
-            axes.text((column + 0.5) * width, row * height + 1, text, ha="center", va="top", fontsize=7.5)
+    looks = dict(zip(reversed(bins), ((MODELS[model], "-", MARKERS[model]), (MUTED, "--", "o")), strict=False))
+    with saved(path, (5.5, 5.2), title, note, legend=len(bins) + 1) as figure:
+        shares, counts = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+        shares.plot((0, 1), (0, 1), ":", color=MUTED, linewidth=1, label="perfect", zorder=1)
+        for name, table in bins.items():
+            colour, line, mark = looks[name]
+            known = table[table["images"] > 0]
+            parts = table["images"] / table["images"].sum()
+            shares.plot(known["confidence"], known["accuracy"], color=colour, linestyle=line, label=name)
+            areas = 4 + 120 * np.sqrt(parts[known.index])
+            shares.scatter(known["confidence"], known["accuracy"], areas, colour, mark, linewidths=0, zorder=3)
+            edges = [*table["low"], table["high"].iloc[-1]]
+            counts.stairs(parts, edges, color=colour, linestyle=line, linewidth=1.4)
+        shares.set(xlim=(0, 1.02), ylim=(-0.03, 1.03), ylabel="share that is right")
+        counts.set(xlabel="probability of the predicted class", ylabel="images")
+        counts.yaxis.set_major_locator(MaxNLocator(2))
+        counts.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))

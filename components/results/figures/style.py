@@ -14,8 +14,8 @@ from matplotlib.typing import ColorType, LineStyleType
 
 # Okabe and Ito's palette, in which one colour stands for one thing throughout.
 INK, MUTED, GRID = "#222222", "#666666", "#E4E4E4"
-MODELS = {"benchmark": "#E69F00", "top": "#56B4E9", "fine_tuned": "#0072B2"}
-MARKERS = {"benchmark": "s", "top": "^", "fine_tuned": "o"}
+MODELS = {"benchmark": "#E69F00", "top": "#56B4E9", "fine_tuned": "#0072B2", "ensemble": "#D55E00"}
+MARKERS = {"benchmark": "s", "top": "^", "fine_tuned": "o", "ensemble": "P"}
 LINES: tuple[LineStyleType, ...] = ("-", "--", ":", "-.", (0, (9, 2)))  # of the arms of one model, for print in grey
 SPLITS = {"train": "#009E73", "validation": "#CC79A7", "held back": "#BBBBBB"}
 CHANNELS = {"red": "#D55E00", "green": "#009E73", "blue": "#0072B2"}

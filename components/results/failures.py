@@ -1,0 +1,75 @@
+"""Where a classifier fails: the classes it takes for others, and slices of the test images."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+from components.results import metrics, statistics
+
+SCORES = ("kappa", "log_loss", "accuracy")
+
+
+def counts(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """Return the confusion matrix (classes, classes): rows are the true classes, columns the predicted ones."""
+    matrix = np.zeros((classes, classes), np.int64)
+    np.add.at(matrix, (labels, predicted), 1)
+    return matrix
+
+
+def confusions(labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
+    """Return how often each class was taken for another, the most frequent first: label, predicted, count, share.
+
+    Args:
+        labels: Number of the true class, (n,).
+        predicted: Number of the predicted class, (n,).
+        classes: The names.
+
+    Returns:
+        One row for each pair that occurs; `share` is of the test images of the label, in (0, 1].
+    """
+    matrix = counts(labels, predicted, len(classes))
+    totals = matrix.sum(axis=1)
+    rows = [
+        (classes[label], classes[other], count, count / totals[label])
+        for (label, other), count in np.ndenumerate(matrix)
+        if count and label != other
+    ]
+    found = pd.DataFrame(rows, columns=["label", "predicted", "count", "share"])
+    return found.sort_values(["count", "share"], ascending=False, kind="stable")
+
+
+def slices(
+    by: Mapping[str, np.ndarray], parts: int, labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray
+) -> pd.DataFrame:
+    """Return the scores of slices of the test images, cut into equal parts by each of some measures.
+
+    Args:
+        by: Measures of the images, (n,) each, by name.
+        parts: Slices of each measure, or fewer where many images have the same.
+        labels: Number of the true class, (n,).
+        probabilities: Of each class, (n, classes).
+        groups: Names of the images' groups, (n,).
+
+    Returns:
+        One row a slice: by, low and high (what its images measure), images, and kappa, log_loss and accuracy, each with
+        _low and _high behind it, the ends of its 95 % interval.
+    """
+    rows = []
+    for name, values in by.items():
+        part = part_of(values, parts)
+        for own in (part == number for number in np.unique(part)):
+            found = metrics.main_scores(labels[own], probabilities[own])
+            ends = statistics.intervals(labels[own], probabilities[own], groups[own])
+            row = {"by": name, "low": values[own].min(), "high": values[own].max(), "images": int(own.sum())}
+            for score in SCORES:
+                row |= {score: found[score], f"{score}_low": ends[score][0], f"{score}_high": ends[score][1]}
+            rows.append(row)
+    columns = ["by", "low", "high", "images", *(f"{score}{end}" for score in SCORES for end in ("", "_low", "_high"))]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def part_of(values: np.ndarray, parts: int) -> np.ndarray:
+    """Return the number of the part, from 0 to parts - 1, of each value; equal values are in one part, (n,)."""
+    return ((rankdata(values) - 0.5) * parts / len(values)).astype(np.int64)

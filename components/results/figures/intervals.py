@@ -1,0 +1,129 @@
+"""The figures of scores with their intervals: of models, of classes, of slices of the test images."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from matplotlib.typing import ColorType
+
+from components.results.figures.style import INK, MARKERS, MODELS, MUTED, saved, shades, short, stacked, statement
+
+MOST_CLASSES = 30  # with a row each
+HEADINGS = {
+    "kappa": "Kappa (higher is better)",
+    "log_loss": "Log loss (lower is better)",
+    "accuracy": "Accuracy (higher is better)",
+}
+NOTE = "Lines are 95 % intervals."
+
+
+def comparison(table: pd.DataFrame, path: Path, title: str) -> None:
+    """Draw the test scores of the models with their intervals, one panel a score, the best value in bold.
+
+    Args:
+        table: One row a model, indexed by its name, with seconds_training, and kappa, log_loss and accuracy, each with
+            _low and _high behind it too.
+        path: PNG file to write.
+        title: What was compared, on what data.
+    """
+    colours = shades(table.index)
+    marks = [MARKERS[str(name).split()[0]] for name in table.index]
+    labels = [f"{stacked(str(model))}\ntrained in {seconds:,.0f} s"
+              for model, seconds in table["seconds_training"].items()]  # fmt: skip
+    height = 0.2 + 0.13 * max(label.count("\n") + 1 for label in labels)
+    with saved(path, (9, 0.75 + height * len(table)), title, NOTE) as figure:
+        panels = _panels(figure, HEADINGS, labels)
+        for score, axes in panels.items():
+            _dots(axes, table, score, [colours[str(model)] for model in table.index], marks)
+            best = table[score].min() if score == "log_loss" else table[score].max()
+            for place, value in enumerate(table[score]):
+                axes.annotate(
+                    f"{value:.3f}".replace("-", "\N{MINUS SIGN}"), (value, place), (0, 5), ha="center", va="bottom",
+                    textcoords="offset points", weight="bold" if value == best else "normal",
+                )  # fmt: skip
+            _fit(axes, table, score)
+
+
+def per_class(table: pd.DataFrame, path: Path, title: str, model: str) -> None:
+    """Draw the precision and the recall of each class with their intervals, the class with the lowest F1 on top.
+
+    Args:
+        table: One row a class: class, support, f1, precision and recall, the last two with _low and _high behind them.
+        path: PNG file to write.
+        title: What was tested.
+        model: Which model it was, for its colour.
+    """
+    lowest = table.sort_values("f1", kind="stable").head(MOST_CLASSES)
+    labels = [f"{short(row['class'], 24)} ({row['support']:,})" for row in lowest.to_dict("records")]
+    some = f" The {MOST_CLASSES} of {len(table)} classes with the lowest F1." if len(table) > len(lowest) else ""
+    note = f"Beside each class its test images, the lowest F1 on top.{some} {NOTE}"
+    headings = {"precision": "Precision: of those called so, are so", "recall": "Recall: of those that are so, found"}
+    least = lowest[["precision_low", "recall_low"]].min(axis=None)
+    with saved(path, (8.5, 0.75 + 0.22 * len(lowest)), title, note) as figure:
+        for score, axes in _panels(figure, headings, labels).items():
+            _dots(axes, lowest, score, [MODELS[model]] * len(lowest), [MARKERS[model]] * len(lowest))
+            axes.set_xlim(min(least, 0.9) - 0.03, 1.03)
+
+
+def slices(table: pd.DataFrame, scores: Mapping[str, float], path: Path, title: str, model: str) -> None:
+    """Draw the scores of slices of the test images with their intervals, and by a line those of all together.
+
+    Args:
+        table: One row a slice: by (what they are cut by), low and high (what its images have of it), images, and kappa,
+            log_loss and accuracy, each with _low and _high behind it too.
+        scores: Kappa, log loss and accuracy of all test images.
+        path: PNG file to write.
+        title: What was tested.
+        model: Which model it was, for its colour.
+    """
+    alone = table[~table["by"].duplicated(keep=False)]
+    note = " ".join([NOTE, "Dotted: all test images.", *(f"All have {_extent(row)}." for _, row in alone.iterrows())])
+    cut = table.drop(alone.index).reset_index(drop=True)
+    if cut.empty:
+        statement(path, title, "Nothing to slice: all images are alike in size and brightness")
+        return
+    labels = [f"{_extent(row)} ({row['images']:,})" for _, row in cut.iterrows()]
+    with saved(path, (9, 0.75 + 0.26 * len(cut)), title, note) as figure:
+        for score, axes in _panels(figure, HEADINGS, labels).items():
+            _dots(axes, cut, score, [MODELS[model]] * len(cut), [MARKERS[model]] * len(cut))
+            axes.axvline(scores[score], color=MUTED, linewidth=1, linestyle=":", zorder=1)
+            for place in cut.index[1:][cut["by"].iloc[1:].to_numpy() != cut["by"].iloc[:-1].to_numpy()]:
+                axes.axhline(place - 0.5, color="#AAAAAA", linewidth=0.8)
+            _fit(axes, cut, score)
+
+
+def _extent(row: pd.Series) -> str:
+    """Return in words what the images of a slice have of what they are sliced by."""
+    ends = dict.fromkeys(f"{row[end]:,.0f}" for end in ("low", "high"))
+    return f"{row['by']} {' to '.join(ends)}{' pixels' * (row['by'] == 'size')}"
+
+
+def _panels(figure: Figure, headings: Mapping[str, str], labels: Sequence[str]) -> dict[str, Axes]:
+    """Return a panel for each score, side by side, with the same rows, the first on top."""
+    panels = dict(zip(headings, figure.subplots(1, len(headings), sharey=True), strict=True))
+    for score, axes in panels.items():
+        axes.set(title=headings[score], ylim=(len(labels) - 0.45, -0.65))
+        axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+    figure.axes[0].set_yticks(range(len(labels)), labels, color=INK)
+    return panels
+
+
+def _dots(axes: Axes, table: pd.DataFrame, score: str, colours: Sequence[ColorType], marks: Sequence[str]) -> None:
+    """Draw a score of each row as a dot on the line of its interval."""
+    columns = (table[score], table[f"{score}_low"], table[f"{score}_high"])
+    for place, (value, low, high, colour, mark) in enumerate(zip(*columns, colours, marks, strict=True)):
+        axes.plot((low, high), (place, place), color=colour, linewidth=2.2, alpha=0.6, solid_capstyle="butt")
+        axes.plot([value], [place], mark, color=colour, markersize=6)
+
+
+def _fit(axes: Axes, table: pd.DataFrame, score: str) -> None:
+    """Show all intervals, on an axis that is not so short that next to nothing looks like much."""
+    low, high = table[f"{score}_low"].min(), table[f"{score}_high"].max()
+    if low <= high:  # none of them where no score is known
+        margin = 0.15 * max(high - low, 0.05)
+        axes.set_xlim(low - margin, high + margin)

@@ -1,0 +1,109 @@
+"""The figures as they are on the page of a comparison: embedded, and in words for who cannot see them."""
+
+import base64
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from PIL import Image
+
+from components.data.artifacts import PROBABILITY, Comparison, Report
+
+DOTS = 150  # an inch, of the figures
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure: its caption, in words what it shows, the address that holds the file itself, and its width.
+
+    The width is in CSS pixels, 96 an inch.
+    """
+
+    caption: str
+    alt: str
+    address: str
+    width: int
+
+
+def drawing(path: Path, caption: str, alt: str) -> Picture:
+    """Return a figure of lines and letters, as the PNG that it is."""
+    return embedded(path, path.read_bytes(), "png", caption, alt)
+
+
+def photographs(path: Path, caption: str, alt: str) -> Picture:
+    """Return a figure of photographs, as WebP, which takes a fraction of the bytes."""
+    content = io.BytesIO()
+    with Image.open(path) as image:
+        image.convert("RGB").save(content, "WEBP", quality=80)
+    return embedded(path, content.getvalue(), "webp", caption, alt)
+
+
+def embedded(path: Path, content: bytes, kind: str, caption: str, alt: str) -> Picture:
+    """Return a figure with the content of a file of some kind, as wide as it was drawn."""
+    with Image.open(path) as image:
+        width = round(96 * image.width / DOTS)
+    return Picture(caption, alt, f"data:image/{kind};base64,{base64.b64encode(content).decode()}", width)
+
+
+def scores(comparison: Comparison, table: pd.DataFrame) -> Picture:
+    """Return the test scores, of which the table has the texts, a row a model."""
+    said = "; ".join(f"{name}: kappa {row['kappa']}, accuracy {row['accuracy']}" for name, row in table.iterrows())
+    return drawing(comparison.figure("comparison"), "Test scores with their intervals", f"{said}.")
+
+
+def curves(comparison: Comparison, reports: Mapping[str, Report]) -> Picture:
+    """Return the validation of all trainings."""
+    kept = ", ".join(f"{name} {int(report.metrics['best_epoch'])}" for name, report in reports.items())
+    said = f"Validation loss and validation kappa over the epochs. The weights that were kept are of epoch: {kept}."
+    return drawing(comparison.figure("validation_curves"), "Validation while training", said)
+
+
+def matrix(name: str, report: Report) -> Picture:
+    """Return the confusion matrix of a model."""
+    pairs = report.table("confusions.csv").head(3).to_dict("records")
+    said = ", ".join(f"{row['label']} for {row['predicted']} ({row['count']} times)" for row in pairs)
+    alt = f"Confusion matrix of {name}, accuracy {report.metrics['accuracy']:.3f}. Most often taken: {said or 'none'}."
+    return drawing(report.figure("confusion_matrix"), name, alt)
+
+
+def reliability(name: str, report: Report) -> Picture:
+    """Return the reliability diagram of a model."""
+    found = report.metrics
+    alt = f"Reliability diagram of {name}: expected calibration error {found['ece_uncalibrated']:.3f} before the "
+    return drawing(report.figure("reliability"), name, f"{alt}temperature, {found['ece']:.3f} after it.")
+
+
+def classes(name: str, report: Report) -> Picture:
+    """Return the scores of each class for a model."""
+    lowest = report.table("classes.csv").sort_values("f1", kind="stable").head(3).to_dict("records")
+    said = ", ".join(f"{row['class']} ({row['f1']:.3f})" for row in lowest)
+    alt = f"Precision and recall of each class for {name}. The lowest F1: {said}."
+    return drawing(report.figure("classes"), "Precision and recall, class by class", alt)
+
+
+def mistakes(name: str, report: Report) -> Picture:
+    """Return the most confident mistakes of a model."""
+    told = report.table("predictions.csv")
+    wrong = told[told["label"] != told["predicted"]]
+    first = wrong.assign(top=wrong.filter(like=PROBABILITY).max(axis=1)).nlargest(3, "top").to_dict("records")
+    said = ", ".join(f"{row['label']} for {row['predicted']} ({row['top']:.2f})" for row in first)
+    alt = f"Test images and their heat maps (Grad-CAM). The most confident mistakes of {name}: {said or 'none'}."
+    return photographs(report.figure("mistakes"), "The most confident mistakes, and what they were told by", alt)
+
+
+def slices(name: str, report: Report) -> Picture | None:
+    """Return the scores of slices of the test images for a model; none where they were not asked for."""
+    table = report.table("slices.csv")
+    if table.empty:
+        return None
+    alt = f"Scores of {name} by the size and by the brightness of the test images, as in the table below."
+    return drawing(report.figure("slices"), "By the size and the brightness of the image", alt)
+
+
+def leakage(report: Report) -> Picture | None:
+    """Return the images that leak from one part of the split to another; none where there is no such figure."""
+    path = report.figure("leakage")
+    alt = "Images of one part of the split beside the same or nearly the same image in another, as in the table."
+    return photographs(path, "Images that are in two parts", alt) if path.is_file() else None
