@@ -133,7 +133,7 @@ def test_steps_wait_for_what_they_take_and_for_nothing_else(content, tmp_path):
 
 
 ON_GPU = {"augment", "extract", "train_benchmark", "train_top", "fine_tune", "evaluate"}
-JOURNAL = {"train_benchmark", "train_top", "fine_tune", "evaluate"}
+JOURNAL = {"train_benchmark", "train_top", "fine_tune", "evaluate", "compare"}
 
 
 def test_every_step_is_placed_as_the_cluster_section_says(content, tmp_path):

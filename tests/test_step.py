@@ -12,6 +12,7 @@ from components import STEPS, __main__, step
 from components.data.artifacts import Artifact, Augmented, Comparison, Images, Report, Splits
 from components.data.datasets import DATA_SETS, DataSet
 from components.errors import UserError
+from components.results.tracking import logged
 from tests.conftest import MODELS, PARAMETERS, write_images
 
 ROOT = Path(step.__file__).parent.parent
@@ -431,8 +432,14 @@ def test_one_folder_knows_kubeflow_s_sdk():
     assert found == {ROOT / "pipeline" / "kubeflow"}
 
 
-def test_one_module_knows_the_journal():
-    assert importers("mlflow") == {"components/results/tracking.py"}
+def test_one_folder_knows_the_journal():
+    assert {Path(file).parent.as_posix() for file in importers("mlflow")} == {"components/results/tracking"}
+
+
+def test_what_is_served_needs_no_more_of_the_project_than_goes_with_the_model():
+    shipped = {f"components/{file}" for file in logged.CODE}
+    needed = {name for file in shipped for name in MODULES[file] if name.startswith("components")}
+    assert {f"{name.replace('.', '/')}.py" for name in needed} <= shipped
 
 
 @pytest.mark.parametrize(

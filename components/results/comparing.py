@@ -48,6 +48,7 @@ def compare(reports: Sequence[Report], comparison: Comparison) -> None:
     (comparison.path / "comparison.txt").write_text(text, encoding="utf-8")
     chosen = str(scores["validation_log_loss"].idxmin())
     ranked = {name: value for name, value in named[chosen].metrics.items() if name.startswith("validation_")}
+    ranked["fingerprint"] = named[chosen].facts["fingerprint"]
     comparison.write_values("metrics", {"chosen": {"model": chosen, **ranked}})
     figures.comparison(scores, comparison.figure("comparison"), f"{recipe}: {said[0]}")
     curves = {name: report.table("curves.csv") for name, report in named.items() if report.facts["epochs"]}

@@ -33,6 +33,7 @@ def report(
     title = f"{report.record['recipe'] or classifier.facts['data_set']}, {classifier.facts['model']}{averaged}"
     report.facts["title"] = title
     report.facts["versions"] = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+    report.facts["classifier"] = classifier.digest
     report.facts["fingerprint"] = classifier.digest if views == "plain" else report.digest
     if views != "plain":
         validation = splits.part("validation")
