@@ -87,7 +87,7 @@ def axes_of(values: Values, vary: Mapping[str, Any], sweeps: Mapping[str, Sequen
     """
     split, views = values["split"], values["evaluate"]["views"]
     found = [sweep(name, sweeps) for name in STEPS]
-    if split.get("folds", 1) > 1:
+    if split["folds"] > 1:
         folds = [(split["fold"] + number) % split["folds"] for number in range(split["folds"])]
         found.append(Axis("fold", [{"split": {"fold": fold}} for fold in folds]))
     if vary["repeats"] > 1:
