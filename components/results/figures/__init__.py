@@ -10,6 +10,7 @@ from components.results.figures.data_set import (
     stock_words,
 )
 from components.results.figures.grad_cam import grad_cam, heat
+from components.results.figures.leakage import leakage
 from components.results.figures.predictions import confident_mistakes, confusion_matrix
 from components.results.figures.style import statement
 
@@ -22,6 +23,7 @@ __all__ = [
     "heat",
     "image_sizes",
     "images_per_class",
+    "leakage",
     "learning_curve",
     "learning_curves",
     "learning_rates",
