@@ -105,7 +105,7 @@ def pairs(comparison: Comparison) -> Mapping[str, Rows]:
             found.setdefault(f"{row['second']} against {row['first']}", {})[title] = {
                 "difference": f"{difference:+.3f} [{low:+.3f}, {high:+.3f}]",
                 "p": f"{p:.3f}" if p >= 0.001 else "< 0.001",
-                "images needed": about(needed),
+                "images": about(needed),
             }
     return found
 
@@ -178,7 +178,7 @@ def confusions(report: Report) -> Rows:
 def slices(report: Report) -> Rows:
     """Return the scores of the slices of the test images."""
     return {
-        f"{row['by']} {row['low']:,.0f} to {row['high']:,.0f}": {
+        f"{row['by']} {' to '.join(dict.fromkeys(f'{row[end]:,.0f}' for end in ('low', 'high')))}": {
             "images": f"{row['images']:,}",
             **{title: score(row, name) for name, title in SCORES.items()},
         }
