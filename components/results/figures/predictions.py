@@ -69,7 +69,7 @@ def reliability(bins: Mapping[str, pd.DataFrame], path: Path, title: str, note: 
 
     Source: Guo et al., On Calibration of Modern Neural Networks, arXiv 1706.04599.
     """
-    looks = dict(zip(reversed(bins), ((MODELS[model], "-", MARKERS[model]), (MUTED, "--", "o")), strict=False))
+    looks = dict(zip(reversed([*bins]), ((MODELS[model], "-", MARKERS[model]), (MUTED, "--", "o")), strict=False))
     with saved(path, (5.5, 5.2), title, note, legend=len(bins) + 1) as figure:
         shares, counts = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
         shares.plot((0, 1), (0, 1), ":", color=MUTED, linewidth=1, label="perfect", zorder=1)
