@@ -13,7 +13,7 @@ SIZE, CLASSES, BACKBONE = 64, 10, "vgg16_small"
 WEIGHTS = step.ROOT / "pretraining/vgg16_small.weights.h5"
 GB = 1e9
 PLAIN = 10_000  # images at most of the plain way: with ten times as many it takes ten times the memory
-STEPS = ("fetch", "split", "augment", "extract", "train_top", "fine_tune", "evaluate")
+STEPS = ("fetch", "audit", "split", "augment", "extract", "train_top", "fine_tune", "evaluate")
 
 
 def measure(bench: Bench) -> Iterator[Line]:
@@ -54,7 +54,12 @@ def stepped(source: Path) -> dict[str, here.Cost]:
     at = places(source.with_name(f"{source.name}-artifacts"))
     two = {"epochs": 2, "patience": 2}
     changes: here.Values = {
-        "split": {"train": 0.6, "validation": 0.2, "test": 0.2},
+        "split": {
+            "method": "random",
+            "train": 0.6,
+            "validation": 0.2,
+            "test": 0.2,
+        },  # what is cut from one canvas is alike
         "augment": {"image_size": SIZE, "views": 0},
         "extract": {"unfreeze": "last_block"},
         "train_top": two,

@@ -3,6 +3,7 @@
 STEPS = (
     "fetch",
     "fetch_weights",
+    "audit",
     "split",
     "augment",
     "explore",

@@ -120,7 +120,8 @@ def test_steps_wait_for_what_they_take_and_for_nothing_else(content, tmp_path):
     assert {name: after(spec, name) for name in tasks(spec)} == {
         "fetch": set(),
         "fetch_weights": set(),
-        "split": {"fetch"},
+        "audit": {"fetch"},
+        "split": {"fetch", "audit"},
         "augment": {"fetch"},
         "explore": {"fetch", "split", "augment", "fetch_weights"},
         "extract": {"augment", "fetch_weights"},
@@ -246,7 +247,7 @@ WRONG: dict[str, tuple[dict, list[str], str]] = {  # change of params.yaml, word
     "no variable": ({"secrets.tracking": {"mlflow": {"A B": "b"}}}, [], "mlflow: the name of a variable is letters"),
     "no text": ({"environment": {"A": 1}}, [], "cluster: environment: A is text; received 1"),
     "no pool": ({"steps.split": "tpu"}, [], "no pool 'tpu'"),
-    "no step of the cluster": ({"steps": {}}, [], "cluster: steps in params.yaml lacks fetch, fetch_weights, split"),
+    "no step of the cluster": ({"steps": {}}, [], "cluster: steps in params.yaml lacks fetch, fetch_weights, audit"),
     "a pool's typo": ({"pools.gpu.memmory": "1Gi"}, [], "no setting in cluster: pools: gpu 'memmory'"),
     "no bytes": ({"pools.gpu.memory": "lots"}, [], "cluster: pools: gpu: memory is bytes, such as 8Gi"),
     "a password of git": (
@@ -363,7 +364,7 @@ def test_every_recipe_is_submitted_and_the_server_takes_its_pipeline(content, fo
     assert {experiment.display_name for experiment in server.experiments.values()} == {"studies"}
     assert len(server.specs) == len(content["recipes"])
     for spec, _ in server.specs.values():
-        assert len(spec.root.dag.tasks) == 13
+        assert len(spec.root.dag.tasks) == 14
 
 
 @pytest.mark.parametrize(("state", "status"), [("SUCCEEDED", 0), ("FAILED", 1), ("CANCELED", 1)])
@@ -383,7 +384,7 @@ def test_with_wait_the_command_ends_as_the_run_does(folder, server, capsys, stat
     (experiment,) = server.experiments.values()
     assert experiment.display_name == "digits"
     ((spec, _),) = server.specs.values()
-    assert len(spec.root.dag.tasks) == 13 + 2
+    assert len(spec.root.dag.tasks) == 14 + 2
 
 
 def test_ctrl_c_ends_the_waiting_and_not_the_run(folder, server, capsys, monkeypatch):

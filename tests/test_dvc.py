@@ -175,7 +175,7 @@ def test_the_main_job_from_images_to_comparison_and_what_a_change_re_runs(tmp_pa
     extra = sorted((source / "up").iterdir())[0].read_bytes()
     (source / "up" / "one more.png").write_bytes(extra)
     assert str(source) in project("dvc", "status")
-    assert project.repro("split@edges", "augment@edges") == {"fetch_own", "split", "augment"}
+    assert project.repro("split@edges", "augment@edges") == {"fetch_own", "audit", "split", "augment"}
     assert "one more.png" in project("dvc", "diff")
     project.commit("second")
     project("dvc", "push", "-q")

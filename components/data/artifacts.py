@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 RECORD = "artifact.json"
 PROBABILITY = "probability_"  # before the name of a class, what a column of `predictions.csv` is called
-TEXTS = ("file", "label", "predicted", "model", "part", "group", "class")  # columns of tables
+TEXTS = "file label predicted model part group class hash cluster other other_label".split()  # columns of tables
 WITH_GAPS = (  # columns of numbers that are empty where there is no number
     "precision", "precision_low", "precision_high", "recall", "recall_low", "recall_high", "f1",
     "confidence", "accuracy",
@@ -216,8 +216,23 @@ class Weights(Artifact):
         return self.path / "stock.weights.h5"
 
 
+class Audit(Artifact):
+    """Images that are there twice, byte-identical or near-identical; the fact `duplicates` counts them.
+
+    `hashes.csv` (file, hash, cluster): the perceptual hash, 16 hexadecimal digits; and the first image of the cluster,
+    of all that pairs connect, empty for an image that is in no pair.
+    `pairs.csv` (file, other, kind, distance, similarity, label, other_label): as many pairs as connect the clusters,
+    of the kind `identical` or `near`, with the bits in which the hashes differ and the correlation of the pixels.
+    """
+
+
 class Splits(Artifact):
-    """Which image trains and which validates: `splits.csv` (file, label, split)."""
+    """Which image trains and which validates: `splits.csv` (file, label, split); and what leaks from one to another.
+
+    `leakage.csv` (kind, file, split, label, other, other_split, other_label) has a row for each image that the test or
+    the validation part shares with a part that is learned or chosen by, of the kind `identical` or `near`; for each
+    `group` of the test part that is in another; and for each image of `two labels`. The fact `leakage` counts them.
+    """
 
     def part(self, split: str) -> "pd.DataFrame":
         """Return the rows of `train` or `validation`."""
@@ -226,7 +241,7 @@ class Splits(Artifact):
 
 
 class TestSplit(Artifact):
-    """The test rows, which `evaluate` alone accepts: `test_split.csv` (file, label)."""
+    """The test rows, which `evaluate` alone accepts: `test_split.csv` (file, label, group, width, height)."""
 
 
 class Augmented(Keyed):
