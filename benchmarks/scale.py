@@ -73,6 +73,8 @@ def stepped(source: Path) -> dict[str, here.Cost]:
 
 def draw(lines: list[Line], path: Path) -> None:
     """Draw memory and time against the number of images, on logarithmic axes."""
+    from matplotlib.ticker import LogLocator
+
     from components.results.figures.style import MODELS, MUTED, saved
 
     note = (
@@ -89,4 +91,8 @@ def draw(lines: list[Line], path: Path) -> None:
             ):
                 axes.plot([line.details["images"] for line in rows], values, f"{mark}-", color=colour, label=label)
             axes.set(title=what.capitalize(), xlabel="images", ylabel=unit, xscale="log", yscale="log")
+            axes.set_xticks([line.details["images"] for line in found])
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            for axis in (axes.xaxis, axes.yaxis):
+                axis.set_major_formatter("{x:,g}")
             axes.minorticks_off()

@@ -11,6 +11,7 @@ STEPS = (
     "train_benchmark",
     "train_top",
     "fine_tune",
+    "average",
     "evaluate",
     "compare",
 )

@@ -14,6 +14,7 @@ def compare(reports: Input[list[Report]], comparison: Output[Comparison]) -> Non
             other seeds or on other folds, which are its trials. The first report's test split is the main one.
         comparison: The table, the tests of every two models, the verdict, the figures and a page of them all.
     """
-    from components.results import comparing
+    from components.results import comparing, tracking
 
     comparing.compare(reports, comparison)
+    tracking.log_comparison_or_say(comparison, reports)

@@ -12,11 +12,11 @@ from typing import Any
 
 from components import quiet
 from components import step as steps
-from components.errors import Parser, UserError, no_such, told
+from components.errors import Parser, UserError, no_such, printable, told
 from pipeline import recipes, recovery
+from pipeline.arranging import TRAINING
 
 ARTIFACTS = Path("artifacts")
-TRAINING = ("train_benchmark", "train_top", "fine_tune")
 
 
 def check() -> None:
@@ -38,21 +38,96 @@ def show() -> None:
 
 def log() -> None:
     """Write whatever the journal lacks, from the artifacts alone."""
-    from components.data.artifacts import Classifier, Report
+    from components.data.artifacts import Classifier, Comparison, Report
     from components.results import tracking
 
-    quiet.load_keras()
-    for record in sorted(ARTIFACTS.glob("*/reports/*/artifact.json")):
-        classifier = Classifier.read(record.parents[2] / "classifiers" / record.parent.name)
-        written = tracking.complete(classifier, Report.read(record.parent))
-        print(f"{record.parents[2].name}, {record.parent.name}: {'written' if written else 'was there'}")
+    for recipe in sorted(path for path in ARTIFACTS.glob("*") if (path / "reports").is_dir()):
+        classifiers = {classifier.digest: classifier for classifier in Classifier.read_all([recipe])}
+        reports = Report.read_all([recipe])
+        for report in reports:
+            written = tracking.complete(classifiers[report.facts["classifier"]], report)
+            print(f"{recipe.name}, {report.path.relative_to(recipe)}: {'written' if written else 'was there'}")
+        if (recipe / "comparison").is_dir():
+            written = tracking.log_comparison(Comparison.read(recipe / "comparison"), reports)
+            print(f"{recipe.name}, comparison: {'written' if written else 'was there'}")
 
 
 def ui(port: int) -> None:
     """Open the comparison in MLflow's UI; Ctrl-C ends it."""
-    from components.results import serving
+    from components.results.tracking import ui as interface
 
-    serving.serve(port)
+    interface.serve(port)
+
+
+def predict(model: str, images: Sequence[Path], csv: Path | None) -> None:
+    """Tell what a model sees in images: the class and its probability, an image a line."""
+    quiet.load_keras()
+    import pandas as pd
+
+    from components.data.artifacts import PROBABILITY
+    from components.model import predicting
+
+    files = predicting.listed(images)
+    opened, _ = predicting.opened(model)
+    names, rows, unread = [PROBABILITY + name for name in opened.classes], [], 0
+    for file, found in predicting.predictions(opened, files):
+        if isinstance(found, str):
+            unread += 1
+            print(f"{printable(str(file))} cannot be read ({found})", file=sys.stderr)
+            continue
+        own = dict(zip(names, map(float, found), strict=True))
+        rows.append({"file": str(file), "predicted": opened.classes[found.argmax()], "probability": found.max(), **own})
+    columns = ["file", "predicted", "probability"]
+    table = pd.DataFrame(rows, columns=[*columns, *names])
+    if csv:
+        csv.parent.mkdir(parents=True, exist_ok=True)
+        table.to_csv(csv, index=False)
+    if rows:
+        print(table[columns].assign(file=table["file"].map(printable)).to_string(index=False, float_format="%.4f"))
+    if unread:
+        raise SystemExit(2)
+
+
+def export(model: str, to: str, file: Path, images: Sequence[Path]) -> None:
+    """Write a model for ONNX Runtime or LiteRT, held to the same probabilities on real images."""
+    quiet.load_keras()
+    from components.model import exporting, predicting
+
+    opened, kept = predicting.opened(model)
+    if images:
+        kept = predicting.stacked(predicting.listed(images), opened.size)
+    difference = exporting.export(opened, to, file, kept)
+    print(f"{file}: {len(kept)} images get the same probabilities, to {difference:.1g}")
+
+
+def promote(recipe: str, force: str) -> None:
+    """Register the model that a recipe's comparison chose, and make it the champion of its data set if it is better."""
+    from components.data.artifacts import Classifier, Comparison, Report
+    from components.results.tracking import registry
+
+    folder = ARTIFACTS / recipe
+    chosen = Comparison.read(folder / "comparison").read_values("metrics")["chosen"]
+    report = next(one for one in Report.read_all([folder]) if one.facts["fingerprint"] == chosen["fingerprint"])
+    if report.facts["fingerprint"] != report.facts["classifier"]:
+        raise UserError(
+            f"{chosen['model']} was chosen with averaged views, which no served model makes: compare without them"
+        )
+    classifiers = (one for one in Classifier.read_all([folder]) if one.digest == report.facts["classifier"])
+    champion, said = registry.promote(next(classifiers), report, force)
+    print("\n".join(said))
+    if not champion:
+        raise SystemExit(1)
+
+
+def vary(recipe: str) -> None:
+    """Run what a recipe asks for beyond its three models: folds, repeats, an ensemble, averaged views."""
+    content = recipes.read()
+    values = recipes.completed(content, recipe)
+    if recipe not in content["active"]:
+        raise no_such("active recipe", recipe, content["active"])
+    from pipeline import varying
+
+    varying.vary(recipe, values, recipes.varied(content, recipe), content["active"][recipe], ARTIFACTS / recipe)
 
 
 def find_head(recipe: str, sweep: Sequence[str]) -> None:
@@ -179,7 +254,8 @@ def submit(
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
-    command.__name__: command for command in (check, show, log, ui, find_head, find_rate, compile, submit)
+    command.__name__: command
+    for command in (check, show, log, ui, vary, find_head, find_rate, predict, export, promote, compile, submit)
 }
 
 
@@ -188,7 +264,27 @@ def add_options(command: Callable[..., None], parser: ArgumentParser) -> None:
     several: dict[str, Any] = {"action": "append", "default": []}
     if command is ui:
         parser.add_argument("--port", type=int, default=5000, help="port on 127.0.0.1")
-    if command in (find_head, find_rate):
+    if command in (predict, export):
+        parser.add_argument(
+            "--model", metavar="MODEL", required=True,
+            help="the folder of a classifier, or what MLflow has: models:/NAME@champion, models:/ID, runs:/RUN/model",
+        )  # fmt: skip
+    if command is predict:
+        parser.add_argument("images", metavar="IMAGE", nargs="+", type=Path, help="image files, or folders of them")
+        parser.add_argument("--csv", metavar="FILE", type=Path, help="write the probabilities of all classes there")
+    if command is export:
+        parser.add_argument("--to", required=True, choices=("onnx", "litert"), help="the format")
+        parser.add_argument("file", metavar="FILE", type=Path, help="the file to write")
+        parser.add_argument(
+            "--images", metavar="IMAGE", nargs="+", type=Path, default=[],
+            help="images to hold it to, if not two of its test images",
+        )  # fmt: skip
+    if command is promote:
+        parser.add_argument("recipe", metavar="RECIPE", help="a recipe that has been run")
+        parser.add_argument(
+            "--force", metavar="REASON", default="", help="whatever the comparison with the champion says"
+        )
+    if command in (vary, find_head, find_rate):
         parser.add_argument("recipe", metavar="RECIPE", help="a recipe that has been run")
     if command is find_rate:
         parser.add_argument("--step", required=True, metavar="STEP", help=" | ".join(TRAINING))

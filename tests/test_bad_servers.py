@@ -22,6 +22,7 @@ from components import step
 from components.data.artifacts import Classifier, Report
 from components.errors import UserError
 from components.results import tracking
+from components.results.tracking import runs, store
 from tests.conftest import PARAMETERS
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
@@ -138,7 +139,7 @@ def content() -> dict:
     (run,) = client.search_runs([found.experiment_id])
     run_id = run.info.run_id
     assert run.inputs is not None and run.outputs is not None
-    ((data,), (output,)) = run.inputs.dataset_inputs, run.outputs.model_outputs
+    (output,) = run.outputs.model_outputs
     (model,) = client.search_logged_models([found.experiment_id])
     assert model.model_id == output.model_id
     history = {name: client.get_metric_history(run_id, name) for name in run.data.metrics}
@@ -148,7 +149,7 @@ def content() -> dict:
         "params": run.data.params,
         "history": {name: sorted((point.step, point.value) for point in points) for name, points in history.items()},
         "status": run.info.status,
-        "data": data.dataset.to_dictionary(),
+        "data": sorted(str(given.to_dictionary()) for given in run.inputs.dataset_inputs),
         "report": files("report", lambda folder: client.list_artifacts(run_id, folder)),
         "model": {*files("", lambda folder: client.list_logged_model_artifacts(model.model_id, folder))},
         "model status": model.status,
@@ -212,7 +213,7 @@ def test_no_training_is_lost_and_the_journal_is_the_same_later(
 
 
 def test_a_slow_server_is_left_alone_and_the_evaluation_completes_the_run(made, proxy, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(tracking, "LIVE_SECONDS", 0)
+    monkeypatch.setattr(runs, "LIVE_SECONDS", 0)
     train(made, tmp_path)
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "MLflow" in line]
     assert re.search(r"is too slow: \d+\.\d s for 1 epochs; .* later$", line)
@@ -277,7 +278,7 @@ def test_no_password_arrives_anywhere(made, proxy, database, tmp_path, monkeypat
 def test_what_signs_in_is_taken_out_of_a_text(monkeypatch, text, expected):
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "hidden-token\n")
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "hidden-user")
-    assert tracking._public(text) == expected
+    assert store.without_secrets(text) == expected
 
 
 def log_badly(made: dict[str, Path], capfd: pytest.CaptureFixture, said: str) -> None:
@@ -364,9 +365,9 @@ def test_two_processes_make_one_new_store(made, tmp_path):
     with at(address):
         found = experiment()
         assert found is not None
-        runs = tracking.client().search_runs([found.experiment_id])
-    assert {run.data.params["train_top.seed"] for run in runs} == {"21", "22"}
-    assert [run.data.tags[tracking.COMPLETE] for run in runs] == ["true", "true"]
+        trained = tracking.client().search_runs([found.experiment_id])
+    assert {run.data.params["train_top.seed"] for run in trained} == {"21", "22"}
+    assert [run.data.tags[runs.COMPLETE] for run in trained] == ["true", "true"]
 
 
 def artifacts_of(name: str, at_hand: dict[str, Path]) -> dict[str, Path]:
@@ -384,17 +385,17 @@ def size(file: Path) -> int:
 
 def test_a_store_whose_making_is_killed_is_made_anew(tmp_path):
     """MLflow alone is left with a store that it never opens again."""
-    store = tmp_path / "mlflow.db"
+    database = tmp_path / "mlflow.db"
     script = "from components.results import tracking; print(tracking.experiments())"
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{store}", "PYTHONPATH": str(step.ROOT)}
-    fresh, midway = Path(f"{store}.unfinished"), 0
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{database}", "PYTHONPATH": str(step.ROOT)}
+    fresh, midway = Path(f"{database}.unfinished"), 0
     for half in (1, 20_000, 200_000, 600_000):  # bytes
         with subprocess.Popen([sys.executable, "-c", script], env=environment, stderr=subprocess.DEVNULL) as making:
             while making.poll() is None and size(fresh) < half:
                 pass
             making.kill()
         midway += fresh.exists()
-        store.unlink(missing_ok=True)  # where it was quicker than the kill
+        database.unlink(missing_ok=True)  # where it was quicker than the kill
     assert midway
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "{}\n", "")

@@ -78,6 +78,7 @@ def executor_of(spec: dict, task: dict) -> tuple[str, dict]:
 
 @pytest.mark.parametrize("name", STEPS)
 def test_a_component_is_its_step(content, tmp_path, name):
+    content["recipes"]["digits"]["vary"] = {"ensemble": "mean"}
     spec, _ = compiled(content, tmp_path)
     wanted = step.load(name)
     task = next(task for shown, task in tasks(spec).items() if shown.split()[0] == name)
@@ -107,7 +108,7 @@ def test_a_recipe_s_values_are_the_pipeline_s_defaults(content, tmp_path, recipe
     offered = spec["root"]["inputDefinitions"]["parameters"]
     values = {**cluster.sources(content, cluster.read(content), recipe), **recipes.completed(content, recipe)}
     assert {key: said["defaultValue"] for key, said in offered.items()} == {
-        f"{name}_{key}": value for name, own in values.items() for key, value in own.items()
+        f"{name}_{key}": value for name, own in values.items() for key, value in own.items() if name != "average"
     }
     for task in tasks(spec).values():
         for key, given in task.get("inputs", {}).get("parameters", {}).items():
@@ -134,7 +135,7 @@ def test_steps_wait_for_what_they_take_and_for_nothing_else(content, tmp_path):
 
 
 ON_GPU = {"augment", "extract", "train_benchmark", "train_top", "fine_tune", "evaluate"}
-JOURNAL = {"train_benchmark", "train_top", "fine_tune", "evaluate"}
+JOURNAL = {"train_benchmark", "train_top", "fine_tune", "evaluate", "compare"}
 
 
 def test_every_step_is_placed_as_the_cluster_section_says(content, tmp_path):
@@ -221,6 +222,22 @@ def test_sweeps_of_two_steps_are_combined_and_no_arm_takes_another_s_artifacts(c
         own = {f"{name} unfreeze={layer}" for name in ("extract", "train_top")}
         assert after(spec, arm) == {"split", "fetch_weights"} | own
     assert len(after(spec, "compare")) == 1 + 2 + 4
+
+
+def test_folds_repeats_an_ensemble_and_averaged_views_run_side_by_side(content, tmp_path):
+    content["recipes"]["digits"]["split"]["folds"] = 2
+    content["recipes"]["digits"]["vary"] = {"repeats": 2, "ensemble": "mean", "views": "averaged"}
+    spec, _ = compiled(content, tmp_path)
+    trial = "fold=1 seed=2"
+    assert after(spec, f"fine_tune {trial}") == {"extract", "fetch_weights", "split fold=1", f"train_top {trial}"}
+    members = {f"{name} {trial}" for name in ("train_benchmark", "train_top", "fine_tune")}
+    assert after(spec, f"average {trial}") == {"augment", "split fold=1"} | members
+    judged = f"evaluate average {trial} views=averaged"
+    assert after(spec, judged) == {"augment", "split fold=1", f"average {trial}"}
+    assert len(after(spec, "compare")) == 2 * 2 * 4 * 2
+    assert [name.split()[0] for name in tasks(spec)].count("extract") == 1
+    values = tasks(spec)[f"train_top {trial}"]["inputs"]["parameters"]
+    assert values["seed"]["runtimeValue"]["constant"] == 2
 
 
 WRONG: dict[str, tuple[dict, list[str], str]] = {  # change of params.yaml, words of the command line, answer

@@ -12,6 +12,7 @@ from components import STEPS, __main__, step
 from components.data.artifacts import Artifact, Augmented, Comparison, Images, Report, Splits
 from components.data.datasets import DATA_SETS, DataSet
 from components.errors import UserError
+from components.results.tracking import logged
 from tests.conftest import MODELS, PARAMETERS, write_images
 
 ROOT = Path(step.__file__).parent.parent
@@ -73,7 +74,7 @@ def test_a_signature_becomes_inputs_outputs_and_parameters():
 def test_an_input_may_be_several_of_a_kind():
     found = step.load("compare")
     assert (found.inputs, found.several) == ({"reports": Report}, {"reports"})
-    assert not any(step.load(name).several for name in STEPS if name != "compare")
+    assert [name for name in STEPS if step.load(name).several] == ["average", "compare"]
 
 
 def test_every_module_of_a_step_is_a_step():
@@ -435,8 +436,14 @@ def test_one_folder_knows_kubeflow_s_sdk():
     assert found == {ROOT / "pipeline" / "kubeflow"}
 
 
-def test_one_module_knows_the_journal():
-    assert importers("mlflow") == {"components/results/tracking.py"}
+def test_one_folder_knows_the_journal():
+    assert {Path(file).parent.as_posix() for file in importers("mlflow")} == {"components/results/tracking"}
+
+
+def test_what_is_served_needs_no_more_of_the_project_than_goes_with_the_model():
+    shipped = {f"components/{file}" for file in logged.CODE}
+    needed = {name for file in shipped for name in MODULES[file] if name.startswith("components")}
+    assert {f"{name.replace('.', '/')}.py" for name in needed} <= shipped
 
 
 @pytest.mark.parametrize(

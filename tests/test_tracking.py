@@ -17,9 +17,10 @@ from mlflow.entities import Experiment
 
 from components import step
 from components.data import images
-from components.data.artifacts import Augmented, Classifier, Report
+from components.data.artifacts import Augmented, Classifier, Comparison, Report
 from components.errors import UserError
-from components.results import tracking, view
+from components.results import tracking
+from components.results.tracking import runs, served, view
 from tests.conftest import MODELS, PARAMETERS, free_port
 
 IGNORED = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
@@ -60,14 +61,14 @@ def everything(run_id: str) -> dict:
 def test_runs_are_written_from_the_artifacts_alone_and_twice_is_once(made, store):
     for model in MODELS.values():
         assert tracking.complete(*artifacts(made, model)) is True
-    runs = tracking.client().search_runs([experiment().experiment_id])
-    assert {run.info.run_name for run in runs} == {f"edges-{model}" for model in MODELS.values()}
+    found = tracking.client().search_runs([experiment().experiment_id])
+    assert {run.info.run_name for run in found} == {f"edges-{model}" for model in MODELS.values()}
     assert "mlflow.sharedViewState.comparison" in experiment().tags
-    before = {run.info.run_id: everything(run.info.run_id) for run in runs}
+    before = {run.info.run_id: everything(run.info.run_id) for run in found}
     for model in MODELS.values():
         assert tracking.complete(*artifacts(made, model)) is False
-    assert {run.info.run_id: everything(run.info.run_id) for run in runs} == before
-    for run in runs:
+    assert {run.info.run_id: everything(run.info.run_id) for run in found} == before
+    for run in found:
         check_run(run.info.run_id, *artifacts(made, run.data.tags["model"]))
 
 
@@ -78,7 +79,7 @@ def check_run(run_id: str, classifier: Classifier, report: Report) -> None:
     expected = {f"{name}.{key}": str(value) for name, values in chain.items() for key, value in values.items()}
     assert expected.items() <= run.data.params.items()
     assert {"split.seed", "augment.rotation"} <= set(expected)
-    scores = {name: pytest.approx(value, abs=1e-6) for name, value in report.metrics.items()}
+    scores = {name: pytest.approx(value, abs=1e-6) for name, value in runs.numbers(report).items()}
     assert {name: run.data.metrics[name] for name in scores} == scores
     assert {len(tracking.client().get_metric_history(run_id, name)) for name in scores} == {1}
     assert run.outputs is not None
@@ -86,7 +87,7 @@ def check_run(run_id: str, classifier: Classifier, report: Report) -> None:
     assert {metric.key: metric.value for metric in model.metrics or []} == scores
     assert {
         *view.COLUMNS, "balanced_accuracy", "macro_f1", "majority_accuracy", "chance_accuracy", "seconds_evaluation",
-        "images_per_second_training", "gpu_hours",
+        "images_per_second_training", "gpu_hours", "kappa_low", "kappa_high", "log_loss_low", "accuracy_high",
     } <= set(scores)  # fmt: skip
     losses = tracking.client().get_metric_history(run_id, "epoch/validation_loss")
     history = classifier.table("history.csv")
@@ -94,9 +95,13 @@ def check_run(run_id: str, classifier: Classifier, report: Report) -> None:
     assert [metric.value for metric in losses] == pytest.approx(history["validation_loss"].tolist(), abs=1e-6)
     assert run.info.status == "FINISHED"
     assert run.inputs is not None
-    data = run.inputs.dataset_inputs[0].dataset
-    assert (data.name, run.data.tags["data_digest"]) == ("edges", classifier.record["lineage"]["fetch"])
-    assert data.digest == run.data.tags["data_digest"][:32]
+    inputs = {given.dataset.name: given for given in run.inputs.dataset_inputs}
+    assert run.data.tags["data_digest"] == classifier.record["lineage"]["fetch"]
+    digests = {"edges": run.data.tags["data_digest"][:32], "edges, test split": run.data.tags["test_split"]}
+    assert {name: given.dataset.digest for name, given in inputs.items()} == digests
+    uses = {name: {tag.key: tag.value for tag in given.tags} for name, given in inputs.items()}
+    context = "mlflow.data.context"
+    assert uses == {"edges": {context: "training"}, "edges, test split": {context: "test"}}
     logged = {file.path for file in tracking.client().list_artifacts(run_id, "report/figures")}
     assert {f"report/figures/{name}.png" for name in ("confusion_matrix", "learning_curves")} <= logged
     table = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="report/predictions.csv")
@@ -106,20 +111,40 @@ def check_run(run_id: str, classifier: Classifier, report: Report) -> None:
 def test_the_model_comes_back_and_gives_the_probabilities_of_the_table(made, store, source):
     classifier, report = artifacts(made, "fine_tuned")
     tracking.complete(classifier, report)
-    run = tracking._find("edges", classifier.digest)
+    run = runs.find("edges", classifier.digest)
     assert run is not None and run.outputs is not None
     (output,) = run.outputs.model_outputs
-    table = report.table("predictions.csv")
+    table, classes = report.table("predictions.csv"), classifier.facts["classes"]
     expected = table.filter(like="probability_").to_numpy()
     raw = np.stack([images.read(source / file, classifier.facts["image_size"]) for file in table["file"]])
-    served = mlflow.pyfunc.load_model(f"models:/{output.model_id}")
-    np.testing.assert_allclose(served.predict(raw), expected, atol=1e-6)
-    assert served.metadata.signature.inputs.inputs[0].shape == (-1, 32, 32, 3)
-    assert served.input_example.shape == (2, 32, 32, 3)
-    assert served.metadata.metadata["classes"] == ["down", "left", "up"]
+    model = mlflow.pyfunc.load_model(f"models:/{output.model_id}")
+    for given in ([*raw], [(source / file).read_bytes() for file in table["file"]]):
+        answers = model.predict(pd.DataFrame({"image": given}))
+        assert answers["predicted"].tolist() == table["predicted"].tolist()
+        np.testing.assert_allclose(answers["probability"], expected.max(axis=1), atol=1e-6)
+        np.testing.assert_allclose(pd.DataFrame([*answers["probabilities"]])[classes], expected, atol=1e-6)
+    assert len(model.predict(model.input_example)) == 2
+    assert model.metadata.signature.inputs.input_names() == [served.COLUMN]
+    assert model.metadata.metadata["classes"] == ["down", "left", "up"]
     network = mlflow.tensorflow.load_model(f"models:/{output.model_id}")
     np.testing.assert_allclose(network.predict(raw, verbose=0), expected, atol=1e-6)
-    assert table["predicted"].tolist() == [classifier.facts["classes"][row.argmax()] for row in expected]
+    assert table["predicted"].tolist() == [classes[row.argmax()] for row in expected]
+
+
+def test_a_comparison_is_an_artifact_of_every_run_compared(made, store, capsys):
+    """Of a run that is not there yet it says so, in one line; twice is once."""
+    comparison = Comparison.read(made["comparison"])
+    reports = [artifacts(made, model)[1] for model in MODELS.values()]
+    tracking.complete(*artifacts(made, "top"))
+    tracking.log_comparison_or_say(comparison, reports)
+    said = capsys.readouterr().err
+    assert "has no run of" in said and said.endswith("completes the journal later\n") and said.count("\n") == 1
+    for model in MODELS.values():
+        tracking.complete(*artifacts(made, model))
+    assert [tracking.log_comparison(comparison, reports) for _ in range(2)] == [True, False]
+    for run in tracking.client().search_runs([experiment().experiment_id]):
+        page = mlflow.artifacts.load_text(f"{run.info.artifact_uri}/comparison/comparison.html")
+        assert page == (made["comparison"] / "comparison.html").read_text()
 
 
 def trained_with(made, folder, **changed) -> Classifier:
@@ -131,7 +156,7 @@ def trained_with(made, folder, **changed) -> Classifier:
 
 def test_epochs_are_logged_live_and_the_run_is_completed_not_doubled(made, store, tmp_path):
     classifier = trained_with(made, tmp_path, seed=7)
-    live = tracking._find("edges", classifier.digest)
+    live = runs.find("edges", classifier.digest)
     assert live is not None
     assert live.data.metrics["epoch/loss"] == pytest.approx(classifier.table("history.csv")["loss"].iloc[-1], abs=1e-6)
     assert "kappa" not in live.data.metrics
@@ -140,7 +165,7 @@ def test_epochs_are_logged_live_and_the_run_is_completed_not_doubled(made, store
     assert live.info.status == "FINISHED"
     at = {**made, "classifier": tmp_path / "classifier", "report": tmp_path / "report"}
     step.run("evaluate", at, PARAMETERS["evaluate"], "edges")
-    done = tracking._find("edges", classifier.digest)
+    done = runs.find("edges", classifier.digest)
     assert done is not None
     assert done.info.run_id == live.info.run_id
     check_run(done.info.run_id, classifier, Report.read(tmp_path / "report"))
@@ -152,7 +177,7 @@ def test_a_training_that_fails_has_no_scores(made, store, tmp_path):
     classifier = Classifier(tmp_path, {**Classifier.read(made["classifiers/top"]).record, "digest": "broken off"})
     with pytest.raises(OSError), tracking.live(classifier, "top"):
         raise OSError
-    run = tracking._find("edges", "broken off")
+    run = runs.find("edges", "broken off")
     assert run is not None
     assert (run.info.status, run.data.metrics) == ("FAILED", {})
 
@@ -163,7 +188,7 @@ def test_a_run_within_kubeflow_says_which(made, store, monkeypatch, kubeflow):
     classifier = artifacts(made, "benchmark")[0]
     with tracking.live(classifier, "benchmark"):
         pass
-    run = tracking._find("edges", classifier.digest)
+    run = runs.find("edges", classifier.digest)
     assert run is not None
     assert run.data.tags.get("kfp_run_id", "") == kubeflow
 
@@ -172,7 +197,7 @@ def test_a_run_has_an_address_where_there_is_a_server(made, store, monkeypatch, 
     classifier, report = artifacts(made, "benchmark")
     assert tracking.address("edges", classifier.digest) is None
     tracking.complete(classifier, report)
-    run = tracking._find("edges", classifier.digest)
+    run = runs.find("edges", classifier.digest)
     assert run is not None
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store.replace("http://", "http://name:secret@"))
     tracking.client.cache_clear()
@@ -218,13 +243,16 @@ def test_the_command_log_finds_what_is_missing(made, tmp_path):
     for model in MODELS.values():
         for kind in ("classifiers", "reports"):
             shutil.copytree(made["comparison"].parent / kind / model, tmp_path / "artifacts/edges" / kind / model)
+    shutil.copytree(made["comparison"], tmp_path / "artifacts/edges/comparison")
     environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db", "PYTHONPATH": str(step.ROOT)}
     for expected in ("written", "was there"):
         done = subprocess.run(
             [sys.executable, "-m", "pipeline", "log"], cwd=tmp_path, env=environment, capture_output=True, text=True,
             check=True,
         )  # fmt: skip
-        assert done.stdout.splitlines() == [f"edges, {model}: {expected}" for model in sorted(MODELS.values())]
+        assert done.stdout.splitlines() == [
+            f"edges, {name}: {expected}" for name in (*sorted(MODELS.values()), "comparison")
+        ]
 
 
 def test_the_classifier_is_the_one_that_validation_judged(made):

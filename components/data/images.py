@@ -67,8 +67,13 @@ def decode_bytes(content: bytes, enough: int = 0) -> Image.Image:
 
 
 def read(file: Path, size: int) -> np.ndarray:
+    """Return a file's image at the working size, as `read_bytes` does."""
+    return read_bytes(file.read_bytes(), size)
+
+
+def read_bytes(content: bytes, size: int) -> np.ndarray:
     """Return an image at the working size: uint8 (size, size, 3); resampled bilinearly, with antialiasing."""
-    image = decode(file)
+    image = decode_bytes(content)
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR), dtype=np.uint8)
 
 

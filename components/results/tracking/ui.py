@@ -9,7 +9,7 @@ import webbrowser
 from time import sleep
 
 from components.errors import UserError
-from components.results import tracking, view
+from components.results.tracking import runs, store, view
 
 
 def serve(port: int = 5000) -> None:
@@ -18,12 +18,12 @@ def serve(port: int = 5000) -> None:
     Raises:
         UserError: There is no journal to open, or the server does not start.
     """
-    found = tracking.experiments()
+    found = runs.experiments()
     if not found:
-        raise UserError(f"no run in {tracking.shown()} yet: `make repro` writes some, `python -m pipeline log` too")
-    address = tracking.store()
-    if address.startswith(("http://", "https://")):
-        _point_to(tracking.shown(), found)
+        raise UserError(f"no run in {store.shown()} yet: `make repro` writes some, `python -m pipeline log` too")
+    address = store.address()
+    if store.served():
+        _point_to(store.shown(), found)
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the server ends with this process
     environment = {"MLFLOW_BACKEND_STORE_URI": address, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}

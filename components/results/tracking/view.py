@@ -14,7 +14,7 @@ CURVES = (("epoch/loss", "epoch/validation_loss"), ("epoch/validation_kappa",))
 
 
 def share(client: "MlflowClient", experiment_id: str) -> None:
-    """Save the view in the experiment: scores as columns and as bars, epoch curves; the highest kappa comes first.
+    """Save the view in the experiment: scores as columns and charts, epoch curves; the highest kappa comes first.
 
     Source: the state that the UI of MLflow 3.17 keeps under the experiment's tag `mlflow.sharedViewState.KEY`; it is
     not documented.
@@ -38,15 +38,20 @@ def share(client: "MlflowClient", experiment_id: str) -> None:
 
 
 def charts() -> list[dict[str, Any]]:
-    """Return a bar chart for each score and a line chart for each group of epoch curves."""
+    """Return a bar chart for each score, a line chart for each group of epoch curves, and what the scores cost."""
     bars: list[dict[str, Any]] = [{"type": "BAR", "metricKey": name} for name in COLUMNS]
     lines: list[dict[str, Any]] = [
         {"type": "LINE", "metricKey": names[0], "selectedMetricKeys": list(names), "xAxisKey": "step", "range": {}}
         for names in CURVES
     ]
+    axes = {axis: {"key": name, "type": "METRIC"} for axis, name in (("xaxis", "seconds_training"), ("yaxis", "kappa"))}
+    costs: list[dict[str, Any]] = [
+        {"type": "SCATTER", **axes},
+        {"type": "PARALLEL", "selectedParams": ["model_parameters"], "selectedMetrics": ["seconds_training", *SCORES]},
+    ]
     common = {"metricSectionId": "chosen", "runsCountToCompare": 10}
     shared = {"useGlobalXaxisKey": True, "useGlobalLineSmoothing": True}
-    drawn = [*bars, *({**line, **shared} for line in lines)]
+    drawn = [*bars, *({**line, **shared} for line in lines), *costs]
     return [{**chart, **common, "uuid": f"chart-{number}"} for number, chart in enumerate(drawn)]
 
 

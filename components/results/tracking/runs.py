@@ -1,124 +1,34 @@
-"""The journal: one MLflow run for each model trained, written live while it trains and completed by its evaluation.
+"""Runs: one for each model trained, written live while it trains and completed by its evaluation.
 
-The artifacts hold the whole record; nothing is ever read back from the journal into a result. A run is found by its
-fingerprint, the digest of the classifier's inputs, parameters and code, so that writing it twice changes nothing.
+A run is found by its fingerprint, the digest of the classifier's inputs, parameters and code, so that writing it twice
+changes nothing.
 """
 
-import fcntl
-import logging
+import hashlib
+import json
 import os
-import re
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter, time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from components.data.artifacts import Classifier, Report
-from components.errors import UserError, public
-from components.results import view
+from components.errors import UserError
+from components.results.tracking import logged, store, view
+from components.results.tracking.store import client
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities import Metric, Run
+    from mlflow.entities import DatasetInput, Metric, Run
 
 Epoch = tuple[int, dict[str, float], int]  # its number, its losses and scores, when it ended, ms
 
-LOCAL_STORE = "sqlite:///mlflow.db"
 FINGERPRINT = "graft.fingerprint"
 COMPLETE = "graft.complete"
-SETTINGS = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # a request that was taken, though no answer came, is not to be done twice
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",  # seconds
-}
+TEST_SPLIT = "test_split"
 LIVE_SECONDS = 30  # that the epochs of one training may wait for the store, all together
 TOGETHER_SECONDS = 1  # in which a training's epochs are sent together
 MOST = 1000  # metrics that MLflow takes at once
-LATER = "`python -m pipeline log` completes the journal later"
-
-
-def store() -> str:
-    """Return the tracking address: MLFLOW_TRACKING_URI, or a local SQLite file; `off` keeps no journal."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or LOCAL_STORE
-
-
-def shown() -> str:
-    """Return the tracking address without what signs in there."""
-    return _public(store())
-
-
-@contextmanager
-def _plain() -> Iterator[None]:
-    """Turn whatever a server, a proxy or a database throws into one line, without user name, password and token."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:
-        reason = " ".join(_public(str(error).partition("[SQL:")[0]).split())[:300]
-        raise UserError(f"MLflow at {shown()} did not take this: {reason}") from error
-
-
-def _public(text: str) -> str:
-    """Return a text without the secrets of its addresses, and without what signs in to MLflow."""
-    text = public(text)
-    for name in ("USERNAME", "PASSWORD", "TOKEN"):
-        if secret := os.environ.get(f"MLFLOW_TRACKING_{name}", "").strip():
-            text = text.replace(secret, "...")
-    return text
-
-
-@cache
-def client() -> "MlflowClient":
-    """Return a client of the store, which prints nothing and waits for no answer longer than its settings say.
-
-    Raises:
-        UserError: There is no store: the journal is off, or its address names no server.
-    """
-    if store() == "off":
-        raise UserError("MLFLOW_TRACKING_URI is `off`: there is no journal")
-    if re.fullmatch("https?:/*", store()):
-        raise UserError(f"MLFLOW_TRACKING_URI names no server: {store()!r}; give http://HOST:PORT")
-    for name, value in SETTINGS.items():
-        os.environ.setdefault(name, value)
-    import mlflow
-
-    for noisy in ("mlflow", "alembic", "urllib3"):
-        logging.getLogger(noisy).setLevel(logging.CRITICAL)
-    if not store().startswith(("http://", "https://")):
-        from mlflow.store.db import utils  # which an image of the steps has not
-
-        utils.MAX_RETRY_COUNT = 1  # it would try a broken database for 100 seconds
-        _make_tables()
-    mlflow.set_tracking_uri(store())
-    return mlflow.MlflowClient()
-
-
-def _make_tables() -> None:
-    """Make a SQLite store that is not there, in one process and under another name until it is whole.
-
-    MLflow cannot make one in two processes, nor open one whose making was broken off.
-    """
-    import mlflow
-
-    file = Path(store().removeprefix("sqlite:///").partition("?")[0])
-    if not store().startswith("sqlite:///") or file.exists():
-        return
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with Path(f"{file}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not file.exists():
-            fresh = Path(f"{file}.unfinished")
-            for left in file.parent.glob(f"{fresh.name}*"):  # its journal too, which would be played into the new one
-                left.unlink()
-            mlflow.MlflowClient(f"sqlite:///{fresh}").search_experiments()
-            fresh.replace(file)
 
 
 class Live:
@@ -130,7 +40,7 @@ class Live:
     def __init__(self, classifier: Classifier, model: str):
         self.seconds, self.sent = 0.0, 0.0
         self.waiting: list[Epoch] = []
-        self.run: Run | None = None if store() == "off" else _attempt(_begin, classifier, model)
+        self.run: Run | None = None if store.address() == "off" else store.attempt(_begin, classifier, model)
 
     def log_epoch(self, epoch: int, values: dict[str, float]) -> None:
         """Log the losses and scores of an epoch, numbered from 1, unless the store has failed or is too slow."""
@@ -140,7 +50,7 @@ class Live:
                 self._send()
 
     def _send(self) -> None:
-        if self.run and self.waiting and not _attempt(self._send_in_time, self.run.info.run_id):
+        if self.run and self.waiting and not store.attempt(self._send_in_time, self.run.info.run_id):
             self.run = None
 
     def _send_in_time(self, run_id: str) -> bool:
@@ -149,13 +59,13 @@ class Live:
         self.waiting, self.sent = [], perf_counter()
         self.seconds += self.sent - start
         if self.seconds > LIVE_SECONDS:
-            raise UserError(f"MLflow at {shown()} is too slow: {self.seconds:.1f} s for {epoch} epochs")
+            raise UserError(f"MLflow at {store.shown()} is too slow: {self.seconds:.1f} s for {epoch} epochs")
         return True
 
     def end(self, state: str, scores: dict[str, float]) -> None:
         self._send()
         if self.run:
-            _attempt(_end, self.run, state, scores)
+            store.attempt(_end, self.run, state, scores)
 
 
 @contextmanager
@@ -174,27 +84,29 @@ def live(classifier: Classifier, model: str) -> Iterator[Callable[[int, dict[str
     run.end("FINISHED", {name: value for name, value in classifier.facts.items() if name in view.COLUMNS})
 
 
-@_plain()
+@store.plain()
 def complete(classifier: Classifier, report: Report) -> bool:
     """Write all of a run that is missing, from the artifacts alone; return whether anything was.
 
     Raises:
         UserError: The store does not answer or refuses, or the journal is off.
     """
-    run = _find(classifier.facts["data_set"], classifier.digest)
+    fingerprint = report.facts["fingerprint"]
+    run = find(classifier.facts["data_set"], fingerprint)
     if run and run.data.tags.get(COMPLETE):
         return False
-    run = run or _create(classifier, classifier.facts["model"], classifier.digest)
+    run = run or _create(report, classifier.facts["model"], fingerprint)
     run_id = run.info.run_id
-    _log_params(run_id, classifier)
+    _log_params(run_id, report)
     known = {metric.step for metric in client().get_metric_history(run_id, "epoch/loss")}
     history = classifier.table("history.csv").set_index("epoch")
     missing = history.index.difference(list(known))
     _log_epochs(run_id, [(epoch, history.loc[epoch].to_dict(), int(time() * 1000)) for epoch in missing])
     client().log_artifacts(run_id, str(report.path), "report")
-    _log_data(run_id, classifier)
+    client().log_inputs(run_id, _data(classifier, report))
+    client().set_tag(run_id, TEST_SPLIT, test_split(report))
     model_id = _log_model(run, classifier, report)
-    scores = report.metrics
+    scores = numbers(report)
     if scores.keys() - run.data.metrics.keys():
         _log_scores(run, scores, model_id)
     client().set_tag(run_id, "mlflow.note.content", _note(report))
@@ -205,12 +117,30 @@ def complete(classifier: Classifier, report: Report) -> bool:
 
 def complete_or_say(classifier: Classifier, report: Report) -> None:
     """Complete the run of a report that lacks its record yet; where the store does not answer, say so in one line."""
-    if store() != "off":
+    if store.address() != "off":
         report.write_record()
-        _attempt(complete, classifier, report)
+        store.attempt(complete, classifier, report)
 
 
-@_plain()
+def numbers(report: Report) -> dict[str, float]:
+    """Return all that is logged of a report: scores, the ends of their 95 % intervals, costs, what the audit found."""
+    intervals = {
+        f"{name}_{end}": value
+        for name, interval in report.intervals.items()
+        for end, value in zip(("low", "high"), interval, strict=True)
+    }
+    leakage = {f"leakage_{name}": found for name, found in report.facts.get("leakage", {}).items()}
+    return {**report.metrics, **intervals, **leakage}
+
+
+def test_split(report: Report) -> str:
+    """Return the digest of the test images with their labels, which models share that can be compared in pairs."""
+    table = report.table("predictions.csv")
+    rows = sorted(zip(table["file"], table["label"], strict=True))
+    return hashlib.sha256(json.dumps([report.record["lineage"]["fetch"], rows]).encode()).hexdigest()[:32]
+
+
+@store.plain()
 def experiments() -> dict[str, str]:
     """Return the identifier of each data set's experiment by its name, the newest first.
 
@@ -230,24 +160,14 @@ def address(experiment: str, fingerprint: str) -> str | None:
         experiment: The name of the data set.
         fingerprint: The digest of the classifier.
     """
-    run = _attempt(_find, experiment, fingerprint) if store().startswith("http") else None
-    return run and f"{shown().rstrip('/')}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
-
-
-def _attempt(action: Callable[..., Any], *arguments: Any) -> Any:
-    """Return what the action gives, or None after one line on standard error: the training comes first."""
-    try:
-        with _plain():
-            return action(*arguments)
-    except UserError as error:
-        print(f"{error}; {LATER}", file=sys.stderr)
-        return None
+    run = store.attempt(find, experiment, fingerprint) if store.served() else None
+    return run and f"{store.shown().rstrip('/')}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
 
 
 def _begin(classifier: Classifier, model: str) -> "Run | None":
     """Return the run to log to; none where it is complete already."""
     fingerprint = classifier.digest
-    run = _find(classifier.facts["data_set"], fingerprint)
+    run = find(classifier.facts["data_set"], fingerprint)
     if run and run.data.tags.get(COMPLETE):
         return None
     if run:
@@ -281,7 +201,7 @@ def _experiment(name: str) -> str:
     return experiment
 
 
-def _find(experiment: str, fingerprint: str) -> "Run | None":
+def find(experiment: str, fingerprint: str) -> "Run | None":
     found = client().get_experiment_by_name(experiment)
     if not found:
         return None
@@ -289,8 +209,8 @@ def _find(experiment: str, fingerprint: str) -> "Run | None":
     return runs[0] if runs else None
 
 
-def _create(classifier: Classifier, model: str, fingerprint: str) -> "Run":
-    facts, record = classifier.facts, classifier.record
+def _create(made: Classifier | Report, model: str, fingerprint: str) -> "Run":
+    facts, record = made.facts, made.record
     tags = {
         FINGERPRINT: fingerprint,
         "model": model,
@@ -306,8 +226,8 @@ def _create(classifier: Classifier, model: str, fingerprint: str) -> "Run":
     return client().create_run(_experiment(facts["data_set"]), run_name=name, tags=tags)
 
 
-def _params(classifier: Classifier) -> dict[str, str]:
-    chain = classifier.record["parameters"]
+def _params(made: Classifier | Report) -> dict[str, str]:
+    chain = made.record["parameters"]
     params = {f"{step}.{name}": value for step, values in chain.items() for name, value in values.items()}
     facts = (
         "backbone",
@@ -318,14 +238,14 @@ def _params(classifier: Classifier) -> dict[str, str]:
         "trainable_parameters",
         "best_epoch",
     )
-    params |= {name: classifier.facts[name] for name in facts if name in classifier.facts}
+    params |= {name: made.facts[name] for name in facts if name in made.facts}
     return {name: str(value) for name, value in params.items()}
 
 
-def _log_params(run_id: str, classifier: Classifier) -> None:
+def _log_params(run_id: str, made: Classifier | Report) -> None:
     from mlflow.entities import Param
 
-    client().log_batch(run_id, params=[Param(*param) for param in _params(classifier).items()])
+    client().log_batch(run_id, params=[Param(*param) for param in _params(made).items()])
 
 
 def _log_epochs(run_id: str, epochs: Sequence[Epoch]) -> None:
@@ -353,19 +273,30 @@ def _metric(name: str, value: float, time_ms: int, step: int, model_id: str | No
     return Metric(name, round(float(value), 6), time_ms, step, model_id)
 
 
-def _log_data(run_id: str, classifier: Classifier) -> None:
+def _data(classifier: Classifier, report: Report) -> list["DatasetInput"]:
+    """Return the data set, which the run trained on, and its test images, which are a data set of their own."""
     from mlflow.data.code_dataset_source import CodeDatasetSource
     from mlflow.data.http_dataset_source import HTTPDatasetSource
-    from mlflow.data.meta_dataset import MetaDataset
-    from mlflow.entities import DatasetInput
+    from mlflow.entities import Dataset, DatasetInput, InputTag
 
     from components.data.datasets import DATA_SETS
 
-    name = classifier.facts["data_set"]
+    facts = classifier.facts
+    name, trained = facts["data_set"], sum(facts["train_counts"]) + facts["validation_images"]
     address = DATA_SETS[name].address if name in DATA_SETS else ""
     source = HTTPDatasetSource(address) if address else CodeDatasetSource(classifier.record["revisions"])
-    data = MetaDataset(source, name=name, digest=classifier.record["lineage"]["fetch"][:32])  # type: ignore[abstract]
-    client().log_inputs(run_id, [DatasetInput(data._to_mlflow_entity(), [])])
+    whence = source._get_source_type(), source.to_json()
+    parts = (
+        (name, classifier.record["lineage"]["fetch"][:32], trained, "training"),
+        (f"{name}, test split", test_split(report), int(report.metrics["test_images"]), "test"),
+    )
+    return [
+        DatasetInput(
+            Dataset(title, digest, *whence, profile=json.dumps({"num_rows": images, "classes": len(facts["classes"])})),
+            [InputTag("mlflow.data.context", use)],
+        )
+        for title, digest, images, use in parts
+    ]
 
 
 def _log_model(run: "Run", classifier: Classifier, report: Report) -> str:
@@ -374,38 +305,19 @@ def _log_model(run: "Run", classifier: Classifier, report: Report) -> str:
 
     run_id, experiment = run.info.run_id, run.info.experiment_id
     begun = client().search_logged_models([experiment], f"source_run_id = '{run_id}'", max_results=1)
-    logged = begun[0] if begun else client().create_logged_model(experiment, "model", run_id, None, _params(classifier))
-    if logged.status != LoggedModelStatus.READY:
+    model = begun[0] if begun else client().create_logged_model(experiment, "model", run_id, None, _params(classifier))
+    if model.status != LoggedModelStatus.READY:
         with TemporaryDirectory() as folder:
-            _save_model(folder, classifier, report, run_id, logged.model_id)
-            client().log_model_artifacts(logged.model_id, folder)
-        client().finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
+            logged.save(folder, classifier, report, run_id, model.model_id)
+            client().log_model_artifacts(model.model_id, folder)
+        client().finalize_logged_model(model.model_id, LoggedModelStatus.READY)
     if not run.outputs or not run.outputs.model_outputs:
-        client().log_outputs(run_id, [LoggedModelOutput(logged.model_id, 0)])
-    return logged.model_id
-
-
-def _save_model(folder: str, classifier: Classifier, report: Report, run_id: str, model_id: str) -> None:
-    import keras
-    import mlflow
-    import numpy as np
-    import tensorflow
-    from mlflow.models import Model, infer_signature
-
-    model = classifier.load()
-    example = np.load(report.path / "example.npy")
-    metadata = {"classes": classifier.facts["classes"], "fingerprint": classifier.digest}
-    mlflow.tensorflow.save_model(
-        model,
-        folder,
-        mlflow_model=Model(run_id=run_id, model_uuid=model_id, model_id=model_id, metadata=metadata),
-        signature=infer_signature(example, model.predict_on_batch(example)),
-        input_example=example,
-        pip_requirements=[f"keras=={keras.__version__}", f"tensorflow=={tensorflow.__version__}"],
-    )
+        client().log_outputs(run_id, [LoggedModelOutput(model.model_id, 0)])
+    return model.model_id
 
 
 def _note(report: Report) -> str:
-    scores = report.metrics
-    rows = "\n".join(f"| {name} | {scores[name]:.4g} |" for name in view.COLUMNS)
-    return f"{report.facts['title']}\n\n| score | |\n|---|---|\n{rows}\n"
+    scores, intervals = report.metrics, report.intervals
+    between = {name: f"{low:.4g} to {high:.4g}" for name, (low, high) in intervals.items()}
+    rows = "\n".join(f"| {name} | {scores[name]:.4g} | {between.get(name, '')} |" for name in view.COLUMNS)
+    return f"{report.facts['title']}\n\n| score | | 95 % interval |\n|---|---|---|\n{rows}\n"

@@ -1,0 +1,94 @@
+"""The model as MLflow keeps it: the Classifier artifact whole, beside the code that serves it anywhere."""
+
+import base64
+import io
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from components.data.artifacts import RECORD, Classifier, Report
+from components.errors import UserError
+from components.results.tracking import served, store
+
+if TYPE_CHECKING:
+    import numpy as np
+    from mlflow.models import ModelSignature
+
+COMPONENTS = Path(__file__).parents[2]
+CODE = ("__init__.py", "data/images.py", "results/tracking/served.py")  # of the components: all that serving needs
+NEEDED = ("keras", "mlflow", "numpy", "pandas", "pillow", "tensorflow")
+
+
+def save(folder: str, classifier: Classifier, report: Report, run_id: str, model_id: str) -> None:
+    """Write the model: `mlflow models serve` takes images and gives class names, `mlflow.tensorflow` gives Keras's."""
+    import numpy as np
+    import pandas as pd
+    from mlflow import pyfunc
+    from mlflow.models import Model
+
+    metadata = {"classes": classifier.facts["classes"], "fingerprint": classifier.digest}
+    model = Model(run_id=run_id, model_uuid=model_id, model_id=model_id, metadata=metadata)
+    data = {"data": f"data/{classifier.path.name}", "model_type": "keras", "save_format": "tf"}
+    model.add_flavor("tensorflow", **data, keras_version=version("keras"), code=None)
+    with TemporaryDirectory() as code:
+        for file in CODE:
+            copy = Path(code, "components", file)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(COMPONENTS / file, copy)
+        pyfunc.save_model(
+            folder,
+            loader_module=served.__name__,
+            data_path=str(classifier.path),
+            code_paths=[f"{code}/components"],
+            mlflow_model=model,
+            signature=signature(),
+            input_example=pd.DataFrame({served.COLUMN: [*map(as_base64, np.load(report.path / "example.npy"))]}),
+            pip_requirements=[f"{name}=={version(name)}" for name in NEEDED],
+        )
+
+
+def signature() -> "ModelSignature":
+    """Return what a logged model takes and gives: a file in base64 or raw RGB; the class and the probabilities."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+    from mlflow.types.schema import AnyType, Map
+
+    answers = [ColSpec("string", "predicted"), ColSpec("double", "probability")]
+    return ModelSignature(
+        inputs=Schema([ColSpec(AnyType(), served.COLUMN)]),
+        outputs=Schema([*answers, ColSpec(Map("double"), "probabilities")]),
+    )
+
+
+def as_base64(image: "np.ndarray") -> str:
+    """Return an image, uint8 (height, width, 3), as a PNG in base64."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+@contextmanager
+def fetched(uri: str) -> Iterator[tuple[Classifier, list[bytes]]]:
+    """Yield the classifier of a logged model, `models:/...` or `runs:/...`, and the image files of its input example.
+
+    Raises:
+        UserError: The journal has no such model or does not answer, or the model is not one of this project.
+    """
+    store.client()
+    import mlflow
+
+    with TemporaryDirectory() as folder:
+        with store.plain():
+            path = Path(mlflow.artifacts.download_artifacts(uri, dst_path=folder))
+        records = sorted(path.glob(f"data/*/{RECORD}"))
+        if not records:
+            raise UserError(f"{uri} holds no classifier of this project: `python -m pipeline log` logs yours")
+        rows = json.loads((path / "input_example.json").read_text(encoding="utf-8"))["data"]
+        yield Classifier.read(records[0].parent), [base64.b64decode(image) for (image,) in rows]

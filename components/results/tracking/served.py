@@ -1,0 +1,117 @@
+"""What a logged model is where it is served: images in, class names and probabilities out.
+
+MLflow loads this file from the model's own folder, where the repository is not; of the project it needs `images` alone.
+"""
+
+import base64
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from components.data import images
+
+if TYPE_CHECKING:
+    import keras
+    import pandas as pd
+    from mlflow.exceptions import MlflowException
+
+BATCH = 32  # images
+COLUMN = "image"
+
+
+class Served:
+    """A classifier that takes images as files, base64 or arrays.
+
+    Args:
+        network: From raw RGB, (batch, size, size, 3) in [0, 255], to probabilities.
+        classes: Names of the classes in the order of the probabilities.
+    """
+
+    def __init__(self, network: "keras.Model", classes: list[str]):
+        self.network, self.classes = network, classes
+        self.size = int(network.input_shape[1])
+        self.lock = Lock()  # requests come in several threads
+
+    def probabilities(self, pixels: np.ndarray) -> np.ndarray:
+        """Return the probabilities, (n, classes), of images at the model's size, (n, size, size, 3)."""
+        batches = range(0, len(pixels), BATCH)
+        with self.lock:
+            return np.concatenate([self.network.predict_on_batch(pixels[at : at + BATCH]) for at in batches])
+
+    def predict(self, data: "pd.DataFrame") -> "pd.DataFrame":
+        """Return a row an image: the class predicted, its probability, and the probabilities of all by class.
+
+        Args:
+            data: The column `image`: the bytes of an image file, as they are or in base64, or raw RGB.
+
+        Raises:
+            MlflowException: An image cannot be read; the server answers with status 400.
+        """
+        import pandas as pd
+
+        given = list(one_by_one(data[COLUMN]))
+        if not given:
+            raise refused("no image: give one or more")
+        with images.hushed():
+            pixels = np.stack([self.pixels(image, number) for number, image in enumerate(given, start=1)])
+        found = self.probabilities(pixels)
+        predicted = found.argmax(axis=1)
+        return pd.DataFrame({
+            "predicted": [self.classes[number] for number in predicted],
+            "probability": [float(row[number]) for row, number in zip(found, predicted, strict=True)],
+            "probabilities": [dict(zip(self.classes, map(float, row), strict=True)) for row in found],
+        })  # fmt: skip
+
+    def pixels(self, image: Any, number: int) -> np.ndarray:
+        """Return one image as raw RGB at the model's size, (size, size, 3).
+
+        Raises:
+            MlflowException: It cannot be read, or is an array of another shape or range.
+        """
+        if isinstance(image, str | bytes):
+            try:
+                content = image if isinstance(image, bytes) else base64.b64decode(image, validate=True)
+                return images.read_bytes(content, self.size)
+            except Exception as error:  # Pillow throws what it likes
+                raise refused(f"image {number} cannot be read ({' '.join(str(error).split())[:200]})") from error
+        wanted = (self.size, self.size, 3)
+        try:
+            pixels = np.asarray(image, np.float32)
+        except (TypeError, ValueError):
+            raise refused(f"image {number} is neither base64 nor an array of numbers, {wanted}") from None
+        if pixels.shape != wanted:
+            raise refused(f"image {number} is raw RGB of the shape {wanted}, or a file in base64; got {pixels.shape}")
+        if not (pixels.min() >= 0 and pixels.max() <= 255):
+            raise refused(
+                f"image {number} is raw RGB in [0, 255]; its values run from {pixels.min()} to {pixels.max()}"
+            )
+        return pixels
+
+
+def one_by_one(column: Iterable[Any]) -> Iterable[Any]:
+    """Yield every image of a column; MLflow makes one cell of a list of texts, or of an empty list."""
+    for cell in column:
+        if isinstance(cell, list) and all(isinstance(image, str) for image in cell):
+            yield from cell
+        else:
+            yield cell
+
+
+def refused(reason: str) -> "MlflowException":
+    """Return the error that MLflow's server answers with status 400 and the reason."""
+    from mlflow.exceptions import MlflowException
+
+    return MlflowException.invalid_parameter_value(reason)
+
+
+def _load_pyfunc(path: str) -> Served:
+    """Return what MLflow serves: the classifier whose artifact lies at a path."""
+    import keras
+
+    facts = json.loads((Path(path) / "artifact.json").read_text(encoding="utf-8"))["facts"]
+    network = keras.saving.load_model(Path(path) / "model.keras", compile=False, safe_mode=True)
+    return Served(network, facts["classes"])
