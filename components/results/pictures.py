@@ -28,23 +28,23 @@ class Picture:
 
 
 def drawing(path: Path, caption: str, alt: str) -> Picture:
-    """Return a figure of lines and letters, as the PNG that it is."""
-    return embedded(path, path.read_bytes(), "png", caption, alt)
+    """Return a figure of lines and letters, as the PNG that it is, as wide as it was drawn."""
+    with Image.open(path) as image:
+        width = round(96 * image.width / DOTS)
+    return Picture(caption, alt, embedded(path.read_bytes(), "png"), width)
 
 
 def photographs(path: Path, caption: str, alt: str) -> Picture:
-    """Return a figure of photographs, as WebP, which takes a fraction of the bytes."""
+    """Return a figure of photographs, as WebP, which takes a fraction of the bytes, as wide as it has pixels."""
     content = io.BytesIO()
     with Image.open(path) as image:
         image.convert("RGB").save(content, "WEBP", quality=80)
-    return embedded(path, content.getvalue(), "webp", caption, alt)
+    return Picture(caption, alt, embedded(content.getvalue(), "webp"), image.width)
 
 
-def embedded(path: Path, content: bytes, kind: str, caption: str, alt: str) -> Picture:
-    """Return a figure with the content of a file of some kind, as wide as it was drawn."""
-    with Image.open(path) as image:
-        width = round(96 * image.width / DOTS)
-    return Picture(caption, alt, f"data:image/{kind};base64,{base64.b64encode(content).decode()}", width)
+def embedded(content: bytes, kind: str) -> str:
+    """Return the address that holds the content of a picture of some kind."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def scores(comparison: Comparison, table: pd.DataFrame) -> Picture:

@@ -164,7 +164,7 @@ def draw_mistakes(
     spread = np.unique(np.linspace(0, len(right) - 1, min(RIGHT, len(right)), dtype=int))
     shown = pd.concat([wrong.sort_values("top", ascending=False, kind="stable").head(WRONG), right.iloc[spread]])
     pictures = images[shown["row"].to_numpy()]
-    order = ", the most confident first" if len(wrong) > 1 else ""
+    part = f"; the {WRONG} most confident" if len(wrong) > WRONG else ""
     figures.mistakes(
         pictures,
         figures.heat(model, pictures, shown["number"].to_numpy()),
@@ -172,7 +172,7 @@ def draw_mistakes(
         shown["predicted"].tolist(),
         shown["top"].tolist(),
         report.figure("mistakes"),
-        f"{report.facts['title']}: {len(wrong):,} of {len(table):,} test images wrong{order}",
+        f"{report.facts['title']}: {len(wrong):,} of {len(table):,} test images wrong{part}",
     )
 
 

@@ -100,7 +100,7 @@ def mistakes(
         return
     parts = 1 if heats is None else 2
     side = mosaic_side(parts * COLUMNS * len(rows), images)
-    gap = 0.3 if heats is not None else 0.7  # inches, for the captions
+    gap = 0.4 if heats is not None else 0.8  # inches, for the captions
     width, height = parts + gap / side, 1 + 0.38 / side  # of an image, its heat and its caption, in units of the image
     columns = max(len(group) for _, group in rows)
     note = "True → predicted class, and its probability; beside each image, where in it that class is seen (Grad-CAM)."
@@ -122,7 +122,7 @@ def mistakes(
 def caption(true: str, predicted: str, probability: float) -> str:
     """Return what an image is and is called, and with what probability, on two lines where the names are long."""
     names = dict.fromkeys(short(name, 18) for name in (true, predicted))
-    arrow = " →\n" if len("".join(names)) > 16 else " → "
+    arrow = " →\n" if len("".join(names)) > 14 else " → "
     return f"{arrow.join(names)} ({probability:.2f})"
 
 
