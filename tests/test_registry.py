@@ -52,8 +52,7 @@ def candidate(made, folder: Path, right: int, start: int = 0, groups: bool = Fal
     probabilities[np.arange(IMAGES), predicted] = 0.8
     table = pd.DataFrame({"file": [f"{start + number}.png" for number in range(IMAGES)]})
     table["label"], table["predicted"] = np.array(CLASSES)[labels], np.array(CLASSES)[predicted]
-    if groups:
-        table["group"] = [f"group {number // 10}" for number in range(IMAGES)]
+    table["group"] = [f"group {number // 10}" if groups else "" for number in range(IMAGES)]
     table[[f"probability_{label}" for label in CLASSES]] = probabilities
     report.write_table("predictions.csv", table)
     report.write_values("metrics", {**report.read_values("metrics"), **metrics.scores(labels, probabilities)})

@@ -187,10 +187,11 @@ def test_the_served_model_answers_as_predict_does(made, server, source, photogra
 
 BLACK = np.zeros((32, 32, 3))
 BAD = {
-    "no base64": ({"inputs": ["&&&"]}, "image 1 cannot be read"),
+    "no base64": ({"inputs": ["&&&"]}, "image 1 cannot be read (no base64: "),
     "base64 of no image": ({"inputs": ["bm8gaW1hZ2U="]}, "image 1 cannot be read (not an image of a format"),
     "wrong shape": ({"inputs": [np.zeros((8, 8, 3)).tolist()]}, "the shape (32, 32, 3), or a file in base64; got (8,"),
     "one image, no list": ({"inputs": BLACK.tolist()}, "the shape (32, 32, 3), or a file in base64; got (32, 3)"),
+    "broken off": ({"inputs": ["bm8gaW1hZ2U"]}, "image 1 cannot be read (no base64: "),
     "ragged": ({"inputs": [[[1, 2], [3]]]}, "image 1 is neither base64 nor an array of numbers"),
     "out of range": ({"inputs": [(BLACK - 1).tolist()]}, "is raw RGB in [0, 255]; its values run from -1.0 to -1.0"),
     "the second": ({"dataframe_records": [{"image": BLACK.tolist()}, {"image": 7}]}, "image 2 is"),

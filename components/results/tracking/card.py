@@ -68,7 +68,7 @@ def limits(report: Report, looks: int) -> Iterator[str]:
     images, (low, high) = int(report.metrics["test_images"]), report.intervals["accuracy"]
     yield f"- {images:,} test images leave the accuracy anywhere from {low:.1%} to {high:.1%} (95 % interval)."
     yield f"- Models whose scores on these test images are known: {looks}. The best of several looks better than it is."
-    worst = report.table("classes.csv").sort_values("recall", kind="stable").iloc[0]
+    worst = report.table("classes.csv").sort_values("recall", kind="stable").to_dict("records")[0]
     yield (
         f"- The class recognised least, {worst['class']}: {worst['recall']:.1%} of {worst['support']} test images "
         f"(95 % interval {worst['recall_low']:.1%} to {worst['recall_high']:.1%})."

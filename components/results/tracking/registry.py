@@ -154,8 +154,9 @@ def compared(report: Report, champion: "ModelVersion") -> Mapping[str, "Differen
     own, classes = report.table("predictions.csv").set_index("file"), report.facts["classes"]
     columns = [PROBABILITY + name for name in classes]
     labels = own["label"].map({name: number for number, name in enumerate(classes)}).to_numpy()
-    groups = own["group"].to_numpy() if "group" in own else None
-    return statistics.paired(labels, other.loc[own.index, columns].to_numpy(), own[columns].to_numpy(), groups)
+    return statistics.paired(
+        labels, other.loc[own.index, columns].to_numpy(), own[columns].to_numpy(), own["group"].to_numpy()
+    )
 
 
 def better(found: Mapping[str, "Difference"]) -> bool:

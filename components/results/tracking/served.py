@@ -74,8 +74,7 @@ class Served:
         """
         if isinstance(image, str | bytes):
             try:
-                content = image if isinstance(image, bytes) else base64.b64decode(image, validate=True)
-                return images.read_bytes(content, self.size)
+                return images.read_bytes(decoded(image), self.size)
             except Exception as error:  # Pillow throws what it likes
                 raise refused(f"image {number} cannot be read ({' '.join(str(error).split())[:200]})") from error
         wanted = (self.size, self.size, 3)
@@ -90,6 +89,16 @@ class Served:
                 f"image {number} is raw RGB in [0, 255]; its values run from {pixels.min()} to {pixels.max()}"
             )
         return pixels
+
+
+def decoded(image: str | bytes) -> bytes:
+    """Return the bytes of an image file, which may be in base64."""
+    if isinstance(image, bytes):
+        return image
+    try:
+        return base64.b64decode(image, validate=True)
+    except ValueError as error:
+        raise ValueError(f"no base64: {error}") from None
 
 
 def one_by_one(column: Iterable[Any]) -> Iterable[Any]:

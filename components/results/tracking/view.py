@@ -47,7 +47,11 @@ def charts() -> list[dict[str, Any]]:
     axes = {axis: {"key": name, "type": "METRIC"} for axis, name in (("xaxis", "seconds_training"), ("yaxis", "kappa"))}
     costs: list[dict[str, Any]] = [
         {"type": "SCATTER", **axes},
-        {"type": "PARALLEL", "selectedParams": ["model_parameters"], "selectedMetrics": ["seconds_training", *SCORES]},
+        {
+            "type": "PARALLEL",
+            "selectedParams": ["model_parameters"],
+            "selectedMetrics": ["seconds_training", "kappa", "log_loss"],
+        },
     ]
     common = {"metricSectionId": "chosen", "runsCountToCompare": 10}
     shared = {"useGlobalXaxisKey": True, "useGlobalLineSmoothing": True}
