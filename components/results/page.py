@@ -223,7 +223,7 @@ def leakage(report: Report) -> dict[str, Any] | None:
             name.replace("_", " "): f"{count:,}" if isinstance(count, int) else f"{count:.1%}"
             for name, count in report.facts["leakage"].items()
         },
-        "figure": pictures.leakage(report),
+        "figure": None if table.empty else pictures.leakage(report),
         "rows": {
             f"{row['kind']}: {row['file']}": {
                 "part": row["split"], "class": row["label"],
