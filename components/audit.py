@@ -11,7 +11,7 @@ def audit(
     images: Input[Images],
     audit: Output[Audit],
     *,
-    distance: Annotated[int, Range("from 0 to 64", lambda value: 0 <= value <= 64)],
+    distance: Annotated[int, Range("from 0 to 16", lambda value: 0 <= value <= 16)],
 ) -> None:
     """Find the images that a data set holds twice, byte-identical or near-identical, and those of two labels.
 

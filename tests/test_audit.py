@@ -13,9 +13,10 @@ from scipy.sparse.csgraph import connected_components
 
 from benchmarks import synthetic
 from components import step
-from components.data import archives, duplicates, leakage
+from components.data import archives, duplicates, images, leakage
 from components.data.artifacts import Audit, Splits, TestSplit
 from components.data.datasets import write_digits
+from components.results import figures
 from tests.conftest import write_images
 from tests.test_data_sets import real
 
@@ -97,6 +98,16 @@ def test_copies_are_of_one_cluster_whatever_their_labels(source, tmp_path):
     }  # fmt: skip
 
 
+def test_a_jpeg_is_scaled_as_it_is_decoded(tmp_path):
+    image = Image.effect_noise((1000, 800), 60).resize((100, 80)).resize((1000, 800))
+    for name in ("image.jpg", "image.png"):
+        image.save(tmp_path / name)
+    small, whole = images.decode(tmp_path / "image.jpg", enough=64), images.decode(tmp_path / "image.png", enough=64)
+    assert (small.size, whole.size) == ((125, 100), (1000, 800))
+    apart = np.asarray(small, np.float32) - np.asarray(whole.resize((125, 100), Image.Resampling.BOX), np.float32)
+    assert abs(apart).mean() < 2
+
+
 def test_plain_images_are_not_alike(tmp_path):
     for number in range(60):
         (tmp_path / "source" / str(number % 3)).mkdir(parents=True, exist_ok=True)
@@ -159,14 +170,15 @@ def test_small_images_have_to_be_more_alike(size, expected, source, tmp_path):
     assert len(pairs(audited(tmp_path / "small", tmp_path))) == expected
 
 
-def real_pairs(name: str, folder: Path) -> list[tuple[Any, ...]]:
-    with archives.opened(str(real(name))) as source:
-        return pairs(audited(source, folder), "kind")
-
-
-def test_the_animals_that_are_there_twice(tmp_path):
-    found = real_pairs("kth_animals.tar", tmp_path)
-    assert ("sheep/8_1.jpg", "sheep/8_65.jpg", "identical") in found
+@pytest.mark.parametrize(
+    ("name", "kinds"), [("kth_animals", ["identical"] + ["near"] * 15), ("sign_language_digits", [])]
+)
+def test_real_photographs(name, kinds, tmp_path):
+    """Every pair was looked at: they are one picture each. People who make the same sign are not."""
+    with archives.opened(str(real(f"{name}.tar"))) as source:
+        found = pairs(audited(source, tmp_path), "kind")
+    assert sorted(kind for *_, kind in found) == kinds
+    assert not kinds or ("sheep/8_1.jpg", "sheep/8_65.jpg", "identical") in found
 
 
 # What lies across the parts
@@ -224,6 +236,16 @@ def test_the_figure_shows_some_of_each_kind():
     rows = pd.DataFrame({"kind": ["two labels"] * 2 + ["identical"] * 30 + ["near"] * 5})
     assert leakage.examples(rows) == [0, 1, *range(2, 7), *range(32, 37)]
     assert leakage.examples(rows[:0]) == []
+
+
+@pytest.mark.parametrize("number", [0, 1, 12])
+def test_the_figure_takes_any_number_of_pairs_and_is_the_same_every_time(number, tmp_path):
+    rows = pd.DataFrame([("near", "f", "test", "a" * 60, "g", "train", "$x_1$ 汉字")] * number, columns=leakage.COLUMNS)
+    pair = [np.full((40, 90, 3), value, np.uint8) for value in (40, 200)]
+    for name in ("first.png", "second.png"):
+        figures.leakage(rows, range(number), [pair] * number, tmp_path / name)
+    first, second = ((tmp_path / name).read_bytes() for name in ("first.png", "second.png"))
+    assert first == second and 5_000 < len(first) < 500_000
 
 
 @pytest.fixture

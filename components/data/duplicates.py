@@ -2,6 +2,11 @@
 
 A perceptual hash finds, among all pairs, those that may be alike; the pixels decide. An image and its mirror image are
 two images, and plain ones, which all look alike, are near-identical to none.
+
+The limits are set by what was measured, with hashes at most 8 bits apart. Of 300 animals and 300 hands all were found
+again as a JPEG of quality 60, at half the size or 10 % brighter, and 99 % without a border of 1 %. The 17 closest pairs
+of 1,738 animals are one picture each, at 0.98 or more, followed by two shots of one scene at 0.93; the closest pair of
+2,062 hands, of two people, is at 0.94, and that of 1,797 digits of 8 x 8 pixels at 0.98.
 """
 
 from collections.abc import Iterator, Sequence
