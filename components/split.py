@@ -76,7 +76,8 @@ def split(
     found = leakage.found(drawn)
     splits.write_table("leakage.csv", found)
     splits.facts["leakage"] = {**audit.facts["duplicates"], **leakage.counts(found, len(tested))}
-    for line in leakage.sentences(method, splits.facts["leakage"], len(tested)):
+    splits.facts["warnings"] = leakage.sentences(method, splits.facts["leakage"], len(tested))
+    for line in splits.facts["warnings"]:
         print(f"split: {line}")
     shown = leakage.examples(found)
     figures.leakage(found, shown, leakage.pictures(images, found.iloc[shown]), splits.figure("leakage"))

@@ -268,6 +268,7 @@ def test_the_step_keeps_twins_together_or_says_what_it_does_to_the_scores(method
     said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("split: ")]
     test = TestSplit.read(twins["test_split"]).table("test_split.csv")
     assert len(test) == 12
+    assert splits.facts["warnings"] == [line.removeprefix("split: ") for line in said]
     if method == "stratified":
         assert (numbers["across_splits"], said) == (0, [])
         assert rows["kind"].tolist() == ["two labels"]
