@@ -53,11 +53,12 @@ def run(recipe: str, data: str, weights: str, changes: list[str], seeds: list[in
     at = {
         "images": Path("data/images", data),
         "weights": Path("data/weights", weights),
+        "audit": home / "audit",
         "augmented": home / "augmented",
     }
     at |= {name: home / weights / name for name in ("features", "tensors")}
     rows = []
-    for name in ("augment", "extract"):
+    for name in ("audit", "augment", "extract"):
         make(name, at, parameters[name])
     for seed in seeds:
         for name in ("splits", "test_split"):

@@ -13,7 +13,7 @@ SIZE, CLASSES, BACKBONE = 64, 10, "vgg16_small"
 WEIGHTS = step.ROOT / "pretraining/vgg16_small.weights.h5"
 GB = 1e9
 PLAIN = 10_000  # images at most of the plain way: with ten times as many it takes ten times the memory
-STEPS = ("fetch", "split", "augment", "extract", "train_top", "fine_tune", "evaluate")
+STEPS = ("fetch", "audit", "split", "augment", "extract", "train_top", "fine_tune", "evaluate")
 
 
 def measure(bench: Bench) -> Iterator[Line]:
@@ -54,7 +54,12 @@ def stepped(source: Path) -> dict[str, here.Cost]:
     at = places(source.with_name(f"{source.name}-artifacts"))
     two = {"epochs": 2, "patience": 2}
     changes: here.Values = {
-        "split": {"train": 0.6, "validation": 0.2, "test": 0.2},
+        "split": {
+            "method": "random",
+            "train": 0.6,
+            "validation": 0.2,
+            "test": 0.2,
+        },  # what is cut from one canvas is alike
         "augment": {"image_size": SIZE, "views": 0},
         "extract": {"unfreeze": "last_block"},
         "train_top": two,
@@ -68,6 +73,8 @@ def stepped(source: Path) -> dict[str, here.Cost]:
 
 def draw(lines: list[Line], path: Path) -> None:
     """Draw memory and time against the number of images, on logarithmic axes."""
+    from matplotlib.ticker import LogLocator
+
     from components.results.figures.style import MODELS, MUTED, saved
 
     note = (
@@ -84,4 +91,8 @@ def draw(lines: list[Line], path: Path) -> None:
             ):
                 axes.plot([line.details["images"] for line in rows], values, f"{mark}-", color=colour, label=label)
             axes.set(title=what.capitalize(), xlabel="images", ylabel=unit, xscale="log", yscale="log")
+            axes.set_xticks([line.details["images"] for line in found])
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            for axis in (axes.xaxis, axes.yaxis):
+                axis.set_major_formatter("{x:,g}")
             axes.minorticks_off()

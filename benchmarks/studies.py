@@ -67,8 +67,8 @@ def views(study: Study) -> int:
 
 def places(folder: Path) -> dict[str, Path]:
     """Return where each artifact of a run lies."""
-    names = ("images", "weights", "splits", "test_split", "augmented", "features", "tensors", "top", "report")
-    return {name: folder / name for name in names} | {"classifier": folder / "classifiers" / "top"}
+    names = "images weights audit splits test_split augmented features tensors top report"
+    return {name: folder / name for name in names.split()} | {"classifier": folder / "classifiers" / "top"}
 
 
 @cache
@@ -78,7 +78,7 @@ def prepared(bench: Bench, study: Study, size: tuple[int, int, int]) -> tuple[di
     source = synthetic.photographs(folder / "source", sum(size), 240, CLASSES)
     at, values = places(folder), parameters(study, size, {"augment": {"views": min(VIEWS, views(study))}})
     at["weights"] = bench.folder / "weights" / study.backbone
-    bench.here(here.made, at, source, study.backbone, values, ("split",))
+    bench.here(here.made, at, source, study.backbone, values, ("audit", "split"))
     values["train_top"]["epochs"] = 1
     taken = {name: bench.here(here.seconds, name, at, values[name]) for name in ("augment", "extract", "train_top")}
     return at, taken

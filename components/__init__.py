@@ -3,6 +3,7 @@
 STEPS = (
     "fetch",
     "fetch_weights",
+    "audit",
     "split",
     "augment",
     "explore",
@@ -10,6 +11,7 @@ STEPS = (
     "train_benchmark",
     "train_top",
     "fine_tune",
+    "average",
     "evaluate",
     "compare",
 )

@@ -2,35 +2,42 @@
 
 from typing import Annotated
 
-from components.data.artifacts import Augmented, Classifier, Report, TestSplit
-from components.parameters import Count, Range
+from components.data.artifacts import Augmented, Classifier, Report, Splits, TestSplit
+from components.parameters import Count, Names, Range
 from components.step import Input, Output
 
 
 def evaluate(
     augmented: Input[Augmented],
+    splits: Input[Splits],
     test_split: Input[TestSplit],
     classifier: Input[Classifier],
     report: Output[Report],
     *,
+    views: Annotated[str, Names("choice of views", ("plain", "averaged"))],
     batch_size: Count,
     slices: Annotated[int, Range("0, or from 2 to 10", lambda value: value == 0 or 2 <= value <= 10)],
 ) -> None:
     """Score a classifier on the test split, and complete its run in the journal.
 
-    One pass over the plain images gives every number: file, label and probabilities stay together.
+    One pass over the images gives every number: file, label and probabilities stay together.
 
     Args:
-        augmented: The plain images; their views are not used.
+        augmented: The plain images and their views.
+        splits: The training and validation rows, on which it is chosen where it predicts from several views; and what
+            leaks from them into the test images.
         test_split: The test rows.
         classifier: The classifier.
         report: Scores with their intervals, predictions, where the classifier fails, and figures.
+        views: What it predicts from: plain, the image as it is, or averaged, the mean over it and its views.
         batch_size: Images a batch.
         slices: Equal parts into which the test images are cut, by size and by brightness, to be scored each by itself;
             0 for none.
+
+    Raises:
+        UserError: Views are to be averaged, and there are none.
     """
     from components.results import reporting, tracking
 
-    reporting.report(augmented, test_split, classifier, report, batch_size, slices)
-    report.facts["fingerprint"] = classifier.digest
+    reporting.report(augmented, splits, test_split, classifier, report, views, batch_size, slices)
     tracking.complete_or_say(classifier, report)

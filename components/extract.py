@@ -66,7 +66,7 @@ def extract(
     tried = ("float32", "bfloat16") if precision == "auto" else (precision,)
     runs = {name: extraction.graph(frozen(name)) for name in tried}
     if precision == "auto":
-        precision = extraction.chosen(runs, next(extraction.batches(views, batch_size)))
+        precision = extraction.chosen(runs, next(extraction.batches(views, extraction.TRIED)))
     arrays = [features.create(files, pooled, "float32"), tensors.create(files, *stored)]
     with features.timed("extraction", views.shape[0] * views.shape[1]):
         extraction.write(runs[precision], views, arrays[: 1 + len(at_cut)], batch_size)

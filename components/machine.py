@@ -68,9 +68,19 @@ def gpus() -> int:
 
 
 def supervised(work: Callable[[], None]) -> None:
-    """Do work in a child process, and say in one line what ended it by force: such an end has no word of its own.
+    """Do work in a child process, and end as it ends.
 
     SIGTERM is handed on to the work, where it is Ctrl-C. Neither process outlives the other.
+    """
+    status = in_child(work)
+    if status is not None:
+        sys.exit(status)
+
+
+def in_child(work: Callable[[], None]) -> int | None:
+    """Do work in a child process, and return the exit status of its end; in the child that is over, nothing.
+
+    What ended it by force is said in one line: such an end has no word of its own.
     """
     parent = os.getpid()
     child = os.fork()
@@ -78,14 +88,15 @@ def supervised(work: Callable[[], None]) -> None:
         if sys.platform == "linux":
             ctypes.CDLL(None).prctl(DIES_WITH_PARENT, signal.SIGKILL)
         if os.getppid() == parent:
-            signal.signal(signal.SIGTERM, signal.default_int_handler)
+            for stop in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(stop, signal.default_int_handler)
             try:
                 work()
             except SystemExit as end:  # where memory is short, the interpreter's own end says a line an object
                 sys.stdout.flush()
                 sys.stderr.flush()
                 os._exit(end.code if isinstance(end.code, int) else 1)
-        return
+        return None
     signal.signal(signal.SIGTERM, lambda number, frame: os.kill(child, number))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the child by itself
     _, status, usage = os.wait4(child, 0)
@@ -95,5 +106,5 @@ def supervised(work: Callable[[], None]) -> None:
         why = "the machine ran out of memory, or somebody did it" if number == signal.SIGKILL else "a library crashed"
         name = signal.Signals(number).name
         print(f"error: ended by {name} with {used:.1f} GB of memory: {why} ({LESS_MEMORY}); {STAYS}", file=sys.stderr)
-        sys.exit(128 + number)
-    sys.exit(os.WEXITSTATUS(status))
+        return 128 + number
+    return os.WEXITSTATUS(status)

@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from components.data.artifacts import Images, Splits, TestSplit
+from components.data.artifacts import Audit, Images, Splits, TestSplit
 from components.data.splitting import METHODS
-from components.parameters import Names, Range, Seed
+from components.parameters import Count, Names, Range, Seed
 from components.step import Input, Output
 
 Part = Annotated[
@@ -15,6 +15,7 @@ Part = Annotated[
 
 def split(
     images: Input[Images],
+    audit: Input[Audit],
     splits: Output[Splits],
     test_split: Output[TestSplit],
     *,
@@ -22,6 +23,7 @@ def split(
     train: Part,
     validation: Part,
     test: Part,
+    folds: Count,
     fold: Annotated[int, Range("0 or more", lambda value: value >= 0)],
     seed: Seed,
 ) -> None:
@@ -29,11 +31,16 @@ def split(
 
     Each part's size is a number of images, or a fraction of all of them. What the three leave over is not used. With
     `published` the publisher decides what is test, `validation` is drawn from the rest, and all else trains: whatever
-    `train` and `test` say is not used.
+    `train` and `test` say is not used. So it is with `folds` of 2 or more, which are drawn by the method: every image
+    is in one of them, and the one whose number is `fold` is test.
+
+    Identical and near-identical images stay in one part with `stratified` and `grouped`. Whatever lies across parts, or
+    has two labels, is listed in `leakage.csv`, drawn, and said.
 
     Args:
         images: The data set.
-        splits: The training and validation rows.
+        audit: Which of its images are there twice.
+        splits: The training and validation rows, and what leaks between the parts.
         test_split: The test rows, which `evaluate` alone accepts.
         method: `stratified` keeps the shares of the classes in every part; `random` does not; `grouped` keeps every
             group, such as a person, in one part, and sizes and shares as nearly as that allows; `published` tests on
@@ -41,22 +48,36 @@ def split(
         train: Size of the training part, a whole number of images or a fraction in (0, 1).
         validation: Size of the validation part, likewise.
         test: Size of the test part, likewise.
-        fold: Number of the published split, for `published` and a data set that has several.
+        folds: Number of folds, of which one is the test part; 1 for a test part of the size that `test` says.
+        fold: Number of the fold that is the test part, from 0; with `published`, of the published split where the data
+            set has several.
         seed: Seed of the drawing.
 
     Raises:
-        UserError: The sizes do not fit the data set, it has not what the method needs, or a class is too small to be in
-            every part.
+        UserError: The sizes or folds do not fit the data set, it has not what the method needs, or a class is too small
+            to be in every part.
     """
-    from components.data import splitting
+    from components.data import leakage, splitting
+    from components.results import figures
 
-    table = images.table("images.csv")
-    if method == "published":
+    clusters = audit.table("hashes.csv")[["file", "cluster"]]
+    table = images.table("images.csv").merge(clusters, on="file", how="left", validate="one_to_one")
+    if method == "published" or folds > 1:
         train = test = 0
     sizes = splitting.counts({"train": train, "validation": validation, "test": test}, len(table))
-    drawn = splitting.draw(table, sizes, method, seed, fold)
+    drawn = splitting.draw(table, sizes, method, seed, fold, folds)
     rows = drawn.loc[drawn["split"].isin(["train", "validation"]), ["file", "label", "split"]]
     splits.write_table("splits.csv", rows)
-    test_split.write_table("test_split.csv", drawn.loc[drawn["split"] == "test", ["file", "label"]])
+    tested = drawn.loc[drawn["split"] == "test", ["file", "label", "group", "width", "height"]]
+    test_split.write_table("test_split.csv", tested)
     grouped = drawn[drawn["group"] != ""].groupby("split")["group"].nunique()
     splits.facts["groups"] = {part: int(grouped.get(part, 0)) for part in sizes}
+
+    found = leakage.found(drawn)
+    splits.write_table("leakage.csv", found)
+    splits.facts["leakage"] = {**audit.facts["duplicates"], **leakage.counts(found, len(tested))}
+    splits.facts["warnings"] = leakage.sentences(method, splits.facts["leakage"], len(tested))
+    for line in splits.facts["warnings"]:
+        print(f"split: {line}")
+    shown = leakage.examples(found)
+    figures.leakage(found, shown, leakage.pictures(images, found.iloc[shown]), splits.figure("leakage"))

@@ -55,7 +55,6 @@ NO_NUMBERS = {  # what a person looks at, what a digest vouches for, and the mac
 }  # fmt: skip
 
 
-COMMON_GROUND = {"fetch", "split"}  # steps that alternatives, the artifacts of one list, go back to together
 REVISIONS: dict[str, list[str]] = {"git_revision": [], "dvc_revision": ["data/dvc.lock"]}
 
 
@@ -180,7 +179,7 @@ def run(name: str, artifacts: Mapping[str, Any], parameters: Mapping[str, Any], 
     step = load(name)
     values = step.checked(parameters)
     inputs = {
-        key: [kind.read(path) for path in artifacts[key]] if key in step.several else kind.read(artifacts[key])
+        key: kind.read_all(artifacts[key]) if key in step.several else kind.read(artifacts[key])
         for key, kind in step.inputs.items()
     }
     record = {**inherited(step, inputs), "recipe": recipe}
@@ -269,19 +268,20 @@ def clear(folder: Path, kept: Path) -> None:
 def inherited(step: Step, inputs: Mapping[str, Artifact | list[Artifact]]) -> dict[str, Any]:
     """Return what a step's outputs take over from the records of its inputs.
 
-    The artifacts of one list are alternatives: they go back to one data set and one split, and what else they differ in
-    is left out.
+    The artifacts of one list are alternatives: they have their kind's common ground, and what else they differ in is
+    left out.
 
     Raises:
         UserError: Two inputs go back to different runs of one step, so that they do not belong together.
     """
     record: dict[str, Any] = {"facts": {}, "parameters": {}, "lineage": {}, "work": {}}
     for given in inputs.values():
-        records = [artifact.record for artifact in (given if isinstance(given, list) else [given])]
+        artifacts = given if isinstance(given, list) else [given]
+        records, ground = [artifact.record for artifact in artifacts], type(artifacts[0]).common_ground
         common = {part: alike([one[part] for one in records]) for part in record}
         for ancestor in dict.fromkeys(ancestor for one in records for ancestor in one["lineage"]):
             digest = common["lineage"].get(ancestor)
-            if ancestor in COMMON_GROUND if digest is None else record["lineage"].get(ancestor, digest) != digest:
+            if ancestor in ground if digest is None else record["lineage"].get(ancestor, digest) != digest:
                 raise UserError(f"{step.name}: its inputs go back to different runs of {ancestor}: make them from one")
         for part, own in record.items():
             own.update(common[part])

@@ -14,9 +14,9 @@ from components import quiet
 from components import step as steps
 from components.errors import Parser, UserError, no_such, printable, told
 from pipeline import recipes, recovery
+from pipeline.arranging import TRAINING
 
 ARTIFACTS = Path("artifacts")
-TRAINING = ("train_benchmark", "train_top", "fine_tune")
 
 
 def check() -> None:
@@ -42,10 +42,11 @@ def log() -> None:
     from components.results import tracking
 
     for recipe in sorted(path for path in ARTIFACTS.glob("*") if (path / "reports").is_dir()):
-        reports = [Report.read(record.parent) for record in sorted(recipe.glob("reports/*/artifact.json"))]
+        classifiers = {classifier.digest: classifier for classifier in Classifier.read_all([recipe])}
+        reports = Report.read_all([recipe])
         for report in reports:
-            written = tracking.complete(Classifier.read(recipe / "classifiers" / report.path.name), report)
-            print(f"{recipe.name}, {report.path.name}: {'written' if written else 'was there'}")
+            written = tracking.complete(classifiers[report.facts["classifier"]], report)
+            print(f"{recipe.name}, {report.path.relative_to(recipe)}: {'written' if written else 'was there'}")
         if (recipe / "comparison").is_dir():
             written = tracking.log_comparison(Comparison.read(recipe / "comparison"), reports)
             print(f"{recipe.name}, comparison: {'written' if written else 'was there'}")
@@ -104,12 +105,29 @@ def promote(recipe: str, force: str) -> None:
     from components.data.artifacts import Classifier, Comparison, Report
     from components.results.tracking import registry
 
-    chosen = Comparison.read(ARTIFACTS / recipe / "comparison").read_values("metrics")["chosen"]["model"]
-    classifier = Classifier.read(ARTIFACTS / recipe / "classifiers" / chosen)
-    champion, said = registry.promote(classifier, Report.read(ARTIFACTS / recipe / "reports" / chosen), force)
+    folder = ARTIFACTS / recipe
+    chosen = Comparison.read(folder / "comparison").read_values("metrics")["chosen"]
+    report = next(one for one in Report.read_all([folder]) if one.facts["fingerprint"] == chosen["fingerprint"])
+    if report.facts["fingerprint"] != report.facts["classifier"]:
+        raise UserError(
+            f"{chosen['model']} was chosen with averaged views, which no served model makes: compare without them"
+        )
+    classifiers = (one for one in Classifier.read_all([folder]) if one.digest == report.facts["classifier"])
+    champion, said = registry.promote(next(classifiers), report, force)
     print("\n".join(said))
     if not champion:
         raise SystemExit(1)
+
+
+def vary(recipe: str) -> None:
+    """Run what a recipe asks for beyond its three models: folds, repeats, an ensemble, averaged views."""
+    content = recipes.read()
+    values = recipes.completed(content, recipe)
+    if recipe not in content["active"]:
+        raise no_such("active recipe", recipe, content["active"])
+    from pipeline import varying
+
+    varying.vary(recipe, values, recipes.varied(content, recipe), content["active"][recipe], ARTIFACTS / recipe)
 
 
 def find_head(recipe: str, sweep: Sequence[str]) -> None:
@@ -237,7 +255,7 @@ def submit(
 
 COMMANDS: dict[str, Callable[..., None]] = {
     command.__name__: command
-    for command in (check, show, log, ui, find_head, find_rate, predict, export, promote, compile, submit)
+    for command in (check, show, log, ui, vary, find_head, find_rate, predict, export, promote, compile, submit)
 }
 
 
@@ -266,7 +284,7 @@ def add_options(command: Callable[..., None], parser: ArgumentParser) -> None:
         parser.add_argument(
             "--force", metavar="REASON", default="", help="whatever the comparison with the champion says"
         )
-    if command in (find_head, find_rate):
+    if command in (vary, find_head, find_rate):
         parser.add_argument("recipe", metavar="RECIPE", help="a recipe that has been run")
     if command is find_rate:
         parser.add_argument("--step", required=True, metavar="STEP", help=" | ".join(TRAINING))

@@ -9,14 +9,16 @@ from components import STEPS, step
 from components.data.datasets import DATA_SETS
 from components.errors import UserError, no_such, shown
 from components.model.backbones import BACKBONES
-from components.parameters import read_yaml
+from components.parameters import Count, Names, Parameter, read_yaml
 
 PARAMS = Path("params.yaml")
 REGISTRIES = {  # what is in them, and which lists of their names params.yaml has
     "data": ("published data set", list(DATA_SETS), ["published"]),
     "weights": ("backbone", list(BACKBONES), ["published", "random"]),
 }
+UNSAID = ("average", "compare")  # steps of which a recipe need not say anything
 IN_RECIPES = [name for name in STEPS if name not in ("fetch", "fetch_weights")]  # the collection is made once for all
+SECTIONS = [*IN_RECIPES, "vary"]
 
 
 def read(file: Path = PARAMS) -> dict[str, Any]:
@@ -54,11 +56,11 @@ def completed(content: dict[str, Any], recipe: str) -> dict[str, dict[str, Any]]
         raise no_such("recipe", recipe, content["recipes"])
     own = mapping(content["recipes"][recipe], f"recipe {recipe}")
     for name in own:
-        if name not in IN_RECIPES:
-            raise no_such(f"step in the recipe {recipe}", name, IN_RECIPES)
+        if name not in SECTIONS:
+            raise no_such(f"step in the recipe {recipe}", name, SECTIONS)
     found = {}
     for name in IN_RECIPES:
-        if name not in own and name != "compare":
+        if name not in own and name not in UNSAID:
             raise UserError(f"recipe {recipe} has no section {name}: write `{name}: {{}}` to take the defaults")
         defaults = mapping(content["defaults"].get(name), f"defaults: {name}")
         values = {**defaults, **mapping(own.get(name), f"recipe {recipe}: {name}")}
@@ -67,6 +69,35 @@ def completed(content: dict[str, Any], recipe: str) -> dict[str, dict[str, Any]]
         except UserError as error:
             raise UserError(f"recipe {recipe}: {error}") from error
     return found
+
+
+def variations() -> dict[str, Parameter]:
+    """Return what a recipe may ask for beyond its three models: the parameters of its section `vary`."""
+    views = step.load("evaluate").parameters["views"].limits
+    assert isinstance(views, Names)
+    return {
+        "repeats": Parameter.of(Count),
+        "ensemble": Parameter(str, Names("kind of ensemble", ("none", "mean"))),
+        "views": Parameter(str, Names(views.noun, ("none", *views.known))),
+    }
+
+
+def varied(content: dict[str, Any], recipe: str) -> dict[str, Any]:
+    """Return what a recipe varies, completed from the defaults and checked.
+
+    Raises:
+        UserError: A value is unknown, missing or not what it may be.
+    """
+    own = mapping(content["recipes"][recipe], f"recipe {recipe}").get("vary")
+    values = {**mapping(content["defaults"].get("vary"), "defaults: vary"), **mapping(own, f"recipe {recipe}: vary")}
+    kinds = variations()
+    for name in values:
+        if name not in kinds:
+            raise no_such(f"value under vary of the recipe {recipe}", name, kinds)
+    missing = [name for name in kinds if name not in values]
+    if missing:
+        raise UserError(f"defaults: vary lacks {', '.join(missing)}")
+    return {name: kind.read(f"recipe {recipe}: vary", name, values[name]) for name, kind in kinds.items()}
 
 
 def mapping(value: Any, what: str) -> dict[str, Any]:
@@ -134,10 +165,11 @@ def check(content: dict[str, Any]) -> None:
         UserError: What is wrong, what was received, what would be right.
     """
     for name in content["defaults"]:
-        if name not in IN_RECIPES:
-            raise no_such("step in the defaults", name, IN_RECIPES)
+        if name not in SECTIONS:
+            raise no_such("step in the defaults", name, SECTIONS)
     named(content["recipes"], "recipes")
     for recipe in content["recipes"]:
+        varied(content, recipe)
         completed(content, recipe)
     step.load("fetch").parameters["max_quarantined"].read(
         "data", "max_quarantined", content["data"].get("max_quarantined")

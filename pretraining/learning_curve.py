@@ -31,11 +31,13 @@ def main() -> None:
     own = content["weights"]["own"]["glyphs"]
     rows = []
     with tempfile.TemporaryDirectory() as temporary:
-        at = {name: Path(temporary) / name for name in ("images", "weights", "augmented", "features", "tensors")}
+        at = {
+            name: Path(temporary) / name for name in ("images", "weights", "audit", "augmented", "features", "tensors")
+        }
         step.run("fetch", at, {"data_set": "digits", "source": "published", "max_quarantined": 0})
         step.run("fetch_weights", at, {**own, "stock": "leave"})
-        step.run("augment", at, parameters["augment"])
-        step.run("extract", at, parameters["extract"])
+        for name in ("audit", "augment", "extract"):
+            step.run(name, at, parameters[name])
         for images in TRAIN_IMAGES:
             for seed in SEEDS:
                 for model, score in scores(at, parameters, images, seed).items():

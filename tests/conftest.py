@@ -59,7 +59,10 @@ PARAMETERS: dict[str, dict[str, str | int | float]] = {
     "fetch_weights": {
         "backbone": "vgg16_small", "source": str(step.ROOT / "pretraining/vgg16_small.weights.h5"), "stock": "leave",
     },
-    "split": {"method": "stratified", "train": 24, "validation": 12, "test": 12, "fold": 0, "seed": 1},
+    "audit": {"distance": 8},
+    "split": {
+        "method": "stratified", "train": 24, "validation": 12, "test": 12, "folds": 1, "fold": 0, "seed": 1,
+    },
     "augment": {
         "image_size": 32, "views": 2, "rotation": 5.0, "shear": 0.05, "zoom": 0.05, "shift": 0.05, "flip": "none",
         "brightness": 0.1, "seed": 1,
@@ -72,7 +75,8 @@ PARAMETERS: dict[str, dict[str, str | int | float]] = {
     "train_benchmark": {"network": "cnn", "image_size": 16, "width": 4, "stages": 3, **TRAINING},
     "train_top": {"head": "linear", "dropout": 0.1, "l2": 0, **TRAINING},
     "fine_tune": {**TRAINING, "learning_rate": 0.001, "backbone_rate": 1, "l2": 0, "epochs": 2},
-    "evaluate": {"batch_size": 8, "slices": 2},
+    "average": {"batch_size": 8},
+    "evaluate": {"views": "plain", "batch_size": 8, "slices": 2},
     "compare": {},
 }  # fmt: skip
 
@@ -83,10 +87,10 @@ def run_steps(
     folder: Path, source: Path, recipe: str = "edges", parameters: dict[str, dict] = PARAMETERS
 ) -> dict[str, Path]:
     """Run every step on a data set; return where each artifact lies."""
-    names = ("images", "weights", "splits", "test_split", "augmented", "exploration", "features", "tensors", "top")
-    at = {name: folder / name for name in names}
+    names = "images weights audit splits test_split augmented exploration features tensors top"
+    at = {name: folder / name for name in names.split()}
     step.run("fetch", at, {**parameters["fetch"], "source": str(source)}, recipe)
-    for name in ("fetch_weights", "split", "augment", "explore", "extract"):
+    for name in ("fetch_weights", "audit", "split", "augment", "explore", "extract"):
         step.run(name, at, parameters[name], recipe)
     for name, model in MODELS.items():
         at[f"classifiers/{model}"], at[model] = folder / "classifiers" / model, folder / "reports" / model

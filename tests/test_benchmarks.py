@@ -19,6 +19,7 @@ from components.data.images import decode
 from components.errors import UserError
 from components.model import backbones
 from components.step import ROOT
+from tests.conftest import PARAMETERS
 
 CONV = 14 * 14 * 512 * 512 * 9  # multiply-adds of a convolution of VGG's fifth block
 FIRST = 7 * 7 * 2048 * 512  # of the first of ResNet50's last block
@@ -118,8 +119,8 @@ def test_both_sides_train_the_same_head(bench):
 
 
 def test_a_failing_step_says_why(tmp_path):
-    at = {name: tmp_path / name for name in ("images", "splits", "test_split")}
-    values = {"method": "by chance", "train": 1, "validation": 1, "test": 1, "fold": 0, "seed": 1}
+    at = {name: tmp_path / name for name in ("images", "audit", "splits", "test_split")}
+    values = {**PARAMETERS["split"], "method": "by chance"}
     with pytest.raises(UserError, match=r"split failed: .*no split method 'by chance'"):
         here.command("split", at, values)
 

@@ -19,7 +19,7 @@ CHAIN = {"benchmark": ["train_benchmark"], "top": ["train_top"], "fine_tuned": [
 
 def write(
     folder: Path, model: str, skill: float = 2, *, images: int = 60, split: str = "split", fold: int = 0, seed: int = 1,
-    rate: float = 0.01, groups: int = 0, data_set: str = "edges",
+    rate: float = 0.01, groups: int = 0, data_set: str = "edges", warned: bool = False,
 ) -> Report:  # fmt: skip
     """Write a report on images that are hard or easy for any model, which tells their classes by its skill."""
     random = np.random.default_rng([fold, 7])
@@ -36,6 +36,9 @@ def write(
         "classes": CLASSES,
         "train_counts": [9, 9, 9],
         "validation_images": 9,
+        "epochs": 1,
+        "fingerprint": folder.name,
+        "warnings": ["look out"] * warned,
     }
     record = {"facts": facts, "parameters": parameters, "lineage": {"fetch": data_set, "split": split}}
     report = Report(folder, record)
@@ -236,7 +239,7 @@ def test_every_score_has_its_interval_and_every_two_models_their_tests(compared,
     pd.testing.assert_frame_equal(pairs.drop(columns="folds"), statistics.compare_pairs(labels, models))
     assert pairs["folds"].tolist() == [1, 1, 1]
     ranked = {name: value for name, value in reports["fine_tuned"].metrics.items() if name.startswith("validation_")}
-    assert comparison.read_values("metrics")["chosen"] == {"model": "fine_tuned", **ranked}
+    assert comparison.read_values("metrics")["chosen"] == {"model": "fine_tuned", **ranked, "fingerprint": "fine_tuned"}
     assert "fine_tuned is better than benchmark: accuracy" in text
     assert "These 60 test images cannot tell fine_tuned from top: accuracy" in text
     assert "* best on test; 95 % intervals in brackets; without looking: accuracy" in text
@@ -252,6 +255,12 @@ def test_rows_are_paired_by_file(compared, tmp_path):
     (first.path).rename(tmp_path / "before")
     other.write_table("predictions.csv", table.sample(frac=1, random_state=0))
     pd.testing.assert_frame_equal(compared(one, other)[0].table("pairs.csv"), expected)
+
+
+@pytest.mark.parametrize("warned", [False, True])
+def test_what_leaks_is_said_with_the_scores_that_it_makes(compared, tmp_path, warned):
+    _, text = compared(*(write(tmp_path / name, name, warned=warned) for name in THREE))
+    assert ("\nlook out\n" in text) == warned
 
 
 def test_groups_are_kept_together(compared, tmp_path):

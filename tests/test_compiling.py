@@ -78,6 +78,7 @@ def executor_of(spec: dict, task: dict) -> tuple[str, dict]:
 
 @pytest.mark.parametrize("name", STEPS)
 def test_a_component_is_its_step(content, tmp_path, name):
+    content["recipes"]["digits"]["vary"] = {"ensemble": "mean"}
     spec, _ = compiled(content, tmp_path)
     wanted = step.load(name)
     task = next(task for shown, task in tasks(spec).items() if shown.split()[0] == name)
@@ -107,7 +108,7 @@ def test_a_recipe_s_values_are_the_pipeline_s_defaults(content, tmp_path, recipe
     offered = spec["root"]["inputDefinitions"]["parameters"]
     values = {**cluster.sources(content, cluster.read(content), recipe), **recipes.completed(content, recipe)}
     assert {key: said["defaultValue"] for key, said in offered.items()} == {
-        f"{name}_{key}": value for name, own in values.items() for key, value in own.items()
+        f"{name}_{key}": value for name, own in values.items() for key, value in own.items() if name != "average"
     }
     for task in tasks(spec).values():
         for key, given in task.get("inputs", {}).get("parameters", {}).items():
@@ -120,7 +121,8 @@ def test_steps_wait_for_what_they_take_and_for_nothing_else(content, tmp_path):
     assert {name: after(spec, name) for name in tasks(spec)} == {
         "fetch": set(),
         "fetch_weights": set(),
-        "split": {"fetch"},
+        "audit": {"fetch"},
+        "split": {"fetch", "audit"},
         "augment": {"fetch"},
         "explore": {"fetch", "split", "augment", "fetch_weights"},
         "extract": {"augment", "fetch_weights"},
@@ -222,6 +224,22 @@ def test_sweeps_of_two_steps_are_combined_and_no_arm_takes_another_s_artifacts(c
     assert len(after(spec, "compare")) == 1 + 2 + 4
 
 
+def test_folds_repeats_an_ensemble_and_averaged_views_run_side_by_side(content, tmp_path):
+    content["recipes"]["digits"]["split"]["folds"] = 2
+    content["recipes"]["digits"]["vary"] = {"repeats": 2, "ensemble": "mean", "views": "averaged"}
+    spec, _ = compiled(content, tmp_path)
+    trial = "fold=1 seed=2"
+    assert after(spec, f"fine_tune {trial}") == {"extract", "fetch_weights", "split fold=1", f"train_top {trial}"}
+    members = {f"{name} {trial}" for name in ("train_benchmark", "train_top", "fine_tune")}
+    assert after(spec, f"average {trial}") == {"augment", "split fold=1"} | members
+    judged = f"evaluate average {trial} views=averaged"
+    assert after(spec, judged) == {"augment", "split fold=1", f"average {trial}"}
+    assert len(after(spec, "compare")) == 2 * 2 * 4 * 2
+    assert [name.split()[0] for name in tasks(spec)].count("extract") == 1
+    values = tasks(spec)[f"train_top {trial}"]["inputs"]["parameters"]
+    assert values["seed"]["runtimeValue"]["constant"] == 2
+
+
 WRONG: dict[str, tuple[dict, list[str], str]] = {  # change of params.yaml, words of the command line, answer
     "no recipe": ({}, ["digit"], "no recipe 'digit'; did you mean 'digits'?"),
     "not switched on": ({}, ["groceries"], "the recipe groceries is not switched on: uncomment its line"),
@@ -246,7 +264,7 @@ WRONG: dict[str, tuple[dict, list[str], str]] = {  # change of params.yaml, word
     "no variable": ({"secrets.tracking": {"mlflow": {"A B": "b"}}}, [], "mlflow: the name of a variable is letters"),
     "no text": ({"environment": {"A": 1}}, [], "cluster: environment: A is text; received 1"),
     "no pool": ({"steps.split": "tpu"}, [], "no pool 'tpu'"),
-    "no step of the cluster": ({"steps": {}}, [], "cluster: steps in params.yaml lacks fetch, fetch_weights, split"),
+    "no step of the cluster": ({"steps": {}}, [], "cluster: steps in params.yaml lacks fetch, fetch_weights, audit"),
     "a pool's typo": ({"pools.gpu.memmory": "1Gi"}, [], "no setting in cluster: pools: gpu 'memmory'"),
     "no bytes": ({"pools.gpu.memory": "lots"}, [], "cluster: pools: gpu: memory is bytes, such as 8Gi"),
     "a password of git": (
@@ -363,7 +381,7 @@ def test_every_recipe_is_submitted_and_the_server_takes_its_pipeline(content, fo
     assert {experiment.display_name for experiment in server.experiments.values()} == {"studies"}
     assert len(server.specs) == len(content["recipes"])
     for spec, _ in server.specs.values():
-        assert len(spec.root.dag.tasks) == 13
+        assert len(spec.root.dag.tasks) == 14
 
 
 @pytest.mark.parametrize(("state", "status"), [("SUCCEEDED", 0), ("FAILED", 1), ("CANCELED", 1)])
@@ -383,7 +401,7 @@ def test_with_wait_the_command_ends_as_the_run_does(folder, server, capsys, stat
     (experiment,) = server.experiments.values()
     assert experiment.display_name == "digits"
     ((spec, _),) = server.specs.values()
-    assert len(spec.root.dag.tasks) == 13 + 2
+    assert len(spec.root.dag.tasks) == 14 + 2
 
 
 def test_ctrl_c_ends_the_waiting_and_not_the_run(folder, server, capsys, monkeypatch):

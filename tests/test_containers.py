@@ -153,7 +153,7 @@ def reports(work, server) -> dict[str, Report]:
     own = recipes.read(ROOT / "params.yaml")["weights"]["own"]["glyphs"]
     given = ("--backbone", own["backbone"], "--source", own["source"], "--stock", "keep")
     step_in_container("fetch_weights", work, *given)
-    for name in ("split", "augment", "explore", "extract"):
+    for name in ("audit", "split", "augment", "explore", "extract"):
         step_in_container(name, work)
     for name, model in MODELS.items():
         made = f"classifiers/{model}"
@@ -193,8 +193,17 @@ def runs(server: str) -> list[Run]:
 @pytest.mark.parametrize("case", FAILURES)
 def test_a_step_that_fails_ends_with_status_2_and_one_line(reports, work, case):
     flags, line = FAILURES[case]
-    sizes = ("--train", "10", "--validation", "10", "--test", "10", "--fold", "0", "--seed", "1")
-    places = ("--images", "/mnt/images", "--splits", "/mnt/no/splits", "--test_split", "/mnt/no/test_split")
+    sizes = ("--train", "10", "--validation", "10", "--test", "10", "--folds", "1", "--fold", "0", "--seed", "1")
+    places = (
+        "--images",
+        "/mnt/images",
+        "--audit",
+        "/mnt/audit",
+        "--splits",
+        "/mnt/no/splits",
+        "--test_split",
+        "/mnt/no/test_split",
+    )
     done = container(
         "python", "-m", "components", "split", "--method", "random", *sizes, *places, *flags, folder=work
     )  # fmt: skip
@@ -246,7 +255,7 @@ def outputs(run: Path, task: str) -> dict[str, dict]:
 
 def test_every_task_of_the_compiled_pipeline_tells_kubeflow_of_its_artifacts(local_run):
     assert {path.name for path in local_run.iterdir()} == {
-        "fetch", "fetch-weights", "split", "augment", "explore", "extract", "train-benchmark", "train-top",
+        "fetch", "fetch-weights", "audit", "split", "augment", "explore", "extract", "train-benchmark", "train-top",
         "fine-tune", "fine-tune-2", "evaluate", "evaluate-2", "evaluate-3", "evaluate-4", "compare",
     }  # fmt: skip
     for folder in local_run.iterdir():

@@ -58,18 +58,18 @@ def test_the_tests_take_them_up(extended):
 
 def test_they_work_together(extended):
     """The new data set, under the new recipe, with the new head on the new backbone."""
-    at = {
-        name: f"made/{name}" for name in ("images", "weights", "splits", "test_split", "augmented", "top", "classifier")
-    }
-    at |= {"features": "made/features", "tensors": "made/tensors"}
+    names = "images weights audit splits test_split augmented features tensors top classifier"
+    at = {name: f"made/{name}" for name in names.split()}
     recipe = ["--params", "params.yaml:defaults.{0}", "--params", "params.yaml:recipes.shapes.{0}"]
+    steps = ("audit", "split", "augment", "extract", "train_top")
     given = {
         "fetch": ["--data_set", "shapes", "--source", "published", "--max_quarantined", "0"],
         "fetch_weights": ["--backbone", "mobilenet_050", "--source", "random", "--stock", "leave"],
-        **{name: [word.format(name) for word in recipe] for name in ("split", "augment", "extract", "train_top")},
+        **{name: [word.format(name) for word in recipe] for name in steps},
     }
     kinds = {
-        "fetch": ["images"], "fetch_weights": ["weights"], "split": ["images", "splits", "test_split"],
+        "fetch": ["images"], "fetch_weights": ["weights"], "audit": ["images", "audit"],
+        "split": ["images", "audit", "splits", "test_split"],
         "augment": ["images", "augmented"], "extract": ["augmented", "weights", "features", "tensors"],
         "train_top": ["features", "splits", "weights", "top", "classifier"],
     }  # fmt: skip

@@ -84,7 +84,7 @@ def test_the_entry_point_tells_once_the_step_has_finished(made, tmp_path):
     flags = [f"--{key}={value}" for key, value in PARAMETERS["split"].items()]
     places = [f"--splits={tmp_path / 'splits'}", f"--test_split={tmp_path / 'test_split'}"]
     kubeflow = ["--executor_input", given]
-    command = [sys.executable, "-m", "components", "split", *flags, *places]
+    command = [sys.executable, "-m", "components", "split", f"--audit={made['audit']}", *flags, *places]
     for images, status in ((tmp_path / "none", 2), (made["images"], 0)):
         done = subprocess.run([*command, f"--images={images}", *kubeflow], cwd=ROOT, check=False, capture_output=True)
         assert done.returncode == status
@@ -93,6 +93,6 @@ def test_the_entry_point_tells_once_the_step_has_finished(made, tmp_path):
 
 @pytest.mark.parametrize("given", ["{{$}}", "{}", "[]", '{"outputs": {}}', '{"outputs": {"outputFile": 1}}'])
 def test_what_is_not_kubeflow_s_is_one_line_before_any_work(given, tmp_path):
-    places = [f"--{key}={tmp_path / key}" for key in ("images", "splits", "test_split")]
+    places = [f"--{key}={tmp_path / key}" for key in ("images", "audit", "splits", "test_split")]
     with pytest.raises(UserError, match="--executor_input is Kubeflow's own"):
         main(["split", *places, "--executor_input", given])

@@ -165,11 +165,12 @@ def test_bfloat16_changes_the_features_of_photographs_little(name, file):
 def test_a_head_learns_the_same_from_bfloat16(tmp_path):
     """On the built-in recipe's images and weights."""
     parameters = recipes.completed(recipes.read(step.ROOT / "params.yaml"), "digits")
-    names = ("images", "weights", "splits", "test_split", "augmented", "features", "tensors", "top", "classifier")
-    at = {name: tmp_path / name for name in names}
+    names = "images weights audit splits test_split augmented features tensors top classifier"
+    at = {name: tmp_path / name for name in names.split()}
     step.run("fetch", at, {"data_set": "digits", "source": "published", "max_quarantined": 0})
     step.run("fetch_weights", at, PARAMETERS["fetch_weights"])
-    step.run("split", at, parameters["split"])
+    for name in ("audit", "split"):
+        step.run(name, at, parameters[name])
     step.run("augment", at, {**parameters["augment"], "views": 0})
     losses, features = [], []
     for precision in ("float32", "bfloat16"):

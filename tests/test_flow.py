@@ -26,11 +26,11 @@ def shared(tmp_path_factory):
     content = recipes.read(ROOT / "params.yaml")
     parameters = recipes.completed(content, "digits")
     parameters["augment"]["views"] = 1
-    at = {name: folder / name for name in ("images", "weights", "augmented", "features", "tensors")}
+    at = {name: folder / name for name in ("images", "weights", "audit", "augmented", "features", "tensors")}
     step.run("fetch", at, {"data_set": "digits", "source": "published", "max_quarantined": 0})
     weights = content["weights"]["own"]["glyphs"]
     step.run("fetch_weights", at, {**weights, "source": str(ROOT / weights["source"]), "stock": "leave"})
-    for name in ("augment", "extract"):
+    for name in ("audit", "augment", "extract"):
         step.run(name, at, parameters[name])
     return at, parameters
 

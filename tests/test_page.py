@@ -95,18 +95,19 @@ def test_the_page_says_what_the_comparison_says(made):
 def test_the_page_says_of_every_pair_and_of_calibration_what_was_found(made):
     found, comparison = read(made["comparison"]), Comparison.read(made["comparison"])
     (calibration,) = found.under("Calibration")
-    assert [above for above, _ in found.tables if " against " in above] == [
-        "top against benchmark", "fine_tuned against benchmark", "fine_tuned against top",
-    ]  # fmt: skip
+    *ours, others = [above for above, _ in found.tables if " against " in above]
+    assert {*ours, others} == {"top against benchmark", "fine_tuned against benchmark", "fine_tuned against top"}
+    chosen = comparison.read_values("metrics")["chosen"]["model"]
+    assert [chosen in pair.split() for pair in (*ours, others)] == [True, True, False]
     for row in comparison.table("pairs.csv").to_dict("records"):
         ((_, (_, *shown), *_),) = found.under(f"{row['second']} against {row['first']}")
         assert shown[0] == f"{row['kappa_difference']:+.3f} [{row['kappa_low']:+.3f}, {row['kappa_high']:+.3f}]"
         assert float(shown[1].removeprefix("< ")) == pytest.approx(max(row["kappa_p_corrected"], 0.001), abs=5e-4)
-    for model, *row in calibration[1:]:
+    for model, *cells in calibration[1:]:
         report = Report.read(made[model])
         low, high = report.intervals["log_loss_uncalibrated"]
-        assert row[1] == f"{report.metrics['log_loss_uncalibrated']:.3f} [{low:.3f}, {high:.3f}]"
-        assert row[3:] == [f"{report.metrics[name]:.3f}" for name in ("ece_uncalibrated", "ece")]
+        assert cells[1] == f"{report.metrics['log_loss_uncalibrated']:.3f} [{low:.3f}, {high:.3f}]"
+        assert cells[3:] == [f"{report.metrics[name]:.3f}" for name in ("ece_uncalibrated", "ece")]
 
 
 def test_the_page_says_where_each_model_fails(made):

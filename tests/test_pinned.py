@@ -180,9 +180,10 @@ def test_the_commit_is_the_version_of_all_that_is_made_of_it(collection, source,
     """As recorded and as tagged in the journal; digests and fingerprints do not tell which way the images came."""
     classifiers = {}
     for way in ("folder", "pinned"):
-        at = {name: tmp_path / way / name for name in ("images", "splits", "test_split", "augmented", "classifier")}
+        names = ("images", "audit", "splits", "test_split", "augmented", "classifier")
+        at = {name: tmp_path / way / name for name in names}
         fetch(at["images"], str(source) if way == "folder" else collection.source(collection.first))
-        for name in ("split", "augment"):
+        for name in ("audit", "split", "augment"):
             step.run(name, at, PARAMETERS[name])
         if way == "pinned":
             monkeypatch.setenv("MLFLOW_TRACKING_URI", database)

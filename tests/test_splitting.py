@@ -1,5 +1,7 @@
 """Drawing the parts: of the sizes asked for, disjoint, repeatable, with the classes' shares."""
 
+from pathlib import Path
+
 import hypothesis.strategies as st
 import numpy as np
 import pandas as pd
@@ -9,16 +11,18 @@ from hypothesis import HealthCheck, assume, given, settings
 from components import step
 from components.data import artifacts, splitting
 from components.errors import UserError
-from tests.conftest import CLASSES, write_images
+from tests.conftest import CLASSES, PARAMETERS, write_images
 
 PARTS = ("train", "validation", "test")
 DRAWN = ("stratified", "random")  # image by image
+EMPTY = dict.fromkeys(("part", "group", "cluster"), "")
+SIZES = {"train": 0.5, "validation": 0.25, "test": 0.25, "folds": 1, "fold": 0, "seed": 3}
 quick = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def table_of(*per_class: int) -> pd.DataFrame:
     labels = [f"class {number}" for number, images in enumerate(per_class) for _ in range(images)]
-    return pd.DataFrame({"file": [f"{row:04}" for row in range(len(labels))], "label": labels, "part": "", "group": ""})
+    return pd.DataFrame({"file": [f"{row:04}" for row in range(len(labels))], "label": labels, **EMPTY})
 
 
 def sizes_of(drawn: pd.DataFrame) -> dict[str, int]:
@@ -162,14 +166,17 @@ def test_a_class_too_small_for_every_part():
         splitting.draw(table_of(20, 20, 1), {"train": 20, "validation": 10, "test": 10}, "stratified", 1)
 
 
+def audited(source: Path, folder: Path) -> dict[str, Path]:
+    """Fetch and audit a data set; return where its artifacts lie, and where its parts are to."""
+    at = {name: folder / name for name in ("images", "audit", "splits", "test_split")}
+    step.run("fetch", at, {"data_set": "edges", "source": str(source), "max_quarantined": 0})
+    step.run("audit", at, PARAMETERS["audit"])
+    return at
+
+
 def test_the_step_keeps_the_test_rows_apart(tmp_path):
-    step.run(
-        "fetch",
-        {"images": tmp_path / "images"},
-        {"data_set": "edges", "source": str(write_images(tmp_path / "edges", 8)), "max_quarantined": 0},
-    )
-    at = {name: tmp_path / name for name in ("images", "splits", "test_split")}
-    step.run("split", at, {"method": "stratified", "train": 0.5, "validation": 6, "test": 0.25, "fold": 0, "seed": 3})
+    at = audited(write_images(tmp_path / "edges", 8), tmp_path)
+    step.run("split", at, {**SIZES, "method": "stratified", "validation": 6})
     splits, test = (
         artifacts.Splits.read(at["splits"]),
         artifacts.TestSplit.read(at["test_split"]).table("test_split.csv"),
@@ -179,7 +186,10 @@ def test_the_step_keeps_the_test_rows_apart(tmp_path):
     files = pd.concat(parts)["file"]
     assert files.is_unique and set(files) == {f"{name}/{image:02}.png" for name in CLASSES for image in range(8)}
     assert all((part["file"].str.split("/").str[0] == part["label"]).all() for part in parts)
-    assert not any(name in file.read_text() for file in at["splits"].iterdir() for name in test["file"])
+    told = [file.read_text() for file in at["splits"].iterdir() if file.suffix in (".csv", ".json")]
+    assert len(told) == 3 and not any(name in text for text in told for name in test["file"])
+    assert test.columns.tolist() == ["file", "label", "group", "width", "height"]
+    assert set(test["width"]) == set(test["height"]) == {12} and set(test["group"]) == {""}
 
 
 def test_a_part_too_small_for_the_classes_is_refused():
@@ -313,21 +323,158 @@ def test_a_validation_part_that_leaves_nothing_to_train():
 
 def test_the_step_draws_whole_groups_and_published_parts(tmp_path):
     source = tmp_path / "edges"
-    for part in ("train", "test"):
-        write_images(source / part, 6)
+    for part, size in (("train", 12), ("test", 13)):
+        write_images(source / part, 6, size)
     files = [path.relative_to(source) for path in source.rglob("*.png")]
     lines = [f"{file},{file.parts[0]} {file.stem[-1]}" for file in files]  # one image of each class
     (source / "groups.csv").write_text("\n".join(["file,group", *lines]))
-    at = {name: tmp_path / name for name in ("images", "splits", "test_split")}
-    step.run("fetch", at, {"data_set": "edges", "source": str(source), "max_quarantined": 0})
-    sizes = {"train": 0.5, "validation": 0.25, "test": 0.25, "fold": 0, "seed": 3}
+    at = audited(source, tmp_path)
     expected = {"grouped": (18, 9, 9), "published": (9, 9, 18)}
     groups = {}
     for method, found in expected.items():
-        step.run("split", at, {**sizes, "method": method})
+        step.run("split", at, {**SIZES, "method": method})
         splits = artifacts.Splits.read(at["splits"])
         test = artifacts.TestSplit.read(at["test_split"]).table("test_split.csv")
         assert (len(splits.part("train")), len(splits.part("validation")), len(test)) == found
         groups[method] = splits.facts["groups"]
     assert groups["grouped"] == {"train": 6, "validation": 3, "test": 3}
     assert groups["published"]["test"] == 6 and test["file"].str.contains("/test/").all()
+
+
+# Clusters of identical and near-identical images
+
+
+def clustered(table: pd.DataFrame, pairs: int, size: int, seed: int) -> pd.DataFrame:
+    """Return a table with so many clusters of so many images, whatever their classes."""
+    chosen = np.random.default_rng(seed).permutation(len(table)) // size
+    return table.assign(cluster=[f"cluster {number}" if number < pairs else "" for number in chosen])
+
+
+def whole(drawn: pd.DataFrame, column: str) -> bool:
+    rows = drawn[drawn[column] != ""]
+    return bool((rows.groupby(column)["split"].nunique() == 1).all())
+
+
+@quick
+@given(drawings(), st.integers(1, 12), st.integers(2, 5))
+def test_a_stratified_split_keeps_clusters_whole_whatever_there_is(drawing, pairs, size):
+    table, sizes, seed = drawing
+    assume(pairs * size <= len(table))
+    table = clustered(table, pairs, size, seed)
+    drawn = try_to_draw(table, sizes, "stratified", seed)
+    pd.testing.assert_frame_equal(drawn[table.columns], table)
+    assert whole(drawn, "cluster")
+    pd.testing.assert_frame_equal(drawn, splitting.draw(table, sizes, "stratified", seed))
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize(("pairs", "size"), [(1, 2), (10, 2), (5, 3), (2, 8)])
+def test_clusters_change_neither_sizes_nor_shares_where_there_are_images_to_give_way(pairs, size, seed):
+    table = table_of(30, 40, 50)
+    sizes = {"train": 72, "validation": 24, "test": 20}
+    plain = splitting.draw(table, sizes, "stratified", seed)
+    drawn = splitting.draw(clustered(table, pairs, size, seed), sizes, "stratified", seed)
+    assert whole(drawn, "cluster")
+    before, after = (pd.crosstab(one["split"], one["label"]) for one in (plain, drawn))
+    pd.testing.assert_frame_equal(before, after)
+    assert (plain["split"] != drawn["split"]).sum() <= 2 * pairs * size  # the rest stays as it was drawn
+
+
+def test_a_data_set_of_nothing_but_pairs():
+    table = table_of(40, 40).assign(cluster=[f"{row // 2}" for row in range(80)])
+    drawn = splitting.draw(table, {"train": 48, "validation": 16, "test": 16}, "stratified", 1)
+    assert whole(drawn, "cluster")
+    assert sizes_of(drawn) == {"train": 48, "validation": 16, "test": 16}
+
+
+def test_a_cluster_that_no_part_has_room_for():
+    table = table_of(20, 20)
+    table.loc[:17, "cluster"] = "most of a class"
+    drawn = splitting.draw(table, {"train": 20, "validation": 10, "test": 10}, "stratified", 1)
+    assert set(drawn["split"][:18]) == {"train"}
+    assert sizes_of(drawn) == {"train": 28, "validation": 6, "test": 6}
+
+
+@pytest.mark.parametrize("method", ["random", "published"])
+def test_other_methods_leave_clusters_where_they_fall(method):
+    table = in_parts("train", "test")
+    sizes = {"train": 30, "validation": 10, "test": 20}
+    plain = splitting.draw(table, sizes, method, 1)["split"]
+    pd.testing.assert_series_equal(splitting.draw(clustered(table, 10, 2, 1), sizes, method, 1)["split"], plain)
+
+
+@quick
+@given(grouped(), st.integers(1, 5))
+def test_clusters_join_groups(drawing, pairs):
+    table, sizes, seed = drawing
+    table = clustered(table, pairs, 2, seed)
+    drawn = try_to_draw(table, sizes, "grouped", seed)
+    assert whole(drawn, "cluster") and whole(drawn, "group")
+
+
+def test_units_are_what_groups_and_clusters_join():
+    table = pd.DataFrame({"group": [*"aabbccdd"], "cluster": ["", "x", "x", "", "y", "", "", "y"]})
+    assert splitting.units(table).tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
+    assert splitting.units(table.assign(cluster="")).tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
+# Folds
+
+
+@quick
+@given(st.sampled_from(["stratified", "random", "grouped"]), st.integers(2, 5), st.integers(0, 6), st.integers(0, 99))
+def test_folds_share_out_the_data_set(method, folds, pairs, seed):
+    table = table_of(23, 31, 26).assign(group=[f"{row % 27}" for row in range(80)]).sample(frac=1, random_state=seed)
+    table = clustered(table, pairs, 2, seed)
+    sizes = {"train": 0, "validation": 16, "test": 0}
+    drawn = [splitting.draw(table, sizes, method, seed, fold, folds) for fold in range(folds)]
+    tests = pd.DataFrame({fold: one["split"] == "test" for fold, one in enumerate(drawn)})
+    assert (tests.sum(axis=1) == 1).all()
+    assert all("unused" not in set(one["split"]) for one in drawn)
+    off = 6 if method == "grouped" else 1
+    assert tests.sum().max() - tests.sum().min() <= off
+    for one in drawn:
+        assert method == "random" or whole(one, "cluster")
+        assert method != "grouped" or whole(one, "group")
+        assert abs((one["split"] == "validation").sum() - 16) <= (off if method == "grouped" else 0)
+        share = pd.crosstab(one["split"], one["label"], normalize="index").loc["test"]
+        assert method == "random" or (share - table["label"].value_counts(normalize=True)).abs().max() < 0.15
+
+
+def test_other_seeds_draw_other_folds_and_validation_parts():
+    sizes = {"train": 0, "validation": 10, "test": 0}
+    drawn = [splitting.draw(table_of(30, 30), sizes, "stratified", seed, 0, 5)["split"] for seed in range(3)]
+    assert (
+        len({tuple(split == "test") for split in drawn}) == len({tuple(split == "validation") for split in drawn}) == 3
+    )
+
+
+@pytest.mark.parametrize("fold", range(5))
+def test_the_publisher_s_splits_are_its_folds(fold):
+    table = in_parts(*"01234")
+    drawn = splitting.draw(table, {"train": 0, "validation": 12, "test": 0}, "published", 1, fold, 5)
+    pd.testing.assert_frame_equal(
+        drawn, splitting.draw(table, {"train": 0, "validation": 12, "test": 0}, "published", 1, fold)
+    )
+    assert ((drawn["split"] == "test") == (table["part"] == str(fold))).all()
+
+
+@pytest.mark.parametrize(
+    ("table", "method", "fold", "folds", "message"),
+    [
+        (table_of(9, 9), "stratified", 3, 3, "no fold 3 of 3, numbered from 0"),
+        (table_of(9, 9), "random", 1, 1, "no fold 1 of 1, numbered from 0: set folds above it"),
+        (table_of(9, 4), "stratified", 0, 5, "class 1 has 4 images, too few for 5 folds: take fewer"),
+        (persons(4), "grouped", 0, 5, "class 0 has 4 groups, too few for 5 folds: take fewer"),
+        (table_of(9, 9), "random", 0, 19, "the data set has 18 images, too few for 19 folds: take fewer"),
+        (in_parts("0", "1"), "published", 0, 5, "5 folds; the publisher has 2 to test on: set folds to 2"),
+        (in_parts("train", "test"), "published", 0, 5, "5 folds; the publisher has 1 to test on: set folds to 1"),
+        (in_parts("0", "1"), "published", 2, 2, r"no published split '2' \(there are: 0, 1\)"),
+        (table_of(9, 9), "stratified", 0, 2, "validation of 8 images, of the 9 outside the fold, leaves too few"),
+    ],
+)
+def test_folds_that_cannot_be(table, method, fold, folds, message):
+    sizes = {"train": 0, "validation": 8 if folds == 2 else 3, "test": 0}
+    with pytest.raises(UserError, match=message) as caught:
+        splitting.draw(table, sizes, method, 1, fold, folds)
+    assert "\n" not in str(caught.value)

@@ -34,8 +34,9 @@ def place(tmp_path_factory) -> Path:
         fetch(write_images(place / f"{name} source", 8, classes=classes), place / name)
         at = {"images": place / name, "augmented": place / f"{name} augmented"}
         step.run("augment", at, {**PARAMETERS["augment"], "image_size": 8, "views": 1})
-    at = {"images": place / "one", "splits": place / "splits", "test_split": place / "test_split"}
-    step.run("split", at, {"method": "stratified", "train": 12, "validation": 6, "test": 6, "fold": 0, "seed": 1})
+    at = {"images": place / "one", **{name: place / name for name in ("audit", "splits", "test_split")}}
+    step.run("audit", at, PARAMETERS["audit"])
+    step.run("split", at, {**SPLIT, "train": 12, "validation": 6, "test": 6})
     return place
 
 
@@ -58,13 +59,14 @@ def test_a_step_documents_itself(name):
 
 def test_a_signature_becomes_inputs_outputs_and_parameters():
     found = step.load("split")
-    assert {key: kind.__name__ for key, kind in found.inputs.items()} == {"images": "Images"}
+    assert {key: kind.__name__ for key, kind in found.inputs.items()} == {"images": "Images", "audit": "Audit"}
     assert {key: kind.__name__ for key, kind in found.outputs.items()} == {
         "splits": "Splits",
         "test_split": "TestSplit",
     }
     kinds = {key: parameter.kind for key, parameter in found.parameters.items()}
-    assert kinds == {"method": str, "train": float, "validation": float, "test": float, "fold": int, "seed": int}
+    sizes = dict.fromkeys(("train", "validation", "test"), float)
+    assert kinds == {"method": str, **sizes, "folds": int, "fold": int, "seed": int}
     assert found.descriptions["seed"] == "Seed of the drawing."
     assert found.summary == "Decide which images train, which validate and which test."
 
@@ -72,7 +74,7 @@ def test_a_signature_becomes_inputs_outputs_and_parameters():
 def test_an_input_may_be_several_of_a_kind():
     found = step.load("compare")
     assert (found.inputs, found.several) == ({"reports": Report}, {"reports"})
-    assert not any(step.load(name).several for name in STEPS if name != "compare")
+    assert [name for name in STEPS if step.load(name).several] == ["average", "compare"]
 
 
 def test_every_module_of_a_step_is_a_step():
@@ -114,7 +116,7 @@ def test_checked_values_are_complete_and_in_order():
     [
         ({**SPLIT, "metod": 1}, "no parameter of split 'metod'; did you mean 'method'"),
         ({True: 1}, "no parameter of split 'True'"),
-        ({"method": "random"}, "split lacks train, validation, test, fold, seed: .* --train VALUE"),
+        ({"method": "random"}, "split lacks train, validation, test, folds, fold, seed: .* --train VALUE"),
         ({}, "split lacks method, "),
     ],
 )
@@ -177,7 +179,8 @@ def test_the_record_carries_the_whole_chain(place):
 
 
 def test_digests_follow_the_parameters_and_not_the_recipe(place, tmp_path):
-    at = {"images": place / "one", "splits": tmp_path / "splits", "test_split": tmp_path / "test_split"}
+    at = {"images": place / "one", "audit": place / "audit"}
+    at |= {name: tmp_path / name for name in ("splits", "test_split")}
     digests = []
     for seed, recipe in ((1, ""), (1, "named"), (2, "")):
         step.run("split", at, {**SPLIT, "train": 12, "validation": 6, "test": 6, "seed": seed}, recipe)
@@ -226,8 +229,8 @@ def test_inputs_of_one_data_set_however_it_came(place, tmp_path):
         "augmented": Augmented.read(place / "one augmented"),
     }
     record = step.inherited(step.load("explore"), inputs)
-    assert set(record["lineage"]) == {"fetch", "split", "augment"}
-    assert set(record["parameters"]) == {"split", "augment"}
+    assert set(record["lineage"]) == {"fetch", "audit", "split", "augment"}
+    assert set(record["parameters"]) == {"audit", "split", "augment"}
 
 
 def reports(made: dict[str, Path]) -> list[Report]:
@@ -302,7 +305,7 @@ def test_help_lists_the_steps_in_order(flags, capsys):
 
 
 def test_later_sections_win_and_flags_win_over_them(place, tmp_path):
-    defaults = "defaults: {method: random, train: 3, validation: 6, test: 0.25, fold: 0, seed: 1}"
+    defaults = "defaults: {method: random, train: 3, validation: 6, test: 0.25, folds: 1, fold: 0, seed: 1}"
     sections = f"{defaults}\nown: {{mine: {{train: 5, seed: 2}}}}"
     (tmp_path / "params.yaml").write_text(sections)
     given = [
@@ -313,10 +316,11 @@ def test_later_sections_win_and_flags_win_over_them(place, tmp_path):
         "--params",
         f"{tmp_path}/params.yaml:own.mine",
     ]
-    at = ["--images", f"{place}/one", "--splits", f"{tmp_path}/splits", "--test_split", f"{tmp_path}/test_split"]
+    at = ["--images", f"{place}/one", "--audit", f"{place}/audit"]
+    at += ["--splits", f"{tmp_path}/splits", "--test_split", f"{tmp_path}/test_split"]
     __main__.main(["split", *at, *given, "--recipe", "mine"])
     record = Splits.read(tmp_path / "splits").record
-    expected = {"method": "random", "train": 5.0, "validation": 6.0, "test": 0.25, "fold": 0, "seed": 3}
+    expected = {"method": "random", "train": 5.0, "validation": 6.0, "test": 0.25, "folds": 1, "fold": 0, "seed": 3}
     assert record["parameters"]["split"] == expected
     assert record["recipe"] == "mine"
 
@@ -353,7 +357,7 @@ def test_sections_that_cannot_be_read(address, message, tmp_path, monkeypatch):
     ("given", "message"),
     [
         (["splt"], "no step 'splt'; did you mean 'split'"),
-        (["split"], "arguments are required: --images, --splits, --test_split; `.*--help` says what it takes"),
+        (["split"], "are required: --images, --audit, --splits, --test_split; `.*--help` says what it takes"),
         (["split", "--sed", "1"], "required"),
         (["split", "*", "--sed", "1"], "unrecognized arguments: --sed 1"),
         (["split", "*", "--see", "1"], "unrecognized"),  # no abbreviations: a new parameter would change them

@@ -3,13 +3,13 @@
 import json
 import mmap
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from components.errors import UserError
+from components.errors import UserError, shown
 from components.machine import gpus
 
 if TYPE_CHECKING:
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 RECORD = "artifact.json"
 PROBABILITY = "probability_"  # before the name of a class, what a column of `predictions.csv` is called
-TEXTS = ("file", "label", "predicted", "model", "part", "group", "class")  # columns of tables
+TEXTS = (  # columns of tables
+    "file", "label", "predicted", "model", "part", "group", "class", "hash", "cluster", "other", "other_label"
+)  # fmt: skip
 WITH_GAPS = (  # columns of numbers that are empty where there is no number
     "precision", "precision_low", "precision_high", "recall", "recall_low", "recall_high", "f1",
     "confidence", "accuracy",
@@ -56,6 +58,19 @@ def release(array: "np.ndarray") -> None:
         base.madvise(mmap.MADV_DONTNEED)
 
 
+def read_record(file: Path) -> dict[str, Any]:
+    """Return what a record holds.
+
+    Raises:
+        UserError: It is damaged.
+    """
+    with whole(file.parent):
+        record = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(record, dict):
+            raise ValueError(f"no record but {shown(record)}")
+    return record
+
+
 class Artifact:
     """A directory with a record.
 
@@ -64,6 +79,8 @@ class Artifact:
     whole chain by step; the digest of every step's run behind it; the images, seconds and GPUs of the long
     computations behind it; the recipe that asked for it and the git revisions of code and data at the time.
     """
+
+    common_ground: ClassVar = {"fetch", "split"}  # steps that alternatives, the artifacts of one list, go back to
 
     def __init__(self, path: Path | str, record: Mapping[str, Any] | None = None):
         self.path = Path(path)
@@ -79,12 +96,28 @@ class Artifact:
         """
         if not (Path(path) / RECORD).is_file():
             raise UserError(f"no {cls.__name__} at {path}: run the step that makes it, or `dvc pull` it")
-        with whole(path):
-            record = json.loads((Path(path) / RECORD).read_text(encoding="utf-8"))
-        kind = record.get("kind") if isinstance(record, dict) else None
-        if kind != cls.__name__:
-            raise UserError(f"{path} is of the kind {kind}; {cls.__name__} is needed")
+        record = read_record(Path(path) / RECORD)
+        if record.get("kind") != cls.__name__:
+            raise UserError(f"{path} is of the kind {record.get('kind')}; {cls.__name__} is needed")
         return cls(path, record)
+
+    @classmethod
+    def read_all(cls, paths: Sequence[Path | str]) -> list[Self]:
+        """Open finished artifacts; a folder that is none stands for all of the kind that are in it, by name.
+
+        Raises:
+            UserError: There is none at a path, or it is of another kind.
+        """
+        found = []
+        for path in map(Path, paths):
+            if path.is_dir() and not (path / RECORD).is_file():
+                records = (file for file in sorted(path.rglob(RECORD)) if "/." not in file.as_posix())
+                found += [cls.read(file.parent) for file in records if read_record(file).get("kind") == cls.__name__]
+            else:
+                found.append(cls.read(path))
+        if not found:
+            raise UserError(f"no {cls.__name__} in {', '.join(map(str, paths))}: run the steps that make some")
+        return found
 
     def address_by_content(self, digest: str) -> None:
         """Make the content's digest the artifact's own, and forget where it came from: only what it is counts."""
@@ -216,8 +249,23 @@ class Weights(Artifact):
         return self.path / "stock.weights.h5"
 
 
+class Audit(Artifact):
+    """Images that are there twice, byte-identical or near-identical; the fact `duplicates` counts them.
+
+    `hashes.csv` (file, hash, cluster): the perceptual hash, 16 hexadecimal digits; and the first image of the cluster,
+    of all that pairs connect, empty for an image that is in no pair.
+    `pairs.csv` (file, other, kind, distance, similarity, label, other_label): as many pairs as connect the clusters,
+    of the kind `identical` or `near`, with the bits in which the hashes differ and the correlation of the pixels.
+    """
+
+
 class Splits(Artifact):
-    """Which image trains and which validates: `splits.csv` (file, label, split)."""
+    """Which image trains and which validates: `splits.csv` (file, label, split); and what leaks from one to another.
+
+    `leakage.csv` (kind, file, split, label, other, other_split, other_label) has a row for each image that the test or
+    the validation part shares with a part that is learned or chosen by, of the kind `identical` or `near`; for each
+    `group` of the test part that is in another; and for each image of `two labels`. The fact `leakage` counts them.
+    """
 
     def part(self, split: str) -> "pd.DataFrame":
         """Return the rows of `train` or `validation`."""
@@ -226,7 +274,7 @@ class Splits(Artifact):
 
 
 class TestSplit(Artifact):
-    """The test rows, which `evaluate` alone accepts: `test_split.csv` (file, label)."""
+    """The test rows, which `evaluate` alone accepts: `test_split.csv` (file, label, group, width, height)."""
 
 
 class Augmented(Keyed):
@@ -300,6 +348,8 @@ class Report(Artifact):
     temperature, and `classes.csv`; what `failures` finds in `confusions.csv` and `slices.csv`, which has no rows where
     slices were not asked for.
     """
+
+    common_ground: ClassVar = {"fetch"}  # folds have test splits of their own
 
     @property
     def metrics(self) -> dict[str, float]:

@@ -18,16 +18,20 @@ FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "AVIF", "JPEG2000
 PIXELS = 100_000_000  # of one image, at most
 
 
-def decode(file: Path) -> Image.Image:
+def decode(file: Path, enough: int = 0) -> Image.Image:
     """Return a file's image, as `decode_bytes` does."""
-    return decode_bytes(file.read_bytes())
+    return decode_bytes(file.read_bytes(), enough)
 
 
-def decode_bytes(content: bytes) -> Image.Image:
+def decode_bytes(content: bytes, enough: int = 0) -> Image.Image:
     """Return the image that a file holds, its first frame, as upright RGB.
 
     EXIF rotation is applied, transparency is laid on white, and 16 bits are scaled to 8. The format is what the bytes
     say, not the file's name.
+
+    Args:
+        content: The file's bytes.
+        enough: Pixels a side, where an image of that size or larger will do: a JPEG is then scaled as it is decoded.
 
     Raises:
         Exception: It is no readable image; which one depends on the format.
@@ -41,6 +45,8 @@ def decode_bytes(content: bytes) -> Image.Image:
     with opened:
         if opened.width * opened.height > PIXELS:
             raise ValueError(f"Image size ({opened.width * opened.height} pixels): more than {PIXELS:,}")
+        if enough:
+            opened.draft(None, (enough, enough))
         opened.load()
         opened.getexif()
         opened.info.pop("exif", None)  # already parsed; `exif_transpose` would write it anew, and fail where it is odd

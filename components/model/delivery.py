@@ -19,7 +19,7 @@ def deliver(
 
     Args:
         classifier: The artifact to fill.
-        name: Which of the three models it is: benchmark, top or fine_tuned.
+        name: Which of the models it is: benchmark, top, fine_tuned or ensemble.
         layers: From raw RGB, (batch, size, size, 3) in [0, 255], to logits.
         trained: Its training.
         parts: The training and validation part that it was trained on.

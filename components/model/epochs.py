@@ -22,6 +22,7 @@ from components.model import optimizers
 
 LogEpoch = Callable[[int, dict[str, float]], None]
 
+TOGETHER = 1024  # images that are read at once
 KEEPING = 0.05  # largest share of the time that keeping the state may take
 
 
@@ -43,8 +44,13 @@ class Rows:
     @cached_property
     def in_memory(self) -> tf.Tensor:
         """All views of all images, view by view, (views * images, ...)."""
-        numbers = np.arange(len(self.rows))
-        return tf.constant(np.concatenate([self.read(numbers, view) for view in range(self.array.shape[1])]))
+        images, views = len(self.rows), self.array.shape[1]
+        whole = np.empty((views * images, *self.array.shape[2:]), self.array.dtype)
+        for view in range(views):
+            for start in range(0, images, TOGETHER):
+                numbers = np.arange(start, min(start + TOGETHER, images))
+                whole[view * images + numbers] = self.read(numbers, view)
+        return tf.constant(whole)
 
     def read(self, chosen: np.ndarray, views: np.ndarray | int) -> np.ndarray:
         """Return one view of each of some images, (n, ...)."""

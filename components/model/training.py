@@ -24,7 +24,7 @@ from components.results import metrics
 
 Rate = Callable[[float], float | keras.optimizers.schedules.LearningRateSchedule]  # at a share of the learning rate
 
-RESIDENT = 2**29  # bytes: a training part up to that stays in memory
+RESIDENT = 2**28  # bytes: a training part up to that stays in memory
 SMALL = 2**16  # bytes of a view; of larger ones a batch takes so long that a call for each costs nothing
 
 

@@ -11,12 +11,19 @@ from components.data.artifacts import PROBABILITY, Comparison, Report
 from components.errors import UserError
 from components.results import figures, page, statistics
 
-MODELS = ("benchmark", "top", "fine_tuned")
+MODELS = ("benchmark", "top", "fine_tuned", "ensemble")
 SHOWN = {
     "kappa": "kappa", "log_loss": "log loss", "accuracy": "accuracy",
     "validation_kappa": "val. kappa", "validation_log_loss": "val. log loss", "seconds_training": "train s",
 }  # fmt: skip
-TRIAL = ("seed", "train_top.seed", "split.seed", "split.fold")  # what trials of one model differ in
+TRIAL = (
+    "seed",
+    "train_benchmark.seed",
+    "train_top.seed",
+    "fine_tune.seed",
+    "split.seed",
+    "split.fold",
+)  # what trials of one model differ in
 SPREAD = ("kappa", "log_loss", "accuracy", "validation_log_loss")
 
 
@@ -34,17 +41,18 @@ def compare(reports: Sequence[Report], comparison: Comparison) -> None:
     for table_name, written in (("comparison", scores.reset_index()), ("pairs", pairs), ("trials", trials)):
         comparison.write_table(f"{table_name}.csv", written)
     recipe = comparison.record["recipe"] or comparison.facts["data_set"]
-    said = verdict(scores, pairs) + spread(trials)
+    said = verdict(scores, pairs) + spread(trials) + reports[0].facts["warnings"]
     title = f"{recipe}: {int(scores['test_images'].iloc[0])} test images"
     table, note = shown(scores), f"95 % intervals in brackets; {baselines(scores)}"
     text = "\n".join([title, "", table.to_string(), f"* best on test; {note}", "", *said, ""])
     (comparison.path / "comparison.txt").write_text(text, encoding="utf-8")
     chosen = str(scores["validation_log_loss"].idxmin())
     ranked = {name: value for name, value in named[chosen].metrics.items() if name.startswith("validation_")}
+    ranked["fingerprint"] = named[chosen].facts["fingerprint"]
     comparison.write_values("metrics", {"chosen": {"model": chosen, **ranked}})
     figures.comparison(scores, comparison.figure("comparison"), f"{recipe}: {said[0]}")
-    curves = {name: report.table("curves.csv") for name, report in named.items()}
-    best = {name: int(report.metrics["best_epoch"]) for name, report in named.items()}
+    curves = {name: report.table("curves.csv") for name, report in named.items() if report.facts["epochs"]}
+    best = {name: int(report.metrics["best_epoch"]) for name, report in named.items() if name in curves}
     figures.model_curves(curves, best, comparison.figure("validation_curves"), f"{recipe}: validation, epoch by epoch")
     page.write(comparison, named, title, table, note, said)
     print(f"\n{text}")
@@ -105,14 +113,17 @@ def made_with(report: Report) -> dict[str, object]:
     """Return what made a report's model: the weights, the parameters of its training, and those of the steps before.
 
     The training is the last step before the evaluation; the parameters of the others go by the name of their step too.
+    What it predicts from is the evaluation's own.
     """
     chain: Mapping[str, Mapping[str, object]] = report.record["parameters"]
-    *_, trained, _ = chain
+    *_, trained, evaluated = chain
     made = {
         name if step == trained else f"{step}.{name}": value
         for step, values in chain.items()
+        if step != evaluated
         for name, value in values.items()
     }
+    made["views"] = chain[evaluated]["views"]
     if "backbone" in report.facts:
         made["weights"] = f"{report.facts['backbone']}-{report.facts['weights_sha256'][:8]}"
     return made

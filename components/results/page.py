@@ -46,16 +46,16 @@ def write(
         verdict: The verdict, a sentence each.
         runs: Address of the MLflow run of some reports, by name.
     """
-    first = next(iter(reports.values()))
+    first, chosen = next(iter(reports.values())), comparison.read_values("metrics")["chosen"]["model"]
     text = TEMPLATES.get_template("page.html").render(
         title=title,
         facts=comparison.facts,
-        chosen=comparison.read_values("metrics")["chosen"]["model"],
+        chosen=chosen,
         verdict=verdict,
         scores=scores.to_dict("index"),
         note=note,
         units=units(first),
-        pairs=pairs(comparison),
+        pairs=pairs(comparison, chosen),
         trials=trials(comparison),
         score_figure=pictures.scores(comparison, scores),
         curves=pictures.curves(comparison, reports),
@@ -75,7 +75,7 @@ def write(
     (comparison.path / "comparison.html").write_text(text, encoding="utf-8")
 
 
-def score(row: Mapping[str, Any], name: str) -> str:
+def score(row: Mapping[Any, Any], name: str) -> str:
     """Return a score of a row and its interval, as `0.914 [0.896, 0.931]`; a dash where there is no number."""
     value, low, high = (row[f"{name}{end}"] for end in ("", "_low", "_high"))
     return "–" if math.isnan(value) else f"{value:.3f} [{low:.3f}, {high:.3f}]"
@@ -95,17 +95,18 @@ def parted(value: object) -> tuple[str, str]:
     return (found[1] + found[3], found[2]) if found else (text, "")
 
 
-def pairs(comparison: Comparison) -> Mapping[str, Rows]:
-    """Return how each model does against each other, score by score, by the names of both."""
+def pairs(comparison: Comparison, chosen: str) -> Mapping[str, Rows]:
+    """Return how each model does against each other, score by score; the pairs of the chosen one first."""
     found: dict[str, dict[str, dict[str, str]]] = {}
-    for row in comparison.table("pairs.csv").to_dict("records"):
+    rows = comparison.table("pairs.csv").to_dict("records")
+    for row in sorted(rows, key=lambda row: chosen not in (row["first"], row["second"])):
         for name, title in SCORES.items():
             difference, low, high = (row[f"{name}_{what}"] for what in ("difference", "low", "high"))
             p, needed = row[f"{name}_p_corrected"], row[f"{name}_images_needed"]
             found.setdefault(f"{row['second']} against {row['first']}", {})[title] = {
                 "difference": f"{difference:+.3f} [{low:+.3f}, {high:+.3f}]",
                 "p": f"{p:.3f}" if p >= 0.001 else "< 0.001",
-                "images needed": about(needed),
+                "images": about(needed),
             }
     return found
 
@@ -178,7 +179,7 @@ def confusions(report: Report) -> Rows:
 def slices(report: Report) -> Rows:
     """Return the scores of the slices of the test images."""
     return {
-        f"{row['by']} {row['low']:,.0f} to {row['high']:,.0f}": {
+        f"{row['by']} {' to '.join(dict.fromkeys(f'{row[end]:,.0f}' for end in ('low', 'high')))}": {
             "images": f"{row['images']:,}",
             **{title: score(row, name) for name, title in SCORES.items()},
         }
@@ -222,7 +223,7 @@ def leakage(report: Report) -> dict[str, Any] | None:
             name.replace("_", " "): f"{count:,}" if isinstance(count, int) else f"{count:.1%}"
             for name, count in report.facts["leakage"].items()
         },
-        "figure": pictures.leakage(report),
+        "figure": None if table.empty else pictures.leakage(report),
         "rows": {
             f"{row['kind']}: {row['file']}": {
                 "part": row["split"], "class": row["label"],

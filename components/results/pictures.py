@@ -28,34 +28,38 @@ class Picture:
 
 
 def drawing(path: Path, caption: str, alt: str) -> Picture:
-    """Return a figure of lines and letters, as the PNG that it is."""
-    return embedded(path, path.read_bytes(), "png", caption, alt)
+    """Return a figure of lines and letters, as the PNG that it is, as wide as it was drawn."""
+    with Image.open(path) as image:
+        width = round(96 * image.width / DOTS)
+    return Picture(caption, alt, embedded(path.read_bytes(), "png"), width)
 
 
 def photographs(path: Path, caption: str, alt: str) -> Picture:
-    """Return a figure of photographs, as WebP, which takes a fraction of the bytes."""
+    """Return a figure of photographs, as WebP, which takes a fraction of the bytes, as wide as it has pixels."""
     content = io.BytesIO()
     with Image.open(path) as image:
         image.convert("RGB").save(content, "WEBP", quality=80)
-    return embedded(path, content.getvalue(), "webp", caption, alt)
+    return Picture(caption, alt, embedded(content.getvalue(), "webp"), image.width)
 
 
-def embedded(path: Path, content: bytes, kind: str, caption: str, alt: str) -> Picture:
-    """Return a figure with the content of a file of some kind, as wide as it was drawn."""
-    with Image.open(path) as image:
-        width = round(96 * image.width / DOTS)
-    return Picture(caption, alt, f"data:image/{kind};base64,{base64.b64encode(content).decode()}", width)
+def embedded(content: bytes, kind: str) -> str:
+    """Return the address that holds the content of a picture of some kind."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def scores(comparison: Comparison, table: pd.DataFrame) -> Picture:
     """Return the test scores, of which the table has the texts, a row a model."""
-    said = "; ".join(f"{name}: kappa {row['kappa']}, accuracy {row['accuracy']}" for name, row in table.iterrows())
+    texts = (
+        f"{name}: kappa {row['kappa'].strip()}, accuracy {row['accuracy'].strip()}" for name, row in table.iterrows()
+    )
+    said = "; ".join(texts)
     return drawing(comparison.figure("comparison"), "Test scores with their intervals", f"{said}.")
 
 
 def curves(comparison: Comparison, reports: Mapping[str, Report]) -> Picture:
     """Return the validation of all trainings."""
-    kept = ", ".join(f"{name} {int(report.metrics['best_epoch'])}" for name, report in reports.items())
+    trained = {name: report.facts for name, report in reports.items() if report.facts["epochs"]}
+    kept = ", ".join(f"{name} {facts['best_epoch']}" for name, facts in trained.items())
     said = f"Validation loss and validation kappa over the epochs. The weights that were kept are of epoch: {kept}."
     return drawing(comparison.figure("validation_curves"), "Validation while training", said)
 
@@ -102,8 +106,7 @@ def slices(name: str, report: Report) -> Picture | None:
     return drawing(report.figure("slices"), "By the size and the brightness of the image", alt)
 
 
-def leakage(report: Report) -> Picture | None:
-    """Return the images that leak from one part of the split to another; none where there is no such figure."""
-    path = report.figure("leakage")
-    alt = "Images of one part of the split beside the same or nearly the same image in another, as in the table."
-    return photographs(path, "Images that are in two parts", alt) if path.is_file() else None
+def leakage(report: Report) -> Picture:
+    """Return the images that leak from one part of the split to another."""
+    alt = "Images beside what they have in another part of the split, or with another label, as in the table."
+    return photographs(report.figure("leakage"), "Images that leak between the parts of the split", alt)

@@ -8,10 +8,10 @@ from importlib.metadata import version
 import keras
 import numpy as np
 import pandas as pd
-from scipy.special import softmax
 
 from components.data.artifacts import PROBABILITY, Augmented, Classifier, Report, Splits, TestSplit
-from components.progress import bar
+from components.errors import UserError
+from components.model.prediction import predictions
 from components.results import failures, figures, metrics, statistics
 
 WRONG, RIGHT = 12, 4  # test images of either kind that are shown with what they are told by
@@ -20,53 +20,63 @@ PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn")  # whose versions ma
 
 
 def report(
-    augmented: Augmented, test_split: TestSplit, classifier: Classifier, report: Report, batch_size: int, slices: int
-) -> None:
+    augmented: Augmented, splits: Splits, test_split: TestSplit, classifier: Classifier, report: Report, views: str,
+    batch_size: int, slices: int,
+) -> None:  # fmt: skip
     """Fill a Report: the scores with their intervals, the costs, where the classifier fails, the figures."""
     test = test_split.table("test_split.csv")
-    classes, model = classifier.facts["classes"], classifier.facts["model"]
-    images, rows = augmented.array[:, 0], augmented.rows(test["file"].tolist())
+    classes, model = classifier.facts["classes"], classifier.load()
+    images, rows = seen(augmented, views), augmented.rows(test["file"].tolist())
     with report.timed("evaluation", len(rows)):
-        probabilities, logits = predictions(classifier, images, rows, batch_size)
-    report.facts["title"] = f"{report.record['recipe'] or classifier.facts['data_set']}, {model}"
+        probabilities, uncalibrated = predictions(model, images, rows, batch_size)
+    averaged = "" if views == "plain" else f", views {views}"
+    title = f"{report.record['recipe'] or classifier.facts['data_set']}, {classifier.facts['model']}{averaged}"
+    report.facts["title"] = title
     report.facts["versions"] = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
-    np.save(report.path / "example.npy", images[rows[:2]])
+    report.facts["classifier"] = classifier.digest
+    report.facts["fingerprint"] = classifier.digest if views == "plain" else report.digest
+    if views != "plain":
+        validation = splits.part("validation")
+        told, _ = predictions(model, images, augmented.rows(validation["file"].tolist()), batch_size)
+        again = metrics.scores(numbers(validation, classes), told)
+        report.facts.update({name: again[name.removeprefix("validation_")] for name in VALIDATION})
+    plain = images[:, 0]
+    np.save(report.path / "example.npy", plain[rows[:2]])
     table = test.assign(predicted=[classes[number] for number in probabilities.argmax(axis=1)])
     table[[PROBABILITY + name for name in classes]] = probabilities
     report.write_table("predictions.csv", table)
     history = classifier.table("history.csv")
     report.write_table("curves.csv", history)
 
-    labels = test["label"].map({name: number for number, name in enumerate(classes)}).to_numpy(dtype=np.int64)
-    groups = test["group"].to_numpy()
-    write_scores(report, labels, probabilities, softmax(logits.astype(np.float64), axis=1), groups)
+    labels, groups = numbers(test, classes), test["group"].to_numpy()
+    write_scores(report, labels, probabilities, uncalibrated, groups)
     write_costs(report, labels)
     write_failures(report, labels, probabilities, groups)
-    write_slices(report, measures(test, images, rows) if slices else {}, slices, labels, probabilities, groups)
-    title, best = report.facts["title"], report.facts["best_epoch"]
-    figures.learning_curves(history, best, report.figure("learning_curves"), title)
-    draw_mistakes(report, classifier, table, images, rows, probabilities)
+    write_slices(report, measures(test, plain, rows) if slices else {}, slices, labels, probabilities, groups)
+    if history.empty:
+        figures.statement(report.figure("learning_curves"), title, "An average is not trained: it has no epochs")
+    else:
+        figures.learning_curves(history, report.facts["best_epoch"], report.figure("learning_curves"), title)
+    draw_mistakes(report, model, table, plain, rows, probabilities)
+    copy_leakage(splits, report)
 
 
-def predictions(
-    classifier: Classifier, images: np.ndarray, rows: np.ndarray, batch_size: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the probabilities and the logits of some images, each (rows, classes), in one pass.
+def seen(augmented: Augmented, views: str) -> np.ndarray:
+    """Return the images that a classifier predicts from: uint8 (files, views, size, size, 3).
 
-    Args:
-        classifier: The classifier.
-        images: Raw RGB, uint8 (n, size, size, 3).
-        rows: Numbers of the images.
-        batch_size: Images a batch.
+    Raises:
+        UserError: Views are to be averaged, and there are none.
     """
-    model = classifier.load()
-    both = keras.Model(model.input, [model.output, model.get_layer("temperature").input])
-    found = []
-    with bar(f"evaluate {classifier.facts['model']}", len(rows), "image") as progress:
-        for start in range(0, len(rows), batch_size):
-            found.append(both.predict_on_batch(images[rows[start : start + batch_size]]))
-            progress.update(len(found[-1][0]))
-    return np.concatenate([pair[0] for pair in found]), np.concatenate([pair[1] for pair in found])
+    if views == "plain":
+        return augmented.array[:, :1]
+    if not augmented.facts["views"]:
+        raise UserError("evaluate: views is averaged, but `augment` made none: give it views of 1 or more")
+    return augmented.array
+
+
+def numbers(table: pd.DataFrame, classes: list[str]) -> np.ndarray:
+    """Return the number of the class of each row, (n,)."""
+    return table["label"].map({name: number for number, name in enumerate(classes)}).to_numpy(dtype=np.int64)
 
 
 def write_scores(
@@ -145,7 +155,7 @@ def write_slices(
 
 
 def draw_mistakes(
-    report: Report, classifier: Classifier, table: pd.DataFrame, images: np.ndarray, rows: np.ndarray,
+    report: Report, model: keras.Model, table: pd.DataFrame, images: np.ndarray, rows: np.ndarray,
     probabilities: np.ndarray,
 ) -> None:  # fmt: skip
     """Draw the most confident mistakes and some right predictions, each with what in the image spoke for its class."""
@@ -154,15 +164,15 @@ def draw_mistakes(
     spread = np.unique(np.linspace(0, len(right) - 1, min(RIGHT, len(right)), dtype=int))
     shown = pd.concat([wrong.sort_values("top", ascending=False, kind="stable").head(WRONG), right.iloc[spread]])
     pictures = images[shown["row"].to_numpy()]
-    order = ", the most confident first" if len(wrong) > 1 else ""
+    part = f"; the {WRONG} most confident" if len(wrong) > WRONG else ""
     figures.mistakes(
         pictures,
-        figures.heat(classifier.load(), pictures, shown["number"].to_numpy()),
+        figures.heat(model, pictures, shown["number"].to_numpy()),
         shown["label"].tolist(),
         shown["predicted"].tolist(),
         shown["top"].tolist(),
         report.figure("mistakes"),
-        f"{report.facts['title']}: {len(wrong):,} of {len(table):,} test images wrong{order}",
+        f"{report.facts['title']}: {len(wrong):,} of {len(table):,} test images wrong{part}",
     )
 
 

@@ -1,10 +1,8 @@
 """From the steps' signatures to a Kubeflow pipeline: nothing of a step is said a second time here."""
 
 import inspect
-import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +10,14 @@ from kfp import compiler, dsl, kubernetes
 from kfp.dsl.pipeline_task import PipelineTask
 
 from components import STEPS, executor, step
-from components.data.artifacts import Artifact, Classifier, Comparison
-from components.errors import UserError, no_such
+from components.data.artifacts import Classifier, Comparison
+from components.errors import UserError
 from components.step import Step
 from pipeline import recipes
+from pipeline.arranging import Axis, Made, Task, Values, addressed, arranged, axes_of
 from pipeline.cluster import COLLECTION, Cluster, sources
 
-SWEPT = ("augment", "extract", "train_benchmark", "train_top", "fine_tune")  # their arms share images and test split
 RUN = "metadata.labels['pipeline/runid']"  # of the pod; a placeholder in its arguments would stay as it is
-Values = Mapping[str, Mapping[str, Any]]  # by step and parameter
-Arm = tuple[tuple[str, Any], ...]  # the swept values of one step
-
-
-@dataclass(frozen=True)
-class Made:
-    """What a task makes of a kind, and by which arms of the sweeps it came."""
-
-    channel: Any
-    kind: type[Artifact]
-    task: str
-    arms: Mapping[str, Arm] = field(default_factory=dict)
 
 
 def write(
@@ -58,31 +44,35 @@ def write(
         name, parameter = addressed(address)
         values[name] = {**values[name], parameter: value}
     values = {name: step.load(name).checked(own) for name, own in values.items()}
-    arms = {name: tuple(arms_of(name, sweeps)) for name in STEPS}
-    fixed = {name: {parameter for parameter, _ in own[0]} for name, own in arms.items()}
-    for name, own in arms.items():
-        for arm in own:
-            step.load(name).checked({**values[name], **dict(arm)})
+    vary = recipes.varied(dict(content), recipe)
+    axes = axes_of(values, vary, sweeps)
+    for axis in axes:
+        for arm in axis.arms:
+            for name, own in arm.items():
+                step.load(name).checked({**values[name], **own})
+    fixed = {(name, parameter) for axis in axes for name, own in axis.arms[0].items() for parameter in own}
+    tasks = arranged(axes, vary["ensemble"] != "none")
+    steps = {task.step for task in tasks}
 
     offered = {
         f"{name}_{parameter}": (name, parameter)
-        for name, own in values.items() for parameter in own if parameter not in fixed[name]
+        for name, own in values.items() for parameter in own if name in steps and (name, parameter) not in fixed
     }  # fmt: skip
 
     def pipeline(*channels: Any) -> None:
         given: dict[str, dict[str, Any]] = {name: {} for name in STEPS}
         for (name, parameter), channel in zip(offered.values(), channels, strict=True):
             given[name][parameter] = channel
-        arrange(recipe, cluster, values, given, arms)
+        arrange(recipe, cluster, values, given, axes, tasks)
 
     file = folder / f"graft-{recipe.replace('_', '-').lower()}.yaml"
     folder.mkdir(parents=True, exist_ok=True)
-    steps = {key: (step.load(name), parameter) for key, (name, parameter) in offered.items()}
+    behind = {key: (step.load(name), parameter) for key, (name, parameter) in offered.items()}
     described(
         pipeline,
         title(recipe, values, cluster),
-        {key: wanted.parameters[parameter].kind for key, (wanted, parameter) in steps.items()},
-        {key: wanted.described(parameter) for key, (wanted, parameter) in steps.items()},
+        {key: wanted.parameters[parameter].kind for key, (wanted, parameter) in behind.items()},
+        {key: wanted.described(parameter) for key, (wanted, parameter) in behind.items()},
         {key: values[name][parameter] for key, (name, parameter) in offered.items()},
     )
     compiler.Compiler().compile(dsl.pipeline(pipeline, name=file.stem), str(file))
@@ -121,76 +111,28 @@ def title(recipe: str, values: Values, cluster: Cluster) -> str:
     return f"Graft, recipe {recipe}: {uses}; {journal}"
 
 
-def addressed(address: str) -> tuple[str, str]:
-    """Return the step and the parameter that STEP.PARAMETER names.
-
-    Raises:
-        UserError: There is none of that name.
-    """
-    name, _, parameter = address.partition(".")
-    wanted = step.load(name)
-    if parameter not in wanted.parameters:
-        raise no_such(f"parameter of {name}", parameter, wanted.parameters)
-    return name, parameter
-
-
-def arms_of(name: str, sweeps: Mapping[str, Sequence[Any]]) -> Iterator[Arm]:
-    """Yield every combination of the values that a step is swept over: one empty arm where it is not.
-
-    Raises:
-        UserError: Arms of that step could not be put side by side, or two are the same.
-    """
-    own: dict[str, list[Any]] = {}
-    for address, values in sweeps.items():
-        swept, parameter = addressed(address)
-        if swept == name:
-            own[parameter] = [step.load(name).parameters[parameter].read(name, parameter, value) for value in values]
-            for value in own[parameter]:
-                if own[parameter].count(value) > 1:
-                    raise UserError(f"{address} is swept over {value} twice")
-    if own and name not in SWEPT:
-        raise UserError(
-            f"a sweep over {name} would change the images, the test split or no model: sweep over {', '.join(SWEPT)}"
-        )
-    for combined in itertools.product(*own.values()):
-        yield tuple(zip(own, combined, strict=True))
-
-
-def arrange(recipe: str, cluster: Cluster, values: Values, given: Values, arms: Mapping[str, Sequence[Arm]]) -> None:
-    """Make the tasks: each step once for every combination of what was made of its inputs' kinds, and in every arm."""
-    made: dict[type[Artifact], list[Made]] = {}
-    for name in STEPS:
-        wanted = step.load(name)
-        several = {
-            f"{key}_{number}": one
-            for key in wanted.several for number, one in enumerate(made[wanted.inputs[key]], start=1)
+def arrange(
+    recipe: str, cluster: Cluster, values: Values, given: Values, axes: Sequence[Axis], tasks: Sequence[Task]
+) -> None:
+    """Make the tasks of a recipe's arrangement."""
+    words = {axis.name: axis for axis in axes}
+    runs: dict[tuple[str, int], Callable[..., PipelineTask]] = {}
+    made: dict[Made, Any] = {}
+    for task in tasks:
+        wanted = step.load(task.step)
+        inputs = {
+            f"{key}_{number}" if key in wanted.several else key: one
+            for key, taken in task.inputs.items() for number, one in enumerate(taken, start=1)
         }  # fmt: skip
-        single = [key for key in wanted.inputs if key not in wanted.several]
-        run = component(wanted, [*single, *several], recipe, cluster, values[name])
-        for combined in itertools.product(*(made[wanted.inputs[key]] for key in single)):
-            if (behind := joined(combined)) is None:
-                continue
-            inputs = {**several, **dict(zip(single, combined, strict=True))}
-            for arm in arms[name]:
-                channels = {key: one.channel for key, one in inputs.items()}
-                task = run(**channels, **{**given[name], **dict(arm)})
-                place(task, name, cluster)
-                own = {**behind, name: arm} if arm else behind
-                judged = [one.task for one in combined if one.kind is Classifier]
-                swept = [f"{key}={value}" for chosen in own.values() for key, value in chosen]
-                task.set_display_name(" ".join([name, *judged, *swept]))
-                for key, kind in wanted.outputs.items():
-                    made.setdefault(kind, []).append(Made(task.outputs[key], kind, name, own))
-
-
-def joined(artifacts: Sequence[Made]) -> dict[str, Arm] | None:
-    """Return the arms by which artifacts came, or nothing where two came by different arms of one step."""
-    arms: dict[str, Arm] = {}
-    for artifact in artifacts:
-        for name, arm in artifact.arms.items():
-            if arms.setdefault(name, arm) != arm:
-                return None
-    return arms
+        kind = (task.step, len(inputs))
+        if kind not in runs:
+            runs[kind] = component(wanted, [*inputs], recipe, cluster, values[task.step])
+        run = runs[kind](**{key: made[one] for key, one in inputs.items()}, **{**given[task.step], **task.values})
+        place(run, task.step, cluster)
+        judged = [task.trained] if task.step == "evaluate" else []
+        arms = [word for axis, number in task.arms.items() for word in words[axis].said(number)]
+        run.set_display_name(" ".join([task.step, *judged, *arms]))
+        made |= {one: run.outputs[key] for key, one in task.outputs.items()}
 
 
 def component(

@@ -11,6 +11,7 @@ from components.results.figures.data_set import (
 )
 from components.results.figures.grad_cam import heat, mistakes
 from components.results.figures.intervals import comparison, per_class, slices
+from components.results.figures.leakage import leakage
 from components.results.figures.predictions import confusion_matrix, reliability
 from components.results.figures.style import statement
 
@@ -21,6 +22,7 @@ __all__ = [
     "heat",
     "image_sizes",
     "images_per_class",
+    "leakage",
     "learning_curve",
     "learning_curves",
     "learning_rates",

@@ -25,10 +25,12 @@ def heat(
     """Return where in each image its class is seen: (n, height, width) in [0, 1], 0 where nothing speaks for it.
 
     The map is the network's last one of 4 x 4 positions or more; the score is the logit. A network without maps, as a
-    perceptron, gives None: a pixel alone is no feature whose place means something.
+    perceptron, gives None: a pixel alone is no feature whose place means something. An ensemble's is the mean of the
+    maps of its members that have some, at the size of the finest.
 
     Args:
-        model: A delivered classifier: layers one after another, the network behind the one named `preprocessing`.
+        model: A delivered classifier: layers one after another, the network behind the one named `preprocessing`; or
+            an ensemble of such.
         images: Raw RGB, (n, size, size, 3) in [0, 255].
         classes: Number of the class to look for in each image.
 
@@ -38,6 +40,11 @@ def heat(
     import tensorflow as tf
 
     names = [layer.name for layer in model.layers]
+    if "members" in names:
+        members = [layer for layer in model.get_layer("members").layers if isinstance(layer, keras.Model)]
+        seen_by = [seen for member in members if (seen := heat(member, images, classes)) is not None]
+        side = max((seen.shape[1] for seen in seen_by), default=0)
+        return np.mean([resized(seen, (side, side)) for seen in seen_by], axis=0) if seen_by else None
     place = names.index("preprocessing") + 1
     network = model.layers[place]
     outputs = [node.outputs[0] for node in (operation._inbound_nodes[0] for operation in network.operations[1:])]
@@ -93,7 +100,7 @@ def mistakes(
         return
     parts = 1 if heats is None else 2
     side = mosaic_side(parts * COLUMNS * len(rows), images)
-    gap = 0.3 if heats is not None else 0.7  # inches, for the captions
+    gap = 0.4 if heats is not None else 0.8  # inches, for the captions
     width, height = parts + gap / side, 1 + 0.38 / side  # of an image, its heat and its caption, in units of the image
     columns = max(len(group) for _, group in rows)
     note = "True → predicted class, and its probability; beside each image, where in it that class is seen (Grad-CAM)."
@@ -115,12 +122,17 @@ def mistakes(
 def caption(true: str, predicted: str, probability: float) -> str:
     """Return what an image is and is called, and with what probability, on two lines where the names are long."""
     names = dict.fromkeys(short(name, 18) for name in (true, predicted))
-    arrow = " →\n" if len("".join(names)) > 16 else " → "
+    arrow = " →\n" if len("".join(names)) > 14 else " → "
     return f"{arrow.join(names)} ({probability:.2f})"
 
 
 def under(image: npt.NDArray[np.uint8], heat: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
     """Return an image (h, w, 3) under its heat, half and half."""
-    size = (image.shape[1], image.shape[0])
-    smooth = np.asarray(Image.fromarray(heat.astype(np.float32)).resize(size, Image.Resampling.BILINEAR))
+    smooth = resized(heat[None], image.shape[1::-1])[0]
     return ((image + 255 * colormaps["inferno"](smooth)[..., :3]) / 2).astype(np.uint8)
+
+
+def resized(heats: npt.NDArray[np.floating], size: tuple[int, int]) -> npt.NDArray[np.float32]:
+    """Return heat maps, (n, height, width), at another width and height."""
+    images = (Image.fromarray(heat.astype(np.float32)) for heat in heats)
+    return np.stack([np.asarray(image.resize(size, Image.Resampling.BILINEAR)) for image in images])

@@ -61,7 +61,7 @@ def per_class(table: pd.DataFrame, path: Path, title: str, model: str) -> None:
     some = f" The {MOST_CLASSES} of {len(table)} classes with the lowest F1." if len(table) > len(lowest) else ""
     note = f"Beside each class its test images, the lowest F1 on top.{some} {NOTE}"
     headings = {"precision": "Precision: of those called so, are so", "recall": "Recall: of those that are so, found"}
-    least = lowest[["precision_low", "recall_low"]].min(axis=None)
+    least = float(lowest[["precision_low", "recall_low"]].fillna(1).to_numpy().min())
     with saved(path, (8.5, 0.75 + 0.22 * len(lowest)), title, note) as figure:
         for score, axes in _panels(figure, headings, labels).items():
             _dots(axes, lowest, score, [MODELS[model]] * len(lowest), [MARKERS[model]] * len(lowest))

@@ -69,7 +69,7 @@ def reliability(bins: Mapping[str, pd.DataFrame], path: Path, title: str, note: 
 
     Source: Guo et al., On Calibration of Modern Neural Networks, arXiv 1706.04599.
     """
-    looks = dict(zip(reversed(bins), ((MODELS[model], "-", MARKERS[model]), (MUTED, "--", "o")), strict=False))
+    looks = dict(zip(reversed([*bins]), ((MODELS[model], "-", MARKERS[model]), (MUTED, "--", "o")), strict=False))
     with saved(path, (5.5, 5.2), title, note, legend=len(bins) + 1) as figure:
         shares, counts = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
         shares.plot((0, 1), (0, 1), ":", color=MUTED, linewidth=1, label="perfect", zorder=1)
@@ -79,7 +79,7 @@ def reliability(bins: Mapping[str, pd.DataFrame], path: Path, title: str, note: 
             parts = table["images"] / table["images"].sum()
             shares.plot(known["confidence"], known["accuracy"], color=colour, linestyle=line, label=name)
             areas = 4 + 120 * np.sqrt(parts[known.index])
-            shares.scatter(known["confidence"], known["accuracy"], areas, colour, mark, linewidths=0, zorder=3)
+            shares.scatter(known["confidence"], known["accuracy"], areas, colour, marker=mark, linewidths=0, zorder=3)
             edges = [*table["low"], table["high"].iloc[-1]]
             counts.stairs(parts, edges, color=colour, linestyle=line, linewidth=1.4)
         shares.set(xlim=(0, 1.02), ylim=(-0.03, 1.03), ylabel="share that is right")

@@ -91,12 +91,13 @@ def complete(classifier: Classifier, report: Report) -> bool:
     Raises:
         UserError: The store does not answer or refuses, or the journal is off.
     """
-    run = find(classifier.facts["data_set"], classifier.digest)
+    fingerprint = report.facts["fingerprint"]
+    run = find(classifier.facts["data_set"], fingerprint)
     if run and run.data.tags.get(COMPLETE):
         return False
-    run = run or _create(classifier, classifier.facts["model"], classifier.digest)
+    run = run or _create(report, classifier.facts["model"], fingerprint)
     run_id = run.info.run_id
-    _log_params(run_id, classifier)
+    _log_params(run_id, report)
     known = {metric.step for metric in client().get_metric_history(run_id, "epoch/loss")}
     history = classifier.table("history.csv").set_index("epoch")
     missing = history.index.difference(list(known))
@@ -208,8 +209,8 @@ def find(experiment: str, fingerprint: str) -> "Run | None":
     return runs[0] if runs else None
 
 
-def _create(classifier: Classifier, model: str, fingerprint: str) -> "Run":
-    facts, record = classifier.facts, classifier.record
+def _create(made: Classifier | Report, model: str, fingerprint: str) -> "Run":
+    facts, record = made.facts, made.record
     tags = {
         FINGERPRINT: fingerprint,
         "model": model,
@@ -225,8 +226,8 @@ def _create(classifier: Classifier, model: str, fingerprint: str) -> "Run":
     return client().create_run(_experiment(facts["data_set"]), run_name=name, tags=tags)
 
 
-def _params(classifier: Classifier) -> dict[str, str]:
-    chain = classifier.record["parameters"]
+def _params(made: Classifier | Report) -> dict[str, str]:
+    chain = made.record["parameters"]
     params = {f"{step}.{name}": value for step, values in chain.items() for name, value in values.items()}
     facts = (
         "backbone",
@@ -237,14 +238,14 @@ def _params(classifier: Classifier) -> dict[str, str]:
         "trainable_parameters",
         "best_epoch",
     )
-    params |= {name: classifier.facts[name] for name in facts if name in classifier.facts}
+    params |= {name: made.facts[name] for name in facts if name in made.facts}
     return {name: str(value) for name, value in params.items()}
 
 
-def _log_params(run_id: str, classifier: Classifier) -> None:
+def _log_params(run_id: str, made: Classifier | Report) -> None:
     from mlflow.entities import Param
 
-    client().log_batch(run_id, params=[Param(*param) for param in _params(classifier).items()])
+    client().log_batch(run_id, params=[Param(*param) for param in _params(made).items()])
 
 
 def _log_epochs(run_id: str, epochs: Sequence[Epoch]) -> None:

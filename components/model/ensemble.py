@@ -1,0 +1,42 @@
+"""The average of classifiers, as a classifier."""
+
+from collections.abc import Sequence
+
+import keras
+import pandas as pd
+
+from components.data.artifacts import Augmented, Classifier, Splits
+from components.errors import UserError
+from components.model import assembly, delivery
+from components.model.prediction import LEAST, outputs
+from components.model.training import Trained
+
+
+def average(
+    augmented: Augmented, splits: Splits, classifiers: Sequence[Classifier], ensemble: Classifier, batch_size: int
+) -> None:
+    """Fill an ensemble: the mean of the classifiers' probabilities, calibrated on validation like each of them.
+
+    Source: Lakshminarayanan et al., Simple and Scalable Predictive Uncertainty Estimation, arXiv 1612.01474.
+
+    Raises:
+        UserError: There is one classifier alone.
+    """
+    if len(classifiers) < 2:
+        raise UserError(f"average: {classifiers[0].path} alone has no average: give two classifiers or more")
+    size = ensemble.facts["image_size"]
+    image = keras.Input((size, size, 3), name="image")
+    members = []
+    for number, classifier in enumerate(classifiers, start=1):
+        member = classifier.load()
+        member.name = f"{classifier.facts['model']}_{number}"
+        members.append(member(image))
+    mean = keras.layers.Average(name="average")(members)
+    model = keras.Model(image, keras.ops.log(mean + LEAST), name="members")
+    parts = assembly.parts(augmented, splits)
+    validation = parts[1]
+    (logits,) = outputs(model, validation.array[:, :1], validation.rows, batch_size)
+    seconds = sum(classifier.work["training"]["seconds"] for classifier in classifiers)
+    ensemble.facts["members"] = [classifier.facts["model"] for classifier in classifiers]
+    untrained = Trained(pd.DataFrame(columns=["epoch"]), 0, logits[:, 0], seconds)
+    delivery.deliver(ensemble, "ensemble", [model], untrained, parts)

@@ -1,0 +1,44 @@
+"""What models say of stored images."""
+
+import keras
+import numpy as np
+
+from components.data.artifacts import release
+from components.progress import bar
+
+LEAST = 1e-30  # probability, so that no logarithm is infinite
+
+
+def predictions(
+    model: keras.Model, views: np.ndarray, rows: np.ndarray, batch_size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the probabilities of some images, and those before the temperature, (rows, classes) each, in one pass.
+
+    Where there are several views of an image, both are the means over them.
+
+    Args:
+        model: A delivered classifier.
+        views: Raw RGB, uint8 (files, views, size, size, 3).
+        rows: Numbers of the files.
+        batch_size: Images a batch.
+
+    Source: Krizhevsky et al., ImageNet Classification with Deep Convolutional Neural Networks, doi:10.1145/3065386.
+    """
+    uncalibrated = keras.ops.softmax(model.get_layer("temperature").input)
+    both = keras.Model(model.input, [model.output, uncalibrated], name=model.name)
+    found = outputs(both, views, rows, batch_size)
+    return found[0].mean(axis=1), found[1].mean(axis=1)
+
+
+def outputs(model: keras.Model, views: np.ndarray, rows: np.ndarray, batch_size: int) -> list[np.ndarray]:
+    """Return each output of a model, (rows, views, ...), for some images, as `predictions` takes them."""
+    found: list[list[np.ndarray]] = [[] for _ in model.outputs]
+    with bar(f"predict {model.name}", len(rows), "image") as progress:
+        for start in range(0, len(rows), batch_size):
+            batch = views[rows[start : start + batch_size]]
+            made = model.predict_on_batch(batch.reshape(-1, *batch.shape[2:]))
+            for parts, part in zip(found, made if len(found) > 1 else [made], strict=True):
+                parts.append(part.reshape(*batch.shape[:2], *part.shape[1:]))
+            release(views)
+            progress.update(len(batch))
+    return [np.concatenate(parts) for parts in found]
