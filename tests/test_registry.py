@@ -167,7 +167,7 @@ def test_a_version_has_scores_data_and_a_card_of_what_was_measured(made, store, 
 
 def test_the_card_of_an_ensemble_names_its_members(made, tmp_path):
     classifier, report = candidate(made, tmp_path, 90)
-    classifier.facts |= {"model": "ensemble", "members": ["top", "fine_tuned"], "epochs": 0, "best_epoch": 0}
+    classifier.facts.update({"model": "ensemble", "members": ["top", "fine_tuned"], "epochs": 0, "best_epoch": 0})
     text = card.written(classifier, report, 1)
     assert "- the mean of top, fine_tuned\n" in text and "epoch 0" not in text
 

@@ -81,7 +81,7 @@ def register(classifier: Classifier, report: Report) -> tuple[str, int]:
     name = classifier.facts["data_set"]
     runs.complete(classifier, report)
     run = runs.find(name, classifier.digest)
-    if run is None or run.outputs is None or TEST_SPLIT not in run.data.tags:
+    if not (run and run.outputs and run.outputs.model_outputs and TEST_SPLIT in run.data.tags):
         raise UserError(f"the run {run and run.info.run_id} was logged by another version: delete it, then once more")
     looks = looks_at(run)
     text = card.written(classifier, report, looks)
