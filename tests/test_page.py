@@ -153,7 +153,7 @@ def test_the_page_says_what_leaks(made, tmp_path):
     (table,) = found.under("What leaks between the parts of the split")
     assert table[1] == ["near: 0.png", "test", "up", "twin.png", "train", "left"]
     assert len(table) == 1 + page.LEAKS
-    assert {"across splits", "1,234", "test share", "25.0%", "2 more are in leakage.csv of each report."} <= set(
+    assert {page.LEAKAGE["across_splits"], "1,234", "25.0%", "2 more are in leakage.csv of each report."} <= set(
         found.texts
     )
 
