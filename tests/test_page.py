@@ -215,6 +215,21 @@ def test_any_name_is_shown_as_it_is(made, tmp_path):
     assert any(f"dvc repro {shlex.quote(f'compare@{NASTY}')}" in text for text in found.texts)
 
 
+def test_the_page_says_how_far_trials_spread(made, tmp_path):
+    shutil.copytree(made["comparison"], tmp_path / "comparison")
+    comparison = Comparison.read(tmp_path / "comparison")
+    scores = comparison.table("comparison.csv").set_index("model")
+    once = comparison.table("trials.csv")
+    again = once[once["model"] == "top"].assign(kappa=once["kappa"][1] + 0.1)
+    comparison.write_table("trials.csv", pd.concat([once, again]))
+    named = {model: Report.read(made[model]) for model in MODELS.values()}
+    page.write(comparison, named, "edges", comparing.shown(scores), "", [])
+    ((header, row),) = read(tmp_path / "comparison").under("Trained again")
+    assert header == ["model", "trials", "kappa", "log loss", "accuracy"]
+    assert row[:3] == ["top", "2", f"{once['kappa'][1] + 0.05:.3f} ± {0.1 / 2**0.5:.3f}"]
+    assert row[4] == f"{once['accuracy'][1]:.3f} ± 0.000"
+
+
 @pytest.mark.parametrize("known", [("top",), ("benchmark", "fine_tuned")])
 def test_models_link_to_their_runs_where_these_are_known(made, tmp_path, known):
     shutil.copytree(made["comparison"], tmp_path / "comparison")
