@@ -62,6 +62,14 @@ def test_a_stage_is_its_step(stage):
     assert {inside(path, outputs) for path in made} == outputs
 
 
+@pytest.mark.parametrize(("stage", "artifact"), [("evaluate", "top"), ("compare", "comparison")])
+def test_a_stage_keeps_every_file_that_its_step_makes(made, stage, artifact):
+    """One that it does not list would be missing after `dvc checkout`, and the stage behind it would run again."""
+    said = definition(stage)
+    kept = {path.rpartition("/")[2] for path in paths([*said["outs"], *said["metrics"], *said.get("plots", [])])}
+    assert kept == {path.name for path in made[artifact].iterdir()}
+
+
 def test_every_step_is_a_stage():
     assert set(STAGES) - {"vary"} == set(STEPS) - {"fetch", "fetch_weights", "average"}
     assert set(FETCHES) == {"fetch", "fetch_own", "fetch_weights", "fetch_own_weights", "fetch_random_weights"}
