@@ -11,7 +11,7 @@ import pytest
 from components.data.artifacts import Classifier, Comparison, Report
 from components.errors import UserError
 from components.results import metrics, statistics, tracking
-from components.results.tracking import registry
+from components.results.tracking import card, registry
 from pipeline.__main__ import main
 from tests.conftest import CLASSES, free_port
 
@@ -163,6 +163,13 @@ def test_a_version_has_scores_data_and_a_card_of_what_was_measured(made, store, 
     assert "the split, stratified, could keep no groups in one part" in text
     row = report.table("classes.csv").sort_values("recall", kind="stable").iloc[0]
     assert f"The class recognised least, {row['class']}: {row['recall']:.1%} of 40 test images" in text
+
+
+def test_the_card_of_an_ensemble_names_its_members(made, tmp_path):
+    classifier, report = candidate(made, tmp_path, 90)
+    classifier.facts |= {"model": "ensemble", "members": ["top", "fine_tuned"], "epochs": 0, "best_epoch": 0}
+    text = card.written(classifier, report, 1)
+    assert "- the mean of top, fine_tuned\n" in text and "epoch 0" not in text
 
 
 def test_the_command_takes_what_the_comparison_chose(made, store, tmp_path, monkeypatch, capsys):

@@ -131,6 +131,15 @@ def test_the_model_comes_back_and_gives_the_probabilities_of_the_table(made, sto
     assert table["predicted"].tolist() == [classes[row.argmax()] for row in expected]
 
 
+def test_scores_of_averaged_views_are_of_no_model_that_can_be_served(made, store):
+    classifier, report = artifacts(made, "top")
+    report.facts["fingerprint"] = "averaged"
+    assert tracking.complete(classifier, report)
+    run = runs.find("edges", "averaged")
+    assert run is not None and run.outputs is None
+    assert run.data.metrics["kappa"] == pytest.approx(report.metrics["kappa"], abs=1e-6)
+
+
 def test_a_comparison_is_an_artifact_of_every_run_compared(made, store, capsys):
     """Of a run that is not there yet it says so, in one line; twice is once."""
     comparison = Comparison.read(made["comparison"])
@@ -250,9 +259,8 @@ def test_the_command_log_finds_what_is_missing(made, tmp_path):
             [sys.executable, "-m", "pipeline", "log"], cwd=tmp_path, env=environment, capture_output=True, text=True,
             check=True,
         )  # fmt: skip
-        assert done.stdout.splitlines() == [
-            f"edges, {name}: {expected}" for name in (*sorted(MODELS.values()), "comparison")
-        ]
+        names = [*(f"reports/{model}" for model in sorted(MODELS.values())), "comparison"]
+        assert done.stdout.splitlines() == [f"edges, {name}: {expected}" for name in names]
 
 
 def test_the_classifier_is_the_one_that_validation_judged(made):

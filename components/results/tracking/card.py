@@ -116,5 +116,8 @@ def training(classifier: Classifier) -> Iterator[str]:
     yield f"- recipe {classifier.record['recipe']}, model {facts['model']}, {facts['model_parameters']:,} parameters"
     if "backbone" in facts:
         yield f"- backbone {facts['backbone']}, weights `{facts['weights_sha256']}` ({facts['weights_license']})"
-    yield f"- epoch {facts['best_epoch']} of {facts['epochs']}, the best on validation"
+    if "members" in facts:
+        yield f"- the mean of {', '.join(facts['members'])}"
+    else:
+        yield f"- epoch {facts['best_epoch']} of {facts['epochs']}, the best on validation"
     yield f"- temperature {facts['temperature']:.4g}, fitted on validation"

@@ -105,7 +105,8 @@ def complete(classifier: Classifier, report: Report) -> bool:
     client().log_artifacts(run_id, str(report.path), "report")
     client().log_inputs(run_id, _data(classifier, report))
     client().set_tag(run_id, TEST_SPLIT, test_split(report))
-    model_id = _log_model(run, classifier, report)
+    plain = fingerprint == classifier.digest  # with averaged views, no model that is served gives these scores
+    model_id = _log_model(run, classifier, report) if plain else None
     scores = numbers(report)
     if scores.keys() - run.data.metrics.keys():
         _log_scores(run, scores, model_id)
