@@ -15,6 +15,7 @@ from components import STEPS, step
 from components.__main__ import parser_of
 from components.data.artifacts import RECORD
 from components.step import ROOT
+from pipeline import recipes
 from tests.conftest import PARAMETERS, write_images
 
 STAGES = {**yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]}
@@ -115,7 +116,7 @@ class Checkout:
         content = yaml.safe_load((folder / "params.yaml").read_text())
         content["active"] = {"edges": {"data": "edges", "weights": "glyphs"}}
         content["data"] = {"published": ["digits"], "own": {"edges": {"source": str(source)}}, "max_quarantined": 0.05}
-        content["recipes"] = {"edges": PARAMETERS}
+        content["recipes"] = {"edges": {name: PARAMETERS[name] for name in recipes.IN_RECIPES}}
         (folder / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
         self("git", "init", "-q", "-b", "main")
         self("dvc", "init", "-q")
