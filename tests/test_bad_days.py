@@ -188,7 +188,9 @@ def places(made: dict[str, Path], name: str) -> dict[str, Any]:
     folder = made["images"].parent
     model = {"train_benchmark": "benchmark", "fine_tune": "fine_tuned"}.get(name, "top")
     at = {**made, "classifier": folder / "classifiers" / model, "report": folder / "reports" / "top"}
-    return {**at, "top": made["head"], "reports": [made[one] for one in ("benchmark", "top", "fine_tuned")]}
+    models = ("benchmark", "top", "fine_tuned")
+    classifiers = [made[f"classifiers/{one}"] for one in models]
+    return {**at, "top": made["head"], "classifiers": classifiers, "reports": [made[one] for one in models]}
 
 
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.9])

@@ -15,6 +15,7 @@ from components import STEPS, step
 from components.__main__ import parser_of
 from components.data.artifacts import RECORD
 from components.step import ROOT
+from pipeline import recipes
 from tests.conftest import PARAMETERS, write_images
 
 STAGES = {**yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]}
@@ -62,6 +63,14 @@ def test_a_stage_is_its_step(stage):
     assert {inside(path, outputs) for path in made} == outputs
 
 
+@pytest.mark.parametrize(("stage", "artifact"), [("evaluate", "top"), ("compare", "comparison")])
+def test_a_stage_keeps_every_file_that_its_step_makes(made, stage, artifact):
+    """One that it does not list would be missing after `dvc checkout`, and the stage behind it would run again."""
+    said = definition(stage)
+    kept = {path.rpartition("/")[2] for path in paths([*said["outs"], *said["metrics"], *said.get("plots", [])])}
+    assert kept == {path.name for path in made[artifact].iterdir()}
+
+
 def test_every_step_is_a_stage():
     assert set(STAGES) - {"vary"} == set(STEPS) - {"fetch", "fetch_weights", "average"}
     assert set(FETCHES) == {"fetch", "fetch_own", "fetch_weights", "fetch_own_weights", "fetch_random_weights"}
@@ -107,7 +116,7 @@ class Checkout:
         content = yaml.safe_load((folder / "params.yaml").read_text())
         content["active"] = {"edges": {"data": "edges", "weights": "glyphs"}}
         content["data"] = {"published": ["digits"], "own": {"edges": {"source": str(source)}}, "max_quarantined": 0.05}
-        content["recipes"] = {"edges": PARAMETERS}
+        content["recipes"] = {"edges": {name: PARAMETERS[name] for name in recipes.IN_RECIPES}}
         (folder / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
         self("git", "init", "-q", "-b", "main")
         self("dvc", "init", "-q")

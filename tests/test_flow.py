@@ -69,7 +69,7 @@ def test_a_report_agrees_with_itself(made):
         np.testing.assert_allclose(table.filter(like="probability_").sum(axis=1), 1, rtol=1e-5)
         assert {path.name for path in (report.path / "figures").iterdir()} == {
             "confusion_matrix.png", "learning_curves.png", "mistakes.png", "classes.png", "reliability.png",
-            "slices.png",
+            "slices.png", "leakage.png",
         }  # fmt: skip
         assert {"log_loss_uncalibrated", "prior_log_loss", "seconds_extraction"} - set(report.metrics) == (
             {"seconds_extraction"} if model == "benchmark" else set()

@@ -153,7 +153,7 @@ def test_the_page_says_what_leaks(made, tmp_path):
     (table,) = found.under("What leaks between the parts of the split")
     assert table[1] == ["near: 0.png", "test", "up", "twin.png", "train", "left"]
     assert len(table) == 1 + page.LEAKS
-    assert {"across splits", "1,234", "test share", "25.0%", "2 more are in leakage.csv of each report."} <= set(
+    assert {page.LEAKAGE["across_splits"], "1,234", "25.0%", "2 more are in leakage.csv of each report."} <= set(
         found.texts
     )
 
@@ -213,6 +213,21 @@ def test_any_name_is_shown_as_it_is(made, tmp_path):
     assert [f"train_top.{NASTY}", NASTY] in found.tables[-1][1]
     assert found.texts.count(f"{NASTY}: 12 test images") == 2
     assert any(f"dvc repro {shlex.quote(f'compare@{NASTY}')}" in text for text in found.texts)
+
+
+def test_the_page_says_how_far_trials_spread(made, tmp_path):
+    shutil.copytree(made["comparison"], tmp_path / "comparison")
+    comparison = Comparison.read(tmp_path / "comparison")
+    scores = comparison.table("comparison.csv").set_index("model")
+    once = comparison.table("trials.csv")
+    again = once[once["model"] == "top"].assign(kappa=once["kappa"][1] + 0.1)
+    comparison.write_table("trials.csv", pd.concat([once, again]))
+    named = {model: Report.read(made[model]) for model in MODELS.values()}
+    page.write(comparison, named, "edges", comparing.shown(scores), "", [])
+    ((header, row),) = read(tmp_path / "comparison").under("Trained again")
+    assert header == ["model", "trials", "kappa", "log loss", "accuracy"]
+    assert row[:3] == ["top", "2", f"{once['kappa'][1] + 0.05:.3f} ± {0.1 / 2**0.5:.3f}"]
+    assert row[4] == f"{once['accuracy'][1]:.3f} ± 0.000"
 
 
 @pytest.mark.parametrize("known", [("top",), ("benchmark", "fine_tuned")])

@@ -57,8 +57,9 @@ def test_a_recipe_that_says_nothing_is_the_defaults(nothing, content):
     content["recipes"]["plain"] = dict.fromkeys(content["recipes"]["digits"], nothing)
     found = recipes.completed(content, "plain")
     assert {name: values for name, values in found.items() if values} == {
-        name: values for name, values in content["defaults"].items() if values
+        name: values for name, values in content["defaults"].items() if values and name != "vary"
     }
+    assert recipes.varied(content, "plain") == content["defaults"]["vary"]
 
 
 def set_to(address: str, value: Any) -> Callable[[dict[str, Any]], None]:

@@ -66,7 +66,8 @@ def ran(request) -> Iterator[tuple[str, dict[str, Path]]]:
     few = replace(entry, images=classes * per_folder * (1 + (study in IN_PARTS)), digest="")
     with tempfile.TemporaryDirectory(prefix="graft-") as folder, pytest.MonkeyPatch.context() as patch:
         patch.setitem(DATA_SETS, study, few)
-        patch.setattr(reporting, "EXAMPLES", 1)
+        patch.setattr(reporting, "WRONG", 1)
+        patch.setattr(reporting, "RIGHT", 1)
         bring(study, Path(folder) / "source", per_folder)
         yield study, run_steps(Path(folder) / "made", Path(folder) / "source", study, short)
 

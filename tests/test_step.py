@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from components import STEPS, __main__, step
-from components.data.artifacts import Artifact, Augmented, Comparison, Images, Report, Splits
+from components.data.artifacts import Artifact, Augmented, Classifier, Comparison, Images, Report, Splits
 from components.data.datasets import DATA_SETS, DataSet
 from components.errors import UserError
 from components.results.tracking import logged
@@ -238,12 +238,18 @@ def reports(made: dict[str, Path]) -> list[Report]:
 
 
 @pytest.mark.parametrize("number", [0, 2])
-@pytest.mark.parametrize("ancestor", ["fetch", "split"])
-def test_alternatives_of_different_splits(made, ancestor, number):
+def test_alternatives_of_different_data_sets(made, number):
     given = reports(made)
-    given[number].record["lineage"][ancestor] = "another"
-    with pytest.raises(UserError, match=f"compare: its inputs go back to different runs of {ancestor}"):
+    given[number].record["lineage"]["fetch"] = "another"
+    with pytest.raises(UserError, match="compare: its inputs go back to different runs of fetch"):
         step.inherited(step.load("compare"), {"reports": [*given]})
+
+
+def test_classifiers_that_are_averaged_go_back_to_one_split(made):
+    given = [Classifier.read(made[f"classifiers/{model}"]) for model in MODELS.values()]
+    given[1].record["lineage"]["split"] = "another"
+    with pytest.raises(UserError, match="average: its inputs go back to different runs of split"):
+        step.inherited(step.load("average"), {"classifiers": [*given]})
 
 
 def test_what_alternatives_differ_in_is_left_out(made):
@@ -485,5 +491,6 @@ def test_nothing_heavy_is_imported_before_the_arguments_are_checked(tmp_path):
 
 
 def test_only_steps_with_a_network_load_keras():
-    computing = {"fetch_weights", "explore", "extract", "train_benchmark", "train_top", "fine_tune", "evaluate"}
+    training = {"train_benchmark", "train_top", "fine_tune", "average"}
+    computing = {"fetch_weights", "explore", "extract", *training, "evaluate"}
     assert {name for name in STEPS if step.load(name).uses("keras")} == computing

@@ -136,7 +136,7 @@ def test_scores_of_averaged_views_are_of_no_model_that_can_be_served(made, store
     report.facts["fingerprint"] = "averaged"
     assert tracking.complete(classifier, report)
     run = runs.find("edges", "averaged")
-    assert run is not None and run.outputs is not None and run.outputs.model_outputs == []
+    assert run is not None and not (run.outputs and run.outputs.model_outputs)
     assert run.data.metrics["kappa"] == pytest.approx(report.metrics["kappa"], abs=1e-6)
 
 

@@ -21,6 +21,13 @@ SIZES = {
     "fine-tuned": "trainable_parameters",
 }  # fmt: skip
 SCORES = {"kappa": "kappa", "log_loss": "log loss", "accuracy": "accuracy"}
+LEAKAGE = {
+    "identical_pairs": "byte-identical pairs", "near_pairs": "near-identical pairs",
+    "two_labels": "images with two labels", "clusters": "clusters of images that are there twice",
+    "largest_cluster": "images in the largest cluster",
+    "across_splits": "test images that training or validation has too", "test_share": "of all test images",
+    "groups_across_splits": "groups of test images that training or validation has too",
+}  # fmt: skip
 CONFUSIONS, LEAKS = 10, 20  # that are listed
 TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -220,7 +227,7 @@ def leakage(report: Report) -> dict[str, Any] | None:
     table = report.table("leakage.csv")
     return {
         "counts": {
-            name.replace("_", " "): f"{count:,}" if isinstance(count, int) else f"{count:.1%}"
+            LEAKAGE[name]: f"{count:,}" if isinstance(count, int) else f"{count:.1%}"
             for name, count in report.facts["leakage"].items()
         },
         "figure": None if table.empty else pictures.leakage(report),

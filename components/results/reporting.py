@@ -178,7 +178,5 @@ def draw_mistakes(
 
 def copy_leakage(splits: Splits, report: Report) -> None:
     """Copy what a split says of images that leak between its parts into a Report: the table and the picture."""
-    for file in ("leakage.csv", "figures/leakage.png"):
-        if (splits.path / file).is_file():
-            (report.path / file).parent.mkdir(exist_ok=True)
-            shutil.copyfile(splits.path / file, report.path / file)
+    shutil.copyfile(splits.path / "leakage.csv", report.path / "leakage.csv")
+    shutil.copyfile(splits.figure("leakage"), report.figure("leakage"))
