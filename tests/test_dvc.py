@@ -162,7 +162,7 @@ def test_the_main_job_from_images_to_comparison_and_what_a_change_re_runs(tmp_pa
     copy_project(folder)
     project = Checkout(folder, source)
 
-    assert project.repro() == (set(STEPS) - {"fetch", "fetch_weights"}) | {"fetch_own", "fetch_own_weights"}
+    assert project.repro() == set(STAGES) | {"fetch_own", "fetch_own_weights"}
     assert project.repro() == set()
     project.commit("first")
     first = project.scores()
@@ -177,7 +177,7 @@ def test_the_main_job_from_images_to_comparison_and_what_a_change_re_runs(tmp_pa
 
     project.change("recipes.edges.train_top.learning_rate", 0.02)
     assert "learning_rate" in project("dvc", "params", "diff")
-    assert project.repro() == {"train_top", "fine_tune", "evaluate", "compare"}
+    assert project.repro() == {"train_top", "fine_tune", "vary", "evaluate", "compare"}
     project.change("recipes.edges.split.seed", 2)
     assert project.repro("train_top@edges") == {"split", "train_top"}
 

@@ -86,8 +86,7 @@ def test_killed_runs_end_as_undisturbed_ones(project, tmp_path):
                 process.wait()
         if process.returncode == 0:
             assert results(project.folder / "artifacts") == expected
-            assert project("python", "-m", "pipeline", "log").count("edges, ") == 3
-            assert project("python", "-m", "pipeline", "log").count("was there") == 3
+            assert project("python", "-m", "pipeline", "log").count("was there") == 3 + 1
             assert leaks(tmp_path) == []
             ends += 1
             forget(project.folder)
