@@ -287,6 +287,20 @@ def test_trials_by_seed_are_told_as_mean_and_spread(compared, tmp_path):
     assert comparison.table("pairs.csv")["images"].tolist() == [60] * 3
 
 
+def test_models_are_compared_of_the_same_seeds_in_whatever_order_the_trials_come(tmp_path):
+    given = [
+        ("benchmark", 0.1, 3),
+        ("top", 0.1, 3),
+        ("top", 0.1, 5),
+        ("top", 0.2, 5),
+        ("top", 0.2, 3),
+        ("fine_tuned", 0.1, 3),
+    ]
+    reports = [write(tmp_path / str(n), model, rate=rate, seed=seed) for n, (model, rate, seed) in enumerate(given)]
+    found = comparing.names(reports)
+    assert [reports.index(own[0]) for own in found.values()] == [0, 1, 4, 5]
+
+
 def test_folds_are_taken_together_where_every_model_has_the_same(compared, tmp_path):
     reports = [
         write(tmp_path / f"{name}{fold}", name, skill, fold=fold, split=f"split {fold}", images=40 + fold)

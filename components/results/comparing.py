@@ -61,9 +61,10 @@ def compare(reports: Sequence[Report], comparison: Comparison) -> None:
 def names(reports: Sequence[Report]) -> dict[str, list[Report]]:
     """Return the trials of each model by its name, by stages, and within a stage by validation log loss.
 
-    Reports on models that were made alike but for seeds and the fold are trials of one. The first of them on the test
-    split of the first report of all is the main one, which stands for the model, and comes first here. A model is named
-    after its stage; of several, each says in what it was made differently, as in `fine_tuned learning_rate=0.0001`.
+    Reports on models that were made alike but for seeds and the fold are trials of one. The main one, which stands for
+    the model and comes first here, is on the test split of the first report of all, and has the seeds of the first
+    reports of all: models are told apart by what differs in them, not by luck. A model is named after its stage; of
+    several, each says in what it was made differently, as in `fine_tuned learning_rate=0.0001`.
 
     Raises:
         UserError: The reports are on several data sets or test splits, or two are on one and the same model.
@@ -74,8 +75,11 @@ def names(reports: Sequence[Report]) -> dict[str, list[Report]]:
             raise UserError(f"{reports[0].path} and {report.path} are on different data sets: compare reports on one")
         own = frozenset((key, value) for key, value in made_with(report).items() if key not in TRIAL)
         arms.setdefault((report.facts["model"], own), []).append(report)
+    main: dict[str, object] = {}
+    for report in reports:
+        main = seeds(report) | main
     for trials in arms.values():
-        trials.sort(key=lambda report: split_of(report) != split_of(reports[0]))
+        trials.sort(key=lambda one: (split_of(one) != split_of(reports[0]), len(seeds(one).items() - main.items())))
         if split_of(trials[0]) != split_of(reports[0]):
             raise UserError(
                 f"{reports[0].path} and {trials[0].path} are on different test splits: "
@@ -127,6 +131,13 @@ def made_with(report: Report) -> dict[str, object]:
     if "backbone" in report.facts:
         made["weights"] = f"{report.facts['backbone']}-{report.facts['weights_sha256'][:8]}"
     return made
+
+
+def seeds(report: Report) -> dict[str, object]:
+    """Return the seeds and the fold that made a report's model, as in `train_top.seed`."""
+    chain: Mapping[str, Mapping[str, object]] = report.record["parameters"]
+    found = {f"{step}.{name}": value for step, values in chain.items() for name, value in values.items()}
+    return {key: value for key, value in found.items() if key in TRIAL}
 
 
 def trial_scores(models: Mapping[str, Sequence[Report]]) -> pd.DataFrame:

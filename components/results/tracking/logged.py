@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 COMPONENTS = Path(__file__).parents[2]
 CODE = ("__init__.py", "data/images.py", "results/tracking/served.py")  # of the components: all that serving needs
-NEEDED = ("keras", "mlflow", "numpy", "pandas", "pillow", "tensorflow")
+NEEDED = ("keras", "numpy", "pandas", "pillow", "tensorflow")  # and MLflow, which is smaller in the steps' images
 
 
 def save(folder: str, classifier: Classifier, report: Report, run_id: str, model_id: str) -> None:
     """Write the model: `mlflow models serve` takes images and gives class names, `mlflow.tensorflow` gives Keras's."""
     import numpy as np
     import pandas as pd
-    from mlflow import pyfunc
+    from mlflow import __version__, pyfunc
     from mlflow.models import Model
 
     metadata = {"classes": classifier.facts["classes"], "fingerprint": classifier.digest}
@@ -48,7 +48,7 @@ def save(folder: str, classifier: Classifier, report: Report, run_id: str, model
             mlflow_model=model,
             signature=signature(),
             input_example=pd.DataFrame({served.COLUMN: [*map(as_base64, np.load(report.path / "example.npy"))]}),
-            pip_requirements=[f"{name}=={version(name)}" for name in NEEDED],
+            pip_requirements=[f"mlflow=={__version__}", *(f"{name}=={version(name)}" for name in NEEDED)],
         )
 
 
