@@ -24,12 +24,13 @@ def evaluate(
 
     Args:
         augmented: The plain images and their views.
-        splits: The training and validation rows, on which it is chosen where it predicts from several views; and what
-            leaks from them into the test images.
+        splits: The training and validation rows, on which it is calibrated and chosen where it predicts from several
+            views; and what leaks from them into the test images.
         test_split: The test rows.
         classifier: The classifier.
         report: Scores with their intervals, predictions, where the classifier fails, and figures.
-        views: What it predicts from: plain, the image as it is, or averaged, the mean over it and its views.
+        views: What it predicts from: plain, the image as it is, or averaged, the mean over it and its views, with a
+            temperature of its own.
         batch_size: Images a batch.
         slices: Equal parts into which the test images are cut, by size and by brightness, to be scored each by itself;
             0 for none.

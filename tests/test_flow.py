@@ -4,13 +4,16 @@ import json
 import re
 from pathlib import Path
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import softmax
 
 from components import step
-from components.data.artifacts import Classifier, Comparison, Images, Report, Splits, TestSplit
+from components.data.artifacts import Augmented, Classifier, Comparison, Images, Report, Splits, TestSplit
 from components.errors import UserError
+from components.results import metrics
 from components.step import ROOT
 from pipeline import recipes
 from tests.conftest import CLASSES, MODELS, PARAMETERS
@@ -74,6 +77,34 @@ def test_a_report_agrees_with_itself(made):
         assert {"log_loss_uncalibrated", "prior_log_loss", "seconds_extraction"} - set(report.metrics) == (
             {"seconds_extraction"} if model == "benchmark" else set()
         )
+
+
+def test_averaged_views_are_the_mean_over_them_with_a_temperature_of_its_own(made, tmp_path):
+    report = tmp_path / "report"
+    step.run(
+        "evaluate",
+        {**made, "classifier": made["classifiers/benchmark"], "report": report},
+        {**PARAMETERS["evaluate"], "views": "averaged"},
+    )
+    averaged, classifier = Report.read(report), Classifier.read(made["classifiers/benchmark"])
+    augmented, validation = Augmented.read(made["augmented"]), Splits.read(made["splits"]).part("validation")
+    network, temperature = classifier.load(), averaged.facts["temperature"]
+    before = keras.Model(network.input, keras.ops.softmax(network.get_layer("temperature").input))
+
+    def mean(files: pd.Series) -> np.ndarray:
+        views = augmented.array[augmented.rows(files.tolist())]
+        assert views.shape[1] > 1
+        return np.mean([before.predict_on_batch(views[:, number]) for number in range(views.shape[1])], axis=0)
+
+    table, labels = averaged.table("predictions.csv"), validation["label"].map(CLASSES.index).to_numpy()
+    means = mean(validation["file"])
+    assert temperature == pytest.approx(metrics.temperature(labels, np.log(means)), rel=1e-5)
+    assert averaged.metrics["validation_log_loss"] == pytest.approx(
+        metrics.log_loss(labels, softmax(np.log(means) / temperature, axis=1)), rel=1e-5
+    )
+    expected = softmax(np.log(mean(table["file"])) / temperature, axis=1)
+    np.testing.assert_allclose(table.filter(like="probability_"), expected, atol=1e-5)
+    assert averaged.facts["fingerprint"] == averaged.digest != Report.read(made["benchmark"]).facts["fingerprint"]
 
 
 def test_training_and_testing_share_no_image(made):

@@ -8,10 +8,11 @@ from importlib.metadata import version
 import keras
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 
 from components.data.artifacts import PROBABILITY, Augmented, Classifier, Report, Splits, TestSplit
 from components.errors import UserError
-from components.model.prediction import predictions
+from components.model.prediction import LEAST, predictions
 from components.results import failures, figures, metrics, statistics
 
 WRONG, RIGHT = 12, 4  # test images of either kind that are shown with what they are told by
@@ -37,9 +38,8 @@ def report(
     report.facts["fingerprint"] = classifier.digest if views == "plain" else report.digest
     if views != "plain":
         validation = splits.part("validation")
-        told, _ = predictions(model, images, augmented.rows(validation["file"].tolist()), batch_size)
-        again = metrics.scores(numbers(validation, classes), told)
-        report.facts.update({name: again[name.removeprefix("validation_")] for name in VALIDATION})
+        _, means = predictions(model, images, augmented.rows(validation["file"].tolist()), batch_size)
+        probabilities = calibrated(report, numbers(validation, classes), means, uncalibrated)
     plain = images[:, 0]
     np.save(report.path / "example.npy", plain[rows[:2]])
     table = test.assign(predicted=[classes[number] for number in probabilities.argmax(axis=1)])
@@ -72,6 +72,26 @@ def seen(augmented: Augmented, views: str) -> np.ndarray:
     if not augmented.facts["views"]:
         raise UserError("evaluate: views is averaged, but `augment` made none: give it views of 1 or more")
     return augmented.array
+
+
+def calibrated(report: Report, labels: np.ndarray, validation: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """Return the means over views with a temperature of their own, (n, classes); note it and the validation scores.
+
+    A mean of probabilities is less sure than these, so that the temperature of one image's prediction is not its own.
+
+    Args:
+        report: The report.
+        labels: Number of the true class of the validation images, (m,).
+        validation: Means of the probabilities before the temperature, of the validation images, (m, classes).
+        test: Likewise of the test images, (n, classes).
+
+    Source: Rahaman & Thiery, Uncertainty Quantification and Deep Ensembles, arXiv 2007.08792.
+    """
+    logits, of_test = (np.log(means + LEAST) for means in (validation, test))
+    temperature = metrics.temperature(labels, logits)
+    found = metrics.scores(labels, softmax(logits / temperature, axis=1))
+    report.facts.update({name: found[name.removeprefix("validation_")] for name in VALIDATION}, temperature=temperature)
+    return softmax(of_test / temperature, axis=1)
 
 
 def numbers(table: pd.DataFrame, classes: list[str]) -> np.ndarray:
