@@ -41,10 +41,10 @@ def compare(reports: Sequence[Report], comparison: Comparison) -> None:
     for table_name, written in (("comparison", scores.reset_index()), ("pairs", pairs), ("trials", trials)):
         comparison.write_table(f"{table_name}.csv", written)
     recipe = comparison.record["recipe"] or comparison.facts["data_set"]
-    said = verdict(scores, pairs) + spread(trials) + reports[0].facts["warnings"]
+    said = verdict(scores, pairs) + reports[0].facts["warnings"]
     title = f"{recipe}: {int(scores['test_images'].iloc[0])} test images"
     table, note = shown(scores), f"95 % intervals in brackets; {baselines(scores)}"
-    text = "\n".join([title, "", table.to_string(), f"* best on test; {note}", "", *said, ""])
+    text = "\n".join([title, "", table.to_string(), f"* best on test; {note}", "", *said, *spread(trials), ""])
     (comparison.path / "comparison.txt").write_text(text, encoding="utf-8")
     chosen = str(scores["validation_log_loss"].idxmin())
     ranked = {name: value for name, value in named[chosen].metrics.items() if name.startswith("validation_")}
