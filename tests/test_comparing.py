@@ -118,8 +118,8 @@ def test_a_model_that_is_worse_is_said_to_be_so_and_by_which_score():
     turned = comparing.turned(pd.DataFrame([pair(folds=5, kappa_p_corrected=0.05)]), "top", "fine_tuned")
     assert comparing.turned(pd.DataFrame([pair()]), "fine_tuned", "top") == pair()
     assert comparing.told(turned) == [
-        "top is worse than fine_tuned: accuracy 0.890 after 0.923, 3.3 points less (95 % interval 1.2 to 5.5; "
-        "McNemar's exact test, p = 0.0021, corrected for 3 pairs).",
+        "On 1,000 test images of 5 folds top is worse than fine_tuned: accuracy 0.890 after 0.923, 3.3 points less (95 "
+        "% interval 1.2 to 5.5; McNemar's exact test, p = 0.0021, corrected for 3 pairs).",
         "These 1,000 test images of 5 folds cannot tell top from fine_tuned by kappa: kappa 0.878 after 0.914 (95 % "
         "interval of the difference -0.060 to -0.013; paired bootstrap, p = 0.05, corrected for 3 pairs); at this "
         "difference it would take about 440.",
@@ -314,6 +314,7 @@ def test_folds_are_taken_together_where_every_model_has_the_same(compared, tmp_p
     top = pd.concat([report.table("predictions.csv") for report in reports[1::3]])
     assert pairs.loc[0, "accuracy_second"] == pytest.approx((top["label"] == top["predicted"]).mean())
     assert "These 123 test images of 3 folds cannot tell fine_tuned from top" in text
+    assert "On 123 test images of 3 folds fine_tuned is better than benchmark: accuracy" in text
     assert "edges: 42 test images" in text and "top, mean of 3 folds: kappa" in text
 
 

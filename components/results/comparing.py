@@ -309,13 +309,14 @@ def sentence(pair: Mapping[str, Any], score: str) -> str:
     chance += f", corrected for {pair['pairs']} pairs" if pair["pairs"] > 1 else ""
     scale, places, unit = (100, 1, " points") if score == "accuracy" else (1, 3, "")
     scores = f"{title} {other:.3f} after {one:.3f}"
+    folds = f" of {pair['folds']} folds" if pair["folds"] > 1 else ""
     if found := rank(pair, score):
         ends = (low, high) if difference > 0 else (-high, -low)
         low, high = (f"{scale * end:.{places}f}" for end in ends)
         amount = f"{scale * abs(difference):.{places}f}{unit} {'more' if difference > 0 else 'less'}"
-        subject = f"{pair['second']} is {found} than {pair['first']}{by}"
+        whence = f"On {pair['images']:,} test images{folds} " if folds else ""
+        subject = f"{whence}{pair['second']} is {found} than {pair['first']}{by}"
         return f"{subject}: {scores}, {amount} (95 % interval {low} to {high}; {test}, {chance})."
-    folds = f" of {pair['folds']} folds" if pair["folds"] > 1 else ""
     images = f"These {pair['images']:,} test images{folds}"
     interval = f"95 % interval of the difference {scale * low:.{places}f} to {scale * high:.{places}f}{unit}"
     would = f"; at this difference it would take about {float(f'{needed:.2g}'):,.0f}" if np.isfinite(needed) else ""
