@@ -1,7 +1,7 @@
 """How the steps run on a Kubeflow cluster: the section `cluster:` of params.yaml, read and checked."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import PurePosixPath
 from typing import Annotated, Any, get_type_hints
@@ -15,7 +15,7 @@ from components.data.pinned import Pinned
 from components.errors import UserError, no_such, public, shown
 from components.parameters import Parameter, Positive, Range
 from components.step import git
-from pipeline.recipes import mapping
+from pipeline.recipes import mapping, section
 
 IMAGES = ("steps", "fetch")
 COLLECTION = ("fetch", "fetch_weights")  # the steps that bring data sets and weights in
@@ -122,22 +122,6 @@ def read(content: Mapping[str, Any], tags: bool = False) -> Cluster:
             raise no_such("pool", where, pools)
     read = {"images": images, "secrets": secrets, "collection": collection, "environment": environment, "pools": pools}
     return Cluster(**{**given, **read})
-
-
-def section(value: Any, where: str, names: Iterable[str]) -> dict[str, Any]:
-    """Return a mapping that has these names and no other.
-
-    Raises:
-        UserError: It has not, or it is none.
-    """
-    given = mapping(value, where)
-    for name in given:
-        if name not in names:
-            raise no_such(f"setting in {where}", name, names)
-    missing = [name for name in names if name not in given]
-    if missing:
-        raise UserError(f"{where} in params.yaml lacks {', '.join(missing)}")
-    return given
 
 
 def text(where: str, name: str, value: Any) -> str:

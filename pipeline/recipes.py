@@ -91,13 +91,8 @@ def varied(content: dict[str, Any], recipe: str) -> dict[str, Any]:
     own = mapping(content["recipes"][recipe], f"recipe {recipe}").get("vary")
     values = {**mapping(content["defaults"].get("vary"), "defaults: vary"), **mapping(own, f"recipe {recipe}: vary")}
     kinds = variations()
-    for name in values:
-        if name not in kinds:
-            raise no_such(f"value under vary of the recipe {recipe}", name, kinds)
-    missing = [name for name in kinds if name not in values]
-    if missing:
-        raise UserError(f"defaults: vary lacks {', '.join(missing)}")
-    return {name: kind.read(f"recipe {recipe}: vary", name, values[name]) for name, kind in kinds.items()}
+    given = section(values, f"recipe {recipe}: vary", kinds)
+    return {name: kind.read(f"recipe {recipe}: vary", name, given[name]) for name, kind in kinds.items()}
 
 
 def mapping(value: Any, what: str) -> dict[str, Any]:
@@ -111,6 +106,22 @@ def mapping(value: Any, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UserError(f"{what} is `name: value` lines; received {shown(value)}")
     return value
+
+
+def section(value: Any, where: str, names: Iterable[str]) -> dict[str, Any]:
+    """Return a mapping that has these names and no other.
+
+    Raises:
+        UserError: It has not, or it is none.
+    """
+    given = mapping(value, where)
+    for name in given:
+        if name not in names:
+            raise no_such(f"setting in {where}", name, names)
+    missing = [name for name in names if name not in given]
+    if missing:
+        raise UserError(f"{where} in params.yaml lacks {', '.join(missing)}")
+    return given
 
 
 def named(names: Iterable[Any], where: str) -> None:

@@ -6,9 +6,12 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
@@ -139,21 +142,27 @@ def database(tmp_path_factory) -> str:
     return address
 
 
-@pytest.fixture(scope="session")
-def server(database):
-    """A real `mlflow server` on the store."""
-    port = free_port()
-    settings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    environment = {**os.environ, **settings, "MLFLOW_BACKEND_STORE_URI": database}
-    folder = database.removeprefix("sqlite:///").removesuffix("/mlflow.db")
-    command = ["mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+@contextmanager
+def serving(command: list[str], port: int, environment: dict[str, str], folder: Path | str) -> Iterator[str]:
+    """Yield the address of MLflow's server that a command starts; it and all that it started is stopped."""
     with subprocess.Popen(
-        [sys.executable, "-m", *command, "--workers", "1"], env=environment, cwd=folder,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        [sys.executable, "-m", "mlflow", *command, "--host", "127.0.0.1", "--port", str(port)],
+        env=environment, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     ) as process:  # fmt: skip
         try:
             wait_for(process, f"http://127.0.0.1:{port}/health")
             yield f"http://127.0.0.1:{port}"
         finally:
+            for child in psutil.Process(process.pid).children(recursive=True):
+                child.terminate()
             process.terminate()
-            process.wait()
+
+
+@pytest.fixture(scope="session")
+def server(database):
+    """A real `mlflow server` on the store."""
+    settings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    environment = {**os.environ, **settings, "MLFLOW_BACKEND_STORE_URI": database}
+    folder = database.removeprefix("sqlite:///").removesuffix("/mlflow.db")
+    with serving(["server", "--workers", "1"], free_port(), environment, folder) as address:
+        yield address

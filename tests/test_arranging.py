@@ -92,7 +92,7 @@ def test_what_is_varied_is_not_swept_too():
 
 
 WRONG = {
-    "unknown": ({"repeat": 2}, "no value under vary of the recipe digits 'repeat'; did you mean 'repeats'"),
+    "unknown": ({"repeat": 2}, "no setting in recipe digits: vary 'repeat'; did you mean 'repeats'"),
     "none": ({"repeats": 0}, "recipe digits: vary: repeats is 1 or more; received 0"),
     "ensemble": ({"ensemble": "median"}, "no kind of ensemble 'median'"),
     "views": ({"views": "all"}, "no choice of views 'all'"),

@@ -4,7 +4,6 @@ import base64
 import json
 import os
 import shutil
-import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
@@ -14,7 +13,6 @@ from urllib.error import HTTPError
 import keras
 import numpy as np
 import pandas as pd
-import psutil
 import pytest
 from PIL import Image
 
@@ -26,7 +24,7 @@ from components.results import tracking
 from components.results.tracking import runs
 from components.results.tracking.served import Served
 from pipeline.__main__ import main
-from tests.conftest import CLASSES, free_port, wait_for
+from tests.conftest import CLASSES, free_port, serving
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
@@ -126,20 +124,10 @@ def test_what_is_no_model_or_no_image_is_one_line(made, journal, tmp_path, monke
 @pytest.fixture(scope="module")
 def server(journal, tmp_path_factory) -> Iterator[str]:
     """A real `mlflow models serve`, where the repository is not; stopped with all that it started."""
-    port = free_port()
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    command = ["mlflow", "models", "serve", "--env-manager", "local", "--model-uri", journal, "--port", str(port)]
-    with subprocess.Popen(
-        [sys.executable, "-m", *command], env=environment, cwd=tmp_path_factory.mktemp("elsewhere"),
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    ) as process:  # fmt: skip
-        try:
-            wait_for(process, f"http://127.0.0.1:{port}/health")
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            for child in psutil.Process(process.pid).children(recursive=True):
-                child.terminate()
-            process.terminate()
+    command = ["models", "serve", "--env-manager", "local", "--model-uri", journal]
+    with serving(command, free_port(), environment, tmp_path_factory.mktemp("elsewhere")) as address:
+        yield address
 
 
 def asked(server: str, request: object) -> tuple[int, dict]:
