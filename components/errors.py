@@ -51,7 +51,8 @@ class Parser(argparse.ArgumentParser):
 
 def public(text: str) -> str:
     """Return a text without the user names, passwords and queries of its addresses: what precedes @ or follows ?."""
-    return re.sub(r"(://\S*?\?)\S*", r"\1...", re.sub(r"://\S*@", "://", text))
+    text = re.sub(r"://(\S*|[^\s/@:]*:[^/@]*)@", "://", text)  # a blank may be in a password
+    return re.sub(r"(://\S*?\?)\S*", r"\1...", text)
 
 
 def told(main: Callable[[list[str]], None]) -> None:

@@ -18,7 +18,7 @@ import mlflow
 import pytest
 from mlflow.entities import Experiment
 
-from components import step
+from components import executor, step
 from components.data.artifacts import Classifier, Report
 from components.errors import UserError
 from components.results import tracking
@@ -281,6 +281,102 @@ def test_what_signs_in_is_taken_out_of_a_text(monkeypatch, text, expected):
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "hidden-token\n")
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "hidden-user")
     assert store.without_secrets(text) == expected
+
+
+SECRETS = (
+    "hi den",
+    "hi%20den",
+    "hi+den",
+    "hid/den",
+    "hid@den",
+    "hid%40den",
+    "hid?den",
+    "hid#den",
+    "hid'den",
+    'hid"den',
+)
+BAD = [
+    "postgres://user:hid'den@127.0.0.1:1/db",
+    "postgresql://user:hi den@127.0.0.1:1/db",
+    "postgresql://user:hid/den@127.0.0.1:1/db",
+    "postgresql://user:hid@den@127.0.0.1:1/db",
+    "postgresql://user:hid%40den@127.0.0.1:1/db",
+    "postgresql+psycopg2://user:hid%40den@127.0.0.1:1/db?sslmode=hi%20den",
+    "postgresql+psycopg2://user:hid'den@127.0.0.1:1/db?options=hid@den",
+    "postgresql://user:hid'den",
+    "mysql://user:hid'den@127.0.0.1:1/db",
+    "sqlite://user:hi den@127.0.0.1/db",
+    "sqlite:////proc/%/mlflow.db?key=hi den",
+    "http://user:hi den@127.0.0.1:1",
+    "http://user:hi%20den@127.0.0.1:1",
+    "http://user:hid?den@127.0.0.1:1/",
+    "http://user:hid#den@127.0.0.1:1",
+    'http://user:hid"den@127.0.0.1:1',
+    "http://user:hid'den@127.0.0.1:1",
+    "http://user:hi+den@127.0.0.1:port",
+    "http://127.0.0.1:1/?token=hi%20den#hid'den",
+    "http://[127.0.0.1:1/?token=hi+den",
+    "user:hi den@127.0.0.1",
+    "postgresql:/user:hid/den@127.0.0.1/db",
+    "other://user:hi den@127.0.0.1",
+]
+
+
+def check_plain(said: str) -> None:
+    """Check that a text is one line, without what signs in, whole or in part."""
+    assert said.strip() and said.strip().count("\n") == 0, said
+    assert not [secret for secret in SECRETS if secret in said] and not re.search(
+        r"\b(user(?! name)|hid?|den)\b", said
+    ), said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("address", BAD)
+def test_no_secret_of_an_address_is_shown(made, address, tmp_path, monkeypatch, capfd):
+    """Of whatever spelling: by what is asked of the journal, by a training, and by what Kubeflow is told."""
+    monkeypatch.chdir(tmp_path)
+    classifier = Classifier.read(made["classifiers/top"])
+    with at(address):
+        for action in (tracking.experiments, lambda: tracking.complete(classifier, Report.read(made["top"]))):
+            with pytest.raises(UserError) as refused:
+                action()
+            check_plain(str(refused.value))
+        capfd.readouterr()
+        with tracking.live(classifier, "top"):
+            pass
+        check_plain(capfd.readouterr().err)
+        executor.journal(step.load("evaluate"), made, classifier)
+        out, err = capfd.readouterr()
+        assert out == ""
+        if err:
+            check_plain(err)
+
+
+MYSQL = "mysql://user:hid'den@127.0.0.1:1/db", "MLflow at mysql://127.0.0.1:1/db did not take this: "
+
+
+@pytest.mark.parametrize(
+    ("command", "address", "said"),
+    [
+        *((command, *MYSQL) for command in ("predict", "export", "ui", "log", "promote")),
+        ("predict", "postgres://user:hid'den@host/db", "give postgresql://"),
+        ("ui", "postgresql://user:hi den@host/db", "percent-encode it"),
+    ],
+)
+def test_a_command_whose_store_is_none_says_so_in_a_line(made, tmp_path, command, address, said):
+    for name in ("classifiers", "reports", "comparison"):
+        shutil.copytree(made["comparison"].parent / name, tmp_path / "artifacts/edges" / name)
+    model = ("--model", "models:/edges@champion")
+    given = {"predict": (*model, "a"), "export": (*model, "--to", "onnx", "a.onnx"), "promote": ("edges",)}
+    (tmp_path / "a").touch()
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", command, *given.get(command, ())],
+        cwd=tmp_path, capture_output=True, text=True,
+        env={**os.environ, "MLFLOW_TRACKING_URI": address, "PYTHONPATH": str(step.ROOT)},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    check_plain(done.stderr)
 
 
 def log_badly(made: dict[str, Path], capfd: pytest.CaptureFixture, said: str) -> None:

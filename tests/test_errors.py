@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from components.errors import UserError, no_such
+from components.errors import UserError, no_such, public
 
 HEADS = ("linear", "dense")
 
@@ -27,3 +27,15 @@ def test_an_unknown_name_is_shown_beside_the_known_ones(received, message):
 def test_names_that_yaml_reads_as_something_else(received: Any, known: Any):
     error = str(no_such("recipe", received, known))
     assert str(received) in error and all(str(name) in error for name in known)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("no 'http://a:b@host:5/x' here", "no 'http://host:5/x' here"),
+        ("no http://a:b c d@host:5/x here", "no http://host:5/x here"),
+        ("at http://host:5/x, of a@b", "at http://host:5/x, of a@b"),
+    ],
+)
+def test_what_signs_in_is_not_shown(text, expected):
+    assert public(text) == expected

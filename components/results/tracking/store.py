@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 from components.errors import UserError, public
 
@@ -24,6 +25,9 @@ SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # a request that was taken, though no answer came, is not to be done twice
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",  # seconds
 }
+FILES = ("sqlite", "file", "")  # schemes of stores that are a path
+NETWORKED = ("http", "postgresql", "mysql", "mssql")
+HOST = r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(:\d*)?"
 LATER = "`python -m pipeline log` completes the journal later"
 
 
@@ -34,7 +38,56 @@ def address() -> str:
 
 def shown() -> str:
     """Return the tracking address without what signs in there."""
-    return without_secrets(address())
+    scheme, _, place, query = split(address())
+    return f"{scheme}{place}{'?...' if query else ''}"
+
+
+def split(address: str) -> tuple[str, str, str, str]:
+    """Return an address in four: its scheme with ://, what signs in, host and path, and what follows a ? or #.
+
+    Where it can be read in several ways, all that can be a secret is taken for what signs in.
+    """
+    scheme, sign, rest = address.partition("://")
+    if not sign:
+        scheme, rest = "", address
+    if scheme.partition("+")[0] in FILES and rest.startswith(("/", ".")):
+        place, _, query = rest.partition("?")
+        return scheme + sign, "", place, query
+    signs_in, _, place = rest.rpartition("@")
+    if re.search("[?#]", signs_in):  # in a password, or an @ in a query
+        signs_in, place = rest, ""
+    host = re.split("[?#]", place)[0]
+    return scheme + sign, signs_in, host, place[len(host) + 1 :]
+
+
+def check_address() -> None:
+    """Check the tracking address before any library reads it, which would show what it takes for a host or a port.
+
+    Raises:
+        UserError: It names no store, or its parts cannot be told from each other.
+    """
+    scheme, signs_in, place, query = split(address())
+    if address() == "off":
+        raise UserError("MLFLOW_TRACKING_URI is `off`: there is no journal")
+    if re.fullmatch("https?:/*", address()):
+        raise UserError(f"MLFLOW_TRACKING_URI names no server: {address()!r}; give http://HOST:PORT")
+    if re.match(r"postgres[:+]", address()):
+        raise UserError(
+            "MLFLOW_TRACKING_URI begins with `postgres`, which SQLAlchemy does not know: give postgresql://"
+        )
+    if scheme and re.search(r"""[^\w!$&'()*+,;=:%.~-]""", signs_in):
+        raise UserError(
+            "the user name or password in MLFLOW_TRACKING_URI has a character that no address takes: "
+            "percent-encode it, as %40 for @, %2F for / and %20 for a blank"
+        )
+    if served() and query:
+        raise UserError(
+            "MLFLOW_TRACKING_URI has a ? or a #, which no address of MLflow's server has: give http://HOST:PORT"
+        )
+    if scheme.startswith(NETWORKED) and not re.fullmatch(HOST, place.partition("/")[0]):
+        raise UserError(
+            "MLFLOW_TRACKING_URI has no host, or a port that is no number: give SCHEME://USER:PASSWORD@HOST:PORT/..."
+        )
 
 
 def served() -> bool:
@@ -51,7 +104,7 @@ def plain() -> Iterator[None]:
         raise
     except Exception as error:
         reason = " ".join(without_secrets(str(error).partition("[SQL:")[0]).split())[:300]
-        raise UserError(f"MLflow at {shown()} did not take this: {reason}") from error
+        raise UserError(f"MLflow at {shown()} did not take this: {reason}") from None  # the error shows secrets
 
 
 def attempt(action: Callable[..., Any], *arguments: Any) -> Any:
@@ -65,25 +118,44 @@ def attempt(action: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def without_secrets(text: str) -> str:
-    """Return a text without the secrets of its addresses, and without what signs in to MLflow."""
+    """Return a text without the secrets of its addresses, and without what signs in to MLflow in any spelling."""
+    known = secrets()
+    for secret in known:
+        text = text.replace(f"://{secret}@", "://").replace(f"?{secret}", "?...")
     text = public(text)
-    for name in ("USERNAME", "PASSWORD", "TOKEN"):
-        if secret := os.environ.get(f"MLFLOW_TRACKING_{name}", "").strip():
-            text = text.replace(secret, "...")
+    for secret in known:
+        # as a word: a user name of one letter is in every text
+        text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "...", text)
     return text
 
 
+def secrets() -> list[str]:
+    """Return every spelling of what signs in to MLflow, the longest first."""
+    found = {os.environ.get(f"MLFLOW_TRACKING_{name}", "").strip() for name in ("USERNAME", "PASSWORD", "TOKEN")}
+    for uri in (address(), os.environ.get("MLFLOW_REGISTRY_URI", "")):
+        _, signs_in, _, query = split(uri)
+        found |= {
+            signs_in,
+            *signs_in.split(":", 1),
+            query,
+            *(part.partition("=")[2] for part in re.split("[&;#]", query)),
+        }
+    found |= {unquote(secret) for secret in found} | {unquote_plus(secret) for secret in found}
+    found |= {" ".join(secret.split()) for secret in found} | {re.sub(r"[\t\r\n]", "", secret) for secret in found}
+    found |= {quote(secret, safe) for secret in found for safe in ("", ":", "/:", ":/?#[]@!$&'()*+,;=%~")}
+    found |= {quote_plus(secret) for secret in found} | {repr(secret)[1:-1] for secret in found}
+    return sorted((secret for secret in found if secret.strip()), key=len, reverse=True)
+
+
 @cache
+@plain()
 def client() -> "MlflowClient":
     """Return a client of the store, which prints nothing and waits for no answer longer than its settings say.
 
     Raises:
-        UserError: There is no store: the journal is off, or its address names no server.
+        UserError: There is no store: the journal is off, or its address names none, or the store cannot be opened.
     """
-    if address() == "off":
-        raise UserError("MLFLOW_TRACKING_URI is `off`: there is no journal")
-    if re.fullmatch("https?:/*", address()):
-        raise UserError(f"MLFLOW_TRACKING_URI names no server: {address()!r}; give http://HOST:PORT")
+    check_address()
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     import mlflow
