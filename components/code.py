@@ -1,0 +1,247 @@
+"""The code behind a step's numbers: what it consists of, a digest of it, and the packages that compute in it.
+
+The digest is of syntax trees, without what is written for readers and type checkers alone, and is the same under every
+version of Python that the project supports.
+"""
+
+import ast
+import hashlib
+import importlib
+import inspect
+import re
+from functools import cache
+from importlib.util import resolve_name
+from pathlib import Path
+from typing import Any, NamedTuple, get_type_hints
+
+from components.data.content import file_sha256, sha256
+from components.parameters import Names, Parameter
+
+ROOT = Path(__file__).parent.parent
+MACHINERY = (  # determines no number: it runs the steps and writes the journal, or a digest vouches for what it says
+    "components/__init__.py",
+    "components/code.py",
+    "components/data/datasets.py",
+    "components/data/pinned.py",
+    "components/data/records.py",
+    "components/errors.py",
+    "components/executor.py",
+    "components/machine.py",
+    "components/parameters.py",
+    "components/progress.py",
+    "components/quiet.py",
+    "components/results/tracking/",
+    "components/step.py",
+)
+COMPUTING = {  # the packages that compute, by the name under which they are imported
+    "PIL": ("pillow",),
+    "h5py": ("h5py",),
+    "imagehash": ("ImageHash",),
+    "jinja2": ("jinja2",),
+    "keras": ("keras", "tensorflow"),
+    "matplotlib": ("matplotlib",),
+    "numpy": ("numpy",),
+    "pandas": ("pandas",),
+    "scipy": ("scipy",),
+    "sklearn": ("scikit-learn",),
+    "tensorflow": ("tensorflow",),
+}
+FOR_TYPES = {"__future__", "collections.abc", "typing"}  # modules that are imported for annotations
+KINDS_OF_FIELDS = ("ClassVar", "InitVar", "KW_ONLY")  # annotations that a dataclass obeys
+UNWRITTEN = {"ctx", "kind", "type_comment"}  # fields of nodes that change nothing
+
+
+class Module(NamedTuple):
+    """What counts of a module: the digest of its bare tree, whether that does more than import, the names imported."""
+
+    digest: str
+    does: bool
+    imports: frozenset[str]
+
+
+class Bare(ast.NodeTransformer):
+    """Takes from a module's tree its docstrings, its annotations, and the imports for them; notes all other imports.
+
+    Args:
+        package: Package of the module, from which relative imports are resolved.
+        kept: The function whose annotations stay, because they convert what it is given.
+    """
+
+    def __init__(self, package: str, kept: ast.stmt | None):
+        self.package, self.kept = package, kept
+        self.imports: set[str] = set()
+        self.in_class = False
+
+    def visit_FunctionDef(self, node: Any) -> Any:
+        if node is not self.kept:
+            node.returns = None
+            for argument in ast.walk(node.args):
+                if isinstance(argument, ast.arg):
+                    argument.annotation = None
+        return self.visit_inside(node, in_class=False)
+
+    visit_AsyncFunctionDef = visit_FunctionDef
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> Any:
+        return self.visit_inside(node, in_class=True)
+
+    def visit_inside(self, node: ast.AST, in_class: bool) -> Any:
+        outside, self.in_class = self.in_class, in_class
+        self.generic_visit(node)
+        self.in_class = outside
+        return node
+
+    def visit_arguments(self, node: ast.arguments) -> Any:
+        """Sort the keyword-only arguments, whose order says nothing."""
+        pairs = sorted(zip(node.kwonlyargs, node.kw_defaults, strict=True), key=lambda pair: pair[0].arg)
+        node.kwonlyargs, node.kw_defaults = [one for one, _ in pairs], [default for _, default in pairs]
+        return self.generic_visit(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
+        """Keep of an annotation in a class that it declares a field of a dataclass, and which kind of field."""
+        if self.in_class:
+            annotation = ast.dump(node.annotation)
+            node.annotation = ast.Constant(" ".join(kind for kind in KINDS_OF_FIELDS if kind in annotation))
+            return self.generic_visit(node)
+        return self.generic_visit(ast.Assign([node.target], node.value)) if node.value else None
+
+    def visit_Expr(self, node: ast.Expr) -> Any:
+        text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return None if text else self.generic_visit(node)
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> Any:
+        """Remove the empty texts between its parts that the first releases of Python 3.12 add."""
+        node.values = [one for one in node.values if getattr(one, "value", None) != ""]
+        return self.generic_visit(node)
+
+    def visit_Pass(self, node: ast.Pass) -> None:
+        """Remove it, so that a body of a docstring alone is the same as one of `pass`."""
+
+    def visit_If(self, node: ast.If) -> Any:
+        if "TYPE_CHECKING" in (getattr(node.test, "id", ""), getattr(node.test, "attr", "")):
+            node.body = []
+            self.generic_visit(node)
+            return node.orelse
+        return self.generic_visit(node)
+
+    def visit_Import(self, node: ast.Import) -> Any:
+        node.names = [alias for alias in node.names if alias.name not in FOR_TYPES]
+        self.imports.update(alias.name for alias in node.names)
+        return node if node.names else None
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> Any:
+        name = resolve_name("." * node.level + (node.module or ""), self.package)
+        if name in FOR_TYPES:
+            return None
+        self.imports.update((name, *(f"{name}.{alias.name}" for alias in node.names)))
+        return node
+
+
+def written(node: Any) -> str:
+    """Return a tree as text, without positions and without empty fields, of which each version of Python has others."""
+    if isinstance(node, ast.AST):
+        values = ((name, getattr(node, name, None)) for name in node._fields if name not in UNWRITTEN)
+        fields = (f"{name}={written(value)}" for name, value in values if value is not None and value != [])
+        return f"{type(node).__name__}({','.join(fields)})"
+    if isinstance(node, list):
+        return f"[{','.join(map(written, node))}]"
+    return ascii(node)
+
+
+@cache
+def parse(text: str, file: str) -> Module:
+    """Return what counts of a module, given its text and its path from the repository's root.
+
+    Of a module right in `components` the function of its name is a step, whose annotations count.
+    """
+    tree, path = ast.parse(text), Path(file)
+    step = path.stem if path.parent.name == "components" else ""
+    kept = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == step)
+    bare = Bare(".".join(path.parent.parts), next(kept, None))
+    bare.visit(tree)
+    does = any(not isinstance(node, ast.Import | ast.ImportFrom) for node in tree.body)
+    return Module(hashlib.sha256(written(tree).encode()).hexdigest(), does, frozenset(bare.imports))
+
+
+def read(file: str) -> Module:
+    return parse((ROOT / file).read_text(encoding="utf-8"), file)
+
+
+def modules_behind(file: str) -> frozenset[str]:
+    """Return a module's file, and those of every module of `components` that its imports lead to and that counts.
+
+    Not counted and not followed is what determines no number, `MACHINERY`; the `__init__.py` of a package is followed,
+    and counted where it does more than import.
+    """
+    reached: dict[str, Module] = {}
+    looked_at, todo = set(MACHINERY), [file]
+    while todo:
+        current = todo.pop()
+        reached[current] = read(current)
+        names = (name for name in reached[current].imports if name.startswith("components."))
+        places = (name.replace(".", "/") for name in names)
+        for path in (path for place in places for path in (f"{place}.py", f"{place}/__init__.py")):
+            if path not in looked_at and not path.startswith(MACHINERY) and (ROOT / path).is_file():
+                todo.append(path)
+            looked_at.add(path)
+    return frozenset(path for path, module in reached.items() if module.does or not path.endswith("/__init__.py"))
+
+
+def files_beside(modules: frozenset[str]) -> list[str]:
+    """Return the files that belong to modules, such as a template: of the same name, with another ending."""
+    folders = {(ROOT / file).parent for file in modules}
+    files = (path.relative_to(ROOT) for folder in folders for path in folder.iterdir() if path.is_file())
+    others = (path for path in files if path.suffix and not path.suffix.startswith(".py"))
+    return [path.as_posix() for path in others if path.with_suffix(".py").as_posix() in modules]
+
+
+def digest(step: str) -> str:
+    """Return the digest of the code behind a step, which changes when that code can change a number."""
+    modules = modules_behind(f"components/{step}.py")
+    digests = {file: read(file).digest for file in modules}
+    digests |= {file: file_sha256(ROOT / file) for file in files_beside(modules)}
+    return sha256(digests, signature(step))
+
+
+@cache
+def signature(step: str) -> list[list[str]]:
+    """Return the name, the type and the limits of each of a step's parameters; of a registry, what its words name.
+
+    The step's module names them, the machinery defines them.
+    """
+    function = getattr(importlib.import_module(f"components.{step}"), step)
+    hints = get_type_hints(function, include_extras=True)
+    parameters = {name: Parameter.of(hints[name]) for name in sorted(inspect.getfullargspec(function).kwonlyargs)}
+    return [
+        [name, one.kind.__name__, one.limits.noun if isinstance(one.limits, Names) else str(one.limits)]
+        for name, one in parameters.items()
+    ]
+
+
+def packages(step: str) -> list[str]:
+    """Return the packages that compute in the code behind a step; artifacts, which all know, import them to read."""
+    modules = modules_behind(f"components/{step}.py") - {"components/data/artifacts.py"}
+    roots = {name.partition(".")[0] for file in modules for name in read(file).imports}
+    return sorted({package for root in roots for package in COMPUTING.get(root, ())})
+
+
+@cache
+def versions_in(requirements: str) -> dict[str, str]:
+    """Return the version of each package in locked requirements, by its normal name; all, where there are several."""
+    versions: dict[str, str] = {}
+    for name, version in re.findall(r"^([\w.-]+)(?:\[[^]]*\])? *== *([^\s;]+)", requirements, re.MULTILINE):
+        package = normal_name(name)
+        versions[package] = f"{versions[package]}, {version}" if package in versions else version
+    return versions
+
+
+def normal_name(package: str) -> str:
+    """Return the one spelling of a package's name, as PEP 503 has it."""
+    return re.sub("[-_.]+", "-", package).lower()
+
+
+def versions(step: str) -> dict[str, str]:
+    """Return the version of each package that computes behind a step, as requirements.txt locks it; none without it."""
+    file = ROOT / "requirements.txt"
+    known = versions_in(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return {package: known[normal_name(package)] for package in packages(step) if normal_name(package) in known}
