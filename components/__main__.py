@@ -1,13 +1,12 @@
 """The one entry point of the steps: python -m components STEP --name value ..."""
 
 import argparse
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from components import STEPS, executor, quiet, step
+from components import STEPS, executor, step
 from components.errors import Parser, UserError, shown, told
-from components.machine import machine_said, supervised
+from components.machine import supervised
 from components.parameters import read_yaml
 
 
@@ -47,6 +46,9 @@ def parser_of(name: str) -> Parser:
         help="read parameters from a section of a YAML file; later sections, then flags, win",
     )  # fmt: skip
     parser.add_argument("--recipe", metavar="NAME", default="", help="name under which the results are shown")
+    parser.add_argument(
+        "--record", metavar="FILE", type=Path, help="where the record of the run goes, if not beside the first output"
+    )
     kubeflow = parser.add_argument_group("Kubeflow, which fills these in by itself")
     kubeflow.add_argument("--executor_input", metavar="JSON", help="what it says of the task, {{$}}")
     kubeflow.add_argument(
@@ -70,6 +72,7 @@ def main(arguments: list[str]) -> None:
     parser = parser_of(arguments[0])
     given = vars(parser.parse_args(arguments[1:]))
     sections, recipe, views = given.pop("params"), given.pop("recipe"), dict(given.pop("view"))
+    record = given.pop("record")
     told = given.pop("executor_input")
     task = executor.read(told) if told else None
     wanted = step.load(arguments[0])
@@ -78,10 +81,8 @@ def main(arguments: list[str]) -> None:
     for address in sections:
         values.update(section(address))
     wanted.checked({**values, **given})
-    if wanted.uses("keras") and find_spec("keras"):  # the image `fetch` has none
-        with machine_said(wanted.name, Path()):
-            quiet.load_keras()
-    step.run(wanted.name, artifacts, {**values, **given}, recipe)
+    step.load_libraries(wanted)
+    step.run(wanted.name, artifacts, {**values, **given}, recipe, record)
     if task:
         executor.tell(task, wanted, artifacts, views)
 

@@ -55,7 +55,8 @@ def fetch(images: Output[Images], *, data_set: str, source: str, max_quarantined
             raise UserError(f"{version} is the data set {found.facts.get('data_set')!r}, not {data_set!r}: name that")
         layout.check(found, max_quarantined)
         images.address_by_content(found.digest)
-        images.facts.update(found.facts, dvc_revision=version.revision)
+        images.facts.update(found.facts)
+        images.record.revisions["dvc_revision"] = version.revision
         place = str(version)
     elif source == "published" and entry and entry.make:
         with tempfile.TemporaryDirectory(prefix="graft-") as temporary:

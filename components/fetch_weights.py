@@ -2,7 +2,8 @@
 
 from typing import Annotated, Any
 
-from components.data.artifacts import Weights, whole
+from components.data.artifacts import Weights
+from components.data.content import file_sha256, whole
 from components.data.pinned import GIT, Pinned
 from components.errors import UserError
 from components.model.backbones import BACKBONES, words
@@ -31,14 +32,12 @@ def fetch_weights(
     Raises:
         UserError: The file is not there or does not fit the backbone, the download fails, or what is pinned is damaged.
     """
-    import hashlib
-
     if source.startswith(GIT):
         facts = take(weights, backbone, source, stock)
     else:
         facts = {"weights_license": make(weights, backbone, source, stock)}
     with whole(weights.file):
-        digest = hashlib.sha256(weights.file.read_bytes()).hexdigest()
+        digest = file_sha256(weights.file)
     facts = {"backbone": backbone, "weights_sha256": digest, **facts}
     if facts["weights_sha256"] != digest:
         raise UserError(

@@ -3,11 +3,13 @@
 import ctypes
 import errno
 import os
+import platform
+import re
 import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from components.errors import UserError
@@ -59,6 +61,18 @@ def lack(error: Exception, folder: Path) -> str:
     if isinstance(error, MemoryError) or number == errno.ENOMEM or any(words in said for words in NO_MEMORY):
         return f"out of memory: {LESS_MEMORY}"
     return ""
+
+
+def machine_type() -> dict[str, str | int]:
+    """Return the system, the processor, and how many cores and GPUs there are."""
+    processor = platform.processor()
+    with suppress(OSError):
+        if names := re.findall(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE):
+            processor = names[0]
+    return {
+        "system": f"{platform.system()} {platform.machine()}", "processor": processor,
+        "cores": os.cpu_count() or 0, "gpus": gpus(),
+    }  # fmt: skip
 
 
 def gpus() -> int:

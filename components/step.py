@@ -5,57 +5,45 @@ parameters are keyword-only `str`, `int` or `float`. The command line, the valid
 `dvc.yaml` are derived from that.
 """
 
-import ast
+import dataclasses
 import fcntl
-import hashlib
 import importlib
 import inspect
-import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import docstring_parser
 
-from components import STEPS
-from components.data.artifacts import RECORD, Artifact
+from components import STEPS, code, quiet
+from components.data.artifacts import MANIFEST, Artifact
+from components.data.content import sha256
+from components.data.records import Record, record_beside
 from components.errors import UserError, no_such
-from components.machine import machine_said
+from components.machine import machine_said, machine_type
 from components.parameters import Parameter
 
 Kind = TypeVar("Kind", bound=Artifact)
-Given = TypeVar("Given", bound=Artifact | Sequence[Artifact])
+Given = TypeVar("Given", bound=Artifact | Sequence[Artifact] | Sequence[Record])
 Input = Annotated[Given, "input"]
 Output = Annotated[Kind, "output"]
 
 ROOT = Path(__file__).parent.parent
-NO_NUMBERS = {  # what a person looks at, what a digest vouches for, and the machinery around the steps
-    *(
-        file.relative_to(ROOT).as_posix()
-        for folder in ("figures", "tracking") for file in (ROOT / "components/results" / folder).glob("*.py")
-    ),
-    "components/results/page.py",
-    "components/data/datasets.py",
-    "components/data/pinned.py",
-    "components/errors.py",
-    "components/executor.py",
-    "components/machine.py",
-    "components/parameters.py",
-    "components/progress.py",
-    "components/quiet.py",
-    "components/step.py",
-}  # fmt: skip
-
-
-REVISIONS: dict[str, list[str]] = {"git_revision": [], "dvc_revision": ["data/dvc.lock"]}
+REVISIONS = {  # outside git in which variable, and in git of which files
+    "git_revision": ("GRAFT_REVISION",),
+    "dvc_revision": ("GRAFT_DVC_REVISION", "data/dvc.lock"),
+}
 
 
 @dataclass(frozen=True)
@@ -77,7 +65,7 @@ class Step:
     function: Callable[..., None]
     summary: str
     descriptions: Mapping[str, str]
-    inputs: Mapping[str, type[Artifact]]
+    inputs: Mapping[str, Any]
     several: frozenset[str]
     outputs: Mapping[str, type[Artifact]]
     parameters: Mapping[str, Parameter]
@@ -105,12 +93,7 @@ class Step:
 
     def uses(self, library: str) -> bool:
         """Return whether the step's code imports a library; artifacts, which all steps know, do so to read a model."""
-        own = {*self.code()} - {"components/data/artifacts.py"}
-        return any(f"import {library}" in (ROOT / file).read_text(encoding="utf-8") for file in own)
-
-    def code(self) -> list[str]:
-        """Return the project's files that determine the step's numbers, relative to the repository's root."""
-        return sorted(modules_behind(f"components/{self.name}.py"))
+        return library in code.packages(self.name)
 
 
 @cache
@@ -143,28 +126,9 @@ def load(name: str) -> Step:
     )  # fmt: skip
 
 
-@cache
-def modules_behind(file: str) -> frozenset[str]:
-    """Return a module's file and, through its imports, every `components` module behind it that determines numbers."""
-    found: set[str] = set()
-    todo = [file]
-    while todo:
-        current = todo.pop()
-        if current in found | NO_NUMBERS:
-            continue
-        found.add(current)
-        for node in ast.walk(ast.parse((ROOT / current).read_text(encoding="utf-8"))):
-            names: list[str] = []
-            if isinstance(node, ast.ImportFrom) and node.module:
-                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-            elif isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            paths = (name.replace(".", "/") + ".py" for name in names if name.startswith("components"))
-            todo += [path for path in paths if (ROOT / path).is_file()]
-    return frozenset(found)
-
-
-def run(name: str, artifacts: Mapping[str, Any], parameters: Mapping[str, Any], recipe: str = "") -> None:
+def run(
+    name: str, artifacts: Mapping[str, Any], parameters: Mapping[str, Any], recipe: str = "", record: Path | None = None
+) -> None:
     """Run a step: check what it is given, call it on fresh directories, move the finished ones into place.
 
     Args:
@@ -172,43 +136,106 @@ def run(name: str, artifacts: Mapping[str, Any], parameters: Mapping[str, Any], 
         artifacts: Path of every input and output; a list of paths where an input may be several.
         parameters: Value of every parameter.
         recipe: Name under which the results are shown; it changes no number.
+        record: File for the record of the run; beside the first output if not given.
 
     Raises:
         UserError: A parameter or an input is not what the step needs, or the inputs do not belong together.
     """
     step = load(name)
     values = step.checked(parameters)
-    inputs = {
-        key: kind.read_all(artifacts[key]) if key in step.several else kind.read(artifacts[key])
-        for key, kind in step.inputs.items()
-    }
-    record = {**inherited(step, inputs), "recipe": recipe}
-    record["revisions"] = revisions(record["facts"])
-    record["parameters"][name] = values
-    digest = record["lineage"][name] = digest_of(step, inputs, values)
+    inputs = read_inputs(step, artifacts)
+    manifest = inherited(step, inputs)
+    manifest["parameters"][name] = values
+    digest = inputs_digest(step, inputs, values)
+    versions = {"python": platform.python_version(), **installed(code.packages(name))}
+    account = Record(name, "", recipe, {}, versions, revisions())
     first = Path(artifacts[next(iter(step.outputs))])
     with machine_said(step.name, first), ExitStack() as stack:
         outputs = {}
         for key, kind in step.outputs.items():
-            output = kind(unfinished(key, Path(artifacts[key])), {**deepcopy(record), "digest": sha256(digest, key)})
+            output = kind(unfinished(key, Path(artifacts[key])), deepcopy(manifest), sha256(digest, key), account)
             stack.enter_context(claimed(output))
             outputs[key] = output
         step.function(*inputs.values(), *outputs.values(), **values)
         for output in outputs.values():
             shutil.rmtree(output.resume, ignore_errors=True)
-            output.write_record()
+        made = finish(step, outputs)
         for key, output in outputs.items():
             replace(output.path, Path(artifacts[key]))
+        dataclasses.replace(account, digest=made, machine=machine_type()).write(record or record_beside(first))
 
 
-def digest_of(step: Step, inputs: Mapping[str, Artifact | list[Artifact]], values: Mapping[str, Any]) -> str:
-    """Return the digest of what a step would make: of its inputs, its parameters and the code behind its numbers."""
-    code = [(ROOT / file).read_text(encoding="utf-8") for file in step.code()]
-    digests = {
-        key: [artifact.digest for artifact in given] if isinstance(given, list) else given.digest
-        for key, given in inputs.items()
+def load_libraries(step: Step) -> None:
+    """Load Keras, quietly, where a step computes with it; the image `fetch` has none."""
+    if step.uses("keras") and find_spec("keras"):
+        with machine_said(step.name, Path()):
+            quiet.load_keras()
+
+
+def read_inputs(step: Step, artifacts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the artifacts and records that a step takes, opened; a list where it takes several."""
+    return {
+        key: kind.read_all(artifacts[key]) if key in step.several else kind.read(artifacts[key])
+        for key, kind in step.inputs.items()
     }
-    return sha256(step.name, values, digests, code)
+
+
+def inputs_digest(step: Step, inputs: Mapping[str, Any], values: Mapping[str, Any]) -> str:
+    """Return the digest of all that a step makes its outputs from: inputs, parameters, code, versions of packages."""
+    digests = {
+        key: [one.digest for one in given] if isinstance(given, list) else given.digest for key, given in inputs.items()
+    }
+    return sha256(step.name, values, digests, code.digest(step.name), code.versions(step.name))
+
+
+def is_made(name: str, artifacts: Mapping[str, Any], values: Mapping[str, Any], note: Path) -> bool:
+    """Return whether a step's outputs are there, made from these inputs, values and code, as a note says.
+
+    Args:
+        name: The step.
+        artifacts: Path of every input and output.
+        values: Its parameters.
+        note: The file that `write_note` wrote.
+    """
+    there = all((Path(artifacts[key]) / MANIFEST).is_file() for key in load(name).outputs)
+    return there and note.is_file() and note.read_text(encoding="utf-8") == note_of(name, artifacts, values)
+
+
+def write_note(name: str, artifacts: Mapping[str, Any], values: Mapping[str, Any], note: Path) -> None:
+    """Note from what a step's outputs were made, in one move; arguments as `is_made` takes them."""
+    unfinished = note.with_name(f".{note.name}")
+    unfinished.write_text(note_of(name, artifacts, values), encoding="utf-8")
+    unfinished.replace(note)
+
+
+def note_of(name: str, artifacts: Mapping[str, Any], values: Mapping[str, Any]) -> str:
+    """Return the digest of all that a step would make its outputs from."""
+    step = load(name)
+    return inputs_digest(step, read_inputs(step, artifacts), step.checked(values))
+
+
+def finish(step: Step, outputs: Mapping[str, Artifact]) -> str:
+    """Write the manifests of a step's outputs, with their digests; return the step's digest in their lineage.
+
+    That is the digest of its output, or of all where there are several, so that they are known to belong together.
+    """
+    for output in outputs.values():
+        output.manifest["digest"] = output.digest or output.content_digest()
+    digests = {key: output.digest for key, output in outputs.items()}
+    made = sha256(digests) if len(digests) > 1 else next(iter(digests.values()))
+    for output in outputs.values():
+        output.manifest["lineage"][step.name] = made
+        output.write_manifest()
+    return made
+
+
+def installed(packages: Sequence[str]) -> dict[str, str]:
+    """Return the version of each package that is installed."""
+    versions = {}
+    for package in packages:
+        with suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    return versions
 
 
 def unfinished(key: str, target: Path) -> Path:
@@ -266,7 +293,7 @@ def clear(folder: Path, kept: Path) -> None:
 
 
 def inherited(step: Step, inputs: Mapping[str, Artifact | list[Artifact]]) -> dict[str, Any]:
-    """Return what a step's outputs take over from the records of its inputs.
+    """Return what a step's outputs take over from the manifests of its inputs.
 
     The artifacts of one list are alternatives: they have their kind's common ground, and what else they differ in is
     left out.
@@ -274,18 +301,20 @@ def inherited(step: Step, inputs: Mapping[str, Artifact | list[Artifact]]) -> di
     Raises:
         UserError: Two inputs go back to different runs of one step, so that they do not belong together.
     """
-    record: dict[str, Any] = {"facts": {}, "parameters": {}, "lineage": {}, "work": {}}
+    manifest: dict[str, Any] = {"facts": {}, "parameters": {}, "lineage": {}}
     for given in inputs.values():
         artifacts = given if isinstance(given, list) else [given]
-        records, ground = [artifact.record for artifact in artifacts], type(artifacts[0]).common_ground
-        common = {part: alike([one[part] for one in records]) for part in record}
-        for ancestor in dict.fromkeys(ancestor for one in records for ancestor in one["lineage"]):
+        if not artifacts or isinstance(artifacts[0], Record):
+            continue
+        manifests, ground = [artifact.manifest for artifact in artifacts], type(artifacts[0]).common_ground
+        common = {part: alike([one[part] for one in manifests]) for part in manifest}
+        for ancestor in dict.fromkeys(ancestor for one in manifests for ancestor in one["lineage"]):
             digest = common["lineage"].get(ancestor)
-            if ancestor in ground if digest is None else record["lineage"].get(ancestor, digest) != digest:
+            if ancestor in ground if digest is None else manifest["lineage"].get(ancestor, digest) != digest:
                 raise UserError(f"{step.name}: its inputs go back to different runs of {ancestor}: make them from one")
-        for part, own in record.items():
+        for part, own in manifest.items():
             own.update(common[part])
-    return record
+    return manifest
 
 
 def alike(mappings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -298,18 +327,17 @@ def alike(mappings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def revisions(facts: Mapping[str, Any]) -> dict[str, str]:
+def revisions() -> dict[str, str]:
     """Return the git revision of the code and the one by which DVC knows the data; none where nobody knows.
 
-    The second is the commit that the data was fetched by, or the last that changed `data/dvc.lock`, with `-dirty` where
-    that file has changed since. Outside git, as in an image, the code's is GRAFT_REVISION.
+    The second is the last commit that changed `data/dvc.lock`, with `-dirty` where that file has changed since. Outside
+    git, as in an image, they are GRAFT_REVISION and GRAFT_DVC_REVISION.
     """
-    found = {name: git("log", "-1", "--format=%H", "--", *paths) for name, paths in REVISIONS.items()}
-    if git("status", "--porcelain", "--", *REVISIONS["dvc_revision"]):
-        found["dvc_revision"] = f"{found['dvc_revision'] or 'none'}-dirty"
-    found["git_revision"] = found["git_revision"] or os.environ.get("GRAFT_REVISION", "")
-    found["dvc_revision"] = facts.get("dvc_revision", found["dvc_revision"])
-    return {name: revision for name, revision in found.items() if revision}
+    known = {name: git("log", "-1", "--format=%H", "--", *paths) for name, (_, *paths) in REVISIONS.items()}
+    if git("status", "--porcelain", "--", "data/dvc.lock"):
+        known["dvc_revision"] = f"{known['dvc_revision'] or 'none'}-dirty"
+    known = {name: known[name] or os.environ.get(variable, "") for name, (variable, *_) in REVISIONS.items()}
+    return {name: revision for name, revision in known.items() if revision}
 
 
 def git(*arguments: str) -> str:
@@ -321,17 +349,13 @@ def git(*arguments: str) -> str:
         return ""
 
 
-def sha256(*parts: Any) -> str:
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
 def replace(finished: Path, target: Path) -> None:
     """Put a finished directory where the target was; the old one goes only then.
 
     Raises:
         UserError: What is there is something else than such an artifact.
     """
-    if target.exists() and not (target / RECORD).is_file():
+    if target.exists() and not (target / MANIFEST).is_file():
         names, own = ({path.name for path in folder.glob("*")} for folder in (target, finished))
         if target.is_file() or names - own:
             raise UserError(f"{target} is no artifact, and is not replaced: give another path")

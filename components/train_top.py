@@ -80,5 +80,5 @@ def train_top(
         trained = training.train(
             "train_top", untrained.model, untrained.parts, settings, log_epoch, classifier.resume, untrained.head
         )
-        untrained.model.save(top.file)
+        top.save(untrained.model)
         delivery.deliver(classifier, "top", untrained.layers, trained, untrained.parts)

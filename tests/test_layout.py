@@ -53,11 +53,11 @@ def test_one_layout(folder, tmp_path):
     assert quarantine(images) == {}
 
 
-def test_the_record_says_what_the_images_are_and_not_whence_they_came(folder, tmp_path):
+def test_the_manifest_says_what_the_images_are_and_not_whence_they_came(folder, tmp_path):
     images = fetch(folder, tmp_path / "images")
-    assert images.record["lineage"] == {"fetch": images.digest}
-    assert (images.record["parameters"], images.record["revisions"], images.record["work"]) == ({}, {}, {})
-    assert str(tmp_path) not in json.dumps(images.record)
+    assert images.manifest["lineage"] == {"fetch": images.digest}
+    assert images.manifest["parameters"] == {}
+    assert str(tmp_path) not in json.dumps(images.manifest)
 
 
 def test_what_is_no_readable_image_is_listed_and_left_behind(folder, tmp_path):
@@ -90,7 +90,7 @@ def test_hidden_files_and_a_system_s_litter_are_skipped(folder, tmp_path):
         (folder / name).parent.mkdir(exist_ok=True)
         shutil.copy(folder / "up" / "00.png", folder / name)
     images = fetch(folder, tmp_path / "images")
-    assert images.record == plain.record
+    assert images.manifest == plain.manifest
     assert quarantine(images) == {}
 
 
@@ -119,7 +119,7 @@ def test_class_folders_are_found_deeper_down(change, tmp_path):
     plain = fetch(write_images(tmp_path / "edges", 2), tmp_path / "plain")
     write_images(tmp_path / "top" / "deep" / "er" / "edges", 2)
     change(tmp_path / "top")
-    assert fetch(tmp_path / "top", tmp_path / "images").record == plain.record
+    assert fetch(tmp_path / "top", tmp_path / "images").manifest == plain.manifest
 
 
 def test_a_folder_of_lists_beside_that_of_the_classes_is_not_guessed_to_be_none(folder, tmp_path):
@@ -130,7 +130,7 @@ def test_a_folder_of_lists_beside_that_of_the_classes_is_not_guessed_to_be_none(
     with pytest.raises(UserError, match=r"no readable image of splits: .* give the folder in which the classes lie as"):
         fetch(tmp_path / "groceries", tmp_path / "own")
     assert not (tmp_path / "own").exists()
-    assert fetch(tmp_path / "groceries" / "images", tmp_path / "own", max_quarantined=0).record == plain.record
+    assert fetch(tmp_path / "groceries" / "images", tmp_path / "own", max_quarantined=0).manifest == plain.manifest
 
 
 def test_labels_and_names_stay_text(tmp_path):

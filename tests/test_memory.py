@@ -71,11 +71,12 @@ def watched(monkeypatch) -> list[int]:
 
 
 def test_augment_and_extract_hold_no_more_of_their_files_than_a_batch(made, watched, tmp_path):
-    at = {**made, **{name: tmp_path / name for name in ("augmented", "features", "tensors")}}
+    at = {**made, **{name: tmp_path / name for name in ("augmented", "chosen_precision", "features", "tensors")}}
     step.run("augment", at, {**PARAMETERS["augment"], "image_size": 128, "views": 19})
     written = Augmented.read(at["augmented"]).array.nbytes
     assert written > 40e6 and max(watched) - watched[0] < written / 4
     step.run("augment", at, {**PARAMETERS["augment"], "views": 19})
+    step.run("choose_precision", at, PARAMETERS["choose_precision"])
     watched.clear()
     step.run("extract", at, {**PARAMETERS["extract"], "unfreeze": "block1_conv2"})
     written = Tensors.read(at["tensors"]).array.nbytes

@@ -18,9 +18,10 @@ import pytest
 
 from components import step
 from components.data import layout
-from components.data.artifacts import Classifier, Images, Splits, Weights
+from components.data.artifacts import MANIFEST, Classifier, Images, Weights
 from components.data.datasets import DATA_SETS, DataSet
 from components.data.pinned import Pinned
+from components.data.records import Record
 from components.errors import UserError
 from components.results import tracking
 from tests.conftest import CLASSES, PARAMETERS, free_port, write_images
@@ -85,13 +86,9 @@ def collection(tmp_path_factory, source) -> Iterator[Collection]:
             step.run("fetch_weights", {"weights": weights}, PARAMETERS["fetch_weights"])
             (weights / "stock.weights.h5").write_bytes(b"all the layers")
             (weights / "words.csv").write_text("word\n")
-            project(
-                "dvc",
-                "commit",
-                "-q",
-                "-f",
-                *(f"data/dvc.yaml:fetch_own{name}" for name in ("@edges", "_weights@glyphs")),
-            )
+            project("python", "-m", "pipeline", "plan")
+            stages = (f"data/dvc.yaml:fetch_own{name}" for name in ("@edges", "_weights@glyphs"))
+            project("dvc", "commit", "-q", "-f", *stages)
             project.commit("more")
             project("dvc", "push", "-q")
             revisions.append(project("git", "rev-parse", "HEAD").strip())
@@ -125,7 +122,7 @@ def fetch_weights(target: Path, source: str, backbone: str = "vgg16_small", stoc
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    files = (path for path in folder.rglob("*") if path.is_file() and path.name != "artifact.json")
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
@@ -142,8 +139,9 @@ def test_the_pinned_images_are_those_fetched_otherwise_and_know_their_commit(add
     images = fetch(tmp_path / "images", collection.source(rest=rest, address=place))
     otherwise = Images.read(collection.folder / "data/images/edges")
     assert contents(images.path) == contents(otherwise.path)
-    assert images.record == {**otherwise.record, "facts": {**otherwise.facts, "dvc_revision": collection.second}}
-    assert {path.name for path in tmp_path.iterdir()} == {"images"}
+    assert images.manifest == otherwise.manifest
+    assert Record.read(tmp_path / "images.record.json").revisions["dvc_revision"] == collection.second
+    assert {path.name for path in tmp_path.iterdir()} == {"images", "images.record.json"}
 
 
 def test_an_older_commit_gives_the_older_images(collection, source, tmp_path):
@@ -157,7 +155,7 @@ def test_an_older_commit_gives_the_older_images(collection, source, tmp_path):
 def test_the_pinned_weights_are_those_fetched_otherwise(stock, collection, tmp_path):
     weights = fetch_weights(tmp_path / "weights", collection.source(rest="#name=glyphs"), stock=stock)
     otherwise = Weights.read(collection.folder / "data/weights/glyphs")
-    assert weights.record == otherwise.record
+    assert weights.manifest == otherwise.manifest
     names = {"backbone.weights.h5"} | ({"stock.weights.h5", "words.csv"} if stock == "keep" else set())
     assert contents(weights.path) == {name: (otherwise.path / name).read_bytes() for name in names}
 
@@ -177,7 +175,8 @@ step.run("fetch_weights", {{"weights": {str(tmp_path / "weights")!r}}}, {paramet
 
 @IGNORED
 def test_the_commit_is_the_version_of_all_that_is_made_of_it(collection, source, tmp_path, database, monkeypatch):
-    """As recorded and as tagged in the journal; digests and fingerprints do not tell which way the images came."""
+    """As recorded and as tagged in the journal; artifacts do not tell which way the images came."""
+    monkeypatch.setattr(step, "ROOT", tmp_path)  # as in an image, where there is no git
     classifiers = {}
     for way in ("folder", "pinned"):
         names = ("images", "audit", "splits", "test_split", "augmented", "classifier")
@@ -187,13 +186,14 @@ def test_the_commit_is_the_version_of_all_that_is_made_of_it(collection, source,
             step.run(name, at, PARAMETERS[name])
         if way == "pinned":
             monkeypatch.setenv("MLFLOW_TRACKING_URI", database)
+            monkeypatch.setenv("GRAFT_DVC_REVISION", collection.first)
             tracking.client.cache_clear()
         step.run("train_benchmark", at, {**PARAMETERS["train_benchmark"], "epochs": 1})
         classifiers[way] = Classifier.read(at["classifier"])
-    assert Splits.read(at["splits"]).record["revisions"]["dvc_revision"] == collection.first
-    assert classifiers["pinned"].record["revisions"]["dvc_revision"] == collection.first
-    assert classifiers["folder"].record["revisions"].get("dvc_revision") != collection.first
-    assert classifiers["folder"].digest == classifiers["pinned"].digest
+    records = {way: Record.read(tmp_path / way / "classifier.record.json") for way in classifiers}
+    assert records["pinned"].revisions["dvc_revision"] == collection.first
+    assert records["folder"].revisions.get("dvc_revision") != collection.first
+    assert classifiers["folder"].manifest == classifiers["pinned"].manifest
     experiment = tracking.experiments()["edges"]
     (run,) = tracking.client().search_runs([experiment])
     assert run.data.tags["dvc_revision"] == collection.first
@@ -205,9 +205,9 @@ def test_the_commit_is_the_version_of_all_that_is_made_of_it(collection, source,
 def test_an_image_says_the_revision_of_its_code(inside, collection, tmp_path, monkeypatch):
     monkeypatch.setattr(step, "ROOT", collection.folder if inside else tmp_path)
     monkeypatch.setenv("GRAFT_REVISION", NOWHERE)
-    pinned = {"dvc_revision": collection.first}
-    assert step.revisions(pinned) == {"git_revision": collection.second if inside else NOWHERE, **pinned}
-    assert step.revisions({}).get("dvc_revision") == (collection.second if inside else None)
+    monkeypatch.setenv("GRAFT_DVC_REVISION", collection.first)
+    here = {"git_revision": collection.second, "dvc_revision": collection.second}
+    assert step.revisions() == (here if inside else {"git_revision": NOWHERE, "dvc_revision": collection.first})
 
 
 @pytest.mark.parametrize("home", [None, "", "/proc"])
@@ -223,7 +223,7 @@ def test_no_home_is_needed_and_nothing_stays(home, collection, tmp_path, monkeyp
     fetch(tmp_path / "images", collection.source())
     with pytest.raises(UserError, match="no commit"):
         fetch(tmp_path / "images", collection.source(NOWHERE))
-    assert {path.name for path in tmp_path.iterdir()} == {"images", "temporary"}
+    assert {path.name for path in tmp_path.iterdir()} == {"images", "images.record.json", "temporary"}
     assert list(folder.iterdir()) == []
 
 
@@ -306,7 +306,7 @@ def flipped(content: bytes) -> bytes:
         ("images.csv", lambda content: content.replace(b",01.png", b",02.png"), "edges is damaged, images.csv first"),
         ("images.csv", lambda content: b"", "is damaged .No columns"),
         ("artifact.json", lambda content: content[:99], "is nothing that a step made .*damaged"),
-        ("artifact.json", lambda content: b"{}", "is nothing that a step made .*kind None"),
+        ("artifact.json", lambda content: b"{}", "is nothing that a step made .*another version of Graft"),
         ("artifact.json", lambda content: content.replace(b"edges", b"wedges"), "the data set 'wedges', not 'edges'"),
     ],
 )  # fmt: skip

@@ -1,15 +1,20 @@
-"""What the steps hand to one another: directories, each with a record of what it is and how it was made."""
+"""What the steps hand to one another: directories, each with a manifest of what it is and what it was made from."""
 
+import hashlib
 import json
 import mmap
 import os
+import tempfile
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from components.errors import UserError, shown
+from components.data.content import FORMAT, file_sha256, read_json, sha256, whole, write_json
+from components.data.records import Record
+from components.errors import UserError
 from components.machine import gpus
 
 if TYPE_CHECKING:
@@ -17,29 +22,17 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-RECORD = "artifact.json"
+MANIFEST = "artifact.json"
+MODEL_PARTS = ("config.json", "model.weights.h5")  # of a `.keras` archive
 PROBABILITY = "probability_"  # before the name of a class, what a column of `predictions.csv` is called
 TEXTS = (  # columns of tables
-    "file", "label", "predicted", "model", "part", "group", "class", "hash", "cluster", "other", "other_label"
+    "file", "label", "predicted", "model", "part", "group", "class", "hash", "cluster", "other", "other_label",
+    "fingerprint",
 )  # fmt: skip
 WITH_GAPS = (  # columns of numbers that are empty where there is no number
     "precision", "precision_low", "precision_high", "recall", "recall_low", "recall_high", "f1",
     "confidence", "accuracy",
 )  # fmt: skip
-
-
-@contextmanager
-def whole(path: Path | str) -> Iterator[None]:
-    """Turn what is thrown at reading a damaged file of an artifact into one line.
-
-    Raises:
-        UserError: The file is not there, or not what it was written as.
-    """
-    try:
-        yield
-    except (ValueError, EOFError, FileNotFoundError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path} is damaged ({reason}): make it again, or `dvc checkout` it") from error
 
 
 def release(array: "np.ndarray") -> None:
@@ -58,34 +51,28 @@ def release(array: "np.ndarray") -> None:
         base.madvise(mmap.MADV_DONTNEED)
 
 
-def read_record(file: Path) -> dict[str, Any]:
-    """Return what a record holds.
-
-    Raises:
-        UserError: It is damaged.
-    """
-    with whole(file.parent):
-        record = json.loads(file.read_text(encoding="utf-8"))
-        if not isinstance(record, dict):
-            raise ValueError(f"no record but {shown(record)}")
-    return record
-
-
 class Artifact:
-    """A directory with a record.
+    """A directory with a manifest, which with all else in it follows from the inputs of the step that made it alone.
 
-    The record, `artifact.json`, holds the kind; the digest (of the content for images and weights, else of the code,
-    the parameters and the digests that it was made from); the facts that steps downstream need; the parameters of its
-    whole chain by step; the digest of every step's run behind it; the images, seconds and GPUs of the long
-    computations behind it; the recipe that asked for it and the git revisions of code and data at the time.
+    The manifest, `artifact.json`, holds the kind; the digest of the content; the facts that steps downstream need; the
+    parameters of the whole chain by step; and the lineage, the digest of what every step behind it made. What differs
+    from one run to the next, such as seconds, is in the run's `Record`.
+
+    While a step makes it, an artifact knows the `inputs_digest`, of the inputs, the parameters and the code that it is
+    made from, and the `record` of the run, in which it notes its long computations.
     """
 
     common_ground: ClassVar = {"fetch", "split"}  # steps that alternatives, the artifacts of one list, go back to
 
-    def __init__(self, path: Path | str, record: Mapping[str, Any] | None = None):
+    def __init__(
+        self, path: Path | str, manifest: Mapping[str, Any] | None = None, inputs_digest: str = "",
+        record: Record | None = None,
+    ):  # fmt: skip
         self.path = Path(path)
-        empty = {"digest": "", "facts": {}, "parameters": {}, "lineage": {}, "work": {}, "recipe": "", "revisions": {}}
-        self.record: dict[str, Any] = {"kind": type(self).__name__, **empty, **(record or {})}
+        empty = {"digest": "", "facts": {}, "parameters": {}, "lineage": {}}
+        self.manifest: dict[str, Any] = {"kind": type(self).__name__, "format": FORMAT, **empty, **(manifest or {})}
+        self.inputs_digest = inputs_digest
+        self.record = record or Record()
 
     @classmethod
     def read(cls, path: Path | str) -> Self:
@@ -94,12 +81,12 @@ class Artifact:
         Raises:
             UserError: There is none at that path, or it is of another kind.
         """
-        if not (Path(path) / RECORD).is_file():
+        if not (Path(path) / MANIFEST).is_file():
             raise UserError(f"no {cls.__name__} at {path}: run the step that makes it, or `dvc pull` it")
-        record = read_record(Path(path) / RECORD)
-        if record.get("kind") != cls.__name__:
-            raise UserError(f"{path} is of the kind {record.get('kind')}; {cls.__name__} is needed")
-        return cls(path, record)
+        manifest = read_json(Path(path) / MANIFEST)
+        if manifest["kind"] != cls.__name__:
+            raise UserError(f"{path} is of the kind {manifest['kind']}; {cls.__name__} is needed")
+        return cls(path, manifest)
 
     @classmethod
     def read_all(cls, paths: Sequence[Path | str]) -> list[Self]:
@@ -108,65 +95,65 @@ class Artifact:
         Raises:
             UserError: There is none at a path, or it is of another kind.
         """
-        found = []
+        artifacts = []
         for path in map(Path, paths):
-            if path.is_dir() and not (path / RECORD).is_file():
-                records = (file for file in sorted(path.rglob(RECORD)) if "/." not in file.as_posix())
-                found += [cls.read(file.parent) for file in records if read_record(file).get("kind") == cls.__name__]
+            if path.is_dir() and not (path / MANIFEST).is_file():
+                manifests = (file for file in sorted(path.rglob(MANIFEST)) if "/." not in file.as_posix())
+                artifacts += [cls.read(file.parent) for file in manifests if read_json(file)["kind"] == cls.__name__]
             else:
-                found.append(cls.read(path))
-        if not found:
+                artifacts.append(cls.read(path))
+        if not artifacts:
             raise UserError(f"no {cls.__name__} in {', '.join(map(str, paths))}: run the steps that make some")
-        return found
+        return artifacts
+
+    def content_digest(self) -> str:
+        """Return the digest of the facts and of every file but the manifest."""
+        files = sorted(path for path in self.path.rglob("*") if path.is_file() and path.name != MANIFEST)
+        digests = {path.relative_to(self.path).as_posix(): file_sha256(path) for path in files}
+        return sha256(type(self).__name__, self.facts, digests)
 
     def address_by_content(self, digest: str) -> None:
-        """Make the content's digest the artifact's own, and forget where it came from: only what it is counts."""
-        (step,) = self.record["lineage"]
-        self.record.update(digest=digest, lineage={step: digest}, parameters={}, recipe="", revisions={})
+        """Set the digest of what came from outside, and forget where it came from: only what it is counts."""
+        self.manifest.update(digest=digest, parameters={})
 
-    def write_record(self) -> None:
-        self.write_values(Path(RECORD).stem, self.record)
+    def write_manifest(self) -> None:
+        write_json(self.path / MANIFEST, self.manifest)
 
     @property
     def digest(self) -> str:
-        return self.record["digest"]
+        return self.manifest["digest"]
 
     @property
     def facts(self) -> dict[str, Any]:
-        return self.record["facts"]
-
-    @property
-    def work(self) -> dict[str, dict[str, float]]:
-        """Images, seconds and GPUs of each long computation, by its name."""
-        return self.record["work"]
+        return self.manifest["facts"]
 
     def did(self, name: str, images: int, seconds: float) -> None:
-        """Record how many seconds a computation took for how many images, on how many GPUs."""
-        self.work[name] = {"images": images, "seconds": round(seconds, 3), "gpus": gpus()}
+        """Note how many seconds a computation took for how many images, on how many GPUs."""
+        self.record.work[name] = {"images": images, "seconds": round(seconds, 3), "gpus": gpus()}
 
     @contextmanager
     def timed(self, name: str, images: int) -> Iterator[None]:
-        """Record how many seconds the block takes for how many images."""
+        """Note how many seconds the block takes for how many images."""
         start = perf_counter()
         yield
         self.did(name, images, perf_counter() - start)
 
     @property
     def resume(self) -> Path:
-        """Where a step keeps what it goes on from after it was broken off, for a run of the same digest alone."""
-        return self.path / f".{self.digest}.resume"
+        """Where a step keeps what it goes on from after it was broken off, for a run from the same inputs alone."""
+        return self.path / f".{self.inputs_digest}.resume"
 
     def figure(self, name: str) -> Path:
-        """Return where a figure of the artifact is drawn."""
-        (self.path / "figures").mkdir(exist_ok=True)
-        return self.path / "figures" / f"{name}.png"
+        """Return where a figure of the artifact is drawn; a name may have a folder before it."""
+        file = self.path / "figures" / f"{name}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return file
 
     def read_values(self, name: str) -> dict[str, Any]:
         return json.loads((self.path / f"{name}.json").read_text(encoding="utf-8"))
 
     def write_values(self, name: str, values: Mapping[str, Any]) -> None:
-        text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
-        (self.path / f"{name}.json").write_text(text, encoding="utf-8")
+        write_json(self.path / f"{name}.json", values)
 
     def table(self, name: str) -> "pd.DataFrame":
         """Read one of the artifact's tables; labels and file names stay text."""
@@ -180,6 +167,19 @@ class Artifact:
 
     def write_table(self, name: str, table: "pd.DataFrame") -> None:
         table.to_csv(self.path / name, index=False, lineterminator="\n")
+
+    def arrays(self, name: str) -> dict[str, "np.ndarray"]:
+        """Read the arrays of one of the artifact's `.npz` files, by name."""
+        import numpy as np
+
+        with whole(self.path), (self.path / f"{name}.npz").open("rb") as file, np.load(file) as arrays:
+            return dict(arrays)
+
+    def write_arrays(self, name: str, arrays: Mapping[str, "np.ndarray"]) -> None:
+        """Write arrays by name, uncompressed, to a `.npz` file: the same bytes for the same arrays."""
+        import numpy as np
+
+        np.savez(self.path / f"{name}.npz", allow_pickle=False, **arrays)
 
 
 class Keyed(Artifact):
@@ -265,6 +265,7 @@ class Splits(Artifact):
     `leakage.csv` (kind, file, split, label, other, other_split, other_label) has a row for each image that the test or
     the validation part shares with a part that is learned or chosen by, of the kind `identical` or `near`; for each
     `group` of the test part that is in another; and for each image of `two labels`. The fact `leakage` counts them.
+    `leakage.npz` has thumbnails of the images of some rows, `ROW` and `ROW_other`.
     """
 
     def part(self, split: str) -> "pd.DataFrame":
@@ -299,10 +300,56 @@ class Tensors(Keyed):
     array_name = "tensors.npy"
 
 
+class Precision(Artifact):
+    """What a frozen network's long sums are computed in, the fact `precision`: `float32` or `bfloat16`.
+
+    `speeds.csv` (precision, views_per_second, difference) has what decided it, the difference being that of the
+    features from those of float32, as a share of their length; no rows where it was asked for by name.
+    """
+
+
+def without_traces(config: Any) -> Any:
+    """Return what Keras says of a model without when it was saved, and objects numbered in their order.
+
+    Keras numbers an object that several layers share by its address in memory.
+    """
+    numbers: dict[int, int] = {}
+
+    def clean(value: Any) -> Any:
+        if isinstance(value, list):
+            return [clean(one) for one in value]
+        if not isinstance(value, dict):
+            return value
+        cleaned = {key: clean(one) for key, one in value.items() if key != "date_saved"}
+        if "shared_object_id" in cleaned:
+            number = cleaned["shared_object_id"]
+            cleaned["shared_object_id"] = numbers.setdefault(number, len(numbers))
+        return cleaned
+
+    return clean(config)
+
+
 class Network(Artifact):
-    """A saved Keras model."""
+    """A saved Keras model; its digest is that of its architecture, its weights and its classes."""
 
     file_name: str
+
+    def content_digest(self) -> str:
+        with zipfile.ZipFile(self.file) as archive:
+            parts = {name: hashlib.sha256(archive.read(name)).hexdigest() for name in MODEL_PARTS}
+        return sha256(type(self).__name__, self.facts["classes"], parts)
+
+    def save(self, model: "keras.Model") -> None:
+        """Write a model: equal models are equal files, without dates and addresses in memory."""
+        with tempfile.TemporaryDirectory(dir=self.path) as folder:
+            saved = Path(folder, self.file_name)
+            model.save(saved)
+            with zipfile.ZipFile(saved) as source, zipfile.ZipFile(self.file, "w") as target:
+                for name in sorted(source.namelist()):
+                    content = source.read(name)
+                    if name.endswith(".json"):
+                        content = json.dumps(without_traces(json.loads(content))).encode()
+                    target.writestr(zipfile.ZipInfo(name), content)
 
     @property
     def file(self) -> Path:
@@ -336,25 +383,42 @@ class Classifier(Network):
 
 
 class Exploration(Artifact):
-    """Figures of a data set, its splits and its augmented views."""
+    """What a data set looks like: all that its figures show.
+
+    `class_counts.csv` (label, split, images) and `size_counts.csv` (width, height, images) count the images;
+    `samples.csv` (file, label) has the chosen training images, `samples.npz` thumbnails of those that are shown, by the
+    number of the row; `rgb_densities.npz` the `labels` and the `densities` (classes, 3, 256) of their pixel values;
+    `augmented.npz` the `views` (images, 1 + K, height, width, 3) of a few images, where there are any.
+    `stock_words.csv` (file, label, word, probability) has what ImageNet's network calls the samples, the five likeliest
+    first; no rows where the weights came without its top.
+    """
+
+
+class Drawings(Artifact):
+    """The figures of an exploration, `figures/NAME.png`."""
 
 
 class Report(Artifact):
-    """One classifier on the test split: its scores, what they cost, where it fails, and figures.
+    """One classifier on the test split: its scores, where it fails, and what is drawn of that.
 
-    `metrics.json` has the scores, `intervals.json` the 95 % interval of each of the test, low and high, `costs.json`
-    baselines, seconds and rates. `predictions.csv` has the test split, then the predicted class and the probability of
-    each; `curves.csv` the epochs. What `statistics` finds is in `calibration.csv`, bins `before` and `after` the
-    temperature, and `classes.csv`; what `failures` finds in `confusions.csv` and `slices.csv`, which has no rows where
-    slices were not asked for.
+    `metrics.json` has the scores, `intervals.json` the 95 % interval of each of the test, low and high,
+    `baselines.json` what can be had without looking, the number of test images and the best epoch. `predictions.csv`
+    has the test split, then the predicted class and the probability of each; `curves.csv` the epochs. What `statistics`
+    finds is in `calibration.csv`, bins `before` and `after` the temperature, and `classes.csv`; what `failures` finds
+    in `confusions.csv` and `slices.csv`, which has no rows where slices were not asked for. `mistakes.csv` (file,
+    label, predicted, probability) has the test images that are shown, `mistakes.npz` their thumbnails, `images` (n,
+    side, side, 3), and where in each the predicted class is seen, `heats` (n, height, width) in [0, 1], where a network
+    has maps. `leakage.csv` and `leakage.npz` are the split's.
+
+    The fact `fingerprint` is the digest of the classifier, the views that it predicts from and the test images.
     """
 
     common_ground: ClassVar = {"fetch"}  # folds have test splits of their own
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Scores, baselines, seconds and rates."""
-        return {**self.read_values("metrics"), **self.read_values("costs")}
+        """Scores and baselines."""
+        return {**self.read_values("metrics"), **self.read_values("baselines")}
 
     @property
     def intervals(self) -> dict[str, list[float]]:
@@ -363,7 +427,15 @@ class Report(Artifact):
 
 
 class Comparison(Artifact):
-    """Reports side by side: `comparison.csv`, `.txt` and `.html`, `metrics.json` of the chosen model, figures.
+    """Reports side by side: `comparison.csv`, `verdict.json` in words, `metrics.json` of the chosen model.
 
     `pairs.csv` has the tests of every two models on the same test images, `trials.csv` the scores of every report.
+    """
+
+
+class Page(Artifact):
+    """A comparison to look at: `comparison.html`, which needs nothing else, `comparison.txt`, and the figures.
+
+    `figures/NAME.png` are of the comparison, `figures/REPORT/NAME.png` of each report. `costs.csv` has the seconds, the
+    rates and the GPU hours behind each report, empty where no record says them.
     """

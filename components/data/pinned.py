@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TypeVar
 from urllib.parse import parse_qsl
 
-from components.data.artifacts import RECORD, Artifact
+from components.data.artifacts import MANIFEST, Artifact
 from components.errors import UserError, public, shown
 
 Kind = TypeVar("Kind", bound=Artifact)
@@ -78,7 +78,7 @@ class Pinned:
         return cls(address, revision, f"{folder}/{given.get('name', name)}", given.get("remote", ""))
 
     def get(self, output: Kind) -> Kind:
-        """Fill an output with the pinned artifact, and return that: its record is still the pinned one.
+        """Fill an output with the pinned artifact, and return that: its manifest is still the pinned one.
 
         Args:
             output: The artifact to fill.
@@ -107,14 +107,14 @@ class Pinned:
                 "see that it is pinned there, `dvc push` was run, and the remote (#remote=NAME) can be read from here",
             )  # fmt: skip
         try:
-            found = type(output).read(target)
+            pinned = type(output).read(target)
         except UserError as error:
             raise UserError(f"{self} is nothing that a step made ({error})") from error
         for file in target.iterdir():
-            if file.name != RECORD:
+            if file.name != MANIFEST:
                 file.rename(output.path / file.name)
         shutil.rmtree(target)
-        return type(output)(output.path, found.record)
+        return type(output)(output.path, pinned.manifest)
 
 
 def environment(folder: str) -> dict[str, str]:

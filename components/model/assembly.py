@@ -79,7 +79,7 @@ def fine_tuned(tensors: Tensors, splits: Splits, top: Top, weights: Weights) -> 
     if tensors.facts["prefix"] == "live":
         image = keras.Input(network.input_shape[1:])
         model = keras.Model(image, model(prefix(entry.preprocessing()(image), training=False)))
-        drawn = tensors.record["parameters"]["augment"]
+        drawn = tensors.manifest["parameters"]["augment"]
         if drawn["views"]:
             limits = Limits(**{field.name: drawn[field.name] for field in fields(Limits)})
             files = splits.part("train")["file"].tolist()

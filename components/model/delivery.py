@@ -36,7 +36,7 @@ def deliver(
     model = keras.Model(image, keras.layers.Softmax(name="probabilities")(x), name=name)
     for layer in model.layers:
         layer.trainable = False
-    model.save(classifier.file)
+    classifier.save(model)
     classifier.write_table("history.csv", trained.history)
     found = metrics.scores(validation.labels, softmax(trained.logits / temperature, axis=1))
     classifier.facts.update(

@@ -24,6 +24,7 @@ def average(
     """
     if len(classifiers) < 2:
         raise UserError(f"average: {classifiers[0].path} alone has no average: give two classifiers or more")
+    keras.utils.clear_session()  # layers without a name of their own are numbered from the start
     size = ensemble.facts["image_size"]
     image = keras.Input((size, size, 3), name="image")
     members = []
@@ -36,7 +37,6 @@ def average(
     parts = assembly.parts(augmented, splits)
     validation = parts[1]
     (logits,) = outputs(model, validation.array[:, :1], validation.rows, batch_size)
-    seconds = sum(classifier.work["training"]["seconds"] for classifier in classifiers)
     ensemble.facts["members"] = [classifier.facts["model"] for classifier in classifiers]
-    untrained = Trained(pd.DataFrame(columns=["epoch"]), 0, logits[:, 0], seconds)
+    untrained = Trained(pd.DataFrame(columns=["epoch"]), 0, logits[:, 0], 0.0)
     delivery.deliver(ensemble, "ensemble", [model], untrained, parts)

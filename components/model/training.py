@@ -71,7 +71,8 @@ class Trained:
 
 
 def seeded(seed: int) -> None:
-    """Make what follows repeatable: weights, dropout and the order of sums."""
+    """Make what follows repeatable: names of layers, weights, dropout and the order of sums."""
+    keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
 
