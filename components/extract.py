@@ -1,32 +1,28 @@
 """Compute once what the frozen network makes of every image and view."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-from components.data.artifacts import Augmented, Features, Tensors, Weights
+from components.data.artifacts import Augmented, Features, Precision, Tensors, Weights
 from components.model.backbones import POOLINGS
 from components.parameters import Count, Names, Positive
 from components.step import Input, Output
-
-if TYPE_CHECKING:
-    import keras
 
 PREFIXES = {  # what to do where the tensors take more than they may
     "stored": "take fewer views, `augment: {views: ..}`, or store the images alone, `extract: {prefix: live}`",
     "live": "take smaller images, `augment: {image_size: ..}`",
 }
-PRECISIONS = ("float32", "bfloat16", "auto")
 
 
 def extract(
     augmented: Input[Augmented],
     weights: Input[Weights],
+    chosen_precision: Input[Precision],
     features: Output[Features],
     tensors: Output[Tensors],
     *,
     unfreeze: str,
     pooling: Annotated[str, Names("pooling", POOLINGS)],
     prefix: Annotated[str, Names("prefix", PREFIXES)],
-    precision: Annotated[str, Names("precision", PRECISIONS)],
     batch_size: Count,
     storage_limit: Positive,
 ) -> None:
@@ -35,12 +31,12 @@ def extract(
     Args:
         augmented: The plain images and their views.
         weights: Pretrained weights, which say what the backbone is.
+        chosen_precision: What long sums are computed in.
         features: The backbone's output, pooled, of every file and view.
         tensors: What fine-tuning starts from: the activations at the cut, likewise, or the plain images.
         unfreeze: First layer that fine-tuning will train: its name, `last_block`, or `last_blocks`, a third.
         pooling: `average` over positions, for the heads that take channels; `none` for those that take maps.
         prefix: The layers before the cut: `stored`, what they make, or `live`, to be run again on fresh views.
-        precision: What long sums are computed in: `float32`, `bfloat16`, or `auto`, bfloat16 where it pays.
         batch_size: Views a batch.
         storage_limit: Most that the tensors may take, GB.
 
@@ -48,30 +44,21 @@ def extract(
         UserError: The backbone has no such layer, or the tensors would take more than they may.
     """
     from components.model import backbones, extraction
-    from components.model.precision import in_bfloat16
 
-    entry = backbones.get(weights.facts["backbone"])
+    entry, precision = backbones.get(weights.facts["backbone"]), chosen_precision.facts["precision"]
     network = entry.build(augmented.facts["image_size"], weights.file)
     first = entry.first_trainable(unfreeze)
-
-    def frozen(precision: str) -> "keras.Model":
-        computing = in_bfloat16(network, entry.products) if precision == "bfloat16" else network
-        return extraction.frozen(entry, computing, first, pooling, at_cut=prefix == "stored")
+    frozen = extraction.frozen(entry, network, first, pooling, at_cut=prefix == "stored", precision=precision)
 
     files, views = augmented.table("files.csv")["file"].tolist(), augmented.array
-    pooled, *at_cut = [(views.shape[1], *output.shape[1:]) for output in frozen("float32").outputs]
+    pooled, *at_cut = [(views.shape[1], *output.shape[1:]) for output in frozen.outputs]
     stored = (at_cut[0], "float32") if at_cut else ((1, *views.shape[2:]), "uint8")
     extraction.check_storage(len(files), *stored, storage_limit, PREFIXES[prefix])
 
-    tried = ("float32", "bfloat16") if precision == "auto" else (precision,)
-    runs = {name: extraction.graph(frozen(name)) for name in tried}
-    if precision == "auto":
-        precision = extraction.chosen(runs, next(extraction.batches(views, extraction.TRIED)))
     arrays = [features.create(files, pooled, "float32"), tensors.create(files, *stored)]
     with features.timed("extraction", views.shape[0] * views.shape[1]):
-        extraction.write(runs[precision], views, arrays[: 1 + len(at_cut)], batch_size)
+        extraction.write(extraction.graph(frozen), views, arrays[: 1 + len(at_cut)], batch_size)
     if not at_cut:
         extraction.write(lambda images: [images], views[:, :1], arrays[1:], batch_size)
-    tensors.work.update(features.work)
     for artifact in (features, tensors):
         artifact.facts.update(first_trainable=first, pooling=pooling, prefix=prefix, precision=precision)

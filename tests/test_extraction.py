@@ -11,7 +11,8 @@ import pytest
 from components import step
 from components.data import archives
 from components.data import images as image_files
-from components.data.artifacts import Augmented, Classifier, Features, Tensors, Weights
+from components.data.artifacts import Augmented, Classifier, Features, Precision, Tensors, Weights
+from components.data.records import Record
 from components.errors import UserError
 from components.model import backbones, extraction
 from components.model.cut import cut
@@ -48,7 +49,8 @@ def test_both_artifacts_say_how_they_were_made(prefix, made, tmp_path):
     for artifact in extract(made, tmp_path, prefix=prefix):
         assert artifact.facts["prefix"] == prefix
         assert artifact.facts["first_trainable"] == "block5_conv1"
-        assert artifact.work["extraction"]["images"] == 48 * 3
+    record = Record.read(tmp_path / "features.record.json")
+    assert record.work["extraction"]["images"] == 48 * 3
 
 
 def test_a_live_prefix_stores_the_plain_images_and_the_same_features(made, tmp_path):
@@ -124,9 +126,9 @@ def apart(found: np.ndarray, expected: np.ndarray) -> float:
 
 def made_of(entry: backbones.Backbone, network: keras.Model, images: np.ndarray) -> list[list[np.ndarray]]:
     """Return the features and the tensors at the cut, in float32 and in bfloat16."""
-    first = entry.first_trainable("last_block")
-    both = (network, in_bfloat16(network, entry.products))
-    return [extraction.graph(extraction.frozen(entry, one, first, "average", at_cut=True))(images) for one in both]
+    first, names = entry.first_trainable("last_block"), ("float32", "bfloat16")
+    both = [extraction.frozen(entry, network, first, "average", at_cut=True, precision=name) for name in names]
+    return [extraction.graph(one)(images) for one in both]
 
 
 @pytest.mark.parametrize("name", backbones.BACKBONES)
@@ -165,7 +167,7 @@ def test_bfloat16_changes_the_features_of_photographs_little(name, file):
 def test_a_head_learns_the_same_from_bfloat16(tmp_path):
     """On the built-in recipe's images and weights."""
     parameters = recipes.completed(recipes.read(step.ROOT / "params.yaml"), "digits")
-    names = "images weights audit splits test_split augmented features tensors top classifier"
+    names = "images weights audit splits test_split augmented chosen_precision features tensors top classifier"
     at = {name: tmp_path / name for name in names.split()}
     step.run("fetch", at, {"data_set": "digits", "source": "published", "max_quarantined": 0})
     step.run("fetch_weights", at, PARAMETERS["fetch_weights"])
@@ -174,7 +176,8 @@ def test_a_head_learns_the_same_from_bfloat16(tmp_path):
     step.run("augment", at, {**parameters["augment"], "views": 0})
     losses, features = [], []
     for precision in ("float32", "bfloat16"):
-        step.run("extract", at, {**parameters["extract"], "precision": precision})
+        step.run("choose_precision", at, {"precision": precision})
+        step.run("extract", at, parameters["extract"])
         step.run("train_top", at, {**parameters["train_top"], "epochs": 60})
         features.append(np.array(Features.read(at["features"]).array))
         losses.append(Classifier.read(at["classifier"]).facts["validation_log_loss"])
@@ -187,7 +190,7 @@ def test_a_head_learns_the_same_from_bfloat16(tmp_path):
     [(1.0, 1.001, "bfloat16"), (1.8, 1.001, "float32"), (1.0, 1.02, "float32"), (3.0, 1.0, "float32")],
     ids=["faster", "hardly faster", "faster and other features", "slower"],
 )
-def test_auto_takes_bfloat16_where_it_pays(seconds, value, better, monkeypatch, capsys):
+def test_auto_takes_bfloat16_where_it_pays(seconds, value, better, made, monkeypatch, capsys):
     now = [0.0]
 
     def run_at(seconds: float, value: float) -> extraction.Run:
@@ -197,19 +200,31 @@ def test_auto_takes_bfloat16_where_it_pays(seconds, value, better, monkeypatch, 
 
         return run
 
-    monkeypatch.setattr(extraction, "perf_counter", lambda: now[0])
     runs = {"float32": run_at(2.0, 1.0), "bfloat16": run_at(seconds, value)}
-    assert extraction.chosen(runs, np.zeros((8, 1))) == better
+    monkeypatch.setattr(extraction, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(extraction, "frozen", lambda *arguments: arguments[-1])
+    monkeypatch.setattr(extraction, "graph", runs.get)
+    table = extraction.measure_precisions(Augmented.read(made["augmented"]), Weights.read(made["weights"]))
+    assert extraction.better_precision(table) == better
     speeds = f"float32 4.0 views/s, bfloat16 {8 / seconds:.1f} views/s"
-    said = f"extract: {speeds}, their features {value - 1:.1e} apart: {better} it is\n"
+    said = f"choose_precision: {speeds}, their features {value - 1:.1e} apart: {better} it is\n"
     assert capsys.readouterr().err == said
 
 
-@pytest.mark.parametrize("better", ["float32", "bfloat16"])
-def test_the_precision_that_was_used_is_a_fact(better, made, tmp_path, monkeypatch):
-    monkeypatch.setattr(extraction, "chosen", lambda runs, batch: better)
-    chosen = extract(made, tmp_path / "auto", precision="auto")
-    asked = extract(made, tmp_path / "asked", precision=better)
-    for one, other in zip(chosen, asked, strict=True):
-        assert one.facts["precision"] == other.facts["precision"] == better
-        np.testing.assert_array_equal(one.array, other.array)
+def test_what_a_clock_decides_is_kept_and_an_input_from_then_on(made, tmp_path):
+    at = {**made, **{name: tmp_path / name for name in ("chosen_precision", "features", "tensors")}}
+    step.run("choose_precision", at, {"precision": "auto"})
+    chosen = Precision.read(at["chosen_precision"])
+    speeds = chosen.table("speeds.csv")
+    assert speeds["precision"].tolist() == ["float32", "bfloat16"] and (speeds["views_per_second"] > 0).all()
+    assert speeds["difference"].tolist()[0] == 0 < speeds["difference"].tolist()[1]
+    step.run("extract", at, GIVEN)
+    assert Features.read(at["features"]).facts["precision"] == chosen.facts["precision"]
+    assert Features.read(at["features"]).manifest["lineage"]["choose_precision"] == chosen.digest
+
+
+@pytest.mark.parametrize("asked", ["float32", "bfloat16"])
+def test_a_precision_that_is_asked_for_is_not_measured(asked, made, tmp_path):
+    step.run("choose_precision", {**made, "chosen_precision": tmp_path / "chosen"}, {"precision": asked})
+    chosen = Precision.read(tmp_path / "chosen")
+    assert chosen.facts["precision"] == asked and chosen.table("speeds.csv").empty

@@ -1,18 +1,20 @@
 """What the frozen network makes of every view, batch by batch, and how much of it there will be."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter
 
 import keras
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 
-from components.data.artifacts import release
+from components.data.artifacts import Augmented, Weights, release
 from components.data.reading import ahead
 from components.errors import UserError
 from components.model import backbones
 from components.model.cut import cut
+from components.model.precision import in_bfloat16
 from components.progress import bar
 
 Run = Callable[[np.ndarray], list[np.ndarray]]
@@ -43,7 +45,9 @@ def check_storage(files: int, shape: tuple[int, ...], dtype: str, limit: float, 
     print(f"extract: {said}", file=sys.stderr, flush=True)
 
 
-def frozen(entry: backbones.Backbone, network: keras.Model, first: str, pooling: str, at_cut: bool) -> keras.Model:
+def frozen(
+    entry: backbones.Backbone, network: keras.Model, first: str, pooling: str, at_cut: bool, precision: str
+) -> keras.Model:
     """Return a network from raw RGB, (batch, size, size, 3) in [0, 255], to its features and the tensors at the cut.
 
     Args:
@@ -52,7 +56,10 @@ def frozen(entry: backbones.Backbone, network: keras.Model, first: str, pooling:
         first: The layer that it is cut before.
         pooling: Name of what makes features of its output.
         at_cut: Whether the tensors are wanted.
+        precision: What long sums are computed in, `float32` or `bfloat16`.
     """
+    if precision == "bfloat16":
+        network = in_bfloat16(network, entry.products)
     prefix, suffix = cut(network, first)
     network.trainable = False
     image = keras.Input(network.input_shape[1:])
@@ -83,26 +90,42 @@ def graph(model: keras.Model) -> Run:
     return lambda images: [output.numpy() for output in run(images)]
 
 
-def chosen(runs: Mapping[str, Run], batch: np.ndarray) -> str:
-    """Return the better precision, and say why: bfloat16 where it is clearly faster and gives nearly the same features.
+def measure_precisions(augmented: Augmented, weights: Weights) -> pd.DataFrame:
+    """Return how fast each precision is on a few views, and how far its pooled features are from those of float32.
 
-    Args:
-        runs: The network in `float32` and in `bfloat16`.
-        batch: Views that both are measured on, in turn.
+    A row a precision: `precision`, `views_per_second`, and `difference` as a share of the features' length.
     """
+    entry = backbones.get(weights.facts["backbone"])
+    network = entry.build(augmented.facts["image_size"], weights.file)
+    first = entry.first_trainable("last_block")
+    runs = {name: graph(frozen(entry, network, first, "average", False, name)) for name in ("float32", "bfloat16")}
+    batch = next(batches(augmented.array, TRIED))
     features = {name: run(batch)[0] for name, run in runs.items()}
     seconds = dict.fromkeys(runs, np.inf)
-    for name in [*runs] * ROUNDS:
+    for name in [*runs] * ROUNDS:  # in turns
         start = perf_counter()
         runs[name](batch)
         seconds[name] = min(seconds[name], perf_counter() - start)
-    plain, short = features["float32"], features["bfloat16"]
-    apart = float(np.linalg.norm(short - plain) / np.linalg.norm(plain))
-    better = seconds["float32"] > FASTER * seconds["bfloat16"] and apart < APART
-    best = "bfloat16" if better else "float32"
-    speeds = ", ".join(f"{name} {len(batch) / taken:,.1f} views/s" for name, taken in seconds.items())
-    print(f"extract: {speeds}, their features {apart:.1e} apart: {best} it is", file=sys.stderr, flush=True)
-    return best
+    length = np.linalg.norm(features["float32"])
+    rows = [
+        (name, len(batch) / seconds[name], float(np.linalg.norm(features[name] - features["float32"]) / length))
+        for name in runs
+    ]
+    return pd.DataFrame(rows, columns=["precision", "views_per_second", "difference"])
+
+
+def better_precision(speeds: pd.DataFrame) -> str:
+    """Return the better precision, and say why: bfloat16 where it is clearly faster and gives nearly the same features.
+
+    Args:
+        speeds: As `measure_precisions` returns them.
+    """
+    rates = dict(zip(speeds["precision"], speeds["views_per_second"], strict=True))
+    apart = float(speeds["difference"].max())
+    better = "bfloat16" if rates["bfloat16"] > FASTER * rates["float32"] and apart < APART else "float32"
+    said = ", ".join(f"{name} {rate:,.1f} views/s" for name, rate in rates.items())
+    print(f"choose_precision: {said}, their features {apart:.1e} apart: {better} it is", file=sys.stderr, flush=True)
+    return better
 
 
 def batches(views: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
