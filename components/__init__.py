@@ -7,6 +7,8 @@ STEPS = (
     "split",
     "augment",
     "explore",
+    "draw_exploration",
+    "choose_precision",
     "extract",
     "train_benchmark",
     "train_top",
@@ -14,4 +16,5 @@ STEPS = (
     "average",
     "evaluate",
     "compare",
+    "draw_comparison",
 )

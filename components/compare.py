@@ -12,9 +12,11 @@ def compare(reports: Input[list[Report]], comparison: Output[Comparison]) -> Non
     Args:
         reports: Reports on the models, of which one may be there several times, trained with other parameters, or with
             other seeds or on other folds, which are its trials. The first report's test split is the main one.
-        comparison: The table, the tests of every two models, the verdict, the figures and a page of them all.
+        comparison: The table, the tests of every two models and the verdict.
+
+    Raises:
+        UserError: The reports are on several data sets or test splits, or two are on one and the same model.
     """
-    from components.results import comparing, tracking
+    from components.results import comparing
 
     comparing.compare(reports, comparison)
-    tracking.log_comparison_or_say(comparison, reports)

@@ -28,7 +28,7 @@ def evaluate(
             views; and what leaks from them into the test images.
         test_split: The test rows.
         classifier: The classifier.
-        report: Scores with their intervals, predictions, where the classifier fails, and figures.
+        report: Scores with their intervals, predictions, and where the classifier fails.
         views: What it predicts from: plain, the image as it is, or averaged, the mean over it and its views, with a
             temperature of its own.
         batch_size: Images a batch.
@@ -40,5 +40,5 @@ def evaluate(
     """
     from components.results import reporting, tracking
 
-    reporting.report(augmented, splits, test_split, classifier, report, views, batch_size, slices)
+    reporting.fill(report, augmented, splits, test_split, classifier, views, batch_size, slices)
     tracking.complete_or_say(classifier, report)

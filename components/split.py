@@ -35,7 +35,7 @@ def split(
     is in one of them, and the one whose number is `fold` is test.
 
     Identical and near-identical images stay in one part with `stratified` and `grouped`. Whatever lies across parts, or
-    has two labels, is listed in `leakage.csv`, drawn, and said.
+    has two labels, is listed in `leakage.csv`, and said.
 
     Args:
         images: The data set.
@@ -58,7 +58,6 @@ def split(
             to be in every part.
     """
     from components.data import leakage, splitting
-    from components.results import figures
 
     clusters = audit.table("hashes.csv")[["file", "cluster"]]
     table = images.table("images.csv").merge(clusters, on="file", how="left", validate="one_to_one")
@@ -73,11 +72,10 @@ def split(
     grouped = drawn[drawn["group"] != ""].groupby("split")["group"].nunique()
     splits.facts["groups"] = {part: int(grouped.get(part, 0)) for part in sizes}
 
-    found = leakage.found(drawn)
-    splits.write_table("leakage.csv", found)
-    splits.facts["leakage"] = {**audit.facts["duplicates"], **leakage.counts(found, len(tested))}
+    leaks = leakage.leaks(drawn)
+    splits.write_table("leakage.csv", leaks)
+    splits.facts["leakage"] = {**audit.facts["duplicates"], **leakage.counts(leaks, len(tested))}
     splits.facts["warnings"] = leakage.sentences(method, splits.facts["leakage"], len(tested))
     for line in splits.facts["warnings"]:
         print(f"split: {line}")
-    shown = leakage.examples(found)
-    figures.leakage(found, shown, leakage.pictures(images, found.iloc[shown]), splits.figure("leakage"))
+    splits.write_arrays("leakage", leakage.pictures(images, leaks, leakage.examples(leaks)))

@@ -15,8 +15,10 @@ import psutil
 import pytest
 from PIL import Image
 
-from components import quiet, step
-from components.data.artifacts import TestSplit
+from components import STEPS, quiet, step
+from components.data.artifacts import Report, TestSplit
+from components.data.content import file_sha256
+from components.data.records import Record, record_beside
 from components.results import tracking
 
 quiet.load_keras()
@@ -71,16 +73,18 @@ PARAMETERS: dict[str, dict[str, str | int | float]] = {
         "brightness": 0.1, "seed": 1,
     },
     "extract": {
-        "unfreeze": "last_block", "pooling": "average", "prefix": "stored", "precision": "float32", "batch_size": 16,
-        "storage_limit": 1,
+        "unfreeze": "last_block", "pooling": "average", "prefix": "stored", "batch_size": 16, "storage_limit": 1,
     },
     "explore": {"samples": 3, "seed": 1},
+    "draw_exploration": {},
+    "choose_precision": {"precision": "float32"},
     "train_benchmark": {"network": "cnn", "image_size": 16, "width": 4, "stages": 3, **TRAINING},
     "train_top": {"head": "linear", "dropout": 0.1, "l2": 0, **TRAINING},
     "fine_tune": {**TRAINING, "learning_rate": 0.001, "backbone_rate": 1, "l2": 0, "epochs": 2},
     "average": {"batch_size": 8},
     "evaluate": {"views": "plain", "batch_size": 8, "slices": 2},
     "compare": {},
+    "draw_comparison": {},
 }  # fmt: skip
 
 MODELS = {"train_benchmark": "benchmark", "train_top": "top", "fine_tune": "fine_tuned"}
@@ -90,10 +94,12 @@ def run_steps(
     folder: Path, source: Path, recipe: str = "edges", parameters: dict[str, dict] = PARAMETERS
 ) -> dict[str, Path]:
     """Run every step on a data set; return where each artifact lies."""
-    names = "images weights audit splits test_split augmented exploration features tensors top"
+    names = (
+        "images weights audit splits test_split augmented exploration drawings chosen_precision features tensors top"
+    )
     at = {name: folder / name for name in names.split()}
     step.run("fetch", at, {**parameters["fetch"], "source": str(source)}, recipe)
-    for name in ("fetch_weights", "audit", "split", "augment", "explore", "extract"):
+    for name in STEPS[1 : STEPS.index("train_benchmark")]:
         step.run(name, at, parameters[name], recipe)
     for name, model in MODELS.items():
         at[f"classifiers/{model}"], at[model] = folder / "classifiers" / model, folder / "reports" / model
@@ -102,9 +108,24 @@ def run_steps(
         )
         given = {**at, "classifier": at[f"classifiers/{model}"], "report": at[model]}
         step.run("evaluate", given, parameters["evaluate"], recipe)
-    at["comparison"] = folder / "comparison"
-    step.run("compare", {**at, "reports": [at[model] for model in MODELS.values()]}, {}, recipe)
+    at["comparison"], at["page"] = folder / "comparison", folder / "page"
+    compared = {**at, "reports": [at[model] for model in MODELS.values()], "records": [folder]}
+    for name in ("compare", "draw_comparison"):
+        step.run(name, compared, {}, recipe)
     return {**at, "head": folder / "top"}
+
+
+def recorded(path: Path) -> Report:
+    """Open a report, with the record of its making."""
+    report = Report.read(path)
+    report.record = Record.read(record_beside(path))
+    return report
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Return the digest of every file in a folder by its path."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): file_sha256(path) for path in files}
 
 
 @pytest.fixture(scope="session")

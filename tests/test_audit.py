@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 from benchmarks import synthetic
 from components import step
-from components.data import archives, duplicates, images, leakage
+from components.data import archives, duplicates, images, leakage, thumbnails
 from components.data.artifacts import Audit, Splits, TestSplit
 from components.data.datasets import write_digits
 from components.results import figures
@@ -199,7 +199,7 @@ LEAKING = drawn([
 
 
 def test_every_image_that_is_shared_is_told_once():
-    rows = leakage.found(LEAKING)
+    rows = leakage.leaks(LEAKING)
     assert rows.columns.tolist() == leakage.COLUMNS
     told = [tuple(row) for row in rows[["kind", "file", "split", "other", "other_split"]].itertuples(index=False)]
     assert told == [
@@ -225,11 +225,11 @@ def test_every_image_that_is_shared_is_told_once():
 
 
 def test_nothing_leaks_from_what_is_not_used():
-    rows = leakage.found(LEAKING.assign(split=["unused"] * 4 + ["test"] * 9))
+    rows = leakage.leaks(LEAKING.assign(split=["unused"] * 4 + ["test"] * 9))
     assert set(rows["kind"]) == {"two labels"}
     assert leakage.counts(rows, 9) == {"across_splits": 0, "groups_across_splits": 0, "test_share": 0}
     assert leakage.sentences("random", leakage.counts(rows, 9), 9) == []
-    assert leakage.found(LEAKING.assign(cluster="", group="", sha256=LEAKING["file"])).empty
+    assert leakage.leaks(LEAKING.assign(cluster="", group="", sha256=LEAKING["file"])).empty
 
 
 def test_the_figure_shows_some_of_each_kind():
@@ -276,7 +276,8 @@ def test_the_step_keeps_twins_together_or_says_what_it_does_to_the_scores(method
         assert len(said) == 1 and f"{numbers['across_splits']} of 12 test images" in said[0]
         assert numbers["test_share"] == numbers["across_splits"] / 12 > 0.5
         assert set(rows.loc[rows["split"] == "test", "file"]) <= set(test["file"])
-    assert (splits.path / "figures" / "leakage.png").stat().st_size > 10_000
+    assert {*splits.arrays("leakage")} == {f"{row}{end}" for row in leakage.examples(rows) for end in ("", "_other")}
+    assert all(0 < max(image.shape) <= thumbnails.LARGEST for image in splits.arrays("leakage").values())
 
 
 def test_groups_across_the_parts_are_said(tmp_path, capsys):

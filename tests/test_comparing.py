@@ -1,17 +1,18 @@
 """Comparisons of reports that are written as `evaluate` writes them, without a network."""
 
 import re
+import shutil
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 from scipy.special import softmax
 
-from components.data.artifacts import Comparison, Report
+from components.data.artifacts import Comparison, Page, Report
 from components.errors import UserError
-from components.results import comparing, metrics, statistics
+from components.results import comparing, drawing, metrics, statistics
 
 CLASSES = ["a", "b", "c"]
 CHAIN = {"benchmark": ["train_benchmark"], "top": ["train_top"], "fine_tuned": ["train_top", "fine_tune"]}
@@ -54,11 +55,9 @@ def write(
     found = metrics.scores(labels, probabilities)
     validation = {"validation_kappa": skill / 10, "validation_log_loss": 1 / skill, "validation_accuracy": skill / 10}
     report.write_values("metrics", {**found, **validation})
-    costs = {"test_images": images, "best_epoch": 1, "seconds_training": 1.0}
-    report.write_values("costs", {**metrics.baselines(labels, [9, 9, 9]), **costs})
+    report.write_values("baselines", {**metrics.baselines(labels, [9, 9, 9]), "test_images": images, "best_epoch": 1})
     report.write_table("curves.csv", pd.DataFrame({"epoch": [1], "validation_loss": [0.5], "validation_kappa": [0.5]}))
-    Image.new("RGB", (4, 4)).save(report.figure("confusion_matrix"))
-    report.write_record()
+    report.write_manifest()
     return report
 
 
@@ -111,13 +110,13 @@ UNTOLD = {
     ],
 )
 def test_a_sentence_to_quote(values, said):
-    assert comparing.told(pair(**values)) == said
+    assert comparing.pair_sentences(pair(**values)) == said
 
 
 def test_a_model_that_is_worse_is_said_to_be_so_and_by_which_score():
-    turned = comparing.turned(pd.DataFrame([pair(folds=5, kappa_p_corrected=0.05)]), "top", "fine_tuned")
-    assert comparing.turned(pd.DataFrame([pair()]), "fine_tuned", "top") == pair()
-    assert comparing.told(turned) == [
+    turned = comparing.turn(pd.DataFrame([pair(folds=5, kappa_p_corrected=0.05)]), "top", "fine_tuned")
+    assert comparing.turn(pd.DataFrame([pair()]), "fine_tuned", "top") == pair()
+    assert comparing.pair_sentences(turned) == [
         "On 1,000 test images of 5 folds top is worse than fine_tuned: accuracy 0.890 after 0.923, 3.3 points less (95 "
         "% interval 1.2 to 5.5; McNemar's exact test, p = 0.0021, corrected for 3 pairs).",
         "These 1,000 test images of 5 folds cannot tell top from fine_tuned by kappa: kappa 0.878 after 0.914 (95 % "
@@ -128,7 +127,7 @@ def test_a_model_that_is_worse_is_said_to_be_so_and_by_which_score():
 
 def test_no_number_of_images_tells_equal_models_apart():
     same = {"accuracy_second": 0.89, "accuracy_difference": 0.0, "accuracy_images_needed": np.inf}
-    (said, *_) = comparing.told(pair(**UNTOLD | same))
+    (said, *_) = comparing.pair_sentences(pair(**UNTOLD | same))
     assert said.endswith("corrected for 3 pairs).") and "0.890 after 0.890" in said
 
 
@@ -200,19 +199,20 @@ def test_the_verdict_is_chosen_on_validation_and_owns_up_to_what_got_worse(arms,
 
 @pytest.fixture
 def compared(tmp_path, monkeypatch):
-    """Compare reports, without figures and page, which come with the flow; return the Comparison and its text."""
-    for place, name in (
-        (comparing.figures, "comparison"),
-        (comparing.figures, "model_curves"),
-        (comparing.page, "write"),
-    ):
-        monkeypatch.setattr(place, name, lambda *given: None)
+    """Compare reports, and write the text without figures and page, which come with the flow; return both."""
+    monkeypatch.setattr(drawing, "figures", Mock())
+    for name in ("draw_report", "page"):
+        monkeypatch.setattr(drawing, name, Mock())
 
     def compare(*reports: Report) -> tuple[Comparison, str]:
-        comparison = Comparison(tmp_path / "comparison", {"recipe": "edges"})
-        comparison.path.mkdir()
+        comparison = Comparison(tmp_path / "comparison", {"facts": {"data_set": "edges"}})
+        page = Page(tmp_path / "page")
+        for artifact in (comparison, page):
+            shutil.rmtree(artifact.path, ignore_errors=True)
+            artifact.path.mkdir()
         comparing.compare(reports, comparison)
-        return comparison, (comparison.path / "comparison.txt").read_text()
+        drawing.draw_comparison(comparison, reports, [], page)
+        return comparison, (page.path / "comparison.txt").read_text()
 
     return compare
 
@@ -274,7 +274,7 @@ def test_trials_by_seed_are_told_as_mean_and_spread(compared, tmp_path):
     comparison, text = compared(*reports)
     table, trials = comparison.table("comparison.csv").set_index("model"), comparison.table("trials.csv")
     assert table.index.tolist() == THREE and table["trials"].tolist() == [3] * 3
-    assert trials.columns.tolist() == ["model", *comparing.TRIAL, *comparing.SPREAD]
+    assert trials.columns.tolist() == ["model", "fingerprint", *comparing.TRIAL, *comparing.SPREAD]
     assert trials["seed"].tolist() == [3, 1, 2] * 3
     assert trials["train_top.seed"].tolist() == [""] * 6 + ["3", "1", "2"]
     for name in THREE:
@@ -349,9 +349,9 @@ def broken(name: str, reports: list[Report]) -> None:
     """Make reports that do not belong together."""
     *_, last = reports
     if name == "data set":
-        last.record["lineage"]["fetch"] = "another"
+        last.manifest["lineage"]["fetch"] = "another"
     elif name == "split":
-        last.record["lineage"]["split"] = "another"
+        last.manifest["lineage"]["split"] = "another"
     elif name == "twice":
         reports.append(reports[0])
     else:

@@ -18,10 +18,9 @@ from scipy.special import softmax
 from components import step
 from components.data.artifacts import Augmented, Classifier, Features, Report, Top, Weights
 from components.errors import UserError
-from components.model import backbones, benchmark, delivery, heads, training
+from components.model import backbones, benchmark, delivery, grad_cam, heads, training
 from components.model.cut import cut
 from components.model.epochs import Rows
-from components.results import figures
 from tests.conftest import PARAMETERS
 
 SMALL = 64  # pixels
@@ -314,7 +313,7 @@ def test_grad_cam_lights_up_the_patch_that_decides_the_class(head, tmp_path):
     delivery.deliver(classifier, "planted", layers, trained, (part, part))
     model = classifier.load()
     np.testing.assert_array_equal(model.predict_on_batch(array).argmax(axis=1), labels)
-    found, absent = figures.heat(model, array, labels), figures.heat(model, array[::7], 1 - labels[::7])
+    found, absent = grad_cam.heat(model, array, labels), grad_cam.heat(model, array[::7], 1 - labels[::7])
     assert found is not None and absent is not None
     scale = SIDE // found.shape[1]
     for one, (row, column) in zip(found, places, strict=True):
@@ -329,8 +328,8 @@ def test_a_network_without_maps_is_evaluated_without_one(made, tmp_path):
     step.run("train_benchmark", at, {**PARAMETERS["train_benchmark"], "network": "perceptron", "epochs": 1})
     step.run("evaluate", at, PARAMETERS["evaluate"])
     images = Augmented.read(made["augmented"]).array[:2, 0]
-    assert figures.heat(Classifier.read(at["classifier"]).load(), images, np.array([0, 1])) is None
+    assert grad_cam.heat(Classifier.read(at["classifier"]).load(), images, np.array([0, 1])) is None
     report = Report.read(at["report"])
     wrong = report.table("predictions.csv").query("label != predicted")
     assert len(wrong) == round(12 * (1 - report.metrics["accuracy"]))
-    assert (report.path / "figures" / "mistakes.png").is_file()
+    assert [*report.arrays("mistakes")] == ["images"]

@@ -3,20 +3,27 @@
 import base64
 import io
 import json
+import re
 import shlex
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
-from components import step
-from components.data.artifacts import Comparison, Report
-from components.results import comparing, page
-from tests.conftest import CLASSES, MODELS, PARAMETERS
+from components import STEPS, step
+from components.data.artifacts import Comparison, Page, Report
+from components.data.records import Record, record_beside, records_behind
+from components.errors import UserError
+from components.results import drawing, page, titles
+from components.results.costs import TRAINING
+from tests.conftest import CLASSES, MODELS, digests
+
+NASTY = """</title></style><script>alert("1")</script><img src=x onerror='alert(2)'> & {{ 7 * 7 }} {% raw %}"""
 
 
 class Reader(HTMLParser):
@@ -65,13 +72,32 @@ class Reader(HTMLParser):
         return [rows for above, rows in self.tables if above == heading]
 
 
+def compared(folder: Path, reports: list[Path], recipe: str = "edges") -> Path:
+    """Compare reports and draw the comparison in a folder without records; return where the page lies."""
+    (folder / "none").mkdir()
+    at: dict[str, Any] = {
+        "reports": reports,
+        "records": [folder / "none"],
+        "comparison": folder / "comparison",
+        "page": folder / "page",
+    }
+    for name in ("compare", "draw_comparison"):
+        step.run(name, at, {}, recipe, folder / f"{name}.record")
+    return folder / "page"
+
+
+def scores_of(comparison: Comparison) -> pd.DataFrame:
+    return comparison.table("comparison.csv").set_index("model").assign(seconds_training=1.0)
+
+
 def read(folder: Path) -> Reader:
     return Reader((folder / "comparison.html").read_text(encoding="utf-8"))
 
 
 def test_the_page_says_what_the_comparison_says(made):
-    found = read(made["comparison"])
-    title, _, header, _, *lines = (made["comparison"] / "comparison.txt").read_text().splitlines()
+    found = read(made["page"])
+    records = Record.read_all([made["page"].parent])
+    title, _, header, _, *lines = (made["page"] / "comparison.txt").read_text().splitlines()
     (scores,), (costs,) = found.under("Scores"), found.under("What each cost")
     (parameters,) = found.under("The parameters that made each model")
     assert found.texts.count(title) == 2  # in the head and in the body
@@ -84,16 +110,17 @@ def test_the_page_says_what_the_comparison_says(made):
     for model in MODELS.values():
         report = Report.read(made[model])
         column = values["parameter"].index(model)
-        chain = report.record["parameters"]
+        chain = report.manifest["parameters"]
         expected = {f"{name}.{key}": str(value) for name, own in chain.items() for key, value in own.items()}
         assert {name: row[column] for name, row in values.items() if row[column]} == {"parameter": model, **expected}
-        assert f"{report.work['training']['seconds']:,.1f}" in costs[1 + column]
-    lineage = Comparison.read(made["comparison"]).record["lineage"]
+        record = records_behind(report.manifest["lineage"], records)[TRAINING[model]]
+        assert costs[1 + column][3] == f"{record.work['training']['seconds']:,.1f}"
+    lineage = Comparison.read(made["comparison"]).manifest["lineage"]
     assert {lineage["fetch"], lineage["split"]} <= set(found.texts)
 
 
 def test_the_page_says_of_every_pair_and_of_calibration_what_was_found(made):
-    found, comparison = read(made["comparison"]), Comparison.read(made["comparison"])
+    found, comparison = read(made["page"]), Comparison.read(made["comparison"])
     (calibration,) = found.under("Calibration")
     *ours, others = [above for above, _ in found.tables if " against " in above]
     assert {*ours, others} == {"top against benchmark", "fine_tuned against benchmark", "fine_tuned against top"}
@@ -111,7 +138,7 @@ def test_the_page_says_of_every_pair_and_of_calibration_what_was_found(made):
 
 
 def test_the_page_says_where_each_model_fails(made):
-    found = read(made["comparison"])
+    found = read(made["page"])
     classes, slices = found.under("Class by class"), found.under("By the size and the brightness of the image")
     confusions = found.under("Classes taken for others")
     for model, shown, cut in zip(MODELS.values(), classes, slices, strict=True):
@@ -129,11 +156,12 @@ def test_the_page_says_where_each_model_fails(made):
 
 
 def test_the_page_says_how_to_get_it_again(made):
-    found, comparison = read(made["comparison"]), Comparison.read(made["comparison"])
-    text = "\n".join(found.texts)
-    assert f"git checkout {comparison.record['revisions']['git_revision']}" in text
-    assert "dvc repro compare@edges" in text and "dvc pull --with-deps" in text
-    assert set(Report.read(made["top"]).facts["versions"].values()) <= set(found.texts)
+    found, comparison = read(made["page"]), Comparison.read(made["comparison"])
+    text, record = "\n".join(found.texts), Record.read(record_beside(made["comparison"]))
+    assert record.digest == comparison.digest
+    assert f"git checkout {record.revisions['git_revision'].removesuffix('-dirty')}" in text
+    assert "dvc repro draw_comparison@edges" in text and "dvc pull --with-deps" in text
+    assert set(Record.read(record_beside(made["top"])).versions.values()) <= set(found.texts)
 
 
 def test_the_page_says_what_leaks(made, tmp_path):
@@ -142,14 +170,16 @@ def test_the_page_says_what_leaks(made, tmp_path):
     rows = [("near", f"{number}.png", "test", "up", "twin.png", "train", "left") for number in range(page.LEAKS + 2)]
     for folder in reports:
         shutil.copytree(made[folder.name], folder)
-        record = json.loads((folder / "artifact.json").read_text())
-        record["facts"]["leakage"] = {"across_splits": 1234, "test_share": 0.25}
-        (folder / "artifact.json").write_text(json.dumps(record))
+        manifest = json.loads((folder / "artifact.json").read_text())
+        manifest["facts"]["leakage"] = {"across_splits": 1234, "test_share": 0.25}
+        (folder / "artifact.json").write_text(json.dumps(manifest))
         report = Report.read(folder)
         report.write_table("leakage.csv", pd.DataFrame(rows, columns=columns))
-        shutil.copy(folder / "figures" / "classes.png", report.figure("leakage"))
-    step.run("compare", {"reports": reports, "comparison": tmp_path / "comparison"}, {}, "edges")
-    found = read(tmp_path / "comparison")
+        images = {
+            f"{row}{end}": np.full((8, 8, 3), row, np.uint8) for row in range(len(rows)) for end in ("", "_other")
+        }
+        report.write_arrays("leakage", images)
+    found = read(compared(tmp_path, reports))
     (table,) = found.under("What leaks between the parts of the split")
     assert table[1] == ["near: 0.png", "test", "up", "twin.png", "train", "left"]
     assert len(table) == 1 + page.LEAKS
@@ -160,18 +190,21 @@ def test_the_page_says_what_leaks(made, tmp_path):
 
 def test_the_page_needs_nothing_else(made):
     """All that it shows is in it: the figures of the comparison and of each report, in any place and without a net."""
-    found = read(made["comparison"])
+    found = read(made["page"])
     pictures = [attributes for tag, attributes in found.elements if tag == "img"]
     drawn = [base64.b64decode(source.partition(",")[2]) for source in found.values("src") if "image/png" in source]
-    files = [made["comparison"] / "figures" / f"{name}.png" for name in ("comparison", "validation_curves")]
+    files = [made["page"] / "figures" / f"{name}.png" for name in ("comparison", "validation_curves")]
     for name in ("confusion_matrix", "reliability", "classes", "slices"):
-        files += [made[model] / "figures" / f"{name}.png" for model in MODELS.values()]
+        files += [made["page"] / "figures" / model / f"{name}.png" for model in MODELS.values()]
     assert sorted(drawn) == sorted(file.read_bytes() for file in files)
     photographs = [picture for picture in pictures if str(picture["src"]).startswith("data:image/webp;base64,")]
     assert len(drawn) + len(photographs) == len(pictures) and len(photographs) == len(MODELS)
     for picture, model in zip(photographs, MODELS.values(), strict=True):
         content = base64.b64decode(str(picture["src"]).partition(",")[2])
-        with Image.open(io.BytesIO(content)) as shown, Image.open(made[model] / "figures" / "mistakes.png") as own:
+        with (
+            Image.open(io.BytesIO(content)) as shown,
+            Image.open(made["page"] / "figures" / model / "mistakes.png") as own,
+        ):
             assert shown.size == own.size
             difference = np.abs(np.asarray(shown, float) - np.asarray(own.convert("RGB"), float))
             assert difference.mean() < 5
@@ -179,7 +212,7 @@ def test_the_page_needs_nothing_else(made):
     numbers = [int(text.split()[1].strip(".")) for text in found.texts if text.startswith("Figure ")]
     assert numbers == [*range(1, len(pictures) + 1)]
     assert {tag for tag, _ in found.elements}.isdisjoint({"a", "link", "script", "iframe", "base", "form"})
-    text = (made["comparison"] / "comparison.html").read_text()
+    text = (made["page"] / "comparison.html").read_text()
     assert "url(" not in text and "@import" not in text and "://" not in text
     assert (
         """Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">""" in text
@@ -187,44 +220,82 @@ def test_the_page_needs_nothing_else(made):
     assert len(text) < 3_000_000
 
 
-def test_the_same_reports_make_the_same_page(made, tmp_path):
-    given = {"reports": [made[model] for model in MODELS.values()]}
+def test_the_same_reports_and_records_make_the_same_page(made, tmp_path):
+    given = {**made, "reports": [made[model] for model in MODELS.values()], "records": [made["page"].parent]}
     for name in ("first", "second"):
-        step.run("compare", {**given, "comparison": tmp_path / name}, PARAMETERS["compare"], "edges")
-    pages = {(folder / "comparison.html").read_bytes() for folder in (tmp_path / "first", tmp_path / "second")}
-    assert pages == {(made["comparison"] / "comparison.html").read_bytes()}
+        step.run("draw_comparison", {**given, "page": tmp_path / name}, {}, "edges")
+    assert digests(tmp_path / "first") == digests(tmp_path / "second") == digests(made["page"])
 
 
-NASTY = """</title></style><script>alert("1")</script><img src=x onerror='alert(2)'> & {{ 7 * 7 }} {% raw %}"""
+def test_a_page_without_records_has_empty_cells_and_other_records_change_the_page_alone(made, tmp_path):
+    reports = [made[model] for model in MODELS.values()]
+    page = compared(tmp_path, reports)
+    assert digests(tmp_path / "comparison") == digests(made["comparison"])
+    found, costs = read(page), pd.read_csv(page / "costs.csv")
+    (header, *rows), *_ = found.under("What each cost")
+    assert {row[header.index("training s")] for row in rows} == {""}
+    assert costs["report"].tolist() == [*MODELS.values()] and costs.filter(regex="second|gpu").isna().all(axis=None)
+    text, known = (page / "comparison.txt").read_text(), (made["page"] / "comparison.txt").read_text()
+    assert text.split("\n\n")[2:] == known.split("\n\n")[2:]
+    assert "git checkout" not in "".join(found.texts)
+    assert {name for name in STEPS if Record in step.load(name).inputs.values()} == {"draw_comparison"}
+
+
+def test_every_trial_has_figures_of_its_own(made, tmp_path):
+    reports = [tmp_path / f"top {seed}" for seed in (1, 2)]
+    for seed, folder in enumerate(reports, start=1):
+        shutil.copytree(made["top"], folder)
+        manifest = json.loads((folder / "artifact.json").read_text())
+        manifest["parameters"]["train_top"]["seed"] = seed
+        (folder / "artifact.json").write_text(json.dumps(manifest))
+    page = compared(tmp_path, reports)
+    folders = {folder.name for folder in (page / "figures").iterdir() if folder.is_dir()}
+    assert folders == {"top", "top,seed=2"}
+    assert digests(page / "figures" / "top") == digests(page / "figures" / "top,seed=2")
+    assert pd.read_csv(page / "costs.csv")["report"].tolist() == ["top", "top seed=2"]
+
+
+@pytest.mark.parametrize("name", ["top", "fine_tuned learning_rate=1e-05 head=a/b", "../..", "x" * 300, "..", NASTY])
+def test_a_folder_has_a_safe_name_and_each_its_own(name):
+    folder = titles.folder_name(name)
+    assert re.fullmatch(r"[\w=+,-][\w.=+,-]*", folder, re.ASCII) and len(folder) < 100
+    assert folder != titles.folder_name(f"{name}!") and folder == titles.folder_name(name)
+    assert (folder == name) == (name == "top")
+
+
+def test_other_reports_than_those_compared_are_refused(made, tmp_path):
+    given = {**made, "records": [tmp_path], "page": tmp_path / "page"}
+    with pytest.raises(UserError, match="give those that compare was given"):
+        step.run("draw_comparison", {**given, "reports": [made["top"]]}, {})
 
 
 def test_any_name_is_shown_as_it_is(made, tmp_path):
     """Names of classes, parameters and recipes come from people."""
     shutil.copytree(made["top"], tmp_path / "top")
-    record = json.loads((tmp_path / "top" / "artifact.json").read_text())
-    record["facts"]["classes"] = [NASTY, *CLASSES]
-    record["parameters"]["train_top"][NASTY] = NASTY
-    (tmp_path / "top" / "artifact.json").write_text(json.dumps(record))
-    step.run("compare", {"reports": [tmp_path / "top"], "comparison": tmp_path / "comparison"}, {}, NASTY)
-    found = read(tmp_path / "comparison")
-    assert {tag for tag, _ in found.elements} == {tag for tag, _ in read(made["comparison"]).elements}
+    manifest = json.loads((tmp_path / "top" / "artifact.json").read_text())
+    manifest["facts"]["classes"] = [NASTY, *CLASSES]
+    manifest["parameters"]["train_top"][NASTY] = NASTY
+    (tmp_path / "top" / "artifact.json").write_text(json.dumps(manifest))
+    found = read(compared(tmp_path, [tmp_path / "top"], NASTY))
+    assert {tag for tag, _ in found.elements} == {tag for tag, _ in read(made["page"]).elements}
     assert not [name for _, attributes in found.elements for name in attributes if name.startswith("on")]
     assert f"4: {NASTY}, {', '.join(CLASSES)}" in found.texts
     assert [f"train_top.{NASTY}", NASTY] in found.tables[-1][1]
     assert found.texts.count(f"{NASTY}: 12 test images") == 2
-    assert any(f"dvc repro {shlex.quote(f'compare@{NASTY}')}" in text for text in found.texts)
+    assert any(f"dvc repro {shlex.quote(f'draw_comparison@{NASTY}')}" in text for text in found.texts)
 
 
 def test_the_page_says_how_far_trials_spread(made, tmp_path):
-    shutil.copytree(made["comparison"], tmp_path / "comparison")
-    comparison = Comparison.read(tmp_path / "comparison")
-    scores = comparison.table("comparison.csv").set_index("model")
+    for name in ("comparison", "page"):
+        shutil.copytree(made[name], tmp_path / name)
+    shown, comparison = Page.read(tmp_path / "page"), Comparison.read(tmp_path / "comparison")
+    scores = scores_of(comparison)
     once = comparison.table("trials.csv")
     again = once[once["model"] == "top"].assign(kappa=once["kappa"][1] + 0.1)
     comparison.write_table("trials.csv", pd.concat([once, again]))
     named = {model: Report.read(made[model]) for model in MODELS.values()}
-    page.write(comparison, named, "edges", comparing.shown(scores), "", [])
-    ((header, row),) = read(tmp_path / "comparison").under("Trained again")
+    page.write(shown, comparison, named, "edges", drawing.score_texts(scores), "", [], {}, [])
+    ((header, row),) = read(shown.path).under("Trained again")
     assert header == ["model", "trials", "kappa", "log loss", "accuracy"]
     assert row[:3] == ["top", "2", f"{once['kappa'][1] + 0.05:.3f} ± {0.1 / 2**0.5:.3f}"]
     assert row[4] == f"{once['accuracy'][1]:.3f} ± 0.000"
@@ -232,10 +303,11 @@ def test_the_page_says_how_far_trials_spread(made, tmp_path):
 
 @pytest.mark.parametrize("known", [("top",), ("benchmark", "fine_tuned")])
 def test_models_link_to_their_runs_where_these_are_known(made, tmp_path, known):
-    shutil.copytree(made["comparison"], tmp_path / "comparison")
+    shutil.copytree(made["page"], tmp_path / "page")
+    shown = Page.read(tmp_path / "page")
     named = {model: Report.read(made[model]) for model in MODELS.values()}
-    comparison = Comparison.read(tmp_path / "comparison")
-    scores = comparison.table("comparison.csv").set_index("model")
+    comparison = Comparison.read(made["comparison"])
+    scores = scores_of(comparison)
     runs = {model: f"http://127.0.0.1/#/experiments/1/runs/{model}" for model in known}
-    page.write(comparison, named, "edges", comparing.shown(scores), "", [], runs)
-    assert set(read(tmp_path / "comparison").values("href")) == set(runs.values())
+    page.write(shown, comparison, named, "edges", drawing.score_texts(scores), "", [], {}, [], runs)
+    assert set(read(shown.path).values("href")) == set(runs.values())

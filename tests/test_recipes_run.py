@@ -123,8 +123,10 @@ def test_the_three_models_are_compared_and_everything_is_drawn(ran):
     assert comparison.table("comparison.csv")["model"].tolist() == [*MODELS.values()]
     of_each = {"confusion_matrix", "learning_curves", "reliability", "classes", "mistakes"}
     figures = {
-        "exploration": {"images_per_class", "image_sizes", "samples", "rgb_densities", "stock_words"},
-        "comparison": {"comparison", "validation_curves"},
+        at["drawings"]: {"images_per_class", "image_sizes", "samples", "rgb_densities", "stock_words"},
+        at["page"]: {"comparison", "validation_curves"},
     }
-    for artifact in ("exploration", "comparison", *MODELS.values()):
-        assert {path.stem for path in (at[artifact] / "figures").iterdir()} >= figures.get(artifact, of_each)
+    for folder in figures:
+        assert {path.stem for path in (folder / "figures").glob("*.png")} >= figures[folder]
+    for model in MODELS.values():
+        assert {path.stem for path in (at["page"] / "figures" / model).iterdir()} >= of_each

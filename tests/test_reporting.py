@@ -1,21 +1,20 @@
 """The report: intervals, calibration, where a classifier fails, by cases whose answer is known."""
 
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import softmax
 
-from components.data.artifacts import Report, Splits
-from components.results import failures, figures, metrics, reporting, statistics
+from components.data.artifacts import Classifier, Report, Splits, TestSplit
+from components.results import failures, fingerprints, metrics, reporting, statistics
 from tests.conftest import CLASSES, MODELS
 
 
 @pytest.fixture
 def report(tmp_path) -> Report:
-    facts = {"model": "top", "title": "planted, top", "classes": ["a", "b", "c", "d"]}
+    facts = {"model": "top", "classes": ["a", "b", "c", "d"]}
     return Report(tmp_path, {"facts": facts | dict.fromkeys(reporting.VALIDATION, 0.5)})
 
 
@@ -117,7 +116,6 @@ def test_slices_find_the_light_in_which_a_model_fails(report, lit):
     assert dark[:2] == (0, 0) and dark[2] == pytest.approx(0.1157, abs=1e-4)  # Clopper and Pearson's of 0 of 30
     assert light[::2] == (1, 1) and light[1] == pytest.approx(0.8843, abs=1e-4)
     assert found["log_loss"].iloc[2:].tolist() == pytest.approx([-np.log(0.1), -np.log(0.7)])
-    assert (report.path / "figures" / "slices.png").is_file()
 
 
 def test_images_that_are_all_of_one_size_are_one_slice(report, lit):
@@ -131,7 +129,6 @@ def test_no_slices_are_made_where_none_are_asked_for(report, lit):
     reporting.write_slices(report, {}, 0, lit["labels"], lit["probabilities"], np.full(60, ""))
     table = report.table("slices.csv")
     assert table.empty and {"by", "low", "high", "images", "kappa_low", "log_loss_high", "accuracy"} <= set(table)
-    assert not (report.path / "figures").exists()
 
 
 @pytest.mark.parametrize("parts", [2, 3, 10])
@@ -150,13 +147,26 @@ def test_equal_values_stay_together():
     assert set(failures.part_of(np.ones(7), 10)) == {5}
 
 
-def test_a_report_says_with_which_versions_it_was_made(made):
-    import keras
+def test_a_report_is_known_by_its_model_its_views_and_its_test_images(made):
+    report, classifier = Report.read(made["top"]), Classifier.read(made["classifiers/top"])
+    facts, rows = report.facts, TestSplit.read(made["test_split"]).table("test_split.csv")
+    split = fingerprints.test_split_digest(report.manifest["lineage"]["fetch"], rows.sample(frac=1, random_state=0))
+    assert (facts["classifier"], facts["test_split"], facts["views"]) == (classifier.digest, split, "plain")
+    assert facts["fingerprint"] == fingerprints.fingerprint(classifier.digest, "plain", "any", split)
+    others = {("other", "plain", "a", split), (classifier.digest, "plain", "a", "other")}
+    others |= {(classifier.digest, "averaged", augmented, split) for augmented in ("a", "b")}
+    assert len({facts["fingerprint"], *(fingerprints.fingerprint(*other) for other in others)}) == 5
 
-    report = Report.read(made["top"])
-    assert report.facts["versions"]["keras"] == keras.__version__
-    assert report.facts["versions"]["numpy"] == np.__version__
-    assert set(report.facts["versions"]) == {"python", "tensorflow", "keras", "numpy", "scikit-learn"}
+
+def test_the_images_that_are_shown_are_the_most_confident_mistakes_and_some_that_are_right(made):
+    report = Report.read(made["benchmark"])
+    table, shown = (report.table(f"{name}.csv") for name in ("predictions", "mistakes"))
+    arrays = report.arrays("mistakes")
+    wrong = int((table["label"] != table["predicted"]).sum())
+    assert (shown["label"] != shown["predicted"]).tolist() == [True] * wrong + [False] * min(4, len(table) - wrong)
+    assert shown["probability"][:wrong].is_monotonic_decreasing
+    assert arrays["images"].shape == (len(shown), 32, 32, 3) and arrays["images"].dtype == np.uint8
+    assert arrays["heats"].shape[0] == len(shown) and arrays["heats"].max() == 1
 
 
 def test_a_model_that_makes_no_mistake_has_no_confusions(report):
@@ -170,7 +180,7 @@ def test_what_leaks_goes_with_the_report(report, tmp_path):
     splits = Splits(tmp_path / "splits")
     splits.path.mkdir()
     splits.write_table("leakage.csv", pd.DataFrame({"kind": ["near"], "file": ["a.png"], "other": ["b.png"]}))
-    figures.statement(splits.figure("leakage"), "Leakage", "One")
+    splits.write_arrays("leakage", {"0": np.zeros((2, 3, 3), np.uint8), "0_other": np.ones((2, 3, 3), np.uint8)})
     reporting.copy_leakage(splits, report)
-    for file in (Path("leakage.csv"), Path("figures/leakage.png")):
+    for file in ("leakage.csv", "leakage.npz"):
         assert (report.path / file).read_bytes() == (splits.path / file).read_bytes()

@@ -81,14 +81,15 @@ def test_explore_says_what_the_stock_network_calls_the_images(whole, class_index
         ((*likeliest,),) = imagenet_utils.decode_predictions(expected, top=5)
         assert rows["word"].tolist() == [word for _, word, _ in likeliest]
         np.testing.assert_allclose(rows["probability"], [probability for *_, probability in likeliest], rtol=1e-3)
-    assert (exploration.path / "figures" / "stock_words.png").stat().st_size > 10_000
+    step.run("draw_exploration", {"exploration": exploration.path, "drawings": tmp_path / "drawings"}, {})
+    assert (tmp_path / "drawings" / "figures" / "stock_words.png").stat().st_size > 10_000
 
 
 def test_without_a_top_they_are_said_to_be_left_out(made, capsys, tmp_path):
     step.run("explore", {**made, "exploration": tmp_path / "exploration"}, PARAMETERS["explore"])
     assert "without the network's top: its words are left out" in capsys.readouterr().out
-    assert (tmp_path / "exploration" / "figures" / "stock_words.png").exists()
-    assert not (tmp_path / "exploration" / "stock_words.csv").exists()
+    assert Exploration.read(tmp_path / "exploration").table("stock_words.csv").empty
+    assert (made["drawings"] / "figures" / "stock_words.png").exists()
 
 
 def test_names_that_cannot_be_had_are_an_error_that_says_what_to_do(whole, monkeypatch, tmp_path):

@@ -1,21 +1,18 @@
 """What leaks from one part of a data set to another: images that are there twice, groups, and what has two labels."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
-from components.data import duplicates
+from components.data import duplicates, thumbnails
 from components.data import images as image_files
 from components.data.artifacts import Images
 
 TWICE = ("identical", "near")
 SHOWN = 12  # pairs in a figure
-PICTURE = 256  # pixels
 COLUMNS = ["kind", "file", "split", "label", "other", "other_split", "other_label"]
 
 
-def found(drawn: pd.DataFrame) -> pd.DataFrame:
+def leaks(drawn: pd.DataFrame) -> pd.DataFrame:
     """Return all that leaks, a row each, with the columns of `leakage.csv`.
 
     Args:
@@ -74,13 +71,12 @@ def examples(rows: pd.DataFrame) -> list[int]:
     return sorted(np.argsort(ranks, kind="stable")[:SHOWN].tolist())
 
 
-def pictures(images: Images, rows: pd.DataFrame) -> list[list[np.ndarray]]:
-    """Return both images of each row, uint8 (h, w, 3) of at most `PICTURE` pixels a side."""
+def pictures(images: Images, rows: pd.DataFrame, examples: list[int]) -> dict[str, np.ndarray]:
+    """Return thumbnails of both images of some rows by `ROW` and `ROW_other`."""
+    pixels = thumbnails.side(2 * len(examples))
     with image_files.hushed():
-        return [[picture(images.file(file)) for file in pair] for pair in zip(rows["file"], rows["other"], strict=True)]
-
-
-def picture(file: Path) -> np.ndarray:
-    image = image_files.decode(file, enough=PICTURE)
-    image.thumbnail((PICTURE, PICTURE))
-    return np.asarray(image)
+        return {
+            f"{row}{end}": thumbnails.of_file(images.file(rows[side].iloc[row]), pixels)
+            for row in examples
+            for side, end in (("file", ""), ("other", "_other"))
+        }

@@ -8,6 +8,7 @@ from components.data.artifacts import Images, Weights
 from components.model import backbones
 
 MOST = 5  # words an image
+COLUMNS = ["file", "label", "word", "probability"]
 
 
 def words(weights: Weights, images: Images, chosen: pd.DataFrame) -> pd.DataFrame:

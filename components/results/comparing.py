@@ -1,4 +1,4 @@
-"""Reports side by side: the table, the tests of what differs, the verdict in words, the figures, the page."""
+"""Reports side by side: the table, the tests of what differs, the verdict in words."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -9,12 +9,12 @@ import pandas as pd
 
 from components.data.artifacts import PROBABILITY, Comparison, Report
 from components.errors import UserError
-from components.results import figures, page, statistics
+from components.results import statistics
 
 MODELS = ("benchmark", "top", "fine_tuned", "ensemble")
-SHOWN = {
+TITLES = {
     "kappa": "kappa", "log_loss": "log loss", "accuracy": "accuracy",
-    "validation_kappa": "val. kappa", "validation_log_loss": "val. log loss", "seconds_training": "train s",
+    "validation_kappa": "val. kappa", "validation_log_loss": "val. log loss",
 }  # fmt: skip
 TRIAL = (
     "seed",
@@ -28,34 +28,24 @@ SPREAD = ("kappa", "log_loss", "accuracy", "validation_log_loss")
 
 
 def compare(reports: Sequence[Report], comparison: Comparison) -> None:
-    """Fill a Comparison from reports on one data set, and print its table and verdict.
+    """Fill a Comparison from reports on one data set.
 
     Raises:
         UserError: The reports are on several data sets or test splits, or two are on one and the same model.
     """
     models = names(reports)
-    named = {name: trials[0] for name, trials in models.items()}
+    main = {name: trials[0] for name, trials in models.items()}
     trials = trial_scores(models)
-    scores = test_scores(named, trials)
-    pairs = tested(models)
-    for table_name, written in (("comparison", scores.reset_index()), ("pairs", pairs), ("trials", trials)):
-        comparison.write_table(f"{table_name}.csv", written)
-    recipe = comparison.record["recipe"] or comparison.facts["data_set"]
-    said = verdict(scores, pairs) + reports[0].facts["warnings"]
-    title = f"{recipe}: {int(scores['test_images'].iloc[0])} test images"
-    table, note = shown(scores), f"95 % intervals in brackets; {baselines(scores)}"
-    text = "\n".join([title, "", table.to_string(), f"* best on test; {note}", "", *said, *spread(trials), ""])
-    (comparison.path / "comparison.txt").write_text(text, encoding="utf-8")
+    scores = test_scores(main, trials)
+    pairs = pair_tests(models)
+    for table_name, table in (("comparison", scores.reset_index()), ("pairs", pairs), ("trials", trials)):
+        comparison.write_table(f"{table_name}.csv", table)
+    sentences = {"verdict": verdict(scores, pairs), "warnings": reports[0].facts["warnings"], "trials": spread(trials)}
+    comparison.write_values("verdict", sentences)
     chosen = str(scores["validation_log_loss"].idxmin())
-    ranked = {name: value for name, value in named[chosen].metrics.items() if name.startswith("validation_")}
-    ranked["fingerprint"] = named[chosen].facts["fingerprint"]
+    ranked = {name: value for name, value in main[chosen].metrics.items() if name.startswith("validation_")}
+    ranked["fingerprint"] = main[chosen].facts["fingerprint"]
     comparison.write_values("metrics", {"chosen": {"model": chosen, **ranked}})
-    figures.comparison(scores, comparison.figure("comparison"), f"{recipe}: {said[0]}")
-    curves = {name: report.table("curves.csv") for name, report in named.items() if report.facts["epochs"]}
-    best = {name: int(report.metrics["best_epoch"]) for name, report in named.items() if name in curves}
-    figures.model_curves(curves, best, comparison.figure("validation_curves"), f"{recipe}: validation, epoch by epoch")
-    page.write(comparison, named, title, table, note, said)
-    print(f"\n{text}")
 
 
 def names(reports: Sequence[Report]) -> dict[str, list[Report]]:
@@ -71,7 +61,7 @@ def names(reports: Sequence[Report]) -> dict[str, list[Report]]:
     """
     arms: dict[tuple[str, frozenset], list[Report]] = {}
     for report in reports:
-        if report.record["lineage"]["fetch"] != reports[0].record["lineage"]["fetch"]:
+        if report.manifest["lineage"]["fetch"] != reports[0].manifest["lineage"]["fetch"]:
             raise UserError(f"{reports[0].path} and {report.path} are on different data sets: compare reports on one")
         own = frozenset((key, value) for key, value in made_with(report).items() if key not in TRIAL)
         arms.setdefault((report.facts["model"], own), []).append(report)
@@ -96,6 +86,18 @@ def names(reports: Sequence[Report]) -> dict[str, list[Report]]:
     return found
 
 
+def trial_names(models: Mapping[str, Sequence[Report]]) -> dict[str, Report]:
+    """Return every report by a name of its own: the model's for the main one, with its seeds and fold for another."""
+    found = {}
+    for name, trials in models.items():
+        made = [made_with(report) for report in trials]
+        keys = [key for key in TRIAL if any(own.get(key) != made[0].get(key) for own in made)]
+        for report, own in zip(trials, made, strict=True):
+            trial = [f"{key}={own.get(key)}" for key in keys] if report is not trials[0] else []
+            found[" ".join([name, *trial])] = report
+    return found
+
+
 def distinct(name: str, trials: list[Report]) -> list[Report]:
     """Return the trials of a model as they are.
 
@@ -110,7 +112,7 @@ def distinct(name: str, trials: list[Report]) -> list[Report]:
 
 def split_of(report: Report) -> str:
     """Return the digest of the split that a report's images are the test part of."""
-    return report.record["lineage"]["split"]
+    return report.manifest["lineage"]["split"]
 
 
 def made_with(report: Report) -> dict[str, object]:
@@ -119,7 +121,7 @@ def made_with(report: Report) -> dict[str, object]:
     The training is the last step before the evaluation; the parameters of the others go by the name of their step too.
     What it predicts from is the evaluation's own.
     """
-    chain: Mapping[str, Mapping[str, object]] = report.record["parameters"]
+    chain: Mapping[str, Mapping[str, object]] = report.manifest["parameters"]
     *_, trained, evaluated = chain
     made = {
         name if step == trained else f"{step}.{name}": value
@@ -135,19 +137,23 @@ def made_with(report: Report) -> dict[str, object]:
 
 def seeds(report: Report) -> dict[str, object]:
     """Return the seeds and the fold that made a report's model, as in `train_top.seed`."""
-    chain: Mapping[str, Mapping[str, object]] = report.record["parameters"]
+    chain: Mapping[str, Mapping[str, object]] = report.manifest["parameters"]
     found = {f"{step}.{name}": value for step, values in chain.items() for name, value in values.items()}
     return {key: value for key, value in found.items() if key in TRIAL}
 
 
 def trial_scores(models: Mapping[str, Sequence[Report]]) -> pd.DataFrame:
-    """Return a row a report: its model, its seeds and fold (empty where a model has none of the kind), its scores."""
+    """Return a row a report: its model, its fingerprint, its seeds and fold, its scores.
+
+    A seed or fold is empty where a model has none of the kind.
+    """
     rows = [
-        [name, *(made_with(report).get(key, "") for key in TRIAL), *(report.metrics[score] for score in SPREAD)]
+        [name, report.facts["fingerprint"], *(made_with(report).get(key, "") for key in TRIAL)]
+        + [report.metrics[score] for score in SPREAD]
         for name, trials in models.items()
         for report in trials
     ]
-    return pd.DataFrame(rows, columns=["model", *TRIAL, *SPREAD])
+    return pd.DataFrame(rows, columns=["model", "fingerprint", *TRIAL, *SPREAD])
 
 
 def test_scores(named: Mapping[str, Report], trials: pd.DataFrame) -> pd.DataFrame:
@@ -185,7 +191,7 @@ def tested_together(models: Mapping[str, Sequence[Report]]) -> dict[str, list[Re
     return main if files.duplicated().any() else {name: [own[split] for split in splits] for name, own in folds.items()}
 
 
-def tested(models: Mapping[str, Sequence[Report]]) -> pd.DataFrame:
+def pair_tests(models: Mapping[str, Sequence[Report]]) -> pd.DataFrame:
     """Return the table of `statistics.compare_pairs`, with the number of `folds` whose test images were taken together.
 
     The tests take the images of several folds for independent, although the models behind them share training images.
@@ -216,34 +222,12 @@ def tested(models: Mapping[str, Sequence[Report]]) -> pd.DataFrame:
     return pairs
 
 
-def shown(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return the scores as text, the test scores with their intervals, the best of each with a star."""
-    table = pd.DataFrame(index=scores.index)
-    for name, title in SHOWN.items():
-        if name in statistics.TESTED:
-            best = scores[name].min() if "loss" in name else scores[name].max()
-            columns = (scores[name], scores[f"{name}_low"], scores[f"{name}_high"])
-            table[title] = [
-                f"{x:.3f} [{low:.3f}, {high:.3f}]{'*' if x == best else ' '}"
-                for x, low, high in zip(*columns, strict=True)
-            ]
-        else:
-            table[title] = [f"{x:.{1 if name.startswith('seconds') else 3}f}" for x in scores[name]]
-    return table
-
-
-def baselines(scores: pd.DataFrame) -> str:
-    """Return in words what one scores on the test images without looking at them."""
-    first = scores.iloc[0]
-    return f"without looking: accuracy {first['majority_accuracy']:.3f}, log loss {first['prior_log_loss']:.3f}"
-
-
 def verdict(scores: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
     """Return in sentences which model validation chose, how it did on test, how others compare, and what got worse.
 
     Args:
         scores: A row a model in the order of `names`; the first word of its name is the stage.
-        pairs: A row a pair of models, as `tested` returns it.
+        pairs: A row a pair of models, as `pair_tests` returns it.
     """
     chosen = str(scores["validation_log_loss"].idxmin())
     main = scores.loc[chosen]
@@ -251,11 +235,11 @@ def verdict(scores: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
     kappa = f"{main['kappa']:.3f} (95 % interval {low:.3f} to {high:.3f})"
     said = [f"{chosen} is chosen on validation; on test its kappa is {kappa}."]
     for other in scores.index.drop(chosen):
-        said += told(turned(pairs, chosen, other))
+        said += pair_sentences(turn(pairs, chosen, other))
     stages = dict(iter(scores.groupby(lambda name: name.split()[0], sort=False)))
     for before, after in itertools.pairwise(arms.index[0] for arms in stages.values()):
         if chosen not in (before, after) and scores.loc[after, "kappa"] < scores.loc[before, "kappa"]:
-            said += told(turned(pairs, after, before))
+            said += pair_sentences(turn(pairs, after, before))
     for stage, arms in stages.items():
         if len(arms) > 1:
             losses = arms["validation_log_loss"].items()
@@ -264,8 +248,8 @@ def verdict(scores: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
     return said
 
 
-def turned(pairs: pd.DataFrame, second: str, first: str) -> dict[str, Any]:
-    """Return the row of a pair of models, turned so that it says how one scores after the other."""
+def turn(pairs: pd.DataFrame, second: str, first: str) -> dict[str, Any]:
+    """Return the row of a pair of models, turned round where needed, so that it says how one scores after the other."""
     rows = ({str(name): value for name, value in row.items()} for row in pairs.to_dict("records"))
     row = next(row for row in rows if {row["first"], row["second"]} == {first, second})
     if row["first"] == first:
@@ -279,7 +263,7 @@ def turned(pairs: pd.DataFrame, second: str, first: str) -> dict[str, Any]:
     return row | swapped
 
 
-def told(pair: Mapping[str, Any]) -> list[str]:
+def pair_sentences(pair: Mapping[str, Any]) -> list[str]:
     """Return in sentences how the second model of a pair does after the first.
 
     By accuracy; by kappa and log loss where these do not say the same.
@@ -301,7 +285,7 @@ def sentence(pair: Mapping[str, Any], score: str) -> str:
         pair[f"{score}_{name}"]
         for name in ("first", "second", "difference", "low", "high", "p_corrected", "images_needed")
     )
-    title, by = SHOWN[score], "" if score == "accuracy" else f" by {SHOWN[score]}"
+    title, by = TITLES[score], "" if score == "accuracy" else f" by {TITLES[score]}"
     test = "McNemar's exact test" if score == "accuracy" else "paired bootstrap"
     if pair["groups"]:
         test = f"{'exact sign-flip test' if score == 'accuracy' else test} over {pair['groups']} groups"
@@ -331,6 +315,6 @@ def spread(trials: pd.DataFrame) -> list[str]:
         if len(own) > 1:
             seeds = own[["split.seed", "split.fold"]].drop_duplicates().shape[0] == 1
             kind = "folds" if own["split.fold"].nunique() == len(own) else "seeds" if seeds else "trials"
-            values = (f"{SHOWN[score]} {own[score].mean():.3f} +- {own[score].std():.3f}" for score in SPREAD)
+            values = (f"{TITLES[score]} {own[score].mean():.3f} +- {own[score].std():.3f}" for score in SPREAD)
             said.append(f"{name}, mean of {len(own)} {kind}: {', '.join(values)}.")
     return said

@@ -9,6 +9,7 @@ from scipy.stats import rankdata
 from components.results import metrics, statistics
 
 SCORES = ("kappa", "log_loss", "accuracy")
+WRONG, RIGHT = 12, 4  # test images of either kind that are shown with what they are told by
 
 
 def counts(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
@@ -38,6 +39,18 @@ def confusions(labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str]
     ]
     found = pd.DataFrame(rows, columns=["label", "predicted", "count", "share"])
     return found.sort_values(["count", "share"], ascending=False, kind="stable")
+
+
+def examples(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return the most confident mistakes, then some right predictions from all over the test images.
+
+    Args:
+        predictions: One row a test image, with its label, the predicted class and the probability of that.
+    """
+    wrong, right = (predictions.query(f"label {relation} predicted") for relation in ("!=", "=="))
+    places = np.unique(np.linspace(0, len(right) - 1, min(RIGHT, len(right)), dtype=int))
+    confident = wrong.sort_values("probability", ascending=False, kind="stable").head(WRONG)
+    return pd.concat([confident, right.iloc[places]])
 
 
 def slices(

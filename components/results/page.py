@@ -10,12 +10,13 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from components.data.artifacts import Comparison, Report
+from components.data.artifacts import Artifact, Comparison, Page, Report
+from components.data.records import Record, records_behind
 from components.results import pictures
+from components.results.costs import WORK
 
 Rows = Mapping[str, Mapping[str, Any]]  # of a table, by what heads each
 
-WORK = ("augmentation", "extraction", "training", "evaluation")
 SIZES = {
     "epochs": "epochs", "best epoch": "best_epoch", "parameters": "model_parameters",
     "fine-tuned": "trainable_parameters",
@@ -39,21 +40,29 @@ TEMPLATES = jinja2.Environment(
 
 
 def write(
-    comparison: Comparison, reports: Mapping[str, Report], title: str, scores: pd.DataFrame, note: str,
-    verdict: Sequence[str], runs: Mapping[str, str] | None = None,
+    page: Page, comparison: Comparison, reports: Mapping[str, Report], title: str, scores: pd.DataFrame, note: str,
+    verdict: Sequence[str], costs: Mapping[str, Mapping[str, float]], records: Sequence[Record],
+    runs: Mapping[str, str] | None = None,
 ) -> None:  # fmt: skip
-    """Write `comparison.html` of a Comparison that has its tables and its figures; the same for the same inputs.
+    """Write `comparison.html` of a Page that has its figures; the same for the same inputs.
 
     Args:
+        page: The page.
         comparison: What is shown.
-        reports: The reports by name.
+        reports: The main report on each model, by name.
         title: What was compared.
         scores: The scores as text, a row a report.
         note: What the scores are to be held against.
         verdict: The verdict, a sentence each.
+        costs: What is known of the costs of each report, by its fingerprint.
+        records: Records of the steps behind them.
         runs: Address of the MLflow run of some reports, by name.
     """
-    first, chosen = next(iter(reports.values())), comparison.read_values("metrics")["chosen"]["model"]
+    (main, first), chosen = next(iter(reports.items())), comparison.read_values("metrics")["chosen"]["model"]
+    made = [
+        *known(comparison, "compare", records),
+        *(record for report in reports.values() for record in known(report, "evaluate", records)),
+    ]
     text = TEMPLATES.get_template("page.html").render(
         title=title,
         facts=comparison.facts,
@@ -64,22 +73,28 @@ def write(
         units=units(first),
         pairs=pairs(comparison, chosen),
         trials=trials(comparison),
-        score_figure=pictures.scores(comparison, scores),
-        curves=pictures.curves(comparison, reports),
-        matrices=[pictures.matrix(name, report) for name, report in reports.items()],
-        diagrams=[pictures.reliability(name, report) for name, report in reports.items()],
+        score_figure=pictures.scores(page, scores),
+        curves=pictures.curves(page, reports),
+        matrices=[pictures.matrix(page, name, report) for name, report in reports.items()],
+        diagrams=[pictures.reliability(page, name, report) for name, report in reports.items()],
         calibration={name: calibration(report) for name, report in reports.items()},
-        failures=[failures(name, report) for name, report in reports.items()],
-        costs={name: costs(report) for name, report in reports.items()},
+        failures=[failures(page, name, report) for name, report in reports.items()],
+        costs={name: cost_texts(report, costs) for name, report in reports.items()},
         data=data(reports),
-        leakage=leakage(first),
-        commands=commands(comparison),
-        versions=versions(comparison, reports),
+        leakage=leakage(page, main, first),
+        commands=commands(page.record.recipe, known(comparison, "compare", records)),
+        versions=versions(made),
         parameters=parameters(reports),
         runs=runs or {},
         parted=parted,
     )
-    (comparison.path / "comparison.html").write_text(text, encoding="utf-8")
+    (page.path / "comparison.html").write_text(text, encoding="utf-8")
+
+
+def known(made: Artifact, step: str, records: Sequence[Record]) -> list[Record]:
+    """Return the record of a step that an artifact goes back to; none where it is not among those given."""
+    found = records_behind(made.manifest["lineage"], records)
+    return [found[step]] if step in found else []
 
 
 def score(row: Mapping[Any, Any], name: str) -> str:
@@ -147,17 +162,17 @@ def calibration(report: Report) -> dict[str, str]:
     }
 
 
-def failures(name: str, report: Report) -> dict[str, Any]:
+def failures(page: Page, name: str, report: Report) -> dict[str, Any]:
     """Return where a model fails: figures and tables."""
     told = report.table("predictions.csv")
     wrong = int((told["label"] != told["predicted"]).sum())
     return {
         "summary": f"{name}: {wrong:,} of {len(told):,} test images wrong",
-        "class_figure": pictures.classes(name, report),
+        "class_figure": pictures.classes(page, name, report),
         "classes": classes(report),
         "confusions": confusions(report),
-        "mistakes": pictures.mistakes(name, report),
-        "slice_figure": pictures.slices(name, report),
+        "mistakes": pictures.mistakes(page, name, report),
+        "slice_figure": pictures.slices(page, name, report),
         "slices": slices(report),
     }
 
@@ -194,16 +209,17 @@ def slices(report: Report) -> Rows:
     }
 
 
-def costs(report: Report) -> dict[str, str]:
+def cost_texts(report: Report, costs: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
     """Return the seconds of each long computation, the epochs and the size of the network."""
-    seconds = {f"{name} s": f"{report.work[name]['seconds']:,.1f}" if name in report.work else "" for name in WORK}
+    own = costs.get(report.facts["fingerprint"], {})
+    seconds = {f"{name} s": f"{own[f'seconds_{name}']:,.1f}" if f"seconds_{name}" in own else "" for name in WORK}
     return seconds | {title: f"{report.facts[key]:,}" if key in report.facts else "" for title, key in SIZES.items()}
 
 
 def data(reports: Mapping[str, Report]) -> dict[str, str]:
     """Return what the models were made from: the images, the split, the weights."""
     first = next(iter(reports.values()))
-    facts, lineage = first.facts, first.record["lineage"]
+    facts, lineage = first.facts, first.manifest["lineage"]
     weights = {
         f"{own['backbone']}, {own['weights_sha256']} ({own['weights_license']})": None
         for own in (report.facts for report in reports.values())
@@ -220,17 +236,17 @@ def data(reports: Mapping[str, Report]) -> dict[str, str]:
     }
 
 
-def leakage(report: Report) -> dict[str, Any] | None:
+def leakage(page: Page, name: str, report: Report) -> dict[str, Any] | None:
     """Return what leaks from one part of the split to another: the counts, the figure, the first rows of the table."""
     if "leakage" not in report.facts:
         return None
     table = report.table("leakage.csv")
     return {
         "counts": {
-            LEAKAGE[name]: f"{count:,}" if isinstance(count, int) else f"{count:.1%}"
-            for name, count in report.facts["leakage"].items()
+            LEAKAGE[key]: f"{count:,}" if isinstance(count, int) else f"{count:.1%}"
+            for key, count in report.facts["leakage"].items()
         },
-        "figure": None if table.empty else pictures.leakage(report),
+        "figure": None if table.empty else pictures.leakage(page, name),
         "rows": {
             f"{row['kind']}: {row['file']}": {
                 "part": row["split"], "class": row["label"],
@@ -242,23 +258,32 @@ def leakage(report: Report) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
-def commands(comparison: Comparison) -> list[tuple[str, str]]:
-    """Return the commands that bring the comparison back or make it again, each with what it does."""
-    revision = comparison.record["revisions"].get("git_revision", "").removesuffix("-dirty")
-    found = [(f"git checkout {revision}", "the code, the recipe and the data's digests")] if revision else []
+def commands(recipe: str, compared: Sequence[Record]) -> list[tuple[str, str]]:
+    """Return the commands that bring a page back or make it again, each with what it does.
+
+    Args:
+        recipe: The recipe, if any.
+        compared: The record of the comparison, if there is one.
+    """
+    revisions = [record.revisions.get("git_revision", "").removesuffix("-dirty") for record in compared]
+    found = [
+        (f"git checkout {revision}", "the code, the recipe and the data's digests")
+        for revision in revisions
+        if revision
+    ]
     found.append(("make setup && . .venv/bin/activate", "the versions below, from their lock"))
-    if recipe := comparison.record["recipe"]:
-        stage = shlex.quote(f"compare@{recipe}")
+    if recipe:
+        stage = shlex.quote(f"draw_comparison@{recipe}")
         found.append((f"dvc pull --with-deps --allow-missing {stage}", "what was made then, from the DVC remote"))
         found.append((f"dvc repro {stage}", "or all of it made again"))
     return found
 
 
-def versions(comparison: Comparison, reports: Mapping[str, Report]) -> dict[str, str]:
-    """Return the revisions of code and data, and the version of each package that the reports were made with."""
+def versions(records: Sequence[Record]) -> dict[str, str]:
+    """Return the revisions of code and data, and the version of each package, that records say, each once."""
     found: dict[str, dict[str, None]] = {}
-    for made in [comparison.record["revisions"], *(report.facts["versions"] for report in reports.values())]:
-        for name, version in made.items():
+    for own in [*(record.revisions for record in records), *(record.versions for record in records)]:
+        for name, version in own.items():
             found.setdefault(name.replace("_", " "), {})[version] = None
     return {name: ", ".join(different) for name, different in found.items()}
 
@@ -267,7 +292,7 @@ def parameters(reports: Mapping[str, Report]) -> dict[str, dict[str, object]]:
     """Return the value of every parameter in the chain of each report, by `step.parameter` and the report's name."""
     found: dict[str, dict[str, object]] = {}
     for report_name, report in reports.items():
-        for step, values in report.record["parameters"].items():
+        for step, values in report.manifest["parameters"].items():
             for name, value in values.items():
                 found.setdefault(f"{step}.{name}", {})[report_name] = value
     return found

@@ -1,4 +1,4 @@
-"""The figures of every step: each function draws one and saves it as a PNG, the same bytes for the same input."""
+"""The figures: each function draws one and saves it as a PNG, the same bytes for the same input."""
 
 from components.results.figures.curves import learning_curve, learning_curves, learning_rates, model_curves
 from components.results.figures.data_set import (
@@ -9,9 +9,9 @@ from components.results.figures.data_set import (
     sample_grid,
     stock_words,
 )
-from components.results.figures.grad_cam import heat, mistakes
 from components.results.figures.intervals import comparison, per_class, slices
 from components.results.figures.leakage import leakage
+from components.results.figures.mistakes import mistakes
 from components.results.figures.predictions import confusion_matrix, reliability
 from components.results.figures.style import statement
 
@@ -19,7 +19,6 @@ __all__ = [
     "augmented_samples",
     "comparison",
     "confusion_matrix",
-    "heat",
     "image_sizes",
     "images_per_class",
     "leakage",

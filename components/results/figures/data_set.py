@@ -9,10 +9,9 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
+from components.data.exploration import MOST_CLASSES, samples_a_class
 from components.results.figures.mosaic import Images, mosaic_axes, mosaic_side, put
 from components.results.figures.style import CHANNELS, INK, MODELS, MUTED, SPLITS, saved, short, statement
-
-MOST_CLASSES = 20  # in figures with a row or a panel for each class
 
 
 def images_per_class(table: pd.DataFrame, path: Path) -> None:
@@ -48,7 +47,7 @@ def images_per_class(table: pd.DataFrame, path: Path) -> None:
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
 
-def sample_grid(images: Images, labels: Sequence[str], path: Path, title: str) -> None:
+def sample_grid(images: Images, labels: Sequence[str], path: Path, title: str, classes: int = 0) -> None:
     """Draw the first images of each class, one row a class, for the first 20 classes by name.
 
     Args:
@@ -56,13 +55,14 @@ def sample_grid(images: Images, labels: Sequence[str], path: Path, title: str) -
         labels: The class of each image.
         path: PNG file to write.
         title: What the images are, in a short sentence.
+        classes: How many classes there are, if more than the images are of.
     """
     rows: dict[str, list[npt.NDArray[np.uint8]]] = {label: [] for label in sorted(set(labels))[:MOST_CLASSES]}
-    most = int(np.clip(50 / len(rows), 3, 8))
+    most = samples_a_class(len(rows))
     for image, label in zip(images, labels, strict=True):
         if label in rows and len(rows[label]) < most:
             rows[label].append(image)
-    classes = len(set(labels))
+    classes = classes or len(set(labels))
     note = f"The first {MOST_CLASSES} of {classes} classes by name." if classes > MOST_CLASSES else ""
     columns = max(map(len, rows.values()))
     side = mosaic_side(columns * len(rows), images)

@@ -24,15 +24,18 @@ def comparison(table: pd.DataFrame, path: Path, title: str) -> None:
     """Draw the test scores of the models with their intervals, one panel a score, the best value in bold.
 
     Args:
-        table: One row a model, indexed by its name, with seconds_training, and kappa, log_loss and accuracy, each with
+        table: One row a model, indexed by its name, with seconds_training, which may be
+            missing, and kappa, log_loss and accuracy, each with
             _low and _high behind it too.
         path: PNG file to write.
         title: What was compared, on what data.
     """
     colours = shades(table.index)
     marks = [MARKERS[str(name).split()[0]] for name in table.index]
-    labels = [f"{stacked(str(model))}\ntrained in {seconds:,.0f} s"
-              for model, seconds in table["seconds_training"].items()]  # fmt: skip
+    labels = [
+        stacked(str(model)) + ("" if pd.isna(seconds) else f"\ntrained in {seconds:,.0f} s")
+        for model, seconds in table["seconds_training"].items()
+    ]
     height = 0.2 + 0.13 * max(label.count("\n") + 1 for label in labels)
     with saved(path, (9, 0.75 + height * len(table)), title, NOTE) as figure:
         panels = _panels(figure, HEADINGS, labels)

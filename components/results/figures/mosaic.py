@@ -9,17 +9,15 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from components.data.thumbnails import AREA, SMALL
 from components.results.figures.style import INK
 
 Images: TypeAlias = Sequence[npt.NDArray[np.uint8]]
 
-MOSAIC_AREA = 11.0  # square inches of photographs in one figure, which keeps its file below 500 kB
-SMALL = 64  # pixels a side up to which an image is drawn as its pixels
-
 
 def mosaic_side(cells: int, images: Images) -> float:
     """Return the inches a side of one of `cells` images that share a figure; more where the images are small."""
-    area = MOSAIC_AREA * (2 if max(max(image.shape[:2]) for image in images) <= SMALL else 1)
+    area = AREA * (2 if max(max(image.shape[:2]) for image in images) <= SMALL else 1)
     return min(1.0, math.sqrt(area / cells))
 
 

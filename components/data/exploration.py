@@ -1,0 +1,59 @@
+"""What a data set looks like, in numbers and thumbnails: all that its figures show."""
+
+import numpy as np
+import pandas as pd
+
+from components.data import images as image_files
+from components.data import thumbnails
+from components.data.artifacts import Augmented, Exploration, Images
+
+MOST_CLASSES = 20  # in figures with a row or a panel for each
+AUGMENTED = 6  # images that are shown beside their views
+
+
+def samples_a_class(classes: int) -> int:
+    """Return how many samples of each class a figure of so many classes has room for."""
+    return int(np.clip(50 / min(classes, MOST_CLASSES), 3, 8))
+
+
+def write_counts(exploration: Exploration, table: pd.DataFrame, parts: pd.DataFrame) -> None:
+    """Write how many images each class has in each split, and how many have each size.
+
+    Args:
+        exploration: The artifact to fill.
+        table: One row an image: file, label, width and height.
+        parts: File and split of the images that train or validate.
+    """
+    rows = table.merge(parts, on="file", how="left").fillna({"split": "held back"})
+    for name, columns in (("class_counts", ["label", "split"]), ("size_counts", ["width", "height"])):
+        exploration.write_table(f"{name}.csv", rows.groupby(columns).size().rename("images").reset_index())
+
+
+def write_samples(exploration: Exploration, images: Images, chosen: pd.DataFrame) -> None:
+    """Write the chosen images, file and label, and thumbnails of as many as a figure shows, by number of the row."""
+    rows = chosen.reset_index(drop=True)
+    exploration.write_table("samples.csv", rows[["file", "label"]])
+    classes = sorted(set(rows["label"]))
+    first = rows[rows["label"].isin(classes[:MOST_CLASSES])].groupby("label").head(samples_a_class(len(classes)))
+    with image_files.hushed():
+        pictures = {str(row): thumbnails.of_file(images.file(file)) for row, file in first["file"].items()}
+    exploration.write_arrays("samples", pictures)
+
+
+def write_densities(exploration: Exploration, augmented: Augmented, train: pd.DataFrame) -> None:
+    """Write the density of each value of red, green and blue over the training images of each class."""
+    densities = {}
+    for label, rows in train.groupby("label"):
+        plain = augmented.array[augmented.rows(rows["file"].tolist()), 0]
+        counts = [np.bincount(plain[..., channel].ravel(), minlength=256) for channel in range(3)]
+        densities[str(label)] = np.stack(counts) / plain[..., 0].size
+    arrays = {"labels": np.array([*densities]), "densities": np.stack([*densities.values()])}
+    exploration.write_arrays("rgb_densities", arrays)
+
+
+def write_views(exploration: Exploration, augmented: Augmented, files: list[str]) -> None:
+    """Write thumbnails of images and their views, (images, 1 + K, height, width, 3)."""
+    views = augmented.array[augmented.rows(files)]
+    pixels = thumbnails.side(views.shape[0] * views.shape[1])
+    small = np.stack([[thumbnails.of_array(view, pixels) for view in own] for own in views])
+    exploration.write_arrays("augmented", {"views": small})

@@ -1,0 +1,28 @@
+"""Draw a comparison and the reports that it is of."""
+
+from components.data.artifacts import Comparison, Page, Report
+from components.data.records import Record
+from components.step import Input, Output
+
+
+def draw_comparison(
+    comparison: Input[Comparison],
+    reports: Input[list[Report]],
+    records: Input[list[Record]],
+    page: Output[Page],
+) -> None:
+    """Draw a comparison and its reports as one page, with what each model cost, and put it into the journal.
+
+    Args:
+        comparison: What was compared.
+        reports: The reports that were compared, in the same order.
+        records: Records of the steps behind them, for the costs and the versions; what none says is left empty.
+        page: The page, its text, the figures and the table of costs.
+
+    Raises:
+        UserError: The reports are not those that were compared.
+    """
+    from components.results import drawing, tracking
+
+    costs = drawing.draw_comparison(comparison, reports, records, page)
+    tracking.log_page_or_say(page, comparison, reports, costs)

@@ -1,0 +1,47 @@
+"""What results cost: seconds, rates and GPU hours of the long computations behind a report, as far as records say."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from components.data.artifacts import Report
+from components.data.records import Record, records_behind
+
+WORK = {"augmentation": "augment", "extraction": "extract", "training": "", "evaluation": "evaluate"}  # done by a step
+TRAINING = {"benchmark": "train_benchmark", "top": "train_top", "fine_tuned": "fine_tune"}
+COLUMNS = (
+    *(f"seconds_{name}" for name in WORK), *(f"images_per_second_{name}" for name in WORK), "gpu_hours",
+)  # fmt: skip
+
+
+def costs(report: Report, records: Iterable[Record]) -> dict[str, float]:
+    """Return the costs that are known, of the names in `COLUMNS`; GPU hours only where the records are complete.
+
+    The seconds of training are those of the step that trained the classifier, and not those of what it began from; of
+    an ensemble, those of its members.
+    """
+    known = records_behind(report.manifest["lineage"], records)
+    found: dict[str, float] = {}
+    gpu_seconds, complete = 0.0, True
+    for name, step in WORK.items():
+        steps = [step] if step else training_steps(report)
+        if step and step not in report.manifest["lineage"]:
+            continue
+        done = [known[one].work[name] for one in steps if one in known and name in known[one].work]
+        if len(done) < len(steps):
+            complete = False
+            continue
+        seconds, images = (sum(one[key] for one in done) for key in ("seconds", "images"))
+        found |= seconds_and_rate(name, images, seconds)
+        gpu_seconds += sum(one["seconds"] * one["gpus"] for one in done)
+    return {**found, "gpu_hours": gpu_seconds / 3600} if complete else found
+
+
+def seconds_and_rate(name: str, images: float, seconds: float) -> dict[str, float]:
+    """Return what is shown of a long computation: its seconds and its rate."""
+    return {f"seconds_{name}": round(seconds, 3), f"images_per_second_{name}": round(images / max(seconds, 1e-3), 2)}
+
+
+def training_steps(report: Report) -> Sequence[str]:
+    """Return the step that trained a report's classifier, the last before the evaluation; of an ensemble, several."""
+    chain: Mapping[str, Mapping[str, object]] = report.manifest["parameters"]
+    *_, trained, _ = chain
+    return [TRAINING[member] for member in report.facts["members"]] if trained == "average" else [trained]

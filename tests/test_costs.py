@@ -1,0 +1,60 @@
+"""What results cost: of which steps the seconds are, and what is not known."""
+
+import pytest
+
+from components.data.artifacts import Report
+from components.data.records import Record
+from components.results.costs import costs
+
+CHAINS = {
+    "benchmark": ["augment", "train_benchmark", "evaluate"],
+    "fine_tuned": ["augment", "extract", "train_top", "fine_tune", "evaluate"],
+    "ensemble": ["augment", "extract", "train_benchmark", "train_top", "fine_tune", "average", "evaluate"],
+}
+WORK = {
+    "augment": "augmentation", "extract": "extraction", "train_benchmark": "training", "train_top": "training",
+    "fine_tune": "training", "average": "training", "evaluate": "evaluation",
+}  # fmt: skip
+
+
+def record(step: str, seconds: float, digest: str = "") -> Record:
+    return Record(step, digest or f"{step}'s", work={WORK[step]: {"images": 100, "seconds": seconds, "gpus": 1}})
+
+
+RECORDS = [record(step, 10**place) for place, step in enumerate(WORK)]
+
+
+def report(model: str) -> Report:
+    chain = CHAINS[model]
+    facts = {"model": model, "members": ["benchmark", "fine_tuned"]}
+    lineage = {step: f"{step}'s" for step in chain}
+    return Report("", {"facts": facts, "parameters": {step: {} for step in chain}, "lineage": lineage})
+
+
+@pytest.mark.parametrize(
+    ("model", "seconds"),
+    [
+        ("benchmark", {"augmentation": 1, "training": 100, "evaluation": 10**6}),
+        ("fine_tuned", {"augmentation": 1, "extraction": 10, "training": 10**4, "evaluation": 10**6}),
+        ("ensemble", {"augmentation": 1, "extraction": 10, "training": 10**4 + 100, "evaluation": 10**6}),
+    ],
+)
+def test_the_seconds_of_training_are_those_of_what_was_trained_last_or_of_all_members(model, seconds):
+    found = costs(report(model), RECORDS)
+    assert {name.removeprefix("seconds_"): value for name, value in found.items() if name[:3] == "sec"} == seconds
+    assert found["gpu_hours"] == sum(seconds.values()) / 3600
+    images = 200 if model == "ensemble" else 100
+    assert found["images_per_second_training"] == pytest.approx(images / seconds["training"], abs=0.01)
+
+
+def test_what_no_record_says_is_left_out_and_so_is_the_sum():
+    assert costs(report("benchmark"), []) == {}
+    found = costs(report("ensemble"), [one for one in RECORDS if one.step != "fine_tune"])
+    assert "seconds_training" not in found and "gpu_hours" not in found
+    assert found["seconds_extraction"] == 10
+
+
+def test_a_record_of_another_run_says_nothing():
+    others = [record(step, 5, "another's") for step in WORK]
+    assert costs(report("fine_tuned"), others) == {}
+    assert costs(report("fine_tuned"), [*others, *RECORDS]) == costs(report("fine_tuned"), RECORDS)
