@@ -20,10 +20,11 @@ from mlflow.entities import Experiment
 
 from components import executor, step
 from components.data.artifacts import Classifier, Report
+from components.data.records import Record
 from components.errors import UserError
-from components.results import tracking
+from components.results import costs, tracking
 from components.results.tracking import runs, store
-from tests.conftest import PARAMETERS
+from tests.conftest import PARAMETERS, recorded
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
@@ -145,7 +146,7 @@ def content() -> dict:
     history = {name: client.get_metric_history(run_id, name) for name in run.data.metrics}
     return {
         "experiment": set(found.tags),
-        "tags": run.data.tags,
+        "tags": {name: value for name, value in run.data.tags.items() if name != runs.TRAINING},  # a live run's
         "params": run.data.params,
         "history": {name: sorted((point.step, point.value) for point in points) for name, points in history.items()},
         "status": run.info.status,
@@ -203,11 +204,14 @@ def test_no_training_is_lost_and_the_journal_is_the_same_later(
         assert (out, PASSWORD in err, USER in err) == ("", False, False)
     proxy.follow(PASS)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
-    written = Classifier.read(tmp_path / "classifier"), Report.read(tmp_path / "report")
+    written = Classifier.read(tmp_path / "classifier"), recorded(tmp_path / "report")
+    known = costs.costs(written[1], Record.read_all([made["comparison"].parent, tmp_path]))
     assert tracking.complete(*written) is (lines[1] > 0)
+    tracking.complete(*written, known)
     later = content()
+    assert known.keys() <= later["history"].keys()
     put_away()
-    tracking.complete(*written)
+    tracking.complete(*written, known)
     assert later == content()
     assert capfd.readouterr().out == ""
 
@@ -345,7 +349,7 @@ def test_no_secret_of_an_address_is_shown(made, address, tmp_path, monkeypatch, 
         with tracking.live(classifier, "top"):
             pass
         check_plain(capfd.readouterr().err)
-        executor.journal(step.load("evaluate"), made, classifier)
+        executor.journal(classifier)
         out, err = capfd.readouterr()
         assert out == ""
         if err:

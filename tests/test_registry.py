@@ -10,10 +10,10 @@ import pytest
 
 from components.data.artifacts import Classifier, Comparison, Report
 from components.errors import UserError
-from components.results import metrics, statistics, tracking
+from components.results import fingerprints, metrics, statistics, tracking
 from components.results.tracking import card, registry
 from pipeline.__main__ import main
-from tests.conftest import CLASSES, free_port
+from tests.conftest import CLASSES, free_port, recorded
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
@@ -45,7 +45,6 @@ def candidate(made, folder: Path, right: int, start: int = 0, groups: bool = Fal
     for kind in ("classifiers", "reports"):
         shutil.copytree(made["comparison"].parent / kind / "top", folder / name / kind, dirs_exist_ok=True)
     classifier, report = Classifier.read(folder / name / "classifiers"), Report.read(folder / name / "reports")
-    classifier.record["digest"] = report.facts["fingerprint"] = f"digest of {name}"
     labels = np.arange(IMAGES) % len(CLASSES)
     predicted = np.where(np.arange(IMAGES) < right, labels, (labels + 1) % len(CLASSES))
     probabilities = np.full((IMAGES, len(CLASSES)), 0.1)
@@ -54,9 +53,13 @@ def candidate(made, folder: Path, right: int, start: int = 0, groups: bool = Fal
     table["label"], table["predicted"] = np.array(CLASSES)[labels], np.array(CLASSES)[predicted]
     table["group"] = [f"group {number // 10}" if groups else "" for number in range(IMAGES)]
     table[[f"probability_{label}" for label in CLASSES]] = probabilities
+    classifier.manifest["digest"] = report.facts["classifier"] = f"digest of {name}"
+    report.facts["fingerprint"] = f"fingerprint of {name}"
+    report.facts["test_split"] = fingerprints.test_split_digest(report.manifest["lineage"]["fetch"], table)
+    report.record = recorded(made["top"]).record
     report.write_table("predictions.csv", table)
     report.write_values("metrics", {**report.read_values("metrics"), **metrics.scores(labels, probabilities)})
-    report.write_values("costs", {**report.read_values("costs"), "test_images": IMAGES})
+    report.write_values("baselines", {**report.read_values("baselines"), "test_images": IMAGES})
     report.write_values("intervals", statistics.intervals(labels, probabilities))
     report.write_table("classes.csv", statistics.per_class(labels, predicted, CLASSES))
     return classifier, report
@@ -147,11 +150,8 @@ def test_a_version_has_scores_data_and_a_card_of_what_was_measured(made, store, 
     version = store.get_model_version_by_alias("edges", "champion")
     low, high = report.intervals["kappa"]
     assert version.tags["kappa"] == f"{report.metrics['kappa']:.4f} [{low:.4f}, {high:.4f}]"
-    assert version.tags["data_digest"] == classifier.record["lineage"]["fetch"]
-    assert (
-        version.tags["recipe"] == "edges"
-        and version.tags["git_revision"] == classifier.record["revisions"]["git_revision"]
-    )
+    assert version.tags["data_digest"] == classifier.manifest["lineage"]["fetch"]
+    assert version.tags["recipe"] == "edges" and version.tags["git_revision"] == report.record.revisions["git_revision"]
     folder = mlflow.artifacts.download_artifacts("models:/edges@champion", dst_path=str(tmp_path / "down"))
     text = Path(folder, "model_card.md").read_text()
     assert version.description == text
@@ -182,6 +182,22 @@ def test_the_command_takes_what_the_comparison_chose(made, store, tmp_path, monk
     assert store.get_model_version_by_alias("edges", "champion").tags["model"] == chosen
     with pytest.raises(UserError, match="no Comparison at artifacts/edgse/comparison"):
         main(["promote", "edgse"])
+
+
+@pytest.mark.parametrize(
+    ("gone", "said"),
+    [
+        ("reports", "edges has no report any more on what its comparison chose: `dvc repro` compares anew"),
+        ("classifiers", "is of a classifier that is not there: `dvc repro` makes both anew"),
+    ],
+)
+def test_a_command_that_finds_no_longer_what_was_chosen_says_so(made, store, tmp_path, gone, said):
+    for name in ("classifiers", "reports", "comparison"):
+        shutil.copytree(made["comparison"].parent / name, tmp_path / "artifacts/edges" / name)
+    chosen = Comparison.read(made["comparison"]).read_values("metrics")["chosen"]["model"]
+    shutil.rmtree(tmp_path / "artifacts/edges" / gone / chosen)
+    with pytest.raises(UserError, match=said):
+        main(["promote", "edges"])
 
 
 def test_a_command_whose_champion_stays_ends_with_1(made, store, tmp_path, monkeypatch, capsys):

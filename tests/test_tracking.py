@@ -1,27 +1,32 @@
 """The journal: what a run holds, that it can be written again, and that a dead server costs no training."""
 
+import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import keras
 import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-from mlflow.entities import Experiment
+from mlflow.entities import Experiment, Run
 
-from components import step
+from components import code, step
 from components.data import images
-from components.data.artifacts import Augmented, Classifier, Comparison, Report
+from components.data.artifacts import Augmented, Classifier, Comparison, Page, Report
+from components.data.records import Record
 from components.errors import UserError
-from components.results import tracking
-from components.results.tracking import runs, served, view
-from tests.conftest import MODELS, PARAMETERS, free_port
+from components.results import costs, fingerprints, titles, tracking
+from components.results.tracking import registry, runs, served, view
+from components.results.tracking.runs import Live
+from tests.conftest import MODELS, PARAMETERS, free_port, recorded
 
 IGNORED = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 pytestmark = IGNORED
@@ -46,7 +51,11 @@ def experiment() -> Experiment:
 
 
 def artifacts(made, model: str) -> tuple[Classifier, Report]:
-    return Classifier.read(made[f"classifiers/{model}"]), Report.read(made["comparison"].parent / "reports" / model)
+    return Classifier.read(made[f"classifiers/{model}"]), recorded(made[model])
+
+
+def costs_of(made, report: Report) -> dict[str, float]:
+    return costs.costs(report, Record.read_all([made["comparison"].parent, report.path.parent]))
 
 
 def everything(run_id: str) -> dict:
@@ -60,35 +69,44 @@ def everything(run_id: str) -> dict:
 
 def test_runs_are_written_from_the_artifacts_alone_and_twice_is_once(made, store):
     for model in MODELS.values():
-        assert tracking.complete(*artifacts(made, model)) is True
+        classifier, report = artifacts(made, model)
+        assert tracking.complete(classifier, report, costs_of(made, report)) is True
     found = tracking.client().search_runs([experiment().experiment_id])
     assert {run.info.run_name for run in found} == {f"edges-{model}" for model in MODELS.values()}
     assert "mlflow.sharedViewState.comparison" in experiment().tags
     before = {run.info.run_id: everything(run.info.run_id) for run in found}
     for model in MODELS.values():
-        assert tracking.complete(*artifacts(made, model)) is False
+        classifier, report = artifacts(made, model)
+        assert tracking.complete(classifier, report, costs_of(made, report)) is False
     assert {run.info.run_id: everything(run.info.run_id) for run in found} == before
     for run in found:
-        check_run(run.info.run_id, *artifacts(made, run.data.tags["model"]))
+        classifier, report = artifacts(made, run.data.tags["model"])
+        check_run(run.info.run_id, classifier, report, costs_of(made, report))
+        assert set(costs.COLUMNS) - {"images_per_second_extraction", "seconds_extraction"} <= set(run.data.metrics)
 
 
-def check_run(run_id: str, classifier: Classifier, report: Report) -> None:
+def check_run(run_id: str, classifier: Classifier, report: Report, known: dict[str, float]) -> None:
     """Check that a run holds the whole record of a classifier and its report."""
     run = tracking.client().get_run(run_id)
-    chain = classifier.record["parameters"]
+    digests = {runs.MODEL: classifier.digest, runs.FINGERPRINT: report.facts["fingerprint"]}
+    assert digests.items() <= run.data.tags.items()
+    assert {"recipe": "edges", **report.record.revisions}.items() <= run.data.tags.items()
+    chain = classifier.manifest["parameters"]
     expected = {f"{name}.{key}": str(value) for name, values in chain.items() for key, value in values.items()}
     assert expected.items() <= run.data.params.items()
     assert {"split.seed", "augment.rotation"} <= set(expected)
     scores = {name: pytest.approx(value, abs=1e-6) for name, value in runs.numbers(report).items()}
-    assert {name: run.data.metrics[name] for name in scores} == scores
-    assert {len(tracking.client().get_metric_history(run_id, name)) for name in scores} == {1}
+    spent = {name: pytest.approx(value, abs=1e-6) for name, value in known.items()}
+    assert {name: run.data.metrics[name] for name in [*scores, *spent]} == scores | spent
+    assert {len(tracking.client().get_metric_history(run_id, name)) for name in [*scores, *spent]} == {1}
     assert run.outputs is not None
     model = tracking.client().get_logged_model(run.outputs.model_outputs[0].model_id)
     assert {metric.key: metric.value for metric in model.metrics or []} == scores
     assert {
-        *view.COLUMNS, "balanced_accuracy", "macro_f1", "majority_accuracy", "chance_accuracy", "seconds_evaluation",
-        "images_per_second_training", "gpu_hours", "kappa_low", "kappa_high", "log_loss_low", "accuracy_high",
+        *(set(view.COLUMNS) - {"seconds_training"}), "balanced_accuracy", "macro_f1", "majority_accuracy",
+        "chance_accuracy", "kappa_low", "kappa_high", "log_loss_low", "accuracy_high",
     } <= set(scores)  # fmt: skip
+    assert {"seconds_training", "images_per_second_training", "seconds_evaluation"} <= set(spent)
     losses = tracking.client().get_metric_history(run_id, "epoch/validation_loss")
     history = classifier.table("history.csv")
     assert [metric.step for metric in losses] == history["epoch"].tolist()
@@ -96,14 +114,12 @@ def check_run(run_id: str, classifier: Classifier, report: Report) -> None:
     assert run.info.status == "FINISHED"
     assert run.inputs is not None
     inputs = {given.dataset.name: given for given in run.inputs.dataset_inputs}
-    assert run.data.tags["data_digest"] == classifier.record["lineage"]["fetch"]
-    digests = {"edges": run.data.tags["data_digest"][:32], "edges, test split": run.data.tags["test_split"]}
-    assert {name: given.dataset.digest for name, given in inputs.items()} == digests
+    assert run.data.tags["data_digest"] == classifier.manifest["lineage"]["fetch"]
+    data = {"edges": run.data.tags["data_digest"][:32], "edges, test split": run.data.tags["test_split"]}
+    assert {name: given.dataset.digest for name, given in inputs.items()} == data
     uses = {name: {tag.key: tag.value for tag in given.tags} for name, given in inputs.items()}
     context = "mlflow.data.context"
     assert uses == {"edges": {context: "training"}, "edges, test split": {context: "test"}}
-    logged = {file.path for file in tracking.client().list_artifacts(run_id, "report/figures")}
-    assert {f"report/figures/{name}.png" for name in ("confusion_matrix", "learning_curves")} <= logged
     table = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="report/predictions.csv")
     assert pd.read_csv(table).equals(pd.read_csv(report.path / "predictions.csv"))
 
@@ -111,7 +127,7 @@ def check_run(run_id: str, classifier: Classifier, report: Report) -> None:
 def test_the_model_comes_back_and_gives_the_probabilities_of_the_table(made, store, source):
     classifier, report = artifacts(made, "fine_tuned")
     tracking.complete(classifier, report)
-    run = runs.find("edges", classifier.digest)
+    run = runs.find("edges", runs.MODEL, classifier.digest)
     assert run is not None and run.outputs is not None
     (output,) = run.outputs.model_outputs
     table, classes = report.table("predictions.csv"), classifier.facts["classes"]
@@ -133,27 +149,52 @@ def test_the_model_comes_back_and_gives_the_probabilities_of_the_table(made, sto
 
 def test_scores_of_averaged_views_are_of_no_model_that_can_be_served(made, store):
     classifier, report = artifacts(made, "top")
-    report.facts["fingerprint"] = "averaged"
+    report.facts.update(fingerprint="averaged", views="averaged")
     assert tracking.complete(classifier, report)
-    run = runs.find("edges", "averaged")
+    run = runs.find("edges", runs.FINGERPRINT, "averaged")
     assert run is not None and not (run.outputs and run.outputs.model_outputs)
     assert run.data.metrics["kappa"] == pytest.approx(report.metrics["kappa"], abs=1e-6)
 
 
+def test_scores_of_averaged_views_that_were_broken_off_are_completed_in_their_run(made, store, monkeypatch):
+    classifier, report = artifacts(made, "top")
+    report.facts.update(fingerprint="averaged", views="averaged")
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "_log_params", lambda *given: 1 / 0)
+        with pytest.raises(UserError, match="did not take this"):
+            tracking.complete(classifier, report)
+    assert tracking.complete(classifier, report)
+    (run,) = logged_runs()
+    assert run.data.tags[runs.COMPLETE] == "true"
+
+
 def test_a_comparison_is_an_artifact_of_every_run_compared(made, store, capsys):
-    """Of a run that is not there yet it says so, in one line; twice is once."""
-    comparison = Comparison.read(made["comparison"])
+    """With the figures and the costs of each. Of a run that is not there yet it says so, in one line; twice is once."""
+    page, comparison = Page.read(made["page"]), Comparison.read(made["comparison"])
     reports = [artifacts(made, model)[1] for model in MODELS.values()]
+    spent = {report.facts["fingerprint"]: costs_of(made, report) for report in reports}
+    given = page, comparison, reports, spent
     tracking.complete(*artifacts(made, "top"))
-    tracking.log_comparison_or_say(comparison, reports)
+    tracking.log_page_or_say(*given)
     said = capsys.readouterr().err
     assert "has no run of" in said and said.endswith("completes the journal later\n") and said.count("\n") == 1
     for model in MODELS.values():
         tracking.complete(*artifacts(made, model))
-    assert [tracking.log_comparison(comparison, reports) for _ in range(2)] == [True, False]
-    for run in tracking.client().search_runs([experiment().experiment_id]):
-        page = mlflow.artifacts.load_text(f"{run.info.artifact_uri}/comparison/comparison.html")
-        assert page == (made["comparison"] / "comparison.html").read_text()
+    assert [tracking.log_page(*given) for _ in range(2)] == [True, False]
+    names = page.table("costs.csv").set_index("fingerprint")["report"]
+    logged = tracking.client().search_runs([experiment().experiment_id])
+    assert len(logged) == len(reports)
+    for run in logged:
+        html = mlflow.artifacts.load_text(f"{run.info.artifact_uri}/comparison/comparison.html")
+        assert html == (made["page"] / "comparison.html").read_text()
+        files = {Path(file.path).name for file in tracking.client().list_artifacts(run.info.run_id, "comparison")}
+        assert files == {"comparison.html", "comparison.txt", "comparison.csv", "pairs.csv", "costs.csv"}
+        fingerprint = run.data.tags[runs.FINGERPRINT]
+        drawn = made["page"] / "figures" / titles.folder_name(names[fingerprint])
+        figures = {Path(file.path).name for file in tracking.client().list_artifacts(run.info.run_id, "report/figures")}
+        assert figures == {file.name for file in drawn.iterdir()} >= {"confusion_matrix.png", "learning_curves.png"}
+        known = {name: run.data.metrics.get(name) for name in spent[fingerprint]}
+        assert known == pytest.approx(spent[fingerprint], abs=1e-6)
 
 
 def trained_with(made, folder, **changed) -> Classifier:
@@ -165,7 +206,7 @@ def trained_with(made, folder, **changed) -> Classifier:
 
 def test_epochs_are_logged_live_and_the_run_is_completed_not_doubled(made, store, tmp_path):
     classifier = trained_with(made, tmp_path, seed=7)
-    live = runs.find("edges", classifier.digest)
+    live = runs.find("edges", runs.MODEL, classifier.digest)
     assert live is not None
     assert live.data.metrics["epoch/loss"] == pytest.approx(classifier.table("history.csv")["loss"].iloc[-1], abs=1e-6)
     assert "kappa" not in live.data.metrics
@@ -174,21 +215,24 @@ def test_epochs_are_logged_live_and_the_run_is_completed_not_doubled(made, store
     assert live.info.status == "FINISHED"
     at = {**made, "classifier": tmp_path / "classifier", "report": tmp_path / "report"}
     step.run("evaluate", at, PARAMETERS["evaluate"], "edges")
-    done = runs.find("edges", classifier.digest)
+    done = runs.find("edges", runs.MODEL, classifier.digest)
     assert done is not None
     assert done.info.run_id == live.info.run_id
-    check_run(done.info.run_id, classifier, Report.read(tmp_path / "report"))
+    report = recorded(tmp_path / "report")
+    known = {name: value for name, value in costs_of(made, report).items() if name in done.data.metrics}
+    check_run(done.info.run_id, classifier, report, known)
     assert trained_with(made, tmp_path, seed=7).digest == classifier.digest
     assert len(tracking.client().search_runs([experiment().experiment_id])) == 1
 
 
 def test_a_training_that_fails_has_no_scores(made, store, tmp_path):
-    classifier = Classifier(tmp_path, {**Classifier.read(made["classifiers/top"]).record, "digest": "broken off"})
+    classifier = Classifier(tmp_path, Classifier.read(made["classifiers/top"]).manifest, "broken off")
     with pytest.raises(OSError), tracking.live(classifier, "top"):
         raise OSError
-    run = runs.find("edges", "broken off")
+    run = runs.find("edges", runs.TRAINING, "broken off")
     assert run is not None
     assert (run.info.status, run.data.metrics) == ("FAILED", {})
+    assert runs.MODEL not in run.data.tags
 
 
 @pytest.mark.parametrize("kubeflow", ["", "0f3a-run"])
@@ -197,35 +241,39 @@ def test_a_run_within_kubeflow_says_which(made, store, monkeypatch, kubeflow):
     classifier = artifacts(made, "benchmark")[0]
     with tracking.live(classifier, "benchmark"):
         pass
-    run = runs.find("edges", classifier.digest)
+    run = runs.find("edges", runs.MODEL, classifier.digest)
     assert run is not None
     assert run.data.tags.get("kfp_run_id", "") == kubeflow
 
 
 def test_a_run_has_an_address_where_there_is_a_server(made, store, monkeypatch, capsys):
     classifier, report = artifacts(made, "benchmark")
-    assert tracking.address("edges", classifier.digest) is None
+    assert [tracking.address(one) for one in (classifier, report)] == [None, None]
     tracking.complete(classifier, report)
-    run = runs.find("edges", classifier.digest)
+    run = runs.find("edges", runs.MODEL, classifier.digest)
     assert run is not None
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store.replace("http://", "http://name:secret@"))
     tracking.client.cache_clear()
     expected = f"{store}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
-    assert tracking.address("edges", classifier.digest) == (expected if store.startswith("http") else None)
-    assert tracking.address("edges", "another") is None
-    assert tracking.address("others", classifier.digest) is None
+    told = expected if store.startswith("http") else None
+    assert [tracking.address(one) for one in (classifier, report)] == [told, told]
+    assert [tracking.address(one) for one in artifacts(made, "top")] == [None, None]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "off")
-    assert tracking.address("edges", classifier.digest) is None
+    assert [tracking.address(one) for one in (classifier, report)] == [None, None]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    tracking.client.cache_clear()
+    classifier.facts["data_set"] = report.facts["data_set"] = "others"
+    assert [tracking.address(one) for one in (classifier, report)] == [None, None]
     assert capsys.readouterr().err == ""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
     tracking.client.cache_clear()
 
 
-def test_a_dead_server_has_no_address_and_costs_one_line(monkeypatch, capsys):
+def test_a_dead_server_has_no_address_and_costs_one_line(made, monkeypatch, capsys):
     port = free_port()
     tracking.client.cache_clear()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://name:secret@127.0.0.1:{port}/")
-    assert tracking.address("edges", "another") is None
+    assert tracking.address(artifacts(made, "top")[0]) is None
     said = capsys.readouterr().err
     assert said.startswith(f"MLflow at http://127.0.0.1:{port}/ did not take this: ") and said.count("\n") == 1
     assert "secret" not in said
@@ -247,20 +295,215 @@ def test_a_dead_server_costs_one_line_and_the_journal_is_written_later(made, tmp
     tracking.client.cache_clear()
 
 
-def test_the_command_log_finds_what_is_missing(made, tmp_path):
-    """`python -m pipeline log`, in a folder that holds the artifacts of a recipe."""
-    for model in MODELS.values():
-        for kind in ("classifiers", "reports"):
-            shutil.copytree(made["comparison"].parent / kind / model, tmp_path / "artifacts/edges" / kind / model)
-    shutil.copytree(made["comparison"], tmp_path / "artifacts/edges/comparison")
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db", "PYTHONPATH": str(step.ROOT)}
+def copy_recipe(made, folder: Path) -> Path:
+    """Copy what the journal is written from: a recipe's models, reports, comparison and page, and all its records."""
+    kept = ("classifiers", "reports", "comparison", "page")
+    source = made["comparison"].parent
+    for name in kept:
+        shutil.copytree(source / name, folder / name)
+    for file in source.glob("*.record.json"):
+        shutil.copyfile(file, folder / file.name)
+    return folder
+
+
+def told_log(folder: Path) -> subprocess.CompletedProcess:
+    """Run `python -m pipeline log` in a folder, on a store there."""
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db", "PYTHONPATH": str(step.ROOT)}
+    command = [sys.executable, "-m", "pipeline", "log"]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+NAMES = [*(f"reports/{model}" for model in sorted(MODELS.values())), "comparison"]
+
+
+@pytest.fixture
+def small(database, tmp_path, monkeypatch) -> Iterator[Path]:
+    """A folder with a store of its own, which this process has open too."""
+    shutil.copy(database.removeprefix("sqlite:///"), tmp_path / "mlflow.db")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    tracking.client.cache_clear()
+    yield tmp_path
+    tracking.client.cache_clear()
+
+
+def test_the_command_log_finds_what_is_missing(made, small):
+    """`python -m pipeline log`, in a folder that holds the artifacts of a recipe; with what all of it cost."""
+    copy_recipe(made, small / "artifacts/edges")
+    tracking.complete(*artifacts(made, "top"))  # which lacks its costs
     for expected in ("written", "was there"):
-        done = subprocess.run(
-            [sys.executable, "-m", "pipeline", "log"], cwd=tmp_path, env=environment, capture_output=True, text=True,
-            check=True,
-        )  # fmt: skip
-        names = [*(f"reports/{model}" for model in sorted(MODELS.values())), "comparison"]
-        assert done.stdout.splitlines() == [f"edges, {name}: {expected}" for name in names]
+        done = told_log(small)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.splitlines() == [f"edges, {name}: {expected}" for name in NAMES]
+    for model in MODELS.values():
+        classifier, report = artifacts(made, model)
+        run = runs.find("edges", runs.MODEL, classifier.digest)
+        assert run is not None
+        check_run(run.info.run_id, classifier, report, costs_of(made, report))
+    assert {"seconds_augmentation", "seconds_extraction", "gpu_hours"} <= set(costs_of(made, artifacts(made, "top")[1]))
+
+
+def test_the_command_log_goes_on_after_a_recipe_that_it_cannot_read(made, small):
+    """One of an older format, one whose comparison is gone, one whose model was made anew; status 2."""
+    for name in ("aged", "bare", "changed", "edges"):
+        copy_recipe(made, small / "artifacts" / name)
+    manifest = small / "artifacts/aged/classifiers/top/artifact.json"
+    content = json.loads(manifest.read_text())
+    del content["format"]
+    manifest.write_text(json.dumps({**content, "digest": "", "versions": {}, "seconds": 1.5}))
+    shutil.rmtree(small / "artifacts/bare/comparison")
+    shutil.rmtree(small / "artifacts/changed/classifiers/top")
+    done = told_log(small)
+    assert done.returncode == 2
+    aged, bare, changed = done.stderr.splitlines()
+    assert aged == (
+        "aged: artifacts/aged/classifiers/top/artifact.json was written by another version of Graft, in format 1, and "
+        "this one reads format 2: make it again with `dvc repro`, or check out the version that wrote it"
+    )
+    assert bare.startswith("bare: no Comparison at artifacts/bare/comparison: run the step that makes it")
+    assert changed == (
+        "changed: artifacts/changed/reports/top is of a classifier that is not there: `dvc repro` makes both anew"
+    )
+    assert done.stdout.splitlines() == [f"edges, {name}: written" for name in NAMES]
+
+
+def test_a_report_that_its_page_does_not_show_yet_is_logged_without_one(made, small):
+    """A step has made it anew, and the comparison is still to come."""
+    folder = copy_recipe(made, small / "artifacts/edges")
+    at = {**made, "classifier": folder / "classifiers/top", "report": folder / "reports/top"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", "off")
+        step.run("evaluate", at, {**PARAMETERS["evaluate"], "views": "averaged"}, "edges")
+    done = told_log(small)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [f"edges, {name}: written" for name in NAMES]
+    with_page = {run.data.tags["model"]: "graft.comparison" in run.data.tags for run in logged_runs()}
+    assert with_page == {"benchmark": True, "top": False, "fine_tuned": True}
+
+
+# What is one run
+
+
+def logged_runs() -> list[Run]:
+    """Return all runs that the journal has, deleted ones left out."""
+    return list(tracking.client().search_runs([experiment().experiment_id]))
+
+
+def looks() -> list[int]:
+    """Return, for each run in the journal, how many models have been scored on its test images."""
+    return [registry.looks_at(run) for run in logged_runs()]
+
+
+def evaluated(made, folder: Path, **changed) -> Report:
+    """Evaluate the classifier of a folder, as a step."""
+    at = {**made, "classifier": folder / "classifier", "report": folder / "report", **changed.pop("at", {})}
+    step.run("evaluate", at, {**PARAMETERS["evaluate"], **changed}, "edges")
+    return recorded(at["report"])
+
+
+def test_the_same_model_trained_and_evaluated_again_is_one_run_and_one_look(made, small, monkeypatch):
+    """By other code, which comes to the same: the live run of the second training goes when that is known."""
+    classifier = trained_with(made, small, seed=7)
+    report = evaluated(made, small)
+    (before,) = [everything(run.info.run_id) for run in logged_runs()]
+    assert looks() == [1]
+    monkeypatch.setattr(code, "digest", lambda name: "other code")
+    seen = []
+    whole_training = Live.log_epoch
+
+    def watch(live: Live, *epoch: Any) -> None:
+        seen.append(len(logged_runs()))
+        whole_training(live, *epoch)
+
+    monkeypatch.setattr(Live, "log_epoch", watch)
+    assert trained_with(made, small, seed=7).digest == classifier.digest
+    assert set(seen) == {2}  # while it was not known which model it would be
+    assert evaluated(made, small).facts == report.facts
+    assert evaluated(made, small, batch_size=5).facts["fingerprint"] == report.facts["fingerprint"]
+    assert [everything(run.info.run_id) for run in logged_runs()] == [before]
+    assert looks() == [1]
+
+
+def test_another_seed_averaged_views_and_other_test_images_are_runs_of_their_own(made, small):
+    first = trained_with(made, small, seed=7)
+    evaluated(made, small)
+    evaluated(made, small, views="averaged")
+    assert looks() == [2, 2]
+    second = trained_with(made, small, seed=8)
+    assert second.digest != first.digest
+    evaluated(made, small)
+    assert looks() == [3, 3, 3]
+    models = [run.data.tags.get(runs.MODEL) for run in logged_runs()]
+    assert sorted(models, key=str) == sorted([None, first.digest, second.digest], key=str)
+
+    classifier, report = Classifier.read(small / "classifier"), recorded(small / "report")
+    table = report.table("predictions.csv").iloc[:-1]
+    split = fingerprints.test_split_digest(report.manifest["lineage"]["fetch"], table)
+    report.write_table("predictions.csv", table)
+    known = fingerprints.fingerprint(classifier.digest, "plain", "", split)
+    report.facts.update(test_split=split, fingerprint=known)
+    assert [tracking.complete(classifier, report) for _ in range(2)] == [True, False]
+    assert sorted(looks()) == [1, 3, 3, 3]
+    assert [run.data.tags[runs.FINGERPRINT] for run in logged_runs()].count(known) == 1
+    assert [run.data.tags.get(runs.MODEL) for run in logged_runs()].count(classifier.digest) == 2
+
+
+KILLED = """
+import os
+from components.__main__ import main
+from components.results.tracking.runs import Live
+
+whole = Live.log_epoch
+
+def log_epoch(live, *epoch):
+    whole(live, *epoch)
+    if epoch[0] == 2:
+        os.kill(os.getpid(), 9)
+
+Live.log_epoch = log_epoch
+main({arguments})
+"""
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_the_run_of_a_training_that_was_killed_is_begun_again_or_lost(made, small, again):
+    """Trained anew with the journal, or without it and logged later: one run, whole."""
+    wanted = step.load("train_top")
+    at = {**made, "top": small / "top", "classifier": small / "classifier"}
+    values = {**PARAMETERS["train_top"], "seed": 7}
+    given = {**values, **{key: at[key] for key in (*wanted.inputs, *wanted.outputs)}}
+    killed = KILLED.format(arguments=["train_top", *(f"--{key}={value}" for key, value in given.items())])
+    environment = {**os.environ, "PYTHONPATH": str(step.ROOT)}
+    done = subprocess.run([sys.executable, "-c", killed], env=environment, capture_output=True, text=True)
+    assert done.returncode == -9, done.stderr
+    (left,) = logged_runs()
+    assert (left.info.status, runs.MODEL in left.data.tags) == ("RUNNING", False)
+    assert "epoch/loss" in left.data.metrics
+    with pytest.MonkeyPatch.context() as patch:
+        if not again:
+            patch.setenv("MLFLOW_TRACKING_URI", "off")
+        classifier = trained_with(made, small, seed=7)
+        report = evaluated(made, small)
+    known = costs_of(made, report)
+    tracking.complete(classifier, report, known)
+    (run,) = logged_runs()
+    assert run.info.run_id != left.info.run_id
+    check_run(run.info.run_id, classifier, report, known)
+    assert looks() == [1]
+
+
+def test_drawing_a_comparison_gives_the_runs_their_costs(made, small, monkeypatch):
+    for model in MODELS.values():
+        tracking.complete(*artifacts(made, model))
+    assert not [name for run in logged_runs() for name in run.data.metrics if name.startswith("seconds_")]
+    reports = [made[model] for model in MODELS.values()]
+    at = {**made, "reports": reports, "records": [made["comparison"].parent], "page": small / "page"}
+    step.run("draw_comparison", at, {}, "edges")
+    for run in logged_runs():
+        known = costs_of(made, artifacts(made, run.data.tags["model"])[1])
+        assert {name: run.data.metrics.get(name) for name in known} == pytest.approx(known, abs=1e-6)
+        assert {"seconds_training", "seconds_evaluation", "gpu_hours"} <= set(known)
+        assert run.data.tags["graft.comparison"] == Page.read(small / "page").digest
 
 
 def test_the_classifier_is_the_one_that_validation_judged(made):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from components.data.artifacts import Classifier, Report
 from components.data.datasets import DATA_SETS
+from components.results import titles
 
 FILE = "model_card.md"
 LISTED = 12  # classes
@@ -28,10 +29,10 @@ def written(classifier: Classifier, report: Report, looks: int) -> str:
         "Limits": limits(report, looks),
         "Scores by class": by_class(report),
         "Data": data(classifier, report),
-        "Training": training(classifier),
+        "Training": training(classifier, report),
     }
     texts = (f"## {title}\n\n" + "\n".join(lines) + "\n" for title, lines in parts.items())
-    return f"# {report.facts['title']}\n\n" + "\n".join(texts)
+    return f"# {titles.title(report)}\n\n" + "\n".join(texts)
 
 
 def use(classifier: Classifier) -> Iterator[str]:
@@ -73,7 +74,7 @@ def limits(report: Report, looks: int) -> Iterator[str]:
         f"- The class recognised least, {worst['class']}: {worst['recall']:.1%} of {worst['support']} test images "
         f"(95 % interval {worst['recall_low']:.1%} to {worst['recall_high']:.1%})."
     )
-    groups, method = report.facts.get("groups", {}).get("test", 0), report.record["parameters"]["split"]["method"]
+    groups, method = report.facts.get("groups", {}).get("test", 0), report.manifest["parameters"]["split"]["method"]
     if method == "grouped":
         yield f"- The test images are of {groups} groups, none of which it was trained on."
     elif groups:
@@ -99,21 +100,21 @@ def by_class(report: Report) -> Iterator[str]:
 
 def data(classifier: Classifier, report: Report) -> Iterator[str]:
     """Yield which images it was made from, and how they were parted."""
-    facts, record = classifier.facts, classifier.record
+    facts, lineage = classifier.facts, classifier.manifest["lineage"]
     name = facts["data_set"]
     if name in DATA_SETS:
         yield f"- {DATA_SETS[name].title} ({DATA_SETS[name].license}): {DATA_SETS[name].citation}"
-    yield f"- {name}, digest `{record['lineage']['fetch']}`"
+    yield f"- {name}, digest `{lineage['fetch']}`"
     counts = sum(facts["train_counts"]), facts["validation_images"], int(report.metrics["test_images"])
     yield "- {:,} training, {:,} validation and {:,} test images".format(*counts)
-    for key, revision in record["revisions"].items():
+    for key, revision in report.record.revisions.items():
         yield f"- {key.replace('_', ' ')} `{revision}`"
 
 
-def training(classifier: Classifier) -> Iterator[str]:
+def training(classifier: Classifier, report: Report) -> Iterator[str]:
     """Yield how it was made."""
     facts = classifier.facts
-    yield f"- recipe {classifier.record['recipe']}, model {facts['model']}, {facts['model_parameters']:,} parameters"
+    yield f"- recipe {report.record.recipe}, model {facts['model']}, {facts['model_parameters']:,} parameters"
     if "backbone" in facts:
         yield f"- backbone {facts['backbone']}, weights `{facts['weights_sha256']}` ({facts['weights_license']})"
     if "members" in facts:

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from components.data.artifacts import RECORD, Classifier, Report
+from components.data.artifacts import MANIFEST, Classifier, Report
 from components.errors import UserError
 from components.results.tracking import served, store
 
@@ -31,7 +31,7 @@ def save(folder: str, classifier: Classifier, report: Report, run_id: str, model
     from mlflow import __version__, pyfunc
     from mlflow.models import Model
 
-    metadata = {"classes": classifier.facts["classes"], "fingerprint": classifier.digest}
+    metadata = {"classes": classifier.facts["classes"], "model": classifier.digest}
     model = Model(run_id=run_id, model_uuid=model_id, model_id=model_id, metadata=metadata)
     data = {"data": f"data/{classifier.path.name}", "model_type": "keras", "save_format": "tf"}
     model.add_flavor("tensorflow", **data, keras_version=version("keras"), code=None)
@@ -87,7 +87,7 @@ def fetched(uri: str) -> Iterator[tuple[Classifier, list[bytes]]]:
     with TemporaryDirectory() as folder:
         with store.plain():
             path = Path(mlflow.artifacts.download_artifacts(uri, dst_path=folder))
-        records = sorted(path.glob(f"data/*/{RECORD}"))
+        records = sorted(path.glob(f"data/*/{MANIFEST}"))
         if not records:
             raise UserError(f"{uri} holds no classifier of this project: `python -m pipeline log` logs yours")
         rows = json.loads((path / "input_example.json").read_text(encoding="utf-8"))["data"]

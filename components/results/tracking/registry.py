@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from components.data.artifacts import PROBABILITY, Classifier, Report
 from components.errors import UserError
+from components.results import titles
 from components.results.tracking import card, runs, store
 from components.results.tracking.runs import FINGERPRINT, TEST_SPLIT
 from components.results.tracking.store import client
@@ -48,9 +49,9 @@ def promote(classifier: Classifier, report: Report, reason: str = "") -> tuple[b
         UserError: The journal is off, does not answer or refuses; or the champion was tested on other images, and
             there is no reason.
     """
-    name, title = classifier.facts["data_set"], report.facts["title"]
+    name, title = classifier.facts["data_set"], titles.title(report)
     champion = champion_of(name)
-    if champion and champion.tags.get(FINGERPRINT) == classifier.digest:
+    if champion and champion.tags.get(FINGERPRINT) == report.facts["fingerprint"]:
         return True, [f"{name}: {title} is the champion already, as version {champion.version}: nothing changes"]
     version, looks = register(classifier, report)
     better, found = decided(report, version, champion, reason)
@@ -80,7 +81,7 @@ def register(classifier: Classifier, report: Report) -> tuple[str, int]:
     """
     name = classifier.facts["data_set"]
     runs.complete(classifier, report)
-    run = runs.find(name, classifier.digest)
+    run = runs.find(name, FINGERPRINT, report.facts["fingerprint"])
     if not (run and run.outputs and run.outputs.model_outputs and TEST_SPLIT in run.data.tags):
         raise UserError(f"the run {run and run.info.run_id} was logged by another version: delete it, then once more")
     looks = looks_at(run)
@@ -93,7 +94,7 @@ def register(classifier: Classifier, report: Report) -> tuple[str, int]:
     if not client().search_registered_models(f"name = '{name}'"):
         client().create_registered_model(name, description=f"Models of the data set {name}, by their recipes.")
     versions = client().search_model_versions(f"name = '{name}'")
-    known = [str(one.version) for one in versions if one.tags.get(FINGERPRINT) == classifier.digest]
+    known = [str(one.version) for one in versions if one.tags.get(FINGERPRINT) == report.facts["fingerprint"]]
     version = known[0] if known else str(created(name, run, model_id, report).version)
     client().update_model_version(name, version, text[:DESCRIPTION])
     client().set_model_version_tag(name, version, "test_looks", str(looks))
@@ -112,7 +113,7 @@ def created(name: str, run: "Run", model_id: str, report: Report) -> "ModelVersi
 
 
 def looks_at(run: "Run") -> int:
-    """Return how many models the journal has test scores of, on the test split of a run: each was a look at it."""
+    """Return how many models the journal has test scores of, on the test split of a run: each read it once as new."""
     split, token, models = run.data.tags[TEST_SPLIT], None, set()
     while True:
         page = client().search_runs(
@@ -132,7 +133,7 @@ def decided(report: Report, version: str, champion: "ModelVersion | None", reaso
     """
     if champion is None:
         return True, ["there is no champion to compare it with: it is the first"]
-    if champion.tags.get(TEST_SPLIT) != runs.test_split(report):
+    if champion.tags.get(TEST_SPLIT) != report.facts["test_split"]:
         said = (
             f"version {version} cannot be compared with the champion, version {champion.version}, which was tested on "
             f"other images and may have been trained on these"

@@ -1,20 +1,22 @@
 """Runs: one for each model trained, written live while it trains and completed by its evaluation.
 
-A run is found by its fingerprint, the digest of the classifier's inputs, parameters and code, so that writing it twice
-changes nothing.
+A run is known by what it is: the content of the model, from its training on, and with that of the test images once it
+is evaluated. The same model made or evaluated again is the same run, so that writing it twice changes nothing.
 """
 
-import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from time import perf_counter, time
 from typing import TYPE_CHECKING
 
 from components.data.artifacts import Classifier, Report
+from components.data.content import sha256
 from components.errors import UserError
+from components.results import titles
+from components.results.costs import seconds_and_rate
 from components.results.tracking import logged, store, view
 from components.results.tracking.store import client
 
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
 
 Epoch = tuple[int, dict[str, float], int]  # its number, its losses and scores, when it ended, ms
 
-FINGERPRINT = "graft.fingerprint"
+TRAINING = "graft.training"  # what the model is trained from: inputs, parameters, code
+MADE_WITH = "graft.made_with"  # likewise, as far as a finished model tells it: without the code
+MODEL = "graft.model"  # digest of its content
+FINGERPRINT = "graft.fingerprint"  # of model, views and test images
 COMPLETE = "graft.complete"
 TEST_SPLIT = "test_split"
 LIVE_SECONDS = 30  # that the epochs of one training may wait for the store, all together
@@ -62,54 +67,75 @@ class Live:
             raise UserError(f"MLflow at {store.shown()} is too slow: {self.seconds:.1f} s for {epoch} epochs")
         return True
 
-    def end(self, state: str, scores: dict[str, float]) -> None:
+    def fail(self) -> None:
+        """End the run of a training that broke off."""
         self._send()
         if self.run:
-            store.attempt(_end, self.run, state, scores)
+            store.attempt(_terminate, self.run, "FAILED")
+
+    def finish(self, classifier: Classifier) -> None:
+        """End the run of a training that delivered a classifier."""
+        self._send()
+        if self.run:
+            store.attempt(_finish, self.run, classifier)
 
 
 @contextmanager
 def live(classifier: Classifier, model: str) -> Iterator[Callable[[int, dict[str, float]], None]]:
     """Open the run of a classifier in training, and yield the function that logs an epoch.
 
-    What the record of the delivered classifier says of its validation is logged at the end. A complete run with the
-    same fingerprint is left as it is; one that was broken off is deleted and begun again.
+    What the delivered classifier says of its validation is logged at the end. The finished run of the same training is
+    left as it is, one that was broken off is deleted and begun again; and where the model comes out as one that has a
+    run already, that run is its own.
     """
     run = Live(classifier, model)
     try:
         yield run.log_epoch
     except BaseException:
-        run.end("FAILED", {})
+        run.fail()
         raise
-    run.end("FINISHED", {name: value for name, value in classifier.facts.items() if name in view.COLUMNS})
+    run.finish(classifier)
 
 
 @store.plain()
-def complete(classifier: Classifier, report: Report) -> bool:
-    """Write all of a run that is missing, from the artifacts alone; return whether anything was.
+def complete(classifier: Classifier, report: Report, costs: Mapping[str, float] = {}) -> bool:
+    """Write all of a run that is missing, from artifacts and records alone; return whether anything was.
+
+    Args:
+        classifier: The model.
+        report: Its test scores, with the record of their making.
+        costs: What is known of the seconds behind it.
 
     Raises:
         UserError: The store does not answer or refuses, or the journal is off.
     """
     fingerprint = report.facts["fingerprint"]
-    run = find(classifier.facts["data_set"], fingerprint)
+    experiment, plain = classifier.facts["data_set"], report.facts["views"] == "plain"
+    run = find(experiment, FINGERPRINT, fingerprint)
     if run and run.data.tags.get(COMPLETE):
-        return False
-    run = run or _create(report, classifier.facts["model"], fingerprint)
+        return log_costs(run, costs)
+    known = {FINGERPRINT: fingerprint}
+    if plain:
+        known |= {MODEL: classifier.digest, MADE_WITH: _made_with(classifier)}
+        run = run or find(experiment, MODEL, classifier.digest, without=FINGERPRINT)
+        if not run:
+            _lose_broken_off(experiment, known[MADE_WITH])
+    run = run or _create(report, classifier.facts["model"], known)
     run_id = run.info.run_id
+    client().set_tag(run_id, FINGERPRINT, fingerprint)
     _log_params(run_id, report)
-    known = {metric.step for metric in client().get_metric_history(run_id, "epoch/loss")}
+    there = {metric.step for metric in client().get_metric_history(run_id, "epoch/loss")}
     history = classifier.table("history.csv").set_index("epoch")
-    missing = history.index.difference(list(known))
+    missing = history.index.difference(list(there))
     _log_epochs(run_id, [(epoch, history.loc[epoch].to_dict(), int(time() * 1000)) for epoch in missing])
     client().log_artifacts(run_id, str(report.path), "report")
     client().log_inputs(run_id, _data(classifier, report))
-    client().set_tag(run_id, TEST_SPLIT, test_split(report))
-    plain = fingerprint == classifier.digest  # with averaged views, no model that is served gives these scores
-    model_id = _log_model(run, classifier, report) if plain else None
+    client().set_tag(run_id, TEST_SPLIT, report.facts["test_split"])
+    model_id = _log_model(run, classifier, report) if plain else None  # none that is served averages views
     scores = numbers(report)
     if scores.keys() - run.data.metrics.keys():
         _log_scores(run, scores, model_id)
+    log_costs(run, costs)
     client().set_tag(run_id, "mlflow.note.content", _note(report))
     client().set_terminated(run_id, "FINISHED")
     client().set_tag(run_id, COMPLETE, "true")
@@ -117,14 +143,16 @@ def complete(classifier: Classifier, report: Report) -> bool:
 
 
 def complete_or_say(classifier: Classifier, report: Report) -> None:
-    """Complete the run of a report that lacks its record yet; where the store does not answer, say so in one line."""
+    """Complete the run of a report that is being made; where the store does not answer, say so in one line."""
     if store.address() != "off":
-        report.write_record()
-        store.attempt(complete, classifier, report)
+        *_, step = report.manifest["parameters"]
+        report.manifest["digest"] = report.manifest["lineage"][step] = report.content_digest()
+        report.write_manifest()
+        store.attempt(complete, classifier, report, seconds_of(report.record.work))
 
 
 def numbers(report: Report) -> dict[str, float]:
-    """Return all that is logged of a report: scores, the ends of their 95 % intervals, costs, what the audit found."""
+    """Return all that is logged of a report: scores, the ends of their 95 % intervals, what the audit found."""
     intervals = {
         f"{name}_{end}": value
         for name, interval in report.intervals.items()
@@ -134,11 +162,12 @@ def numbers(report: Report) -> dict[str, float]:
     return {**report.metrics, **intervals, **leakage}
 
 
-def test_split(report: Report) -> str:
-    """Return the digest of the test images with their labels, which models share that can be compared in pairs."""
-    table = report.table("predictions.csv")
-    rows = sorted(zip(table["file"], table["label"], strict=True))
-    return hashlib.sha256(json.dumps([report.record["lineage"]["fetch"], rows]).encode()).hexdigest()[:32]
+def seconds_of(work: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Return what is logged of long computations: their seconds and rates."""
+    found: dict[str, float] = {}
+    for name, done in work.items():
+        found |= seconds_and_rate(name, done["images"], done["seconds"])
+    return found
 
 
 @store.plain()
@@ -152,36 +181,59 @@ def experiments() -> dict[str, str]:
     return {experiment.name: experiment.experiment_id for experiment in found}
 
 
-def address(experiment: str, fingerprint: str) -> str | None:
+def address(made: Classifier | Report) -> str | None:
     """Return the address of a run in the UI of the server that keeps the journal; none where there is no such run.
 
     Where the server does not answer, that is said in one line on standard error.
-
-    Args:
-        experiment: The name of the data set.
-        fingerprint: The digest of the classifier.
     """
-    run = store.attempt(find, experiment, fingerprint) if store.served() else None
+    known = (FINGERPRINT, made.facts["fingerprint"]) if isinstance(made, Report) else (MODEL, made.digest)
+    run = store.attempt(find, made.facts["data_set"], *known) if store.served() else None
     return run and f"{store.shown().rstrip('/')}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
 
 
 def _begin(classifier: Classifier, model: str) -> "Run | None":
-    """Return the run to log to; none where it is complete already."""
-    fingerprint = classifier.digest
-    run = find(classifier.facts["data_set"], fingerprint)
-    if run and run.data.tags.get(COMPLETE):
+    """Return the run to log to; none where the same training has its finished run already."""
+    known = {TRAINING: classifier.inputs_digest, MADE_WITH: _made_with(classifier)}
+    run = find(classifier.facts["data_set"], TRAINING, classifier.inputs_digest)
+    if run and MODEL in run.data.tags:
         return None
     if run:
         client().delete_run(run.info.run_id)
-    run = _create(classifier, model, fingerprint)
+    run = _create(classifier, model, known)
     _log_params(run.info.run_id, classifier)
     return run
 
 
-def _end(run: "Run", state: str, scores: dict[str, float]) -> None:
-    if scores:
-        _log_scores(run, scores)
+def _lose_broken_off(experiment: str, made_with: str) -> None:
+    """Delete the run of a training that ended without the store: it lacks what says of which model it is."""
+    run = find(experiment, MADE_WITH, made_with, without=MODEL)
+    if run:
+        client().delete_run(run.info.run_id)
+
+
+def _made_with(classifier: Classifier) -> str:
+    """Return the digest of what a classifier is trained from, the same while it is trained and afterwards."""
+    manifest = classifier.manifest
+    *_, own = manifest["parameters"]
+    before = {step: digest for step, digest in manifest["lineage"].items() if step != own}
+    return sha256(manifest["parameters"], before)
+
+
+def _terminate(run: "Run", state: str) -> None:
     client().set_terminated(run.info.run_id, state)
+
+
+def _finish(run: "Run", classifier: Classifier) -> None:
+    """Log what a training has come to; a run of the same model that there was before stays instead of this one."""
+    digest = classifier.content_digest()
+    known = find(classifier.facts["data_set"], MODEL, digest)
+    if known and known.info.run_id != run.info.run_id:
+        client().delete_run(run.info.run_id)
+        return
+    scores = {name: value for name, value in classifier.facts.items() if name in view.COLUMNS}
+    _log_scores(run, scores | seconds_of(classifier.record.work))
+    client().set_tag(run.info.run_id, MODEL, digest)
+    _terminate(run, "FINISHED")
 
 
 def _experiment(name: str) -> str:
@@ -202,33 +254,35 @@ def _experiment(name: str) -> str:
     return experiment
 
 
-def find(experiment: str, fingerprint: str) -> "Run | None":
-    found = client().get_experiment_by_name(experiment)
-    if not found:
+def find(experiment: str, tag: str, value: str, without: str = "") -> "Run | None":
+    """Return the run of a data set's experiment that has a tag of some value, and another tag not; none if none has."""
+    known = client().get_experiment_by_name(experiment)
+    if not known:
         return None
-    runs = client().search_runs([found.experiment_id], f"tags.`{FINGERPRINT}` = '{fingerprint}'", max_results=1)
-    return runs[0] if runs else None
+    runs = client().search_runs([known.experiment_id], f"tags.`{tag}` = '{value}'")
+    return next((run for run in runs if without not in run.data.tags), None)
 
 
-def _create(made: Classifier | Report, model: str, fingerprint: str) -> "Run":
-    facts, record = made.facts, made.record
+def _create(made: Classifier | Report, model: str, known: Mapping[str, str]) -> "Run":
+    """Return a new run of a model, with the tags that it is known by."""
+    facts, lineage, recipe = made.facts, made.manifest["lineage"], made.record.recipe
     tags = {
-        FINGERPRINT: fingerprint,
+        **known,
         "model": model,
-        "recipe": record["recipe"],
-        "comparison": record["lineage"]["split"][:12],
+        "recipe": recipe,
+        "comparison": lineage["split"][:12],
         "data_set": facts["data_set"],
-        "data_digest": record["lineage"]["fetch"],
-        **record["revisions"],
+        "data_digest": lineage["fetch"],
+        **made.record.revisions,
     }
     if kubeflow := os.environ.get("KFP_RUN_ID"):
         tags["kfp_run_id"] = kubeflow
-    name = f"{record['recipe'] or facts['data_set']}-{model}"
+    name = f"{recipe or facts['data_set']}-{model}"
     return client().create_run(_experiment(facts["data_set"]), run_name=name, tags=tags)
 
 
 def _params(made: Classifier | Report) -> dict[str, str]:
-    chain = made.record["parameters"]
+    chain = made.manifest["parameters"]
     params = {f"{step}.{name}": value for step, values in chain.items() for name, value in values.items()}
     facts = (
         "backbone",
@@ -268,6 +322,14 @@ def _log_scores(run: "Run", scores: dict[str, float], model_id: str | None = Non
     client().log_batch(run.info.run_id, metrics=metrics)
 
 
+def log_costs(run: "Run", costs: Mapping[str, float]) -> bool:
+    """Log those costs that a run lacks; return whether there were any."""
+    lacking = {name: value for name, value in costs.items() if name not in run.data.metrics}
+    if lacking:
+        _log_scores(run, lacking)
+    return bool(lacking)
+
+
 def _metric(name: str, value: float, time_ms: int, step: int, model_id: str | None = None) -> "Metric":
     from mlflow.entities import Metric
 
@@ -285,11 +347,11 @@ def _data(classifier: Classifier, report: Report) -> list["DatasetInput"]:
     facts = classifier.facts
     name, trained = facts["data_set"], sum(facts["train_counts"]) + facts["validation_images"]
     address = DATA_SETS[name].address if name in DATA_SETS else ""
-    source = HTTPDatasetSource(address) if address else CodeDatasetSource(classifier.record["revisions"])
+    source = HTTPDatasetSource(address) if address else CodeDatasetSource(report.record.revisions)
     whence = source._get_source_type(), source.to_json()
     parts = (
-        (name, classifier.record["lineage"]["fetch"][:32], trained, "training"),
-        (f"{name}, test split", test_split(report), int(report.metrics["test_images"]), "test"),
+        (name, classifier.manifest["lineage"]["fetch"][:32], trained, "training"),
+        (f"{name}, test split", report.facts["test_split"], int(report.metrics["test_images"]), "test"),
     )
     return [
         DatasetInput(
@@ -320,5 +382,6 @@ def _log_model(run: "Run", classifier: Classifier, report: Report) -> str:
 def _note(report: Report) -> str:
     scores, intervals = report.metrics, report.intervals
     between = {name: f"{low:.4g} to {high:.4g}" for name, (low, high) in intervals.items()}
-    rows = "\n".join(f"| {name} | {scores[name]:.4g} | {between.get(name, '')} |" for name in view.COLUMNS)
-    return f"{report.facts['title']}\n\n| score | | 95 % interval |\n|---|---|---|\n{rows}\n"
+    shown = [name for name in view.COLUMNS if name in scores]
+    rows = "\n".join(f"| {name} | {scores[name]:.4g} | {between.get(name, '')} |" for name in shown)
+    return f"{titles.title(report)}\n\n| score | | 95 % interval |\n|---|---|---|\n{rows}\n"
