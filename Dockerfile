@@ -30,6 +30,7 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 RUN --mount=from=installer,source=/opt,target=/opt/installer \
     /opt/installer/uv/bin/uv pip install -r /opt/installer/requirements-fetch.txt
+COPY requirements-fetch.txt requirements.txt
 COPY components components
 ENV DVC_NO_ANALYTICS=1 DVC_SITE_CACHE_DIR=/tmp/dvc
 USER 1000:1000
@@ -41,6 +42,7 @@ FROM runtime AS steps
 ARG ACCELERATOR=gpu
 RUN --mount=from=installer,source=/opt,target=/opt/installer \
     /opt/installer/uv/bin/uv pip install -r /opt/installer/requirements-steps-${ACCELERATOR}.txt
+COPY requirements-steps-${ACCELERATOR}.txt requirements.txt
 COPY pretraining/*.weights.h5 pretraining/
 COPY components components
 USER 1000:1000

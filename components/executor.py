@@ -9,21 +9,33 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from components.data.artifacts import Artifact, Classifier, Comparison, Exploration, Report, Top, Weights
+from components.data.artifacts import (
+    Artifact,
+    Classifier,
+    Comparison,
+    Drawings,
+    Exploration,
+    Page,
+    Report,
+    Top,
+    Weights,
+)
+from components.data.records import Record
 from components.errors import UserError, shown
 from components.step import Step
 
-SCHEMAS: dict[type[Artifact], str] = {
+SCHEMAS: dict[type[Artifact] | type[Record], str] = {
     Weights: "Model", Top: "Model", Classifier: "Model",
-    Report: "Metrics", Comparison: "Metrics", Exploration: "Artifact",
+    Report: "Metrics", Comparison: "Metrics", Exploration: "Artifact", Drawings: "Artifact",
+    Page: "Artifact", Record: "Artifact",
 }  # fmt: skip
 VIEWS: dict[type[Artifact], dict[str, str]] = {  # what the UI draws of an artifact besides, by name and schema
     Report: {"confusion_matrix": "ClassificationMetrics"},
-    Comparison: {"page": "HTML"},
+    Page: {"html": "HTML"},
 }
 
 
-def schema(kind: type[Artifact]) -> str:
+def schema(kind: type[Artifact] | type[Record]) -> str:
     """Return the type of Kubeflow's that an artifact of a kind has, without `system.` before it."""
     return SCHEMAS.get(kind, "Dataset")
 
@@ -58,14 +70,14 @@ def tell(told: Mapping[str, Any], step: Step, paths: Mapping[str, Any], files: M
     """
     made = {key: kind.read(paths[key]) for key, kind in step.outputs.items()}
     metadata: dict[str, dict[str, Any]] = {
-        key: {**summary(artifact), **journal(step, paths, artifact)} for key, artifact in made.items()
+        key: {**summary(artifact), **journal(artifact)} for key, artifact in made.items()
     }
     for artifact in made.values():
         if isinstance(artifact, Report):
             metadata["confusion_matrix"] = {"confusionMatrix": confusion_matrix(artifact)}
-        if isinstance(artifact, Comparison) and "page" in files:
-            Path(files["page"]).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(artifact.path / "comparison.html", files["page"])
+        if isinstance(artifact, Page) and "html" in files:
+            Path(files["html"]).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(artifact.path / "comparison.html", files["html"])
     outputs = told["outputs"].get("artifacts", {})
     finished = {
         key: {"artifacts": [{**listed["artifacts"][0], "metadata": metadata.get(key, {})}]}
@@ -86,14 +98,13 @@ def summary(artifact: Artifact) -> dict[str, str | int | float]:
     return {"digest": artifact.digest, **single}
 
 
-def journal(step: Step, paths: Mapping[str, Any], artifact: Artifact) -> dict[str, str]:
+def journal(artifact: Artifact) -> dict[str, str]:
     """Return the address of the run in MLflow that an artifact belongs to, where there is one."""
     if not isinstance(artifact, Classifier | Report):
         return {}
     from components.results import tracking
 
-    classifier = artifact if isinstance(artifact, Classifier) else Classifier.read(paths["classifier"])
-    address = tracking.address(classifier.facts["data_set"], classifier.digest)
+    address = tracking.address(artifact)
     return {"mlflow": address} if address else {}
 
 

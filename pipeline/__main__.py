@@ -8,27 +8,49 @@ from collections.abc import Callable, Sequence
 from inspect import signature
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components import quiet
 from components import step as steps
 from components.errors import Parser, UserError, no_such, printable, told
 from pipeline import recipes, recovery
 from pipeline.arranging import TRAINING
+from pipeline.places import ARTIFACTS
 
-ARTIFACTS = Path("artifacts")
+if TYPE_CHECKING:
+    from components.data.artifacts import Classifier, Comparison, Page, Report
 
 
 def check() -> None:
     """Check params.yaml: every name, every parameter of every recipe; mend what a kill left of DVC's notes."""
-    recipes.check(recipes.read())
+    content = recipes.read()
+    recipes.check(content)
+    recipes.check_sources(content)
     for line in recovery.mend():
         print(line)
 
 
+def plan() -> None:
+    """Check params.yaml, and write plan.json: for every stage its values and the digest of its code."""
+    from pipeline import planning
+
+    planning.write(planning.plan(recipes.read()))
+
+
+def run(stage: str) -> None:
+    """Run a stage as plan.json says, by its name in DVC."""
+    from pipeline import planning, varying
+
+    step, entry = planning.read_entry(stage)
+    if step == "vary":
+        varying.vary(entry)
+    else:
+        planning.run_entry(entry)
+
+
 def show() -> None:
     """Print the comparison of every recipe that has been run, and say where to look next."""
-    tables = sorted(ARTIFACTS.glob("*/comparison/comparison.txt"))
+    tables = sorted(ARTIFACTS.glob("*/page/comparison.txt"))
     for table in tables:
         print(table.read_text(encoding="utf-8"))
     if not tables:
@@ -37,19 +59,68 @@ def show() -> None:
 
 
 def log() -> None:
-    """Write whatever the journal lacks, from the artifacts alone."""
-    from components.data.artifacts import Classifier, Comparison, Report
-    from components.results import tracking
+    """Write whatever the journal lacks, from artifacts and records alone; go on where a recipe's cannot be read."""
+    from components.data.records import Record
+    from components.results import costs, tracking
 
+    failed = False
     for recipe in sorted(path for path in ARTIFACTS.glob("*") if (path / "reports").is_dir()):
-        classifiers = {classifier.digest: classifier for classifier in Classifier.read_all([recipe])}
-        reports = Report.read_all([recipe])
+        try:
+            reports, records = reports_in(recipe), Record.read_all([recipe])
+            classifiers = classifiers_behind(reports, recipe)
+            drawn = drawn_in(recipe, reports)
+        except UserError as error:
+            print(f"{recipe.name}: {error}", file=sys.stderr)
+            failed = True
+            continue
+        spent = {}
         for report in reports:
-            written = tracking.complete(classifiers[report.facts["classifier"]], report)
+            fingerprint = report.facts["fingerprint"]
+            spent[fingerprint] = costs.costs(report, records)
+            written = tracking.complete(classifiers[report.facts["classifier"]], report, spent[fingerprint])
             print(f"{recipe.name}, {report.path.relative_to(recipe)}: {'written' if written else 'was there'}")
-        if (recipe / "comparison").is_dir():
-            written = tracking.log_comparison(Comparison.read(recipe / "comparison"), reports)
+        if drawn:
+            written = tracking.log_page(*drawn, spent)
             print(f"{recipe.name}, comparison: {'written' if written else 'was there'}")
+    if failed:
+        raise SystemExit(2)
+
+
+def reports_in(folder: Path) -> "list[Report]":
+    """Return the reports of a recipe, each with the record of its making where there is one."""
+    from components.data.artifacts import Report
+    from components.data.records import Record, records_behind
+
+    reports, records = Report.read_all([folder]), Record.read_all([folder])
+    for report in reports:
+        report.record = records_behind(report.manifest["lineage"], records).get("evaluate", Record())
+    return reports
+
+
+def classifiers_behind(reports: "Sequence[Report]", folder: Path) -> "dict[str, Classifier]":
+    """Return the classifiers of a recipe by their digests.
+
+    Raises:
+        UserError: That of a report is not there.
+    """
+    from components.data.artifacts import Classifier
+
+    found = {classifier.digest: classifier for classifier in Classifier.read_all([folder])}
+    for report in reports:
+        if report.facts["classifier"] not in found:
+            raise UserError(f"{report.path} is of a classifier that is not there: `dvc repro` makes both anew")
+    return found
+
+
+def drawn_in(folder: Path, reports: "Sequence[Report]") -> "tuple[Page, Comparison, list[Report]] | None":
+    """Return a recipe's page, its comparison, and which of the reports it shows; none where there is no page."""
+    from components.data.artifacts import Comparison, Page
+
+    if not (folder / "page").is_dir():
+        return None
+    page = Page.read(folder / "page")
+    shown = set(page.table("costs.csv")["fingerprint"])
+    return page, Comparison.read(folder / "comparison"), [one for one in reports if one.facts["fingerprint"] in shown]
 
 
 def ui(port: int) -> None:
@@ -102,32 +173,23 @@ def export(model: str, to: str, file: Path, images: Sequence[Path]) -> None:
 
 def promote(recipe: str, force: str) -> None:
     """Register the model that a recipe's comparison chose, and make it the champion of its data set if it is better."""
-    from components.data.artifacts import Classifier, Comparison, Report
+    from components.data.artifacts import Comparison
     from components.results.tracking import registry
 
     folder = ARTIFACTS / recipe
     chosen = Comparison.read(folder / "comparison").read_values("metrics")["chosen"]
-    report = next(one for one in Report.read_all([folder]) if one.facts["fingerprint"] == chosen["fingerprint"])
-    if report.facts["fingerprint"] != report.facts["classifier"]:
+    report = next((one for one in reports_in(folder) if one.facts["fingerprint"] == chosen["fingerprint"]), None)
+    if report is None:
+        raise UserError(f"{recipe} has no report any more on what its comparison chose: `dvc repro` compares anew")
+    if report.facts["views"] != "plain":
         raise UserError(
             f"{chosen['model']} was chosen with averaged views, which no served model makes: compare without them"
         )
-    classifiers = (one for one in Classifier.read_all([folder]) if one.digest == report.facts["classifier"])
-    champion, said = registry.promote(next(classifiers), report, force)
+    classifier = classifiers_behind([report], folder)[report.facts["classifier"]]
+    champion, said = registry.promote(classifier, report, force)
     print("\n".join(said))
     if not champion:
         raise SystemExit(1)
-
-
-def vary(recipe: str) -> None:
-    """Run what a recipe asks for beyond its three models: folds, repeats, an ensemble, averaged views."""
-    content = recipes.read()
-    values = recipes.completed(content, recipe)
-    if recipe not in content["active"]:
-        raise no_such("active recipe", recipe, content["active"])
-    from pipeline import varying
-
-    varying.vary(recipe, values, recipes.varied(content, recipe), content["active"][recipe], ARTIFACTS / recipe)
 
 
 def find_head(recipe: str, sweep: Sequence[str]) -> None:
@@ -255,7 +317,7 @@ def submit(
 
 COMMANDS: dict[str, Callable[..., None]] = {
     command.__name__: command
-    for command in (check, show, log, ui, vary, find_head, find_rate, predict, export, promote, compile, submit)
+    for command in (check, plan, run, show, log, ui, find_head, find_rate, predict, export, promote, compile, submit)
 }
 
 
@@ -279,12 +341,14 @@ def add_options(command: Callable[..., None], parser: ArgumentParser) -> None:
             "--images", metavar="IMAGE", nargs="+", type=Path, default=[],
             help="images to hold it to, if not two of its test images",
         )  # fmt: skip
+    if command is run:
+        parser.add_argument("stage", metavar="STAGE", help="such as split@digits")
     if command is promote:
         parser.add_argument("recipe", metavar="RECIPE", help="a recipe that has been run")
         parser.add_argument(
             "--force", metavar="REASON", default="", help="whatever the comparison with the champion says"
         )
-    if command in (vary, find_head, find_rate):
+    if command in (find_head, find_rate):
         parser.add_argument("recipe", metavar="RECIPE", help="a recipe that has been run")
     if command is find_rate:
         parser.add_argument("--step", required=True, metavar="STEP", help=" | ".join(TRAINING))

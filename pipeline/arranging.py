@@ -12,10 +12,13 @@ from typing import Any
 
 from components import STEPS, step
 from components.data.artifacts import Artifact
+from components.data.records import Record
 from components.errors import UserError, no_such
 
 SWEPT = ("augment", "extract", "train_benchmark", "train_top", "fine_tune")  # their arms share images and test split
 TRAINING = ("train_benchmark", "train_top", "fine_tune")
+SHOWN = ("augment", "extract", *TRAINING, "average", "evaluate", "compare")  # steps whose records a page shows
+RECORD = "record"
 Values = Mapping[str, Mapping[str, Any]]  # by step and parameter
 
 
@@ -55,7 +58,9 @@ class Task:
 
     @cached_property
     def outputs(self) -> dict[str, "Made"]:
-        return {key: Made(self, key, kind) for key, kind in step.load(self.step).outputs.items()}
+        """What the task makes, by key; the record of its run is the last."""
+        kinds = {**step.load(self.step).outputs, RECORD: Record}
+        return {key: Made(self, key, kind) for key, kind in kinds.items()}
 
     @property
     def trained(self) -> str:
@@ -67,11 +72,11 @@ class Task:
 
 @dataclass(frozen=True, eq=False)
 class Made:
-    """An artifact that a task makes."""
+    """An artifact that a task makes, or the record of its run."""
 
     task: Task
     key: str
-    kind: type[Artifact]
+    kind: type[Artifact] | type[Record]
 
 
 def axes_of(values: Values, vary: Mapping[str, Any], sweeps: Mapping[str, Sequence[Any]] = {}) -> list[Axis]:
@@ -149,11 +154,10 @@ def arranged(axes: Sequence[Axis], ensemble: bool) -> list[Task]:
         ensemble: Whether the classifiers of each trial are averaged.
     """
     tasks: list[Task] = []
-    made: dict[type[Artifact], list[Made]] = {}
+    made: dict[type[Artifact] | type[Record], list[Made]] = {}
     for name in STEPS:
         if name == "average" and not ensemble:
             continue
-        wanted = step.load(name)
         for inputs, behind in taken(name, made):
             if name == "explore" and behind.get("fold"):  # the folds' images are the same
                 continue
@@ -167,17 +171,18 @@ def arranged(axes: Sequence[Axis], ensemble: bool) -> list[Task]:
                 tasks.append(Task(name, inputs, {**behind, **arms}, values))
         for task in tasks:
             if task.step == name:
-                for key, kind in wanted.outputs.items():
-                    made.setdefault(kind, []).append(task.outputs[key])
+                for one in task.outputs.values():
+                    if one.key != RECORD or name in SHOWN:
+                        made.setdefault(one.kind, []).append(one)
     return tasks
 
 
 def taken(
-    name: str, made: Mapping[type[Artifact], Sequence[Made]]
+    name: str, made: Mapping[type[Artifact] | type[Record], Sequence[Made]]
 ) -> Iterator[tuple[dict[str, Sequence[Made]], dict[str, int]]]:
     """Yield the inputs of each task of a step, with their places on the axes.
 
-    Of what a step takes several, `compare` takes all that there are, `average` all that one trial has.
+    Of what a step takes several, `average` takes all that one trial has, the others all that there are.
     """
     wanted = step.load(name)
     single = [key for key in wanted.inputs if key not in wanted.several]
@@ -189,13 +194,14 @@ def taken(
         if not wanted.several:
             yield inputs, behind
             continue
-        (key,) = wanted.several
-        trials: dict[int | None, list[Made]] = {}
-        for one in made[wanted.inputs[key]]:
-            if joined([behind, one.task.arms]) is not None:
-                trials.setdefault(one.task.arms.get("repeat") if single else None, []).append(one)
+        trials: dict[int | None, dict[str, list[Made]]] = {}
+        for key in (key for key in wanted.inputs if key in wanted.several):
+            for one in made[wanted.inputs[key]]:
+                if joined([behind, one.task.arms]) is not None:
+                    repeat = one.task.arms.get("repeat") if name == "average" else None
+                    trials.setdefault(repeat, {}).setdefault(key, []).append(one)
         for repeat, several in trials.items():
-            yield {**inputs, key: several}, behind if repeat is None else {**behind, "repeat": repeat}
+            yield {**inputs, **several}, behind if repeat is None else {**behind, "repeat": repeat}
 
 
 def joined(arms: Sequence[Mapping[str, int]]) -> dict[str, int] | None:

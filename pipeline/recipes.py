@@ -1,7 +1,7 @@
 """Recipes: reading params.yaml, completing each recipe from the defaults, checking every value."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ REGISTRIES = {  # what is in them, and which lists of their names params.yaml ha
     "data": ("published data set", list(DATA_SETS), ["published"]),
     "weights": ("backbone", list(BACKBONES), ["published", "random"]),
 }
-UNSAID = ("average", "compare")  # steps of which a recipe need not say anything
+UNSAID = ("draw_exploration", "choose_precision", "average", "compare", "draw_comparison")  # by a recipe, if it likes
 IN_RECIPES = [name for name in STEPS if name not in ("fetch", "fetch_weights")]  # the collection is made once for all
 SECTIONS = [*IN_RECIPES, "vary"]
+LONGEST_NAME = 243  # bytes: a file name has 255, of which `..unfinished` takes 12
 
 
 def read(file: Path = PARAMS) -> dict[str, Any]:
@@ -124,15 +125,26 @@ def section(value: Any, where: str, names: Iterable[str]) -> dict[str, Any]:
     return given
 
 
-def named(names: Iterable[Any], where: str) -> None:
-    """Check names that become names of folders and stages.
+def check_names(names: Iterable[Any], where: str) -> None:
+    """Check names that become names of folders, stages and Kubernetes' objects.
 
     Raises:
-        UserError: One has other characters than they may have.
+        UserError: One has other characters than they may have, is too long, or two are one to Kubernetes.
     """
+    known: dict[str, str] = {}
     for name in names:
         if not isinstance(name, str) or not re.fullmatch(r"\w[\w-]*", name, re.ASCII):
             raise UserError(f"{where}: a name is letters, digits, _ and -; received {shown(name)}")
+        if len(name) > LONGEST_NAME:
+            raise UserError(
+                f"{where}: a name has at most {LONGEST_NAME} characters, to be that of a folder; received "
+                f"{len(name)}, {shown(name)}"
+            )
+        other = known.setdefault(name.replace("_", "-").lower(), name)
+        if other != name:
+            raise UserError(
+                f"{where}: {other} and {name} are one name to Kubernetes, which has no _ and no capitals: rename one"
+            )
 
 
 def declared(content: dict[str, Any], noun: str) -> list[str]:
@@ -151,7 +163,7 @@ def declared(content: dict[str, Any], noun: str) -> list[str]:
             if name not in registry:
                 raise no_such(what, name, registry)
     own = mapping(content[noun].get("own"), f"{noun}: own")
-    named(own, f"{noun}: own")
+    check_names(own, f"{noun}: own")
     for name in own:
         if name in names["published"]:
             raise UserError(
@@ -160,9 +172,11 @@ def declared(content: dict[str, Any], noun: str) -> list[str]:
             )
     for name, entry in own.items():
         source = mapping(entry, f"{noun}: own: {name}").get("source")
-        if not isinstance(source, str) or not re.fullmatch(r"[^'\x00-\x1f]+", source):
+        if not isinstance(source, str) or not re.fullmatch(r"[^\x00-\x1f]+", source):
+            raise UserError(f"{noun}: own: {name}: source is the path of a folder or file; received {shown(source)}")
+        if source.startswith("~"):
             raise UserError(
-                f"{noun}: own: {name}: source is the path of a folder or file, without quotes; received {shown(source)}"
+                f"{noun}: own: {name}: DVC knows no ~: write the path in full, {shown(str(Path(source).expanduser()))}"
             )
         if noun == "weights" and entry.get("backbone") not in registry:
             raise no_such(what, entry.get("backbone"), registry)
@@ -178,10 +192,10 @@ def check(content: dict[str, Any]) -> None:
     for name in content["defaults"]:
         if name not in SECTIONS:
             raise no_such("step in the defaults", name, SECTIONS)
-    named(content["recipes"], "recipes")
+    check_names(content["recipes"], "recipes")
     for recipe in content["recipes"]:
         varied(content, recipe)
-        completed(content, recipe)
+        check_sizes(recipe, completed(content, recipe)["split"])
     step.load("fetch").parameters["max_quarantined"].read(
         "data", "max_quarantined", content["data"].get("max_quarantined")
     )
@@ -194,3 +208,46 @@ def check(content: dict[str, Any]) -> None:
             used = mapping(uses, f"active: {recipe}").get(noun)
             if used not in names:
                 raise no_such(f"{noun} of the recipe {recipe}", used, names)
+
+
+def check_sources(content: Mapping[str, Any]) -> None:
+    """Check that the own data sets and weights files that are switched on are on this machine.
+
+    Raises:
+        UserError: One is not.
+    """
+    for uses in content["active"].values():
+        for noun in ("data", "weights"):
+            check_source(content, noun, uses[noun])
+
+
+def check_sizes(recipe: str, split: Mapping[str, Any]) -> None:
+    """Check that the parts of a split that are fractions are no more than the whole.
+
+    Raises:
+        UserError: They are.
+    """
+    if split["method"] == "published":
+        return
+    used = ("validation",) if split["folds"] > 1 else ("train", "validation", "test")
+    fractions = {part: split[part] for part in used if split[part] < 1}
+    if sum(fractions.values()) > 1 + 1e-9:
+        listed = " + ".join(f"{part} {size:g}" for part, size in fractions.items())
+        raise UserError(
+            f"recipe {recipe}: split: {listed} = {sum(fractions.values()):g} of the images: give fractions that come "
+            "to 1 or less"
+        )
+
+
+def check_source(content: Mapping[str, Any], noun: str, name: str) -> None:
+    """Check that the folder or file of an own data set or weights file is there.
+
+    Raises:
+        UserError: It is not.
+    """
+    own = (content[noun].get("own") or {}).get(name)
+    if own and not re.match(r"\w+://|git\+", own["source"]) and not Path(own["source"]).exists():
+        raise UserError(
+            f"{noun}: own: {name}: nothing is at {shown(own['source'])}: correct the source; a path that is not "
+            f"absolute begins at {shown(str(Path.cwd()))}"
+        )

@@ -18,7 +18,7 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from components import STEPS, executor, step
 from components.errors import UserError
 from components.step import ROOT
-from pipeline import cluster, recipes
+from pipeline import arranging, cluster, recipes
 from pipeline.__main__ import main
 from pipeline.kubeflow import compiling, submitting
 from tests.kfp_stand_in import StandIn
@@ -89,7 +89,9 @@ def test_a_component_is_its_step(content, tmp_path, name):
         for key, kind in kinds.items():
             assert said[key]["artifactType"]["schemaTitle"] == f"system.{executor.schema(kind)}"
             assert said[key]["description"] == wanted.descriptions[key]
-    assert set(outputs["artifacts"]) - set(wanted.outputs) == set(executor.views(wanted.outputs))
+    assert set(outputs["artifacts"]) - set(wanted.outputs) == {*executor.views(wanted.outputs), "record"}
+    assert outputs["artifacts"]["record"]["artifactType"]["schemaTitle"] == "system.Artifact"
+    assert outputs["artifacts"]["record"]["description"]
     parameters = inputs.get("parameters", {})
     assert {key: said["parameterType"] for key, said in parameters.items()} == {
         key: TYPES[parameter.kind] for key, parameter in wanted.parameters.items()
@@ -100,6 +102,8 @@ def test_a_component_is_its_step(content, tmp_path, name):
     flags = [word[2:] for word in container["args"] if word.startswith("--")]
     assert container["command"] == ["python", "-m", "components", name]
     assert {*wanted.inputs, *wanted.outputs, *wanted.parameters} <= set(flags)
+    record = container["args"][container["args"].index("--record") + 1]
+    assert record == "{{$.outputs.artifacts['record'].path}}"
 
 
 @pytest.mark.parametrize("recipe", recipes.read(ROOT / "params.yaml")["recipes"])
@@ -116,6 +120,9 @@ def test_a_recipe_s_values_are_the_pipeline_s_defaults(content, tmp_path, recipe
             assert given == {"componentInputParameter": f"{name}_{key}"}
 
 
+JUDGED = {"evaluate train_benchmark", "evaluate train_top", "evaluate fine_tune"}
+
+
 def test_steps_wait_for_what_they_take_and_for_nothing_else(content, tmp_path):
     spec, _ = compiled(content, tmp_path)
     assert {name: after(spec, name) for name in tasks(spec)} == {
@@ -125,17 +132,20 @@ def test_steps_wait_for_what_they_take_and_for_nothing_else(content, tmp_path):
         "split": {"fetch", "audit"},
         "augment": {"fetch"},
         "explore": {"fetch", "split", "augment", "fetch_weights"},
-        "extract": {"augment", "fetch_weights"},
+        "draw_exploration": {"explore"},
+        "choose_precision": {"augment", "fetch_weights"},
+        "extract": {"augment", "fetch_weights", "choose_precision"},
         "train_benchmark": {"augment", "split"},
         "train_top": {"extract", "split", "fetch_weights"},
         "fine_tune": {"extract", "split", "train_top", "fetch_weights"},
         **{f"evaluate {name}": {"augment", "split", name} for name in ("train_benchmark", "train_top", "fine_tune")},
-        "compare": {"evaluate train_benchmark", "evaluate train_top", "evaluate fine_tune"},
+        "compare": JUDGED,
+        "draw_comparison": {"augment", "extract", "train_benchmark", "train_top", "fine_tune", "compare"} | JUDGED,
     }
 
 
-ON_GPU = {"augment", "extract", "train_benchmark", "train_top", "fine_tune", "evaluate"}
-JOURNAL = {"train_benchmark", "train_top", "fine_tune", "evaluate", "compare"}
+ON_GPU = {"augment", "choose_precision", "extract", "train_benchmark", "train_top", "fine_tune", "evaluate"}
+JOURNAL = {"train_benchmark", "train_top", "fine_tune", "evaluate", "draw_comparison"}
 
 
 def test_every_step_is_placed_as_the_cluster_section_says(content, tmp_path):
@@ -211,7 +221,45 @@ def test_set_changes_a_default_and_a_sweep_makes_arms_that_share_what_is_before_
         rate = found[arm]["inputs"]["parameters"]["learning_rate"]["runtimeValue"]["constant"]
         assert rate == float(arm.partition("=")[2])
     assert len(after(spec, "compare")) == 4
+    assert recorded(spec) == {name for name in found if name.split()[0] in arranging.SHOWN}
     assert len(found) == len(tasks(compiled(content, tmp_path)[0])) + 2
+
+
+def recorded(spec: dict) -> set[str]:
+    """Return the tasks whose records the page is drawn with, each taken once, and hold that they are numbered."""
+    inputs = tasks(spec)["draw_comparison"]["inputs"]["artifacts"]
+    taken = [given["taskOutputArtifact"] for key, given in inputs.items() if key.startswith("records_")]
+    assert {key for key in inputs if key.startswith("records_")} == {f"records_{n + 1}" for n in range(len(taken))}
+    assert {one["outputArtifactKey"] for one in taken} == {"record"}
+    every = spec["root"]["dag"]["tasks"]
+    names = [every[one["producerTask"]]["taskInfo"]["name"] for one in taken]
+    assert len(names) == len(set(names))
+    return set(names)
+
+
+def test_a_page_is_drawn_from_all_reports_and_from_the_records_of_what_it_shows(content, tmp_path):
+    content["recipes"]["digits"]["split"]["folds"] = 2
+    content["recipes"]["digits"]["vary"] = {"repeats": 2, "ensemble": "mean", "views": "averaged"}
+    rates = ["1e-4", "1e-5"]
+    spec, _ = compiled(content, tmp_path, sweeps={"augment.rotation": ["0", "9"], "fine_tune.learning_rate": rates})
+    found = tasks(spec)
+    assert recorded(spec) == {name for name in found if name.split()[0] in arranging.SHOWN}
+    compared, drawn = (found[name]["inputs"]["artifacts"] for name in ("compare", "draw_comparison"))
+    reports = {key: given for key, given in drawn.items() if key.startswith("reports_")}
+    assert reports == compared and len(reports) == 2 * 2 * 2 * (2 + 2 + 1) * 2
+    assert {*drawn} - {*reports} == {"comparison", *(f"records_{n + 1}" for n in range(len(recorded(spec))))}
+    arms = ("rotation=0.0", "rotation=9.0")
+    for name in ("augment", "choose_precision", "extract"):
+        assert [shown for shown in found if shown.split()[0] == name] == [f"{name} {arm}" for arm in arms]
+    for name in ("explore", "draw_exploration"):  # of the first fold
+        assert [shown for shown in found if shown.split()[0] == name] == [f"{name} fold=0 {arm}" for arm in arms]
+    for arm in arms:
+        assert after(spec, f"draw_exploration fold=0 {arm}") == {f"explore fold=0 {arm}"}
+        assert after(spec, f"choose_precision {arm}") == {f"augment {arm}", "fetch_weights"}
+        assert after(spec, f"extract {arm}") == {f"augment {arm}", f"choose_precision {arm}", "fetch_weights"}
+    container = executor_of(spec, found["draw_comparison"])[1]
+    flags = [word for word in container["args"] if word in ("--records", "--reports", "--record")]
+    assert flags == ["--reports"] * len(reports) + ["--records"] * len(recorded(spec)) + ["--record"]
 
 
 def test_sweeps_of_two_steps_are_combined_and_no_arm_takes_another_s_artifacts(content, tmp_path):
@@ -235,7 +283,9 @@ def test_folds_repeats_an_ensemble_and_averaged_views_run_side_by_side(content, 
     judged = f"evaluate average {trial} views=averaged"
     assert after(spec, judged) == {"augment", "split fold=1", f"average {trial}"}
     assert len(after(spec, "compare")) == 2 * 2 * 4 * 2
-    assert [name.split()[0] for name in tasks(spec)].count("extract") == 1
+    names = [name.split()[0] for name in tasks(spec)]
+    for name in ("explore", "draw_exploration", "choose_precision", "extract", "compare", "draw_comparison"):
+        assert names.count(name) == 1
     values = tasks(spec)[f"train_top {trial}"]["inputs"]["parameters"]
     assert values["seed"]["runtimeValue"]["constant"] == 2
 
@@ -319,6 +369,38 @@ def test_a_repository_s_data_and_weights_come_as_its_revision_pins_them(content,
     pinned = f"git+https://example.org/x.git@{commit}#"
     assert found["fetch"]["source"] == f"{pinned}remote=s3"
     assert found["fetch_weights"]["source"] == f"{pinned}name=glyphs&remote=s3"
+    spec, _ = compiled(content, tmp_path)
+    offered = spec["root"]["inputDefinitions"]["parameters"]
+    assert "fetch_source" not in offered
+    assert offered["fetch_weights_source"]["defaultValue"] == found["fetch_weights"]["source"]
+    given = tasks(spec)["fetch"]["inputs"]["parameters"]
+    assert given["source"]["runtimeValue"]["constant"] == found["fetch"]["source"]
+    assert given["data_set"] == {"componentInputParameter": "fetch_data_set"}
+    for shown, task in tasks(spec).items():
+        container = executor_of(spec, task)[1]
+        environment = {entry["name"]: entry["value"] for entry in container["env"]}
+        assert environment["GRAFT_DVC_REVISION"] == commit
+        assert container["image"] == content["cluster"]["images"]["fetch" if shown.startswith("fetch") else "steps"]
+
+
+def test_data_from_elsewhere_than_the_repository_is_of_no_revision(content, tmp_path):
+    content["cluster"]["collection"] = {"repository": "https://example.org/x.git", "revision": "HEAD^0", "remote": ""}
+    spec, _ = compiled(content, tmp_path, changes={"fetch.source": "published"})
+    assert spec["root"]["inputDefinitions"]["parameters"]["fetch_source"]["defaultValue"] == "published"
+    for task in tasks(spec).values():
+        assert "GRAFT_DVC_REVISION" not in {entry["name"] for entry in executor_of(spec, task)[1]["env"]}
+
+
+def test_what_a_cluster_fetches_from_a_repository_need_not_be_on_this_machine(content, folder, capsys):
+    content["cluster"]["collection"] = {"repository": "https://example.org/x.git", "revision": "HEAD^0", "remote": ""}
+    content["weights"]["own"]["glyphs"]["source"] = "/nowhere/glyphs.weights.h5"
+    content["active"] = {"digits": {"data": "digits", "weights": "glyphs"}}
+    (folder / "params.yaml").write_text(yaml.safe_dump(content))
+    main(["compile", "digits"])
+    assert capsys.readouterr().out == "kubeflow/graft-digits.yaml\n"
+    for command in ("check", "plan"):
+        with pytest.raises(UserError, match=r"nothing is at '/nowhere/glyphs\.weights\.h5'"):
+            main([command])
 
 
 JUNK: tuple[object, ...] = (None, True, 1, -1.5, "", "x y", "../x", [], [1], {}, {"a": None}, {1: [2]})
@@ -381,7 +463,7 @@ def test_every_recipe_is_submitted_and_the_server_takes_its_pipeline(content, fo
     assert {experiment.display_name for experiment in server.experiments.values()} == {"studies"}
     assert len(server.specs) == len(content["recipes"])
     for spec, _ in server.specs.values():
-        assert len(spec.root.dag.tasks) == 14
+        assert len(spec.root.dag.tasks) == 17
 
 
 @pytest.mark.parametrize(("state", "status"), [("SUCCEEDED", 0), ("FAILED", 1), ("CANCELED", 1)])
@@ -401,7 +483,7 @@ def test_with_wait_the_command_ends_as_the_run_does(folder, server, capsys, stat
     (experiment,) = server.experiments.values()
     assert experiment.display_name == "digits"
     ((spec, _),) = server.specs.values()
-    assert len(spec.root.dag.tasks) == 14 + 2
+    assert len(spec.root.dag.tasks) == 17 + 2
 
 
 def test_ctrl_c_ends_the_waiting_and_not_the_run(folder, server, capsys, monkeypatch):

@@ -22,10 +22,12 @@ from kfp.components import load_component_from_file
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from components import executor, step
-from components.data.artifacts import Classifier, Images, Report
+from components import code, executor, step
+from components.data.artifacts import Classifier, Images, Page, Report
+from components.data.records import Record
 from components.step import ROOT
 from pipeline import recipes
+from pipeline.arranging import SHOWN
 from tests.conftest import MODELS, free_port, wait_for
 from tests.test_tracking import IGNORED
 
@@ -99,6 +101,12 @@ def test_the_steps_compute_with_the_versions_of_this_machine():
     assert said("python", "-c", code).split() == [version(name) for name in names]
 
 
+@pytest.mark.parametrize(("image", "name"), [("steps", "extract"), ("steps", "train_top"), ("fetch", "fetch")])
+def test_an_image_knows_the_code_and_the_versions_of_a_step(image, name):
+    found = f"from components import code; print(code.digest('{name}'), *code.versions('{name}').values())"
+    assert said("python", "-c", found, image=image) == " ".join([code.digest(name), *code.versions(name).values()])
+
+
 def test_new_code_leaves_the_layer_of_the_dependencies_alone():
     lines = (ROOT / "Dockerfile").read_text().split("AS steps\n")[1].splitlines()
     places = [next(i for i, line in enumerate(lines) if word in line) for word in ("uv pip install", "COPY components")]
@@ -122,20 +130,23 @@ def work(tmp_path_factory) -> Path:
     return folder
 
 
-def step_in_container(name: str, work: Path, *flags: str, server: str = "off", **artifacts: str | list[str]) -> None:
-    """Run a step on artifacts named after its arguments, and hold that it made what it says."""
+def step_in_container(
+    name: str, work: Path, *flags: str, server: str = "off", record: str = "", **artifacts: str | list[str]
+) -> None:
+    """Run a step on artifacts named after its arguments, and hold that it made what it says, and its record."""
     wanted = step.load(name)
+    record = f"records/{record or name}"
     places = {**{key: key for key in (*wanted.inputs, *wanted.outputs)}, **artifacts}
     arguments = []
     for key, place in places.items():
         listed = [place] if isinstance(place, str) else place
         arguments += [f"--{key}", *(f"/mnt/{one}" for one in listed)]
-    sections = [] if name.startswith("fetch") or name == "compare" else [
-        word for section in (f"defaults.{name}", f"recipes.digits.{name}")
-        for word in ("--params", f"/mnt/params.yaml:{section}")
-    ]  # fmt: skip
+    content = recipes.read(work / "params.yaml")
+    parts = {"defaults": content["defaults"], "recipes.digits": content["recipes"]["digits"]}
+    sections = [f"--params=/mnt/params.yaml:{part}.{name}" for part, said in parts.items() if name in said]
     done = container(
         "python", "-m", "components", name, "--recipe", "digits", *sections, *arguments, *flags,
+        "--record", f"/mnt/{record}",
         image="fetch" if name == "fetch" else "steps",
         folder=work, network="none" if server == "off" else "host",
         flags=("-e", f"MLFLOW_TRACKING_URI={server}", "-e", "KFP_RUN_ID=the-run"),
@@ -144,6 +155,7 @@ def step_in_container(name: str, work: Path, *flags: str, server: str = "off", *
     assert "Traceback" not in done.stderr
     for key, kind in wanted.outputs.items():
         kind.read(work / str(places[key]))
+    assert Record.read(work / record).step == name
 
 
 @pytest.fixture(scope="module")
@@ -153,14 +165,17 @@ def reports(work, server) -> dict[str, Report]:
     own = recipes.read(ROOT / "params.yaml")["weights"]["own"]["glyphs"]
     given = ("--backbone", own["backbone"], "--source", own["source"], "--stock", "keep")
     step_in_container("fetch_weights", work, *given)
-    for name in ("audit", "split", "augment", "explore", "extract"):
+    for name in ("audit", "split", "augment", "explore", "draw_exploration", "choose_precision", "extract"):
         step_in_container(name, work)
     for name, model in MODELS.items():
-        made = f"classifiers/{model}"
+        made, judged = f"classifiers/{model}", f"evaluate-{model}"
         step_in_container(name, work, server=server, classifier=made)
-        step_in_container("evaluate", work, server=server, classifier=made, report=f"reports/{model}")
+        step_in_container("evaluate", work, server=server, classifier=made, report=f"reports/{model}", record=judged)
     every = [f"reports/{model}" for model in MODELS.values()]
     step_in_container("compare", work, reports=every)
+    records = [f"records/{name}" for name in SHOWN if (work / "records" / name).exists()]
+    records += [f"records/evaluate-{model}" for model in MODELS.values()]
+    step_in_container("draw_comparison", work, server=server, reports=every, records=records)
     return {model: Report.read(work / "reports" / model) for model in MODELS.values()}
 
 
@@ -176,11 +191,25 @@ def test_the_journal_of_containers_is_whole_and_names_kubeflow_s_run_and_the_cod
     revision = subprocess.check_output(["git", "-C", str(ROOT), "rev-parse", "HEAD"], text=True).strip()
     by_fingerprint = {run.data.tags["graft.fingerprint"]: run for run in runs(server)}
     for model, report in reports.items():
-        run = by_fingerprint[Classifier.read(work / "classifiers" / model).digest]
+        run = by_fingerprint[report.facts["fingerprint"]]
+        assert run.data.tags["graft.model"] == Classifier.read(work / "classifiers" / model).digest
         assert run.data.tags["git_revision"].startswith(revision)
         assert run.data.tags["kfp_run_id"] == "the-run"
         assert run.data.tags["graft.complete"] == "true"  # figures, tables and the model are there
         assert run.data.metrics["kappa"] == pytest.approx(report.metrics["kappa"], abs=1e-6)
+
+
+def test_the_page_of_containers_has_the_costs_of_every_model_and_is_in_the_journal(reports, work, server):
+    page = Page.read(work / "page")
+    costs = page.table("costs.csv").set_index("fingerprint")
+    assert [*costs.index] == [report.facts["fingerprint"] for report in reports.values()]
+    assert costs["gpu_hours"].notna().all() and (costs["seconds_training"] > 0).all()
+    assert "<html" in (page.path / "comparison.html").read_text()
+    revision = subprocess.check_output(["git", "-C", str(ROOT), "rev-parse", "HEAD"], text=True).strip()
+    for file in (work / "records").iterdir():
+        record = Record.read(file)
+        assert record.revisions["git_revision"].startswith(revision)
+        assert record.machine and record.versions["python"]
 
 
 def runs(server: str) -> list[Run]:
@@ -214,7 +243,7 @@ def test_a_step_that_fails_ends_with_status_2_and_one_line(reports, work, case):
 
 def test_a_step_that_is_out_of_memory_says_so(reports, work):
     sections = [f"--params=/mnt/params.yaml:{part}.extract" for part in ("defaults", "recipes.digits")]
-    places = [f"--{key}=/mnt/{key}" for key in ("augmented", "weights")]
+    places = [f"--{key}=/mnt/{key}" for key in ("augmented", "weights", "chosen_precision")]
     made = [f"--{key}=/mnt/no/{key}" for key in ("features", "tensors")]
     done = container(
         "python", "-m", "components", "extract", *sections, *places, *made, folder=work,
@@ -255,31 +284,38 @@ def outputs(run: Path, task: str) -> dict[str, dict]:
 
 def test_every_task_of_the_compiled_pipeline_tells_kubeflow_of_its_artifacts(local_run):
     assert {path.name for path in local_run.iterdir()} == {
-        "fetch", "fetch-weights", "audit", "split", "augment", "explore", "extract", "train-benchmark", "train-top",
-        "fine-tune", "fine-tune-2", "evaluate", "evaluate-2", "evaluate-3", "evaluate-4", "compare",
+        "fetch", "fetch-weights", "audit", "split", "augment", "explore", "draw-exploration", "choose-precision",
+        "extract", "train-benchmark", "train-top", "fine-tune", "fine-tune-2", "evaluate", "evaluate-2", "evaluate-3",
+        "evaluate-4", "compare", "draw-comparison",
     }  # fmt: skip
     for folder in local_run.iterdir():
         wanted = step.load(re.sub("-[0-9]$", "", folder.name).replace("-", "_"))
         told = outputs(local_run, folder.name)
-        assert set(told) == {*wanted.outputs, *executor.views(wanted.outputs)}
+        assert set(told) == {*wanted.outputs, *executor.views(wanted.outputs), "record"}
+        assert told["record"]["type"]["schemaTitle"] == "system.Artifact"
+        assert Record.read(told["record"]["uri"]).step == wanted.name
         for name, kind in wanted.outputs.items():
             assert told[name]["type"]["schemaTitle"] == f"system.{executor.schema(kind)}"
             assert told[name]["metadata"]
             kind.read(told[name]["uri"])
-    assert "<html" in (local_run / "compare" / "page").read_text()
+    drawn = local_run / "draw-comparison"
+    assert (drawn / "html").read_bytes() == (drawn / "page" / "comparison.html").read_bytes()
+    assert "<html" in (drawn / "html").read_text()
+    costs = Page.read(drawn / "page").table("costs.csv")
+    assert len(costs) == 4 and costs["gpu_hours"].notna().all()
 
 
 def test_what_kubeflow_is_told_of_leads_to_the_runs_in_mlflow(local_run, server):
-    by_fingerprint = {run.data.tags["graft.fingerprint"]: run for run in runs(server)}
+    by_model = {run.data.tags["graft.model"]: run for run in runs(server)}
     for task in ("train-benchmark", "train-top", "fine-tune", "fine-tune-2"):
         told = outputs(local_run, task)["classifier"]["metadata"]
-        run = by_fingerprint[told["digest"]]
+        run = by_model[told["digest"]]
         assert told["mlflow"] == f"{server}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
         assert run.data.metrics["validation_kappa"] == pytest.approx(told["validation_kappa"], abs=1e-6)
     for number in ("", "-2", "-3", "-4"):
         told = outputs(local_run, f"evaluate{number}")
         score, address = told["report"]["metadata"]["kappa"], told["report"]["metadata"]["mlflow"]
-        (run,) = [run for run in by_fingerprint.values() if address.endswith(run.info.run_id)]
+        (run,) = [run for run in by_model.values() if address.endswith(run.info.run_id)]
         assert run.data.metrics["kappa"] == pytest.approx(score, abs=1e-6)
         matrix = [row["row"] for row in told["confusion_matrix"]["metadata"]["confusionMatrix"]["rows"]]
         right = sum(row[number] for number, row in enumerate(matrix))
@@ -287,7 +323,7 @@ def test_what_kubeflow_is_told_of_leads_to_the_runs_in_mlflow(local_run, server)
 
 
 def test_the_arms_of_a_sweep_are_ranked_on_validation(local_run):
-    text = (local_run / "compare" / "comparison" / "comparison.txt").read_text()
+    text = (local_run / "draw-comparison" / "page" / "comparison.txt").read_text()
     arms = re.findall(r"^(fine_tuned epochs=\d) +-?[0-9]", text, re.M)
     losses = {
         arm: outputs(local_run, task)["classifier"]["metadata"]["validation_log_loss"]
@@ -352,4 +388,4 @@ def test_what_dvc_pinned_is_fetched_from_a_bucket(reports, work, bucket):
     assert "b5f1" not in refused.stderr + done.stdout + done.stderr
     pinned = Images.read(work / "pinned")
     assert pinned.digest == Images.read(work / "images").digest
-    assert pinned.facts["dvc_revision"] == commit
+    assert Record.read(work / "pinned.record.json").revisions["dvc_revision"] == commit

@@ -58,22 +58,26 @@ def test_the_tests_take_them_up(extended):
 
 def test_they_work_together(extended):
     """The new data set, under the new recipe, with the new head on the new backbone."""
-    names = "images weights audit splits test_split augmented features tensors top classifier"
+    names = "images weights audit splits test_split augmented chosen_precision features tensors top classifier"
     at = {name: f"made/{name}" for name in names.split()}
     recipe = ["--params", "params.yaml:defaults.{0}", "--params", "params.yaml:recipes.shapes.{0}"]
     steps = ("audit", "split", "augment", "extract", "train_top")
+    default = ["--params", "params.yaml:defaults.choose_precision"]
     given = {
         "fetch": ["--data_set", "shapes", "--source", "published", "--max_quarantined", "0"],
         "fetch_weights": ["--backbone", "mobilenet_050", "--source", "random", "--stock", "leave"],
-        **{name: [word.format(name) for word in recipe] for name in steps},
+        **{name: [word.format(name) for word in recipe] for name in steps[:3]},
+        "choose_precision": default,
+        **{name: [word.format(name) for word in recipe] for name in steps[3:]},
     }
     kinds = {
         "fetch": ["images"], "fetch_weights": ["weights"], "audit": ["images", "audit"],
         "split": ["images", "audit", "splits", "test_split"],
-        "augment": ["images", "augmented"], "extract": ["augmented", "weights", "features", "tensors"],
+        "augment": ["images", "augmented"], "choose_precision": ["augmented", "weights", "chosen_precision"],
+        "extract": ["augmented", "weights", "chosen_precision", "features", "tensors"],
         "train_top": ["features", "splits", "weights", "top", "classifier"],
     }  # fmt: skip
     for name, words in given.items():
         said(extended, "components", name, *words, *(word for key in kinds[name] for word in (f"--{key}", at[key])))
-    record = (extended / "made" / "classifier" / "artifact.json").read_text()
-    assert all(f'"{name}"' in record for name in ("mobilenet_050", "deep", "disc"))
+    manifest = (extended / "made" / "classifier" / "artifact.json").read_text()
+    assert all(f'"{name}"' in manifest for name in ("mobilenet_050", "deep", "disc"))

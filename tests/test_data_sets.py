@@ -171,7 +171,7 @@ def test_a_data_set_is_one_wherever_its_folders_lie(copies, tmp_path):
     plain = fetch(source, tmp_path / "plain", "car_damage")
     deeper = packed(source, "car damage/data/copy 2", tmp_path / "deeper.tar.gz")
     for place in (source / "body", deeper):
-        assert fetch(place, tmp_path / "images", "car_damage").record == plain.record
+        assert fetch(place, tmp_path / "images", "car_damage").manifest == plain.manifest
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ import psycopg2
 import pytest
 import yaml
 
+from components import STEPS, code
 from components.step import ROOT
 from tests.conftest import free_port, wait_for
 
@@ -263,6 +264,25 @@ def test_wiring(database, store, tmp_path):
     bucket = boto3.resource("s3", endpoint_url=store, region_name="us-east-1", **keys).Bucket("graft")
     stored = {item.key: item.get()["Body"].read() for item in bucket.objects.all()}
     assert stored == {f"0/{run}/artifacts/model/model.bin": name.encode() * 100_000 for run, name in runs.items()}
+
+
+IMAGE_STEPS = {  # by the lock that an image is installed from, the steps that it runs
+    "steps-cpu": [name for name in STEPS if name != "fetch"],
+    "steps-gpu": [name for name in STEPS if name != "fetch"],
+    "fetch": ["fetch"],
+}
+
+
+@pytest.mark.parametrize("lock", IMAGE_STEPS)
+def test_an_image_has_the_lock_by_which_its_steps_know_their_versions(lock):
+    target = (ROOT / "Dockerfile").read_text().split(f"AS {lock.partition('-')[0]}\n")[1].split("\nFROM")[0]
+    named = lock.replace("-cpu", "-${ACCELERATOR}").replace("-gpu", "-${ACCELERATOR}")
+    assert f"uv pip install -r /opt/installer/requirements-{named}.txt\n" in target
+    assert f"\nCOPY requirements-{named}.txt requirements.txt\n" in target
+    locked = code.versions_in((ROOT / f"requirements-{lock}.txt").read_text())
+    for name in IMAGE_STEPS[lock]:
+        own = {package: locked[code.normal_name(package)] for package in code.packages(name)}
+        assert own == code.versions(name)
 
 
 def test_the_dockerfile_passes_hadolint():

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +13,10 @@ import pytest
 import yaml
 
 from components import STEPS, step
-from components.__main__ import parser_of
-from components.data.artifacts import RECORD
+from components.data.artifacts import MANIFEST
+from components.data.records import SUFFIX
 from components.step import ROOT
-from pipeline import recipes
+from pipeline import planning, recipes
 from tests.conftest import PARAMETERS, write_images
 
 STAGES = {**yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]}
@@ -31,58 +32,69 @@ def paths(entries: list) -> list[str]:
     return [entry if isinstance(entry, str) else next(iter(entry)) for entry in entries]
 
 
-def inside(path: str, artifacts: set[str]) -> str | None:
-    return next((artifact for artifact in artifacts if path == artifact or path.startswith(f"{artifact}/")), None)
+def resolved(text: str, stage: str, key: str) -> str:
+    """Return a text of dvc.yaml as DVC resolves it for what a stage is for."""
+    recipe, _, model = key.partition("-")
+    uses = {"data": "digits", "weights": "glyphs"}
+    sources = {name: own["source"] for noun in ("data", "weights") for name, own in CONTENT[noun]["own"].items()}
+    names = {f"item.{noun}": name for noun, name in uses.items()} | {"item.source": sources.get(key, "")}
+    names |= {"key": key, "item": key, "item.recipe": recipe, "item.model": model}
+    return re.sub(r"\$\{([\w.]+)\}", lambda match: names[match[1]], text)
 
 
-@pytest.mark.parametrize("stage", [*(stage for stage in STAGES if stage != "vary"), *FETCHES])
-def test_a_stage_is_its_step(stage):
-    """Flags are the artifacts and parameters, deps and outs the inputs, outputs and code; `params` the sections."""
-    said = definition(stage)
-    *start, name, arguments = said["cmd"].split(maxsplit=4)
-    assert start == ["python", "-m", "components"]
-    flags = vars(parser_of(name).parse_args(arguments.split()))
-    wanted = step.load(name)
-    given = set(flags) - {"params", "recipe", "executor_input", "view"}
-    if stage in STAGES and wanted.parameters:
-        (key,) = set(re.findall(r"recipes\.(\$\{\S+?\})\.", said["cmd"]))
-        assert flags["params"] == [f"params.yaml:defaults.{name}", f"params.yaml:recipes.{key}.{name}"]
-        assert said["params"] == [f"defaults.{name}", f"recipes.{key}.{name}"]
-        assert given == {*wanted.inputs, *wanted.outputs}
-    else:
-        assert given == {*wanted.inputs, *wanted.outputs, *wanted.parameters}
-        assert "params" not in said
-    inputs = {path for key in wanted.inputs for path in (flags[key] if key in wanted.several else [flags[key]])}
-    if "images" in wanted.inputs:  # their record holds their digest: DVC looks at a file, not at every image
-        inputs = {f"{path}/{RECORD}" if path == flags["images"] else path for path in inputs}
-    outputs = {flags[artifact] for artifact in wanted.outputs}
-    deps = set(paths(said["deps"]))
-    assert {dep for dep in deps if dep.startswith("components/")} == set(wanted.code())
-    assert {dep for dep in deps if not dep.startswith("components/")} - {"${item.source}"} == inputs
-    made = paths([*said["outs"], *said.get("metrics", []), *said.get("plots", [])])
-    assert {inside(path, outputs) for path in made} == outputs
+SOURCE = ROOT / "tests"  # a folder that is there; nothing of it is read
+CONTENT = {**recipes.read(ROOT / "params.yaml"), "active": {"digits": {"data": "digits", "weights": "glyphs"}}}
+CONTENT["data"] = {**CONTENT["data"], "own": {"mine": {"source": str(SOURCE)}}}
+CONTENT["weights"] = {**CONTENT["weights"], "random": ["vgg16"]}
+PLAN = planning.plan(CONTENT)
+TASKS = [(stage, key) for stage, entries in PLAN.items() for key in entries]
+
+
+def test_the_plan_has_the_stages_of_dvc():
+    assert set(PLAN) == {*STAGES, *FETCHES} - {"plan"}
+    assert set(STAGES) - {"vary", "plan"} == set(STEPS) - {"fetch", "fetch_weights", "average"}
+
+
+@pytest.mark.parametrize(("stage", "key"), TASKS)
+def test_a_stage_runs_what_the_plan_says(stage, key):
+    """Its inputs and outputs are those of its entry, whose digest it depends on; and no word reaches the shell."""
+    said, entry = definition(stage), PLAN[stage][key]
+    assert said["cmd"] == 'python -m pipeline run "$DVC_STAGE"'
+    assert [resolved(name, stage, key) for name in said["params"][0]["plan.json"]] == [f"stages.{stage}.{key}.digest"]
+    deps = {resolved(path, stage, key) for path in paths(said.get("deps", []))}
+    outs = paths([*said["outs"], *said.get("metrics", []), *said.get("plots", [])])
+    made = {resolved(path, stage, key) for path in outs}
+    if stage == "vary":
+        assert made == {entry["variants"], entry["records"]}
+        return
+    wanted = step.load(entry["step"])
+    artifacts = planning.artifacts_of(entry)
+    inputs = {name: artifacts[name] for name in wanted.inputs}
+    listed = {path for paths in inputs.values() for path in (paths if isinstance(paths, list) else [paths])}
+    if "images" in inputs:  # the manifest holds their digest: DVC looks at a file, not at every image
+        listed = {f"{path}/{MANIFEST}" if path == inputs["images"] else path for path in listed}
+    source = entry["values"].get("source")
+    assert deps == listed | ({source} if stage.startswith("fetch_own") else set())
+    outputs = {artifacts[name] for name in wanted.outputs} | {entry["record"]}
+    assert {next(output for output in outputs if f"{path}/".startswith(f"{output}/")) for path in made} == outputs
+    persisted = [path for out in said["outs"] if isinstance(out, dict) for path, how in out.items() if how["persist"]]
+    assert [resolved(path, stage, key) for path in persisted] == [entry["record"]]
 
 
 @pytest.mark.parametrize(("stage", "artifact"), [("evaluate", "top"), ("compare", "comparison")])
 def test_a_stage_keeps_every_file_that_its_step_makes(made, stage, artifact):
     """One that it does not list would be missing after `dvc checkout`, and the stage behind it would run again."""
     said = definition(stage)
-    kept = {path.rpartition("/")[2] for path in paths([*said["outs"], *said["metrics"], *said.get("plots", [])])}
+    listed = paths([*said["outs"], *said["metrics"], *said.get("plots", [])])
+    kept = {path.rpartition("/")[2] for path in listed if not path.endswith(SUFFIX)}
     assert kept == {path.name for path in made[artifact].iterdir()}
 
 
-def test_every_step_is_a_stage():
-    assert set(STAGES) - {"vary"} == set(STEPS) - {"fetch", "fetch_weights", "average"}
-    assert set(FETCHES) == {"fetch", "fetch_own", "fetch_weights", "fetch_own_weights", "fetch_random_weights"}
-
-
 def test_what_varies_depends_on_all_that_its_steps_take():
-    """The code of these steps is behind what the stage takes; only that of averaging is not."""
-    deps, code = set(paths(definition("vary")["deps"])), set(step.load("average").code())
-    stages = ("split", "augment", "extract", "train_benchmark", "train_top", "fine_tune")
-    made = {path for stage in stages for path in paths(definition(stage)["outs"])}
+    deps = set(paths(definition("vary")["deps"]))
+    stages = ("split", "augment", "choose_precision", "extract", "train_benchmark", "train_top", "fine_tune")
+    made = {path for stage in stages for path in paths(definition(stage)["outs"]) if not path.endswith(SUFFIX)}
     assert made <= deps
-    assert code - set().union(*(step.load(name).code() for name in stages)) <= deps
 
 
 SECRETS = {
@@ -147,7 +159,7 @@ class Checkout:
 
     def repro(self, *targets: str) -> set[str]:
         """Run `dvc repro`, of everything or of some stages and what they need; return the stages that ran."""
-        return set(re.findall(r"Running stage '(?:.*:)?(\w+)@", self("dvc", "repro", *targets)))
+        return set(re.findall(r"Running stage '(?:.*:)?(\w+)[@']", self("dvc", "repro", *targets)))
 
     def scores(self) -> dict[str, dict]:
         reports = self.folder / "artifacts" / "edges" / "reports"
@@ -175,16 +187,22 @@ def test_the_main_job_from_images_to_comparison_and_what_a_change_re_runs(tmp_pa
     page = (folder / "plots" / "index.html").read_text()
     assert all(f"edges, {model}: " in page for model in first)
 
+    edits(project)
+
     project.change("recipes.edges.train_top.learning_rate", 0.02)
     assert "learning_rate" in project("dvc", "params", "diff")
-    assert project.repro() == {"train_top", "fine_tune", "vary", "evaluate", "compare"}
+    assert project.repro() == {"plan", "train_top", "fine_tune", "vary", "evaluate", "compare", "draw_comparison"}
     project.change("recipes.edges.split.seed", 2)
-    assert project.repro("train_top@edges") == {"split", "train_top"}
+    assert project.repro("train_top@edges") == {"plan", "split", "train_top"}
 
     project("git", "checkout", "-q", "--", ".")
     project("dvc", "checkout", "-q", "-f", "--allow-missing")
     assert project.scores() == first
-    again = project.repro("--force", "--single-item", "fine_tune@edges", "evaluate@edges-fine_tuned")
+    stages = ("fine_tune@edges", "evaluate@edges-fine_tuned")
+    said = project("dvc", "repro", "--force", "--single-item", *stages, check=False)
+    assert "error: plan.json is of another params.yaml than this: `dvc repro plan` makes it anew" in said
+    assert project.repro("plan") == {"plan"}
+    again = project.repro("--force", "--single-item", *stages)
     assert again == {"fine_tune", "evaluate"}
     assert project.scores() == first
     project("git", "checkout", "-q", "--", ".")
@@ -203,15 +221,54 @@ def test_the_main_job_from_images_to_comparison_and_what_a_change_re_runs(tmp_pa
     there = Checkout.__new__(Checkout)
     there.folder, there.environment = clone, project.environment
     there("dvc", "pull", "-q", "--allow-missing")
-    assert there.repro("split@edges", "augment@edges") == set()
+    assert there.repro("split@edges", "augment@edges") == {"plan"}  # which is in no remote
     assert (clone / "data/images/edges/images/up/one more.png").read_bytes() == extra
     there("git", "checkout", "-q", first_revision)
     there("dvc", "pull", "-q", "--allow-missing")
     assert not (clone / "data/images/edges/images/up/one more.png").exists()
     (source / "up" / "one more.png").unlink()
-    assert there.repro() == set()
+    assert there.repro() <= {"plan"}
     assert there.scores() == first
     assert leaks(tmp_path) == []
+
+
+EDITS = {  # of the code, by the stages that run after the plan
+    frozenset(): [
+        ("data/splitting.py", "\ndef ", "# a comment\n\ndef "),
+        ("data/artifacts.py", '"""A directory with a manifest', '"""A directory, with a manifest'),
+        ("results/metrics.py", "labels: np.ndarray, probabilities: np.ndarray)", "labels, probabilities)"),
+    ],
+    frozenset({"train_top", "split"}): [
+        ("train_top.py", "untrained", "before"),
+        ("split.py", 'print(f"split: {line}")', 'print(f"split says: {line}")'),
+    ],
+    frozenset({"draw_comparison"}): [("results/page.html", "</style>", "p.new { color: red; }\n</style>")],
+    frozenset({"draw_exploration", "draw_comparison"}): [("results/figures/style.py", "#666666", "#777777")],
+}  # fmt: skip
+
+
+def edits(project: Checkout) -> None:
+    """Change the code in one way after the other: what follows from a step runs only where its bytes change."""
+    before, project.environment = project.environment, {**project.environment, "MLFLOW_TRACKING_URI": ""}
+    project("python", "-m", "pipeline", "log")
+    for stages, changes in EDITS.items():
+        for file, old, new in changes:
+            path = project.folder / "components" / file
+            text = path.read_text()
+            assert old in text
+            path.write_text(text.replace(old, new))
+        assert project.repro() == {"plan", *stages}
+    assert "written" not in project("python", "-m", "pipeline", "log")
+    assert runs(project.folder / "mlflow.db") == 3
+    project.environment = before
+    project("git", "checkout", "-q", "--", "components")
+    project.repro()
+
+
+def runs(database: Path) -> int:
+    """Return how many runs a journal has."""
+    with sqlite3.connect(database) as connection:
+        return connection.execute("select count(*) from runs where lifecycle_stage = 'active'").fetchone()[0]
 
 
 def copy_project(folder: Path) -> None:
@@ -220,5 +277,5 @@ def copy_project(folder: Path) -> None:
     for name in ("components", "pipeline", "pretraining"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "data", folder / "data", ignore=made)
-    for name in ("dvc.yaml", "params.yaml", ".gitignore", ".dvcignore"):
+    for name in ("dvc.yaml", "params.yaml", "requirements.txt", ".gitignore", ".dvcignore"):
         shutil.copy(ROOT / name, folder / name)

@@ -1,8 +1,10 @@
 """What a finished step tells Kubeflow: the file that it reads, as kfp itself reads and writes it."""
 
 import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from google.protobuf import json_format
@@ -12,18 +14,20 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from components import executor, step
 from components.__main__ import main
 from components.data import artifacts
-from components.data.artifacts import Report
+from components.data.artifacts import Augmented, Page, Report
+from components.data.records import Record
 from components.errors import UserError
 from components.step import ROOT
-from tests.conftest import PARAMETERS
+from tests.conftest import MODELS, PARAMETERS
 
-KINDS = dict.fromkeys(kind for name in step.STEPS for kind in step.load(name).outputs.values())
+KINDS = dict.fromkeys([*(kind for name in step.STEPS for kind in step.load(name).outputs.values()), Record])
 
 
 def task(folder, name: str) -> dict:
     """Return the ExecutorInput of a step whose outputs lie in a folder."""
     wanted = step.load(name)
-    schemas = {key: executor.schema(kind) for key, kind in wanted.outputs.items()} | executor.views(wanted.outputs)
+    kinds = {**wanted.outputs, "record": Record}
+    schemas = {key: executor.schema(kind) for key, kind in kinds.items()} | executor.views(wanted.outputs)
     listed = {
         key: {"artifacts": [{"name": key, "type": {"schemaTitle": f"system.{schema}"}, "uri": str(folder / key)}]}
         for key, schema in schemas.items()
@@ -40,6 +44,9 @@ def told(folder, name: str, paths: dict, files: dict | None = None) -> dict[str,
     written = json.loads((folder / "said" / "executor_output.json").read_text())
     json_format.ParseDict(written, pipeline_spec_pb2.ExecutorOutput())
     assert set(written["artifacts"]) == set(given["outputs"]["artifacts"])
+    assert written["artifacts"]["record"] == {
+        "artifacts": [{**given["outputs"]["artifacts"]["record"]["artifacts"][0], "metadata": {}}]
+    }
     return {key: listed["artifacts"][0]["metadata"] for key, listed in written["artifacts"].items()}
 
 
@@ -62,12 +69,17 @@ def test_a_report_is_its_scores_and_its_confusion_matrix(made, tmp_path):
     assert metadata["confusion_matrix"] == drawn.metadata
 
 
-def test_a_comparison_is_what_was_chosen_and_its_page(made, tmp_path):
-    page = tmp_path / "deep" / "page"
-    metadata = told(tmp_path, "compare", {"comparison": made["comparison"]}, {"page": str(page)})
+def test_a_comparison_is_what_was_chosen(made, tmp_path):
+    metadata = told(tmp_path, "compare", {"comparison": made["comparison"]})
     assert metadata["comparison"]["model"] in ("benchmark", "top", "fine_tuned")
-    assert metadata["page"] == {}
-    assert page.read_bytes() == (made["comparison"] / "comparison.html").read_bytes()
+
+
+def test_a_page_is_shown(made, tmp_path):
+    file = tmp_path / "deep" / "page"
+    metadata = told(tmp_path, "draw_comparison", {"page": made["page"]}, {"html": str(file)})
+    assert metadata["page"]["digest"] == Page.read(made["page"]).digest
+    assert metadata["html"] == {}
+    assert file.read_bytes() == (made["page"] / "comparison.html").read_bytes()
 
 
 def test_a_classifier_is_its_digest_and_its_facts(made, tmp_path):
@@ -89,6 +101,57 @@ def test_the_entry_point_tells_once_the_step_has_finished(made, tmp_path):
         done = subprocess.run([*command, f"--images={images}", *kubeflow], cwd=ROOT, check=False, capture_output=True)
         assert done.returncode == status
         assert (tmp_path / "said" / "executor_output.json").exists() == (status == 0)
+
+
+def run(folder: Path, name: str, artifacts: dict[str, list[Path]]) -> dict[str, dict]:
+    """Run a step in a process of its own as Kubeflow does; return what it tells of its outputs, by name."""
+    given = task(folder, name)
+    words = ["--recipe", "edges", "--executor_input", json.dumps(given)]
+    for key, paths in artifacts.items():
+        words += [word for path in paths for word in (f"--{key}", str(path))]
+    for key in (*step.load(name).outputs, "record"):
+        words += [f"--{key}", str(folder / key)]
+    for key in executor.views(step.load(name).outputs):
+        words += ["--view", key, str(folder / key)]
+    words += [f"--{key}={value}" for key, value in PARAMETERS[name].items()]
+    done = subprocess.run(
+        [sys.executable, "-m", "components", name, *words], cwd=ROOT, check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    written = json.loads((folder / "said" / "executor_output.json").read_text())
+    json_format.ParseDict(written, pipeline_spec_pb2.ExecutorOutput())
+    assert {path.name for path in folder.iterdir()} == {*given["outputs"]["artifacts"], "said"}
+    found = {key: listed["artifacts"][0] for key, listed in written["artifacts"].items()}
+    assert {key: one["uri"] for key, one in found.items()} == {
+        key: listed["artifacts"][0]["uri"] for key, listed in given["outputs"]["artifacts"].items()
+    }
+    return found
+
+
+def test_a_task_of_kubeflow_leaves_its_artifacts_its_record_and_what_it_tells(made, tmp_path):
+    told = run(tmp_path, "augment", {"images": [made["images"]]})
+    augmented, record = Augmented.read(tmp_path / "augmented"), Record.read(told["record"]["uri"])
+    assert told["augmented"]["metadata"]["digest"] == augmented.digest == Augmented.read(made["augmented"]).digest
+    assert (record.step, record.digest, record.recipe) == ("augment", augmented.manifest["lineage"]["augment"], "edges")
+    assert record.work["augmentation"]["seconds"] > 0 and record.machine and record.versions["python"]
+
+
+def test_a_page_is_drawn_from_the_records_of_other_tasks_and_shown_by_kubeflow(made, tmp_path):
+    records = []
+    for number, file in enumerate(sorted(made["splits"].parent.rglob("*.record.json"))):  # on Kubeflow all are `record`
+        records.append(tmp_path / f"task-{number}" / "record")
+        records[-1].parent.mkdir()
+        shutil.copyfile(file, records[-1])
+    reports = [made[model] for model in MODELS.values()]
+    (tmp_path / "drawn").mkdir()
+    given = {"comparison": [made["comparison"]], "reports": reports, "records": records}
+    told = run(tmp_path / "drawn", "draw_comparison", given)
+    page = Page.read(tmp_path / "drawn" / "page")
+    assert told["page"]["metadata"]["digest"] == page.digest
+    assert told["html"]["type"]["schemaTitle"] == "system.HTML"
+    assert (tmp_path / "drawn" / "html").read_bytes() == (page.path / "comparison.html").read_bytes()
+    assert page.table("costs.csv")["gpu_hours"].notna().all()
+    assert Record.read(told["record"]["uri"]).digest == page.manifest["lineage"]["draw_comparison"]
 
 
 @pytest.mark.parametrize("given", ["{{$}}", "{}", "[]", '{"outputs": {}}', '{"outputs": {"outputFile": 1}}'])

@@ -9,12 +9,14 @@ from typing import Any
 from kfp import compiler, dsl, kubernetes
 from kfp.dsl.pipeline_task import PipelineTask
 
-from components import STEPS, executor, step
-from components.data.artifacts import Classifier, Comparison
+from components import executor, step
+from components.data.artifacts import Classifier, Page
+from components.data.pinned import GIT, Pinned
+from components.data.records import Record
 from components.errors import UserError
 from components.step import Step
 from pipeline import recipes
-from pipeline.arranging import Axis, Made, Task, Values, addressed, arranged, axes_of
+from pipeline.arranging import RECORD, Axis, Made, Task, Values, addressed, arranged, axes_of
 from pipeline.cluster import COLLECTION, Cluster, sources
 
 RUN = "metadata.labels['pipeline/runid']"  # of the pod; a placeholder in its arguments would stay as it is
@@ -51,6 +53,8 @@ def write(
             for name, own in arm.items():
                 step.load(name).checked({**values[name], **own})
     fixed = {(name, parameter) for axis in axes for name, own in axis.arms[0].items() for parameter in own}
+    if values["fetch"]["source"].startswith(GIT):  # every task knows its revision
+        fixed.add(("fetch", "source"))
     tasks = arranged(axes, vary["ensemble"] != "none")
     steps = {task.step for task in tasks}
 
@@ -60,7 +64,7 @@ def write(
     }  # fmt: skip
 
     def pipeline(*channels: Any) -> None:
-        given: dict[str, dict[str, Any]] = {name: {} for name in STEPS}
+        given = {name: dict(own) for name, own in values.items()}
         for (name, parameter), channel in zip(offered.values(), channels, strict=True):
             given[name][parameter] = channel
         arrange(recipe, cluster, values, given, axes, tasks)
@@ -114,7 +118,7 @@ def title(recipe: str, values: Values, cluster: Cluster) -> str:
 def arrange(
     recipe: str, cluster: Cluster, values: Values, given: Values, axes: Sequence[Axis], tasks: Sequence[Task]
 ) -> None:
-    """Make the tasks of a recipe's arrangement."""
+    """Make the tasks of a recipe's arrangement, given the pipeline's parameters and, where a value is fixed, that."""
     words = {axis.name: axis for axis in axes}
     runs: dict[tuple[str, int], Callable[..., PipelineTask]] = {}
     made: dict[Made, Any] = {}
@@ -129,6 +133,8 @@ def arrange(
             runs[kind] = component(wanted, [*inputs], recipe, cluster, values[task.step])
         run = runs[kind](**{key: made[one] for key, one in inputs.items()}, **{**given[task.step], **task.values})
         place(run, task.step, cluster)
+        if values["fetch"]["source"].startswith(GIT):
+            run.set_env_variable("GRAFT_DVC_REVISION", Pinned.read(values["fetch"]["source"], "", "").revision)
         judged = [task.trained] if task.step == "evaluate" else []
         arms = [word for axis, number in task.arms.items() for word in words[axis].said(number)]
         run.set_display_name(" ".join([task.step, *judged, *arms]))
@@ -152,7 +158,8 @@ def component(
     kinds: dict[str, Any] = {}
     for key in inputs:
         kinds[key] = dsl.Input[getattr(dsl, executor.schema(wanted.inputs[flags[key]]))]
-    for key, kind in wanted.outputs.items():
+    outputs = {**wanted.outputs, RECORD: Record}
+    for key, kind in outputs.items():
         kinds[key] = dsl.Output[getattr(dsl, executor.schema(kind))]
     for key, schema in views.items():
         kinds[key] = dsl.Output[getattr(dsl, schema)]
@@ -162,7 +169,7 @@ def component(
     def container(*placeholders: Any) -> dsl.ContainerSpec:
         given = dict(zip(kinds, placeholders, strict=True))
         arguments = ["--recipe", recipe] if wanted.name not in COLLECTION else []
-        for key in (*inputs, *wanted.outputs):
+        for key in (*inputs, *outputs):
             arguments += [f"--{flags.get(key, key)}", given[key].path]
         for key in wanted.parameters:
             arguments += [f"--{key}", given[key]]
@@ -173,7 +180,8 @@ def component(
         return dsl.ContainerSpec(image=cluster.images["fetch" if pinned else "steps"], command=command, args=arguments)
 
     container.__name__ = wanted.name
-    said = {key: wanted.described(flags.get(key, key)) for key in kinds if key not in views}
+    said = {key: wanted.described(flags.get(key, key)) for key in kinds if key not in views and key != RECORD}
+    said[RECORD] = "What the run took, and what it ran on."
     described(container, wanted.summary, kinds, said)
     return dsl.container_component(container)
 
@@ -198,7 +206,7 @@ def place(task: PipelineTask, name: str, cluster: Cluster) -> None:
         kubernetes.set_image_pull_secrets(task, cluster.image_pull_secrets)
     for variable, value in cluster.environment.items():
         task.set_env_variable(variable, value)
-    if {Classifier, Comparison} & {*wanted.inputs.values(), *wanted.outputs.values()}:
+    if {Classifier, Page} & {*wanted.inputs.values(), *wanted.outputs.values()}:
         task.set_env_variable("MLFLOW_TRACKING_URI", cluster.tracking)
         kubernetes.use_field_path_as_env(task, "KFP_RUN_ID", RUN)
         use_secrets(task, cluster.secrets["tracking"])
