@@ -27,7 +27,8 @@ ui: setup ## open the comparison in MLflow
 	@python -m pipeline ui
 
 experiments: setup ## experiments made with `dvc exp run`, best validation log loss first
-	@dvc exp show --only-changed --drop 'artifacts/' --sort-by chosen.validation_log_loss
+	@dvc exp show --only-changed --drop 'artifacts/|stages[.]|.*fingerprint|^(components|pipeline|requirements)' \
+	  --sort-by chosen.validation_log_loss
 
 setup: .venv/.complete
 

@@ -29,6 +29,7 @@ def measure(bench: Bench) -> Iterator[Line]:
         "augmentation", f"{RECIPE}: rotation, shear, zoom, flip", peer, ours, "views/s", f"{ours / peer:.2f}x",
         ours / peer, None, {"plain": peers, "here": own},
     )  # fmt: skip
+    bench.here(here.seconds, "choose_precision", at, values["choose_precision"])
     extract = bench.here(here.seconds, "extract", at, values["extract"])
     waits = bench.here(reading, at, values["extract"]["batch_size"])
     views = images * (1 + values["augment"]["views"])

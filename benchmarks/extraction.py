@@ -73,6 +73,8 @@ def extracted(at: dict[str, Path]) -> tuple[float, str]:
     from components.data.artifacts import Features
 
     values = here.values_of("car_damage", {"augment": {"image_size": SIZE, "views": 0}})
-    values["extract"] |= {"unfreeze": "last_block", "precision": "auto"}
-    taken = sum(here.seconds(name, at, values[name]) for name in ("augment", "extract"))
+    values["extract"] |= {"unfreeze": "last_block"}
+    values["choose_precision"] = {"precision": "auto"}
+    names = ("augment", "choose_precision", "extract")
+    taken = sum(here.seconds(name, at, values[name]) for name in names)
     return taken, str(Features.read(at["features"]).facts["precision"])

@@ -55,7 +55,8 @@ def prepared(bench: Bench, study: Study) -> "tuple[dict[str, Path], dict[str, An
     source = synthetic.photographs(folder / "source", sum(study.images), 32, study.classes)
     at = places(folder)
     values = parameters(study, study.images, {"augment": {"image_size": 32, "views": 0}, "train_top": {}})
-    bench.here(here.made, at, source, study.backbone, values, ("audit", "split", "augment", "extract"))
+    names = ("audit", "split", "augment", "choose_precision", "extract")
+    bench.here(here.made, at, source, study.backbone, values, names)
     train, validation = bench.here(fill, at)
     return at, values["train_top"], train, validation
 

@@ -11,8 +11,10 @@ from time import perf_counter
 from typing import Any
 
 from components import step
-from components.data.artifacts import Classifier, Report
+from components.data.artifacts import Report
+from components.data.records import Record, record_beside
 from components.errors import UserError
+from components.results import costs
 from pipeline import recipes
 
 Values = Mapping[str, Mapping[str, Any]]  # parameters, by step
@@ -70,7 +72,8 @@ def training(name: str, at: Mapping[str, Path], values: Mapping[str, Any], epoch
     taken, alone = [], []
     for most in (1, 1 + epochs):
         taken.append(seconds(name, at, {**values, "epochs": most, "patience": most}))
-        alone.append(Classifier.read(at["classifier"]).work["training"]["seconds"])
+        first = at[next(iter(step.load(name).outputs))]
+        alone.append(Record.read(record_beside(first)).work["training"]["seconds"])
     return Training(taken[0], (taken[1] - taken[0]) / epochs, (alone[1] - alone[0]) / epochs)
 
 
@@ -81,9 +84,14 @@ def starting_keras() -> float:
     return perf_counter() - start
 
 
-def work_of(report: Path) -> dict[str, dict[str, float]]:
-    """Return the images and seconds of each long computation behind a report."""
-    return Report.read(report).work
+def costs_of(report: Path, folder: Path) -> dict[str, float]:
+    """Return the seconds of each long computation behind a report, such as `seconds_extraction`.
+
+    Args:
+        report: The report.
+        folder: Where the records are.
+    """
+    return costs.costs(Report.read(report), Record.read_all([folder]))
 
 
 def command(name: str, at: Mapping[str, Path], values: Mapping[str, Any]) -> Cost:

@@ -25,15 +25,11 @@ MODELS = {"train_benchmark": "benchmark", "train_top": "top", "fine_tune": "fine
 
 def make(name: str, at: dict[str, Path], values: dict[str, Any]) -> None:
     """Run a step, unless what it would make is there."""
-    wanted = step.load(name)
-    inputs = {key: kind.read(at[key]) for key, kind in wanted.inputs.items()}
-    digest = step.digest_of(wanted, inputs, wanted.checked(values))
-    try:
-        found = {kind.read(at[key]).record["lineage"].get(name) for key, kind in wanted.outputs.items()}
-    except UserError:
-        found = set()
-    if found != {digest}:
+    first = at[next(iter(step.load(name).outputs))]
+    note = first.with_name(f"{first.name}.made_from")
+    if not step.is_made(name, at, values, note):
         step.run(name, at, values)
+        step.write_note(name, at, values, note)
 
 
 def run(recipe: str, data: str, weights: str, changes: list[str], seeds: list[int]) -> None:
@@ -56,9 +52,9 @@ def run(recipe: str, data: str, weights: str, changes: list[str], seeds: list[in
         "audit": home / "audit",
         "augmented": home / "augmented",
     }
-    at |= {name: home / weights / name for name in ("features", "tensors")}
+    at |= {name: home / weights / name for name in ("chosen_precision", "features", "tensors")}
     rows = []
-    for name in ("audit", "augment", "extract"):
+    for name in ("audit", "augment", "choose_precision", "extract"):
         make(name, at, parameters[name])
     for seed in seeds:
         for name in ("splits", "test_split"):
@@ -70,7 +66,7 @@ def run(recipe: str, data: str, weights: str, changes: list[str], seeds: list[in
             at |= {key: folder / place for key, place in places.items()}
             make(name, at, {**parameters[name], "seed": seed})
             make("evaluate", at, parameters["evaluate"])
-            rows.append(row_of(at["report"]) | {"seed": seed, "model": model})
+            rows.append(row_of(at["report"], [home]) | {"seed": seed, "model": model})
             print(f"seed {seed}, {model}: {rows[-1]}", flush=True)
     new = pd.DataFrame(rows).assign(recipe=recipe, weights=weights, changes=" ".join(changes))
     known = [pd.read_csv(TABLE, keep_default_na=False)] if TABLE.exists() else []
@@ -80,11 +76,14 @@ def run(recipe: str, data: str, weights: str, changes: list[str], seeds: list[in
     print(means.round(4).to_string())
 
 
-def row_of(report: Path) -> dict[str, float]:
-    """Return the scores and the costs of a report."""
+def row_of(path: Path, records: list[Path]) -> dict[str, float]:
+    """Return the scores and the costs of a report, whose records are in some folders."""
     from components.data.artifacts import Report
+    from components.data.records import Record
+    from components.results.costs import costs
 
-    found = Report.read(report).metrics
+    report = Report.read(path)
+    found = report.metrics | costs(report, Record.read_all(records))
     names = ["test_images", *SCORES, "best_epoch", *COSTS]
     return {name: found[name] for name in names if name in found}
 

@@ -13,7 +13,7 @@ SIZE, CLASSES, BACKBONE = 64, 10, "vgg16_small"
 WEIGHTS = step.ROOT / "pretraining/vgg16_small.weights.h5"
 GB = 1e9
 PLAIN = 10_000  # images at most of the plain way: with ten times as many it takes ten times the memory
-STEPS = ("fetch", "audit", "split", "augment", "extract", "train_top", "fine_tune", "evaluate")
+STEPS = ("fetch", "audit", "split", "augment", "choose_precision", "extract", "train_top", "fine_tune", "evaluate")
 
 
 def measure(bench: Bench) -> Iterator[Line]:

@@ -21,6 +21,7 @@ COMMANDS = {  # what is run, and the exit status
     "python -m pipeline --help": 0,
 }
 DVC = (sys.executable, "-m", "dvc")
+CODE = ("components", "pipeline", "requirements.txt")  # that the plan depends on
 RECIPES = ("digits", "kth_animals", "sign_language", "groceries", "car_damage", "traffic_lights")
 FAKE = """
 from pathlib import Path
@@ -87,6 +88,7 @@ def project(folder: Path) -> Path:
             shutil.copy2(ROOT / file, folder / file)
     parameters = folder / "params.yaml"
     parameters.write_text(switched_on(parameters.read_text()))
+    seconds([sys.executable, "-m", "pipeline", "plan"], folder)
     return committed(folder)
 
 
@@ -111,7 +113,7 @@ def stripped(project: Path, folder: Path) -> Path:
         for stage in content["stages"].values():
             stage = stage.get("do", stage)
             stage.pop("params", None)
-            stage["deps"] = [dep for dep in stage.pop("deps") if "components/" not in dep]
+            stage["deps"] = [dep for dep in stage.pop("deps", []) if dep not in CODE]
         file.write_text(yaml.safe_dump(content, sort_keys=False))
     return committed(folder)
 

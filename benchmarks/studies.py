@@ -67,7 +67,7 @@ def views(study: Study) -> int:
 
 def places(folder: Path) -> dict[str, Path]:
     """Return where each artifact of a run lies."""
-    names = "images weights audit splits test_split augmented features tensors top report"
+    names = "images weights audit splits test_split augmented chosen_precision features tensors top report"
     return {name: folder / name for name in names.split()} | {"classifier": folder / "classifiers" / "top"}
 
 
@@ -80,7 +80,8 @@ def prepared(bench: Bench, study: Study, size: tuple[int, int, int]) -> tuple[di
     at["weights"] = bench.folder / "weights" / study.backbone
     bench.here(here.made, at, source, study.backbone, values, ("audit", "split"))
     values["train_top"]["epochs"] = 1
-    taken = {name: bench.here(here.seconds, name, at, values[name]) for name in ("augment", "extract", "train_top")}
+    names = ("augment", "choose_precision", "extract", "train_top")
+    taken = {name: bench.here(here.seconds, name, at, values[name]) for name in names}
     return at, taken
 
 

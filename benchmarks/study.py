@@ -81,6 +81,6 @@ def scored(bench: Bench, study: Study, size: tuple[int, int, int]) -> tuple[dict
     at, taken = prepared(bench, study, size)
     values = parameters(study, size, {})["evaluate"]
     taken = {**taken, "evaluate": bench.here(here.seconds, "evaluate", at, values)}
-    work = here.work_of(at["report"])
+    costs = here.costs_of(at["report"], at["report"].parent)
     names = {"augment": "augmentation", "extract": "extraction", "evaluate": "evaluation"}
-    return {name: work[said]["seconds"] for name, said in names.items()}, taken
+    return {name: costs[f"seconds_{work}"] for name, work in names.items()}, taken

@@ -31,12 +31,11 @@ def main() -> None:
     own = content["weights"]["own"]["glyphs"]
     rows = []
     with tempfile.TemporaryDirectory() as temporary:
-        at = {
-            name: Path(temporary) / name for name in ("images", "weights", "audit", "augmented", "features", "tensors")
-        }
+        names = ("images", "weights", "audit", "augmented", "chosen_precision", "features", "tensors")
+        at = {name: Path(temporary) / name for name in names}
         step.run("fetch", at, {"data_set": "digits", "source": "published", "max_quarantined": 0})
         step.run("fetch_weights", at, {**own, "stock": "leave"})
-        for name in ("audit", "augment", "extract"):
+        for name in ("audit", "augment", "choose_precision", "extract"):
             step.run(name, at, parameters[name])
         for images in TRAIN_IMAGES:
             for seed in SEEDS:
