@@ -146,6 +146,9 @@ def run(
     inputs = read_inputs(step, artifacts)
     manifest = inherited(step, inputs)
     manifest["parameters"][name] = values
+    targets = {Path(artifacts[key]).absolute() for key in step.outputs}
+    if len(targets) < len(step.outputs):
+        raise UserError(f"{step.name}: {' and '.join(step.outputs)} are at one place: give each a folder of its own")
     digest = inputs_digest(step, inputs, values)
     versions = {"python": platform.python_version(), **installed(code.packages(name))}
     account = Record(name, "", recipe, {}, versions, revisions())

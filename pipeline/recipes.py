@@ -126,12 +126,11 @@ def section(value: Any, where: str, names: Iterable[str]) -> dict[str, Any]:
 
 
 def check_names(names: Iterable[Any], where: str) -> None:
-    """Check names that become names of folders, stages and Kubernetes' objects.
+    """Check names that become names of folders and stages.
 
     Raises:
-        UserError: One has other characters than they may have, is too long, or two are one to Kubernetes.
+        UserError: One has other characters than they may have, or is too long.
     """
-    known: dict[str, str] = {}
     for name in names:
         if not isinstance(name, str) or not re.fullmatch(r"\w[\w-]*", name, re.ASCII):
             raise UserError(f"{where}: a name is letters, digits, _ and -; received {shown(name)}")
@@ -140,10 +139,20 @@ def check_names(names: Iterable[Any], where: str) -> None:
                 f"{where}: a name has at most {LONGEST_NAME} characters, to be that of a folder; received "
                 f"{len(name)}, {shown(name)}"
             )
+
+
+def check_pipelines(recipes: Iterable[str]) -> None:
+    """Check that every recipe has a pipeline of its own on Kubeflow.
+
+    Raises:
+        UserError: The names of two are one to Kubernetes.
+    """
+    known: dict[str, str] = {}
+    for name in recipes:
         other = known.setdefault(name.replace("_", "-").lower(), name)
         if other != name:
             raise UserError(
-                f"{where}: {other} and {name} are one name to Kubernetes, which has no _ and no capitals: rename one"
+                f"recipes: {other} and {name} are one name to Kubernetes, which has no _ and no capitals: rename one"
             )
 
 
@@ -193,6 +202,7 @@ def check(content: dict[str, Any]) -> None:
         if name not in SECTIONS:
             raise no_such("step in the defaults", name, SECTIONS)
     check_names(content["recipes"], "recipes")
+    check_pipelines(content["recipes"])
     for recipe in content["recipes"]:
         varied(content, recipe)
         check_sizes(recipe, completed(content, recipe)["split"])

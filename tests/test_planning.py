@@ -49,6 +49,16 @@ def test_a_value_changes_the_digest_of_its_stage_and_no_other(content):
     assert changed == {("train_top", "digits")}
 
 
+def test_a_version_changes_the_stages_that_use_the_package(content, monkeypatch):
+    before, known = planning.plan(content), code.versions_in
+    monkeypatch.setattr(code, "versions_in", lambda text: {**known(text), "keras": "99"})
+    after = planning.plan(content)
+    for stage, entries in before.items():
+        for key, entry in entries.items():
+            uses = stage != "vary" and "keras" in code.packages(entry["step"])
+            assert (entry["digest"] != after[stage][key]["digest"]) == uses, stage
+
+
 def test_a_value_is_what_it_means_however_it_is_written(content):
     before = planning.plan(content)
     content["recipes"]["digits"]["split"]["train"] = "3e1"

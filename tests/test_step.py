@@ -155,6 +155,13 @@ def test_what_is_no_artifact_is_never_replaced(place, tmp_path):
     assert contents(source) == before
 
 
+def test_outputs_need_places_of_their_own(place, tmp_path):
+    at = {"images": place / "one", "audit": place / "audit", "splits": tmp_path / "x", "test_split": tmp_path / "x"}
+    with pytest.raises(UserError, match="split: splits and test_split are at one place"):
+        step.run("split", at, SPLIT)
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_output_needs_a_name_of_its_own(place, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="images"):
