@@ -120,34 +120,32 @@ def collection(content: Mapping[str, Any]) -> Plan:
     """Return the entries of the data sets and weights that params.yaml declares."""
     data, weights = content["data"], content["weights"]
     common, stock = {"max_quarantined": data["max_quarantined"]}, {"stock": weights["stock"]}
+    random = {"source": "random", "stock": "leave"}
 
-    def entry(name: str, key: str, folder: str, **values: Any) -> dict[str, Any]:
-        output = Path("data", key, folder)
-        checked = step.load(name).checked(values)
-        record = str(record_beside(output))
-        return Entry(
-            name, checked, {key: str(output)}, record, "", code.digest(name), code.versions(name)
-        ).listed()  # fmt: skip
+    def entry(name: str, key: str, folder: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        output, checked = Path("data", key, folder), step.load(name).checked(values)
+        artifacts, record = {key: str(output)}, str(record_beside(output))
+        return Entry(name, checked, artifacts, record, "", code.digest(name), code.versions(name)).listed()
 
     return {
         "fetch": {
-            name: entry("fetch", "images", name, data_set=name, source="published", **common)
+            name: entry("fetch", "images", name, {"data_set": name, "source": "published", **common})
             for name in data["published"]
         },
         "fetch_own": {
-            name: entry("fetch", "images", name, data_set=name, source=own["source"], **common)
+            name: entry("fetch", "images", name, {"data_set": name, **common, **own})
             for name, own in (data["own"] or {}).items()
         },
         "fetch_weights": {
-            name: entry("fetch_weights", "weights", name, backbone=name, source="imagenet", **stock)
+            name: entry("fetch_weights", "weights", name, {"backbone": name, "source": "imagenet", **stock})
             for name in weights["published"]
         },
         "fetch_random_weights": {
-            name: entry("fetch_weights", "weights", f"random_{name}", backbone=name, source="random", stock="leave")
+            name: entry("fetch_weights", "weights", f"random_{name}", {**random, "backbone": name})
             for name in weights["random"]
         },
         "fetch_own_weights": {
-            name: entry("fetch_weights", "weights", name, **own, **stock)
+            name: entry("fetch_weights", "weights", name, {**stock, **own})
             for name, own in (weights["own"] or {}).items()
         },
     }  # fmt: skip

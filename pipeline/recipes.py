@@ -185,7 +185,7 @@ def declared(content: dict[str, Any], noun: str) -> list[str]:
             raise UserError(f"{noun}: own: {name}: source is the path of a folder or file; received {shown(source)}")
         if source.startswith("~"):
             raise UserError(
-                f"{noun}: own: {name}: DVC knows no ~: write the path in full, {shown(str(Path(source).expanduser()))}"
+                f"{noun}: own: {name}: DVC knows no ~: write the path in full, from / on; received {shown(source)}"
             )
         if noun == "weights" and entry.get("backbone") not in registry:
             raise no_such(what, entry.get("backbone"), registry)
@@ -256,7 +256,13 @@ def check_source(content: Mapping[str, Any], noun: str, name: str) -> None:
         UserError: It is not.
     """
     own = (content[noun].get("own") or {}).get(name)
-    if own and not re.match(r"\w+://|git\+", own["source"]) and not Path(own["source"]).exists():
+    if not own or re.match(r"\w+://|git\+", own["source"]):
+        return
+    try:
+        there = Path(own["source"]).exists()
+    except OSError:  # a name too long, or a folder that this user may not look into
+        there = False
+    if not there:
         raise UserError(
             f"{noun}: own: {name}: nothing is at {shown(own['source'])}: correct the source; a path that is not "
             f"absolute begins at {shown(str(Path.cwd()))}"
