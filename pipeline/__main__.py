@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 def check() -> None:
     """Check params.yaml: every name, every parameter of every recipe; mend what a kill left of DVC's notes."""
+    for line in recovery.mend():
+        print(line)
     content = recipes.read()
     recipes.check(content)
     recipes.check_sources(content)
-    for line in recovery.mend():
-        print(line)
 
 
 def plan() -> None:

@@ -14,7 +14,7 @@ from components.data import archives
 from components.data.artifacts import Classifier, Comparison, Report, Weights
 from components.data.datasets import DATA_SETS
 from components.model import backbones
-from components.results import reporting
+from components.results import failures
 from tests.conftest import MODELS, run_steps, write_images
 from tests.test_data_sets import real, write_copy, write_splits
 from tests.test_recipes import ALL_ON
@@ -66,8 +66,8 @@ def ran(request) -> Iterator[tuple[str, dict[str, Path]]]:
     few = replace(entry, images=classes * per_folder * (1 + (study in IN_PARTS)), digest="")
     with tempfile.TemporaryDirectory(prefix="graft-") as folder, pytest.MonkeyPatch.context() as patch:
         patch.setitem(DATA_SETS, study, few)
-        patch.setattr(reporting, "WRONG", 1)
-        patch.setattr(reporting, "RIGHT", 1)
+        patch.setattr(failures, "WRONG", 1)
+        patch.setattr(failures, "RIGHT", 1)
         bring(study, Path(folder) / "source", per_folder)
         yield study, run_steps(Path(folder) / "made", Path(folder) / "source", study, short)
 
