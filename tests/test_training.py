@@ -298,11 +298,10 @@ def test_an_update_in_one_operation_is_that_of_keras_s_optimizer(optimizer, mome
 
 def tuned(made: dict[str, Path], folder: Path, prefix: str, views: int) -> Classifier:
     """Fine-tune the `made` top's recipe without dropout, from a stored or a live prefix."""
-    at = {
-        **made,
-        **{name: folder / prefix / name for name in ("augmented", "features", "tensors", "top", "classifier")},
-    }
+    names = ("augmented", "chosen_precision", "features", "tensors", "top", "classifier")
+    at = {**made, **{name: folder / prefix / name for name in names}}
     step.run("augment", at, {**PARAMETERS["augment"], "views": views})
+    step.run("choose_precision", at, PARAMETERS["choose_precision"])
     step.run("extract", at, {**PARAMETERS["extract"], "prefix": prefix})
     step.run("train_top", at, {**PARAMETERS["train_top"], "dropout": 0})
     step.run("fine_tune", at, {**PARAMETERS["fine_tune"], "epochs": 3})
