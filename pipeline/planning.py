@@ -151,10 +151,10 @@ def collection(content: Mapping[str, Any]) -> Plan:
     }  # fmt: skip
 
 
-def write(stages: Plan, params: Path = recipes.PARAMS) -> None:
-    """Write the plan of a params.yaml, whose digest goes with it, in one move."""
+def write(stages: Plan) -> None:
+    """Write the plan of params.yaml, whose digest goes with it, in one move."""
     unfinished = PLAN.with_suffix(".unfinished")
-    content = {"params_sha256": file_sha256(params), "stages": stages}
+    content = {"params_sha256": file_sha256(recipes.PARAMS), "stages": stages}
     unfinished.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     unfinished.replace(PLAN)
 

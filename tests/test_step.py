@@ -247,7 +247,7 @@ def test_an_input_of_another_kind(path, message, place, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("text", ["{", "", "[]", '{"kind": 1}', "{}"])
+@pytest.mark.parametrize("text", ["{", "", "[]", '{"kind": 1}', "{}", '{"format": 2}', '{"format": 2, "kind": 1}'])
 def test_a_damaged_record(text, tmp_path):
     (tmp_path / "artifact.json").write_text(text)
     with pytest.raises(UserError, match=str(tmp_path)):

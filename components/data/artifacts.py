@@ -84,8 +84,8 @@ class Artifact:
         if not (Path(path) / MANIFEST).is_file():
             raise UserError(f"no {cls.__name__} at {path}: run the step that makes it, or `dvc pull` it")
         manifest = read_json(Path(path) / MANIFEST)
-        if manifest["kind"] != cls.__name__:
-            raise UserError(f"{path} is of the kind {manifest['kind']}; {cls.__name__} is needed")
+        if manifest.get("kind") != cls.__name__:
+            raise UserError(f"{path} is of the kind {manifest.get('kind')}; {cls.__name__} is needed")
         return cls(path, manifest)
 
     @classmethod
@@ -99,7 +99,8 @@ class Artifact:
         for path in map(Path, paths):
             if path.is_dir() and not (path / MANIFEST).is_file():
                 manifests = (file for file in sorted(path.rglob(MANIFEST)) if "/." not in file.as_posix())
-                artifacts += [cls.read(file.parent) for file in manifests if read_json(file)["kind"] == cls.__name__]
+                kinds = ((file.parent, read_json(file).get("kind")) for file in manifests)
+                artifacts += [cls.read(folder) for folder, kind in kinds if kind == cls.__name__]
             else:
                 artifacts.append(cls.read(path))
         if not artifacts:
