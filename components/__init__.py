@@ -13,6 +13,7 @@ STEPS = (
     "train_benchmark",
     "train_top",
     "fine_tune",
+    "choose_classifier",
     "average",
     "evaluate",
     "compare",

@@ -6,7 +6,7 @@ from components.step import Input, Output
 
 
 def average(
-    augmented: Input[Augmented],
+    augmented: Input[list[Augmented]],
     splits: Input[Splits],
     classifiers: Input[list[Classifier]],
     classifier: Output[Classifier],
@@ -18,17 +18,17 @@ def average(
     Its temperature is fitted on validation, where its scores are those that it can be chosen by.
 
     Args:
-        augmented: The plain images; their views are not used.
+        augmented: The plain images, which of several are the same; their views are not used.
         splits: The training and validation rows.
         classifiers: What is averaged, all trained on these rows.
         classifier: The ensemble.
         batch_size: Images a batch.
 
     Raises:
-        UserError: There is one classifier alone.
+        UserError: There is one classifier alone, or they take images of different sizes.
     """
     from components.model import ensemble
     from components.results import tracking
 
     with tracking.live(classifier, "ensemble"):
-        ensemble.average(augmented, splits, classifiers, classifier, batch_size)
+        ensemble.average(augmented[0], splits, classifiers, classifier, batch_size)

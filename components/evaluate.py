@@ -8,7 +8,7 @@ from components.step import Input, Output
 
 
 def evaluate(
-    augmented: Input[Augmented],
+    augmented: Input[list[Augmented]],
     splits: Input[Splits],
     test_split: Input[TestSplit],
     classifier: Input[Classifier],
@@ -23,7 +23,7 @@ def evaluate(
     One pass over the images gives every number: file, label and probabilities stay together.
 
     Args:
-        augmented: The plain images and their views.
+        augmented: The plain images and their views; of several, those that the classifier was trained on count.
         splits: The training and validation rows, on which it is calibrated and chosen where it predicts from several
             views; and what leaks from them into the test images.
         test_split: The test rows.
@@ -40,5 +40,6 @@ def evaluate(
     """
     from components.results import reporting, tracking
 
-    reporting.fill(report, augmented, splits, test_split, classifier, views, batch_size, slices)
+    own = reporting.trained_on(classifier, augmented)
+    reporting.fill(report, own, splits, test_split, classifier, views, batch_size, slices)
     tracking.complete_or_say(classifier, report)

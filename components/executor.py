@@ -93,7 +93,7 @@ def summary(artifact: Artifact) -> dict[str, str | int | float]:
     if isinstance(artifact, Report):
         return artifact.read_values("metrics")
     if isinstance(artifact, Comparison):
-        return artifact.read_values("metrics")["chosen"]
+        return artifact.read_values("chosen")
     single = {name: fact for name, fact in artifact.facts.items() if isinstance(fact, str | int | float)}
     return {"digest": artifact.digest, **single}
 

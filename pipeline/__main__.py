@@ -14,11 +14,10 @@ from components import quiet
 from components import step as steps
 from components.errors import Parser, UserError, no_such, printable, told
 from pipeline import recipes, recovery
-from pipeline.arranging import TRAINING
-from pipeline.places import ARTIFACTS
+from pipeline.places import ARTIFACTS, place
 
 if TYPE_CHECKING:
-    from components.data.artifacts import Classifier, Comparison, Page, Report
+    from pipeline.arranging import Task
 
 
 def check() -> None:
@@ -30,27 +29,39 @@ def check() -> None:
     recipes.check_sources(content)
 
 
-def plan() -> None:
-    """Check params.yaml, and write plan.json: for every stage its values and the digest of its code."""
-    from pipeline import planning
+def arrange() -> None:
+    """Write dvc.yaml and data/dvc.yaml: a stage for every task of the recipes that are switched on."""
+    from pipeline import planning, stages
 
-    planning.write(planning.plan(recipes.read()))
+    check()
+    content = recipes.read()
+    tasks = planning.active_tasks(content)
+    for file in stages.write(stages.render(content, tasks)):
+        print(f"{file}: written anew; {', '.join(content['active']) or 'no recipe'} switched on, {len(tasks)} stages")
+
+
+def plan() -> None:
+    """Check params.yaml, and write the plan: for every stage its values and the digest of its code."""
+    from pipeline import planning, stages
+
+    content = recipes.read()
+    recipes.check(content)
+    recipes.check_sources(content)
+    tasks = planning.active_tasks(content)
+    stages.check(stages.render(content, tasks))
+    planning.write(tasks)
 
 
 def run(stage: str) -> None:
-    """Run a stage as plan.json says, by its name in DVC."""
-    from pipeline import planning, varying
+    """Run a stage as it is planned, by its name in DVC."""
+    from pipeline import planning
 
-    step, entry = planning.read_entry(stage)
-    if step == "vary":
-        varying.vary(entry)
-    else:
-        planning.run_entry(entry)
+    planning.run_entry(planning.read_entry(stage))
 
 
 def show() -> None:
     """Print the comparison of every recipe that has been run, and say where to look next."""
-    tables = sorted(ARTIFACTS.glob("*/page/comparison.txt"))
+    tables = sorted(ARTIFACTS.rglob("page/comparison.txt"))
     for table in tables:
         print(table.read_text(encoding="utf-8"))
     if not tables:
@@ -58,69 +69,52 @@ def show() -> None:
     print("`make ui` opens them in MLflow; the figures are under artifacts/RECIPE/; your own images: README.md")
 
 
+def clean(remove: bool) -> None:
+    """List what no recipe that is switched on needs, in artifacts/ and data/; remove it where that is asked for."""
+    from pipeline import cleaning, planning
+
+    unneeded = cleaning.unneeded(planning.active_tasks(recipes.read()).values())
+    for path, size in unneeded.items():
+        print(f"{size / 1e6:10,.1f} MB  {path}")
+    print(
+        f"{sum(unneeded.values()) / 1e6:10,.1f} MB  in all{'' if remove or not unneeded else '; --remove removes it'}"
+    )
+    if remove:
+        cleaning.remove(unneeded)
+        print("removed; DVC's cache has a copy of what was made by its stages, until `dvc gc --workspace`")
+
+
 def log() -> None:
     """Write whatever the journal lacks, from artifacts and records alone; go on where a recipe's cannot be read."""
-    from components.data.records import Record
     from components.results import costs, tracking
+    from pipeline.journal import Results
 
-    failed = False
-    for recipe in sorted(path for path in ARTIFACTS.glob("*") if (path / "reports").is_dir()):
+    made, failures = Results(), list[str]()
+    for recipe in sorted(path for path in ARTIFACTS.glob("*") if path.is_dir()):
         try:
-            reports, records = reports_in(recipe), Record.read_all([recipe])
-            classifiers = classifiers_behind(reports, recipe)
-            drawn = drawn_in(recipe, reports)
+            made.read(recipe)
         except UserError as error:
-            print(f"{recipe.name}: {error}", file=sys.stderr)
-            failed = True
-            continue
-        spent = {}
-        for report in reports:
-            fingerprint = report.facts["fingerprint"]
-            spent[fingerprint] = costs.costs(report, records)
-            written = tracking.complete(classifiers[report.facts["classifier"]], report, spent[fingerprint])
-            print(f"{recipe.name}, {report.path.relative_to(recipe)}: {'written' if written else 'was there'}")
-        if drawn:
-            written = tracking.log_page(*drawn, spent)
-            print(f"{recipe.name}, comparison: {'written' if written else 'was there'}")
-    if failed:
+            failures.append(f"{recipe.name}: {error}")
+    spent = {}
+    for fingerprint, report in made.reports.items():
+        name, *inside = report.path.relative_to(ARTIFACTS).parts
+        spent[fingerprint] = costs.costs(report, made.records)
+        try:
+            written = tracking.complete(made.classifier_of(report), report, spent[fingerprint])
+            print(f"{name}, {'/'.join(inside)}: {'written' if written else 'was there'}")
+        except UserError as error:
+            failures.append(f"{name}: {error}")
+    for page in made.pages:
+        name = ", ".join(page.path.relative_to(ARTIFACTS).parts[:-1])
+        try:
+            written = tracking.log_page(page, made.comparison_of(page), made.reports_of(page), spent)
+            print(f"{name}, comparison: {'written' if written else 'was there'}")
+        except UserError as error:
+            failures.append(f"{name}: {error}")
+    for line in failures:
+        print(line, file=sys.stderr)
+    if failures:
         raise SystemExit(2)
-
-
-def reports_in(folder: Path) -> "list[Report]":
-    """Return the reports of a recipe, each with the record of its making where there is one."""
-    from components.data.artifacts import Report
-    from components.data.records import Record, records_behind
-
-    reports, records = Report.read_all([folder]), Record.read_all([folder])
-    for report in reports:
-        report.record = records_behind(report.manifest["lineage"], records).get("evaluate", Record())
-    return reports
-
-
-def classifiers_behind(reports: "Sequence[Report]", folder: Path) -> "dict[str, Classifier]":
-    """Return the classifiers of a recipe by their digests.
-
-    Raises:
-        UserError: That of a report is not there.
-    """
-    from components.data.artifacts import Classifier
-
-    found = {classifier.digest: classifier for classifier in Classifier.read_all([folder])}
-    for report in reports:
-        if report.facts["classifier"] not in found:
-            raise UserError(f"{report.path} is of a classifier that is not there: `dvc repro` makes both anew")
-    return found
-
-
-def drawn_in(folder: Path, reports: "Sequence[Report]") -> "tuple[Page, Comparison, list[Report]] | None":
-    """Return a recipe's page, its comparison, and which of the reports it shows; none where there is no page."""
-    from components.data.artifacts import Comparison, Page
-
-    if not (folder / "page").is_dir():
-        return None
-    page = Page.read(folder / "page")
-    shown = set(page.table("costs.csv")["fingerprint"])
-    return page, Comparison.read(folder / "comparison"), [one for one in reports if one.facts["fingerprint"] in shown]
 
 
 def ui(port: int) -> None:
@@ -175,29 +169,60 @@ def promote(recipe: str, force: str) -> None:
     """Register the model that a recipe's comparison chose, and make it the champion of its data set if it is better."""
     from components.data.artifacts import Comparison
     from components.results.tracking import registry
+    from pipeline.journal import Results
 
-    folder = ARTIFACTS / recipe
-    chosen = Comparison.read(folder / "comparison").read_values("metrics")["chosen"]
-    report = next((one for one in reports_in(folder) if one.facts["fingerprint"] == chosen["fingerprint"]), None)
+    chosen = Comparison.read(ARTIFACTS / recipe / "comparison").read_values("verdict")["chosen"]
+    results = Results.of(ARTIFACTS)
+    report = results.reports.get(chosen["fingerprint"])
     if report is None:
         raise UserError(f"{recipe} has no report any more on what its comparison chose: `dvc repro` compares anew")
     if report.facts["views"] != "plain":
         raise UserError(
             f"{chosen['model']} was chosen with averaged views, which no served model makes: compare without them"
         )
-    classifier = classifiers_behind([report], folder)[report.facts["classifier"]]
+    classifier = results.classifier_of(report)
     champion, said = registry.promote(classifier, report, force)
     print("\n".join(said))
     if not champion:
         raise SystemExit(1)
 
 
-def find_head(recipe: str, sweep: Sequence[str]) -> None:
-    """Train heads with many settings at once on a recipe's stored features, and rank them on validation."""
+def task_of(recipe: str, step: str, network: str) -> "Task":
+    """Return the task of a step in a recipe that is switched on, with the recipe's own values.
+
+    Args:
+        recipe: The recipe.
+        step: The step.
+        network: Of which network; the recipe's first if empty.
+
+    Raises:
+        UserError: There is no such recipe or network.
+    """
+    from pipeline import planning
+
     content = recipes.read()
-    parameters = recipes.completed(content, recipe)["train_top"]
-    if recipe not in content["active"]:
-        raise no_such("active recipe", recipe, content["active"])
+    recipes.one_of("active recipe", recipe, content["active"])
+    networks = recipes.resolve(content, recipe).networks
+    network = recipes.one_of(f"network of {recipe}", network or networks[0], networks)
+    tasks = [task for task in planning.tasks_by_recipe(content, [recipe])[recipe] if task.step == step]
+    return min(tasks, key=lambda task: (network not in task.words, len(task.words)))
+
+
+def inputs_of(task: "Task") -> dict[str, Any]:
+    """Return the artifacts that a task takes, opened, which belong together.
+
+    Raises:
+        UserError: One is not there, or they are of different runs.
+    """
+    wanted = steps.load(task.step)
+    inputs = steps.read_inputs(wanted, {key: place(several[0]) for key, several in task.inputs.items()})
+    steps.inherited(wanted, inputs)
+    return inputs
+
+
+def find_head(recipe: str, sweep: Sequence[str], network: str) -> None:
+    """Train heads with many settings at once on a recipe's stored features, and rank them on validation."""
+    task = task_of(recipe, "train_top", network)
     swept: dict[str, list[str]] = {}
     for address, values in map(assigned, sweep):
         step, _, name = address.partition(".")
@@ -206,41 +231,33 @@ def find_head(recipe: str, sweep: Sequence[str]) -> None:
         swept[name] = values.split(",")
     wanted = steps.load("train_top")
     settings = [
-        wanted.checked({**parameters, **dict(zip(swept, values, strict=True))}) for values in product(*swept.values())
+        wanted.checked({**task.values, **dict(zip(swept, values, strict=True))}) for values in product(*swept.values())
     ]
     quiet.load_keras()
     import pandas as pd
 
-    from components.data.artifacts import Features, Splits
     from components.model import head_search
 
-    features, splits = Features.read(ARTIFACTS / recipe / "features"), Splits.read(ARTIFACTS / recipe / "splits")
-    found = head_search.search(features, splits, settings)
+    inputs = inputs_of(task)
+    found = head_search.search(inputs["features"], inputs["splits"], settings)
     table = pd.concat([pd.DataFrame(settings)[[*swept]], found], axis=1).sort_values("validation_log_loss")
-    file = ARTIFACTS / recipe / "heads.csv"
+    file = inputs["features"].path.with_name("heads.csv")
     table.to_csv(file, index=False)
     print(table.to_string(index=False, float_format="%.4g"))
     best = ", ".join(f"{name}: {table[name].iloc[0]}" for name in swept)
     print(f"\nbest on validation, before the temperature: {best} (train_top of {recipe}); the table is {file}")
 
 
-def find_rate(recipe: str, step: str) -> None:
+def find_rate(recipe: str, step: str, network: str) -> None:
     """Draw the training loss of a recipe's step over the learning rate, and suggest one, by the training part alone."""
-    content = recipes.read()
-    parameters = recipes.completed(content, recipe)
-    for noun, name, known in (("active recipe", recipe, content["active"]), ("step that trains", step, TRAINING)):
-        if name not in known:
-            raise no_such(noun, name, known)
+    recipes.one_of("step that trains", step, recipes.TRAINING)
+    task = task_of(recipe, step, network)
     quiet.load_keras()
     from components.model import assembly, rate_finder, training
     from components.results import figures
 
-    wanted, builder = steps.load(step), assembly.BUILDERS[step]
-    paths = {key: ARTIFACTS / recipe / key for key in wanted.inputs}
-    paths["weights"] = Path("data/weights", content["active"][recipe]["weights"])
-    inputs = {key: kind.read(paths[key]) for key, kind in wanted.inputs.items()}
-    steps.inherited(wanted, inputs)  # which says if they do not belong together
-    given = {**inputs, **parameters[step]}
+    inputs, builder = inputs_of(task), assembly.BUILDERS[step]
+    given = {**inputs, **task.values}
     settings = training.Settings(
         **{name: given[name] for name in signature(training.Settings).parameters if name in given}
     )
@@ -248,10 +265,10 @@ def find_rate(recipe: str, step: str) -> None:
     untrained = builder(**{name: given[name] for name in signature(builder).parameters})
     curve = rate_finder.sweep(untrained.model, untrained.parts[0], settings, untrained.head)
     rate = rate_finder.suggested(curve)
-    picture = ARTIFACTS / recipe / "rates" / f"{step}.png"
+    picture = place(next(iter(task.outputs.values()))).parent.with_name("rates") / f"{step}.png"
     picture.parent.mkdir(exist_ok=True)
     figures.learning_rates(curve, rate, picture, f"{recipe}, {step}: the learning rate")
-    print(f"learning_rate: {rate:.1e} ({parameters[step]['learning_rate']:.1e} in the recipe); look at {picture}")
+    print(f"learning_rate: {rate:.1e} ({task.values['learning_rate']:.1e} in the recipe); look at {picture}")
 
 
 def compile(recipe: Sequence[str], set: Sequence[str], sweep: Sequence[str], out: Path, local: bool) -> None:
@@ -266,9 +283,6 @@ def compiled(
     """Return the file of each recipe's pipeline, or of every recipe that is switched on."""
     content = recipes.read()
     recipes.check(content)
-    for name in names:
-        if name not in content["recipes"]:
-            raise no_such("recipe", name, content["recipes"])
     changed = dict(map(assigned, changes))
     swept = {address: value.split(",") for address, value in map(assigned, sweeps)}
     from pipeline import cluster
@@ -301,7 +315,7 @@ def submit(
         runs = {}
         for name, file in files.items():
             title = textwrap.shorten(" ".join([name, *set, *sweep]), 128, placeholder=" ...")
-            data_set = content["active"][name]["data"]
+            data_set = recipes.resolve(content, name).data
             runs[name] = submitting.submit(client, file, file.stem, title, experiment or data_set, account)
             print(f"{name}: {runs[name].address}", flush=True)
     try:
@@ -317,7 +331,23 @@ def submit(
 
 COMMANDS: dict[str, Callable[..., None]] = {
     command.__name__: command
-    for command in (check, plan, run, show, log, ui, find_head, find_rate, predict, export, promote, compile, submit)
+    for command in (
+        check,
+        arrange,
+        plan,
+        run,
+        show,
+        clean,
+        log,
+        ui,
+        find_head,
+        find_rate,
+        predict,
+        export,
+        promote,
+        compile,
+        submit,
+    )
 }
 
 
@@ -342,7 +372,9 @@ def add_options(command: Callable[..., None], parser: ArgumentParser) -> None:
             help="images to hold it to, if not two of its test images",
         )  # fmt: skip
     if command is run:
-        parser.add_argument("stage", metavar="STAGE", help="such as split@digits")
+        parser.add_argument("stage", metavar="STAGE", help="such as split-digits")
+    if command is clean:
+        parser.add_argument("--remove", action="store_true", help="remove it")
     if command is promote:
         parser.add_argument("recipe", metavar="RECIPE", help="a recipe that has been run")
         parser.add_argument(
@@ -350,11 +382,12 @@ def add_options(command: Callable[..., None], parser: ArgumentParser) -> None:
         )
     if command in (find_head, find_rate):
         parser.add_argument("recipe", metavar="RECIPE", help="a recipe that has been run")
+        parser.add_argument("--network", metavar="NAME", default="", help="the recipe's first if not given")
     if command is find_rate:
-        parser.add_argument("--step", required=True, metavar="STEP", help=" | ".join(TRAINING))
+        parser.add_argument("--step", required=True, metavar="STEP", help=" | ".join(recipes.TRAINING))
     if command in (compile, submit):
-        least = "*" if command is compile else "+"
-        parser.add_argument("recipe", metavar="RECIPE", nargs=least, help="a recipe that is switched on")
+        least, more = ("*", "; if none is given, all that are switched on") if command is compile else ("+", "")
+        parser.add_argument("recipe", metavar="RECIPE", nargs=least, help=f"a recipe{more}")
         parser.add_argument("--set", metavar="STEP.PARAMETER=VALUE", **several, help="another value than the recipe's")
     if command in (find_head, compile, submit):
         parser.add_argument(

@@ -1,42 +1,64 @@
-"""Which tasks an experiment has: the steps in their order, each once for every way in which its inputs were made.
+"""The one arrangement: from recipes to tasks, each a step with its values, its inputs and its place.
 
-What is tried side by side is an axis: the values of a sweep, the folds, the repeats, the views. A task takes what was
-made at one place of each axis, so that no arm takes another's artifacts; what lies before an axis is shared.
+What a recipe tries side by side is an axis: its networks, its folds, its repeats, the values of any parameter. A task
+takes what was made at one place of each axis, so that no arm takes another's artifacts; what lies before an axis is
+shared, and so is what two recipes have in common. dvc.yaml, the Kubeflow pipeline and the local run all come from here.
 """
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
 from functools import cached_property
 from typing import Any
 
 from components import STEPS, step
-from components.data.artifacts import Artifact
+from components.data.artifacts import Artifact, Classifier
+from components.data.content import sha256
 from components.data.records import Record
-from components.errors import UserError, no_such
+from components.errors import UserError
+from components.models import MODELS
+from components.results.titles import folder_name
+from pipeline.recipes import COLLECTION, TRAINING, Recipe, Values
 
-SWEPT = ("augment", "extract", "train_benchmark", "train_top", "fine_tune")  # their arms share images and test split
-TRAINING = ("train_benchmark", "train_top", "fine_tune")
-SHOWN = ("augment", "extract", *TRAINING, "average", "evaluate", "compare")  # steps whose records a page shows
+SHOWN = ("augment", "extract", *(model.step for model in MODELS.values()), "evaluate", "compare")  # whose records a
+# page shows
 RECORD = "record"
-Values = Mapping[str, Mapping[str, Any]]  # by step and parameter
+NETWORK, REPEAT = "network", "repeat"
+CHOOSE = "choose_classifier"
+OF_RECIPES = ("draw_exploration", "compare", "draw_comparison")  # steps whose results are a recipe's own
+Kind = type[Artifact] | type[Record]
+Arms = Mapping[str, int]  # a place on each of some axes
+
+
+class Role(Enum):
+    """What becomes of the arms of an axis."""
+
+    WAY = "each is evaluated, and compared with the others"
+    CHOICE = "validation chooses one, which alone is evaluated"
+    TRIAL = "each is another draw of the same ways, evaluated and taken together"
+    TEST_IMAGES = "each has test images of its own, and so a comparison of its own"
+
+
+# What a step that takes several keeps apart.
+APART = {"average": (Role.TRIAL, Role.TEST_IMAGES), "compare": (Role.TEST_IMAGES,)}
 
 
 @dataclass(frozen=True)
 class Axis:
-    """Values that are tried side by side; the recipe's own are the first, unless it is a sweep.
+    """Values that are tried side by side.
 
     Args:
-        name: What it is called in the name of a task.
+        name: What is varied: `STEP.PARAMETER`, the network, or the repeat.
+        role: What becomes of its arms.
         arms: The values of each arm, by step and parameter; all have the same parameters.
+        words: What each arm adds to the names of its tasks; nothing where it is the recipe's own values.
     """
 
     name: str
+    role: Role
     arms: Sequence[Values]
-
-    def said(self, place: int) -> list[str]:
-        """Return what an arm is told apart by, as in `learning_rate=0.001`."""
-        return [*dict.fromkeys(f"{key}={value}" for own in self.arms[place].values() for key, value in own.items())]
+    words: Sequence[str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,16 +67,19 @@ class Task:
 
     Args:
         step: Its name.
+        values: Its parameters, checked.
         inputs: What it takes: one artifact of a name, or more where the step takes several.
-        arms: The place on each axis that it lies on or comes from.
-        own: The place on each axis that its own values are of.
-        values: Those of its parameters that an axis sets.
+        recipe: The first recipe of all that has it.
+        words: What tells it apart from the other tasks of the step in that recipe; a data set's or weights' name.
+        varied: Those of its values that an axis sets.
     """
 
     step: str
-    inputs: Mapping[str, "Sequence[Made]"]
-    arms: Mapping[str, int]
     values: Mapping[str, Any]
+    inputs: Mapping[str, "Sequence[Made]"]
+    recipe: str
+    words: Sequence[str] = ()
+    varied: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def outputs(self) -> dict[str, "Made"]:
@@ -62,12 +87,23 @@ class Task:
         kinds = {**step.load(self.step).outputs, RECORD: Record}
         return {key: Made(self, key, kind) for key, kind in kinds.items()}
 
+    @cached_property
+    def identity(self) -> str:
+        """The digest of all that determines what the task makes, its code aside."""
+        behind = {key: [[made.task.identity, made.key] for made in several] for key, several in self.inputs.items()}
+        named = [self.recipe] if self.step in OF_RECIPES else [*self.words] if self.step in COLLECTION else []
+        return sha256(self.step, self.values, behind, *named)
+
     @property
-    def trained(self) -> str:
-        """The step that made the classifier that this task makes or judges; empty where there is none."""
-        for judged in self.inputs.get("classifier", ()):
-            return judged.task.step
-        return self.step if "classifier" in self.outputs else ""
+    def model(self) -> str:
+        """The model whose classifier this task makes, chooses or evaluates; empty where there is none."""
+        for name, model in MODELS.items():
+            if model.step == self.step:
+                return name
+        for key in ("classifier", "arms"):
+            if key in self.inputs:
+                return self.inputs[key][0].task.model
+        return ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,139 +112,177 @@ class Made:
 
     task: Task
     key: str
-    kind: type[Artifact] | type[Record]
+    kind: Kind
 
 
-def axes_of(values: Values, vary: Mapping[str, Any], sweeps: Mapping[str, Sequence[Any]] = {}) -> list[Axis]:
-    """Return the axes of a recipe: what is swept, and what it varies by itself.
+def arrange(recipes: Iterable[Recipe], sources: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, list[Task]]:
+    """Return the tasks of each recipe, by its name; what recipes have in common is one task, the first one's.
 
     Args:
-        values: The recipe's parameters.
-        vary: What it says under `vary`.
-        sweeps: Values to try side by side, by `STEP.PARAMETER`; several sweeps are combined.
+        recipes: The recipes.
+        sources: The parameters of `fetch` by data set, and those of `fetch_weights` by network.
 
     Raises:
-        UserError: There is no such parameter, or arms of it could not be put side by side, or two are the same.
+        UserError: Values are varied that cannot be put side by side.
     """
-    split, views = values["split"], values["evaluate"]["views"]
-    found = [sweep(name, sweeps) for name in STEPS]
+    known: dict[str, Task] = {}
+    return {recipe.name: _Arrangement(recipe, sources, known).tasks for recipe in recipes}
+
+
+def axes_of(recipe: Recipe, weights: Mapping[str, Mapping[str, Any]]) -> list[Axis]:
+    """Return what a recipe tries side by side.
+
+    Args:
+        recipe: The recipe.
+        weights: The parameters of `fetch_weights`, by network.
+
+    Raises:
+        UserError: Something is varied twice.
+    """
+    split = recipe.values["split"]
+    axes = [Axis(NETWORK, Role.WAY, [{"fetch_weights": weights[name]} for name in recipe.networks], recipe.networks)]
+    varied = {(name, key): values for name, own in recipe.vary.items() for key, values in own.items()}
     if split["folds"] > 1:
-        folds = [(split["fold"] + number) % split["folds"] for number in range(split["folds"])]
-        found.append(Axis("fold", [{"split": {"fold": fold}} for fold in folds]))
-    if vary["repeats"] > 1:
-        found.append(
-            Axis("repeat", [
-                {name: {"seed": values[name]["seed"] + number} for name in TRAINING}
-                for number in range(vary["repeats"])
-            ])
-        )  # fmt: skip
-    if vary["views"] not in ("none", views):
-        found.append(Axis("views", [{"evaluate": {"views": kind}} for kind in (views, vary["views"])]))
-    given = [(name, key) for axis in found for name, own in axis.arms[0].items() for key in own]
-    for name, key in given:
-        if given.count((name, key)) > 1:
-            raise UserError(f"{name}.{key} is swept, and the recipe varies it too: do one of both")
-    return [axis for axis in found if axis.arms[0]]
+        if ("split", "fold") in varied or ("split", "folds") in varied:
+            raise UserError("vary: split: each of several folds is tried already: leave out fold and folds")
+        varied["split", "fold"] = [(split["fold"] + number) % split["folds"] for number in range(split["folds"])]
+    for (name, key), values in varied.items():
+        own, address = recipe.values[name][key], f"{name}.{key}"
+        words = ["" if value == own else folder_name(f"{address}={value}") for value in values]
+        axes.append(Axis(address, role_of(name, key), [{name: {key: value}} for value in values], words))
+    if recipe.repeats > 1:
+        if any(key == "seed" and name in TRAINING for name, key in varied):
+            raise UserError("a training's seed is varied, and repeats have seeds of their own: do one of both")
+        arms = [{name: {"seed": recipe.values[name]["seed"] + number} for name in TRAINING}
+                for number in range(recipe.repeats)]  # fmt: skip
+        words = ["", *(f"repeat={number + 1}" for number in range(1, recipe.repeats))]
+        axes.append(Axis(REPEAT, Role.TRIAL, arms, words))
+    return axes
 
 
-def sweep(name: str, sweeps: Mapping[str, Sequence[Any]]) -> Axis:
-    """Return the combinations of the values that a step is swept over: one empty arm where it is not.
-
-    Raises:
-        UserError: There is no such parameter, or arms of it could not be put side by side, or two are the same.
-    """
-    own: dict[str, list[Any]] = {}
-    for address, values in sweeps.items():
-        swept, parameter = addressed(address)
-        if swept == name:
-            own[parameter] = [step.load(name).parameters[parameter].read(name, parameter, value) for value in values]
-            for value in own[parameter]:
-                if own[parameter].count(value) > 1:
-                    raise UserError(f"{address} is swept over {value} twice")
-    if own and name not in SWEPT:
-        raise UserError(
-            f"a sweep over {name} would change the images, the test split or no model: sweep over {', '.join(SWEPT)}"
-        )
-    combined = [dict(zip(own, arm, strict=True)) for arm in itertools.product(*own.values())]
-    return Axis(name, [{name: arm} if arm else {} for arm in combined])
+def role_of(name: str, parameter: str) -> Role:
+    """Return what becomes of the arms where a parameter is varied."""
+    if parameter == "seed" or (name, parameter) == ("split", "fold"):
+        return Role.TRIAL
+    if name in ("audit", "split"):
+        return Role.TEST_IMAGES
+    return Role.WAY if name == "evaluate" else Role.CHOICE
 
 
-def addressed(address: str) -> tuple[str, str]:
-    """Return the step and the parameter that STEP.PARAMETER names.
+class _Arrangement:
+    """The tasks of one recipe, in an order in which each comes after those that it takes something from."""
 
-    Raises:
-        UserError: There is none of that name.
-    """
-    name, _, parameter = address.partition(".")
-    wanted = step.load(name)
-    if parameter not in wanted.parameters:
-        raise no_such(f"parameter of {name}", parameter, wanted.parameters)
-    return name, parameter
+    def __init__(self, recipe: Recipe, sources: Mapping[str, Any], known: dict[str, Task]):
+        self.recipe, self.known = recipe, known
+        values = {"fetch": sources["fetch"][recipe.data], "fetch_weights": {}}
+        self.values: Values = {**values, **recipe.values}
+        self.axes = axes_of(recipe, sources["fetch_weights"])
+        self.arms: dict[Task, Arms] = {}
+        self.made: dict[Kind, list[Made]] = {}
+        for name in steps_of(recipe.models):
+            self._add_all(name)
+            if Classifier in step.load(name).outputs.values():
+                self._choose(name)
 
+    @property
+    def tasks(self) -> list[Task]:
+        return [*self.arms]
 
-def arranged(axes: Sequence[Axis], ensemble: bool) -> list[Task]:
-    """Return the tasks in an order in which each comes after those that it takes something from.
-
-    Args:
-        axes: What is tried side by side.
-        ensemble: Whether the classifiers of each trial are averaged.
-    """
-    tasks: list[Task] = []
-    made: dict[type[Artifact] | type[Record], list[Made]] = {}
-    for name in STEPS:
-        if name == "average" and not ensemble:
-            continue
-        for inputs, behind in taken(name, made):
-            if name == "explore" and behind.get("fold"):  # the folds' images are the same
-                continue
-            own = [axis for axis in axes if name in axis.arms[0]]
+    def _add_all(self, name: str) -> None:
+        """Add the tasks of a step: one for every way in which its inputs were made, and every arm of its own."""
+        own = [axis for axis in self.axes if name in axis.arms[0]]
+        added = []
+        for inputs, behind in self._inputs(name):
+            if name == "explore":  # once for all networks, folds and repeats, which have the same images
+                once = [axis.name for axis in self.axes if axis.name == NETWORK or axis.role is Role.TRIAL]
+                if any(behind.get(axis) for axis in once):
+                    continue
+                behind = {axis: place for axis, place in behind.items() if axis not in once}
             places = [[behind[axis.name]] if axis.name in behind else range(len(axis.arms)) for axis in own]
             for chosen in itertools.product(*places):
-                arms = dict(zip((axis.name for axis in own), chosen, strict=True))
-                values: dict[str, Any] = {}
-                for axis, place in zip(own, chosen, strict=True):
-                    values |= axis.arms[place][name]
-                tasks.append(Task(name, inputs, {**behind, **arms}, values))
-        for task in tasks:
-            if task.step == name:
-                for one in task.outputs.values():
-                    if one.key != RECORD or name in SHOWN:
-                        made.setdefault(one.kind, []).append(one)
-    return tasks
+                at = {axis.name: place for axis, place in zip(own, chosen, strict=True)}
+                varied: dict[str, Any] = {}
+                for axis in own:
+                    varied |= axis.arms[at[axis.name]][name]
+                added.append(self._add(name, inputs, {**behind, **at}, varied))
+        for task in added:
+            for made in task.outputs.values():
+                if made.key != RECORD or name in SHOWN:
+                    self.made.setdefault(made.kind, []).append(made)
+
+    def _add(self, name: str, inputs: Mapping[str, Sequence[Made]], arms: Arms, varied: Mapping[str, Any]) -> Task:
+        """Return a task of a step, or the one that an earlier recipe has in common with this one."""
+        words = [axis.words[arms[axis.name]] for axis in self.axes if axis.name in arms]
+        words = [self.recipe.data] if name == "fetch" else [word for word in words if word]
+        values = step.load(name).checked({**self.values[name], **varied})
+        task = Task(name, values, inputs, self.recipe.name, words, varied)
+        task = self.known.setdefault(task.identity, task)
+        self.arms[task] = arms
+        return task
+
+    def _choose(self, trained: str) -> None:
+        """Let validation choose one arm of each classifier that a step made, where values of parameters are tried."""
+        choices = {axis.name for axis in self.axes if axis.role is Role.CHOICE}
+        arms: dict[tuple, list[Made]] = {}
+        for made in self.made[Classifier]:
+            if made.task.step == trained:
+                apart = tuple((axis, place) for axis, place in self.arms[made.task].items() if axis not in choices)
+                arms.setdefault(apart, []).append(made)
+        for apart, tried in arms.items():
+            if len(tried) > 1:
+                chosen = self._add(CHOOSE, {"arms": tried}, dict(apart), {}).outputs["classifier"]
+                classifiers = [made for made in self.made[Classifier] if made not in tried]
+                self.made[Classifier] = [*classifiers, chosen]
+
+    def _inputs(self, name: str) -> Iterator[tuple[dict[str, Sequence[Made]], Arms]]:
+        """Yield the inputs of each task of a step, with their places on the axes.
+
+        Of what a step takes several it takes all that go with its other inputs: an average those of one trial, a
+        comparison those on one set of test images.
+        """
+        wanted = step.load(name)
+        offered = {key: self._offered(kind) for key, kind in wanted.inputs.items()}
+        single = [key for key in wanted.inputs if key not in wanted.several]
+        several = [key for key in wanted.inputs if key in wanted.several]
+        passed = {axis for key in several for made in offered[key] for axis in self.arms[made.task]}
+        for combined in itertools.product(*(offered[key] for key in single)):
+            behind = joined([self.arms[made.task] for made in combined])
+            if behind is None:
+                continue
+            apart = [
+                axis
+                for axis in self.axes
+                if axis.role in APART.get(name, ()) and axis.name in passed and axis.name not in behind
+            ]
+            for places in itertools.product(*(range(len(axis.arms)) for axis in apart)):
+                at = behind | {axis.name: place for axis, place in zip(apart, places, strict=True)}
+                inputs: dict[str, Sequence[Made]] = {key: [made] for key, made in zip(single, combined, strict=True)}
+                for key in several:
+                    inputs[key] = [made for made in offered[key] if joined([at, self.arms[made.task]]) is not None]
+                if all(inputs.values()):
+                    yield {key: inputs[key] for key in wanted.inputs}, at
+
+    def _offered(self, kind: Kind) -> list[Made]:
+        """Return what there is of a kind; of classifiers those of the models that the recipe compares."""
+        made = self.made.get(kind, [])
+        return [one for one in made if one.task.model in self.recipe.models] if kind is Classifier else made
 
 
-def taken(
-    name: str, made: Mapping[type[Artifact] | type[Record], Sequence[Made]]
-) -> Iterator[tuple[dict[str, Sequence[Made]], dict[str, int]]]:
-    """Yield the inputs of each task of a step, with their places on the axes.
-
-    Of what a step takes several, `average` takes all that one trial has, the others all that there are.
-    """
-    wanted = step.load(name)
-    single = [key for key in wanted.inputs if key not in wanted.several]
-    for combined in itertools.product(*(made[wanted.inputs[key]] for key in single)):
-        behind = joined([one.task.arms for one in combined])
-        if behind is None:
-            continue
-        inputs: dict[str, Sequence[Made]] = {key: [one] for key, one in zip(single, combined, strict=True)}
-        if not wanted.several:
-            yield inputs, behind
-            continue
-        trials: dict[int | None, dict[str, list[Made]]] = {}
-        for key in (key for key in wanted.inputs if key in wanted.several):
-            for one in made[wanted.inputs[key]]:
-                if joined([behind, one.task.arms]) is not None:
-                    repeat = one.task.arms.get("repeat") if name == "average" else None
-                    trials.setdefault(repeat, {}).setdefault(key, []).append(one)
-        for repeat, several in trials.items():
-            yield {**inputs, **several}, behind if repeat is None else {**behind, "repeat": repeat}
+def steps_of(models: Sequence[str]) -> list[str]:
+    """Return the steps that it takes to compare some models, in their order; not the choice among arms."""
+    makers = {kind: name for name in STEPS for kind in step.load(name).outputs.values() if kind is not Classifier}
+    needed = {"draw_exploration", "draw_comparison", *(MODELS[model].step for model in models)}
+    for name in reversed(STEPS):
+        if name in needed:
+            needed |= {makers[kind] for kind in step.load(name).inputs.values() if kind in makers}
+    return [name for name in STEPS if name in needed]
 
 
-def joined(arms: Sequence[Mapping[str, int]]) -> dict[str, int] | None:
+def joined(arms: Sequence[Arms]) -> dict[str, int] | None:
     """Return the places that some artifacts have on the axes, or nothing where two lie apart on one."""
-    found: dict[str, int] = {}
+    places: dict[str, int] = {}
     for own in arms:
         for axis, place in own.items():
-            if found.setdefault(axis, place) != place:
+            if places.setdefault(axis, place) != place:
                 return None
-    return found
+    return places

@@ -15,10 +15,9 @@ from components.data.pinned import Pinned
 from components.errors import UserError, no_such, public, shown
 from components.parameters import Parameter, Positive, Range
 from components.step import git
-from pipeline.recipes import mapping, section
+from pipeline.recipes import fetch_values, mapping, section, weights_values
 
 IMAGES = ("steps", "fetch")
-COLLECTION = ("fetch", "fetch_weights")  # the steps that bring data sets and weights in
 WHERE = ("repository", "revision", "remote")
 SECRETS = ("tracking", "collection")
 TOLERATION = {"key": str, "operator": str, "value": str, "effect": str, "toleration_seconds": int}
@@ -220,34 +219,28 @@ def toleration(where: str, entry: Any) -> dict[str, Any]:
     return {key: Parameter(TOLERATION[key]).read(f"{where}: tolerations", key, value) for key, value in given.items()}
 
 
-def sources(content: Mapping[str, Any], cluster: Cluster, recipe: str) -> dict[str, dict[str, Any]]:
-    """Return the parameters of the two steps that bring in what a recipe uses.
+def data_source(content: Mapping[str, Any], cluster: Cluster, name: str) -> dict[str, Any]:
+    """Return the parameters of `fetch` for a data set, from where a cluster reaches it.
 
     Raises:
-        UserError: The recipe is not switched on, or what it uses is not where a cluster could get it.
+        UserError: It does not reach it.
     """
-    uses = content["active"].get(recipe)
-    if uses is None:
-        raise UserError(f"the recipe {recipe} is not switched on: uncomment its line under `active` in params.yaml")
-    data, weights = uses["data"], uses["weights"]
-    own_data, own_weights = (mapping(content[noun].get("own"), noun) for noun in ("data", "weights"))
-    own = own_weights.get(weights, {})
-    return {
-        "fetch": {
-            "data_set": data,
-            "source": pinned(cluster, f"data/images/{data}", "")
-            or reachable(own_data.get(data, {}).get("source", "published"), data),
-            "max_quarantined": content["data"]["max_quarantined"],
-        },
-        "fetch_weights": {
-            "backbone": own.get("backbone", weights.removeprefix("random_")),
-            "source": "random"
-            if weights.startswith("random_")
-            else pinned(cluster, f"data/weights/{weights}", f"name={weights}")
-            or reachable(own.get("source", "imagenet"), weights),
-            "stock": "leave" if weights.startswith("random_") else content["weights"]["stock"],
-        },
-    }
+    values = fetch_values(content, name)
+    source = pinned(cluster, f"data/images/{name}", "") or reachable(values["source"], name)
+    return {**values, "source": source}
+
+
+def weights_source(content: Mapping[str, Any], cluster: Cluster, name: str) -> dict[str, Any]:
+    """Return the parameters of `fetch_weights` for pretrained weights, from where a cluster reaches them.
+
+    Raises:
+        UserError: It does not reach them.
+    """
+    values = weights_values(content, name)
+    if values["source"] == "random":
+        return values
+    source = pinned(cluster, f"data/weights/{name}", f"name={name}") or reachable(values["source"], name)
+    return {**values, "source": source}
 
 
 def reachable(source: str, name: str) -> str:

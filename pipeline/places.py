@@ -1,43 +1,38 @@
-"""Where the artifacts of a recipe lie."""
+"""Where things lie: the artifacts and records of tasks, and what DVC calls their stages."""
 
-from collections.abc import Mapping, Sequence
+import re
 from pathlib import Path
 
-from components.data.records import SUFFIX, record_beside
-from pipeline.arranging import RECORD, Axis, Made, Task
+from components.data.records import record_beside
+from pipeline.arranging import RECORD, Made, Task
+from pipeline.recipes import COLLECTION
 
 ARTIFACTS = Path("artifacts")
-MODELS = {"train_benchmark": "benchmark", "train_top": "top", "fine_tune": "fine_tuned", "average": "ensemble"}
-FOLDERS = {"classifier": "classifiers", "report": "reports"}  # with a folder for each model
-VARIANTS = "variants"  # what is made beyond the stages of a recipe
-RECORDS = "variants.records"
+COLLECTIONS = {"images": Path("data/images"), "weights": Path("data/weights")}
+OF_MODELS = {"classifier": "classifiers", "report": "reports"}  # folders with one for each model
 
 
-def place(made: Made, axes: Sequence[Axis], folder: Path, fetched: Mapping[str, Path]) -> Path:
-    """Return where an artifact or a record of a recipe's arrangement lies.
-
-    Args:
-        made: The artifact.
-        axes: Those of the arrangement.
-        folder: Of the recipe's artifacts.
-        fetched: Where its data set and its weights lie, by the key of the step that makes them.
-    """
-    if made.key in fetched:
-        return fetched[made.key]
-    if made.key == RECORD:
-        beside = place(next(iter(made.task.outputs.values())), axes, folder, fetched)
-        if not is_variant(made.task):
-            return record_beside(beside)
-        inside = beside.relative_to(folder / VARIANTS)
-        return folder / RECORDS / inside.with_name(f"{inside.name}{SUFFIX}")
-    if is_variant(made.task):
-        arms = [(axis, made.task.arms.get(axis.name, 0)) for axis in axes]
-        words = [axis.said(number)[0].replace("=", "-") for axis, number in arms if number]
-        folder = folder / VARIANTS / ("_".join(words) or "ensemble")
-    inside_of = FOLDERS.get(made.key)
-    return folder / inside_of / MODELS[made.task.trained] if inside_of else folder / made.key
+def place(made: Made) -> Path:
+    """Return where an artifact or a record lies: `artifacts/RECIPE/WORDS/...`, or the collection."""
+    task, key = made.task, made.key
+    if key == RECORD:
+        return record_beside(place(next(iter(task.outputs.values()))))
+    if key in COLLECTIONS:
+        return COLLECTIONS[key].joinpath(*task.words)
+    folder = ARTIFACTS.joinpath(task.recipe, *task.words)
+    if key in OF_MODELS:
+        return folder / ("chosen" if task.step == "choose_classifier" else OF_MODELS[key]) / task.model
+    return folder / key
 
 
-def is_variant(task: Task) -> bool:
-    """Return whether a task is none of the recipe's stages."""
-    return task.step == "average" or any(task.arms.values()) or task.trained == "average"
+def places(task: Task) -> dict[str, list[Path]]:
+    """Return where all that a task takes and makes lies, by key, but for its record."""
+    taken = {key: [place(made) for made in several] for key, several in task.inputs.items()}
+    return taken | {key: [place(made)] for key, made in task.outputs.items() if key != RECORD}
+
+
+def stage_name(task: Task) -> str:
+    """Return what DVC calls a task's stage, as in `fine_tune-digits-glyphs`: letters, digits, _ and - alone."""
+    model = [task.model] if task.step in ("choose_classifier", "evaluate") else []
+    names = [task.step, *([] if task.step in COLLECTION else [task.recipe]), *task.words, *model]
+    return re.sub(r"[^A-Za-z0-9_-]", "_", "-".join(names))

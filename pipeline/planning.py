@@ -1,26 +1,26 @@
 """The plan: for every stage of DVC what it runs, with which values, and the digest of the code behind its numbers.
 
-DVC's stages depend on their entry in `plan.json`, not on files of code: a comment changes none.
+It is a folder with a file for each stage. A stage depends on its own, not on files of code: a comment changes none.
 """
 
 import json
-import shlex
+import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from components import code, step
-from components.data.content import file_sha256, sha256
-from components.data.records import record_beside
+from components.data.content import file_sha256
 from components.errors import UserError, no_such
 from components.machine import in_child
 from pipeline import recipes
-from pipeline.arranging import RECORD, Axis, Task, arranged, axes_of
-from pipeline.places import ARTIFACTS, MODELS, RECORDS, VARIANTS, is_variant, place
+from pipeline.arranging import RECORD, Task, arrange
+from pipeline.places import place, places, stage_name
 
-PLAN = Path("plan.json")
+PLAN = Path("plan")
+MADE_FROM = "params.sha256"  # the digest of the params.yaml that the plan is of
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Entry:
     Args:
         step: The step.
         values: Its parameters, checked.
-        artifacts: Path of every input and output; a list of paths where an input may be several.
+        artifacts: Paths of every input and output.
         record: File for the record of the run.
         recipe: Name under which the results are shown.
         code: Digest of the code behind the step's numbers.
@@ -39,166 +39,91 @@ class Entry:
 
     step: str
     values: Mapping[str, Any]
-    artifacts: Mapping[str, str | list[str]]
+    artifacts: Mapping[str, list[str]]
     record: str
     recipe: str
     code: str
     versions: Mapping[str, str]
 
-    @property
-    def digest(self) -> str:
-        """The digest of all that determines what is made, but for the content of the inputs."""
-        return sha256(self.step, self.values, self.code, self.versions)
-
-    def listed(self) -> dict[str, Any]:
-        """Return the entry as the plan holds it.
-
-        Artifacts and versions are a line each: DVC walks over every value of the plan, for every stage.
-        """
-        flags = {key: [paths] if isinstance(paths, str) else paths for key, paths in self.artifacts.items()}
-        return {
-            "digest": self.digest, **asdict(self),
-            "artifacts": " ".join(f"--{key} {shlex.join(paths)}" for key, paths in flags.items()),
-            "versions": ", ".join(f"{package} {version}" for package, version in self.versions.items()),
-        }  # fmt: skip
+    @classmethod
+    def of(cls, task: Task) -> "Entry":
+        """Return what the stage of a task runs."""
+        name, recipe = task.step, "" if task.step in recipes.COLLECTION else task.recipe
+        paths = {key: [str(path) for path in several] for key, several in places(task).items()}
+        record = str(place(task.outputs[RECORD]))
+        return cls(name, task.values, paths, record, recipe, code.digest(name), code.versions(name))
 
 
-Plan = dict[str, dict[str, dict[str, Any]]]  # entries by stage, and by what the stage is for
+def tasks_by_recipe(content: Mapping[str, Any], names: Iterable[str]) -> dict[str, list[Task]]:
+    """Return the tasks of some recipes of params.yaml on this machine.
+
+    All recipes are arranged, so that where a task lies does not depend on which of them are switched on.
+    """
+    resolved = [recipes.resolve(content, name) for name in content["recipes"]]
+    sources = {
+        "fetch": {one.data: recipes.fetch_values(content, one.data) for one in resolved},
+        "fetch_weights": {name: recipes.weights_values(content, name) for one in resolved for name in one.networks},
+    }
+    arranged = arrange(resolved, sources)
+    return {name: arranged[name] for name in names}
 
 
-def plan(content: dict[str, Any]) -> Plan:
-    """Return the plan of params.yaml, whose recipes are checked.
+def active_tasks(content: Mapping[str, Any]) -> dict[str, Task]:
+    """Return the tasks of the recipes that are switched on, each once, by the name of its stage.
 
     Raises:
-        UserError: What is wrong in params.yaml, what was received, what would be right.
+        UserError: Two of them would have one name.
     """
-    recipes.check(content)
-    recipes.check_sources(content)
-    stages: Plan = collection(content)
-    for recipe, uses in content["active"].items():
-        values = recipes.completed(content, recipe)
-        vary = recipes.varied(content, recipe)
-        axes = axes_of(values, vary)
-        fetched = {kind: Path("data", kind, uses[noun]) for kind, noun in (("images", "data"), ("weights", "weights"))}
-        variants = []
-        for task in arranged(axes, vary["ensemble"] != "none"):
-            if task.step in ("fetch", "fetch_weights"):
-                continue
-            entry = entry_of(task, axes, recipe, values[task.step], fetched)
-            if is_variant(task):
-                variants.append(entry.listed())
-            else:
-                key = f"{recipe}-{MODELS[task.trained]}" if task.step == "evaluate" else recipe
-                stages.setdefault(task.step, {})[key] = entry.listed()
-        folders = {"variants": str(ARTIFACTS / recipe / VARIANTS), "records": str(ARTIFACTS / recipe / RECORDS)}
-        digest = sha256([entry["digest"] for entry in variants], [entry["artifacts"] for entry in variants])
-        stages.setdefault("vary", {})[recipe] = {"digest": digest, **folders, "tasks": variants}
+    stages: dict[str, Task] = {}
+    for tasks in tasks_by_recipe(content, content["active"]).values():
+        for task in tasks:
+            name = stage_name(task)
+            if stages.setdefault(name, task) is not task:
+                raise UserError(f"two tasks would be one stage, {name}: give a recipe or own weights another name")
     return stages
 
 
-def entry_of(
-    task: Task, axes: list[Axis], recipe: str, values: Mapping[str, Any], fetched: Mapping[str, Path]
-) -> Entry:
-    """Return the entry of a task in a recipe's arrangement."""
-    folder, wanted = ARTIFACTS / recipe, step.load(task.step)
-    paths: dict[str, Any] = {key: str(place(made, axes, folder, fetched)) for key, made in task.outputs.items()}
-    record = paths.pop(RECORD)
-    for key, taken in task.inputs.items():
-        own = [made for made in taken if is_variant(task) or not is_variant(made.task)]
-        places = [str(place(made, axes, folder, fetched)) for made in own]
-        if key in wanted.several and not is_variant(task):
-            places.append(str(folder / (RECORDS if key == "records" else VARIANTS)))
-        paths[key] = places if key in wanted.several else places[0]
-    checked = wanted.checked({**values, **task.values})
-    return Entry(
-        task.step, checked, {key: paths[key] for key in (*wanted.inputs, *wanted.outputs)}, record, recipe,
-        code.digest(task.step), code.versions(task.step),
-    )  # fmt: skip
-
-
-def collection(content: Mapping[str, Any]) -> Plan:
-    """Return the entries of the data sets and weights that params.yaml declares."""
-    data, weights = content["data"], content["weights"]
-    common, stock = {"max_quarantined": data["max_quarantined"]}, {"stock": weights["stock"]}
-    random = {"source": "random", "stock": "leave"}
-
-    def entry(name: str, key: str, folder: str, values: Mapping[str, Any]) -> dict[str, Any]:
-        output, checked = Path("data", key, folder), step.load(name).checked(values)
-        artifacts, record = {key: str(output)}, str(record_beside(output))
-        return Entry(name, checked, artifacts, record, "", code.digest(name), code.versions(name)).listed()
-
-    return {
-        "fetch": {
-            name: entry("fetch", "images", name, {"data_set": name, "source": "published", **common})
-            for name in data["published"]
-        },
-        "fetch_own": {
-            name: entry("fetch", "images", name, {"data_set": name, **common, **own})
-            for name, own in (data["own"] or {}).items()
-        },
-        "fetch_weights": {
-            name: entry("fetch_weights", "weights", name, {"backbone": name, "source": "imagenet", **stock})
-            for name in weights["published"]
-        },
-        "fetch_random_weights": {
-            name: entry("fetch_weights", "weights", f"random_{name}", {**random, "backbone": name})
-            for name in weights["random"]
-        },
-        "fetch_own_weights": {
-            name: entry("fetch_weights", "weights", name, {**stock, **own})
-            for name, own in (weights["own"] or {}).items()
-        },
-    }  # fmt: skip
-
-
-def write(stages: Plan) -> None:
-    """Write the plan of params.yaml, whose digest goes with it, in one move."""
-    unfinished = PLAN.with_suffix(".unfinished")
-    content = {"params_sha256": file_sha256(recipes.PARAMS), "stages": stages}
-    unfinished.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+def write(stages: Mapping[str, Task]) -> None:
+    """Write the plan of params.yaml, a file for each stage, in one move."""
+    unfinished = PLAN.with_name(f".{PLAN.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir()
+    for name, task in stages.items():
+        content = json.dumps(asdict(Entry.of(task)), indent=1, sort_keys=True)
+        (unfinished / f"{name}.json").write_text(content + "\n", encoding="utf-8")
+    (unfinished / MADE_FROM).write_text(file_sha256(recipes.PARAMS) + "\n", encoding="utf-8")
+    shutil.rmtree(PLAN, ignore_errors=True)
     unfinished.replace(PLAN)
 
 
-def read_entry(address: str) -> tuple[str, dict[str, Any]]:
-    """Return the step of a stage, or `vary`, and the stage's entry in the plan.
+def read_entry(address: str) -> Entry:
+    """Return what a stage runs.
 
     Args:
-        address: The stage as DVC names it, such as `split@digits` or `data/dvc.yaml:fetch@digits`.
+        address: The stage as DVC names it, such as `split-digits` or `data/dvc.yaml:fetch-digits`.
 
     Raises:
         UserError: There is no plan, it is of another params.yaml, or there is no such stage in it.
     """
-    if not PLAN.is_file():
+    if not (PLAN / MADE_FROM).is_file():
         raise UserError(f"no {PLAN} here: `dvc repro` in the repository's root makes it first")
-    content = json.loads(PLAN.read_text(encoding="utf-8"))
-    if content["params_sha256"] != file_sha256(recipes.PARAMS):
+    if (PLAN / MADE_FROM).read_text(encoding="utf-8").strip() != file_sha256(recipes.PARAMS):
         raise UserError(f"{PLAN} is of another {recipes.PARAMS} than this: `dvc repro plan` makes it anew")
-    stages = content["stages"]
-    name, _, key = address.rpartition(":")[2].partition("@")
-    known = [f"{stage}@{one}" for stage, entries in stages.items() for one in entries]
-    if key not in stages.get(name, {}):
-        raise no_such("stage", f"{name}@{key}" if key else name, known)
-    return name, stages[name][key]
+    name = address.rpartition(":")[2]
+    known = sorted(file.stem for file in PLAN.glob("*.json"))
+    if name not in known:
+        raise no_such("stage", name, known)
+    return Entry(**json.loads((PLAN / f"{name}.json").read_text(encoding="utf-8")))
 
 
-def artifacts_of(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the path of every artifact that an entry of the plan names; a list of paths where a step takes several."""
-    several, paths = step.load(entry["step"]).several, dict[str, list[str]]()
-    for word in shlex.split(entry["artifacts"]):
-        if word.startswith("--"):
-            own = paths[word.removeprefix("--")] = []
-        else:
-            own.append(word)
-    return {key: own if key in several else own[0] for key, own in paths.items()}
-
-
-def run_entry(entry: Mapping[str, Any]) -> None:
-    """Run what an entry of the plan says, in a child process whose end is this one's where it fails."""
-    wanted, artifacts = step.load(entry["step"]), artifacts_of(entry)
+def run_entry(entry: Entry) -> None:
+    """Run what a stage is planned to, in a child process whose end is this one's where it fails."""
+    wanted = step.load(entry.step)
+    artifacts = {key: paths if key in wanted.several else paths[0] for key, paths in entry.artifacts.items()}
 
     def work() -> None:
         step.load_libraries(wanted)
-        step.run(wanted.name, artifacts, entry["values"], entry["recipe"], Path(entry["record"]))
+        step.run(wanted.name, artifacts, entry.values, entry.recipe, Path(entry.record))
 
     status = in_child(work)
     if status is None:  # in the child, which is done

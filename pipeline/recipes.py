@@ -1,7 +1,9 @@
-"""Recipes: reading params.yaml, completing each recipe from the defaults, checking every value."""
+"""Recipes: what params.yaml says, each recipe resolved to the values of every step, and every word of it checked."""
 
+import copy
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,91 +11,243 @@ from components import STEPS, step
 from components.data.datasets import DATA_SETS
 from components.errors import UserError, no_such, shown
 from components.model.backbones import BACKBONES
-from components.parameters import Count, Names, Parameter, read_yaml
+from components.models import MODELS
+from components.parameters import Count, Parameter, read_yaml
 
 PARAMS = Path("params.yaml")
-REGISTRIES = {  # what is in them, and which lists of their names params.yaml has
-    "data": ("published data set", list(DATA_SETS), ["published"]),
-    "weights": ("backbone", list(BACKBONES), ["published", "random"]),
-}
-UNSAID = ("draw_exploration", "choose_precision", "average", "compare", "draw_comparison")  # by a recipe, if it likes
-IN_RECIPES = [name for name in STEPS if name not in ("fetch", "fetch_weights")]  # the collection is made once for all
-SECTIONS = [*IN_RECIPES, "vary"]
+COLLECTION = ("fetch", "fetch_weights")  # the steps that bring data sets and weights in
+IN_RECIPES = [name for name in STEPS if name not in COLLECTION]
+TRAINING = [model.step for model in MODELS.values() if "seed" in step.load(model.step).parameters]
+SHARED = "training"  # section of what all steps that train take
+SECTIONS = [*IN_RECIPES, SHARED, "vary"]
+ENTRIES = ["like", "data", "networks", "models", *SECTIONS]  # of a recipe
+REGISTRIES: dict[str, Iterable[str]] = {"data": DATA_SETS, "weights": BACKBONES}
+RANDOM = "random_"  # before a backbone's name: its weights as drawn at random
+FOLDER_NAMES = {key for name in IN_RECIPES for key in step.load(name).outputs} | {"classifiers", "reports", "chosen"}
 LONGEST_NAME = 243  # bytes: a file name has 255, of which `..unfinished` takes 12
+
+Values = Mapping[str, Mapping[str, Any]]  # by step and parameter
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe with all that it does not say itself filled in, and checked.
+
+    Args:
+        name: Its name.
+        data: Its data set.
+        networks: Its pretrained weights.
+        models: The models that are compared.
+        values: Of every step's parameters.
+        vary: Values to try side by side, by step and parameter.
+        repeats: Trainings of each model, with seeds of their own.
+    """
+
+    name: str
+    data: str
+    networks: tuple[str, ...]
+    models: tuple[str, ...]
+    values: Values
+    vary: Mapping[str, Mapping[str, Sequence[Any]]]
+    repeats: int
 
 
 def read(file: Path = PARAMS) -> dict[str, Any]:
     """Return params.yaml as it stands.
 
     Raises:
-        UserError: It is not there, or no YAML mapping.
+        UserError: It is not there, or lacks a part.
     """
-    return shaped(read_yaml(file), file)
-
-
-def shaped(content: Any, file: Path = PARAMS) -> dict[str, Any]:
-    """Return what params.yaml holds, if it has the parts that it is to have.
-
-    Raises:
-        UserError: A part is missing, or no mapping.
-    """
+    content = read_yaml(file)
     if not isinstance(content, dict):
         raise UserError(
             f"{file} is a mapping with active, data, weights, defaults and recipes; received {shown(content)}"
         )
-    for name in ("active", "recipes", "defaults", "data", "weights"):
+    for name in ("recipes", "defaults", "data", "weights"):
         if not isinstance(content.get(name), dict):
             raise UserError(f"{file}: {name!r} is a mapping of names; received {shown(content.get(name))}")
+    if not isinstance(content.get("active"), list):
+        raise UserError(f"{file}: 'active' is a list of recipes; received {shown(content.get('active'))}")
     return content
 
 
-def completed(content: dict[str, Any], recipe: str) -> dict[str, dict[str, Any]]:
-    """Return the parameters of every step of a recipe, completed from the defaults and checked.
+def resolve(content: Mapping[str, Any], name: str) -> Recipe:
+    """Return a recipe with all that it does not say filled in from the recipes that it is like and the defaults.
 
     Raises:
-        UserError: There is no such recipe, or a step or parameter of it is unknown, missing or mistyped.
+        UserError: There is no such recipe, or something in it is unknown, missing, or not what it may be.
     """
-    if recipe not in content["recipes"]:
-        raise no_such("recipe", recipe, content["recipes"])
-    own = mapping(content["recipes"][recipe], f"recipe {recipe}")
-    for name in own:
-        if name not in SECTIONS:
-            raise no_such(f"step in the recipe {recipe}", name, SECTIONS)
-    found = {}
-    for name in IN_RECIPES:
-        if name not in own and name not in UNSAID:
-            raise UserError(f"recipe {recipe} has no section {name}: write `{name}: {{}}` to take the defaults")
-        defaults = mapping(content["defaults"].get(name), f"defaults: {name}")
-        values = {**defaults, **mapping(own.get(name), f"recipe {recipe}: {name}")}
-        try:
-            found[name] = step.load(name).checked(values)
-        except UserError as error:
-            raise UserError(f"recipe {recipe}: {error}") from error
-    return found
+    said = sayings(content, name)
+    values = {}
+    try:
+        for step_name in IN_RECIPES:
+            values[step_name] = step.load(step_name).checked(values_of(content, said, step_name))
+        shared, repeats = merged(content, said, SHARED), Parameter.of(Count)
+        known = {key for training in TRAINING for key in step.load(training).parameters} | {"repeats"}
+        for key in shared:
+            if key not in known:
+                raise no_such("parameter of training", key, sorted(known))
+        vary = {key: varied(key, arms) for key, arms in mapping(said.get("vary"), "vary").items()}
+        check_sizes(values["split"])
+        return Recipe(
+            name,
+            one_of("data", said.get("data"), declared(content, "data")),
+            several_of("networks", said.get("networks"), declared(content, "weights")),
+            several_of("models", said.get("models", content["defaults"].get("models")), MODELS),
+            values,
+            vary,
+            repeats.read(SHARED, "repeats", shared.get("repeats", 1)),
+        )
+    except UserError as error:
+        raise UserError(f"recipe {name}: {error}") from error
 
 
-def variations() -> dict[str, Parameter]:
-    """Return what a recipe may ask for beyond its three models: the parameters of its section `vary`."""
-    views = step.load("evaluate").parameters["views"].limits
-    assert isinstance(views, Names)
-    return {
-        "repeats": Parameter.of(Count),
-        "ensemble": Parameter(str, Names("kind of ensemble", ("none", "mean"))),
-        "views": Parameter(str, Names(views.noun, ("none", *views.known))),
-    }
+def changed(
+    content: Mapping[str, Any], name: str, values: Mapping[str, Any] = {}, sweeps: Mapping[str, Sequence[Any]] = {}
+) -> dict[str, Any]:
+    """Return params.yaml with other values in a recipe, and with values that it tries side by side.
 
-
-def varied(content: dict[str, Any], recipe: str) -> dict[str, Any]:
-    """Return what a recipe varies, completed from the defaults and checked.
+    Args:
+        content: All of params.yaml.
+        name: The recipe.
+        values: By `STEP.PARAMETER`.
+        sweeps: By `STEP.PARAMETER`.
 
     Raises:
-        UserError: A value is unknown, missing or not what it may be.
+        UserError: There is no such recipe, or a parameter is set and swept.
     """
-    own = mapping(content["recipes"][recipe], f"recipe {recipe}").get("vary")
-    values = {**mapping(content["defaults"].get("vary"), "defaults: vary"), **mapping(own, f"recipe {recipe}: vary")}
-    kinds = variations()
-    given = section(values, f"recipe {recipe}: vary", kinds)
-    return {name: kind.read(f"recipe {recipe}: vary", name, given[name]) for name, kind in kinds.items()}
+    said = copy.deepcopy(sayings(content, name))
+    for address, value in values.items():
+        if address in sweeps:
+            raise UserError(f"{address} is set and swept: do one of both")
+        section, _, parameter = address.partition(".")
+        said[section] = {**mapping(said.get(section), section), parameter: value}
+    for address, several in sweeps.items():
+        section, _, parameter = address.partition(".")
+        vary = said["vary"] = mapping(said.get("vary"), "vary")
+        vary[section] = {**mapping(vary.get(section), section), parameter: several}
+    return {**content, "recipes": {**content["recipes"], name: said}}
+
+
+def sayings(content: Mapping[str, Any], name: str, behind: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return what a recipe says, with what it takes over: all of the recipe that it is like, and single sections.
+
+    Raises:
+        UserError: There is no such recipe, it has an unknown entry, or is in the end like itself.
+    """
+    if name not in content["recipes"]:
+        raise no_such("recipe", name, content["recipes"])
+    if name in behind:
+        raise UserError(f"recipe {name} is like itself: {' is like '.join([*behind, name])}")
+    own = mapping(content["recipes"][name], f"recipe {name}")
+    for entry in own:
+        if entry not in ENTRIES:
+            raise no_such(f"step in the recipe {name}", entry, ENTRIES)
+    said = sayings(content, own["like"], (*behind, name)) if "like" in own else {}
+    for entry, value in own.items():
+        if entry in SECTIONS:
+            section = mapping(value, f"recipe {name}: {entry}")
+            other, taken = section.get("like"), said.get(entry, {})
+            if other is not None:
+                taken = sayings(content, other, (*behind, name)).get(entry, {})
+            said[entry] = {**taken, **{key: one for key, one in section.items() if key != "like"}}
+        elif entry != "like":
+            said[entry] = value
+    return said
+
+
+def values_of(content: Mapping[str, Any], said: Mapping[str, Any], step_name: str) -> dict[str, Any]:
+    """Return the values of a step: its own, then what all training steps share, a recipe's before the defaults'."""
+    known = step.load(step_name).parameters
+    values: dict[str, Any] = {}
+    for source, where in ((content["defaults"], "defaults"), (said, "the recipe")):
+        if step_name in TRAINING:
+            shared = mapping(source.get(SHARED), f"{where}: {SHARED}")
+            values |= {key: value for key, value in shared.items() if key in known}
+        values |= mapping(source.get(step_name), f"{where}: {step_name}")
+    return values
+
+
+def merged(content: Mapping[str, Any], said: Mapping[str, Any], section: str) -> dict[str, Any]:
+    """Return a section of the defaults with what a recipe says in its place."""
+    defaults = mapping(content["defaults"].get(section), f"defaults: {section}")
+    return {**defaults, **mapping(said.get(section), section)}
+
+
+def varied(name: str, arms: Any) -> dict[str, list[Any]]:
+    """Return the values over which a step's parameters are varied, each as its parameter's type.
+
+    Raises:
+        UserError: There is no such step or parameter, or the values are no list, or not what they may be.
+    """
+    if name not in IN_RECIPES:
+        raise no_such("step to vary", name, IN_RECIPES)
+    kinds, read = step.load(name).parameters, {}
+    for parameter, values in mapping(arms, f"vary: {name}").items():
+        address = f"vary: {name}: {parameter}"
+        if parameter not in kinds:
+            raise no_such(f"parameter of {name}", parameter, kinds)
+        if not isinstance(values, list) or not values:
+            raise UserError(f"{address} is a list of values; received {shown(values)}")
+        read[parameter] = [kinds[parameter].read("vary", f"{name}.{parameter}", value) for value in values]
+        for value in read[parameter]:
+            if read[parameter].count(value) > 1:
+                raise UserError(f"{address} has {value} twice")
+    return read
+
+
+def one_of(entry: str, name: Any, known: Iterable[str]) -> str:
+    """Return a name that is known.
+
+    Raises:
+        UserError: It is not.
+    """
+    if name not in known:
+        raise no_such(entry, name, known)
+    return name
+
+
+def several_of(entry: str, names: Any, known: Iterable[str]) -> tuple[str, ...]:
+    """Return names that are known, each once, one at least.
+
+    Raises:
+        UserError: They are not.
+    """
+    if not isinstance(names, list) or not names:
+        raise UserError(f"{entry} is a list of names; received {shown(names)}")
+    for name in names:
+        one_of(entry, name, known)
+        if names.count(name) > 1:
+            raise UserError(f"{entry} has {name} twice")
+    return tuple(names)
+
+
+def fetch_values(content: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return the parameters of `fetch` for a data set."""
+    own = (content["data"].get("own") or {}).get(name) or {"source": "published"}
+    return {"data_set": name, "max_quarantined": content["data"].get("max_quarantined"), **own}
+
+
+def weights_values(content: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return the parameters of `fetch_weights` for pretrained weights."""
+    stock = content["weights"].get("stock")
+    if own := (content["weights"].get("own") or {}).get(name):
+        return {"stock": stock, **own}
+    if name.startswith(RANDOM):
+        return {"backbone": name.removeprefix(RANDOM), "source": "random", "stock": "leave"}
+    return {"backbone": name, "source": "imagenet", "stock": stock}
+
+
+def own_source(content: Mapping[str, Any], noun: str, name: str) -> str:
+    """Return the path on this machine that an own data set or weights file comes from; empty where it comes from none.
+
+    Args:
+        content: All of params.yaml.
+        noun: `data` or `weights`.
+        name: Of the data set or the weights.
+    """
+    source = str(((content[noun].get("own") or {}).get(name) or {}).get("source", ""))
+    return "" if re.match(r"\w+://|git\+", source) else source
 
 
 def mapping(value: Any, what: str) -> dict[str, Any]:
@@ -123,6 +277,61 @@ def section(value: Any, where: str, names: Iterable[str]) -> dict[str, Any]:
     if missing:
         raise UserError(f"{where} in params.yaml lacks {', '.join(missing)}")
     return given
+
+
+def check(content: Mapping[str, Any]) -> None:
+    """Check every recipe, the data sets and weights that are declared, and which recipes are switched on.
+
+    Raises:
+        UserError: What is wrong, what was received, what would be right.
+    """
+    for name, value in content["defaults"].items():
+        if name not in [*IN_RECIPES, SHARED, "models"]:
+            raise no_such("step in the defaults", name, [*IN_RECIPES, SHARED, "models"])
+        if name != "models":
+            mapping(value, f"defaults: {name}")
+    check_names(content["recipes"], "recipes")
+    check_pipelines(content["recipes"])
+    for noun in REGISTRIES:
+        declared(content, noun)
+    step.load("fetch").parameters["max_quarantined"].read(
+        "data", "max_quarantined", content["data"].get("max_quarantined")
+    )
+    step.load("fetch_weights").parameters["stock"].read("weights", "stock", content["weights"].get("stock"))
+    for recipe in content["recipes"]:
+        resolve(content, recipe)
+    if content["active"]:
+        several_of("recipe", content["active"], content["recipes"])
+
+
+def check_sources(content: Mapping[str, Any]) -> None:
+    """Check that the own data sets and weights files that are switched on are on this machine.
+
+    Raises:
+        UserError: One is not.
+    """
+    for name in content["active"]:
+        recipe = resolve(content, name)
+        for noun, used in (("data", recipe.data), *(("weights", network) for network in recipe.networks)):
+            check_source(content, noun, used)
+
+
+def check_source(content: Mapping[str, Any], noun: str, name: str) -> None:
+    """Check that the folder or file of an own data set or weights file is there.
+
+    Raises:
+        UserError: It is not.
+    """
+    source = own_source(content, noun, name)
+    try:
+        there = not source or Path(source).exists()
+    except OSError:  # a name too long, or a folder that this user may not look into
+        there = False
+    if not there:
+        raise UserError(
+            f"{noun}: own: {name}: nothing is at {shown(source)}: correct the source; a path that is not absolute "
+            f"begins at {shown(str(Path.cwd()))}"
+        )
 
 
 def check_names(names: Iterable[Any], where: str) -> None:
@@ -156,29 +365,15 @@ def check_pipelines(recipes: Iterable[str]) -> None:
             )
 
 
-def declared(content: dict[str, Any], noun: str) -> list[str]:
-    """Return the names of the data sets or of the weights that there are.
+def declared(content: Mapping[str, Any], noun: str) -> list[str]:
+    """Return the names of the data sets or of the weights that there are: one's own first, then those of the registry.
 
     Raises:
-        UserError: One is not in its registry, or has no source.
+        UserError: An own one has no source, or a name that it cannot have.
     """
-    what, registry, lists = REGISTRIES[noun]
-    names: dict[str, list[str]] = {}
-    for part in lists:
-        names[part] = content[noun].get(part)
-        if not isinstance(names[part], list):
-            raise UserError(f"{noun}: {part} is a list of names; received {shown(names[part])}")
-        for name in names[part]:
-            if name not in registry:
-                raise no_such(what, name, registry)
+    registry = REGISTRIES[noun]
     own = mapping(content[noun].get("own"), f"{noun}: own")
     check_names(own, f"{noun}: own")
-    for name in own:
-        if name in names["published"]:
-            raise UserError(
-                f"{noun}: {name} is under published and under own: take it off published to use the copy that you "
-                "have, or give your own another name"
-            )
     for name, entry in own.items():
         source = mapping(entry, f"{noun}: own: {name}").get("source")
         if not isinstance(source, str) or not re.fullmatch(r"[^\x00-\x1f]+", source):
@@ -187,51 +382,15 @@ def declared(content: dict[str, Any], noun: str) -> list[str]:
             raise UserError(
                 f"{noun}: own: {name}: DVC knows no ~: write the path in full, from / on; received {shown(source)}"
             )
-        if noun == "weights" and entry.get("backbone") not in registry:
-            raise no_such(what, entry.get("backbone"), registry)
-    return [*names["published"], *own, *(f"random_{name}" for name in names.get("random", []))]
+        if noun == "weights":
+            one_of("backbone", entry.get("backbone"), registry)
+            if name.startswith(RANDOM) or name in FOLDER_NAMES:
+                raise UserError(f"weights: own: {name}: that name is taken: give another")
+    random = [RANDOM + name for name in registry] if noun == "weights" else []
+    return [*own, *registry, *random]
 
 
-def check(content: dict[str, Any]) -> None:
-    """Check every recipe, and that what is switched on uses a data set and weights that are declared.
-
-    Raises:
-        UserError: What is wrong, what was received, what would be right.
-    """
-    for name in content["defaults"]:
-        if name not in SECTIONS:
-            raise no_such("step in the defaults", name, SECTIONS)
-    check_names(content["recipes"], "recipes")
-    check_pipelines(content["recipes"])
-    for recipe in content["recipes"]:
-        varied(content, recipe)
-        check_sizes(recipe, completed(content, recipe)["split"])
-    step.load("fetch").parameters["max_quarantined"].read(
-        "data", "max_quarantined", content["data"].get("max_quarantined")
-    )
-    step.load("fetch_weights").parameters["stock"].read("weights", "stock", content["weights"].get("stock"))
-    known = {noun: declared(content, noun) for noun in ("data", "weights")}
-    for recipe, uses in content["active"].items():
-        if recipe not in content["recipes"]:
-            raise no_such("recipe", recipe, content["recipes"])
-        for noun, names in known.items():
-            used = mapping(uses, f"active: {recipe}").get(noun)
-            if used not in names:
-                raise no_such(f"{noun} of the recipe {recipe}", used, names)
-
-
-def check_sources(content: Mapping[str, Any]) -> None:
-    """Check that the own data sets and weights files that are switched on are on this machine.
-
-    Raises:
-        UserError: One is not.
-    """
-    for uses in content["active"].values():
-        for noun in ("data", "weights"):
-            check_source(content, noun, uses[noun])
-
-
-def check_sizes(recipe: str, split: Mapping[str, Any]) -> None:
+def check_sizes(split: Mapping[str, Any]) -> None:
     """Check that the parts of a split that are fractions are no more than the whole.
 
     Raises:
@@ -244,26 +403,5 @@ def check_sizes(recipe: str, split: Mapping[str, Any]) -> None:
     if sum(fractions.values()) > 1 + 1e-9:
         listed = " + ".join(f"{part} {size:g}" for part, size in fractions.items())
         raise UserError(
-            f"recipe {recipe}: split: {listed} = {sum(fractions.values()):g} of the images: give fractions that come "
-            "to 1 or less"
-        )
-
-
-def check_source(content: Mapping[str, Any], noun: str, name: str) -> None:
-    """Check that the folder or file of an own data set or weights file is there.
-
-    Raises:
-        UserError: It is not.
-    """
-    own = (content[noun].get("own") or {}).get(name)
-    if not own or re.match(r"\w+://|git\+", own["source"]):
-        return
-    try:
-        there = Path(own["source"]).exists()
-    except OSError:  # a name too long, or a folder that this user may not look into
-        there = False
-    if not there:
-        raise UserError(
-            f"{noun}: own: {name}: nothing is at {shown(own['source'])}: correct the source; a path that is not "
-            f"absolute begins at {shown(str(Path.cwd()))}"
+            f"split: {listed} = {sum(fractions.values()):g} of the images: give fractions that come to 1 or less"
         )

@@ -97,15 +97,18 @@ class Artifact:
         """
         artifacts = []
         for path in map(Path, paths):
-            if path.is_dir() and not (path / MANIFEST).is_file():
-                manifests = (file for file in sorted(path.rglob(MANIFEST)) if "/." not in file.as_posix())
-                kinds = ((file.parent, read_json(file).get("kind")) for file in manifests)
-                artifacts += [cls.read(folder) for folder, kind in kinds if kind == cls.__name__]
-            else:
-                artifacts.append(cls.read(path))
+            is_folder = path.is_dir() and not (path / MANIFEST).is_file()
+            artifacts += cls.list_in(path) if is_folder else [cls.read(path)]
         if not artifacts:
             raise UserError(f"no {cls.__name__} in {', '.join(map(str, paths))}: run the steps that make some")
         return artifacts
+
+    @classmethod
+    def list_in(cls, folder: Path) -> list[Self]:
+        """Open all finished artifacts of the kind that are in a folder, by name."""
+        manifests = (file for file in sorted(folder.rglob(MANIFEST)) if "/." not in file.as_posix())
+        kinds = ((file.parent, read_json(file).get("kind")) for file in manifests)
+        return [cls.read(path) for path, kind in kinds if kind == cls.__name__]
 
     def content_digest(self) -> str:
         """Return the digest of the facts and of every file but the manifest."""
@@ -378,7 +381,10 @@ class Top(Network):
 
 
 class Classifier(Network):
-    """A delivered model, `model.keras`, raw RGB in [0, 255] to probabilities, and its epochs, `history.csv`."""
+    """A delivered model, `model.keras`, raw RGB in [0, 255] to probabilities; its epochs, `history.csv`.
+
+    `validation.json` has its kappa, log loss and accuracy on validation, by which it is chosen among others.
+    """
 
     file_name = "model.keras"
 
@@ -428,7 +434,7 @@ class Report(Artifact):
 
 
 class Comparison(Artifact):
-    """Reports side by side: `comparison.csv`, `verdict.json` in words, `metrics.json` of the chosen model.
+    """Reports side by side: `comparison.csv`, `verdict.json` in words, `chosen.json`, the chosen model on validation.
 
     `pairs.csv` has the tests of every two models on the same test images, `trials.csv` the scores of every report.
     """

@@ -20,12 +20,15 @@ def average(
     Source: Lakshminarayanan et al., Simple and Scalable Predictive Uncertainty Estimation, arXiv 1612.01474.
 
     Raises:
-        UserError: There is one classifier alone.
+        UserError: There is one classifier alone, or they take images of different sizes.
     """
     if len(classifiers) < 2:
         raise UserError(f"average: {classifiers[0].path} alone has no average: give two classifiers or more")
+    sizes = {classifier.facts["image_size"] for classifier in classifiers}
+    if len(sizes) > 1:
+        raise UserError(f"average: classifiers of images of one size have an average; received {sorted(sizes)} pixels")
     keras.utils.clear_session()  # layers without a name of their own are numbered from the start
-    size = ensemble.facts["image_size"]
+    size = sizes.pop()
     image = keras.Input((size, size, 3), name="image")
     members = []
     for number, classifier in enumerate(classifiers, start=1):

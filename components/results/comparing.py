@@ -40,12 +40,13 @@ def compare(reports: Sequence[Report], comparison: Comparison) -> None:
     pairs = pair_tests(models)
     for table_name, table in (("comparison", scores.reset_index()), ("pairs", pairs), ("trials", trials)):
         comparison.write_table(f"{table_name}.csv", table)
-    sentences = {"verdict": verdict(scores, pairs), "warnings": reports[0].facts["warnings"], "trials": spread(trials)}
-    comparison.write_values("verdict", sentences)
     chosen = str(scores["validation_log_loss"].idxmin())
-    ranked = {name: value for name, value in main[chosen].metrics.items() if name.startswith("validation_")}
-    ranked["fingerprint"] = main[chosen].facts["fingerprint"]
-    comparison.write_values("metrics", {"chosen": {"model": chosen, **ranked}})
+    comparison.write_values("verdict", {
+        "verdict": verdict(scores, pairs), "warnings": reports[0].facts["warnings"], "trials": spread(trials),
+        "chosen": {"model": chosen, "fingerprint": main[chosen].facts["fingerprint"]},
+    })  # fmt: skip
+    validated = {name: main[chosen].metrics[f"validation_{name}"] for name in ("kappa", "log_loss", "accuracy")}
+    comparison.write_values("chosen", {"model": chosen, **validated})
 
 
 def names(reports: Sequence[Report]) -> dict[str, list[Report]]:

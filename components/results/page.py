@@ -58,7 +58,7 @@ def write(
         records: Records of the steps behind them.
         runs: Address of the MLflow run of some reports, by name.
     """
-    (main, first), chosen = next(iter(reports.items())), comparison.read_values("metrics")["chosen"]["model"]
+    (main, first), chosen = next(iter(reports.items())), comparison.read_values("chosen")["model"]
     made = [
         *known(comparison, "compare", records),
         *(record for report in reports.values() for record in known(report, "evaluate", records)),

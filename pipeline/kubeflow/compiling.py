@@ -16,8 +16,9 @@ from components.data.records import Record
 from components.errors import UserError
 from components.step import Step
 from pipeline import recipes
-from pipeline.arranging import RECORD, Axis, Made, Task, Values, addressed, arranged, axes_of
-from pipeline.cluster import COLLECTION, Cluster, sources
+from pipeline.arranging import RECORD, Made, Task, arrange
+from pipeline.cluster import Cluster, data_source, weights_source
+from pipeline.recipes import COLLECTION, Recipe, Values
 
 RUN = "metadata.labels['pipeline/runid']"  # of the pod; a placeholder in its arguments would stay as it is
 
@@ -39,23 +40,16 @@ def write(
     Raises:
         UserError: There is no such recipe, step or parameter, or a value is not what it may be.
     """
-    values = {**sources(content, cluster, recipe), **recipes.completed(dict(content), recipe)}
-    for address, value in changes.items():
-        if address in sweeps:
-            raise UserError(f"{address} is set and swept: do one of both")
-        name, parameter = addressed(address)
-        values[name] = {**values[name], parameter: value}
-    values = {name: step.load(name).checked(own) for name, own in values.items()}
-    vary = recipes.varied(dict(content), recipe)
-    axes = axes_of(values, vary, sweeps)
-    for axis in axes:
-        for arm in axis.arms:
-            for name, own in arm.items():
-                step.load(name).checked({**values[name], **own})
-    fixed = {(name, parameter) for axis in axes for name, own in axis.arms[0].items() for parameter in own}
+    in_collection = {address: value for address, value in changes.items() if address.split(".")[0] in COLLECTION}
+    own = {address: value for address, value in changes.items() if address not in in_collection}
+    resolved = recipes.resolve(recipes.changed(content, recipe, own, sweeps), recipe)
+    sources = sources_of(content, cluster, resolved, in_collection)
+    tasks = arrange([resolved], sources)[recipe]
+    first = {"fetch": sources["fetch"][resolved.data], "fetch_weights": sources["fetch_weights"][resolved.networks[0]]}
+    values: Values = {name: step.load(name).checked(own) for name, own in {**first, **resolved.values}.items()}
+    fixed = {(task.step, parameter) for task in tasks if is_varied(task, resolved) for parameter in task.varied}
     if values["fetch"]["source"].startswith(GIT):  # every task knows its revision
         fixed.add(("fetch", "source"))
-    tasks = arranged(axes, vary["ensemble"] != "none")
     steps = {task.step for task in tasks}
 
     offered = {
@@ -64,17 +58,17 @@ def write(
     }  # fmt: skip
 
     def pipeline(*channels: Any) -> None:
-        given = {name: dict(own) for name, own in values.items()}
+        given: dict[str, dict[str, Any]] = {}
         for (name, parameter), channel in zip(offered.values(), channels, strict=True):
-            given[name][parameter] = channel
-        arrange(recipe, cluster, values, given, axes, tasks)
+            given.setdefault(name, {})[parameter] = channel
+        make_tasks(recipe, cluster, given, tasks)
 
     file = folder / f"graft-{recipe.replace('_', '-').lower()}.yaml"
     folder.mkdir(parents=True, exist_ok=True)
     behind = {key: (step.load(name), parameter) for key, (name, parameter) in offered.items()}
     described(
         pipeline,
-        title(recipe, values, cluster),
+        title(resolved, cluster),
         {key: wanted.parameters[parameter].kind for key, (wanted, parameter) in behind.items()},
         {key: wanted.described(parameter) for key, (wanted, parameter) in behind.items()},
         {key: values[name][parameter] for key, (name, parameter) in offered.items()},
@@ -108,20 +102,50 @@ def described(
     function.__doc__ = f"{summary}\n\nArgs:\n{lines}\n\nReturns:\n{lines}"
 
 
-def title(recipe: str, values: Values, cluster: Cluster) -> str:
+def title(recipe: Recipe, cluster: Cluster) -> str:
     """Return in a line what the pipeline is of, and where its journal is."""
     journal = "no journal" if cluster.tracking == "off" else f"MLflow: {cluster.tracking}"
-    uses = f"data set {values['fetch']['data_set']}, backbone {values['fetch_weights']['backbone']}"
-    return f"Graft, recipe {recipe}: {uses}; {journal}"
+    uses = f"data set {recipe.data}, {'networks' if recipe.networks[1:] else 'network'} {', '.join(recipe.networks)}"
+    return f"Graft, recipe {recipe.name}: {uses}; {journal}"
 
 
-def arrange(
-    recipe: str, cluster: Cluster, values: Values, given: Values, axes: Sequence[Axis], tasks: Sequence[Task]
-) -> None:
-    """Make the tasks of a recipe's arrangement, given the pipeline's parameters and, where a value is fixed, that."""
-    words = {axis.name: axis for axis in axes}
+def sources_of(
+    content: Mapping[str, Any], cluster: Cluster, recipe: Recipe, changes: Mapping[str, Any]
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the parameters of the steps that bring in what a recipe uses: by step, and by data set or network.
+
+    Args:
+        content: All of params.yaml.
+        cluster: Where they will run.
+        recipe: The recipe.
+        changes: Other values, by `STEP.PARAMETER`.
+
+    Raises:
+        UserError: Something is not where a cluster could get it, or is changed for several networks at once.
+    """
+    values = {
+        "fetch": {recipe.data: data_source(content, cluster, recipe.data)},
+        "fetch_weights": {name: weights_source(content, cluster, name) for name in recipe.networks},
+    }
+    for address, value in changes.items():
+        name, _, parameter = address.partition(".")
+        if len(values[name]) > 1:
+            raise UserError(f"{address} cannot be set for {len(values[name])} networks at once")
+        for own in values[name].values():
+            own[parameter] = value
+    return values
+
+
+def is_varied(task: Task, recipe: Recipe) -> bool:
+    """Return whether values of a task are set by an axis with several arms; a single network is no choice."""
+    return task.step != "fetch_weights" or len(recipe.networks) > 1
+
+
+def make_tasks(recipe: str, cluster: Cluster, given: Values, tasks: Sequence[Task]) -> None:
+    """Make the tasks of a recipe, given the pipeline's parameters, by step and parameter; the rest is fixed."""
     runs: dict[tuple[str, int], Callable[..., PipelineTask]] = {}
     made: dict[Made, Any] = {}
+    fetched = next(task.values["source"] for task in tasks if task.step == "fetch")
     for task in tasks:
         wanted = step.load(task.step)
         inputs = {
@@ -130,15 +154,21 @@ def arrange(
         }  # fmt: skip
         kind = (task.step, len(inputs))
         if kind not in runs:
-            runs[kind] = component(wanted, [*inputs], recipe, cluster, values[task.step])
-        run = runs[kind](**{key: made[one] for key, one in inputs.items()}, **{**given[task.step], **task.values})
+            runs[kind] = component(wanted, [*inputs], recipe, cluster, task.values)
+        run = runs[kind](
+            **{key: made[one] for key, one in inputs.items()}, **{**task.values, **given.get(task.step, {})}
+        )
         place(run, task.step, cluster)
-        if values["fetch"]["source"].startswith(GIT):
-            run.set_env_variable("GRAFT_DVC_REVISION", Pinned.read(values["fetch"]["source"], "", "").revision)
-        judged = [task.trained] if task.step == "evaluate" else []
-        arms = [word for axis, number in task.arms.items() for word in words[axis].said(number)]
-        run.set_display_name(" ".join([task.step, *judged, *arms]))
+        if fetched.startswith(GIT):
+            run.set_env_variable("GRAFT_DVC_REVISION", Pinned.read(fetched, "", "").revision)
+        run.set_display_name(display_name(task))
         made |= {one: run.outputs[key] for key, one in task.outputs.items()}
+
+
+def display_name(task: Task) -> str:
+    """Return what Kubeflow shows a task as: its step, the model that it judges, and what tells it apart."""
+    model = [task.model] if task.step in ("choose_classifier", "evaluate") else []
+    return " ".join([task.step, *model, *(task.words if task.step != "fetch" else ())])
 
 
 def component(
