@@ -15,11 +15,15 @@ import psutil
 import pytest
 from PIL import Image
 
-from components import STEPS, quiet, step
+from components import quiet, step
 from components.data.artifacts import Report, TestSplit
 from components.data.content import file_sha256
 from components.data.records import Record, record_beside
 from components.results import tracking
+from pipeline.arranging import Task, arrange
+from pipeline.places import place
+from pipeline.recipes import COLLECTION, Recipe
+from pipeline.running import run_tasks
 
 quiet.load_keras()
 TestSplit.__test__ = False  # type: ignore[attr-defined]  # its name is the project's word, no test
@@ -81,6 +85,7 @@ PARAMETERS: dict[str, dict[str, str | int | float]] = {
     "train_benchmark": {"network": "cnn", "image_size": 16, "width": 4, "stages": 3, **TRAINING},
     "train_top": {"head": "linear", "dropout": 0.1, "l2": 0, **TRAINING},
     "fine_tune": {**TRAINING, "learning_rate": 0.001, "backbone_rate": 1, "l2": 0, "epochs": 2},
+    "choose_classifier": {},
     "average": {"batch_size": 8},
     "evaluate": {"views": "plain", "batch_size": 8, "slices": 2},
     "compare": {},
@@ -90,29 +95,41 @@ PARAMETERS: dict[str, dict[str, str | int | float]] = {
 MODELS = {"train_benchmark": "benchmark", "train_top": "top", "fine_tune": "fine_tuned"}
 
 
+NETWORK = "glyphs"
+
+
+def recipe_of(parameters: dict[str, dict] = PARAMETERS, name: str = "edges", **said) -> Recipe:
+    """Return a recipe with the values of every step; what else it says may be given."""
+    values = {key: values for key, values in parameters.items() if key not in COLLECTION}
+    nothing: dict = {"data": "edges", "networks": (NETWORK,), "vary": {}, "repeats": 1}
+    return Recipe(name, values=values, **{**nothing, "models": tuple(MODELS.values()), **said})
+
+
+def tasks_of(recipe: Recipe, source: Path, parameters: dict[str, dict] = PARAMETERS) -> list[Task]:
+    """Return the tasks of a recipe on a data set, all of whose networks have the same weights."""
+    sources = {
+        "fetch": {recipe.data: {**parameters["fetch"], "source": str(source)}},
+        "fetch_weights": dict.fromkeys(recipe.networks, parameters["fetch_weights"]),
+    }
+    return arrange([recipe], sources)[recipe.name]
+
+
+def paths_of(tasks: list[Task], home: Path) -> dict[str, Path]:
+    """Return where each artifact of a recipe lies: a classifier by `classifiers/MODEL`, a report by its model."""
+    at = {}
+    for task in tasks:
+        names = {"classifier": f"classifiers/{task.model}", "report": task.model, "top": "head"}
+        at |= {names.get(key, key): home / place(made) for key, made in task.outputs.items() if key != "record"}
+    return at
+
+
 def run_steps(
-    folder: Path, source: Path, recipe: str = "edges", parameters: dict[str, dict] = PARAMETERS
+    home: Path, source: Path, recipe: str = "edges", parameters: dict[str, dict] = PARAMETERS
 ) -> dict[str, Path]:
     """Run every step on a data set; return where each artifact lies."""
-    names = (
-        "images weights audit splits test_split augmented exploration drawings chosen_precision features tensors top"
-    )
-    at = {name: folder / name for name in names.split()}
-    step.run("fetch", at, {**parameters["fetch"], "source": str(source)}, recipe)
-    for name in STEPS[1 : STEPS.index("train_benchmark")]:
-        step.run(name, at, parameters[name], recipe)
-    for name, model in MODELS.items():
-        at[f"classifiers/{model}"], at[model] = folder / "classifiers" / model, folder / "reports" / model
-        step.run(
-            name, {**at, "top": folder / "top", "classifier": at[f"classifiers/{model}"]}, parameters[name], recipe
-        )
-        given = {**at, "classifier": at[f"classifiers/{model}"], "report": at[model]}
-        step.run("evaluate", given, parameters["evaluate"], recipe)
-    at["comparison"], at["page"] = folder / "comparison", folder / "page"
-    compared = {**at, "reports": [at[model] for model in MODELS.values()], "records": [folder]}
-    for name in ("compare", "draw_comparison"):
-        step.run(name, compared, {}, recipe)
-    return {**at, "head": folder / "top"}
+    tasks = tasks_of(recipe_of(parameters, recipe), source, parameters)
+    run_tasks(tasks, home)
+    return paths_of(tasks, home)
 
 
 def recorded(path: Path) -> Report:
