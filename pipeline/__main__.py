@@ -5,7 +5,6 @@ import tempfile
 import textwrap
 from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
-from inspect import signature
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -205,7 +204,7 @@ def find_head(recipe: str, sweep: Sequence[str]) -> None:
             raise UserError(f"--sweep takes train_top.PARAMETER=VALUE,... here; received {address}={values}")
         swept[name] = values.split(",")
     wanted = steps.load("train_top")
-    settings = [
+    arms = [
         wanted.checked({**parameters, **dict(zip(swept, values, strict=True))}) for values in product(*swept.values())
     ]
     quiet.load_keras()
@@ -215,8 +214,8 @@ def find_head(recipe: str, sweep: Sequence[str]) -> None:
     from components.model import head_search
 
     features, splits = Features.read(ARTIFACTS / recipe / "features"), Splits.read(ARTIFACTS / recipe / "splits")
-    found = head_search.search(features, splits, settings)
-    table = pd.concat([pd.DataFrame(settings)[[*swept]], found], axis=1).sort_values("validation_log_loss")
+    found = head_search.search(features, splits, [*map(wanted.arguments, arms)])
+    table = pd.concat([pd.DataFrame(arms)[[*swept]], found], axis=1).sort_values("validation_log_loss")
     file = ARTIFACTS / recipe / "heads.csv"
     table.to_csv(file, index=False)
     print(table.to_string(index=False, float_format="%.4g"))
@@ -240,12 +239,10 @@ def find_rate(recipe: str, step: str) -> None:
     paths["weights"] = Path("data/weights", content["active"][recipe]["weights"])
     inputs = {key: kind.read(paths[key]) for key, kind in wanted.inputs.items()}
     steps.inherited(wanted, inputs)  # which says if they do not belong together
-    given = {**inputs, **parameters[step]}
-    settings = training.Settings(
-        **{name: given[name] for name in signature(training.Settings).parameters if name in given}
-    )
+    arguments = wanted.arguments(parameters[step])
+    settings = arguments.pop("settings")
     training.seeded(settings.seed)
-    untrained = builder(**{name: given[name] for name in signature(builder).parameters})
+    untrained = builder(**inputs, **arguments)
     curve = rate_finder.sweep(untrained.model, untrained.parts[0], settings, untrained.head)
     rate = rate_finder.suggested(curve)
     picture = ARTIFACTS / recipe / "rates" / f"{step}.png"
