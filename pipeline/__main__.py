@@ -5,7 +5,6 @@ import tempfile
 import textwrap
 from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
-from inspect import signature
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -230,7 +229,7 @@ def find_head(recipe: str, sweep: Sequence[str], network: str) -> None:
             raise UserError(f"--sweep takes train_top.PARAMETER=VALUE,... here; received {address}={values}")
         swept[name] = values.split(",")
     wanted = steps.load("train_top")
-    settings = [
+    arms = [
         wanted.checked({**task.values, **dict(zip(swept, values, strict=True))}) for values in product(*swept.values())
     ]
     quiet.load_keras()
@@ -239,8 +238,8 @@ def find_head(recipe: str, sweep: Sequence[str], network: str) -> None:
     from components.model import head_search
 
     inputs = inputs_of(task)
-    found = head_search.search(inputs["features"], inputs["splits"], settings)
-    table = pd.concat([pd.DataFrame(settings)[[*swept]], found], axis=1).sort_values("validation_log_loss")
+    found = head_search.search(inputs["features"], inputs["splits"], [*map(wanted.arguments, arms)])
+    table = pd.concat([pd.DataFrame(arms)[[*swept]], found], axis=1).sort_values("validation_log_loss")
     file = inputs["features"].path.with_name("heads.csv")
     table.to_csv(file, index=False)
     print(table.to_string(index=False, float_format="%.4g"))
@@ -257,12 +256,10 @@ def find_rate(recipe: str, step: str, network: str) -> None:
     from components.results import figures
 
     inputs, builder = inputs_of(task), assembly.BUILDERS[step]
-    given = {**inputs, **task.values}
-    settings = training.Settings(
-        **{name: given[name] for name in signature(training.Settings).parameters if name in given}
-    )
+    arguments = steps.load(step).arguments(task.values)
+    settings = arguments.pop("settings")
     training.seeded(settings.seed)
-    untrained = builder(**{name: given[name] for name in signature(builder).parameters})
+    untrained = builder(**inputs, **arguments)
     curve = rate_finder.sweep(untrained.model, untrained.parts[0], settings, untrained.head)
     rate = rate_finder.suggested(curve)
     picture = place(next(iter(task.outputs.values()))).parent.with_name("rates") / f"{step}.png"

@@ -139,6 +139,7 @@ def set_to(address: str, value: Any) -> Callable[[dict[str, Any]], None]:
         ("recipes/digits/train_benchmark/epochs", 1.5, "recipe digits: train_benchmark: epochs is a whole number; received 1.5"),
         ("recipes/digits/train_benchmark/epochs", True, "recipe digits: train_benchmark: epochs is a whole number; received True"),
         ("recipes/digits/train_benchmark/epochs", float("inf"), "recipe digits: train_benchmark: epochs .* received inf"),
+        ("recipes/digits/train_top", {"weight_decay": 0.1}, "digits: train_top: adam has no weight decay; received 0.1"),
         ("recipes/digits/split/train", "most", "recipe digits: split: train is a number; received 'most'"),
         ("recipes/digits/augment/flip", False, "recipe digits: augment: flip is text; received False"),
         ("recipes/digits/split", 0, "recipe digits: split .*received 0"),

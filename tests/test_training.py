@@ -24,12 +24,15 @@ from components.errors import UserError
 from components.model import backbones, optimizers, rate_finder, training
 from components.model.cut import cut
 from components.model.epochs import FreshRows, Rows
-from components.model.training import Settings
+from components.model.settings import FineTuning
 from components.step import ROOT
 from pipeline import __main__, recipes
 from tests.conftest import PARAMETERS, TRAINING
 
-SETTINGS: dict[str, Any] = {**TRAINING, "learning_rate": 0.05, "epochs": 8, "patience": 3, "batch_size": 7, "seed": 3}
+SETTINGS: dict[str, Any] = {
+    **TRAINING, "learning_rate": 0.05, "epochs": 8, "patience": 3, "batch_size": 7, "seed": 3, "l2": 0,
+    "backbone_rate": 1,
+}  # fmt: skip
 EVERYTHING = {
     "optimizer": "adamw", "weight_decay": 0.1, "schedule": "cosine", "warm_up": 0.3, "label_smoothing": 0.1,
     "class_weights": "balanced", "monitor": "accuracy", "min_delta": 1e-4, "l2": 0.01, "backbone_rate": 0.3,
@@ -62,14 +65,14 @@ def fit(
     model: keras.Model, parts: tuple[Rows, Rows], head: keras.Model | None = None, **changed: Any
 ) -> training.Trained:
     with TemporaryDirectory() as folder:
-        settings = Settings(**{**SETTINGS, **changed})
+        settings = FineTuning(**{**SETTINGS, **changed})
         return training.train("test", model, parts, settings, lambda epoch, row: None, Path(folder), head)
 
 
 def stepped(steps: int = 1, **changed: Any) -> list[list[np.ndarray]]:
     """Return the weights of the backbone and of the head of a `deep` model after some steps."""
     model, head = deep()
-    settings = Settings(**{**SETTINGS, **changed})
+    settings = FineTuning(**{**SETTINGS, **changed})
     trainer = training.Trainer(model, head, settings, training.planned(settings, 100))
     part = blobs()[0]
     order, views = part.draw(seed=1, epoch=0)
@@ -198,13 +201,13 @@ def test_weight_decay_is_adamw_s(optimizer):
     with pytest.raises(
         UserError, match=f"{optimizer} has no weight decay; received 0.01: choose adamw, or set it to 0"
     ):
-        Settings(**{**SETTINGS, "optimizer": optimizer, "weight_decay": 0.01})
+        FineTuning(**{**SETTINGS, "optimizer": optimizer, "weight_decay": 0.01})
 
 
 def test_every_epoch_is_logged_as_in_the_history(tmp_path):
     seen = []
     model = linear()
-    trained = training.train("test", model, blobs(), Settings(**SETTINGS), lambda *said: seen.append(said), tmp_path)
+    trained = training.train("test", model, blobs(), FineTuning(**SETTINGS), lambda *said: seen.append(said), tmp_path)
     assert [epoch for epoch, _ in seen] == trained.history["epoch"].tolist()
     assert [row["validation_kappa"] for _, row in seen] == trained.history["validation_kappa"].tolist()
     assert not hasattr(model, "optimizer") or model.optimizer is None
@@ -408,7 +411,7 @@ def test_a_training_that_was_broken_off_ends_as_if_it_had_never_stopped(
     while trained is None:
         resumed, head = deep()
         with suppress(Stopped):
-            trained = training.train("test", resumed, blobs(), Settings(**settings), log, tmp_path, head)
+            trained = training.train("test", resumed, blobs(), FineTuning(**settings), log, tmp_path, head)
     assert not left
     assert trained.best_epoch == expected.best_epoch
     assert trained.history.equals(expected.history)
@@ -419,7 +422,7 @@ def test_a_training_that_was_broken_off_ends_as_if_it_had_never_stopped(
 
 def test_a_training_that_had_ended_is_not_trained_on(tmp_path):
     parts = blobs()
-    settings = Settings(**{**SETTINGS, "epochs": 60, "learning_rate": 0.5})
+    settings = FineTuning(**{**SETTINGS, "epochs": 60, "learning_rate": 0.5})
     first = training.train("test", linear(), parts, settings, lambda *said: None, tmp_path)
     again = training.train("test", linear(), parts, settings, lambda *said: None, tmp_path)
     assert len(first.history) < 60
@@ -431,7 +434,7 @@ def test_a_training_that_had_ended_is_not_trained_on(tmp_path):
 def test_the_suggested_rate_trains_and_a_thousandth_and_a_thousandfold_do_not(optimizer, share):
     train, validation = blobs()
     model, head = deep()
-    settings = Settings(**{**SETTINGS, "optimizer": optimizer, "backbone_rate": share})
+    settings = FineTuning(**{**SETTINGS, "optimizer": optimizer, "backbone_rate": share})
     curve = rate_finder.sweep(model, train, settings, head)
     assert np.isfinite(curve["loss"]).all()
     np.testing.assert_allclose(np.diff(np.log(curve["learning_rate"])), np.log(1e9) / 299)
@@ -527,7 +530,7 @@ def test_a_rate_is_found_for_a_step_from_its_training_part_and_nothing_else_chan
 
 @pytest.mark.parametrize("kept", [0, 10, 300, -30])
 def test_a_training_whose_kept_state_is_damaged_begins_anew_and_says_so(kept, tmp_path, capsys):
-    settings = Settings(**{**SETTINGS, "epochs": 3})
+    settings = FineTuning(**{**SETTINGS, "epochs": 3})
     first = training.train("test", linear(), blobs(), settings, lambda *said: None, tmp_path)
     state = tmp_path / "training.npz"
     state.write_bytes(state.read_bytes()[:kept])
