@@ -4,7 +4,7 @@ import sys
 import tempfile
 import textwrap
 from argparse import ArgumentParser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,18 +23,30 @@ def check() -> None:
     """Check params.yaml: every name, every parameter of every recipe; mend what a kill left of DVC's notes."""
     for line in recovery.mend():
         print(line)
-    content = recipes.read()
+    arranged(recipes.read())
+
+
+def arranged(content: Mapping[str, Any]) -> "dict[str, Task]":
+    """Return the tasks of the recipes that are switched on, by their stages, once all of params.yaml is checked.
+
+    Raises:
+        UserError: What is wrong in it.
+    """
+    from pipeline import planning
+
     recipes.check(content)
     recipes.check_sources(content)
+    return planning.active_tasks(content)
 
 
 def arrange() -> None:
     """Write dvc.yaml and data/dvc.yaml: a stage for every task of the recipes that are switched on."""
-    from pipeline import planning, stages
+    from pipeline import stages
 
-    check()
+    for line in recovery.mend():
+        print(line)
     content = recipes.read()
-    tasks = planning.active_tasks(content)
+    tasks = arranged(content)
     for file in stages.write(stages.render(content, tasks)):
         print(f"{file}: written anew; {', '.join(content['active']) or 'no recipe'} switched on, {len(tasks)} stages")
 
@@ -44,9 +56,7 @@ def plan() -> None:
     from pipeline import planning, stages
 
     content = recipes.read()
-    recipes.check(content)
-    recipes.check_sources(content)
-    tasks = planning.active_tasks(content)
+    tasks = arranged(content)
     stages.check(stages.render(content, tasks))
     planning.write(tasks)
 
@@ -70,9 +80,9 @@ def show() -> None:
 
 def clean(remove: bool) -> None:
     """List what no recipe that is switched on needs, in artifacts/ and data/; remove it where that is asked for."""
-    from pipeline import cleaning, planning
+    from pipeline import cleaning
 
-    unneeded = cleaning.unneeded(planning.active_tasks(recipes.read()).values())
+    unneeded = cleaning.unneeded(arranged(recipes.read()).values())
     for path, size in unneeded.items():
         print(f"{size / 1e6:10,.1f} MB  {path}")
     print(

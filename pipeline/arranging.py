@@ -123,10 +123,16 @@ def arrange(recipes: Iterable[Recipe], sources: Mapping[str, Mapping[str, Mappin
         sources: The parameters of `fetch` by data set, and those of `fetch_weights` by network.
 
     Raises:
-        UserError: Values are varied that cannot be put side by side.
+        UserError: Values are varied that do not go together.
     """
     known: dict[str, Task] = {}
-    return {recipe.name: _Arrangement(recipe, sources, known).tasks for recipe in recipes}
+    arranged = {}
+    for recipe in recipes:
+        try:
+            arranged[recipe.name] = _Arrangement(recipe, sources, known).tasks
+        except UserError as error:
+            raise UserError(f"recipe {recipe.name}: {error}") from error
+    return arranged
 
 
 def axes_of(recipe: Recipe, weights: Mapping[str, Mapping[str, Any]]) -> list[Axis]:

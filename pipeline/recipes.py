@@ -71,11 +71,11 @@ def shaped(content: Any, file: Path = PARAMS) -> dict[str, Any]:
         raise UserError(
             f"{file} is a mapping with active, data, weights, defaults and recipes; received {shown(content)}"
         )
+    if not isinstance(content.get("active"), list):
+        raise UserError(f"{file}: 'active' is a list of recipes; received {shown(content.get('active'))}")
     for name in ("recipes", "defaults", "data", "weights"):
         if not isinstance(content.get(name), dict):
             raise UserError(f"{file}: {name!r} is a mapping of names; received {shown(content.get(name))}")
-    if not isinstance(content.get("active"), list):
-        raise UserError(f"{file}: 'active' is a list of recipes; received {shown(content.get('active'))}")
     return content
 
 

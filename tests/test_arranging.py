@@ -115,7 +115,9 @@ def test_every_parameter_can_be_varied(name):
         own = PARAMETERS[name][parameter]
         offered = (tries(kind, value) for value in (*getattr(kind.limits, "known", ()), 3, 0.4, 5, "block1_conv1"))
         other = next(value for value in offered if value not in (own, None))
-        found = tasks(vary={name: {parameter: [own, other]}}, models=ALL)
+        with_decay = {"optimizer": "adamw"} if parameter == "weight_decay" else {}
+        values = {**PARAMETERS, name: {**PARAMETERS[name], **with_decay}}
+        found = tasks_of(recipe_of(values, vary={name: {parameter: [own, other]}}, models=ALL), Path("edges"))
         arms = [task for task in found if task.step == name]
         assert {task.values[parameter] for task in arms} == {own, other}
         stages = [places.stage_name(task) for task in found]
@@ -212,6 +214,7 @@ def test_every_task_makes_a_record_last():
     [
         ({"folds": 2, "vary": {"split": {"fold": [0, 1]}}}, "each of several folds is tried already"),
         ({"repeats": 2, "vary": {"train_top": {"seed": [1, 2]}}}, "repeats have seeds of their own: do one of both"),
+        ({"vary": {"train_top": {"weight_decay": [0, 0.1]}}}, "recipe edges: train_top: adam has no weight decay"),
     ],
 )
 def test_what_is_tried_already_is_not_varied_too(said, line):
