@@ -18,6 +18,8 @@ from pipeline.places import ARTIFACTS, place
 if TYPE_CHECKING:
     from pipeline.arranging import Task
 
+WIDTH = 120  # characters of a table's lines
+
 
 def check() -> None:
     """Check params.yaml: every name, every parameter of every recipe; mend what a kill left of DVC's notes."""
@@ -76,6 +78,14 @@ def show() -> None:
     if not tables:
         raise UserError("no comparison yet: `make repro` makes one")
     print("`make ui` opens them in MLflow; the figures are under artifacts/RECIPE/; your own images: README.md")
+
+
+def experiments() -> None:
+    """Show what `dvc exp run` made: what differs, and the log loss of each model on validation, best first."""
+    from pipeline import experiments as made
+
+    table = made.table(made.read())
+    print(table.fillna("").to_string(line_width=WIDTH, float_format="%.4f") if table.size else "no two are different")
 
 
 def clean(remove: bool) -> None:
@@ -339,23 +349,10 @@ def submit(
 COMMANDS: dict[str, Callable[..., None]] = {
     command.__name__: command
     for command in (
-        check,
-        arrange,
-        plan,
-        run,
-        show,
-        clean,
-        log,
-        ui,
-        find_head,
-        find_rate,
-        predict,
-        export,
-        promote,
-        compile,
-        submit,
+        check, arrange, plan, run, show, experiments, clean, log, ui,
+        find_head, find_rate, predict, export, promote, compile, submit,
     )
-}
+}  # fmt: skip
 
 
 def add_options(command: Callable[..., None], parser: ArgumentParser) -> None:

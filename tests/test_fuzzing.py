@@ -108,8 +108,8 @@ def test_names_within_names_are_not_spelled_out(tmp_path):
         "a0: &a0 [x]",
         *(f"a{number}: &a{number} [{', '.join([f'*a{number - 1}'] * 9)}]" for number in range(1, 10)),
     ]
-    (tmp_path / "params.yaml").write_text("\n".join([*lines, "active: *a9"]))
-    assert "'active' is a list of recipes" in said(recipes.read, tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_text("\n".join([*lines, "active: []", "recipes: *a9"]))
+    assert "'recipes' is a mapping of names" in said(recipes.read, tmp_path / "params.yaml")
 
 
 FLAGS = sorted({f"--{key}" for name in STEPS for kinds in (
