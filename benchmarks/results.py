@@ -14,11 +14,12 @@ from typing import Any
 
 from components import quiet, step
 from components.errors import Parser, UserError, told
+from components.results.scores import MAIN, VALIDATION
 from pipeline import recipes
 
 WORK, TABLE = Path("artifacts/results"), Path("docs/results.csv")
 KEYS = ["recipe", "weights", "changes", "seed", "model"]
-SCORES = ["accuracy", "kappa", "log_loss", "validation_accuracy", "validation_log_loss"]
+SCORES = [*MAIN, *VALIDATION]
 COSTS = ["seconds_extraction", "seconds_training", "seconds_evaluation"]
 MODELS = {"train_benchmark": "benchmark", "train_top": "top", "fine_tune": "fine_tuned"}
 

@@ -38,7 +38,6 @@ def deliver(
         layer.trainable = False
     classifier.save(model)
     classifier.write_table("history.csv", trained.history)
-    found = metrics.scores(validation.labels, softmax(trained.logits / temperature, axis=1))
     classifier.facts.update(
         model=name,
         temperature=temperature,
@@ -47,6 +46,6 @@ def deliver(
         validation_images=len(validation.labels),
         epochs=len(trained.history),
         best_epoch=trained.best_epoch,
-        **{f"validation_{key}": found[key] for key in ("kappa", "log_loss", "accuracy")},
+        **metrics.validation_scores(validation.labels, softmax(trained.logits / temperature, axis=1)),
     )
     classifier.did("training", len(train.rows) * len(trained.history), trained.training_seconds)

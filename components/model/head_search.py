@@ -27,8 +27,8 @@ def search(features: Features, splits: Splits, settings: Sequence[Mapping[str, A
         settings: The parameters of `train_top`, checked.
 
     Returns:
-        A row for each of the settings, in their order: best_epoch, epochs, validation_kappa, validation_log_loss,
-        validation_accuracy, all before the temperature, and the seconds of training.
+        A row for each of the settings, in their order: best_epoch, epochs, the scores on validation, such as
+        validation_log_loss, all before the temperature, and the seconds of training.
 
     Raises:
         UserError: A head takes features of another pooling, or its training diverges.
@@ -45,12 +45,11 @@ def search(features: Features, splits: Splits, settings: Sequence[Mapping[str, A
         chosen = training.Settings(**{name: values[name] for name in names if name in values})
         with TemporaryDirectory() as folder:
             trained = training.train("", head, parts, chosen, lambda *epoch: None, Path(folder), head)
-        best = trained.history.iloc[trained.best_epoch - 1]
-        scores = {"kappa": "kappa", "log_loss": "loss", "accuracy": "accuracy"}
+        best = trained.history.iloc[trained.best_epoch - 1].filter(like="validation_")
         return {
             "best_epoch": trained.best_epoch,
             "epochs": len(trained.history),
-            **{f"validation_{score}": float(best[f"validation_{column}"]) for score, column in scores.items()},
+            **best.rename({"validation_loss": "validation_log_loss"}).to_dict(),
             "seconds": round(trained.training_seconds, 3),
         }
 

@@ -10,12 +10,9 @@ import pandas as pd
 from components.data.artifacts import PROBABILITY, Comparison, Report
 from components.errors import UserError
 from components.results import statistics
+from components.results.scores import CHOICE, EXACT, HEADLINE, MAIN, SCORES, TESTED
 
 MODELS = ("benchmark", "top", "fine_tuned", "ensemble")
-TITLES = {
-    "kappa": "kappa", "log_loss": "log loss", "accuracy": "accuracy",
-    "validation_kappa": "val. kappa", "validation_log_loss": "val. log loss",
-}  # fmt: skip
 TRIAL = (
     "seed",
     "train_benchmark.seed",
@@ -24,7 +21,7 @@ TRIAL = (
     "split.seed",
     "split.fold",
 )  # what trials of one model differ in
-SPREAD = ("kappa", "log_loss", "accuracy", "validation_log_loss")
+SPREAD = {**{name: SCORES[name].title for name in MAIN}, CHOICE: "val. log loss"}  # over trials
 
 
 def compare(reports: Sequence[Report], comparison: Comparison) -> None:
@@ -42,7 +39,7 @@ def compare(reports: Sequence[Report], comparison: Comparison) -> None:
         comparison.write_table(f"{table_name}.csv", table)
     sentences = {"verdict": verdict(scores, pairs), "warnings": reports[0].facts["warnings"], "trials": spread(trials)}
     comparison.write_values("verdict", sentences)
-    chosen = str(scores["validation_log_loss"].idxmin())
+    chosen = str(scores[CHOICE].idxmin())
     ranked = {name: value for name, value in main[chosen].metrics.items() if name.startswith("validation_")}
     ranked["fingerprint"] = main[chosen].facts["fingerprint"]
     comparison.write_values("metrics", {"chosen": {"model": chosen, **ranked}})
@@ -75,7 +72,7 @@ def names(reports: Sequence[Report]) -> dict[str, list[Report]]:
                 f"{reports[0].path} and {trials[0].path} are on different test splits: "
                 "give a report of every model on one"
             )
-    ordered = sorted(arms.items(), key=lambda arm: arm[1][0].metrics["validation_log_loss"])
+    ordered = sorted(arms.items(), key=lambda arm: arm[1][0].metrics[CHOICE])
     found: dict[str, list[Report]] = {}
     for stage in dict.fromkeys([*MODELS, *(model for model, _ in arms)]):
         alike = [(dict(own), trials) for (model, own), trials in ordered if model == stage]
@@ -229,20 +226,21 @@ def verdict(scores: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
         scores: A row a model in the order of `names`; the first word of its name is the stage.
         pairs: A row a pair of models, as `pair_tests` returns it.
     """
-    chosen = str(scores["validation_log_loss"].idxmin())
+    chosen = str(scores[CHOICE].idxmin())
     main = scores.loc[chosen]
-    low, high = main["kappa_low"], main["kappa_high"]
-    kappa = f"{main['kappa']:.3f} (95 % interval {low:.3f} to {high:.3f})"
-    said = [f"{chosen} is chosen on validation; on test its kappa is {kappa}."]
+    value, low, high = (main[f"{HEADLINE}{end}"] for end in ("", "_low", "_high"))
+    score = f"{SCORES[HEADLINE].title} is {value:.3f} (95 % interval {low:.3f} to {high:.3f})"
+    said = [f"{chosen} is chosen on validation; on test its {score}."]
     for other in scores.index.drop(chosen):
         said += pair_sentences(turn(pairs, chosen, other))
     stages = dict(iter(scores.groupby(lambda name: name.split()[0], sort=False)))
     for before, after in itertools.pairwise(arms.index[0] for arms in stages.values()):
-        if chosen not in (before, after) and scores.loc[after, "kappa"] < scores.loc[before, "kappa"]:
+        values = scores.loc[[before, after], HEADLINE]
+        if chosen not in (before, after) and SCORES[HEADLINE].best(values) != values[after]:
             said += pair_sentences(turn(pairs, after, before))
     for stage, arms in stages.items():
         if len(arms) > 1:
-            losses = arms["validation_log_loss"].items()
+            losses = arms[CHOICE].items()
             ranked = ", ".join(f"{str(name).removeprefix(f'{stage} ')} ({loss:.4f})" for name, loss in losses)
             said.append(f"{stage} by its log loss on validation: {ranked}.")
     return said
@@ -255,7 +253,7 @@ def turn(pairs: pd.DataFrame, second: str, first: str) -> dict[str, Any]:
     if row["first"] == first:
         return row
     swapped = {"first": row["second"], "second": row["first"]}
-    for score in statistics.TESTED:
+    for score in TESTED:
         one, other, difference, low, high = (
             f"{score}_{name}" for name in ("first", "second", "difference", "low", "high")
         )
@@ -266,17 +264,17 @@ def turn(pairs: pd.DataFrame, second: str, first: str) -> dict[str, Any]:
 def pair_sentences(pair: Mapping[str, Any]) -> list[str]:
     """Return in sentences how the second model of a pair does after the first.
 
-    By accuracy; by kappa and log loss where these do not say the same.
+    By accuracy; by the other scores where these do not say the same.
     """
-    ranks = {score: rank(pair, score) for score in statistics.TESTED}
-    return [sentence(pair, score) for score in ranks if score == "accuracy" or ranks[score] != ranks["accuracy"]]
+    ranks = {score: rank(pair, score) for score in TESTED}
+    return [sentence(pair, score) for score in ranks if score == EXACT or ranks[score] != ranks[EXACT]]
 
 
 def rank(pair: Mapping[str, Any], score: str) -> str:
     """Return whether the second model of a pair is `better` or `worse` by a score; empty where that cannot be told."""
     if pair[f"{score}_p_corrected"] >= statistics.ALPHA:
         return ""
-    return "better" if (pair[f"{score}_difference"] > 0) != (score == "log_loss") else "worse"
+    return "better" if (pair[f"{score}_difference"] > 0) == (SCORES[score].better == "higher") else "worse"
 
 
 def sentence(pair: Mapping[str, Any], score: str) -> str:
@@ -285,13 +283,14 @@ def sentence(pair: Mapping[str, Any], score: str) -> str:
         pair[f"{score}_{name}"]
         for name in ("first", "second", "difference", "low", "high", "p_corrected", "images_needed")
     )
-    title, by = TITLES[score], "" if score == "accuracy" else f" by {TITLES[score]}"
-    test = "McNemar's exact test" if score == "accuracy" else "paired bootstrap"
+    title = SCORES[score].title
+    by = "" if score == EXACT else f" by {title}"
+    test = "McNemar's exact test" if score == EXACT else "paired bootstrap"
     if pair["groups"]:
-        test = f"{'exact sign-flip test' if score == 'accuracy' else test} over {pair['groups']} groups"
+        test = f"{'exact sign-flip test' if score == EXACT else test} over {pair['groups']} groups"
     chance = "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
     chance += f", corrected for {pair['pairs']} pairs" if pair["pairs"] > 1 else ""
-    scale, places, unit = (100, 1, " points") if score == "accuracy" else (1, 3, "")
+    scale, places, unit = (100, 1, " points") if score == EXACT else (1, 3, "")
     scores = f"{title} {other:.3f} after {one:.3f}"
     folds = f" of {pair['folds']} folds" if pair["folds"] > 1 else ""
     if found := rank(pair, score):
@@ -315,6 +314,6 @@ def spread(trials: pd.DataFrame) -> list[str]:
         if len(own) > 1:
             seeds = own[["split.seed", "split.fold"]].drop_duplicates().shape[0] == 1
             kind = "folds" if own["split.fold"].nunique() == len(own) else "seeds" if seeds else "trials"
-            values = (f"{TITLES[score]} {own[score].mean():.3f} +- {own[score].std():.3f}" for score in SPREAD)
+            values = (f"{title} {own[score].mean():.3f} +- {own[score].std():.3f}" for score, title in SPREAD.items())
             said.append(f"{name}, mean of {len(own)} {kind}: {', '.join(values)}.")
     return said
