@@ -5,6 +5,7 @@ from typing import Annotated
 from components.data.artifacts import Augmented, Classifier, Splits
 from components.model.benchmark import NETWORKS
 from components.model.optimizers import CLASS_WEIGHTS, MONITORS, OPTIMIZERS, SCHEDULES
+from components.naming import name_of
 from components.parameters import Count, Names, NotNegative, PartialShare, Pixels, Positive, Range, Seed
 from components.step import Input, Output
 
@@ -72,8 +73,8 @@ def train_benchmark(
     )  # fmt: skip
     training.seeded(seed)
     untrained = assembly.benchmark(augmented, splits, network, image_size, width, stages)
-    with tracking.live(classifier, "benchmark") as log_epoch:
+    with tracking.live(classifier, name_of("train_benchmark")) as log_epoch:
         trained = training.train(
             "train_benchmark", untrained.model, untrained.parts, settings, log_epoch, classifier.resume
         )
-        delivery.deliver(classifier, "benchmark", untrained.layers, trained, untrained.parts)
+        delivery.deliver(classifier, name_of("train_benchmark"), untrained.layers, trained, untrained.parts)

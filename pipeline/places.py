@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from components import models
 from components.data.records import SUFFIX, record_beside
 from pipeline.arranging import RECORD, Axis, Made, Task
 
 ARTIFACTS = Path("artifacts")
-MODELS = {"train_benchmark": "benchmark", "train_top": "top", "fine_tune": "fine_tuned", "average": "ensemble"}
+MODELS = {model.step: name for name, model in models.MODELS.items()}
 FOLDERS = {"classifier": "classifiers", "report": "reports"}  # with a folder for each model
 VARIANTS = "variants"  # what is made beyond the stages of a recipe
 RECORDS = "variants.records"

@@ -21,11 +21,13 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from PIL import Image
 
+from components.models import MODELS
 from components.results import figures
 from components.results.figures import data_set, predictions, style
 
 pytestmark = pytest.mark.filterwarnings("error")
 
+COLOURS, MARKERS = {name: model.colour for name, model in MODELS.items()}, {model.marker for model in MODELS.values()}
 Draw = Callable[[Path], None]
 LONG = "a name of sixty characters, which no axis has the room for " + "1"
 NAMES = ["$x_1$", "café", "Ελλάδα", "汉字", "🙂", LONG, LONG[:-1] + "2", "file\udcff"]
@@ -82,7 +84,7 @@ def scores() -> pd.DataFrame:
     columns = {
         "kappa": [-0.1, 0.7, 0.8, 0.75], "log_loss": [1.5, 0.4, 0.6, 0.5], "accuracy": [0.5, 0.9, 0.9, 0.8],
     }  # fmt: skip
-    return pd.DataFrame({**between(columns), "seconds_training": [3.2, 41, 1288, 0]}, index=list(style.MODELS))
+    return pd.DataFrame({**between(columns), "seconds_training": [3.2, 41, 1288, 0]}, index=list(COLOURS))
 
 
 def class_table(names: list[str]) -> pd.DataFrame:
@@ -294,9 +296,9 @@ def test_a_model_has_its_colour_in_every_figure(drawn: list[Figure], tmp_path: P
     figures.learning_curve(trainings(), tmp_path / "figure.png", "More images help", 100)
     for figure in drawn[1:]:
         lines = {str(line.get_label()): to_hex(line.get_color()).upper() for line in figure.axes[0].lines}
-        assert {model: lines[model] for model in histories} == {model: style.MODELS[model] for model in histories}
-    assert dots == set(style.MODELS.values())
-    assert len(dots) == len(style.MODELS) == len(style.MARKERS) == 4
+        assert {model: lines[model] for model in histories} == {model: COLOURS[model] for model in histories}
+    assert dots == set(COLOURS.values())
+    assert len(dots) == len(COLOURS) == len(MARKERS) == 4
 
 
 def test_images_per_class_stacks_the_splits_and_sorts_the_classes(drawn: list[Figure], tmp_path: Path) -> None:
@@ -448,7 +450,7 @@ def test_counts_are_legible_on_every_shade(drawn: list[Figure], tmp_path: Path) 
 
 def marks(axes: Axes) -> list[tuple[float, float]]:
     """The epoch and the value of each mark."""
-    marked = [line for line in axes.lines if line.get_marker() in (*style.MARKERS.values(), "D")]
+    marked = [line for line in axes.lines if line.get_marker() in (*MARKERS, "D")]
     return [(np.asarray(line.get_xdata()).item(), np.asarray(line.get_ydata()).item()) for line in marked]
 
 
@@ -494,7 +496,7 @@ def test_mistakes_says_that_there_is_no_map(drawn: list[Figure], tmp_path: Path)
 
 def intervals(axes: Axes) -> list[tuple[list[float], float]]:
     """The interval and the value of each row, the upper first."""
-    coloured = [line for line in axes.lines if to_hex(line.get_color()).upper() in style.MODELS.values()]
+    coloured = [line for line in axes.lines if to_hex(line.get_color()).upper() in COLOURS.values()]
     lines = [np.asarray(line.get_xdata(), float).tolist() for line in coloured]
     return [(ends, value) for ends, (value,) in zip(lines[::2], lines[1::2], strict=True)]
 
@@ -556,7 +558,7 @@ def test_reliability_draws_bins_that_have_images_the_last_in_the_model_s_colour(
     assert list(lines) == ["perfect", "before", "after"]
     assert np.asarray(lines["after"].get_ydata()).tolist() == [0.3, 0.6, 0.9]
     assert np.asarray(lines["after"].get_xdata()) == pytest.approx([0.375, 0.625, 0.875])
-    assert to_hex(lines["after"].get_color()).upper() == style.MODELS["top"]
+    assert to_hex(lines["after"].get_color()).upper() == COLOURS["top"]
     assert len(counts.patches) == 2
     assert "A note" in texts(drawn[0])
 
@@ -572,10 +574,10 @@ def test_the_arms_of_a_model_are_told_apart_in_grey_too(drawn: list[Figure], tmp
     follow(ARMS["12"], tmp_path / "figure.png")
     compare(ARMS["12"], tmp_path / "figure.png")
     overview, top, tuned = ([line for line in axes.lines if line.get_marker() == ""] for axes in drawn[0].axes[::2])
-    assert [to_hex(line.get_color()).upper() for line in overview] == list(style.MODELS.values())[:3]
+    assert [to_hex(line.get_color()).upper() for line in overview] == list(COLOURS.values())[:3]
     for row, model in ((top, "top"), (tuned, "fine_tuned")):
         colours = [to_hex(line.get_color()).upper() for line in row]
-        assert colours[0] == style.MODELS[model]
+        assert colours[0] == COLOURS[model]
         assert all(after < before for before, after in itertools.pairwise(map(luminance, colours)))
     assert [line.get_linestyle() for line in tuned[:4]] == ["-", "--", ":", "-."]
     dots = [to_hex(line.get_color()) for line in drawn[1].axes[0].lines[1::2]]
@@ -608,7 +610,7 @@ def test_every_arm_is_named_in_full_and_no_name_covers_a_curve(
 
 def test_a_figure_grows_with_its_models(drawn: list[Figure], tmp_path: Path) -> None:
     for draw in (compare, follow):
-        for names in (list(style.MODELS), ARMS["5"], ARMS["12"]):
+        for names in (list(COLOURS), ARMS["5"], ARMS["12"]):
             draw(names, tmp_path / "figure.png")
     heights = [figure.get_figheight() for figure in drawn]
     assert heights == sorted(heights[:3]) + sorted(heights[3:])

@@ -15,12 +15,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from components import STEPS, step
+from components import STEPS, models, step
 from components.data.artifacts import Comparison, Page, Report
 from components.data.records import Record, record_beside, records_behind
 from components.errors import UserError
 from components.results import drawing, page, titles
-from components.results.costs import TRAINING
 from tests.conftest import CLASSES, MODELS, digests
 
 NASTY = """</title></style><script>alert("1")</script><img src=x onerror='alert(2)'> & {{ 7 * 7 }} {% raw %}"""
@@ -113,7 +112,7 @@ def test_the_page_says_what_the_comparison_says(made):
         chain = report.manifest["parameters"]
         expected = {f"{name}.{key}": str(value) for name, own in chain.items() for key, value in own.items()}
         assert {name: row[column] for name, row in values.items() if row[column]} == {"parameter": model, **expected}
-        record = records_behind(report.manifest["lineage"], records)[TRAINING[model]]
+        record = records_behind(report.manifest["lineage"], records)[models.MODELS[model].step]
         assert costs[1 + column][3] == f"{record.work['training']['seconds']:,.1f}"
     lineage = Comparison.read(made["comparison"]).manifest["lineage"]
     assert {lineage["fetch"], lineage["split"]} <= set(found.texts)

@@ -85,7 +85,7 @@ def test_an_input_may_be_several_of_a_kind():
 
 def test_every_module_of_a_step_is_a_step():
     """And nothing else on that floor is one: what a step and the machinery are called is told apart by STEPS."""
-    machinery = "__init__ __main__ code errors executor machine parameters progress quiet step"
+    machinery = "__init__ __main__ code errors executor machine models naming parameters progress quiet step"
     assert {file.stem for file in (ROOT / "components").glob("*.py")} == {*machinery.split(), *STEPS}
 
 

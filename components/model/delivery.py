@@ -19,7 +19,7 @@ def deliver(
 
     Args:
         classifier: The artifact to fill.
-        name: Which of the models it is: benchmark, top, fine_tuned or ensemble.
+        name: Which of the models of the registry it is.
         layers: From raw RGB, (batch, size, size, 3) in [0, 255], to logits.
         trained: Its training.
         parts: The training and validation part that it was trained on.

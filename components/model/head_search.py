@@ -49,7 +49,7 @@ def search(features: Features, splits: Splits, settings: Sequence[Mapping[str, A
         return {
             "best_epoch": trained.best_epoch,
             "epochs": len(trained.history),
-            **best.rename({"validation_loss": "validation_log_loss"}).to_dict(),
+            **{str(name).replace("_loss", "_log_loss"): float(score) for name, score in best.items()},
             "seconds": round(trained.training_seconds, 3),
         }
 

@@ -9,18 +9,13 @@ import pandas as pd
 
 from components.data.artifacts import PROBABILITY, Comparison, Report
 from components.errors import UserError
+from components.models import MODELS
 from components.results import statistics
 from components.results.scores import CHOICE, EXACT, HEADLINE, MAIN, SCORES, TESTED
 
-MODELS = ("benchmark", "top", "fine_tuned", "ensemble")
-TRIAL = (
-    "seed",
-    "train_benchmark.seed",
-    "train_top.seed",
-    "fine_tune.seed",
-    "split.seed",
-    "split.fold",
-)  # what trials of one model differ in
+TRIAL = (  # what trials of one model differ in
+    "seed", *(f"{model.step}.seed" for model in MODELS.values() if model.trained), "split.seed", "split.fold",
+)  # fmt: skip
 SPREAD = {**{name: SCORES[name].title for name in MAIN}, CHOICE: "val. log loss"}  # over trials
 
 

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter
 from matplotlib.typing import ColorType, LineStyleType
 
-from components.results.figures.style import INK, LINES, MARKERS, MODELS, MUTED, SPLITS, arms_of, saved, shades, stacked
+from components.models import MODELS
+from components.results.figures.style import INK, LINES, MUTED, SPLITS, arms_of, saved, shades, stacked
 
 
 def _curve(
@@ -80,7 +81,7 @@ def model_curves(histories: Mapping[str, pd.DataFrame], best_epochs: Mapping[str
         for (losses, scores), (swept, arms) in zip(panels, rows.items(), strict=True):
             for name, label, line in zip(arms, labels[swept], itertools.cycle(LINES if swept else LINES[:1])):
                 for axes, column in ((losses, "validation_loss"), (scores, "validation_kappa")):
-                    mark = MARKERS[name.split()[0]]
+                    mark = MODELS[name.split()[0]].marker
                     _curve(axes, histories[name], best_epochs[name], column, label, colours[name], line, mark)
             of = f" of {swept}" if swept else ""
             _epochs(losses, f"Validation loss{of} (lower is better)")
@@ -103,10 +104,10 @@ def learning_curve(table: pd.DataFrame, path: Path, title: str, chosen: int) -> 
     with saved(path, (6.5, 3.8), title, note, legend=4) as figure:
         axes = figure.add_subplot(xscale="log", xlabel="training images", ylabel="score")
         for model, rows in table.groupby("model", sort=False):
-            colour = MODELS.get(str(model), MUTED)
+            own = MODELS[str(model)]
             means = rows.groupby("train_images")["score"].mean()
-            axes.plot(rows["train_images"], rows["score"], "o", color=colour, alpha=0.4, markersize=4, mew=0)
-            axes.plot(means.index, means, MARKERS.get(str(model), "o"), ls="-", color=colour, ms=4.5, label=str(model))
+            axes.plot(rows["train_images"], rows["score"], "o", color=own.colour, alpha=0.4, markersize=4, mew=0)
+            axes.plot(means.index, means, own.marker, ls="-", color=own.colour, ms=4.5, label=str(model))
         axes.axvline(chosen, color=MUTED, linewidth=1, linestyle=":", label=f"chosen ({chosen:,})", zorder=1)
         sizes = sorted(set(table["train_images"]))
         ticks = sizes[:1]

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from matplotlib.typing import ColorType
 
-from components.results.figures.style import INK, MARKERS, MODELS, MUTED, saved, shades, short, stacked, statement
+from components.models import MODELS
+from components.results.figures.style import INK, MUTED, saved, shades, short, stacked, statement
 from components.results.scores import MAIN, SCORES
 
 MOST_CLASSES = 30  # with a row each
@@ -27,7 +28,7 @@ def comparison(table: pd.DataFrame, path: Path, title: str) -> None:
         title: What was compared, on what data.
     """
     colours = shades(table.index)
-    marks = [MARKERS[str(name).split()[0]] for name in table.index]
+    marks = [MODELS[str(name).split()[0]].marker for name in table.index]
     labels = [
         stacked(str(model)) + ("" if pd.isna(seconds) else f"\ntrained in {seconds:,.0f} s")
         for model, seconds in table["seconds_training"].items()
@@ -63,7 +64,7 @@ def per_class(table: pd.DataFrame, path: Path, title: str, model: str) -> None:
     least = float(lowest[["precision_low", "recall_low"]].fillna(1).to_numpy().min())
     with saved(path, (8.5, 0.75 + 0.22 * len(lowest)), title, note) as figure:
         for score, axes in _panels(figure, headings, labels).items():
-            _dots(axes, lowest, score, [MODELS[model]] * len(lowest), [MARKERS[model]] * len(lowest))
+            _dots(axes, lowest, score, [MODELS[model].colour] * len(lowest), [MODELS[model].marker] * len(lowest))
             axes.set_xlim(min(least, 0.9) - 0.03, 1.03)
 
 
@@ -87,7 +88,7 @@ def slices(table: pd.DataFrame, scores: Mapping[str, float], path: Path, title: 
     labels = [f"{_extent(row)} ({row['images']:,})" for _, row in cut.iterrows()]
     with saved(path, (3 * len(HEADINGS), 0.75 + 0.26 * len(cut)), title, note) as figure:
         for score, axes in _panels(figure, HEADINGS, labels).items():
-            _dots(axes, cut, score, [MODELS[model]] * len(cut), [MARKERS[model]] * len(cut))
+            _dots(axes, cut, score, [MODELS[model].colour] * len(cut), [MODELS[model].marker] * len(cut))
             axes.axvline(scores[score], color=MUTED, linewidth=1, linestyle=":", zorder=1)
             for place in cut.index[1:][cut["by"].iloc[1:].to_numpy() != cut["by"].iloc[:-1].to_numpy()]:
                 axes.axhline(place - 0.5, color="#AAAAAA", linewidth=0.8)
