@@ -250,16 +250,24 @@ def test_every_trial_has_figures_of_its_own(made, tmp_path):
     page = compared(tmp_path, reports)
     folders = {folder.name for folder in (page / "figures").iterdir() if folder.is_dir()}
     assert folders == {"top", "top,seed=2"}
-    assert digests(page / "figures" / "top") == digests(page / "figures" / "top,seed=2")
+    main, other = (digests(page / "figures" / folder) for folder in ("top", "top,seed=2"))
+    assert main.keys() == other.keys() and main["classes.png"] != other["classes.png"]  # whose title says which it is
     assert pd.read_csv(page / "costs.csv")["report"].tolist() == ["top", "top seed=2"]
 
 
-@pytest.mark.parametrize("name", ["top", "fine_tuned learning_rate=1e-05 head=a/b", "../..", "x" * 300, "..", NASTY])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "top", "top, a b=c", "top a", "top, a, b", "fine_tuned learning_rate=1e-05 head=a/b", "../..", "x" * 300, "..",
+        NASTY,
+    ],
+)  # fmt: skip
 def test_a_folder_has_a_safe_name_and_each_its_own(name):
     folder = titles.folder_name(name)
     assert re.fullmatch(r"[\w=+,-][\w.=+,-]*", folder, re.ASCII) and len(folder) < 100
     assert folder != titles.folder_name(f"{name}!") and folder == titles.folder_name(name)
-    assert (folder == name) == (name == "top")
+    assert {"top": "top", "top, a b=c": "top,a,b=c"}.get(name, folder) == folder
+    assert ("-" in folder) == (name not in ("top", "top, a b=c"))
 
 
 def test_other_reports_than_those_compared_are_refused(made, tmp_path):

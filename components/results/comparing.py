@@ -10,7 +10,7 @@ import pandas as pd
 from components.data.artifacts import PROBABILITY, Comparison, Report
 from components.errors import UserError
 from components.models import MODELS
-from components.results import statistics
+from components.results import statistics, titles
 from components.results.scores import CHOICE, EXACT, HEADLINE, MAIN, SCORES, TESTED
 
 TRIAL = (  # what trials of one model differ in
@@ -41,22 +41,24 @@ def compare(reports: Sequence[Report], comparison: Comparison) -> None:
 
 
 def names(reports: Sequence[Report]) -> dict[str, list[Report]]:
-    """Return the trials of each model by its name, by stages, and within a stage by validation log loss.
+    """Return the trials of each model by its name, in the registry's order, and of one there by validation log loss.
 
     Reports on models that were made alike but for seeds and the fold are trials of one. The main one, which stands for
     the model and comes first here, is on the test split of the first report of all, and has the seeds of the first
-    reports of all: models are told apart by what differs in them, not by luck. A model is named after its stage; of
-    several, each says in what it was made differently, as in `fine_tuned learning_rate=0.0001`.
+    reports of all: models are told apart by what differs in them, not by luck. A model is called as the registry has
+    it; where there are several pretrained networks, after its own too; and of several that are still alike, each says
+    in what it was made differently, as in `fine_tuned, mobilenet_v2 learning_rate=0.0001`.
 
     Raises:
         UserError: The reports are on several data sets or test splits, or two are on one and the same model.
     """
-    arms: dict[tuple[str, frozenset], list[Report]] = {}
+    called = network_names(reports)
+    arms: dict[tuple[str, str, frozenset], list[Report]] = {}
     for report in reports:
         if report.manifest["lineage"]["fetch"] != reports[0].manifest["lineage"]["fetch"]:
             raise UserError(f"{reports[0].path} and {report.path} are on different data sets: compare reports on one")
         own = frozenset((key, value) for key, value in made_with(report).items() if key not in TRIAL)
-        arms.setdefault((report.facts["model"], own), []).append(report)
+        arms.setdefault((report.facts["model"], called.get(network_of(report), ""), own), []).append(report)
     main: dict[str, object] = {}
     for report in reports:
         main = seeds(report) | main
@@ -69,13 +71,33 @@ def names(reports: Sequence[Report]) -> dict[str, list[Report]]:
             )
     ordered = sorted(arms.items(), key=lambda arm: arm[1][0].metrics[CHOICE])
     found: dict[str, list[Report]] = {}
-    for stage in dict.fromkeys([*MODELS, *(model for model, _ in arms)]):
-        alike = [(dict(own), trials) for (model, own), trials in ordered if model == stage]
-        for made, trials in alike:
-            keys = [key for key in made_with(trials[0]) if any(other.get(key) != made.get(key) for other, _ in alike)]
-            name = " ".join([stage, *(f"{key}={made[key]}" for key in keys)])
-            found[name] = distinct(name, trials)
+    for (model, network, own), trials in sorted(ordered, key=lambda arm: [*MODELS].index(arm[0][0])):
+        alike = [dict(other) for (*whose, other), _ in ordered if whose == [model, network]]
+        made = dict(own)
+        keys = [key for key in made_with(trials[0]) if any(other.get(key) != made.get(key) for other in alike)]
+        name = titles.model_name(model, network, [f"{key}={made[key]}" for key in keys])
+        found[name] = distinct(name, trials)
     return found
+
+
+def network_names(reports: Sequence[Report]) -> dict[tuple[str, str] | None, str]:
+    """Return what each pretrained network is called: after its backbone; with its weights, where that has several.
+
+    Nothing where there are not several networks.
+    """
+    networks = {network for report in reports if (network := network_of(report))}
+    backbones = [backbone for backbone, _ in networks]
+    return {
+        (backbone, weights): f"{backbone}-{weights[:8]}" if backbones.count(backbone) > 1 else backbone
+        for backbone, weights in networks
+        if len(networks) > 1
+    }
+
+
+def network_of(report: Report) -> tuple[str, str] | None:
+    """Return the backbone and the digest of the weights that a report's model was made with; none without one."""
+    known = report.facts.get("backbone"), report.facts.get("weights_sha256")
+    return known if all(known) else None
 
 
 def trial_names(models: Mapping[str, Sequence[Report]]) -> dict[str, Report]:
@@ -108,7 +130,7 @@ def split_of(report: Report) -> str:
 
 
 def made_with(report: Report) -> dict[str, object]:
-    """Return what made a report's model: the weights, the parameters of its training, and those of the steps before.
+    """Return what made a report's model, but for the network: the parameters of its training and of the steps before.
 
     The training is the last step before the evaluation; the parameters of the others go by the name of their step too.
     What it predicts from is the evaluation's own.
@@ -121,10 +143,7 @@ def made_with(report: Report) -> dict[str, object]:
         if step != evaluated
         for name, value in values.items()
     }
-    made["views"] = chain[evaluated]["views"]
-    if "backbone" in report.facts:
-        made["weights"] = f"{report.facts['backbone']}-{report.facts['weights_sha256'][:8]}"
-    return made
+    return made | {"views": chain[evaluated]["views"]}
 
 
 def seeds(report: Report) -> dict[str, object]:
@@ -218,7 +237,7 @@ def verdict(scores: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
     """Return in sentences which model validation chose, how it did on test, how others compare, and what got worse.
 
     Args:
-        scores: A row a model in the order of `names`; the first word of its name is the stage.
+        scores: A row a model in the order of `names`.
         pairs: A row a pair of models, as `pair_tests` returns it.
     """
     chosen = str(scores[CHOICE].idxmin())
@@ -228,16 +247,15 @@ def verdict(scores: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
     said = [f"{chosen} is chosen on validation; on test its {score}."]
     for other in scores.index.drop(chosen):
         said += pair_sentences(turn(pairs, chosen, other))
-    stages = dict(iter(scores.groupby(lambda name: name.split()[0], sort=False)))
-    for before, after in itertools.pairwise(arms.index[0] for arms in stages.values()):
+    models = dict(iter(scores.groupby(titles.model_of, sort=False)))
+    for before, after in itertools.pairwise(arms.index[0] for arms in models.values()):
         values = scores.loc[[before, after], HEADLINE]
         if chosen not in (before, after) and SCORES[HEADLINE].best(values) != values[after]:
             said += pair_sentences(turn(pairs, after, before))
-    for stage, arms in stages.items():
+    for model, arms in models.items():
         if len(arms) > 1:
-            losses = arms[CHOICE].items()
-            ranked = ", ".join(f"{str(name).removeprefix(f'{stage} ')} ({loss:.4f})" for name, loss in losses)
-            said.append(f"{stage} by its log loss on validation: {ranked}.")
+            ranked = ", ".join(f"{titles.arm_of(str(name))} ({loss:.4f})" for name, loss in arms[CHOICE].items())
+            said.append(f"{model} by its log loss on validation: {ranked}.")
     return said
 
 

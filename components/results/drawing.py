@@ -32,7 +32,7 @@ def draw_comparison(
     table = pd.DataFrame([{**row, **found[row["fingerprint"]]} for row in rows])
     shown.write_table("costs.csv", table.reindex(columns=["report", "fingerprint", *COLUMNS]))
     for name, report in named.items():
-        draw_report(report, titles.title(report, recipe), shown, titles.folder_name(name))
+        draw_report(report, titles.title(report, recipe, name), shown, titles.folder_name(name))
 
     scores = comparison.table("comparison.csv").set_index("model")
     scores["seconds_training"] = [

@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter
 from matplotlib.typing import ColorType, LineStyleType
 
 from components.models import MODELS
+from components.results import titles
 from components.results.figures.style import INK, LINES, MUTED, SPLITS, arms_of, saved, shades, stacked
 
 
@@ -64,15 +65,15 @@ def model_curves(histories: Mapping[str, pd.DataFrame], best_epochs: Mapping[str
     """Draw the validation loss and the validation kappa over the epochs: of the models, then of all arms of each.
 
     Args:
-        histories: For each name one row an epoch, with columns epoch, validation_loss and validation_kappa. The first
-            word of a name is its model, of which several may be arms, with parameters behind it, the best first.
+        histories: For each name one row an epoch, with columns epoch, validation_loss and validation_kappa; of a model
+            of the registry several may be arms, with networks and parameters behind it, the best first.
         best_epochs: For each name the epoch whose weights were kept.
         path: PNG file to write.
         title: What was compared, on what data.
     """
     models, colours = arms_of(histories), shades(histories)
     rows = {"": [arms[0] for arms in models.values()]} | {name: arms for name, arms in models.items() if len(arms) > 1}
-    labels = {swept: [stacked(name.removeprefix(f"{swept} ")) for name in arms] for swept, arms in rows.items()}
+    labels = {swept: [stacked(titles.arm_of(name) if swept else name) for name in arms] for swept, arms in rows.items()}
     heights = [max(3.2, 0.7 + 0.2 * len("\n".join(own).splitlines())) for own in labels.values()]
     note = "The marks are at the epoch of each model whose weights were kept."
     note += " The upper row has the best of each model; each row below, all of one model." if len(rows) > 1 else ""
@@ -81,7 +82,7 @@ def model_curves(histories: Mapping[str, pd.DataFrame], best_epochs: Mapping[str
         for (losses, scores), (swept, arms) in zip(panels, rows.items(), strict=True):
             for name, label, line in zip(arms, labels[swept], itertools.cycle(LINES if swept else LINES[:1])):
                 for axes, column in ((losses, "validation_loss"), (scores, "validation_kappa")):
-                    mark = MODELS[name.split()[0]].marker
+                    mark = MODELS[titles.model_of(name)].marker
                     _curve(axes, histories[name], best_epochs[name], column, label, colours[name], line, mark)
             of = f" of {swept}" if swept else ""
             _epochs(losses, f"Validation loss{of} (lower is better)")

@@ -12,6 +12,7 @@ from matplotlib.typing import ColorType
 from components.models import MODELS
 from components.results.figures.style import INK, MUTED, saved, shades, short, stacked, statement
 from components.results.scores import MAIN, SCORES
+from components.results.titles import model_of
 
 MOST_CLASSES = 30  # with a row each
 HEADINGS = {name: SCORES[name].heading for name in MAIN}
@@ -28,7 +29,7 @@ def comparison(table: pd.DataFrame, path: Path, title: str) -> None:
         title: What was compared, on what data.
     """
     colours = shades(table.index)
-    marks = [MODELS[str(name).split()[0]].marker for name in table.index]
+    marks = [MODELS[model_of(str(name))].marker for name in table.index]
     labels = [
         stacked(str(model)) + ("" if pd.isna(seconds) else f"\ntrained in {seconds:,.0f} s")
         for model, seconds in table["seconds_training"].items()

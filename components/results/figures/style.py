@@ -13,6 +13,7 @@ from matplotlib.transforms import Bbox
 from matplotlib.typing import ColorType, LineStyleType
 
 from components.models import MODELS
+from components.results import titles
 
 # Okabe and Ito's palette, in which one colour stands for one thing throughout.
 INK, MUTED, GRID = "#222222", "#666666", "#E4E4E4"
@@ -96,10 +97,10 @@ def short(name: object, longest: int = 30) -> str:
 
 
 def arms_of(names: Iterable[str]) -> dict[str, list[str]]:
-    """Return the names of each model, which is their first word."""
+    """Return the names of each model of the registry."""
     found: dict[str, list[str]] = {}
     for name in names:
-        found.setdefault(name.split()[0], []).append(name)
+        found.setdefault(titles.model_of(name), []).append(name)
     return found
 
 
@@ -113,5 +114,6 @@ def shades(names: Iterable[str]) -> dict[str, ColorType]:
 
 
 def stacked(name: str) -> str:
-    """Return a name with its model on the first line and a parameter on each line below."""
-    return "\n".join(line for word in name.split() for line in textwrap.wrap(word, 34, break_on_hyphens=False))
+    """Return a name with its model and network on the first line and a parameter on each line below."""
+    parts = titles.lines_of(name)
+    return "\n".join(line for part in parts for line in textwrap.wrap(part, 34, break_on_hyphens=False))
