@@ -14,13 +14,15 @@ from typing import Any
 
 from components import quiet, step
 from components.errors import Parser, UserError, told
+from components.models import MODELS
+from components.results.scores import MAIN, VALIDATION
 from pipeline import recipes
 
 WORK, TABLE = Path("artifacts/results"), Path("docs/results.csv")
 KEYS = ["recipe", "weights", "changes", "seed", "model"]
-SCORES = ["accuracy", "kappa", "log_loss", "validation_accuracy", "validation_log_loss"]
+SCORES = [*MAIN, *VALIDATION]
 COSTS = ["seconds_extraction", "seconds_training", "seconds_evaluation"]
-MODELS = {"train_benchmark": "benchmark", "train_top": "top", "fine_tune": "fine_tuned"}
+TRAINED = {name: model.step for name, model in MODELS.items() if model.trained}
 
 
 def make(name: str, at: dict[str, Path], values: dict[str, Any]) -> None:
@@ -60,7 +62,7 @@ def run(recipe: str, data: str, weights: str, changes: list[str], seeds: list[in
         for name in ("splits", "test_split"):
             at[name] = home / f"seed{seed}" / name
         make("split", at, {**parameters["split"], "seed": seed})
-        for name, model in MODELS.items():
+        for model, name in TRAINED.items():
             folder = home / f"seed{seed}" if model == "benchmark" else home / weights / f"seed{seed}"
             places = {"top": "top", "classifier": f"classifiers/{model}", "report": f"reports/{model}"}
             at |= {key: folder / place for key, place in places.items()}

@@ -75,7 +75,7 @@ def draw(lines: list[Line], path: Path) -> None:
     """Draw memory and time against the number of images, on logarithmic axes."""
     from matplotlib.ticker import LogLocator
 
-    from components.results.figures.style import MODELS, MUTED, saved
+    from components.results.figures.style import ACCENT, MUTED, saved
 
     note = (
         f"Images of {SIZE} pixels, the built-in backbone; the largest process of all steps, and their seconds together."
@@ -87,7 +87,7 @@ def draw(lines: list[Line], path: Path) -> None:
             known = [line for line in found if line.details.get("measured_plain", line.details["images"] <= PLAIN)]
             for label, rows, values, colour, mark in (
                 ("all images in memory, the plain way", known, [line.plain for line in known], MUTED, "s"),
-                ("this project", found, [line.here for line in found], MODELS["fine_tuned"], "o"),
+                ("this project", found, [line.here for line in found], ACCENT, "o"),
             ):
                 axes.plot([line.details["images"] for line in rows], values, f"{mark}-", color=colour, label=label)
             axes.set(title=what.capitalize(), xlabel="images", ylabel=unit, xscale="log", yscale="log")

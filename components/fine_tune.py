@@ -2,6 +2,7 @@
 
 from components.data.artifacts import Classifier, Splits, Tensors, Top, Weights
 from components.model.settings import FineTuning
+from components.naming import name_of
 from components.step import Input, Output
 
 
@@ -35,11 +36,11 @@ def fine_tune(
     from components.results import tracking
 
     training.seeded(settings.seed)
-    with training.strategy().scope(), tracking.live(classifier, "fine_tuned") as log_epoch:
+    with training.strategy().scope(), tracking.live(classifier, name_of("fine_tune")) as log_epoch:
         untrained = assembly.fine_tuned(tensors, splits, top, weights)
         sizes = [keras.ops.size(weight) for weight in untrained.model.trainable_weights]
         classifier.facts["trainable_parameters"] = int(sum(sizes))
         trained = training.train(
             "fine_tune", untrained.model, untrained.parts, settings, log_epoch, classifier.resume, untrained.head
         )
-        delivery.deliver(classifier, "fine_tuned", untrained.layers, trained, untrained.parts)
+        delivery.deliver(classifier, name_of("fine_tune"), untrained.layers, trained, untrained.parts)

@@ -5,6 +5,7 @@ from typing import Annotated
 from components.data.artifacts import Augmented, Classifier, Splits
 from components.model.benchmark import NETWORKS
 from components.model.settings import Training
+from components.naming import name_of
 from components.parameters import Count, Names, Pixels, Range
 from components.step import Input, Output
 
@@ -40,8 +41,8 @@ def train_benchmark(
 
     training.seeded(settings.seed)
     untrained = assembly.benchmark(augmented, splits, network, image_size, width, stages)
-    with tracking.live(classifier, "benchmark") as log_epoch:
+    with tracking.live(classifier, name_of("train_benchmark")) as log_epoch:
         trained = training.train(
             "train_benchmark", untrained.model, untrained.parts, settings, log_epoch, classifier.resume
         )
-        delivery.deliver(classifier, "benchmark", untrained.layers, trained, untrained.parts)
+        delivery.deliver(classifier, name_of("train_benchmark"), untrained.layers, trained, untrained.parts)

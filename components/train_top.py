@@ -5,6 +5,7 @@ from typing import Annotated
 from components.data.artifacts import Classifier, Features, Splits, Top, Weights
 from components.model.heads import HEADS
 from components.model.settings import HeadTraining
+from components.naming import name_of
 from components.parameters import Names, PartialShare
 from components.step import Input, Output
 
@@ -42,9 +43,9 @@ def train_top(
         training.one_thread()
     training.seeded(settings.seed)
     untrained = assembly.top(features, splits, weights, head, dropout)
-    with tracking.live(classifier, "top") as log_epoch:
+    with tracking.live(classifier, name_of("train_top")) as log_epoch:
         trained = training.train(
             "train_top", untrained.model, untrained.parts, settings, log_epoch, classifier.resume, untrained.head
         )
         top.save(untrained.model)
-        delivery.deliver(classifier, "top", untrained.layers, trained, untrained.parts)
+        delivery.deliver(classifier, name_of("train_top"), untrained.layers, trained, untrained.parts)

@@ -100,7 +100,7 @@ def test_the_fields_of_a_dataclass_are_parameters_like_the_others():
 
 def test_every_module_of_a_step_is_a_step():
     """And nothing else on that floor is one: what a step and the machinery are called is told apart by STEPS."""
-    machinery = "__init__ __main__ code errors executor machine parameters progress quiet step"
+    machinery = "__init__ __main__ code errors executor machine models naming parameters progress quiet step"
     assert {file.stem for file in (ROOT / "components").glob("*.py")} == {*machinery.split(), *STEPS}
 
 

@@ -27,8 +27,8 @@ def search(features: Features, splits: Splits, arguments: Sequence[Mapping[str, 
         arguments: Of each head, the keywords of `train_top`.
 
     Returns:
-        A row for each head, in their order: best_epoch, epochs, validation_kappa, validation_log_loss,
-        validation_accuracy, all before the temperature, and the seconds of training.
+        A row for each head, in their order: best_epoch, epochs, the scores on validation, such as
+        validation_log_loss, all before the temperature, and the seconds of training.
 
     Raises:
         UserError: A head takes features of another pooling, or its training diverges.
@@ -43,12 +43,11 @@ def search(features: Features, splits: Splits, arguments: Sequence[Mapping[str, 
     def train(head: keras.Model, settings: HeadTraining) -> dict[str, float]:
         with TemporaryDirectory() as folder:
             trained = training.train("", head, parts, settings, lambda *epoch: None, Path(folder), head)
-        best = trained.history.iloc[trained.best_epoch - 1]
-        scores = {"kappa": "kappa", "log_loss": "loss", "accuracy": "accuracy"}
+        best = trained.history.iloc[trained.best_epoch - 1].filter(like="validation_")
         return {
             "best_epoch": trained.best_epoch,
             "epochs": len(trained.history),
-            **{f"validation_{score}": float(best[f"validation_{column}"]) for score, column in scores.items()},
+            **{str(name).replace("_loss", "_log_loss"): float(score) for name, score in best.items()},
             "seconds": round(trained.training_seconds, 3),
         }
 
