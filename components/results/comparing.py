@@ -332,13 +332,9 @@ def arm_sentences(named: Mapping[str, Report]) -> list[str]:
     said = []
     for name, report in named.items():
         if arms := report.facts.get("arms"):
-            texts = [
-                f"{', '.join(f'{key}={value}' for key, value in arm['values'].items())} ({arm[CHOICE]:.4f})"
-                for arm in arms
-            ]
-            said.append(
-                f"{name}: validation chose {texts[0]}, by its log loss, of {len(arms)} arms: {'; '.join(texts)}."
-            )
+            values = [", ".join(f"{key}={value}" for key, value in arm["values"].items()) for arm in arms]
+            ranked = "; ".join(f"{text} {arm[CHOICE]:.4f}" for text, arm in zip(values, arms, strict=True))
+            said.append(f"Of {len(arms)} arms of {name}, validation chose {values[0]}, by log loss: {ranked}.")
     return said
 
 
