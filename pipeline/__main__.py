@@ -282,7 +282,7 @@ def find_rate(recipe: str, step: str, network: str) -> None:
     untrained = builder(**inputs, **arguments)
     curve = rate_finder.sweep(untrained.model, untrained.parts[0], settings, untrained.head)
     rate = rate_finder.suggested(curve)
-    picture = place(next(iter(task.outputs.values()))).parent.with_name("rates") / f"{step}.png"
+    picture = place(task.outputs["classifier"]).parent.with_name("rates") / f"{step}.png"
     picture.parent.mkdir(exist_ok=True)
     figures.learning_rates(curve, rate, picture, f"{recipe}, {step}: the learning rate")
     print(f"learning_rate: {rate:.1e} ({task.values['learning_rate']:.1e} in the recipe); look at {picture}")

@@ -274,6 +274,12 @@ class _Arrangement:
         return [one for one in made if one.task.model in self.recipe.models] if kind is Classifier else made
 
 
+def tasks_behind(made: Made) -> list[Task]:
+    """Return the tasks that it takes to make something, each after those that it takes something from."""
+    inputs = [taken for several in made.task.inputs.values() for taken in several]
+    return [*dict.fromkeys(task for taken in inputs for task in tasks_behind(taken)), made.task]
+
+
 def steps_of(models: Sequence[str]) -> list[str]:
     """Return the steps that it takes to compare some models, in their order; not the choice among arms."""
     makers = {kind: name for name in STEPS for kind in step.load(name).outputs.values() if kind is not Classifier}
