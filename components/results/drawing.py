@@ -61,7 +61,7 @@ def draw_report(report: Report, title: str, shown: Page, folder: str) -> None:
     predictions, history = report.table("predictions.csv"), report.table("curves.csv")
     file = shown.figure(f"{folder}/learning_curves")
     if history.empty:
-        figures.statement(file, title, "An average is not trained: it has no epochs")
+        figures.statement(file, title, "It was not trained epoch by epoch")
     else:
         figures.learning_curves(history, report.facts["best_epoch"], file, title)
 
