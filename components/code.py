@@ -32,6 +32,7 @@ MACHINERY = (  # determines no number: it runs the steps and writes the journal,
     "components/quiet.py",
     "components/results/tracking/",
     "components/step.py",
+    "components/trainings.py",
 )
 COMPUTING = {  # the packages that compute, by the name under which they are imported
     "PIL": ("pillow",),

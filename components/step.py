@@ -29,16 +29,18 @@ import docstring_parser
 
 from components import STEPS, code, quiet
 from components.data.artifacts import MANIFEST, Artifact
-from components.data.content import sha256
-from components.data.records import Record, record_beside
+from components.data.content import read_json, sha256
+from components.data.records import Record, record_beside, write_records
 from components.errors import UserError, no_such
 from components.machine import machine_said, machine_type
 from components.parameters import Parameter, arguments_of, keyword_types, parameters_of
+from components.trainings import count_trainings, make_room, note_beside, nth_training, training_paths
 
 Kind = TypeVar("Kind", bound=Artifact)
 Given = TypeVar("Given", bound=Artifact | Sequence[Artifact] | Sequence[Record])
 Input = Annotated[Given, "input"]
 Output = Annotated[Kind, "output"]
+Run = tuple[Mapping[str, Any], Mapping[str, Any]]  # where every input and output lies, and the checked values
 
 ROOT = Path(__file__).parent.parent
 REVISIONS = {  # outside git in which variable, and in git of which files
@@ -156,6 +158,9 @@ def run(
 ) -> None:
     """Run a step: check what it is given, call it on fresh directories, move the finished ones into place.
 
+    One that trains several times, or is given several trainings of a way, is called for each, in this process; a
+    training that is there, made from the same, is not made again.
+
     Args:
         name: The step.
         artifacts: Path of every input and output; a list of paths where an input may be several.
@@ -168,15 +173,73 @@ def run(
     """
     step = load(name)
     values = step.checked(parameters)
-    inputs = read_inputs(step, artifacts)
-    manifest = inherited(step, inputs)
-    manifest["parameters"][name] = values
     targets = {Path(artifacts[key]).absolute() for key in step.outputs}
     if len(targets) < len(step.outputs):
         raise UserError(f"{step.name}: {' and '.join(step.outputs)} are at one place: give each a folder of its own")
+    first = Path(artifacts[next(iter(step.outputs))])
+    file = record or record_beside(first)
+    known = {one.digest: one for one in (Record.read_all([file]) if file.is_file() else ())}
+    runs = runs_of(step, artifacts, values)
+    for target in targets:
+        make_room(target, len(runs))
+    records = []
+    for number, one in enumerate(runs):
+        note = note_beside(first, number)
+        there = known.get(made_of(step, one)) if len(runs) > 1 and is_made(step.name, *one, note) else None
+        if there:
+            print(f"{step.name}: training {number + 1} of {len(runs)} is there already", flush=True)
+        records.append(there or run_once(step, *one, recipe))
+        if "repeats" in values:
+            write_note(step.name, *one, note)
+    write_records(records, file)
+
+
+def runs_of(step: Step, artifacts: Mapping[str, Any], values: Mapping[str, Any]) -> list[Run]:
+    """Return the paths and the values of each run of a step: one for every training that it makes or is given.
+
+    A step that makes what is of a training, such as a classifier or a report, takes the first training of all that it
+    is given for its first, and so on; one that trains several times takes a seed more each time.
+    """
+    if not any(kind.of_training for kind in step.outputs.values()):
+        return [(artifacts, values)]
+    given = {key: kind for key, kind in step.inputs.items() if getattr(kind, "of_training", False)}
+    paths = {key: [Path(path) for path in listed(artifacts[key])] for key in given}
+    trainings = values.get("repeats") or max((count_trainings(one) for own in paths.values() for one in own), default=1)
+    runs = []
+    for number in range(trainings):
+        own: dict[str, Any] = {**artifacts}
+        for key, several in paths.items():
+            taken = [nth_training(path, number) for path in several]
+            own[key] = taken if key in step.several else taken[0]
+        for key in step.outputs:
+            own[key] = training_paths(Path(artifacts[key]), trainings)[number]
+        seeded = {"seed": values["seed"] + number, "repeats": 1} if "repeats" in values else {}
+        runs.append((own, {**values, **seeded}))
+    return runs
+
+
+def listed(paths: Any) -> Sequence[Any]:
+    return [paths] if isinstance(paths, str | Path) else paths
+
+
+def made_of(step: Step, run: Run) -> str:
+    """Return the digest of what a step has made in a run, as the lineage of its outputs has it; empty if nothing."""
+    path = Path(run[0][next(iter(step.outputs))]) / MANIFEST
+    return read_json(path)["lineage"].get(step.name, "") if path.is_file() else ""
+
+
+def run_once(step: Step, artifacts: Mapping[str, Any], values: Mapping[str, Any], recipe: str) -> Record:
+    """Run a step for one training; return the record of it. Arguments are as `run` takes them, the values checked.
+
+    Raises:
+        UserError: An input is not what the step needs, or the inputs do not belong together.
+    """
+    inputs = read_inputs(step, artifacts)
+    manifest = inherited(step, inputs)
+    manifest["parameters"][step.name] = values
     digest = inputs_digest(step, inputs, values)
-    versions = {"python": platform.python_version(), **installed(code.packages(name))}
-    account = Record(name, "", recipe, {}, versions, revisions())
+    versions = {"python": platform.python_version(), **installed(code.packages(step.name))}
+    account = Record(step.name, "", recipe, {}, versions, revisions())
     first = Path(artifacts[next(iter(step.outputs))])
     with machine_said(step.name, first), ExitStack() as stack:
         outputs = {}
@@ -190,7 +253,7 @@ def run(
         made = finish(step, outputs)
         for key, output in outputs.items():
             replace(output.path, Path(artifacts[key]))
-        dataclasses.replace(account, digest=made, machine=machine_type()).write(record or record_beside(first))
+        return dataclasses.replace(account, digest=made, machine=machine_type())
 
 
 def load_libraries(step: Step) -> None:
@@ -225,7 +288,9 @@ def is_made(name: str, artifacts: Mapping[str, Any], values: Mapping[str, Any], 
         values: Its parameters.
         note: The file that `write_note` wrote.
     """
-    there = all((Path(artifacts[key]) / MANIFEST).is_file() for key in load(name).outputs)
+    step = load(name)
+    outputs = (Path(own[key]) for own, _ in runs_of(step, artifacts, step.checked(values)) for key in step.outputs)
+    there = all((output / MANIFEST).is_file() for output in outputs)
     return there and note.is_file() and note.read_text(encoding="utf-8") == note_of(name, artifacts, values)
 
 
@@ -239,7 +304,9 @@ def write_note(name: str, artifacts: Mapping[str, Any], values: Mapping[str, Any
 def note_of(name: str, artifacts: Mapping[str, Any], values: Mapping[str, Any]) -> str:
     """Return the digest of all that a step would make its outputs from."""
     step = load(name)
-    return inputs_digest(step, read_inputs(step, artifacts), step.checked(values))
+    runs = runs_of(step, artifacts, step.checked(values))
+    digests = [inputs_digest(step, read_inputs(step, own), read) for own, read in runs]
+    return digests[0] if len(digests) == 1 else sha256(digests)
 
 
 def finish(step: Step, outputs: Mapping[str, Artifact]) -> str:

@@ -105,6 +105,17 @@ class Task:
                 return self.inputs[key][0].task.model
         return ""
 
+    @property
+    def trainings(self) -> int:
+        """How many trainings there are of what the task makes."""
+        if "repeats" in self.values:
+            return self.values["repeats"]
+        if not any(getattr(made.kind, "of_training", False) for made in self.outputs.values()):
+            return 1
+        behind = [made.task.trainings for several in self.inputs.values() for made in several
+                  if getattr(made.kind, "of_training", False)]  # fmt: skip
+        return max(behind, default=1)
+
 
 @dataclass(frozen=True, eq=False)
 class Made:
@@ -115,12 +126,15 @@ class Made:
     kind: Kind
 
 
-def arrange(recipes: Iterable[Recipe], sources: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, list[Task]]:
+def arrange(
+    recipes: Iterable[Recipe], sources: Mapping[str, Mapping[str, Mapping[str, Any]]], apart: bool = False
+) -> dict[str, list[Task]]:
     """Return the tasks of each recipe, by its name; what recipes have in common is one task, the first one's.
 
     Args:
         recipes: The recipes.
         sources: The parameters of `fetch` by data set, and those of `fetch_weights` by network.
+        apart: Whether the trainings of a way are tasks of their own; else the task of the way makes all.
 
     Raises:
         UserError: Values are varied that do not go together.
@@ -129,18 +143,19 @@ def arrange(recipes: Iterable[Recipe], sources: Mapping[str, Mapping[str, Mappin
     arranged = {}
     for recipe in recipes:
         try:
-            arranged[recipe.name] = _Arrangement(recipe, sources, known).tasks
+            arranged[recipe.name] = _Arrangement(recipe, sources, known, apart).tasks
         except UserError as error:
             raise UserError(f"recipe {recipe.name}: {error}") from error
     return arranged
 
 
-def axes_of(recipe: Recipe, weights: Mapping[str, Mapping[str, Any]]) -> list[Axis]:
+def axes_of(recipe: Recipe, weights: Mapping[str, Mapping[str, Any]], apart: bool) -> list[Axis]:
     """Return what a recipe tries side by side.
 
     Args:
         recipe: The recipe.
         weights: The parameters of `fetch_weights`, by network.
+        apart: Whether the trainings of a way are tasks of their own; else the task of the way makes all.
 
     Raises:
         UserError: Something is varied twice.
@@ -156,13 +171,17 @@ def axes_of(recipe: Recipe, weights: Mapping[str, Mapping[str, Any]]) -> list[Ax
         own, address = recipe.values[name][key], f"{name}.{key}"
         words = ["" if value == own else folder_name(f"{address}={value}") for value in values]
         axes.append(Axis(address, role_of(name, key), [{name: {key: value}} for value in values], words))
-    if recipe.repeats > 1:
-        if any(key == "seed" and name in TRAINING for name, key in varied):
-            raise UserError("a training's seed is varied, and repeats have seeds of their own: do one of both")
-        arms = [{name: {"seed": recipe.values[name]["seed"] + number} for name in TRAINING}
-                for number in range(recipe.repeats)]  # fmt: skip
-        words = ["", *(f"repeat={number + 1}" for number in range(1, recipe.repeats))]
-        axes.append(Axis(REPEAT, Role.TRIAL, arms, words))
+    repeats = {name: recipe.values[name]["repeats"] for name in TRAINING}
+    for name, key in varied:
+        if key == "seed" and repeats.get(name, 1) > 1:
+            raise UserError(f"{name}.seed is varied, and its repeats have seeds of their own: do one of both")
+    if apart and max(repeats.values()) > 1:
+        if len({*repeats.values()}) > 1:
+            raise UserError(f"trainings apart are as many of each model; received repeats {repeats}")
+        numbers = range(next(iter(repeats.values())))
+        arms = [{name: {"seed": recipe.values[name]["seed"] + number, "repeats": 1} for name in TRAINING}
+                for number in numbers]  # fmt: skip
+        axes.append(Axis(REPEAT, Role.TRIAL, arms, [f"repeat={number + 1}" if number else "" for number in numbers]))
     return axes
 
 
@@ -178,11 +197,11 @@ def role_of(name: str, parameter: str) -> Role:
 class _Arrangement:
     """The tasks of one recipe, in an order in which each comes after those that it takes something from."""
 
-    def __init__(self, recipe: Recipe, sources: Mapping[str, Any], known: dict[str, Task]):
+    def __init__(self, recipe: Recipe, sources: Mapping[str, Any], known: dict[str, Task], apart: bool):
         self.recipe, self.known = recipe, known
         values = {"fetch": sources["fetch"][recipe.data], "fetch_weights": {}}
         self.values: Values = {**values, **recipe.values}
-        self.axes = axes_of(recipe, sources["fetch_weights"])
+        self.axes = axes_of(recipe, sources["fetch_weights"], apart)
         self.arms: dict[Task, Arms] = {}
         self.made: dict[Kind, list[Made]] = {}
         for name in steps_of(recipe.models):

@@ -21,7 +21,8 @@ def unneeded(tasks: Iterable[Task]) -> dict[Path, int]:
     there: set[Path] = set()
     for folder in FOLDERS:
         there |= {file.parent for file in folder.rglob(MANIFEST)} | {*folder.rglob(f"*{SUFFIX}")}
-    return {path: size(path) for path in sorted(there - needed)}
+    unneeded = (path for path in sorted(there) if not {path, *path.parents} & needed)
+    return {path: size(path) for path in unneeded}
 
 
 def size(path: Path) -> int:

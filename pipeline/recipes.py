@@ -12,7 +12,7 @@ from components.data.datasets import DATA_SETS
 from components.errors import UserError, no_such, shown
 from components.model.backbones import BACKBONES
 from components.models import MODELS
-from components.parameters import Count, Parameter, read_yaml
+from components.parameters import read_yaml
 
 PARAMS = Path("params.yaml")
 COLLECTION = ("fetch", "fetch_weights")  # the steps that bring data sets and weights in
@@ -40,7 +40,6 @@ class Recipe:
         models: The models that are compared.
         values: Of every step's parameters.
         vary: Values to try side by side, by step and parameter.
-        repeats: Trainings of each model, with seeds of their own.
     """
 
     name: str
@@ -49,7 +48,6 @@ class Recipe:
     models: tuple[str, ...]
     values: Values
     vary: Mapping[str, Mapping[str, Sequence[Any]]]
-    repeats: int
 
 
 def read(file: Path = PARAMS) -> dict[str, Any]:
@@ -90,9 +88,8 @@ def resolve(content: Mapping[str, Any], name: str) -> Recipe:
     try:
         for step_name in IN_RECIPES:
             values[step_name] = step.load(step_name).checked(values_of(content, said, step_name))
-        shared, repeats = merged(content, said, SHARED), Parameter.of(Count)
-        known = {key for training in TRAINING for key in step.load(training).parameters} | {"repeats"}
-        for key in shared:
+        known = {key for training in TRAINING for key in step.load(training).parameters}
+        for key in merged(content, said, SHARED):
             if key not in known:
                 raise no_such("parameter of training", key, sorted(known))
         vary = {key: varied(key, arms) for key, arms in mapping(said.get("vary"), "vary").items()}
@@ -104,7 +101,6 @@ def resolve(content: Mapping[str, Any], name: str) -> Recipe:
             several_of("models", said.get("models", content["defaults"].get("models")), MODELS),
             values,
             vary,
-            repeats.read(SHARED, "repeats", shared.get("repeats", 1)),
         )
     except UserError as error:
         raise UserError(f"recipe {name}: {error}") from error

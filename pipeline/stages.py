@@ -9,6 +9,7 @@ import yaml
 
 from components.data.artifacts import MANIFEST, Classifier, Comparison, Images, Report
 from components.errors import UserError
+from components.trainings import training_paths
 from pipeline.arranging import RECORD, Made, Task
 from pipeline.places import place
 from pipeline.planning import PLAN
@@ -50,7 +51,7 @@ def render(content: Mapping[str, Any], tasks: Mapping[str, Task]) -> dict[Path, 
         stages[DATA if task.step in COLLECTION else EXPERIMENTS][name] = stage(name, task, content)
         for made in task.outputs.values():
             if made.kind is Classifier:
-                metrics.append(str(place(made) / "validation.json"))
+                metrics += [str(path / "validation.json") for path in training_paths(place(made), task.trainings)]
             if made.kind is Comparison:
                 metrics.append(str(place(made) / "chosen.json"))
             if made.kind is Report:
@@ -62,8 +63,10 @@ def render(content: Mapping[str, Any], tasks: Mapping[str, Task]) -> dict[Path, 
 def stage(name: str, task: Task, content: Mapping[str, Any]) -> dict[str, Any]:
     """Return the stage of a task."""
     taken = [dependency(made) for several in task.inputs.values() for made in several]
-    outs: list[Any] = [str(place(made)) for key, made in task.outputs.items() if key != RECORD]
-    outs.append({str(place(task.outputs[RECORD])): {"persist": True}})
+    outs: list[Any] = []
+    for key, made in task.outputs.items():  # a step that trains keeps what trainings are there
+        kept = key == RECORD or "repeats" in task.values
+        outs.append({str(place(made)): {"persist": True}} if kept else str(place(made)))
     if task.step not in COLLECTION:
         return {"cmd": RUN, "deps": [str(PLAN / f"{name}.json"), *dict.fromkeys(taken)], "outs": outs}
     noun = "data" if task.step == "fetch" else "weights"
@@ -79,11 +82,13 @@ def dependency(made: Made) -> str:
 
 def plots_of(report: Made) -> list[dict[str, Any]]:
     """Return DVC's plots of a report: its epochs, and its predictions as a confusion matrix."""
-    folder, task = place(report), report.task
-    title = ", ".join([task.recipe, *task.words, task.model])
-    curve = {"x": "epoch", "y": "validation_loss", "title": f"{title}: validation loss"}
-    matrix = {"template": "confusion", "x": "predicted", "y": "label", "title": f"{title}: test images"}
-    return [{str(folder / "curves.csv"): curve}, {str(folder / "predictions.csv"): matrix}]
+    task, plots = report.task, []
+    for folder in training_paths(place(report), task.trainings):
+        title = ", ".join([task.recipe, *task.words, task.model, *([folder.name] if task.trainings > 1 else [])])
+        curve = {"x": "epoch", "y": "validation_loss", "title": f"{title}: validation loss"}
+        matrix = {"template": "confusion", "x": "predicted", "y": "label", "title": f"{title}: test images"}
+        plots += [{str(folder / "curves.csv"): curve}, {str(folder / "predictions.csv"): matrix}]
+    return plots
 
 
 def dump(content: Mapping[str, Any]) -> str:

@@ -61,6 +61,7 @@ TRAINING: dict[str, str | int | float] = {
     "optimizer": "adam", "learning_rate": 0.01, "schedule": "constant", "warm_up": 0, "momentum": 0.9,
     "weight_decay": 0, "label_smoothing": 0, "class_weights": "none", "monitor": "log_loss", "min_delta": 0,
     "epochs": 3, "patience": 2, "batch_size": 8, "seed": 1,
+    "repeats": 1,
 }  # fmt: skip
 
 PARAMETERS: dict[str, dict[str, str | int | float]] = {
@@ -101,7 +102,7 @@ NETWORK = "glyphs"
 def recipe_of(parameters: dict[str, dict] = PARAMETERS, name: str = "edges", **said) -> Recipe:
     """Return a recipe with the values of every step; what else it says may be given."""
     values = {key: values for key, values in parameters.items() if key not in COLLECTION}
-    nothing: dict = {"data": "edges", "networks": (NETWORK,), "vary": {}, "repeats": 1}
+    nothing: dict = {"data": "edges", "networks": (NETWORK,), "vary": {}}
     return Recipe(name, values=values, **{**nothing, "models": tuple(MODELS.values()), **said})
 
 

@@ -63,6 +63,7 @@ class Artifact:
     """
 
     common_ground: ClassVar = {"fetch", "split"}  # steps that alternatives, the artifacts of one list, go back to
+    of_training: ClassVar = False  # whether there is one for each of several trainings of a way
 
     def __init__(
         self, path: Path | str, manifest: Mapping[str, Any] | None = None, inputs_digest: str = "",
@@ -337,6 +338,7 @@ class Network(Artifact):
     """A saved Keras model; its digest is that of its architecture, its weights and its classes."""
 
     file_name: str
+    of_training: ClassVar = True
 
     def content_digest(self) -> str:
         with zipfile.ZipFile(self.file) as archive:
@@ -421,6 +423,7 @@ class Report(Artifact):
     """
 
     common_ground: ClassVar = {"fetch"}  # folds have test splits of their own
+    of_training: ClassVar = True
 
     @property
     def metrics(self) -> dict[str, float]:

@@ -38,46 +38,60 @@ class Record:
 
     @classmethod
     def read(cls, path: Path | str) -> Self:
-        """Read a record.
+        """Read a record; of the runs of several trainings, the first.
 
         Raises:
             UserError: There is none, it is damaged, or it was written in another format.
         """
-        if not Path(path).is_file():
-            raise UserError(f"no record {path}: `dvc repro` writes it, `dvc pull` brings it back")
-        content = read_json(Path(path))
-        try:
-            return cls(**{name: content[name] for name in (one.name for one in fields(cls))})
-        except KeyError as error:
-            raise UserError(f"{path} is no record, it lacks {error}: make it again") from error
+        return cls.read_all([path])[0]
 
     @classmethod
     def read_all(cls, paths: Sequence[Path | str]) -> list[Self]:
-        """Read records; a folder stands for all that are in it, by name."""
-        files = (sorted(path.rglob(f"*{SUFFIX}")) if path.is_dir() else [path] for path in map(Path, paths))
-        return [cls.read(file) for several in files for file in several]
+        """Read records; a folder stands for all that are in it, by name.
 
-    def write(self, path: Path) -> None:
-        """Write the record in one move, unless the one that is there tells of the making of the same content.
-
-        That one stays: what was made, and when, has not changed by being made again.
+        Raises:
+            UserError: There is none, one is damaged, or was written in another format.
         """
+        files = (sorted(path.rglob(f"*{SUFFIX}")) if path.is_dir() else [path] for path in map(Path, paths))
+        return [record for several in files for file in several for record in cls._read_file(file)]
+
+    @classmethod
+    def _read_file(cls, path: Path) -> list[Self]:
+        if not path.is_file():
+            raise UserError(f"no record {path}: `dvc repro` writes it, `dvc pull` brings it back")
+        content = read_json(path)
+        names = [one.name for one in fields(cls)]
         try:
-            known = Record.read(path)
-        except UserError:
-            known = None
-        if known and (known.step, known.digest) == (self.step, self.digest):
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=".record-")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(json.dumps({"format": FORMAT, **asdict(self)}, indent=2, ensure_ascii=False) + "\n")
-            Path(unfinished).chmod(0o644)
-            Path(unfinished).replace(path)
-        except BaseException:
-            Path(unfinished).unlink(missing_ok=True)
-            raise
+            return [cls(**{name: one[name] for name in names}) for one in content.get("trainings", [content])]
+        except KeyError as error:
+            raise UserError(f"{path} is no record, it lacks {error}: make it again") from error
+
+
+def write_records(records: Sequence[Record], path: Path) -> None:
+    """Write the record of a run, or of the runs of several trainings, in one move.
+
+    One that is there and tells of the making of the same content stays: what was made, and when, has not changed by
+    being made again.
+    """
+    try:
+        known = Record.read_all([path])
+    except UserError:
+        known = []
+    kept = {(one.step, one.digest): one for one in known}
+    written = [kept.get((one.step, one.digest), one) for one in records]
+    if written == known:
+        return
+    several = {"trainings": [asdict(one) for one in written]} if len(written) > 1 else asdict(written[0])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=".record-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(json.dumps({"format": FORMAT, **several}, indent=2, ensure_ascii=False) + "\n")
+        Path(unfinished).chmod(0o644)
+        Path(unfinished).replace(path)
+    except BaseException:
+        Path(unfinished).unlink(missing_ok=True)
+        raise
 
 
 def record_beside(output: Path | str) -> Path:

@@ -27,6 +27,7 @@ class Training:
         patience: Epochs without a better one before it stops.
         batch_size: Images a batch.
         seed: Seed of new weights, the dropout, the order and the views.
+        repeats: Trainings, each with a seed one more than the one before; they are one way to reuse a network.
 
     Raises:
         UserError: There is to be weight decay, and the optimizer has none.
@@ -46,6 +47,7 @@ class Training:
     patience: Count
     batch_size: Count
     seed: Seed
+    repeats: Count = 1
 
     def __post_init__(self) -> None:
         if self.weight_decay and "weight_decay" not in OPTIMIZERS[self.optimizer][1]:
