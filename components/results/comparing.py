@@ -100,8 +100,8 @@ def network_names(reports: Sequence[Report]) -> dict[tuple[str, str] | None, str
 
 def network_of(report: Report) -> tuple[str, str] | None:
     """Return the backbone and the digest of the weights that a report's model was made with; none without one."""
-    known = report.facts.get("backbone"), report.facts.get("weights_sha256")
-    return known if all(known) else None
+    backbone, weights = (report.facts.get(name) for name in ("backbone", "weights_sha256"))
+    return (backbone, weights) if backbone and weights else None
 
 
 def trial_names(models: Mapping[str, Sequence[Report]]) -> dict[str, Report]:
