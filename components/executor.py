@@ -68,11 +68,12 @@ def tell(told: Mapping[str, Any], step: Step, paths: Mapping[str, Any], files: M
         paths: Where its artifacts are.
         files: Where the files of views are to be, by the view's name.
     """
-    made = {key: kind.read(paths[key]) for key, kind in step.outputs.items()}
-    metadata: dict[str, dict[str, Any]] = {
-        key: {**summary(artifact), **journal(artifact)} for key, artifact in made.items()
-    }
-    for artifact in made.values():
+    trainings = {key: kind.read_all([paths[key]]) for key, kind in step.outputs.items()}
+    metadata: dict[str, dict[str, Any]] = {}
+    for key, (first, *others) in trainings.items():  # of a way's trainings the first is shown
+        several = {"trainings": 1 + len(others)} if others else {}
+        metadata[key] = {**summary(first), **journal(first), **several}
+    for artifact, *_ in trainings.values():
         if isinstance(artifact, Report):
             metadata["confusion_matrix"] = {"confusionMatrix": confusion_matrix(artifact)}
         if isinstance(artifact, Page) and "html" in files:

@@ -189,9 +189,9 @@ def run(
         if there:
             print(f"{step.name}: training {number + 1} of {len(runs)} is there already", flush=True)
         records.append(there or run_once(step, *one, recipe))
+        write_records(records, file)
         if "repeats" in values:
             write_note(step.name, *one, note)
-    write_records(records, file)
 
 
 def runs_of(step: Step, artifacts: Mapping[str, Any], values: Mapping[str, Any]) -> list[Run]:
@@ -205,7 +205,7 @@ def runs_of(step: Step, artifacts: Mapping[str, Any], values: Mapping[str, Any])
     given = {key: kind for key, kind in step.inputs.items() if getattr(kind, "of_training", False)}
     paths = {key: [Path(path) for path in listed(artifacts[key])] for key in given}
     trainings = values.get("repeats") or max((count_trainings(one) for own in paths.values() for one in own), default=1)
-    runs = []
+    runs: list[Run] = []
     for number in range(trainings):
         own: dict[str, Any] = {**artifacts}
         for key, several in paths.items():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from components import quiet
 from components import step as steps
 from components.errors import Parser, UserError, no_such, printable, told
+from components.trainings import nth_training
 from pipeline import recipes, recovery
 from pipeline.places import ARTIFACTS, place
 
@@ -234,7 +235,8 @@ def inputs_of(task: "Task") -> dict[str, Any]:
         UserError: One is not there, or they are of different runs.
     """
     wanted = steps.load(task.step)
-    inputs = steps.read_inputs(wanted, {key: place(several[0]) for key, several in task.inputs.items()})
+    paths = {key: nth_training(place(several[0]), 0) for key, several in task.inputs.items()}
+    inputs = steps.read_inputs(wanted, paths)
     steps.inherited(wanted, inputs)
     return inputs
 

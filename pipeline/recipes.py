@@ -190,6 +190,8 @@ def varied(name: str, arms: Any) -> dict[str, list[Any]]:
         address = f"vary: {name}: {parameter}"
         if parameter not in kinds:
             raise no_such(f"parameter of {name}", parameter, kinds)
+        if parameter == "repeats":
+            raise UserError(f"{address}: repeats are trainings of one way, no choice: give their number alone")
         if not isinstance(values, list) or not values:
             raise UserError(f"{address} is a list of values; received {shown(values)}")
         read[parameter] = [kinds[parameter].read("vary", f"{name}.{parameter}", value) for value in values]

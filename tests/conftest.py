@@ -106,13 +106,13 @@ def recipe_of(parameters: dict[str, dict] = PARAMETERS, name: str = "edges", **s
     return Recipe(name, values=values, **{**nothing, "models": tuple(MODELS.values()), **said})
 
 
-def tasks_of(recipe: Recipe, source: Path, parameters: dict[str, dict] = PARAMETERS) -> list[Task]:
+def tasks_of(recipe: Recipe, source: Path, parameters: dict[str, dict] = PARAMETERS, apart: bool = False) -> list[Task]:
     """Return the tasks of a recipe on a data set, all of whose networks have the same weights."""
     sources = {
         "fetch": {recipe.data: {**parameters["fetch"], "source": str(source)}},
         "fetch_weights": dict.fromkeys(recipe.networks, parameters["fetch_weights"]),
     }
-    return arrange([recipe], sources)[recipe.name]
+    return arrange([recipe], sources, apart)[recipe.name]
 
 
 def paths_of(tasks: list[Task], home: Path) -> dict[str, Path]:

@@ -18,9 +18,10 @@ ALL = tuple(MODELS)
 ONCE = {name: 1 for name in STEPS if name not in ("choose_classifier", "average")} | {"evaluate": 3}
 
 
-def tasks(folds: int = 1, fold: int = 0, **said) -> list[Task]:
+def tasks(folds: int = 1, fold: int = 0, repeats: int = 1, apart: bool = False, **said) -> list[Task]:
     values = {**PARAMETERS, "split": {**PARAMETERS["split"], "folds": folds, "fold": fold}}
-    return tasks_of(recipe_of(values, **said), Path("edges"))
+    values |= {name: {**PARAMETERS[name], "repeats": repeats} for name in TRAININGS}
+    return tasks_of(recipe_of(values, **said), Path("edges"), apart=apart)
 
 
 def counted(found: list[Task]) -> dict[str, int]:
@@ -44,7 +45,8 @@ def test_a_recipe_that_varies_nothing_runs_every_step_once_and_evaluates_each_mo
 
 
 def test_every_task_comes_after_what_it_takes_and_has_all_that_its_step_takes():
-    found = tasks(folds=2, networks=("a", "b"), models=ALL, vary={"train_top": {"dropout": [0.1, 0.5]}}, repeats=2)
+    arms = {"train_top": {"dropout": [0.1, 0.5]}}
+    found = tasks(folds=2, networks=("a", "b"), models=ALL, vary=arms, repeats=2, apart=True)
     for number, task in enumerate(found):
         wanted = step.load(task.step)
         assert [*task.inputs] == [*wanted.inputs] and task.values == wanted.checked(task.values)
@@ -61,8 +63,16 @@ def test_only_what_the_named_models_need_is_run():
     assert fine_tuned["train_top"] == fine_tuned["evaluate"] == 1 and "train_benchmark" not in fine_tuned
 
 
-def test_repeats_share_everything_up_to_the_trainings():
-    found = tasks(repeats=3)
+def test_the_trainings_of_a_way_are_one_task_and_its_evaluation_another():
+    found = tasks(repeats=3, models=ALL)
+    assert counted(found) == ONCE | {"average": 1, "evaluate": 4}
+    several = {task.step for task in found if task.trainings == 3}
+    assert several == {*TRAININGS, "average", "evaluate"} and {task.trainings for task in found} == {1, 3}
+
+
+def test_trainings_apart_share_everything_up_to_themselves():
+    found = tasks(repeats=3, apart=True)
+    assert {task.values["repeats"] for task in found if task.step in TRAININGS} == {1}
     assert counted(found) == ONCE | dict.fromkeys(TRAININGS, 3) | {"evaluate": 9}
     assert [task.values["seed"] for task in found if task.step == "train_top"] == [1, 2, 3]
     for task in found:
@@ -112,6 +122,8 @@ def test_validation_chooses_among_the_values_of_a_parameter_and_only_the_chosen_
 def test_every_parameter_can_be_varied(name):
     """Its arms are in the stages that use it; no two arms of one model are evaluated, but where they are the way."""
     for parameter, kind in step.load(name).parameters.items():
+        if parameter == "repeats":  # which is a number of trainings
+            continue
         own = PARAMETERS[name][parameter]
         offered = (tries(kind, value) for value in (*getattr(kind.limits, "known", ()), 3, 0.4, 5, "block1_conv1"))
         other = next(value for value in offered if value not in (own, None))
@@ -149,7 +161,8 @@ def test_arms_whose_test_images_differ_have_comparisons_of_their_own():
 
 
 def test_folds_times_repeats_are_trials_and_each_has_its_ensemble_of_what_was_chosen():
-    found = tasks(folds=2, repeats=2, models=ALL, vary={"fine_tune": {"learning_rate": [1e-3, 1e-4]}})
+    arms = {"fine_tune": {"learning_rate": [1e-3, 1e-4]}}
+    found = tasks(folds=2, repeats=2, apart=True, models=ALL, vary=arms)
     assert counted(found)["average"] == 4 and counted(found)["evaluate"] == 4 * 4
     for task in found:
         if task.step == "average":
@@ -180,6 +193,7 @@ def test_an_evaluation_takes_the_images_of_every_arm_from_which_its_classifier_i
     [
         {},
         {"folds": 2, "repeats": 2, "models": ALL},
+        {"folds": 2, "repeats": 2, "apart": True, "models": ALL},
         {"networks": ("a", "b"), "vary": {"extract": {"unfreeze": ["last_block", "none"]}}},
         {"models": ("benchmark",)},
     ],
@@ -194,7 +208,9 @@ def test_a_page_takes_the_reports_that_are_compared_and_the_records_of_what_it_s
 
 
 def test_a_data_set_is_explored_once_for_each_way_in_which_views_are_made():
-    found = tasks(folds=2, repeats=2, networks=("a", "b"), vary={"augment": {"flip": ["none", "horizontal"]}})
+    found = tasks(
+        folds=2, repeats=2, apart=True, networks=("a", "b"), vary={"augment": {"flip": ["none", "horizontal"]}}
+    )
     for name in ("explore", "draw_exploration"):
         assert [[*task.words] for task in found if task.step == name] == [[], ["augment.flip=horizontal"]]
     assert counted(found)["choose_precision"] == counted(found)["extract"] == 4
@@ -213,7 +229,10 @@ def test_every_task_makes_a_record_last():
     ("said", "line"),
     [
         ({"folds": 2, "vary": {"split": {"fold": [0, 1]}}}, "each of several folds is tried already"),
-        ({"repeats": 2, "vary": {"train_top": {"seed": [1, 2]}}}, "repeats have seeds of their own: do one of both"),
+        (
+            {"repeats": 2, "vary": {"train_top": {"seed": [1, 2]}}},
+            "train_top.seed is varied, and its repeats have seeds",
+        ),
         ({"vary": {"train_top": {"weight_decay": [0, 0.1]}}}, "recipe edges: train_top: adam has no weight decay"),
     ],
 )

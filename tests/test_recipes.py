@@ -47,8 +47,7 @@ def test_every_recipe_has_every_value_of_every_step(recipe, content):
 def test_what_a_recipe_says_wins_over_the_defaults(content):
     content["recipes"]["digits"]["fine_tune"] = {"epochs": 1}
     values = recipes.resolve(content, "digits").values["fine_tune"]
-    shared = {key: value for key, value in content["defaults"]["training"].items() if key != "repeats"}
-    assert values == {**shared, **content["defaults"]["fine_tune"], "epochs": 1}
+    assert values == {**content["defaults"]["training"], **content["defaults"]["fine_tune"], "epochs": 1}
 
 
 def test_what_all_trainings_share_is_said_once_and_a_step_may_say_otherwise(content):
@@ -60,14 +59,14 @@ def test_what_all_trainings_share_is_said_once_and_a_step_may_say_otherwise(cont
     assert (top["epochs"], fine_tuned["epochs"]) == (7, 3)  # before the default of the step
     assert benchmark["epochs"] == 100  # the step's own in the recipe
     assert top["l2"] == fine_tuned["l2"] == 0.5 and "l2" not in benchmark
-    assert resolved.repeats == 2
+    assert benchmark["repeats"] == top["repeats"] == fine_tuned["repeats"] == 2
 
 
 def test_a_recipe_that_says_only_its_data_and_networks_is_the_defaults(content):
     content["recipes"]["plain"] = {"data": "digits", "networks": ["glyphs"]}
     resolved = recipes.resolve(content, "plain")
     assert resolved.values["split"] == content["defaults"]["split"]
-    assert resolved.models == ("benchmark", "top", "fine_tuned") and resolved.repeats == 1 and not resolved.vary
+    assert resolved.models == ("benchmark", "top", "fine_tuned") and not resolved.vary
 
 
 def test_a_recipe_is_like_another_but_for_what_it_says(content):
@@ -160,7 +159,7 @@ def set_to(address: str, value: Any) -> Callable[[dict[str, Any]], None]:
         ("recipes/digits/like", "kth_animals", "recipe kth_animals is like itself|recipe digits is like itself"),
         ("recipes/digits/split", {"like": "kth_animal"}, "no recipe .kth_animal.; did you mean"),
         ("recipes/digits/training", {"epoch": 3}, "no parameter of training 'epoch'; did you mean 'epochs'"),
-        ("recipes/digits/training", {"repeats": 0}, "recipe digits: training: repeats is 1 or more; received 0"),
+        ("recipes/digits/training", {"repeats": 0}, "recipe digits: train_benchmark: repeats is 1 or more; received 0"),
         ("recipes/digits/vary", {"train_tops": {}}, "no step to vary 'train_tops'; did you mean 'train_top'"),
         ("recipes/digits/vary", {"fetch": {"source": ["x"]}}, "no step to vary 'fetch'"),
         ("recipes/digits/vary", {"train_top": {"drop": [1]}}, "no parameter of train_top 'drop'; did you mean"),
@@ -168,6 +167,7 @@ def set_to(address: str, value: Any) -> Callable[[dict[str, Any]], None]:
         ("recipes/digits/vary", {"train_top": {"dropout": []}}, r"dropout is a list of values; received \[\]"),
         ("recipes/digits/vary", {"train_top": {"dropout": [2]}}, r"train_top.dropout is in \[0, 1\); received 2"),
         ("recipes/digits/vary", {"train_top": {"dropout": [0.5, "0.5"]}}, "dropout has 0.5 twice"),
+        ("recipes/digits/vary", {"train_top": {"repeats": [1, 3]}}, "repeats are trainings of one way, no choice"),
         ("recipes/digits/vary", {"train_top": 3}, "vary: train_top is .* received 3"),
         ("defaults/split/seed", ..., "recipe digits: split lacks seed"),
         ("defaults/split", ..., "recipe digits: split lacks method, folds, fold, seed"),

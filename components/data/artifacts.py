@@ -83,6 +83,8 @@ class Artifact:
             UserError: There is none at that path, or it is of another kind.
         """
         if not (Path(path) / MANIFEST).is_file():
+            if inside := sorted(Path(path).glob(f"*/{MANIFEST}")):
+                raise UserError(f"{path} holds {len(inside)} artifacts: name one of them, as in {inside[0].parent}")
             raise UserError(f"no {cls.__name__} at {path}: run the step that makes it, or `dvc pull` it")
         manifest = read_json(Path(path) / MANIFEST)
         if manifest.get("kind") != cls.__name__:

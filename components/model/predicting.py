@@ -30,9 +30,16 @@ def opened(model: str) -> tuple[Served, np.ndarray]:
             return loaded(classifier), np.stack([np.asarray(images.decode_bytes(image)) for image in examples])
     classifier = Classifier.read(model)
     served = loaded(classifier)
-    kept = classifier.path.parents[1] / "reports" / classifier.path.name / "example.npy"
+    kept = report_of(classifier.path) / "example.npy"
     none = np.empty((0, served.size, served.size, 3), np.uint8)
     return served, np.load(kept) if kept.is_file() else none
+
+
+def report_of(path: Path) -> Path:
+    """Return where the report on a classifier lies: `reports` in place of the folder of all classifiers."""
+    parts = [*path.absolute().parts]
+    names = [number for number, part in enumerate(parts[:-1]) if part in ("classifiers", "chosen")]
+    return Path(*parts[: names[-1]], "reports", *parts[names[-1] + 1 :]) if names else path / "report"
 
 
 def loaded(classifier: Classifier) -> Served:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from components.data.artifacts import Classifier, Report
 from components.data.content import sha256
 from components.errors import UserError
+from components.models import MODELS
 from components.results import titles
 from components.results.costs import seconds_and_rate
 from components.results.tracking import logged, store, view
@@ -29,8 +30,10 @@ TRAINING = "graft.training"  # what the model is trained from: inputs, parameter
 MADE_WITH = "graft.made_with"  # likewise, as far as a finished model tells it: without the code
 MODEL = "graft.model"  # digest of its content
 FINGERPRINT = "graft.fingerprint"  # of model, views and test images
+WAY = "graft.way"  # what the trainings of one way have in common: all but their seeds
 COMPLETE = "graft.complete"
 TEST_SPLIT = "test_split"
+TRAININGS = [model.step for model in MODELS.values()]
 LIVE_SECONDS = 30  # that the epochs of one training may wait for the store, all together
 TOGETHER_SECONDS = 1  # in which a training's epochs are sent together
 MOST = 1000  # metrics that MLflow takes at once
@@ -219,6 +222,15 @@ def _made_with(classifier: Classifier) -> str:
     return sha256(manifest["parameters"], before)
 
 
+def _way(made: Classifier | Report) -> str:
+    """Return the digest of how a model is trained, from which data and split: the same for all trainings of a way."""
+    chain = made.manifest["parameters"]
+    unseeded = {step: {name: value for name, value in own.items() if name != "seed"} if step in TRAININGS else own
+                for step, own in chain.items() if step != "evaluate"}  # fmt: skip
+    lineage = {name: digest for name, digest in made.manifest["lineage"].items() if name in ("fetch", "split")}
+    return sha256(unseeded, lineage, made.facts.get("weights_sha256", ""))
+
+
 def _terminate(run: "Run", state: str) -> None:
     client().set_terminated(run.info.run_id, state)
 
@@ -268,6 +280,7 @@ def _create(made: Classifier | Report, model: str, known: Mapping[str, str]) -> 
     facts, lineage, recipe = made.facts, made.manifest["lineage"], made.record.recipe
     tags = {
         **known,
+        WAY: _way(made)[:12],
         "model": model,
         "recipe": recipe,
         "comparison": lineage["split"][:12],
