@@ -58,10 +58,10 @@ def prepared(bench: Bench, study: Study) -> "tuple[Task, Part, Part]":
     synthetic.photographs(source, sum(study.images), 32, study.classes)
     said = {"split": split_into(study.images), "augment": {"image_size": 32, "views": 0}}
     tasks = here.tasks_of(study.recipe, source, RANDOM + study.backbone, said)
-    task = find(tasks, "classifier", "top").task
-    bench.here(run_tasks, tasks_behind(find(tasks, "classifier", "top"))[:-1], bench.folder)
-    train, validation = bench.here(fill, artifacts_of(task, bench.folder))
-    return task, train, validation
+    head = find(tasks, "top")
+    bench.here(run_tasks, tasks_behind(head)[:-1], bench.folder)
+    train, validation = bench.here(fill, artifacts_of(head.task, bench.folder))
+    return head.task, train, validation
 
 
 def fill(at: Mapping[str, Path]) -> "tuple[Part, Part]":
