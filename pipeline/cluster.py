@@ -209,7 +209,7 @@ def pool(name: str, values: Any) -> Pool:
     return Pool(**read)
 
 
-def pools_of_steps(named: Mapping[str, Any], pools: Mapping[str, Pool]) -> dict[str, str]:
+def pools_of_steps(named: dict[str, Any], pools: Mapping[str, Pool]) -> dict[str, str]:
     """Return the pool of each step: the one named, else `gpu` where it computes with Keras, and `cpu` elsewhere.
 
     Raises:
