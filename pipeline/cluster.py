@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from components import STEPS
+from components import STEPS, step
 from components.data.datasets import DATA_SETS
 from components.data.pinned import Pinned
 from components.errors import UserError, no_such, public, shown
@@ -69,7 +69,7 @@ class Cluster:
         secrets: For the steps that write the journal, and for those that bring data sets and weights in: by the
             secret's name, which environment variable takes which of its keys, or the folder to mount it in.
         pools: What steps ask for, by the pool's name.
-        steps: The pool of each step.
+        steps: The pool of each step, also of those that are not named.
     """
 
     images: Mapping[str, str]
@@ -115,12 +115,10 @@ def read(content: Mapping[str, Any], tags: bool = False) -> Cluster:
     for name in pull:
         check_name("cluster: image_pull_secrets", name)
     pools = {name: pool(name, values) for name, values in mapping(given["pools"], "cluster: pools").items()}
-    steps = section(given["steps"], "cluster: steps", STEPS)
-    for name, where in steps.items():
-        if text("cluster: steps", name, where) not in pools:
-            raise no_such("pool", where, pools)
-    read = {"images": images, "secrets": secrets, "collection": collection, "environment": environment, "pools": pools}
-    return Cluster(**{**given, **read})
+    return Cluster(
+        images, given["tracking"], collection, environment, given["service_account"], pull, secrets, pools,
+        pools_of_steps(mapping(given["steps"], "cluster: steps"), pools),
+    )  # fmt: skip
 
 
 def text(where: str, name: str, value: Any) -> str:
@@ -209,6 +207,23 @@ def pool(name: str, values: Any) -> Pool:
         if not PurePosixPath(path).is_absolute():
             raise UserError(f"{where}: volumes: {claim} is mounted in an absolute path; received {path!r}")
     return Pool(**read)
+
+
+def pools_of_steps(named: dict[str, Any], pools: Mapping[str, Pool]) -> dict[str, str]:
+    """Return the pool of each step: the one named, else `gpu` where it computes with Keras, and `cpu` elsewhere.
+
+    Raises:
+        UserError: There is no such step, or no such pool.
+    """
+    for name in named:
+        if name not in STEPS:
+            raise no_such("step in cluster: steps", name, STEPS)
+    used = {name: "gpu" if step.load(name).uses("keras") else "cpu" for name in STEPS} | named
+    for name, where in used.items():
+        if text("cluster: steps", name, where) not in pools:
+            said = f"cluster: steps: {name}" if name in named else f"cluster: steps does not name {name}"
+            raise UserError(f"{said}: {no_such('pool', where, pools)}")
+    return used
 
 
 def toleration(where: str, entry: Any) -> dict[str, Any]:

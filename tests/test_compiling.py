@@ -16,6 +16,7 @@ from kfp.kubernetes import kubernetes_executor_config_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from components import STEPS, executor, step
+from components.data.datasets import DATA_SETS
 from components.errors import UserError
 from components.step import ROOT
 from pipeline import arranging, cluster, recipes
@@ -29,7 +30,7 @@ TYPES = {int: "NUMBER_INTEGER", float: "NUMBER_DOUBLE", str: "STRING"}
 
 @pytest.fixture
 def content() -> dict:
-    """What params.yaml holds, with a cluster filled in and every recipe switched on."""
+    """What params.yaml holds, with a cluster filled in, and other images where a cluster cannot download a recipe's."""
     held = recipes.read(ROOT / "params.yaml")
     held["cluster"] |= {
         "images": {name: f"registry.example.org/graft-{name}@{DIGEST}" for name in cluster.IMAGES},
@@ -43,9 +44,24 @@ def content() -> dict:
         },
     }
     held["cluster"]["pools"]["gpu"] |= {"node_selector": {"pool": "a100"}, "volumes": {"scratch": "/scratch"}}
-    for recipe in held["recipes"]:
-        held["active"].setdefault(recipe, {"data": "digits", "weights": "vgg16"})
+    for recipe in held["recipes"].values():
+        if DATA_SETS[recipe["data"]].page:
+            recipe["data"] = "digits"
     return held
+
+
+@pytest.fixture
+def digits(content) -> dict:
+    """The recipe `digits`, to be changed."""
+    return content["recipes"]["digits"]
+
+
+MODELS = ["benchmark", "top", "fine_tuned"]
+
+
+def use_every_step(recipe: dict) -> None:
+    """Let a recipe have an ensemble, and a value to choose."""
+    recipe |= {"models": [*MODELS, "ensemble"], "vary": {"fine_tune": {"epochs": [2, 3]}}}
 
 
 def compiled(content: dict, folder: Path, recipe: str = "digits", **options) -> tuple[dict, dict]:
@@ -77,8 +93,8 @@ def executor_of(spec: dict, task: dict) -> tuple[str, dict]:
 
 
 @pytest.mark.parametrize("name", STEPS)
-def test_a_component_is_its_step(content, tmp_path, name):
-    content["recipes"]["digits"]["vary"] = {"ensemble": "mean"}
+def test_a_component_is_its_step(content, digits, tmp_path, name):
+    use_every_step(digits)
     spec, _ = compiled(content, tmp_path)
     wanted = step.load(name)
     task = next(task for shown, task in tasks(spec).items() if shown.split()[0] == name)
@@ -110,7 +126,10 @@ def test_a_component_is_its_step(content, tmp_path, name):
 def test_a_recipe_s_values_are_the_pipeline_s_defaults(content, tmp_path, recipe):
     spec, _ = compiled(content, tmp_path, recipe)
     offered = spec["root"]["inputDefinitions"]["parameters"]
-    values = {**cluster.sources(content, cluster.read(content), recipe), **recipes.completed(content, recipe)}
+    resolved = recipes.resolve(content, recipe)
+    values = dict(resolved.values)
+    for name, brought in compiling.sources(content, cluster.read(content), resolved).items():
+        (values[name],) = brought.values()
     assert {key: said["defaultValue"] for key, said in offered.items()} == {
         f"{name}_{key}": value for name, own in values.items() for key, value in own.items() if name != "average"
     }
@@ -120,36 +139,43 @@ def test_a_recipe_s_values_are_the_pipeline_s_defaults(content, tmp_path, recipe
             assert given == {"componentInputParameter": f"{name}_{key}"}
 
 
-JUDGED = {"evaluate train_benchmark", "evaluate train_top", "evaluate fine_tune"}
+JUDGED = {"evaluate benchmark", "evaluate top glyphs", "evaluate fine_tuned glyphs"}
 
 
 def test_steps_wait_for_what_they_take_and_for_nothing_else(content, tmp_path):
     spec, _ = compiled(content, tmp_path)
     assert {name: after(spec, name) for name in tasks(spec)} == {
-        "fetch": set(),
-        "fetch_weights": set(),
-        "audit": {"fetch"},
-        "split": {"fetch", "audit"},
-        "augment": {"fetch"},
-        "explore": {"fetch", "split", "augment", "fetch_weights"},
+        "fetch digits": set(),
+        "fetch_weights glyphs": set(),
+        "audit": {"fetch digits"},
+        "split": {"fetch digits", "audit"},
+        "augment": {"fetch digits"},
+        "explore": {"fetch digits", "split", "augment", "fetch_weights glyphs"},
         "draw_exploration": {"explore"},
-        "choose_precision": {"augment", "fetch_weights"},
-        "extract": {"augment", "fetch_weights", "choose_precision"},
+        "choose_precision glyphs": {"augment", "fetch_weights glyphs"},
+        "extract glyphs": {"augment", "fetch_weights glyphs", "choose_precision glyphs"},
         "train_benchmark": {"augment", "split"},
-        "train_top": {"extract", "split", "fetch_weights"},
-        "fine_tune": {"extract", "split", "train_top", "fetch_weights"},
-        **{f"evaluate {name}": {"augment", "split", name} for name in ("train_benchmark", "train_top", "fine_tune")},
+        "train_top glyphs": {"extract glyphs", "split", "fetch_weights glyphs"},
+        "fine_tune glyphs": {"extract glyphs", "split", "train_top glyphs", "fetch_weights glyphs"},
+        "evaluate benchmark": {"augment", "split", "train_benchmark"},
+        "evaluate top glyphs": {"augment", "split", "train_top glyphs"},
+        "evaluate fine_tuned glyphs": {"augment", "split", "fine_tune glyphs"},
         "compare": JUDGED,
-        "draw_comparison": {"augment", "extract", "train_benchmark", "train_top", "fine_tune", "compare"} | JUDGED,
-    }
+        "draw_comparison": {
+            "augment", "extract glyphs", "train_benchmark", "train_top glyphs", "fine_tune glyphs", "compare", *JUDGED,
+        },
+    }  # fmt: skip
 
 
-ON_GPU = {"augment", "choose_precision", "extract", "train_benchmark", "train_top", "fine_tune", "evaluate"}
-JOURNAL = {"train_benchmark", "train_top", "fine_tune", "evaluate", "draw_comparison"}
+TRAINING = {"train_benchmark", "train_top", "fine_tune", "average"}
+ON_GPU = {"choose_precision", "extract", *TRAINING, "evaluate"}
+JOURNAL = {*TRAINING, "choose_classifier", "evaluate", "draw_comparison"}
 
 
-def test_every_step_is_placed_as_the_cluster_section_says(content, tmp_path):
+def test_every_step_is_placed_as_the_cluster_section_says(content, digits, tmp_path):
+    use_every_step(digits)
     spec, placed = compiled(content, tmp_path)
+    assert {shown.split()[0] for shown in tasks(spec)} == {*STEPS}
     for shown, task in tasks(spec).items():
         name = shown.split()[0]
         label, container = executor_of(spec, task)
@@ -200,29 +226,112 @@ def test_the_cluster_section_can_move_a_step_to_another_pool(content, tmp_path):
     content["cluster"]["steps"] |= {"evaluate": "cpu", "fine_tune": "big"}
     spec, _ = compiled(content, tmp_path)
     found = {shown: executor_of(spec, task)[1]["resources"] for shown, task in tasks(spec).items()}
-    assert "accelerator" not in found["evaluate fine_tune"]
-    assert found["fine_tune"]["accelerator"]["resourceCount"] == "4"
-    assert found["fine_tune"]["resourceCpuLimit"] == "0.5"
+    assert "accelerator" not in found["evaluate fine_tuned glyphs"]
+    assert found["fine_tune glyphs"]["accelerator"]["resourceCount"] == "4"
+    assert found["fine_tune glyphs"]["resourceCpuLimit"] == "0.5"
+    assert found["extract glyphs"]["accelerator"]["resourceCount"] == "1"
 
 
-def test_set_changes_a_default_and_a_sweep_makes_arms_that_share_what_is_before_them(content, tmp_path):
+def test_a_step_that_is_not_named_has_its_pool_by_whether_it_computes_with_keras(content):
+    content["cluster"]["steps"] = {"compare": "gpu"}
+    on_gpu = {name for name, pool in cluster.read(content).steps.items() if pool == "gpu"}
+    assert on_gpu == {"compare", *(name for name in STEPS if step.load(name).uses("keras"))}
+    content["cluster"]["pools"]["a100"] = content["cluster"]["pools"].pop("gpu")
+    content["cluster"]["steps"] = dict.fromkeys(on_gpu - {"average"}, "a100")
+    with pytest.raises(UserError, match=r"steps does not name average: no pool 'gpu'.* \(there are: a100, cpu\)"):
+        cluster.read(content)
+    content["cluster"]["steps"]["average"] = "a100"
+    assert {*cluster.read(content).steps.values()} == {"a100", "cpu"}
+
+
+def offered(spec: dict) -> dict[str, object]:
+    """Return the pipeline's parameters with their defaults."""
+    return {key: said["defaultValue"] for key, said in spec["root"]["inputDefinitions"]["parameters"].items()}
+
+
+def test_set_changes_any_default(content, tmp_path):
+    before = offered(compiled(content, tmp_path)[0])
+    changes = {
+        "fetch.max_quarantined": "0", "fetch_weights.stock": "leave", "train_top.l2": "0.1", "explore.samples": "4",
+        "training.momentum": "0.8", "fine_tune.epochs": "3",
+    }  # fmt: skip
+    after = offered(compiled(content, tmp_path, changes=changes)[0])
+    assert {key: value for key, value in after.items() if before[key] != value} == {
+        "fetch_max_quarantined": 0, "fetch_weights_stock": "leave", "train_top_l2": 0.1, "explore_samples": 4,
+        "train_benchmark_momentum": 0.8, "train_top_momentum": 0.8, "fine_tune_momentum": 0.8, "fine_tune_epochs": 3,
+    }  # fmt: skip
+    assert after.keys() == before.keys()
+
+
+def test_of_a_sweep_s_arms_validation_chooses_one_and_what_is_before_them_is_shared(content, tmp_path):
+    rates = ["1e-4", "1e-5"]
     spec, _ = compiled(
-        content, tmp_path, changes={"fine_tune.epochs": "3"}, sweeps={"fine_tune.learning_rate": ["1e-4", "1e-5"]}
-    )
-    offered = spec["root"]["inputDefinitions"]["parameters"]
-    assert offered["fine_tune_epochs"]["defaultValue"] == 3
-    assert "fine_tune_learning_rate" not in offered
-    arms = [f"fine_tune learning_rate={rate}" for rate in ("0.0001", "1e-05")]
+        content, tmp_path, changes={"fine_tune.epochs": "3"}, sweeps={"fine_tune.learning_rate": rates}
+    )  # fmt: skip
+    assert offered(spec)["fine_tune_epochs"] == 3
+    assert "fine_tune_learning_rate" not in offered(spec)
+    arms = ["fine_tune glyphs", "fine_tune glyphs fine_tune.learning_rate=1e-05"]  # the first is the recipe's own
     found = tasks(spec)
     assert [name for name in found if name.startswith("fine_tune")] == arms
-    for arm in arms:
-        assert after(spec, arm) == {"extract", "split", "train_top", "fetch_weights"}
-        assert after(spec, arm.replace("fine_tune", "evaluate fine_tune")) == {"augment", "split", arm}
-        rate = found[arm]["inputs"]["parameters"]["learning_rate"]["runtimeValue"]["constant"]
-        assert rate == float(arm.partition("=")[2])
-    assert len(after(spec, "compare")) == 4
+    for arm, rate in zip(arms, rates, strict=True):
+        assert after(spec, arm) == {"extract glyphs", "split", "train_top glyphs", "fetch_weights glyphs"}
+        given = found[arm]["inputs"]["parameters"]["learning_rate"]
+        assert given["runtimeValue"]["constant"] == float(rate)
+    assert after(spec, "choose_classifier fine_tuned glyphs") == {*arms}
+    assert after(spec, "evaluate fine_tuned glyphs") == {"augment", "split", "choose_classifier fine_tuned glyphs"}
+    assert after(spec, "compare") == JUDGED
     assert recorded(spec) == {name for name in found if name.split()[0] in arranging.SHOWN}
     assert len(found) == len(tasks(compiled(content, tmp_path)[0])) + 2
+
+
+def test_what_has_one_arm_is_a_parameter_of_the_pipeline(content, digits, tmp_path):
+    plain = compiled(content, tmp_path)[0]
+    digits["vary"] = {"split": {"fold": [1]}, "evaluate": {"views": ["averaged"]}}
+    spec, _ = compiled(content, tmp_path, sweeps={"fine_tune.epochs": ["5"]})
+    assert offered(spec) == offered(plain) | {"split_fold": 1, "evaluate_views": "averaged", "fine_tune_epochs": 5}
+    assert len(tasks(spec)) == len(tasks(plain))
+
+
+def test_several_networks_are_compared_and_share_what_needs_none(content, digits, tmp_path):
+    digits["networks"] = networks = ["glyphs", "random_vgg16_small"]
+    spec, _ = compiled(content, tmp_path)
+    found = tasks(spec)
+    single = {"fetch digits", "audit", "split", "augment", "explore", "draw_exploration", "train_benchmark"}
+    single |= {"evaluate benchmark", "compare", "draw_comparison"}
+    for network in networks:
+        own = {f"{name} {network}" for name in ("fetch_weights", "extract", "train_top")}
+        assert after(spec, f"fine_tune {network}") == {"split", *own}
+        assert after(spec, f"evaluate fine_tuned {network}") == {"augment", "split", f"fine_tune {network}"}
+    each = ["fetch_weights", "choose_precision", "extract", "train_top", "fine_tune"]
+    each += ["evaluate top", "evaluate fine_tuned"]
+    assert {*found} == single | {f"{name} {network}" for name in each for network in networks}
+    assert len(after(spec, "compare")) == 1 + 2 * 2
+    assert spec["pipelineInfo"]["description"].startswith(
+        "Graft, recipe digits: data set digits, networks glyphs, random_vgg16_small; MLflow: "
+    )
+    weights = {key: value for key, value in offered(spec).items() if key.startswith("fetch_weights")}
+    assert weights == {"fetch_weights_backbone": "vgg16_small"}  # all that the two have in common
+    for network, source in zip(networks, ("pretraining/vgg16_small.weights.h5", "random"), strict=True):
+        given = found[f"fetch_weights {network}"]["inputs"]["parameters"]["source"]
+        assert given["runtimeValue"]["constant"] == source
+    for address in ("fetch_weights.source", "fetch_weights.stock"):
+        with pytest.raises(UserError, match=f"{address} differs among glyphs, random_vgg16_small: set it in a recipe"):
+            compiled(content, tmp_path, changes={address: "leave"})
+    content["cluster"]["collection"] = {"repository": "https://example.org/x.git", "revision": "HEAD^0", "remote": ""}
+    spec, _ = compiled(content, tmp_path)
+    for network, image in zip(networks, ("fetch", "steps"), strict=True):  # the one that its own source needs
+        container = executor_of(spec, tasks(spec)[f"fetch_weights {network}"])[1]
+        assert container["image"] == content["cluster"]["images"][image]
+
+
+def test_what_changes_the_test_images_has_a_comparison_of_its_own(content, tmp_path):
+    spec, _ = compiled(content, tmp_path, sweeps={"split.train": ["30", "60"]})
+    for arm in ("", " split.train=60.0"):
+        assert after(spec, f"compare{arm}") == {f"{name}{arm}" for name in JUDGED}
+        assert f"compare{arm}" in after(spec, f"draw_comparison{arm}")
+        assert after(spec, f"evaluate benchmark{arm}") == {"augment", f"split{arm}", f"train_benchmark{arm}"}
+    names = [name.split()[0] for name in tasks(spec)]
+    assert names.count("extract") == names.count("augment") == 1
 
 
 def recorded(spec: dict) -> set[str]:
@@ -237,70 +346,88 @@ def recorded(spec: dict) -> set[str]:
     return set(names)
 
 
-def test_a_page_is_drawn_from_all_reports_and_from_the_records_of_what_it_shows(content, tmp_path):
-    content["recipes"]["digits"]["split"]["folds"] = 2
-    content["recipes"]["digits"]["vary"] = {"repeats": 2, "ensemble": "mean", "views": "averaged"}
+def test_a_page_is_drawn_from_all_reports_and_from_the_records_of_what_it_shows(content, digits, tmp_path):
+    digits["split"]["folds"] = 2
+    digits |= {"models": [*MODELS, "ensemble"], "training": {"repeats": 2}}
+    digits["vary"] = {"evaluate": {"views": ["plain", "averaged"]}}
     rates = ["1e-4", "1e-5"]
     spec, _ = compiled(content, tmp_path, sweeps={"augment.rotation": ["0", "9"], "fine_tune.learning_rate": rates})
     found = tasks(spec)
     assert recorded(spec) == {name for name in found if name.split()[0] in arranging.SHOWN}
     compared, drawn = (found[name]["inputs"]["artifacts"] for name in ("compare", "draw_comparison"))
     reports = {key: given for key, given in drawn.items() if key.startswith("reports_")}
-    assert reports == compared and len(reports) == 2 * 2 * 2 * (2 + 2 + 1) * 2
+    assert reports == compared and len(reports) == 4 * 2 * 2 * 2  # models, folds, repeats, views
     assert {*drawn} - {*reports} == {"comparison", *(f"records_{n + 1}" for n in range(len(recorded(spec))))}
-    arms = ("rotation=0.0", "rotation=9.0")
-    for name in ("augment", "choose_precision", "extract"):
-        assert [shown for shown in found if shown.split()[0] == name] == [f"{name} {arm}" for arm in arms]
-    for name in ("explore", "draw_exploration"):  # of the first fold
-        assert [shown for shown in found if shown.split()[0] == name] == [f"{name} fold=0 {arm}" for arm in arms]
+    arms = ("augment.rotation=0.0", "augment.rotation=9.0")
+    for name in ("augment", "explore", "draw_exploration", "choose_precision glyphs", "extract glyphs"):
+        shown = [shown for shown in found if shown.split()[0] == name.split()[0]]
+        assert shown == [f"{name} {arm}" for arm in arms]  # folds and repeats have it in common
     for arm in arms:
-        assert after(spec, f"draw_exploration fold=0 {arm}") == {f"explore fold=0 {arm}"}
-        assert after(spec, f"choose_precision {arm}") == {f"augment {arm}", "fetch_weights"}
-        assert after(spec, f"extract {arm}") == {f"augment {arm}", f"choose_precision {arm}", "fetch_weights"}
+        assert after(spec, f"draw_exploration {arm}") == {f"explore {arm}"}
+        assert after(spec, f"choose_precision glyphs {arm}") == {f"augment {arm}", "fetch_weights glyphs"}
+        own = {f"augment {arm}", f"choose_precision glyphs {arm}"}
+        assert after(spec, f"extract glyphs {arm}") == {"fetch_weights glyphs"} | own
     container = executor_of(spec, found["draw_comparison"])[1]
     flags = [word for word in container["args"] if word in ("--records", "--reports", "--record")]
     assert flags == ["--reports"] * len(reports) + ["--records"] * len(recorded(spec)) + ["--record"]
 
 
 def test_sweeps_of_two_steps_are_combined_and_no_arm_takes_another_s_artifacts(content, tmp_path):
-    sweeps = {"extract.unfreeze": ["block4_conv1", "block5_conv1"], "fine_tune.epochs": ["2", "3"]}
-    spec, _ = compiled(content, tmp_path, sweeps=sweeps)
-    for layer, epochs in itertools.product(*sweeps.values()):
-        arm = f"fine_tune unfreeze={layer} epochs={epochs}"
-        own = {f"{name} unfreeze={layer}" for name in ("extract", "train_top")}
-        assert after(spec, arm) == {"split", "fetch_weights"} | own
-    assert len(after(spec, "compare")) == 1 + 2 + 4
+    layers, numbers = {"block4_conv1": "", "block5_conv1": " extract.unfreeze=block5_conv1"}, ["2", "3"]
+    spec, _ = compiled(content, tmp_path, sweeps={"extract.unfreeze": [*layers], "fine_tune.epochs": numbers})
+    arms = {f"fine_tune glyphs{layer} fine_tune.epochs={number}": layer
+            for layer, number in itertools.product(layers.values(), numbers)}  # fmt: skip
+    for arm, layer in arms.items():
+        own = {f"{name} glyphs{layer}" for name in ("extract", "train_top")}
+        assert after(spec, arm) == {"split", "fetch_weights glyphs"} | own
+    assert after(spec, "choose_classifier fine_tuned glyphs") == {*arms}
+    assert after(spec, "choose_classifier top glyphs") == {f"train_top glyphs{layer}" for layer in layers.values()}
+    assert after(spec, "compare") == JUDGED
 
 
-def test_folds_repeats_an_ensemble_and_averaged_views_run_side_by_side(content, tmp_path):
-    content["recipes"]["digits"]["split"]["folds"] = 2
-    content["recipes"]["digits"]["vary"] = {"repeats": 2, "ensemble": "mean", "views": "averaged"}
+def test_folds_repeats_an_ensemble_and_averaged_views_run_side_by_side(content, digits, tmp_path):
+    digits["split"]["folds"] = 2
+    digits |= {"models": [*MODELS, "ensemble"], "training": {"repeats": 2}}
+    digits["vary"] = {"evaluate": {"views": ["plain", "averaged"]}}
     spec, _ = compiled(content, tmp_path)
-    trial = "fold=1 seed=2"
-    assert after(spec, f"fine_tune {trial}") == {"extract", "fetch_weights", "split fold=1", f"train_top {trial}"}
-    members = {f"{name} {trial}" for name in ("train_benchmark", "train_top", "fine_tune")}
-    assert after(spec, f"average {trial}") == {"augment", "split fold=1"} | members
-    judged = f"evaluate average {trial} views=averaged"
-    assert after(spec, judged) == {"augment", "split fold=1", f"average {trial}"}
+    trial, fold = "split.fold=1 repeat=2", "split split.fold=1"
+    own = {f"train_top glyphs {trial}", "extract glyphs", "fetch_weights glyphs"}
+    assert after(spec, f"fine_tune glyphs {trial}") == {fold} | own
+    members = {f"{name} {trial}" for name in ("train_benchmark", "train_top glyphs", "fine_tune glyphs")}
+    assert after(spec, f"average {trial}") == {"augment", fold} | members
+    judged = f"evaluate ensemble evaluate.views=averaged {trial}"
+    assert after(spec, judged) == {"augment", fold, f"average {trial}"}
     assert len(after(spec, "compare")) == 2 * 2 * 4 * 2
     names = [name.split()[0] for name in tasks(spec)]
     for name in ("explore", "draw_exploration", "choose_precision", "extract", "compare", "draw_comparison"):
         assert names.count(name) == 1
-    values = tasks(spec)[f"train_top {trial}"]["inputs"]["parameters"]
+    values = tasks(spec)[f"train_top glyphs {trial}"]["inputs"]["parameters"]
     assert values["seed"]["runtimeValue"]["constant"] == 2
+    assert {"split_fold", "evaluate_views", *(f"{name}_seed" for name in recipes.TRAINING)}.isdisjoint(offered(spec))
+
+
+def test_trials_choose_each_by_themselves_and_what_they_chose_is_averaged(content, digits, tmp_path):
+    digits |= {"models": ["fine_tuned", "top", "ensemble"], "training": {"repeats": 2}}
+    spec, _ = compiled(content, tmp_path, sweeps={"fine_tune.epochs": ["2", "3"]})
+    for trial in ("", " repeat=2"):
+        chosen = f"choose_classifier fine_tuned glyphs{trial}"
+        assert after(spec, chosen) == {f"fine_tune glyphs fine_tune.epochs={number}{trial}" for number in (2, 3)}
+        assert after(spec, f"average{trial}") == {"augment", "split", f"train_top glyphs{trial}", chosen}
+    assert "train_benchmark" not in tasks(spec)
+    assert not [key for key in offered(spec) if key.startswith("train_benchmark")]
 
 
 WRONG: dict[str, tuple[dict, list[str], str]] = {  # change of params.yaml, words of the command line, answer
     "no recipe": ({}, ["digit"], "no recipe 'digit'; did you mean 'digits'?"),
-    "not switched on": ({}, ["groceries"], "the recipe groceries is not switched on: uncomment its line"),
-    "no step": ({}, ["--set", "train.seed=1"], "no step 'train'"),
+    "no step": ({}, ["--set", "train.seed=1"], "no step in the recipe digits 'train'"),
     "no parameter": ({}, ["--set", "train_top.rate=1"], "no parameter of train_top 'rate'"),
     "wrong type": ({}, ["--set", "train_top.epochs=many"], "train_top: epochs is a whole number; received 'many'"),
     "out of range": ({}, ["--set", "train_top.epochs=0"], "train_top: epochs is 1 or more"),
     "no value": ({}, ["--set", "train_top.epochs"], "STEP.PARAMETER=VALUE is needed"),
-    "swept wrongly": ({}, ["--sweep", "fine_tune.epochs=3,x"], "fine_tune: epochs is a whole number"),
-    "swept twice": ({}, ["--sweep", "fine_tune.epochs=3,3"], "fine_tune.epochs is swept over 3 twice"),
-    "another test split": ({}, ["--sweep", "split.seed=1,2"], "a sweep over split would change the images"),
+    "swept wrongly": ({}, ["--sweep", "fine_tune.epochs=3,x"], "fine_tune.epochs is a whole number; received 'x'"),
+    "swept twice": ({}, ["--sweep", "fine_tune.epochs=3,3"], "vary: fine_tune: epochs has 3 twice"),
+    "images swept": ({}, ["--sweep", "fetch.source=a,b"], "no step to vary 'fetch'"),
+    "no parameter of fetch": ({}, ["--set", "fetch.sauce=a"], "no parameter of fetch 'sauce'; did you mean 'source'?"),
     "set and swept": (
         {}, ["--set", "fine_tune.epochs=3", "--sweep", "fine_tune.epochs=3,4"], "fine_tune.epochs is set and swept",
     ),
@@ -313,8 +440,9 @@ WRONG: dict[str, tuple[dict, list[str], str]] = {  # change of params.yaml, word
     "no key": ({"secrets.tracking": {"mlflow": {}}}, [], "cluster: secrets: tracking: mlflow: give `VARIABLE: KEY`"),
     "no variable": ({"secrets.tracking": {"mlflow": {"A B": "b"}}}, [], "mlflow: the name of a variable is letters"),
     "no text": ({"environment": {"A": 1}}, [], "cluster: environment: A is text; received 1"),
-    "no pool": ({"steps.split": "tpu"}, [], "no pool 'tpu'"),
-    "no step of the cluster": ({"steps": {}}, [], "cluster: steps in params.yaml lacks fetch, fetch_weights, audit"),
+    "no pool": ({"steps.split": "tpu"}, [], "cluster: steps: split: no pool 'tpu'; did you mean 'gpu'?"),
+    "no pool's name": ({"steps.split": 1}, [], "cluster: steps: split is text; received 1"),
+    "no step of the cluster": ({"steps.splitt": "cpu"}, [], "no step in cluster: steps 'splitt'; did you mean 'split'"),
     "a pool's typo": ({"pools.gpu.memmory": "1Gi"}, [], "no setting in cluster: pools: gpu 'memmory'"),
     "no bytes": ({"pools.gpu.memory": "lots"}, [], "cluster: pools: gpu: memory is bytes, such as 8Gi"),
     "a password of git": (
@@ -332,7 +460,6 @@ WRONG: dict[str, tuple[dict, list[str], str]] = {  # change of params.yaml, word
 @pytest.mark.parametrize("command", ["compile", "submit"])
 def test_what_is_wrong_is_one_line_before_anything_is_sent(content, tmp_path, case, command):
     changes, words, line = WRONG[case]
-    content["active"] = {"digits": {"data": "digits", "weights": "glyphs"}}
     for path, value in changes.items():
         *parents, last = path.split(".")
         section = content["cluster"]
@@ -355,26 +482,22 @@ def test_what_is_wrong_is_one_line_before_anything_is_sent(content, tmp_path, ca
     assert not (tmp_path / "kubeflow").exists()
 
 
-def test_a_data_set_of_this_machine_needs_a_repository_that_the_cluster_reaches(content):
+def test_a_data_set_of_this_machine_needs_a_repository_that_the_cluster_reaches(content, digits, tmp_path):
     content["data"]["own"]["mine"] = {"source": "../mine"}
-    content["active"]["digits"] = {"data": "mine", "weights": "glyphs"}
+    digits["data"] = "mine"
     with pytest.raises(UserError, match=r"mine comes from '../mine', which a cluster does not reach: `dvc push` it"):
-        cluster.sources(content, cluster.read(content), "digits")
+        compiled(content, tmp_path)
 
 
 def test_a_repository_s_data_and_weights_come_as_its_revision_pins_them(content, tmp_path):
     commit = subprocess.check_output(["git", "-C", str(ROOT), "rev-parse", "HEAD"], text=True).strip()
     content["cluster"]["collection"] = {"repository": "https://example.org/x.git", "revision": commit, "remote": "s3"}
-    found = cluster.sources(content, cluster.read(content), "digits")
     pinned = f"git+https://example.org/x.git@{commit}#"
-    assert found["fetch"]["source"] == f"{pinned}remote=s3"
-    assert found["fetch_weights"]["source"] == f"{pinned}name=glyphs&remote=s3"
     spec, _ = compiled(content, tmp_path)
-    offered = spec["root"]["inputDefinitions"]["parameters"]
-    assert "fetch_source" not in offered
-    assert offered["fetch_weights_source"]["defaultValue"] == found["fetch_weights"]["source"]
-    given = tasks(spec)["fetch"]["inputs"]["parameters"]
-    assert given["source"]["runtimeValue"]["constant"] == found["fetch"]["source"]
+    assert "fetch_source" not in offered(spec)
+    assert offered(spec)["fetch_weights_source"] == f"{pinned}name=glyphs&remote=s3"
+    given = tasks(spec)["fetch digits"]["inputs"]["parameters"]
+    assert given["source"]["runtimeValue"]["constant"] == f"{pinned}remote=s3"
     assert given["data_set"] == {"componentInputParameter": "fetch_data_set"}
     for shown, task in tasks(spec).items():
         container = executor_of(spec, task)[1]
@@ -386,7 +509,7 @@ def test_a_repository_s_data_and_weights_come_as_its_revision_pins_them(content,
 def test_data_from_elsewhere_than_the_repository_is_of_no_revision(content, tmp_path):
     content["cluster"]["collection"] = {"repository": "https://example.org/x.git", "revision": "HEAD^0", "remote": ""}
     spec, _ = compiled(content, tmp_path, changes={"fetch.source": "published"})
-    assert spec["root"]["inputDefinitions"]["parameters"]["fetch_source"]["defaultValue"] == "published"
+    assert offered(spec)["fetch_source"] == "published"
     for task in tasks(spec).values():
         assert "GRAFT_DVC_REVISION" not in {entry["name"] for entry in executor_of(spec, task)[1]["env"]}
 
@@ -394,11 +517,10 @@ def test_data_from_elsewhere_than_the_repository_is_of_no_revision(content, tmp_
 def test_what_a_cluster_fetches_from_a_repository_need_not_be_on_this_machine(content, folder, capsys):
     content["cluster"]["collection"] = {"repository": "https://example.org/x.git", "revision": "HEAD^0", "remote": ""}
     content["weights"]["own"]["glyphs"]["source"] = "/nowhere/glyphs.weights.h5"
-    content["active"] = {"digits": {"data": "digits", "weights": "glyphs"}}
     (folder / "params.yaml").write_text(yaml.safe_dump(content))
     main(["compile", "digits"])
     assert capsys.readouterr().out == "kubeflow/graft-digits.yaml\n"
-    for command in ("check", "plan"):
+    for command in ("check", "arrange", "plan"):
         with pytest.raises(UserError, match=r"nothing is at '/nowhere/glyphs\.weights\.h5'"):
             main([command])
 
@@ -433,10 +555,10 @@ def test_the_images_of_a_local_run_may_have_tags(content):
         cluster.read(wanted)
 
 
-def test_a_data_set_that_nobody_can_download_needs_a_repository(content):
-    content["active"]["digits"] = {"data": "car_damage", "weights": "glyphs"}
+def test_a_data_set_that_nobody_can_download_needs_a_repository(content, digits, tmp_path):
+    digits["data"] = "car_damage"
     with pytest.raises(UserError, match="car_damage cannot be downloaded without asking for it: fetch it here"):
-        cluster.sources(content, cluster.read(content), "digits")
+        compiled(content, tmp_path)
 
 
 @pytest.fixture
@@ -452,6 +574,14 @@ def folder(content, tmp_path, monkeypatch) -> Path:
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def test_those_that_are_switched_on_are_compiled_and_any_other_when_it_is_named(content, folder, capsys):
+    assert content["active"] == ["digits"]
+    main(["compile"])
+    main(["compile", "kth_animals_improved", "groceries"])
+    files = ["graft-digits", "graft-kth-animals-improved", "graft-groceries"]
+    assert capsys.readouterr().out.splitlines() == [f"kubeflow/{name}.yaml" for name in files]
 
 
 def test_every_recipe_is_submitted_and_the_server_takes_its_pipeline(content, folder, server, capsys):

@@ -10,9 +10,10 @@ import shutil
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -26,8 +27,10 @@ from components import code, executor, step
 from components.data.artifacts import Classifier, Images, Page, Report
 from components.data.records import Record
 from components.step import ROOT
-from pipeline import recipes
+from pipeline import planning, recipes
 from pipeline.arranging import SHOWN
+from pipeline.places import place
+from pipeline.running import find
 from tests.conftest import MODELS, free_port, wait_for
 from tests.test_tracking import IGNORED
 
@@ -131,22 +134,19 @@ def work(tmp_path_factory) -> Path:
 
 
 def step_in_container(
-    name: str, work: Path, *flags: str, server: str = "off", record: str = "", **artifacts: str | list[str]
-) -> None:
+    name: str, work: Path, values: Mapping[str, Any], server: str = "off", record: str = "",
+    **artifacts: str | list[str],
+) -> None:  # fmt: skip
     """Run a step on artifacts named after its arguments, and hold that it made what it says, and its record."""
     wanted = step.load(name)
     record = f"records/{record or name}"
-    places = {**{key: key for key in (*wanted.inputs, *wanted.outputs)}, **artifacts}
-    arguments = []
-    for key, place in places.items():
-        listed = [place] if isinstance(place, str) else place
+    paths = {**{key: key for key in (*wanted.inputs, *wanted.outputs)}, **artifacts}
+    arguments = [f"--{key}={value}" for key, value in values.items()]
+    for key, path in paths.items():
+        listed = [path] if isinstance(path, str) else path
         arguments += [f"--{key}", *(f"/mnt/{one}" for one in listed)]
-    content = recipes.read(work / "params.yaml")
-    parts = {"defaults": content["defaults"], "recipes.digits": content["recipes"]["digits"]}
-    sections = [f"--params=/mnt/params.yaml:{part}.{name}" for part, said in parts.items() if name in said]
     done = container(
-        "python", "-m", "components", name, "--recipe", "digits", *sections, *arguments, *flags,
-        "--record", f"/mnt/{record}",
+        "python", "-m", "components", name, "--recipe", "digits", *arguments, "--record", f"/mnt/{record}",
         image="fetch" if name == "fetch" else "steps",
         folder=work, network="none" if server == "off" else "host",
         flags=("-e", f"MLFLOW_TRACKING_URI={server}", "-e", "KFP_RUN_ID=the-run"),
@@ -154,35 +154,37 @@ def step_in_container(
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     for key, kind in wanted.outputs.items():
-        kind.read(work / str(places[key]))
+        kind.read(work / str(paths[key]))
     assert Record.read(work / record).step == name
 
 
 @pytest.fixture(scope="module")
 def reports(work, server) -> dict[str, Report]:
     """Every step of `digits`, in order, each in a container of its own."""
-    step_in_container("fetch", work, "--data_set", "digits", "--source", "published", "--max_quarantined", "0")
-    own = recipes.read(ROOT / "params.yaml")["weights"]["own"]["glyphs"]
-    given = ("--backbone", own["backbone"], "--source", own["source"], "--stock", "keep")
-    step_in_container("fetch_weights", work, *given)
+    content = recipes.read(ROOT / "params.yaml")
+    values = recipes.resolve(content, "digits").values
+    step_in_container("fetch", work, recipes.fetch_values(content, "digits"))
+    step_in_container("fetch_weights", work, recipes.weights_values(content, "glyphs"))
     for name in ("audit", "split", "augment", "explore", "draw_exploration", "choose_precision", "extract"):
-        step_in_container(name, work)
+        step_in_container(name, work, values[name])
     for name, model in MODELS.items():
-        made, judged = f"classifiers/{model}", f"evaluate-{model}"
-        step_in_container(name, work, server=server, classifier=made)
-        step_in_container("evaluate", work, server=server, classifier=made, report=f"reports/{model}", record=judged)
+        made = f"classifiers/{model}"
+        step_in_container(name, work, values[name], server, classifier=made)
+        judged = {"classifier": made, "report": f"reports/{model}"}
+        step_in_container("evaluate", work, values["evaluate"], server, f"evaluate-{model}", **judged)
     every = [f"reports/{model}" for model in MODELS.values()]
-    step_in_container("compare", work, reports=every)
+    step_in_container("compare", work, {}, reports=every)
     records = [f"records/{name}" for name in SHOWN if (work / "records" / name).exists()]
     records += [f"records/evaluate-{model}" for model in MODELS.values()]
-    step_in_container("draw_comparison", work, server=server, reports=every, records=records)
+    step_in_container("draw_comparison", work, {}, server, reports=every, records=records)
     return {model: Report.read(work / "reports" / model) for model in MODELS.values()}
 
 
 def test_the_scores_in_containers_are_those_of_dvc_repro_to_the_last_digit(reports):
     """The same wheels on the same processor: nothing is rounded otherwise."""
+    tasks = planning.tasks_by_recipe(recipes.read(ROOT / "params.yaml"), ["digits"])["digits"]
     for model, report in reports.items():
-        here = Report.read(ROOT / "artifacts" / "digits" / "reports" / model)
+        here = Report.read(ROOT / place(find(tasks, "report", model)))
         assert report.read_values("metrics") == here.read_values("metrics")
         assert (report.path / "predictions.csv").read_bytes() == (here.path / "predictions.csv").read_bytes()
 
@@ -285,8 +287,8 @@ def outputs(run: Path, task: str) -> dict[str, dict]:
 def test_every_task_of_the_compiled_pipeline_tells_kubeflow_of_its_artifacts(local_run):
     assert {path.name for path in local_run.iterdir()} == {
         "fetch", "fetch-weights", "audit", "split", "augment", "explore", "draw-exploration", "choose-precision",
-        "extract", "train-benchmark", "train-top", "fine-tune", "fine-tune-2", "evaluate", "evaluate-2", "evaluate-3",
-        "evaluate-4", "compare", "draw-comparison",
+        "extract", "train-benchmark", "train-top", "fine-tune", "fine-tune-2", "choose-classifier", "evaluate",
+        "evaluate-2", "evaluate-3", "compare", "draw-comparison",
     }  # fmt: skip
     for folder in local_run.iterdir():
         wanted = step.load(re.sub("-[0-9]$", "", folder.name).replace("-", "_"))
@@ -302,17 +304,17 @@ def test_every_task_of_the_compiled_pipeline_tells_kubeflow_of_its_artifacts(loc
     assert (drawn / "html").read_bytes() == (drawn / "page" / "comparison.html").read_bytes()
     assert "<html" in (drawn / "html").read_text()
     costs = Page.read(drawn / "page").table("costs.csv")
-    assert len(costs) == 4 and costs["gpu_hours"].notna().all()
+    assert len(costs) == 3 and costs["gpu_hours"].notna().all()
 
 
 def test_what_kubeflow_is_told_of_leads_to_the_runs_in_mlflow(local_run, server):
     by_model = {run.data.tags["graft.model"]: run for run in runs(server)}
-    for task in ("train-benchmark", "train-top", "fine-tune", "fine-tune-2"):
+    for task in ("train-benchmark", "train-top", "fine-tune", "fine-tune-2", "choose-classifier"):
         told = outputs(local_run, task)["classifier"]["metadata"]
         run = by_model[told["digest"]]
         assert told["mlflow"] == f"{server}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
         assert run.data.metrics["validation_kappa"] == pytest.approx(told["validation_kappa"], abs=1e-6)
-    for number in ("", "-2", "-3", "-4"):
+    for number in ("", "-2", "-3"):
         told = outputs(local_run, f"evaluate{number}")
         score, address = told["report"]["metadata"]["kappa"], told["report"]["metadata"]["mlflow"]
         (run,) = [run for run in by_model.values() if address.endswith(run.info.run_id)]
@@ -322,14 +324,17 @@ def test_what_kubeflow_is_told_of_leads_to_the_runs_in_mlflow(local_run, server)
         assert right / sum(map(sum, matrix)) == pytest.approx(told["report"]["metadata"]["accuracy"])
 
 
-def test_the_arms_of_a_sweep_are_ranked_on_validation(local_run):
-    text = (local_run / "draw-comparison" / "page" / "comparison.txt").read_text()
-    arms = re.findall(r"^(fine_tuned epochs=\d) +-?[0-9]", text, re.M)
-    losses = {
-        arm: outputs(local_run, task)["classifier"]["metadata"]["validation_log_loss"]
-        for arm, task in (("fine_tuned epochs=1", "fine-tune"), ("fine_tuned epochs=2", "fine-tune-2"))
+def test_validation_chooses_an_arm_of_a_sweep_which_alone_is_on_the_page(local_run):
+    arms = {
+        number: outputs(local_run, task)["classifier"]["metadata"]
+        for number, task in ((1, "fine-tune"), (2, "fine-tune-2"))
     }
-    assert arms == sorted(losses, key=lambda arm: losses[arm])
+    ranked = sorted(arms, key=lambda number: arms[number]["validation_log_loss"])
+    chosen = Classifier.read(outputs(local_run, "choose-classifier")["classifier"]["uri"])
+    assert chosen.digest == arms[ranked[0]]["digest"]
+    assert [arm["values"] for arm in chosen.facts["arms"]] == [{"fine_tune.epochs": number} for number in ranked]
+    text = (local_run / "draw-comparison" / "page" / "comparison.txt").read_text()
+    assert len(re.findall(r"^fine_tuned\b.* +-?[0-9]", text, re.M)) == 1
 
 
 @pytest.fixture

@@ -70,8 +70,9 @@ def test_a_report_is_its_scores_and_its_confusion_matrix(made, tmp_path):
 
 
 def test_a_comparison_is_what_was_chosen(made, tmp_path):
-    metadata = told(tmp_path, "compare", {"comparison": made["comparison"]})
-    assert metadata["comparison"]["model"] in ("benchmark", "top", "fine_tuned")
+    metadata = told(tmp_path, "compare", {"comparison": made["comparison"]})["comparison"]
+    assert metadata == json.loads((made["comparison"] / "chosen.json").read_text())
+    assert metadata["model"] in MODELS.values() and {"kappa", "log_loss", "accuracy"} < metadata.keys()
 
 
 def test_a_page_is_shown(made, tmp_path):
@@ -134,6 +135,19 @@ def test_a_task_of_kubeflow_leaves_its_artifacts_its_record_and_what_it_tells(ma
     assert told["augmented"]["metadata"]["digest"] == augmented.digest == Augmented.read(made["augmented"]).digest
     assert (record.step, record.digest, record.recipe) == ("augment", augmented.manifest["lineage"]["augment"], "edges")
     assert record.work["augmentation"]["seconds"] > 0 and record.machine and record.versions["python"]
+
+
+def test_the_arm_that_is_chosen_is_told_as_the_classifier_that_it_is(made, tmp_path):
+    paths = {"features": made["features"], "splits": made["splits"], "weights": made["weights"]}
+    other = paths | {"top": tmp_path / "other" / "top", "classifier": tmp_path / "other" / "classifier"}
+    step.run("train_top", other, {**PARAMETERS["train_top"], "dropout": 0.5})
+    arms = [made["classifiers/top"], tmp_path / "other" / "classifier"]
+    (tmp_path / "chosen").mkdir()
+    metadata = run(tmp_path / "chosen", "choose_classifier", {"arms": arms})["classifier"]["metadata"]
+    tried = [artifacts.Classifier.read(arm) for arm in arms]
+    best = min(tried, key=lambda arm: arm.facts["validation_log_loss"])
+    assert metadata["digest"] == best.digest and metadata["validation_log_loss"] == best.facts["validation_log_loss"]
+    assert len(artifacts.Classifier.read(tmp_path / "chosen" / "classifier").facts["arms"]) == 2
 
 
 def test_a_page_is_drawn_from_the_records_of_other_tasks_and_shown_by_kubeflow(made, tmp_path):

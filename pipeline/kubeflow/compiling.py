@@ -1,10 +1,9 @@
 """From the steps' signatures to a Kubeflow pipeline: nothing of a step is said a second time here."""
 
 import inspect
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kfp import compiler, dsl, kubernetes
 from kfp.dsl.pipeline_task import PipelineTask
@@ -12,15 +11,22 @@ from kfp.dsl.pipeline_task import PipelineTask
 from components import executor, step
 from components.data.artifacts import Classifier, Page
 from components.data.pinned import GIT, Pinned
-from components.data.records import Record
 from components.errors import UserError
-from components.step import Step
 from pipeline import recipes
 from pipeline.arranging import RECORD, Made, Task, arrange
 from pipeline.cluster import Cluster, data_source, weights_source
-from pipeline.recipes import COLLECTION, Recipe, Values
+from pipeline.recipes import COLLECTION, Recipe
 
 RUN = "metadata.labels['pipeline/runid']"  # of the pod; a placeholder in its arguments would stay as it is
+Values = Mapping[tuple[str, str], Any]  # by step and parameter
+
+
+class Argument(NamedTuple):
+    """An argument of a component or of a pipeline: its type, what there is to say of it, and its default."""
+
+    kind: Any
+    text: str = ""
+    default: Any = inspect.Parameter.empty
 
 
 def write(
@@ -40,77 +46,28 @@ def write(
     Raises:
         UserError: There is no such recipe, step or parameter, or a value is not what it may be.
     """
-    in_collection = {address: value for address, value in changes.items() if address.split(".")[0] in COLLECTION}
-    own = {address: value for address, value in changes.items() if address not in in_collection}
+    fetched = {address: value for address, value in changes.items() if address.partition(".")[0] in COLLECTION}
+    own = {address: value for address, value in changes.items() if address not in fetched}
     resolved = recipes.resolve(recipes.changed(content, recipe, own, sweeps), recipe)
-    sources = sources_of(content, cluster, resolved, in_collection)
-    tasks = arrange([resolved], sources)[recipe]
-    first = {"fetch": sources["fetch"][resolved.data], "fetch_weights": sources["fetch_weights"][resolved.networks[0]]}
-    values: Values = {name: step.load(name).checked(own) for name, own in {**first, **resolved.values}.items()}
-    fixed = {(task.step, parameter) for task in tasks if is_varied(task, resolved) for parameter in task.varied}
-    if values["fetch"]["source"].startswith(GIT):  # every task knows its revision
-        fixed.add(("fetch", "source"))
-    steps = {task.step for task in tasks}
-
-    offered = {
-        f"{name}_{parameter}": (name, parameter)
-        for name, own in values.items() for parameter in own if name in steps and (name, parameter) not in fixed
-    }  # fmt: skip
+    tasks = arrange([resolved], sources(content, cluster, resolved, fetched))[recipe]
+    offered = shared_values(tasks)
+    arguments = {}
+    for (name, key), value in offered.items():
+        wanted = step.load(name)
+        arguments[f"{name}_{key}"] = Argument(wanted.parameters[key].kind, wanted.described(key), value)
 
     def pipeline(*channels: Any) -> None:
-        given: dict[str, dict[str, Any]] = {}
-        for (name, parameter), channel in zip(offered.values(), channels, strict=True):
-            given.setdefault(name, {})[parameter] = channel
-        make_tasks(recipe, cluster, given, tasks)
+        make_tasks(tasks, cluster, dict(zip(offered, channels, strict=True)))
 
+    describe(pipeline, title(resolved, cluster), arguments)
     file = folder / f"graft-{recipe.replace('_', '-').lower()}.yaml"
     folder.mkdir(parents=True, exist_ok=True)
-    behind = {key: (step.load(name), parameter) for key, (name, parameter) in offered.items()}
-    described(
-        pipeline,
-        title(resolved, cluster),
-        {key: wanted.parameters[parameter].kind for key, (wanted, parameter) in behind.items()},
-        {key: wanted.described(parameter) for key, (wanted, parameter) in behind.items()},
-        {key: values[name][parameter] for key, (name, parameter) in offered.items()},
-    )
     compiler.Compiler().compile(dsl.pipeline(pipeline, name=file.stem), str(file))
     return file
 
 
-def described(
-    function: Any, summary: str, kinds: Mapping[str, Any], said: Mapping[str, str], defaults: Mapping[str, Any] = {}
-) -> None:
-    """Give a function the signature and the docstring from which kfp takes an interface.
-
-    Args:
-        function: What is given them.
-        summary: The first line.
-        kinds: Type of each argument.
-        said: What there is to say of each; kfp reads that of what is made from `Returns`.
-        defaults: Values of arguments.
-    """
-    function.__signature__ = inspect.Signature(
-        [
-            inspect.Parameter(
-                key, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=defaults.get(key, inspect.Parameter.empty),
-                annotation=kind,
-            )
-            for key, kind in kinds.items()
-        ]
-    )  # fmt: skip
-    lines = "\n".join(f"    {key}: {text}" for key, text in said.items())
-    function.__doc__ = f"{summary}\n\nArgs:\n{lines}\n\nReturns:\n{lines}"
-
-
-def title(recipe: Recipe, cluster: Cluster) -> str:
-    """Return in a line what the pipeline is of, and where its journal is."""
-    journal = "no journal" if cluster.tracking == "off" else f"MLflow: {cluster.tracking}"
-    uses = f"data set {recipe.data}, {'networks' if recipe.networks[1:] else 'network'} {', '.join(recipe.networks)}"
-    return f"Graft, recipe {recipe.name}: {uses}; {journal}"
-
-
-def sources_of(
-    content: Mapping[str, Any], cluster: Cluster, recipe: Recipe, changes: Mapping[str, Any]
+def sources(
+    content: Mapping[str, Any], cluster: Cluster, recipe: Recipe, changes: Mapping[str, Any] = {}
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Return the parameters of the steps that bring in what a recipe uses: by step, and by data set or network.
 
@@ -121,7 +78,7 @@ def sources_of(
         changes: Other values, by `STEP.PARAMETER`.
 
     Raises:
-        UserError: Something is not where a cluster could get it, or is changed for several networks at once.
+        UserError: Something is not where a cluster could get it, or networks that differ in a value would all get one.
     """
     values = {
         "fetch": {recipe.data: data_source(content, cluster, recipe.data)},
@@ -129,91 +86,123 @@ def sources_of(
     }
     for address, value in changes.items():
         name, _, parameter = address.partition(".")
-        if len(values[name]) > 1:
-            raise UserError(f"{address} cannot be set for {len(values[name])} networks at once")
+        if len({own.get(parameter) for own in values[name].values()}) > 1:
+            raise UserError(f"{address} differs among {', '.join(values[name])}: set it in a recipe with one of them")
         for own in values[name].values():
             own[parameter] = value
     return values
 
 
-def is_varied(task: Task, recipe: Recipe) -> bool:
-    """Return whether values of a task are set by an axis with several arms; a single network is no choice."""
-    return task.step != "fetch_weights" or len(recipe.networks) > 1
+def shared_values(tasks: Sequence[Task]) -> Values:
+    """Return the values that a step has in all its tasks: they are the pipeline's parameters, with their defaults.
 
-
-def make_tasks(recipe: str, cluster: Cluster, given: Values, tasks: Sequence[Task]) -> None:
-    """Make the tasks of a recipe, given the pipeline's parameters, by step and parameter; the rest is fixed."""
-    runs: dict[tuple[str, int], Callable[..., PipelineTask]] = {}
-    made: dict[Made, Any] = {}
-    fetched = next(task.values["source"] for task in tasks if task.step == "fetch")
+    Where images are pinned, their source is none, for every task is told its revision.
+    """
+    several: dict[tuple[str, str], set[Any]] = {}
     for task in tasks:
-        wanted = step.load(task.step)
-        inputs = {
-            f"{key}_{number}" if key in wanted.several else key: one
-            for key, taken in task.inputs.items() for number, one in enumerate(taken, start=1)
-        }  # fmt: skip
-        kind = (task.step, len(inputs))
-        if kind not in runs:
-            runs[kind] = component(wanted, [*inputs], recipe, cluster, task.values)
-        run = runs[kind](
-            **{key: made[one] for key, one in inputs.items()}, **{**task.values, **given.get(task.step, {})}
-        )
-        place(run, task.step, cluster)
-        if fetched.startswith(GIT):
-            run.set_env_variable("GRAFT_DVC_REVISION", Pinned.read(fetched, "", "").revision)
+        for key, value in task.values.items():
+            several.setdefault((task.step, key), set()).add(value)
+    shared = {address: value for address, (value, *others) in several.items() if not others}
+    if shared["fetch", "source"].startswith(GIT):
+        del shared["fetch", "source"]
+    return shared
+
+
+def title(recipe: Recipe, cluster: Cluster) -> str:
+    """Return in a line what the pipeline is of, and where its journal is."""
+    journal = "no journal" if cluster.tracking == "off" else f"MLflow: {cluster.tracking}"
+    uses = f"data set {recipe.data}, {'networks' if recipe.networks[1:] else 'network'} {', '.join(recipe.networks)}"
+    return f"Graft, recipe {recipe.name}: {uses}; {journal}"
+
+
+def describe(function: Any, summary: str, arguments: Mapping[str, Argument]) -> None:
+    """Give a function the signature and the docstring from which kfp takes an interface.
+
+    Args:
+        function: What is given them.
+        summary: The first line.
+        arguments: By name; kfp reads what there is to say of outputs from `Returns`.
+    """
+    function.__signature__ = inspect.Signature(
+        [
+            inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=one.default, annotation=one.kind)
+            for name, one in arguments.items()
+        ]
+    )
+    lines = "\n".join(f"    {name}: {one.text}" for name, one in arguments.items() if one.text)
+    function.__doc__ = f"{summary}\n\nArgs:\n{lines}\n\nReturns:\n{lines}"
+
+
+def make_tasks(tasks: Sequence[Task], cluster: Cluster, given: Values) -> None:
+    """Make the tasks of a pipeline.
+
+    Args:
+        tasks: The tasks, each after those that it takes something from.
+        cluster: Where they will run.
+        given: The pipeline's parameters; all other values are fixed.
+    """
+    source = next(task.values["source"] for task in tasks if task.step == "fetch")
+    made: dict[Made, Any] = {}
+    for task in tasks:
+        inputs = {name: made[one] for name, (_, one) in numbered_inputs(task).items()}
+        values = {key: given.get((task.step, key), value) for key, value in task.values.items()}
+        run = component(task, cluster)(**inputs, **values)
         run.set_display_name(display_name(task))
+        place(run, task.step, cluster)
+        if source.startswith(GIT):
+            run.set_env_variable("GRAFT_DVC_REVISION", Pinned.read(source, "", "").revision)
         made |= {one: run.outputs[key] for key, one in task.outputs.items()}
 
 
 def display_name(task: Task) -> str:
-    """Return what Kubeflow shows a task as: its step, the model that it judges, and what tells it apart."""
+    """Return what Kubeflow shows a task as: its step, the model that it chooses or judges, and what tells it apart."""
     model = [task.model] if task.step in ("choose_classifier", "evaluate") else []
-    return " ".join([task.step, *model, *(task.words if task.step != "fetch" else ())])
+    return " ".join([task.step, *model, *task.words])
 
 
-def component(
-    wanted: Step, inputs: Sequence[str], recipe: str, cluster: Cluster, values: Mapping[str, Any]
-) -> Callable[..., PipelineTask]:
-    """Return a step as a component of Kubeflow: interface and descriptions are the step's, the container runs it.
+def numbered_inputs(task: Task) -> dict[str, tuple[str, Made]]:
+    """Return what a task takes, with the step's word for it, by a component's argument: of several `reports_1`, ..."""
+    several = step.load(task.step).several
+    return {
+        f"{key}_{number}" if key in several else key: (key, one)
+        for key, taken in task.inputs.items() for number, one in enumerate(taken, start=1)
+    }  # fmt: skip
 
-    Args:
-        wanted: The step.
-        inputs: Its input artifacts; those of which it takes several are numbered, `reports_1`.
-        recipe: Name under which the results are shown.
-        cluster: Which images there are.
-        values: The step's parameters, whose source says which image it needs.
-    """
-    pinned = wanted.name == "fetch" or str(values.get("source", "")).startswith("git+")
-    views, flags = executor.views(wanted.outputs), {key: re.sub("_[0-9]+$", "", key) for key in inputs}
-    kinds: dict[str, Any] = {}
-    for key in inputs:
-        kinds[key] = dsl.Input[getattr(dsl, executor.schema(wanted.inputs[flags[key]]))]
-    outputs = {**wanted.outputs, RECORD: Record}
-    for key, kind in outputs.items():
-        kinds[key] = dsl.Output[getattr(dsl, executor.schema(kind))]
-    for key, schema in views.items():
-        kinds[key] = dsl.Output[getattr(dsl, schema)]
-    for key, parameter in wanted.parameters.items():
-        kinds[key] = parameter.kind
+
+def component(task: Task, cluster: Cluster) -> Callable[..., PipelineTask]:
+    """Return a task's step as a component of Kubeflow: the interface and its descriptions are the step's."""
+    wanted, inputs = step.load(task.step), numbered_inputs(task)
+    views = executor.views(wanted.outputs)
+    said = {**wanted.descriptions, RECORD: "What the run took, and what it ran on."}
+    arguments = {name: Argument(dsl.Input[kind_of(one)], said[key]) for name, (key, one) in inputs.items()}
+    arguments |= {key: Argument(dsl.Output[kind_of(one)], said[key]) for key, one in task.outputs.items()}
+    arguments |= {key: Argument(dsl.Output[getattr(dsl, schema)]) for key, schema in views.items()}
+    arguments |= {key: Argument(one.kind, wanted.described(key)) for key, one in wanted.parameters.items()}
+    pinned = task.step == "fetch" or str(task.values.get("source", "")).startswith(GIT)
 
     def container(*placeholders: Any) -> dsl.ContainerSpec:
-        given = dict(zip(kinds, placeholders, strict=True))
-        arguments = ["--recipe", recipe] if wanted.name not in COLLECTION else []
-        for key in (*inputs, *outputs):
-            arguments += [f"--{flags.get(key, key)}", given[key].path]
+        given = dict(zip(arguments, placeholders, strict=True))
+        words = ["--recipe", task.recipe] if task.step not in COLLECTION else []
+        for name, (key, _) in inputs.items():
+            words += [f"--{key}", given[name].path]
+        for key in task.outputs:
+            words += [f"--{key}", given[key].path]
         for key in wanted.parameters:
-            arguments += [f"--{key}", given[key]]
+            words += [f"--{key}", given[key]]
         for key in views:
-            arguments += ["--view", key, given[key].path]
-        arguments += ["--executor_input", dsl.PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER]
-        command = ["python", "-m", "components", wanted.name]
-        return dsl.ContainerSpec(image=cluster.images["fetch" if pinned else "steps"], command=command, args=arguments)
+            words += ["--view", key, given[key].path]
+        words += ["--executor_input", dsl.PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER]
+        command = ["python", "-m", "components", task.step]
+        return dsl.ContainerSpec(image=cluster.images["fetch" if pinned else "steps"], command=command, args=words)
 
-    container.__name__ = wanted.name
-    said = {key: wanted.described(flags.get(key, key)) for key in kinds if key not in views and key != RECORD}
-    said[RECORD] = "What the run took, and what it ran on."
-    described(container, wanted.summary, kinds, said)
+    container.__name__ = task.step
+    describe(container, wanted.summary, arguments)
     return dsl.container_component(container)
+
+
+def kind_of(made: Made) -> Any:
+    """Return as what kfp knows an artifact."""
+    return getattr(dsl, executor.schema(made.kind))
 
 
 def place(task: PipelineTask, name: str, cluster: Cluster) -> None:
