@@ -273,7 +273,7 @@ def commands(recipe: str, compared: Sequence[Record]) -> list[tuple[str, str]]:
     ]
     found.append(("make setup && . .venv/bin/activate", "the versions below, from their lock"))
     if recipe:
-        stage = shlex.quote(f"draw_comparison@{recipe}")
+        stage = shlex.quote(f"draw_comparison-{recipe}")
         found.append((f"dvc pull --with-deps --allow-missing {stage}", "what was made then, from the DVC remote"))
         found.append((f"dvc repro {stage}", "or all of it made again"))
     return found
