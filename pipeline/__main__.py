@@ -105,35 +105,10 @@ def clean(remove: bool) -> None:
 
 
 def log() -> None:
-    """Write whatever the journal lacks, from artifacts and records alone; go on where a recipe's cannot be read."""
-    from components.results import costs, tracking
-    from pipeline.journal import Results
+    """Write whatever the journal lacks, from artifacts and records alone; go on where something cannot be read."""
+    from pipeline import journal
 
-    made, failures = Results(), list[str]()
-    for recipe in sorted(path for path in ARTIFACTS.glob("*") if path.is_dir()):
-        try:
-            made.read(recipe)
-        except UserError as error:
-            failures.append(f"{recipe.name}: {error}")
-    spent = {}
-    for fingerprint, report in made.reports.items():
-        name, *inside = report.path.relative_to(ARTIFACTS).parts
-        spent[fingerprint] = costs.costs(report, made.records)
-        try:
-            written = tracking.complete(made.classifier_of(report), report, spent[fingerprint])
-            print(f"{name}, {'/'.join(inside)}: {'written' if written else 'was there'}")
-        except UserError as error:
-            failures.append(f"{name}: {error}")
-    for page in made.pages:
-        name = ", ".join(page.path.relative_to(ARTIFACTS).parts[:-1])
-        try:
-            written = tracking.log_page(page, made.comparison_of(page), made.reports_of(page), spent)
-            print(f"{name}, comparison: {'written' if written else 'was there'}")
-        except UserError as error:
-            failures.append(f"{name}: {error}")
-    for line in failures:
-        print(line, file=sys.stderr)
-    if failures:
+    if not journal.log(journal.Results()):
         raise SystemExit(2)
 
 
@@ -192,7 +167,9 @@ def promote(recipe: str, force: str) -> None:
     from pipeline.journal import Results
 
     chosen = Comparison.read(ARTIFACTS / recipe / "comparison").read_values("verdict")["chosen"]
-    results = Results.of(ARTIFACTS)
+    results = Results()
+    if recipe in results.unread:
+        raise results.unread[recipe]
     report = results.reports.get(chosen["fingerprint"])
     if report is None:
         raise UserError(f"{recipe} has no report any more on what its comparison chose: `dvc repro` compares anew")

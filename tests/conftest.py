@@ -1,12 +1,13 @@
 """What the tests share: a small data set on disk, the artifacts made from it, and a journal on a real server."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -133,6 +134,11 @@ def run_steps(
     return paths_of(tasks, home)
 
 
+def evaluate(at: Mapping[str, Path], **changed: str | int) -> None:
+    """Evaluate a classifier, with the values of `PARAMETERS` but for those that are given."""
+    step.run("evaluate", {**at, "augmented": [at["augmented"]]}, {**PARAMETERS["evaluate"], **changed}, "edges")
+
+
 def recorded(path: Path) -> Report:
     """Open a report, with the record of its making."""
     report = Report.read(path)
@@ -150,6 +156,12 @@ def digests(folder: Path) -> dict[str, str]:
 def made(tmp_path_factory, source) -> dict[str, Path]:
     """Every artifact of a small recipe, made once for all tests; not to be changed."""
     return run_steps(tmp_path_factory.mktemp("made"), source)
+
+
+def copy_recipe(made: Mapping[str, Path], folder: Path) -> Path:
+    """Copy what the journal is written from: a recipe's models, reports, comparison and page, and all its records."""
+    arrays = shutil.ignore_patterns("augmented", "features", "tensors")
+    return shutil.copytree(made["comparison"].parent, folder, ignore=arrays)
 
 
 def free_port() -> int:

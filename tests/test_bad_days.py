@@ -19,7 +19,7 @@ import pytest
 from components import step
 from components.data.artifacts import Classifier, Images
 from components.errors import UserError
-from tests.conftest import PARAMETERS, digests, write_images
+from tests.conftest import MODELS, PARAMETERS, digests, write_images
 
 
 def begin(name: str, at: dict[str, Path], *more: str, before: Callable[[], None] | None = None) -> subprocess.Popen:
@@ -180,14 +180,17 @@ def size(folder: Path) -> int:
 
 
 def places(made: dict[str, Path], name: str) -> dict[str, Any]:
-    """Return where the artifacts of a step lie that were made once; `evaluate` is that of the head."""
-    folder = made["images"].parent
-    model = {"train_benchmark": "benchmark", "fine_tune": "fine_tuned"}.get(name, "top")
-    at = {**made, "classifier": folder / "classifiers" / model, "report": folder / "reports" / "top"}
-    models = ("benchmark", "top", "fine_tuned")
-    classifiers = [made[f"classifiers/{one}"] for one in models]
-    reports = [made[one] for one in models]
-    return {**at, "top": made["head"], "classifiers": classifiers, "reports": reports, "records": [folder]}
+    """Return where the artifacts of a step lie that were made once; `evaluate` is that of the head, the only arm."""
+    classifier = made[f"classifiers/{MODELS.get(name, 'top')}"]
+    at = {**made, "classifier": classifier, "top": made["head"], "report": made["top"]}
+    several = {
+        "augmented": [made["augmented"]],
+        "arms": [classifier],
+        "classifiers": [made[f"classifiers/{model}"] for model in MODELS.values()],
+        "reports": [made[model] for model in MODELS.values()],
+        "records": [made["comparison"].parent],
+    }
+    return at | {key: several[key] for key in step.load(name).several}
 
 
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.9])

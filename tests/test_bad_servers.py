@@ -24,7 +24,7 @@ from components.data.records import Record
 from components.errors import UserError
 from components.results import costs, tracking
 from components.results.tracking import runs, store
-from tests.conftest import PARAMETERS, recorded
+from tests.conftest import PARAMETERS, copy_recipe, evaluate, recorded
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
@@ -164,9 +164,8 @@ def train(made: dict[str, Path], folder: Path) -> None:
     step.run("train_top", artifacts, {**PARAMETERS["train_top"], "seed": 9}, "edges")
 
 
-def evaluate(made: dict[str, Path], folder: Path) -> None:
-    artifacts = {**made, "classifier": folder / "classifier", "report": folder / "report"}
-    step.run("evaluate", artifacts, PARAMETERS["evaluate"], "edges")
+def judge(made: dict[str, Path], folder: Path) -> None:
+    evaluate({**made, "classifier": folder / "classifier", "report": folder / "report"})
 
 
 def from_the(number: int, action: str | int) -> Plan:
@@ -195,7 +194,7 @@ def test_no_training_is_lost_and_the_journal_is_the_same_later(
 ):
     if "hang" in (training(EPOCH), evaluation(0)):
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
-    for do, plan, expected in ((train, training, lines[0]), (evaluate, evaluation, lines[1])):
+    for do, plan, expected in ((train, training, lines[0]), (judge, evaluation, lines[1])):
         proxy.follow(plan)
         do(made, tmp_path)
         out, err = capfd.readouterr()
@@ -222,7 +221,7 @@ def test_a_slow_server_is_left_alone_and_the_evaluation_completes_the_run(made, 
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "MLflow" in line]
     assert re.search(r"is too slow: \d+\.\d s for 1 epochs; .* later$", line)
     assert proxy.requests == EPOCH + 1
-    evaluate(made, tmp_path)
+    judge(made, tmp_path)
     assert len(content()["history"]["epoch/loss"]) == PARAMETERS["train_top"]["epochs"]
     assert "MLflow" not in capsys.readouterr().err
 
@@ -368,8 +367,7 @@ MYSQL = "mysql://user:hid'den@127.0.0.1:1/db", "MLflow at mysql://127.0.0.1:1/db
     ],
 )
 def test_a_command_whose_store_is_none_says_so_in_a_line(made, tmp_path, command, address, said):
-    for name in ("classifiers", "reports", "comparison"):
-        shutil.copytree(made["comparison"].parent / name, tmp_path / "artifacts/edges" / name)
+    copy_recipe(made, tmp_path / "artifacts/edges")
     model = ("--model", "models:/edges@champion")
     given = {"predict": (*model, "a"), "export": (*model, "--to", "onnx", "a.onnx"), "promote": ("edges",)}
     (tmp_path / "a").touch()

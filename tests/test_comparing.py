@@ -240,8 +240,9 @@ def test_every_score_has_its_interval_and_every_two_models_their_tests(compared,
     }
     pd.testing.assert_frame_equal(pairs.drop(columns="folds"), statistics.compare_pairs(labels, models))
     assert pairs["folds"].tolist() == [1, 1, 1]
-    ranked = {name: value for name, value in reports["fine_tuned"].metrics.items() if name.startswith("validation_")}
-    assert comparison.read_values("metrics")["chosen"] == {"model": "fine_tuned", **ranked, "fingerprint": "fine_tuned"}
+    ranked = {name: reports["fine_tuned"].metrics[f"validation_{name}"] for name in ("kappa", "log_loss", "accuracy")}
+    assert comparison.read_values("chosen") == {"model": "fine_tuned", **ranked}
+    assert comparison.read_values("verdict")["chosen"] == {"model": "fine_tuned", "fingerprint": "fine_tuned"}
     assert "fine_tuned is better than benchmark: accuracy" in text
     assert "These 60 test images cannot tell fine_tuned from top: accuracy" in text
     assert "* best on test; 95 % intervals in brackets; without looking: accuracy" in text

@@ -1,6 +1,5 @@
 """The built-in recipe, with few epochs, as a person runs it: what comes out, and that it comes out again."""
 
-import json
 import re
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from components.errors import UserError
 from components.results import costs, metrics
 from components.step import ROOT
 from pipeline import recipes
-from tests.conftest import CLASSES, MODELS, PARAMETERS, digests
+from tests.conftest import CLASSES, MODELS, PARAMETERS, digests, evaluate
 
 DOCS = [file.stem for file in (ROOT / "docs").glob("*.md")]
 SHORT = {"train_benchmark": 2, "train_top": 60, "fine_tune": 1}
@@ -28,13 +27,12 @@ def shared(tmp_path_factory):
     """The built-in data set, its weights and what does not depend on a split."""
     folder = tmp_path_factory.mktemp("digits")
     content = recipes.read(ROOT / "params.yaml")
-    parameters = recipes.completed(content, "digits")
-    parameters["augment"]["views"] = 1
+    parameters = recipes.resolve(recipes.changed(content, "digits", {"augment.views": 1}), "digits").values
     names = ("images", "weights", "audit", "augmented", "chosen_precision", "features", "tensors")
     at = {name: folder / name for name in names}
-    step.run("fetch", at, {"data_set": "digits", "source": "published", "max_quarantined": 0})
-    weights = content["weights"]["own"]["glyphs"]
-    step.run("fetch_weights", at, {**weights, "source": str(ROOT / weights["source"]), "stock": "leave"})
+    step.run("fetch", at, recipes.fetch_values(content, "digits"))
+    weights = recipes.weights_values(content, "glyphs")
+    step.run("fetch_weights", at, {**weights, "source": str(ROOT / weights["source"])})
     for name in ("audit", "augment", "choose_precision", "extract"):
         step.run(name, at, parameters[name])
     return at, parameters
@@ -47,7 +45,7 @@ def train(shared, folder) -> dict[str, dict[str, float]]:
     found = {}
     for name, epochs in SHORT.items():
         step.run(name, at, {**parameters[name], "epochs": epochs})
-        step.run("evaluate", at, parameters["evaluate"])
+        evaluate(at, **parameters["evaluate"])
         found[MODELS[name]] = Report.read(at["report"]).read_values("metrics")
     return found
 
@@ -65,7 +63,7 @@ def test_a_report_agrees_with_itself(made):
     """Accuracy from the matrix and from the table is the accuracy reported; every test image is there once."""
     test = TestSplit.read(made["test_split"]).table("test_split.csv")
     for model in MODELS.values():
-        report = Report.read(made["comparison"].parent / "reports" / model)
+        report = Report.read(made[model])
         table = report.table("predictions.csv")
         assert table["file"].tolist() == test["file"].tolist()
         assert table["label"].tolist() == test["label"].tolist() == [file.split("/")[0] for file in test["file"]]
@@ -85,13 +83,9 @@ def test_a_report_agrees_with_itself(made):
 
 
 def test_averaged_views_are_the_mean_over_them_with_a_temperature_of_its_own(made, tmp_path):
-    report = tmp_path / "report"
-    step.run(
-        "evaluate",
-        {**made, "classifier": made["classifiers/benchmark"], "report": report},
-        {**PARAMETERS["evaluate"], "views": "averaged"},
-    )
-    averaged, classifier = Report.read(report), Classifier.read(made["classifiers/benchmark"])
+    at = {**made, "classifier": made["classifiers/benchmark"], "report": tmp_path / "report"}
+    evaluate(at, views="averaged")
+    averaged, classifier = Report.read(at["report"]), Classifier.read(at["classifier"])
     augmented, validation = Augmented.read(made["augmented"]), Splits.read(made["splits"]).part("validation")
     network, temperature = classifier.load(), averaged.facts["temperature"]
     before = keras.Model(network.input, keras.ops.softmax(network.get_layer("temperature").input))
@@ -130,7 +124,7 @@ def test_the_comparison_says_what_the_reports_say(made):
     table = comparison.table("comparison.csv").set_index("model")
     assert table.index.tolist() == ["benchmark", "top", "fine_tuned"]
     for model in MODELS.values():
-        report = Report.read(made["comparison"].parent / "reports" / model)
+        report = Report.read(made[model])
         assert table.loc[model, "kappa"] == report.metrics["kappa"]
         low, high = report.intervals["kappa"]
         assert (table["kappa_low"][model], table["kappa_high"][model]) == (low, high)
@@ -143,8 +137,8 @@ def test_the_comparison_says_what_the_reports_say(made):
     chosen = min(losses, key=lambda model: losses[model])
     assert f"{chosen} is chosen on validation" in text
     assert len(re.findall(rf"^{chosen} is (?:better|worse) than|cannot tell {chosen} from", text, re.M)) >= 2
-    saved = json.loads((comparison.path / "metrics.json").read_text())["chosen"]
-    assert (saved["model"], saved["validation_log_loss"]) == (chosen, losses[chosen])
+    saved = comparison.read_values("chosen")
+    assert (saved["model"], saved["log_loss"]) == (chosen, losses[chosen])
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +150,7 @@ def arms(made, tmp_path_factory) -> list[Path]:
     def trained(name: str, arm: str, rate: float, **given: Path) -> dict[str, Path]:
         outputs = {key: folder / arm / key for key in ("top", "classifier", "report")}
         step.run(name, {**made, **outputs, **given}, {**PARAMETERS[name], "learning_rate": rate})
-        step.run("evaluate", {**made, **outputs}, PARAMETERS["evaluate"])
+        evaluate({**made, **outputs})
         found.append(outputs["report"])
         return outputs
 
@@ -186,7 +180,7 @@ def test_models_trained_several_times_are_named_by_what_differs_and_ranked_on_va
     assert table.index.tolist() == [named[path] for path in order]
     assert table["validation_log_loss"].tolist() == [losses[path] for path in order]
     chosen = named[min(losses, key=lambda path: losses[path])]
-    assert comparison.read_values("metrics")["chosen"]["model"] == chosen
+    assert comparison.read_values("chosen")["model"] == chosen
     text = "\n".join(comparison.read_values("verdict")["verdict"])
     assert f"{chosen} is chosen on validation" in text
     assert len(re.findall("by its log loss on validation", text)) == 2

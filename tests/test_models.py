@@ -21,7 +21,7 @@ from components.errors import UserError
 from components.model import backbones, benchmark, delivery, grad_cam, heads, training
 from components.model.cut import cut
 from components.model.epochs import Rows
-from tests.conftest import PARAMETERS
+from tests.conftest import PARAMETERS, evaluate
 
 SMALL = 64  # pixels
 
@@ -256,7 +256,7 @@ def test_a_head_goes_through_every_step_or_says_what_features_it_takes(head, mad
         step.run("train_top", at, given)
         agrees(at)
         step.run("fine_tune", at, {**PARAMETERS["fine_tune"], "epochs": 1})
-        step.run("evaluate", at, PARAMETERS["evaluate"])
+        evaluate(at)
 
 
 def agrees(at: dict[str, Path]) -> None:
@@ -326,7 +326,7 @@ def test_grad_cam_lights_up_the_patch_that_decides_the_class(head, tmp_path):
 def test_a_network_without_maps_is_evaluated_without_one(made, tmp_path):
     at = {**made, "classifier": tmp_path / "classifier", "report": tmp_path / "report"}
     step.run("train_benchmark", at, {**PARAMETERS["train_benchmark"], "network": "perceptron", "epochs": 1})
-    step.run("evaluate", at, PARAMETERS["evaluate"])
+    evaluate(at)
     images = Augmented.read(made["augmented"]).array[:2, 0]
     assert grad_cam.heat(Classifier.read(at["classifier"]).load(), images, np.array([0, 1])) is None
     report = Report.read(at["report"])

@@ -123,7 +123,7 @@ def test_the_page_says_of_every_pair_and_of_calibration_what_was_found(made):
     (calibration,) = found.under("Calibration")
     *ours, others = [above for above, _ in found.tables if " against " in above]
     assert {*ours, others} == {"top against benchmark", "fine_tuned against benchmark", "fine_tuned against top"}
-    chosen = comparison.read_values("metrics")["chosen"]["model"]
+    chosen = comparison.read_values("chosen")["model"]
     assert [chosen in pair.split() for pair in (*ours, others)] == [True, True, False]
     for row in comparison.table("pairs.csv").to_dict("records"):
         ((_, (_, *shown), *_),) = found.under(f"{row['second']} against {row['first']}")
@@ -159,7 +159,7 @@ def test_the_page_says_how_to_get_it_again(made):
     text, record = "\n".join(found.texts), Record.read(record_beside(made["comparison"]))
     assert record.digest == comparison.digest
     assert f"git checkout {record.revisions['git_revision'].removesuffix('-dirty')}" in text
-    assert "dvc repro draw_comparison@edges" in text and "dvc pull --with-deps" in text
+    assert "dvc repro draw_comparison-edges" in text and "dvc pull --with-deps" in text
     assert set(Record.read(record_beside(made["top"])).versions.values()) <= set(found.texts)
 
 
@@ -289,7 +289,7 @@ def test_any_name_is_shown_as_it_is(made, tmp_path):
     assert f"4: {NASTY}, {', '.join(CLASSES)}" in found.texts
     assert [f"train_top.{NASTY}", NASTY] in found.tables[-1][1]
     assert found.texts.count(f"{NASTY}: 12 test images") == 2
-    assert any(f"dvc repro {shlex.quote(f'draw_comparison@{NASTY}')}" in text for text in found.texts)
+    assert any(f"dvc repro {shlex.quote(f'draw_comparison-{NASTY}')}" in text for text in found.texts)
 
 
 def test_the_page_says_how_far_trials_spread(made, tmp_path):

@@ -13,7 +13,7 @@ from components.errors import UserError
 from components.results import fingerprints, metrics, statistics, tracking
 from components.results.tracking import card, registry
 from pipeline.__main__ import main
-from tests.conftest import CLASSES, free_port, recorded
+from tests.conftest import CLASSES, copy_recipe, free_port, recorded
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
@@ -42,8 +42,8 @@ def candidate(made, folder: Path, right: int, start: int = 0, groups: bool = Fal
         groups: Whether the test images are grouped, ten in each.
     """
     name = f"{right} from {start}"
-    for kind in ("classifiers", "reports"):
-        shutil.copytree(made["comparison"].parent / kind / "top", folder / name / kind, dirs_exist_ok=True)
+    for kind, of in (("classifiers", made["classifiers/top"]), ("reports", made["top"])):
+        shutil.copytree(of, folder / name / kind, dirs_exist_ok=True)
     classifier, report = Classifier.read(folder / name / "classifiers"), Report.read(folder / name / "reports")
     labels = np.arange(IMAGES) % len(CLASSES)
     predicted = np.where(np.arange(IMAGES) < right, labels, (labels + 1) % len(CLASSES))
@@ -173,15 +173,20 @@ def test_the_card_of_an_ensemble_names_its_members(made, tmp_path):
 
 
 def test_the_command_takes_what_the_comparison_chose(made, store, tmp_path, monkeypatch, capsys):
-    for name in ("classifiers", "reports", "comparison"):
-        shutil.copytree(made["comparison"].parent / name, tmp_path / "artifacts/edges" / name)
+    copy_recipe(made, tmp_path / "artifacts/edges")
+    copy_recipe(made, tmp_path / "artifacts/damaged")
+    (tmp_path / "artifacts/damaged/glyphs/reports/top/artifact.json").write_text("{")
     main(["promote", "edges"])
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("edges: edges, ") and said[-1] == "version 1 is the champion"
-    chosen = Comparison.read(made["comparison"]).read_values("metrics")["chosen"]["model"]
+    chosen = Comparison.read(made["comparison"]).read_values("chosen")["model"]
     assert store.get_model_version_by_alias("edges", "champion").tags["model"] == chosen
-    with pytest.raises(UserError, match="no Comparison at artifacts/edgse/comparison"):
-        main(["promote", "edgse"])
+    for recipe, wrong in (
+        ("edgse", "no Comparison at artifacts/edgse/comparison"),
+        ("damaged", "artifacts/damaged/glyphs/reports/top/artifact.json is damaged"),
+    ):
+        with pytest.raises(UserError, match=wrong):
+            main(["promote", recipe])
 
 
 @pytest.mark.parametrize(
@@ -192,18 +197,17 @@ def test_the_command_takes_what_the_comparison_chose(made, store, tmp_path, monk
     ],
 )
 def test_a_command_that_finds_no_longer_what_was_chosen_says_so(made, store, tmp_path, gone, said):
-    for name in ("classifiers", "reports", "comparison"):
-        shutil.copytree(made["comparison"].parent / name, tmp_path / "artifacts/edges" / name)
-    chosen = Comparison.read(made["comparison"]).read_values("metrics")["chosen"]["model"]
-    shutil.rmtree(tmp_path / "artifacts/edges" / gone / chosen)
+    copy_recipe(made, tmp_path / "artifacts/edges")
+    chosen = Comparison.read(made["comparison"]).read_values("chosen")["model"]
+    (path,) = (tmp_path / "artifacts/edges").rglob(f"{gone}/{chosen}")
+    shutil.rmtree(path)
     with pytest.raises(UserError, match=said):
         main(["promote", "edges"])
 
 
 def test_a_command_whose_champion_stays_ends_with_1(made, store, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(registry, "promote", lambda *given: (False, ["the champion stays"]))
-    for name in ("classifiers", "reports", "comparison"):
-        shutil.copytree(made["comparison"].parent / name, tmp_path / "artifacts/edges" / name)
+    copy_recipe(made, tmp_path / "artifacts/edges")
     with pytest.raises(SystemExit) as ended:
         main(["promote", "edges"])
     assert (ended.value.code, capsys.readouterr().out) == (1, "the champion stays\n")

@@ -21,12 +21,13 @@ from mlflow.entities import Experiment, Run
 from components import code, step
 from components.data import images
 from components.data.artifacts import Augmented, Classifier, Comparison, Page, Report
+from components.data.content import sha256
 from components.data.records import Record
 from components.errors import UserError
 from components.results import costs, fingerprints, titles, tracking
 from components.results.tracking import registry, runs, served, view
 from components.results.tracking.runs import Live
-from tests.conftest import MODELS, PARAMETERS, free_port, recorded
+from tests.conftest import MODELS, PARAMETERS, copy_recipe, evaluate, free_port, recorded
 
 IGNORED = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 pytestmark = IGNORED
@@ -214,7 +215,7 @@ def test_epochs_are_logged_live_and_the_run_is_completed_not_doubled(made, store
         assert live.data.metrics[name] == pytest.approx(classifier.facts[name], abs=1e-6)
     assert live.info.status == "FINISHED"
     at = {**made, "classifier": tmp_path / "classifier", "report": tmp_path / "report"}
-    step.run("evaluate", at, PARAMETERS["evaluate"], "edges")
+    evaluate(at)
     done = runs.find("edges", runs.MODEL, classifier.digest)
     assert done is not None
     assert done.info.run_id == live.info.run_id
@@ -295,14 +296,13 @@ def test_a_dead_server_costs_one_line_and_the_journal_is_written_later(made, tmp
     tracking.client.cache_clear()
 
 
-def copy_recipe(made, folder: Path) -> Path:
-    """Copy what the journal is written from: a recipe's models, reports, comparison and page, and all its records."""
-    kept = ("classifiers", "reports", "comparison", "page")
-    source = made["comparison"].parent
-    for name in kept:
-        shutil.copytree(source / name, folder / name)
-    for file in source.glob("*.record.json"):
-        shutil.copyfile(file, folder / file.name)
+def tell_apart(folder: Path, made) -> Path:
+    """Give the models and reports of a copied recipe, which are those of another, digests of their own."""
+    for model in MODELS.values():
+        classifier, report = artifacts(made, model)
+        for digest in (classifier.digest, report.facts["fingerprint"]):
+            for file in (*folder.rglob("artifact.json"), *folder.rglob("costs.csv")):
+                file.write_text(file.read_text().replace(digest, sha256(digest, folder.name)))
     return folder
 
 
@@ -313,7 +313,7 @@ def told_log(folder: Path) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
-NAMES = [*(f"reports/{model}" for model in sorted(MODELS.values())), "comparison"]
+NAMES = ["glyphs/reports/fine_tuned", "glyphs/reports/top", "reports/benchmark", "comparison"]
 
 
 @pytest.fixture
@@ -344,36 +344,54 @@ def test_the_command_log_finds_what_is_missing(made, small):
 
 
 def test_the_command_log_goes_on_after_a_recipe_that_it_cannot_read(made, small):
-    """One of an older format, one whose comparison is gone, one whose model was made anew; status 2."""
+    """One of an older format, one whose comparison is gone, one of whose models one was made anew; status 2."""
     for name in ("aged", "bare", "changed", "edges"):
-        copy_recipe(made, small / "artifacts" / name)
-    manifest = small / "artifacts/aged/classifiers/top/artifact.json"
+        tell_apart(copy_recipe(made, small / "artifacts" / name), made)
+    manifest = small / "artifacts/aged/glyphs/classifiers/top/artifact.json"
     content = json.loads(manifest.read_text())
     del content["format"]
     manifest.write_text(json.dumps({**content, "digest": "", "versions": {}, "seconds": 1.5}))
     shutil.rmtree(small / "artifacts/bare/comparison")
-    shutil.rmtree(small / "artifacts/changed/classifiers/top")
+    shutil.rmtree(small / "artifacts/changed/glyphs/classifiers/top")
+    (small / "artifacts/edges/glyphs/reports/top/metrics.json").write_text("{")
     done = told_log(small)
     assert done.returncode == 2
-    aged, bare, changed = done.stderr.splitlines()
+    aged, changed, edges, bare = done.stderr.splitlines()
     assert aged == (
-        "aged: artifacts/aged/classifiers/top/artifact.json was written by another version of Graft, in format 1, and "
+        "aged: artifacts/aged/glyphs/classifiers/top/artifact.json was written by another version of Graft, in format 1, and "
         "this one reads format 2: make it again with `dvc repro`, or check out the version that wrote it"
     )
-    assert bare.startswith("bare: no Comparison at artifacts/bare/comparison: run the step that makes it")
+    top = "glyphs/reports/top"
     assert changed == (
-        "changed: artifacts/changed/reports/top is of a classifier that is not there: `dvc repro` makes both anew"
+        f"changed, {top}: artifacts/changed/{top} is of a classifier that is not there: `dvc repro` makes both anew"
     )
-    assert done.stdout.splitlines() == [f"edges, {name}: written" for name in NAMES]
+    assert edges.startswith(f"edges, {top}: artifacts/edges/{top} is damaged (Expecting property name")
+    assert bare.startswith("bare, comparison: no Comparison at artifacts/bare/comparison: run the step that makes it")
+    failed = {line.partition(": ")[0] for line in (changed, edges, bare)}
+    names = [f"{recipe}, {name}" for recipe in ("bare", "changed", "edges") for name in NAMES]
+    assert sorted(done.stdout.splitlines()) == sorted(f"{name}: written" for name in names if name not in failed)
+    assert done.stdout.splitlines()[-1] == "edges, comparison: written"
+
+
+def test_a_model_that_lies_with_another_recipe_is_found(made, small):
+    """What two recipes have in common lies with the first, and results that are there twice are logged once."""
+    for name in ("edges", "others"):
+        copy_recipe(made, small / "artifacts" / name)
+    shutil.rmtree(small / "artifacts/edges/glyphs/classifiers")
+    done = told_log(small)
+    assert (done.returncode, done.stderr) == (0, "")
+    comparison = "others, comparison: was there"
+    assert done.stdout.splitlines() == [*(f"edges, {name}: written" for name in NAMES), comparison]
+    assert len(logged_runs()) == len(MODELS)
 
 
 def test_a_report_that_its_page_does_not_show_yet_is_logged_without_one(made, small):
     """A step has made it anew, and the comparison is still to come."""
     folder = copy_recipe(made, small / "artifacts/edges")
-    at = {**made, "classifier": folder / "classifiers/top", "report": folder / "reports/top"}
+    at = {**made, "classifier": folder / "glyphs/classifiers/top", "report": folder / "glyphs/reports/top"}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", "off")
-        step.run("evaluate", at, {**PARAMETERS["evaluate"], "views": "averaged"}, "edges")
+        evaluate(at, views="averaged")
     done = told_log(small)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [f"edges, {name}: written" for name in NAMES]
@@ -397,7 +415,7 @@ def looks() -> list[int]:
 def evaluated(made, folder: Path, **changed) -> Report:
     """Evaluate the classifier of a folder, as a step."""
     at = {**made, "classifier": folder / "classifier", "report": folder / "report", **changed.pop("at", {})}
-    step.run("evaluate", at, {**PARAMETERS["evaluate"], **changed}, "edges")
+    evaluate(at, **changed)
     return recorded(at["report"])
 
 

@@ -157,7 +157,8 @@ class Artifact:
         return file
 
     def read_values(self, name: str) -> dict[str, Any]:
-        return json.loads((self.path / f"{name}.json").read_text(encoding="utf-8"))
+        with whole(self.path):
+            return json.loads((self.path / f"{name}.json").read_text(encoding="utf-8"))
 
     def write_values(self, name: str, values: Mapping[str, Any]) -> None:
         write_json(self.path / f"{name}.json", values)
