@@ -1,6 +1,6 @@
 """What results cost: seconds, rates and GPU hours of the long computations behind a report, as far as records say."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from components.data.artifacts import Report
 from components.data.records import Record, records_behind
@@ -41,7 +41,6 @@ def seconds_and_rate(name: str, images: float, seconds: float) -> dict[str, floa
 
 
 def training_steps(report: Report) -> Sequence[str]:
-    """Return the step that trained a report's classifier, the last before the evaluation; of an ensemble, several."""
-    chain: Mapping[str, Mapping[str, object]] = report.manifest["parameters"]
-    *_, trained, _ = chain
-    return [TRAINING[member] for member in report.facts["members"]] if trained == "average" else [trained]
+    """Return the step that trained a report's classifier; of an ensemble, those that trained its members."""
+    models = report.facts["members"] if report.facts["model"] == "ensemble" else [report.facts["model"]]
+    return [TRAINING[model] for model in models]
