@@ -73,13 +73,15 @@ def clean(remove: bool) -> None:
     """List what no recipe that is switched on needs, in artifacts/ and data/; remove it where that is asked for."""
     from pipeline import cleaning, planning
 
-    unneeded = cleaning.unneeded(planning.active_tasks(recipes.read()).values())
+    content = recipes.read()
+    recipes.check(content)
+    unneeded = cleaning.unneeded(planning.active_tasks(content).values())
     for path, size in unneeded.items():
         print(f"{size / 1e6:10,.1f} MB  {path}")
     print(
         f"{sum(unneeded.values()) / 1e6:10,.1f} MB  in all{'' if remove or not unneeded else '; --remove removes it'}"
     )
-    if remove:
+    if remove and unneeded:
         cleaning.remove(unneeded)
         print("removed; DVC's cache has a copy of what was made by its stages, until `dvc gc --workspace`")
 

@@ -90,7 +90,7 @@ def varied(tmp_path_factory, source) -> tuple[Path, dict[str, list[Path]]]:
 
 
 def test_a_recipe_that_tries_values_evaluates_what_validation_chose_on_the_images_that_it_was_trained_on(varied):
-    home, found = varied
+    _, found = varied
     arms = [Classifier.read(path) for path in found["classifiers/top"]]
     (chosen,), (report,) = map(Classifier.read, found["chosen/top"]), map(Report.read, found["top"])
     losses = [arm.facts["validation_log_loss"] for arm in arms]
