@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 
 from components.data.artifacts import Report
 from components.data.records import Record, records_behind
+from components.models import MODELS
 
 WORK = {"augmentation": "augment", "extraction": "extract", "training": "", "evaluation": "evaluate"}  # done by a step
-TRAINING = {"benchmark": "train_benchmark", "top": "train_top", "fine_tuned": "fine_tune"}
 COLUMNS = (
     *(f"seconds_{name}" for name in WORK), *(f"images_per_second_{name}" for name in WORK), "gpu_hours",
 )  # fmt: skip
@@ -41,6 +41,6 @@ def seconds_and_rate(name: str, images: float, seconds: float) -> dict[str, floa
 
 
 def training_steps(report: Report) -> Sequence[str]:
-    """Return the step that trained a report's classifier; of an ensemble, those that trained its members."""
-    models = report.facts["members"] if report.facts["model"] == "ensemble" else [report.facts["model"]]
-    return [TRAINING[model] for model in models]
+    """Return the step that trained a report's classifier; of an ensemble, several."""
+    model = MODELS[report.facts["model"]]
+    return [model.step] if model.trained else [MODELS[member].step for member in report.facts["members"]]
