@@ -19,7 +19,7 @@ def average(
     Its temperature is fitted on validation, where its scores are those that it can be chosen by.
 
     Args:
-        augmented: The plain images, which of several are the same; their views are not used.
+        augmented: The plain images, of several those of the classifiers' size; their views are not used.
         splits: The training and validation rows.
         classifiers: What is averaged, all trained on these rows.
         classifier: The ensemble.
@@ -32,4 +32,4 @@ def average(
     from components.results import tracking
 
     with tracking.live(classifier, name_of("average")):
-        ensemble.average(augmented[0], splits, classifiers, classifier, batch_size)
+        ensemble.average(augmented, splits, classifiers, classifier, batch_size)

@@ -36,10 +36,11 @@ def evaluate(
             0 for none.
 
     Raises:
-        UserError: Views are to be averaged, and there are none.
+        UserError: Views are to be averaged, and there are none; or the classifier was trained on others.
     """
+    from components.model.prediction import views_of
     from components.results import reporting, tracking
 
-    own = reporting.trained_on(classifier, augmented)
+    own = views_of(classifier, augmented)
     reporting.fill(report, own, splits, test_split, classifier, views, batch_size, slices)
     tracking.complete_or_say(classifier, report)

@@ -99,7 +99,7 @@ def clean(remove: bool) -> None:
     print(
         f"{sum(unneeded.values()) / 1e6:10,.1f} MB  in all{'' if remove or not unneeded else '; --remove removes it'}"
     )
-    if remove:
+    if remove and unneeded:
         cleaning.remove(unneeded)
         print("removed; DVC's cache has a copy of what was made by its stages, until `dvc gc --workspace`")
 

@@ -15,14 +15,14 @@ FOLDERS = [ARTIFACTS, *COLLECTIONS.values()]
 def unneeded(tasks: Iterable[Task]) -> dict[Path, int]:
     """Return what no task makes, with its bytes: artifacts and records, by path.
 
-    Files that are neither, such as the table of `find_head`, are nobody's and stay.
+    Files that are neither, such as the table of `find_head`, are nobody's and stay; so does what a run is still making.
     """
     needed = {place(made) for task in tasks for made in task.outputs.values()}
     there: set[Path] = set()
     for folder in FOLDERS:
         there |= {file.parent for file in folder.rglob(MANIFEST)} | {*folder.rglob(f"*{SUFFIX}")}
-    unneeded = (path for path in sorted(there) if not {path, *path.parents} & needed)
-    return {path: size(path) for path in unneeded}
+    finished = (path for path in sorted(there) if "/." not in path.as_posix())
+    return {path: size(path) for path in finished if not {path, *path.parents} & needed}
 
 
 def size(path: Path) -> int:

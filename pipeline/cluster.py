@@ -15,11 +15,12 @@ from components.data.pinned import Pinned
 from components.errors import UserError, no_such, public, shown
 from components.parameters import Parameter, Positive, Range
 from components.step import git
-from pipeline.recipes import fetch_values, mapping, section, weights_values
+from pipeline.recipes import fetch_values, mapping, one_of, section, weights_values
 
 IMAGES = ("steps", "fetch")
 WHERE = ("repository", "revision", "remote")
 SECRETS = ("tracking", "collection")
+TRAININGS = ("together", "apart")  # of a way
 TOLERATION = {"key": str, "operator": str, "value": str, "effect": str, "toleration_seconds": int}
 
 Number = Annotated[int, Range("0 or more", lambda value: value >= 0)]
@@ -70,6 +71,7 @@ class Cluster:
             secret's name, which environment variable takes which of its keys, or the folder to mount it in.
         pools: What steps ask for, by the pool's name.
         steps: The pool of each step, also of those that are not named.
+        trainings: Whether the trainings of a way run `together`, in one pod, or `apart`.
     """
 
     images: Mapping[str, str]
@@ -81,6 +83,7 @@ class Cluster:
     secrets: Mapping[str, Mapping[str, Mapping[str, str] | str]]
     pools: Mapping[str, Pool]
     steps: Mapping[str, str]
+    trainings: str
 
 
 def read(content: Mapping[str, Any], tags: bool = False) -> Cluster:
@@ -114,6 +117,7 @@ def read(content: Mapping[str, Any], tags: bool = False) -> Cluster:
         raise UserError(f"cluster: image_pull_secrets is a list of names of secrets; received {shown(pull)}")
     for name in pull:
         check_name("cluster: image_pull_secrets", name)
+    one_of("choice of trainings", text("cluster", "trainings", given["trainings"]), TRAININGS)
     pools = {name: pool(name, values) for name, values in mapping(given["pools"], "cluster: pools").items()}
     return Cluster(
         images, given["tracking"], collection, environment, given["service_account"], pull, secrets, pools,

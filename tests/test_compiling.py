@@ -349,6 +349,7 @@ def recorded(spec: dict) -> set[str]:
 def test_a_page_is_drawn_from_all_reports_and_from_the_records_of_what_it_shows(content, digits, tmp_path):
     digits["split"]["folds"] = 2
     digits |= {"models": [*MODELS, "ensemble"], "training": {"repeats": 2}}
+    content["cluster"]["trainings"] = "apart"
     digits["vary"] = {"evaluate": {"views": ["plain", "averaged"]}}
     rates = ["1e-4", "1e-5"]
     spec, _ = compiled(content, tmp_path, sweeps={"augment.rotation": ["0", "9"], "fine_tune.learning_rate": rates})
@@ -388,6 +389,7 @@ def test_sweeps_of_two_steps_are_combined_and_no_arm_takes_another_s_artifacts(c
 def test_folds_repeats_an_ensemble_and_averaged_views_run_side_by_side(content, digits, tmp_path):
     digits["split"]["folds"] = 2
     digits |= {"models": [*MODELS, "ensemble"], "training": {"repeats": 2}}
+    content["cluster"]["trainings"] = "apart"
     digits["vary"] = {"evaluate": {"views": ["plain", "averaged"]}}
     spec, _ = compiled(content, tmp_path)
     trial, fold = "split.fold=1 repeat=2", "split split.fold=1"
@@ -406,8 +408,16 @@ def test_folds_repeats_an_ensemble_and_averaged_views_run_side_by_side(content, 
     assert {"split_fold", "evaluate_views", *(f"{name}_seed" for name in recipes.TRAINING)}.isdisjoint(offered(spec))
 
 
+def test_the_trainings_of_a_way_are_one_task_unless_the_cluster_runs_them_apart(content, digits, tmp_path):
+    digits |= {"models": [*MODELS, "ensemble"], "training": {"repeats": 3}}
+    spec, _ = compiled(content, tmp_path)
+    assert [name.split()[0] for name in tasks(spec)].count("train_top") == 1 and len(after(spec, "compare")) == 4
+    assert {f"{name}_repeats" for name in recipes.TRAINING} <= set(offered(spec))
+
+
 def test_trials_choose_each_by_themselves_and_what_they_chose_is_averaged(content, digits, tmp_path):
     digits |= {"models": ["fine_tuned", "top", "ensemble"], "training": {"repeats": 2}}
+    content["cluster"]["trainings"] = "apart"
     spec, _ = compiled(content, tmp_path, sweeps={"fine_tune.epochs": ["2", "3"]})
     for trial in ("", " repeat=2"):
         chosen = f"choose_classifier fine_tuned glyphs{trial}"

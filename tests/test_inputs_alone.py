@@ -42,13 +42,9 @@ def test_the_same_inputs_give_the_same_bytes(place, made, tmp_path):
     runs: list[tuple[str, dict[str, Any]]] = [("explore", {**at, "exploration": own["exploration"]})]
     runs += [("split", {**at, "splits": own["splits"], "test_split": own["test_split"]})]
     for model in MODELS.values():
-        given = {
-            **at,
-            "augmented": [at["augmented"]],
-            "classifier": at[f"classifiers/{model}"],
-            "report": own[f"reports/{model}"],
-        }
-        runs.append(("evaluate", {**given, "splits": own["splits"], "test_split": own["test_split"]}))
+        given: dict[str, Any] = {**at, "classifier": at[f"classifiers/{model}"], "report": own[f"reports/{model}"]}
+        given |= {"augmented": [at["augmented"]], "splits": own["splits"], "test_split": own["test_split"]}
+        runs.append(("evaluate", given))
     reports = [own[f"reports/{model}"] for model in MODELS.values()]
     runs.append(("compare", {"reports": reports, "comparison": own["comparison"]}))
     if place == "here":

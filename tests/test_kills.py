@@ -32,7 +32,7 @@ def project(tmp_path) -> Checkout:
 
 def results(folder: Path) -> dict[str, bytes]:
     """Return what a run found: scores, probabilities of every test image, every epoch."""
-    names = ("metrics.json", "predictions.csv", "history.csv")
+    names = ("metrics.json", "predictions.csv", "history.csv", "chosen.json")
     return {str(path.relative_to(folder)): path.read_bytes() for name in names for path in folder.rglob(name)}
 
 
@@ -65,7 +65,7 @@ def test_killed_runs_end_as_undisturbed_ones(project, tmp_path):
     project.repro()
     longest = LONGEST * (time.perf_counter() - start)
     expected = results(project.folder / "artifacts")
-    assert len(expected) == 3 + 3 + 1 + 3
+    assert len(expected) == 3 + 3 + 3 + 1
     forget(project.folder)
     chance = random.Random(KILLS)
     kills, ends = dict.fromkeys(("all", "dvc", "work"), 0), 0

@@ -358,8 +358,8 @@ def test_the_command_log_goes_on_after_a_recipe_that_it_cannot_read(made, small)
     assert done.returncode == 2
     aged, changed, edges, bare = done.stderr.splitlines()
     assert aged == (
-        "aged: artifacts/aged/glyphs/classifiers/top/artifact.json was written by another version of Graft, in format 1, "
-        "and this one reads format 2: make it again with `dvc repro`, or check out the version that wrote it"
+        "aged: artifacts/aged/glyphs/classifiers/top/artifact.json was written by another version of Graft, in format "
+        "1, and this one reads format 2: make it again with `dvc repro`, or check out the version that wrote it"
     )
     top = "glyphs/reports/top"
     assert changed == (

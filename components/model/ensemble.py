@@ -8,14 +8,15 @@ import pandas as pd
 from components.data.artifacts import Augmented, Classifier, Splits
 from components.errors import UserError
 from components.model import assembly, delivery
-from components.model.prediction import LEAST, outputs
+from components.model.prediction import LEAST, outputs, views_of
 from components.model.training import Trained
 from components.naming import name_of
 
 
 def average(
-    augmented: Augmented, splits: Splits, classifiers: Sequence[Classifier], ensemble: Classifier, batch_size: int
-) -> None:
+    augmented: Sequence[Augmented], splits: Splits, classifiers: Sequence[Classifier], ensemble: Classifier,
+    batch_size: int,
+) -> None:  # fmt: skip
     """Fill an ensemble: the mean of the classifiers' probabilities, calibrated on validation like each of them.
 
     Source: Lakshminarayanan et al., Simple and Scalable Predictive Uncertainty Estimation, arXiv 1612.01474.
@@ -38,9 +39,10 @@ def average(
         members.append(member(image))
     mean = keras.layers.Average(name="average")(members)
     model = keras.Model(image, keras.ops.log(mean + LEAST), name="members")
-    parts = assembly.parts(augmented, splits)
+    parts = assembly.parts(views_of(classifiers[0], augmented), splits)
     validation = parts[1]
     (logits,) = outputs(model, validation.array[:, :1], validation.rows, batch_size)
+    ensemble.facts.pop("arms", None)  # from which a member was chosen
     ensemble.facts["members"] = [classifier.facts["model"] for classifier in classifiers]
     untrained = Trained(pd.DataFrame(columns=["epoch"]), 0, logits[:, 0], 0.0)
     delivery.deliver(ensemble, name_of("average"), [model], untrained, parts)

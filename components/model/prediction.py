@@ -1,12 +1,28 @@
 """What models say of stored images."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 
-from components.data.artifacts import release
+from components.data.artifacts import Augmented, Classifier, release
+from components.errors import UserError
 from components.progress import bar
 
 LEAST = 1e-30  # probability, so that no logarithm is infinite
+
+
+def views_of(classifier: Classifier, augmented: Sequence[Augmented]) -> Augmented:
+    """Return the images and views that a classifier was trained on; of an average over several, some of its size.
+
+    Raises:
+        UserError: They are not among those given.
+    """
+    digest, size = classifier.manifest["lineage"].get("augment"), classifier.facts["image_size"]
+    for one in augmented:
+        if one.digest == digest or (digest is None and one.facts["image_size"] == size):
+            return one
+    raise UserError(f"{classifier.path} was trained on other views than {augmented[0].path}: give those")
 
 
 def predictions(

@@ -1,7 +1,7 @@
 """The report on one classifier: its test scores, where it fails, its predictions, and what is drawn of them."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import keras
 import numpy as np
@@ -46,19 +46,6 @@ def fill(
     write_slices(report, measures(test, plain, rows) if slices else {}, slices, labels, probabilities, groups)
     write_mistakes(report, model, table, plain, rows, probabilities)
     copy_leakage(splits, report)
-
-
-def trained_on(classifier: Classifier, augmented: Sequence[Augmented]) -> Augmented:
-    """Return the images and views that a classifier was trained on.
-
-    Raises:
-        UserError: They are not among those given.
-    """
-    digest = classifier.manifest["lineage"].get("augment")
-    own = [one for one in augmented if digest in (None, one.digest)]
-    if not own:
-        raise UserError(f"{classifier.path} was trained on other views than {augmented[0].path}: give those")
-    return own[0]
 
 
 def write_facts(report: Report, augmented: Augmented, classifier: Classifier, views: str, test: pd.DataFrame) -> None:

@@ -49,7 +49,7 @@ def write(
     fetched = {address: value for address, value in changes.items() if address.partition(".")[0] in COLLECTION}
     own = {address: value for address, value in changes.items() if address not in fetched}
     resolved = recipes.resolve(recipes.changed(content, recipe, own, sweeps), recipe)
-    tasks = arrange([resolved], sources(content, cluster, resolved, fetched))[recipe]
+    tasks = arrange([resolved], sources(content, cluster, resolved, fetched), cluster.trainings == "apart")[recipe]
     offered = shared_values(tasks)
     arguments = {}
     for (name, key), value in offered.items():
