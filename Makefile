@@ -13,7 +13,7 @@ export DOCKER_BUILDKIT := 1
 .PHONY: setup repro test ui experiments lock image test-containers
 
 repro: setup ## run the recipes, then print what came out
-	@python -m pipeline check
+	@python -m pipeline arrange
 	dvc repro
 	@python -m pipeline show
 
@@ -26,9 +26,8 @@ test: setup ## lint, types, tests
 ui: setup ## open the comparison in MLflow
 	@python -m pipeline ui
 
-experiments: setup ## experiments made with `dvc exp run`, best validation log loss first
-	@dvc exp show --only-changed --drop 'artifacts/|stages[.]|.*fingerprint|^(components|pipeline|requirements)' \
-	  --sort-by chosen.validation_log_loss
+experiments: setup ## experiments made with `dvc exp run`, best log loss on validation first
+	@python -m pipeline experiments
 
 setup: .venv/.complete
 

@@ -7,7 +7,10 @@ from statistics import median
 from benchmarks import here, plain, synthetic
 from benchmarks.machine import described, peak
 from benchmarks.measuring import Aim, Bench, Line
-from benchmarks.studies import places
+from pipeline.arranging import Made, Task, tasks_behind
+from pipeline.places import place
+from pipeline.recipes import COLLECTION, RANDOM
+from pipeline.running import find, make
 
 SIZE = 224
 AIMS = {"vgg16": 3.3, "vgg19": 3.3, "resnet50": 1.6}  # with bfloat16 matrix units; else, and of all others, 1
@@ -15,6 +18,11 @@ IMAGES = {
     "vgg16": 96, "vgg19": 96, "resnet50": 224, "mobilenet_v2": 416, "mobilenet_025": 800, "efficientnet_v2_b0": 224,
     "convnext_tiny": 96,
 }  # fmt: skip
+SAID = {
+    "augment": {"image_size": SIZE, "views": 0},
+    "extract": {"unfreeze": "last_block"},
+    "choose_precision": {"precision": "auto"},
+}
 SHORT = 32  # images of the run that is taken off, as large a batch as the others
 KINDS = ("float32", "bfloat16")
 
@@ -25,14 +33,15 @@ def measure(bench: Bench) -> Iterator[Line]:
     found: dict[str, tuple[list[float], list[float], str]] = {}
     for backbone in IMAGES:
         images = bench.pick(IMAGES[backbone], IMAGES[backbone] // 2)
-        at, short = prepared(bench, backbone, images), prepared(bench, backbone, SHORT)
+        tasks, short = prepared(bench, backbone, images), prepared(bench, backbone, SHORT)
+        source = find(tasks, "images").task.values["source"]
         peers, own = [], []
         for _ in range(bench.pick(2, 1)):
             for kind in KINDS:
                 peaks[kind].append(bench.here(peak, kind))
-            peers.append(bench.plain(plain.extraction, backbone, at["source"], SIZE))
-            less, _ = bench.here(extracted, short)
-            more, precision = bench.here(extracted, at)
+            peers.append(bench.plain(plain.extraction, backbone, Path(source), SIZE))
+            less, _ = bench.here(extract, find(short, "features"), bench.folder)
+            more, precision = bench.here(extract, find(tasks, "features"), bench.folder)
             own.append((images - SHORT) / (more - less))
         found[backbone] = (peers, own, precision)
     for backbone, (peers, own, precision) in found.items():
@@ -58,23 +67,20 @@ def adds_of(backbone: str) -> int:
     return sum(map(forward, backbones.get(backbone).build(SIZE).layers))
 
 
-def prepared(bench: Bench, backbone: str, images: int) -> dict[str, Path]:
-    """Write images, half of them PNG, and bring them and random weights to the layout."""
-    folder = bench.folder / "extraction" / str(images)
-    at = {**places(folder), "weights": bench.folder / "weights" / backbone, "source": folder / "source"}
+def prepared(bench: Bench, backbone: str, images: int) -> list[Task]:
+    """Write images, half of them PNG, and bring them and random weights to the layout; return tasks on them."""
+    source = bench.folder / "sources" / f"extraction-{images}"
     for ending in ("jpg", "png"):
-        synthetic.photographs(at["source"], images // 2, 256, 2, ending)
-    bench.here(here.made, at, at["source"], backbone, {}, ())
-    return at
+        synthetic.photographs(source, images // 2, 256, 2, ending)
+    tasks = here.tasks_of("car_damage", source, RANDOM + backbone, SAID)
+    bench.here(make, find(tasks, "images"), bench.folder)
+    bench.here(make, find(tasks, "weights"), bench.folder)
+    return tasks
 
 
-def extracted(at: dict[str, Path]) -> tuple[float, str]:
-    """Run `augment` without views and `extract`; return seconds, and the precision that was computed in."""
+def extract(features: Made, home: Path) -> tuple[float, str]:
+    """Run all that features are made by but the collection; return seconds, and the precision that was computed in."""
     from components.data.artifacts import Features
 
-    values = here.values_of("car_damage", {"augment": {"image_size": SIZE, "views": 0}})
-    values["extract"] |= {"unfreeze": "last_block"}
-    values["choose_precision"] = {"precision": "auto"}
-    names = ("augment", "choose_precision", "extract")
-    taken = sum(here.seconds(name, at, values[name]) for name in names)
-    return taken, str(Features.read(at["features"]).facts["precision"])
+    taken = sum(here.seconds(task, home) for task in tasks_behind(features) if task.step not in COLLECTION)
+    return taken, str(Features.read(home / place(features)).facts["precision"])

@@ -7,7 +7,8 @@ from statistics import median
 
 from benchmarks import here, plain
 from benchmarks.measuring import Aim, Bench, Line
-from benchmarks.studies import QUICK, Study, chosen, parameters, prepared
+from benchmarks.studies import QUICK, Study, chosen, prepared
+from pipeline.running import find
 
 
 def measure(bench: Bench) -> Iterator[Line]:
@@ -29,15 +30,14 @@ def measure(bench: Bench) -> Iterator[Line]:
 def fine_tuned(bench: Bench, study: Study) -> tuple[list[float], list[here.Training]]:
     """Fine-tune a study both ways in turns; return seconds an image of the plain way, and what the step took."""
     size = bench.pick(study.size, QUICK)
-    at, _ = prepared(bench, study, size)
-    at = {**at, "classifier": at["classifier"].with_name("fine_tuned")}
-    values = parameters(study, size, {})["fine_tune"]
-    optimizer, batch = values["optimizer"], values["batch_size"]
+    tasks, _ = prepared(bench, study, size)
+    task = find(tasks, "classifier", "fine_tuned").task
+    optimizer, batch = task.values["optimizer"], task.values["batch_size"]
     given = (study.application, 224, study.first, study.classes, optimizer, batch)
     peers, own = [], []
     for _ in range(bench.pick(2, 1)):
         peers.append(bench.plain(plain.fine_tuning, *given, bench.pick(max(1, 32 // batch), 1)))
-        own.append(bench.here(here.training, "fine_tune", at, values, bench.pick(4, 2)))
+        own.append(bench.here(here.training, task, bench.folder, bench.pick(4, 2)))
     return peers, own
 
 

@@ -5,11 +5,14 @@ from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmarks import here, plain, synthetic
 from benchmarks.measuring import Aim, Bench, Line, Worker
-from benchmarks.studies import STUDIES, Study, parameters, places
+from benchmarks.studies import STUDIES, Study, split_into
+from pipeline.arranging import Task, tasks_behind
+from pipeline.recipes import RANDOM
+from pipeline.running import artifacts_of, find, run_tasks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,16 +26,16 @@ UNMOVED = 1e-30  # a learning rate so low that weights stay as they were drawn
 
 def measure(bench: Bench) -> Iterator[Line]:
     for study in [replace(one, images=SIZES[one.recipe]) for one in STUDIES if one.recipe in SIZES]:
-        at, values, train, validation = prepared(bench, study)
-        given = [values[name] for name in ("optimizer", "learning_rate", "dropout", "batch_size")]
+        task, train, validation = prepared(bench, study)
+        given = [task.values[name] for name in ("optimizer", "learning_rate", "dropout", "batch_size")]
         epochs = bench.pick(40, 5)
         peers, own = [], []
         with Worker() as alone:  # as the step is: before TensorFlow begins it says how many threads there are
             for _ in range(bench.pick(3, 1)):
                 peers.append(bench.plain(plain.heads, train, validation, *given, epochs))
-                own.append(alone(here.training, "train_top", at, values, bench.pick(EPOCHS, 5)))
+                own.append(alone(here.training, task, bench.folder, bench.pick(EPOCHS, 5)))
         peer, ours = (EPOCHS * median(side) for side in (peers, [one.epoch for one in own]))
-        losses = losses_of(bench, at, values, train, bench.pick(20, 3))
+        losses = losses_of(bench, task, train, bench.pick(20, 3))
         apart = max(abs(one - other) / other for one, other in zip(*losses, strict=True))
         case = f"{len(train[0]):,} x {train[0].shape[1]:,}, {study.classes} classes, {study.recipe}"
         details = {"ratio": peer / ours, "plain_seconds_an_epoch": peers, "here": [asdict(one) for one in own]}
@@ -46,19 +49,19 @@ def measure(bench: Bench) -> Iterator[Line]:
 
 
 @cache
-def prepared(bench: Bench, study: Study) -> "tuple[dict[str, Path], dict[str, Any], Part, Part]":
-    """Make a study's features; return artifacts, the head's parameters, and what the plain way holds in memory.
+def prepared(bench: Bench, study: Study) -> "tuple[Task, Part, Part]":
+    """Make a study's features; return the task that trains a head on them, and what the plain way holds in memory.
 
     They are made by the steps, from small images that cost no time, and then filled with what trained networks give.
     """
-    folder = bench.folder / "heads" / study.recipe
-    source = synthetic.photographs(folder / "source", sum(study.images), 32, study.classes)
-    at = places(folder)
-    values = parameters(study, study.images, {"augment": {"image_size": 32, "views": 0}, "train_top": {}})
-    names = ("audit", "split", "augment", "choose_precision", "extract")
-    bench.here(here.made, at, source, study.backbone, values, names)
-    train, validation = bench.here(fill, at)
-    return at, values["train_top"], train, validation
+    source = bench.folder / "sources" / f"{study.recipe}-heads-{sum(study.images)}"
+    synthetic.photographs(source, sum(study.images), 32, study.classes)
+    said = {"split": split_into(study.images), "augment": {"image_size": 32, "views": 0}}
+    tasks = here.tasks_of(study.recipe, source, RANDOM + study.backbone, said)
+    task = find(tasks, "classifier", "top").task
+    bench.here(run_tasks, tasks_behind(find(tasks, "classifier", "top"))[:-1], bench.folder)
+    train, validation = bench.here(fill, artifacts_of(task, bench.folder))
+    return task, train, validation
 
 
 def fill(at: Mapping[str, Path]) -> "tuple[Part, Part]":
@@ -78,25 +81,23 @@ def fill(at: Mapping[str, Path]) -> "tuple[Part, Part]":
     return train, validation
 
 
-def losses_of(
-    bench: Bench, at: Mapping[str, Path], values: Mapping[str, Any], train: "Part", epochs: int
-) -> tuple[list[float], list[float]]:
+def losses_of(bench: Bench, task: Task, train: "Part", epochs: int) -> tuple[list[float], list[float]]:
     """Return the epochs' losses of both ways, with the same first weights and order of the images, and no dropout."""
-    weights, orders, losses = bench.here(trained, at, {**values, "dropout": 0.0, "patience": epochs}, epochs)
-    given = [values[name] for name in ("optimizer", "learning_rate", "batch_size")]
+    bare = here.changed(task, dropout=0.0, patience=epochs)
+    weights, orders, losses = bench.here(trained, bare, bench.folder, epochs)
+    given = [task.values[name] for name in ("optimizer", "learning_rate", "batch_size")]
     return bench.plain(plain.head_losses, train, orders, weights, *given), losses
 
 
-def trained(
-    at: Mapping[str, Path], values: Mapping[str, Any], epochs: int
-) -> "tuple[list[np.ndarray], list[np.ndarray], list[float]]":
+def trained(task: Task, home: Path, epochs: int) -> "tuple[list[np.ndarray], list[np.ndarray], list[float]]":
     """Train a head; return its first weights, the order of the rows in each epoch, and the loss of each."""
     from components.data.artifacts import Classifier, Features, Splits, Top
     from components.model import assembly
 
-    here.seconds("train_top", at, {**values, "epochs": 1, "learning_rate": UNMOVED})
+    at = artifacts_of(task, home)
+    here.seconds(here.changed(task, epochs=1, learning_rate=UNMOVED), home)
     weights = Top.read(at["top"]).load().get_weights()
-    here.seconds("train_top", at, {**values, "epochs": epochs})
+    here.seconds(here.changed(task, epochs=epochs), home)
     part, _ = assembly.parts(Features.read(at["features"]), Splits.read(at["splits"]))
-    orders = [part.draw(values["seed"], epoch)[0] for epoch in range(epochs)]
+    orders = [part.draw(task.values["seed"], epoch)[0] for epoch in range(epochs)]
     return weights, orders, Classifier.read(at["classifier"]).table("history.csv")["loss"].tolist()

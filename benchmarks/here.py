@@ -1,23 +1,25 @@
-"""This project's side: its steps, called as anyone calls them, and what they write about themselves."""
+"""This project's side: the tasks of its recipes, run as anyone runs them, and what they write about themselves."""
 
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from components import step
 from components.data.artifacts import Report
-from components.data.records import Record, record_beside
+from components.data.records import Record
 from components.errors import UserError
 from components.results import costs
 from pipeline import recipes
-
-Values = Mapping[str, Mapping[str, Any]]  # parameters, by step
+from pipeline.arranging import RECORD, Made, Task, tasks_behind
+from pipeline.places import place
+from pipeline.planning import tasks_by_recipe
+from pipeline.running import artifacts_of, run_task
 
 
 @dataclass(frozen=True)
@@ -33,19 +35,24 @@ class Cost:
         return Cost(self.seconds + factor * seconds, self.memory + factor * memory)
 
 
-def values_of(recipe: str, changes: Values) -> dict[str, dict[str, Any]]:
-    """Return the parameters of every step of a recipe, with changes."""
-    known = recipes.completed(recipes.read(), recipe)
-    return {name: {**values, **changes.get(name, {})} for name, values in known.items()}
+def tasks_of(recipe: str, source: Path, network: str, said: Mapping[str, Any]) -> list[Task]:
+    """Return the tasks of a recipe like one of params.yaml, on other images and weights.
+
+    Args:
+        recipe: The recipe that it is like.
+        source: Folder of the images, whose name the data set and the recipe get.
+        network: The weights.
+        said: What else it says, as in params.yaml.
+    """
+    content, name = recipes.read(), source.name
+    content["data"]["own"] = {**(content["data"].get("own") or {}), name: {"source": str(source), "max_quarantined": 0}}
+    content["recipes"][name] = {"like": recipe, "data": name, "networks": [network], **said}
+    return tasks_by_recipe(content, [name])[name]
 
 
-def made(at: Mapping[str, Path], images: Path, backbone: str, values: Values, names: tuple[str, ...]) -> None:
-    """Bring images and random weights to the layout, and run steps on them."""
-    step.run("fetch", at, {"data_set": "synthetic", "source": str(images), "max_quarantined": 0})
-    if not at["weights"].exists():
-        step.run("fetch_weights", at, {"backbone": backbone, "source": "random", "stock": "leave"})
-    for name in names:
-        step.run(name, at, values[name])
+def changed(task: Task, **values: Any) -> Task:
+    """Return a task with other values, at the same place."""
+    return replace(task, values={**task.values, **values})
 
 
 @dataclass(frozen=True)
@@ -60,20 +67,19 @@ class Training:
     training: float
 
 
-def seconds(name: str, at: Mapping[str, Path], values: Mapping[str, Any]) -> float:
-    """Run a step in this process; return its seconds."""
+def seconds(task: Task, home: Path) -> float:
+    """Run a task in this process; return its seconds."""
     start = perf_counter()
-    step.run(name, at, values)
+    run_task(task, home)
     return perf_counter() - start
 
 
-def training(name: str, at: Mapping[str, Path], values: Mapping[str, Any], epochs: int) -> Training:
-    """Return what a step that trains took: the difference of a run of one epoch and one of `epochs` more."""
+def training(task: Task, home: Path, epochs: int) -> Training:
+    """Return what a task that trains took: the difference of a run of one epoch and one of `epochs` more."""
     taken, alone = [], []
     for most in (1, 1 + epochs):
-        taken.append(seconds(name, at, {**values, "epochs": most, "patience": most}))
-        first = at[next(iter(step.load(name).outputs))]
-        alone.append(Record.read(record_beside(first)).work["training"]["seconds"])
+        taken.append(seconds(changed(task, epochs=most, patience=most), home))
+        alone.append(Record.read(home / place(task.outputs[RECORD])).work["training"]["seconds"])
     return Training(taken[0], (taken[1] - taken[0]) / epochs, (alone[1] - alone[0]) / epochs)
 
 
@@ -84,35 +90,35 @@ def starting_keras() -> float:
     return perf_counter() - start
 
 
-def costs_of(report: Path, folder: Path) -> dict[str, float]:
-    """Return the seconds of each long computation behind a report, such as `seconds_extraction`.
-
-    Args:
-        report: The report.
-        folder: Where the records are.
-    """
-    return costs.costs(Report.read(report), Record.read_all([folder]))
+def costs_of(report: Made, home: Path) -> dict[str, float]:
+    """Return the seconds of each long computation behind a report, such as `seconds_extraction`."""
+    records = [home / place(task.outputs[RECORD]) for task in tasks_behind(report)]
+    return costs.costs(Report.read(home / place(report)), Record.read_all(records))
 
 
-def command(name: str, at: Mapping[str, Path], values: Mapping[str, Any]) -> Cost:
-    """Run a step as its command, in a process of its own; return what it cost.
+def command(task: Task, home: Path) -> Cost:
+    """Run a task as the command of its step, in a process of its own; return what it cost.
 
     Raises:
         UserError: The step failed.
     """
-    wanted = step.load(name)
-    given = {**{key: at[key] for key in (*wanted.inputs, *wanted.outputs)}, **values}
-    flags = [word for key, value in given.items() for word in (f"--{key}", str(value))]
+    given = {**artifacts_of(task, home), **task.values}
+    flags = [
+        word
+        for key, value in given.items()
+        for word in (f"--{key}", *map(str, value if isinstance(value, list) else [value]))
+    ]
     environment = {**os.environ, "MLFLOW_TRACKING_URI": "off"}
     with tempfile.TemporaryFile("w+") as said:
         start = perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "-m", "components", name, *flags], env=environment, cwd=step.ROOT, stdout=said, stderr=said
-        )
+            [sys.executable, "-m", "components", task.step, *flags],
+            env=environment, cwd=step.ROOT, stdout=said, stderr=said,
+        )  # fmt: skip
         _, status, usage = os.wait4(process.pid, 0)
         taken = perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             said.seek(0)
-            raise UserError(f"{name} failed: {said.read()[-500:]}")
+            raise UserError(f"{task.step} failed: {said.read()[-500:]}")
     return Cost(taken, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024))

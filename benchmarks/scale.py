@@ -6,14 +6,23 @@ from pathlib import Path
 
 from benchmarks import here, plain, synthetic
 from benchmarks.measuring import Aim, Bench, Line, Worker
-from benchmarks.studies import places
 from components import step
+from pipeline.arranging import tasks_behind
+from pipeline.running import find, make
 
-SIZE, CLASSES, BACKBONE = 64, 10, "vgg16_small"
+SIZE, CLASSES, NETWORK = 64, 10, "glyphs"
 WEIGHTS = step.ROOT / "pretraining/vgg16_small.weights.h5"
+TWO = {"epochs": 2, "patience": 2}
+SAID = {
+    # What is cut from one canvas is alike.
+    "split": {"method": "random", "train": 0.6, "validation": 0.2, "test": 0.2},
+    "augment": {"image_size": SIZE, "views": 0},
+    "extract": {"unfreeze": "last_block"},
+    "train_top": TWO,
+    "fine_tune": TWO,
+}
 GB = 1e9
 PLAIN = 10_000  # images at most of the plain way: with ten times as many it takes ten times the memory
-STEPS = ("fetch", "audit", "split", "augment", "choose_precision", "extract", "train_top", "fine_tune", "evaluate")
 
 
 def measure(bench: Bench) -> Iterator[Line]:
@@ -21,11 +30,11 @@ def measure(bench: Bench) -> Iterator[Line]:
     costs: dict[int, dict[str, here.Cost]] = {}
     peers: dict[int, here.Cost] = {}
     for count in counts:
-        source = synthetic.photographs(bench.folder / "scale" / str(count), count, SIZE, CLASSES)
+        source = synthetic.photographs(bench.folder / "sources" / f"scale-{count}", count, SIZE, CLASSES)
         if count <= PLAIN:
             with Worker() as alone:
                 peers[count] = here.Cost(*alone(plain.scale, source, SIZE, WEIGHTS))
-        costs[count] = stepped(source)
+        costs[count] = stepped(bench, source)
     totals = {count: sum(cost.seconds for cost in found.values()) for count, found in costs.items()}
     for count, found in costs.items():
         peer, most = peers.get(count), max(found.values(), key=lambda cost: cost.memory).memory / GB
@@ -49,33 +58,19 @@ def measure(bench: Bench) -> Iterator[Line]:
         )  # fmt: skip
 
 
-def stepped(source: Path) -> dict[str, here.Cost]:
-    """Run every step on a folder of images as a command of its own; return what each cost."""
-    at = places(source.with_name(f"{source.name}-artifacts"))
-    two = {"epochs": 2, "patience": 2}
-    changes: here.Values = {
-        "split": {
-            "method": "random",
-            "train": 0.6,
-            "validation": 0.2,
-            "test": 0.2,
-        },  # what is cut from one canvas is alike
-        "augment": {"image_size": SIZE, "views": 0},
-        "extract": {"unfreeze": "last_block"},
-        "train_top": two,
-        "fine_tune": two,
-    }
-    values = here.values_of("digits", changes)
-    values["fetch"] = {"data_set": "synthetic", "source": source, "max_quarantined": 0}
-    here.command("fetch_weights", at, {"backbone": BACKBONE, "source": WEIGHTS, "stock": "leave"})
-    return {name: here.command(name, at, values[name]) for name in STEPS}
+def stepped(bench: Bench, source: Path) -> dict[str, here.Cost]:
+    """Run every step behind a fine-tuned model's scores as a command of its own; return what each cost."""
+    tasks = here.tasks_of("digits", source, NETWORK, SAID)
+    bench.here(make, find(tasks, "weights"), bench.folder)
+    wanted = tasks_behind(find(tasks, "report", "fine_tuned"))
+    return {task.step: here.command(task, bench.folder) for task in wanted if task.step != "fetch_weights"}
 
 
 def draw(lines: list[Line], path: Path) -> None:
     """Draw memory and time against the number of images, on logarithmic axes."""
     from matplotlib.ticker import LogLocator
 
-    from components.results.figures.style import MODELS, MUTED, saved
+    from components.results.figures.style import ACCENT, MUTED, saved
 
     note = (
         f"Images of {SIZE} pixels, the built-in backbone; the largest process of all steps, and their seconds together."
@@ -87,7 +82,7 @@ def draw(lines: list[Line], path: Path) -> None:
             known = [line for line in found if line.details.get("measured_plain", line.details["images"] <= PLAIN)]
             for label, rows, values, colour, mark in (
                 ("all images in memory, the plain way", known, [line.plain for line in known], MUTED, "s"),
-                ("this project", found, [line.here for line in found], MODELS["fine_tuned"], "o"),
+                ("this project", found, [line.here for line in found], ACCENT, "o"),
             ):
                 axes.plot([line.details["images"] for line in rows], values, f"{mark}-", color=colour, label=label)
             axes.set(title=what.capitalize(), xlabel="images", ylabel=unit, xscale="log", yscale="log")

@@ -88,20 +88,22 @@ def project(folder: Path) -> Path:
             shutil.copy2(ROOT / file, folder / file)
     parameters = folder / "params.yaml"
     parameters.write_text(switched_on(parameters.read_text()))
-    seconds([sys.executable, "-m", "pipeline", "plan"], folder)
+    for command in ("arrange", "plan"):
+        seconds([sys.executable, "-m", "pipeline", command], folder)
     return committed(folder)
 
 
 def switched_on(text: str) -> str:
-    """Return params.yaml's text with the recipes switched on, their lines no longer comments.
+    """Return params.yaml's text with the recipes switched on.
 
     Raises:
-        RuntimeError: The lines are not there.
+        RuntimeError: They cannot be.
     """
-    text = re.sub(rf"^  # ({'|'.join(RECIPES)}): {{", r"  \1: {", text, flags=re.MULTILINE)
-    active = yaml.safe_load(text)["active"]
-    if set(active) != set(RECIPES):
-        raise RuntimeError(f"params.yaml: switched on are {', '.join(active)}, not {', '.join(RECIPES)}")
+    lines = "".join(f"  - {name}\n" for name in RECIPES)
+    text = re.sub(r"^active:\n(  - .*\n)+", f"active:\n{lines}", text, flags=re.MULTILINE)
+    content = yaml.safe_load(text)
+    if content["active"] != list(RECIPES) or not set(RECIPES) <= set(content["recipes"]):
+        raise RuntimeError(f"params.yaml: switched on are {', '.join(content['active'])}, not {', '.join(RECIPES)}")
     return text
 
 
@@ -111,9 +113,7 @@ def stripped(project: Path, folder: Path) -> Path:
     for file in (folder / "dvc.yaml", folder / "data/dvc.yaml"):
         content = yaml.safe_load(file.read_text())
         for stage in content["stages"].values():
-            stage = stage.get("do", stage)
-            stage.pop("params", None)
-            stage["deps"] = [dep for dep in stage.pop("deps", []) if dep not in CODE]
+            stage["deps"] = [dep for dep in stage["deps"] if dep not in CODE and not dep.startswith("plan/")]
         file.write_text(yaml.safe_dump(content, sort_keys=False))
     return committed(folder)
 

@@ -2,11 +2,15 @@
 
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-from benchmarks import here, synthetic
+from benchmarks import here, plain, synthetic
 from benchmarks.measuring import Bench
+from components.model import backbones
+from pipeline import recipes
+from pipeline.arranging import Task, tasks_behind
+from pipeline.recipes import RANDOM
+from pipeline.running import find, run_tasks
 
 CLASSES = 4  # of the images that are made, for networks of which the head is nothing
 
@@ -17,9 +21,6 @@ class Study:
 
     Args:
         recipe: Its name in params.yaml.
-        backbone: The backbone's name in the registry.
-        application: The same in keras.applications.
-        first: First layer that is fine-tuned.
         classes: How many classes it has.
         images: How many images train, validate and test.
         epochs: How many epochs train the head and fine-tune: the study's, where it says so.
@@ -28,61 +29,74 @@ class Study:
     """
 
     recipe: str
-    backbone: str
-    application: str
-    first: str
     classes: int
     images: tuple[int, int, int]
     epochs: tuple[int, int]
     head: str
     size: tuple[int, int, int]
 
+    @property
+    def resolved(self) -> recipes.Recipe:
+        """Its recipe, with the values of every step."""
+        return recipes.resolve(recipes.read(), self.recipe)
+
+    @property
+    def backbone(self) -> str:
+        """The backbone's name in the registry."""
+        return self.resolved.networks[0]
+
+    @property
+    def application(self) -> str:
+        """The backbone's name in keras.applications."""
+        return plain.APPLICATIONS[self.backbone][1]
+
+    @property
+    def first(self) -> str:
+        """First layer that is fine-tuned."""
+        return backbones.get(self.backbone).first_trainable(self.resolved.values["extract"]["unfreeze"])
+
 
 STUDIES = (
-    Study("car_damage", "vgg16", "VGG16", "block5_conv3", 3, (476, 59, 59), (15, 15), "network", (64, 16, 16)),
-    Study("sign_language", "vgg16", "VGG16", "block5_conv1", 10, (1712, 300, 50), (200, 20), "", (30, 8, 8)),
-    Study("kth_animals", "vgg19", "VGG19", "block5_conv1", 19, (1460, 138, 140), (235, 30), "features", (40, 8, 8)),
-    Study(
-        "groceries", "resnet50", "ResNet50", "conv5_block3_1_conv", 25, (3561, 396, 990), (200, 20), "features",
-        (96, 32, 32),
-    ),
-)  # fmt: skip
+    Study("car_damage", 3, (476, 59, 59), (15, 15), "network", (64, 16, 16)),
+    Study("sign_language", 10, (1712, 300, 50), (200, 20), "", (30, 8, 8)),
+    Study("kth_animals", 19, (1460, 138, 140), (235, 30), "features", (40, 8, 8)),
+    Study("groceries", 25, (3561, 396, 990), (200, 20), "features", (96, 32, 32)),
+)
 SMALL = (8, 4, 4)
 QUICK = (32, 8, 8)
 VIEWS = 1  # made of an image at most
 
 
-def parameters(study: Study, size: tuple[int, int, int], changes: here.Values) -> dict[str, dict[str, Any]]:
-    """Return the parameters of a study's steps for so many images; it learns too slowly to go astray."""
-    train, validation, test = size
-    split = {"method": "stratified", "train": train, "validation": validation, "test": test}
-    slowly = {"learning_rate": 1e-6}
-    return here.values_of(study.recipe, {"split": split, "train_top": slowly, "fine_tune": slowly, **changes})
+def split_into(size: tuple[int, int, int]) -> dict[str, Any]:
+    """Return what a recipe says of a split into so many images that train, validate and test."""
+    return {"method": "stratified", **dict(zip(("train", "validation", "test"), size, strict=True))}
 
 
 def views(study: Study) -> int:
     """Return how many views of an image a study's recipe has."""
-    return here.values_of(study.recipe, {})["augment"]["views"]
-
-
-def places(folder: Path) -> dict[str, Path]:
-    """Return where each artifact of a run lies."""
-    names = "images weights audit splits test_split augmented chosen_precision features tensors top report"
-    return {name: folder / name for name in names.split()} | {"classifier": folder / "classifiers" / "top"}
+    return study.resolved.values["augment"]["views"]
 
 
 @cache
-def prepared(bench: Bench, study: Study, size: tuple[int, int, int]) -> tuple[dict[str, Path], dict[str, float]]:
-    """Make a study's images and run its steps up to the head, of one epoch; return artifacts, and seconds a step."""
-    folder = bench.folder / study.recipe / str(sum(size))
-    source = synthetic.photographs(folder / "source", sum(size), 240, CLASSES)
-    at, values = places(folder), parameters(study, size, {"augment": {"views": min(VIEWS, views(study))}})
-    at["weights"] = bench.folder / "weights" / study.backbone
-    bench.here(here.made, at, source, study.backbone, values, ("audit", "split"))
-    values["train_top"]["epochs"] = 1
-    names = ("augment", "choose_precision", "extract", "train_top")
-    taken = {name: bench.here(here.seconds, name, at, values[name]) for name in names}
-    return at, taken
+def prepared(bench: Bench, study: Study, size: tuple[int, int, int]) -> tuple[list[Task], dict[str, float]]:
+    """Make a study's images and run its tasks up to the head, of one epoch; return the tasks, and seconds a step.
+
+    It learns too slowly to go astray.
+    """
+    source = bench.folder / "sources" / f"{study.recipe}-{sum(size)}"
+    synthetic.photographs(source, sum(size), 240, CLASSES)
+    slowly = {"learning_rate": 1e-6}
+    said = {
+        "split": split_into(size),
+        "augment": {"views": min(VIEWS, views(study))},
+        "train_top": {**slowly, "epochs": 1},
+        "fine_tune": slowly,
+    }
+    tasks = here.tasks_of(study.recipe, source, RANDOM + study.backbone, said)
+    before = [*tasks_behind(find(tasks, "splits")), *tasks_behind(find(tasks, "weights"))]
+    bench.here(run_tasks, before, bench.folder)
+    timed = [task for task in tasks_behind(find(tasks, "classifier", "top")) if task not in before]
+    return tasks, {task.step: bench.here(here.seconds, task, bench.folder) for task in timed}
 
 
 def chosen(bench: Bench) -> tuple[Study, ...]:

@@ -10,15 +10,16 @@ from statistics import median
 from benchmarks import heads, here, plain
 from benchmarks.fine_tuning import fine_tuned
 from benchmarks.measuring import Aim, Bench, Line, Worker
-from benchmarks.studies import QUICK, SMALL, VIEWS, Study, chosen, parameters, prepared, views
-
-STEPS = 6  # augment, extract, train_top, fine_tune, evaluate twice: each starts a process
+from benchmarks.studies import QUICK, SMALL, VIEWS, Study, chosen, prepared, views
+from pipeline.arranging import tasks_behind
+from pipeline.running import find
 
 
 def measure(bench: Bench) -> Iterator[Line]:
     start = median(here.starting_keras() for _ in range(3))
     for study in chosen(bench):
-        peer, own = plain_seconds(bench, study), {**here_seconds(bench, study), "processes": STEPS * start}
+        peer, own = plain_seconds(bench, study), here_seconds(bench, study)
+        own["processes"] = start * processes(bench, study)
         total, ours = sum(peer.values()), sum(own.values())
         train, validation, test = study.images
         case = f"{study.recipe}, {train:,} / {validation} / {test} images, {study.epochs[0]} + {study.epochs[1]} epochs"
@@ -38,12 +39,12 @@ def plain_seconds(bench: Bench, study: Study) -> dict[str, float]:
     if study.head:
         found["test"] *= 2  # a model each
     if study.head == "network":
-        batch = parameters(study, study.images, {})["train_top"]["batch_size"]
+        batch = study.resolved.values["train_top"]["batch_size"]
         epoch = bench.plain(plain.fine_tuning, study.application, 224, "", study.classes, "adam", batch, 1)
         found["head"] = top * (train * epoch + validation * predict)
     if study.head == "features":
-        _, values, *parts = heads.prepared(bench, study)
-        given = [values[name] for name in ("optimizer", "learning_rate", "dropout", "batch_size")]
+        task, *parts = heads.prepared(bench, study)
+        given = [task.values[name] for name in ("optimizer", "learning_rate", "dropout", "batch_size")]
         found["features"] = (train + validation) * predict
         found["head"] = top * bench.plain(plain.heads, *parts, *given, bench.pick(10, 2))
     return found
@@ -66,9 +67,9 @@ def here_seconds(bench: Bench, study: Study) -> dict[str, float]:
         a_row = (work[1][name] - work[0][name]) / (more - few)
         found[name] = taken[1][name] + (every - more) * a_row
     found["evaluate"] *= 2
-    at, values, *_ = heads.prepared(bench, study)
+    task, *_ = heads.prepared(bench, study)
     with Worker() as alone:  # as the step is: before TensorFlow begins it says how many threads there are
-        head = alone(here.training, "train_top", at, values, bench.pick(10, 2))
+        head = alone(here.training, task, bench.folder, bench.pick(10, 2))
     found["train_top"] = taken[1]["train_top"] + top * head.epoch
     _, own = fine_tuned(bench, study)
     epoch = median(one.epoch for one in own) * train / size[0]
@@ -78,9 +79,17 @@ def here_seconds(bench: Bench, study: Study) -> dict[str, float]:
 
 def scored(bench: Bench, study: Study, size: tuple[int, int, int]) -> tuple[dict[str, float], dict[str, float]]:
     """Evaluate a study's head; return what the steps say they worked for, and what they took, in seconds."""
-    at, taken = prepared(bench, study, size)
-    values = parameters(study, size, {})["evaluate"]
-    taken = {**taken, "evaluate": bench.here(here.seconds, "evaluate", at, values)}
-    costs = here.costs_of(at["report"], at["report"].parent)
+    tasks, taken = prepared(bench, study, size)
+    report = find(tasks, "report", "top")
+    taken = {**taken, "evaluate": bench.here(here.seconds, report.task, bench.folder)}
+    costs = here.costs_of(report, bench.folder)
     names = {"augment": "augmentation", "extract": "extraction", "evaluate": "evaluation"}
     return {name: costs[f"seconds_{work}"] for name, work in names.items()}, taken
+
+
+def processes(bench: Bench, study: Study) -> int:
+    """Return how many processes the steps start from the images' views to the reports on both models."""
+    tasks, _ = prepared(bench, study, SMALL)
+    before = {*tasks_behind(find(tasks, "splits")), *tasks_behind(find(tasks, "weights"))}
+    wanted = {task for model in ("top", "fine_tuned") for task in tasks_behind(find(tasks, "report", model))}
+    return len(wanted - before)

@@ -1,6 +1,7 @@
 """Average the classifiers of one comparison."""
 
 from components.data.artifacts import Augmented, Classifier, Splits
+from components.naming import name_of
 from components.parameters import Count
 from components.step import Input, Output
 
@@ -30,5 +31,5 @@ def average(
     from components.model import ensemble
     from components.results import tracking
 
-    with tracking.live(classifier, "ensemble"):
+    with tracking.live(classifier, name_of("average")):
         ensemble.average(augmented[0], splits, classifiers, classifier, batch_size)

@@ -7,15 +7,14 @@ version of Python that the project supports.
 import ast
 import hashlib
 import importlib
-import inspect
 import re
 from functools import cache
 from importlib.util import resolve_name
 from pathlib import Path
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, NamedTuple
 
 from components.data.content import file_sha256, sha256
-from components.parameters import Names, Parameter
+from components.parameters import Names, parameters_of
 
 ROOT = Path(__file__).parent.parent
 MACHINERY = (  # determines no number: it runs the steps and writes the journal, or a digest vouches for what it says
@@ -27,6 +26,7 @@ MACHINERY = (  # determines no number: it runs the steps and writes the journal,
     "components/errors.py",
     "components/executor.py",
     "components/machine.py",
+    "components/naming.py",
     "components/parameters.py",
     "components/progress.py",
     "components/quiet.py",
@@ -207,14 +207,12 @@ def digest(step: str) -> str:
 def signature(step: str) -> list[list[str]]:
     """Return the name, the type and the limits of each of a step's parameters; of a registry, what its words name.
 
-    The step's module names them, the machinery defines them.
+    The step's module names them, or a dataclass whose fields they are; the machinery defines them.
     """
     function = getattr(importlib.import_module(f"components.{step}"), step)
-    hints = get_type_hints(function, include_extras=True)
-    parameters = {name: Parameter.of(hints[name]) for name in sorted(inspect.getfullargspec(function).kwonlyargs)}
     return [
         [name, one.kind.__name__, one.limits.noun if isinstance(one.limits, Names) else str(one.limits)]
-        for name, one in parameters.items()
+        for name, one in sorted(parameters_of(function).items())
     ]
 
 

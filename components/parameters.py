@@ -1,10 +1,11 @@
 """What a step's parameter may be: its type and, in the step's signature, the range or the registry that holds it."""
 
+import inspect
 import math
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -75,6 +76,28 @@ class Parameter:
         if isinstance(self.limits, Range) and not self.limits.holds(read):
             raise UserError(f"{where}: {name} is {self.limits.words}; received {shown(read)}")
         return read
+
+
+def keyword_types(function: Callable[..., Any]) -> dict[str, type]:
+    """Return the type of each keyword of a function, or of a dataclass, with what limits it."""
+    hints = get_type_hints(function, include_extras=True)
+    return {name: hints[name] for name in inspect.getfullargspec(function).kwonlyargs}
+
+
+def parameters_of(function: Callable[..., Any]) -> dict[str, Parameter]:
+    """Return what each parameter of a function may be: a keyword, or the keywords of a dataclass that is one."""
+    found: dict[str, Parameter] = {}
+    for name, kind in keyword_types(function).items():
+        found |= parameters_of(kind) if is_dataclass(kind) else {name: Parameter.of(kind)}
+    return found
+
+
+def arguments_of(function: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of parameters as a function takes them: those that belong to a dataclass in one."""
+    return {
+        name: kind(**arguments_of(kind, values)) if is_dataclass(kind) else values[name]
+        for name, kind in keyword_types(function).items()
+    }
 
 
 def read_yaml(file: Path) -> Any:

@@ -1,8 +1,9 @@
 """A step is one typed function: its signature and docstring are all that is known of it.
 
 Artifacts are its positional arguments, typed `Input[Kind]`, `Input[list[Kind]]` for one or more, or `Output[Kind]`;
-parameters are keyword-only `str`, `int` or `float`. The command line, the validation of recipes and the tests of
-`dvc.yaml` are derived from that.
+parameters are keyword-only `str`, `int` or `float`, or a dataclass of such, which steps may share: its fields are
+parameters like the others. The command line, the validation of recipes and the tests of `dvc.yaml` are derived from
+that.
 """
 
 import dataclasses
@@ -32,7 +33,7 @@ from components.data.content import sha256
 from components.data.records import Record, record_beside
 from components.errors import UserError, no_such
 from components.machine import machine_said, machine_type
-from components.parameters import Parameter
+from components.parameters import Parameter, arguments_of, keyword_types, parameters_of
 
 Kind = TypeVar("Kind", bound=Artifact)
 Given = TypeVar("Given", bound=Artifact | Sequence[Artifact] | Sequence[Record])
@@ -54,7 +55,7 @@ class Step:
         name: Name of the step, of its module and of its function.
         function: The function itself.
         summary: First line of its docstring.
-        descriptions: What the docstring says of each argument.
+        descriptions: What the docstring says of each artifact and parameter.
         inputs: Kind of each artifact that it takes.
         several: Inputs that are one artifact or more.
         outputs: Kind of each artifact that it makes.
@@ -74,7 +75,7 @@ class Step:
         """Return the parameters, each as its declared type.
 
         Raises:
-            UserError: One is unknown, missing, or not what it may be.
+            UserError: One is unknown, missing, or not what it may be, or two do not go together.
         """
         for name in values:
             if name not in self.parameters:
@@ -84,7 +85,20 @@ class Step:
             raise UserError(
                 f"{self.name} lacks {', '.join(missing)}: set it in the recipe or give --{missing[0]} VALUE"
             )
-        return {name: kind.read(self.name, name, values[name]) for name, kind in self.parameters.items()}
+        read = {name: kind.read(self.name, name, values[name]) for name, kind in self.parameters.items()}
+        self.arguments(read)
+        return read
+
+    def arguments(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the parameters, each as its declared type, as the function takes them.
+
+        Raises:
+            UserError: Two do not go together.
+        """
+        try:
+            return arguments_of(self.function, values)
+        except UserError as error:
+            raise UserError(f"{self.name}: {error}") from None
 
     def described(self, name: str) -> str:
         """Return what the docstring says of an argument, and of a parameter what it may be."""
@@ -106,24 +120,35 @@ def load(name: str) -> Step:
     if name not in STEPS:
         raise no_such("step", name, STEPS)
     function = getattr(importlib.import_module(f"components.{name}"), name)
-    documentation = docstring_parser.parse(inspect.getdoc(function) or "", docstring_parser.DocstringStyle.GOOGLE)
     hints = get_type_hints(function, include_extras=True)
     artifacts: dict[str, dict[str, type[Artifact]]] = {"input": {}, "output": {}}
-    parameters, several = {}, set()
+    several = set()
     for argument in inspect.signature(function).parameters.values():
-        if argument.kind is argument.KEYWORD_ONLY:
-            parameters[argument.name] = Parameter.of(hints[argument.name])
-        else:
+        if argument.kind is not argument.KEYWORD_ONLY:
             kind, direction = get_args(hints[argument.name])
             if get_origin(kind) is list:
                 (kind,) = get_args(kind)
                 several.add(argument.name)
             artifacts[direction][argument.name] = kind
     return Step(
-        name, function, documentation.short_description or "",
-        {entry.arg_name: " ".join((entry.description or "").split()) for entry in documentation.params},
-        artifacts["input"], frozenset(several), artifacts["output"], parameters,
+        name, function, documentation(function).short_description or "", descriptions_of(function),
+        artifacts["input"], frozenset(several), artifacts["output"], parameters_of(function),
     )  # fmt: skip
+
+
+def documentation(one: Any) -> docstring_parser.Docstring:
+    """Return what the docstring of a function or of a class says."""
+    return docstring_parser.parse(inspect.getdoc(one) or "", docstring_parser.DocstringStyle.GOOGLE)
+
+
+def descriptions_of(function: Callable[..., Any]) -> dict[str, str]:
+    """Return what the docstring says of each argument; of a dataclass, what its own and those of its bases say."""
+    types, found = keyword_types(function), dict[str, str]()
+    for one in reversed(getattr(function, "__mro__", (function,))):
+        for entry in documentation(one).params:
+            name, text = entry.arg_name, " ".join((entry.description or "").split())
+            found |= descriptions_of(types[name]) if dataclasses.is_dataclass(types.get(name)) else {name: text}
+    return found
 
 
 def run(
@@ -159,7 +184,7 @@ def run(
             output = kind(unfinished(key, Path(artifacts[key])), deepcopy(manifest), sha256(digest, key), account)
             stack.enter_context(claimed(output))
             outputs[key] = output
-        step.function(*inputs.values(), *outputs.values(), **values)
+        step.function(*inputs.values(), *outputs.values(), **step.arguments(values))
         for output in outputs.values():
             shutil.rmtree(output.resume, ignore_errors=True)
         made = finish(step, outputs)

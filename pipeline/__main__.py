@@ -4,8 +4,7 @@ import sys
 import tempfile
 import textwrap
 from argparse import ArgumentParser
-from collections.abc import Callable, Sequence
-from inspect import signature
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,23 +18,37 @@ from pipeline.places import ARTIFACTS, place
 if TYPE_CHECKING:
     from pipeline.arranging import Task
 
+WIDTH = 120  # characters of a table's lines
+
 
 def check() -> None:
     """Check params.yaml: every name, every parameter of every recipe; mend what a kill left of DVC's notes."""
     for line in recovery.mend():
         print(line)
-    content = recipes.read()
+    arranged(recipes.read())
+
+
+def arranged(content: Mapping[str, Any]) -> "dict[str, Task]":
+    """Return the tasks of the recipes that are switched on, by their stages, once all of params.yaml is checked.
+
+    Raises:
+        UserError: What is wrong in it.
+    """
+    from pipeline import planning
+
     recipes.check(content)
     recipes.check_sources(content)
+    return planning.active_tasks(content)
 
 
 def arrange() -> None:
     """Write dvc.yaml and data/dvc.yaml: a stage for every task of the recipes that are switched on."""
-    from pipeline import planning, stages
+    from pipeline import stages
 
-    check()
+    for line in recovery.mend():
+        print(line)
     content = recipes.read()
-    tasks = planning.active_tasks(content)
+    tasks = arranged(content)
     for file in stages.write(stages.render(content, tasks)):
         print(f"{file}: written anew; {', '.join(content['active']) or 'no recipe'} switched on, {len(tasks)} stages")
 
@@ -45,9 +58,7 @@ def plan() -> None:
     from pipeline import planning, stages
 
     content = recipes.read()
-    recipes.check(content)
-    recipes.check_sources(content)
-    tasks = planning.active_tasks(content)
+    tasks = arranged(content)
     stages.check(stages.render(content, tasks))
     planning.write(tasks)
 
@@ -69,11 +80,19 @@ def show() -> None:
     print("`make ui` opens them in MLflow; the figures are under artifacts/RECIPE/; your own images: README.md")
 
 
+def experiments() -> None:
+    """Show what `dvc exp run` made: what differs, and the log loss of each model on validation, best first."""
+    from pipeline import experiments as made
+
+    table = made.table(made.read())
+    print(table.fillna("").to_string(line_width=WIDTH, float_format="%.4f") if table.size else "no two are different")
+
+
 def clean(remove: bool) -> None:
     """List what no recipe that is switched on needs, in artifacts/ and data/; remove it where that is asked for."""
-    from pipeline import cleaning, planning
+    from pipeline import cleaning
 
-    unneeded = cleaning.unneeded(planning.active_tasks(recipes.read()).values())
+    unneeded = cleaning.unneeded(arranged(recipes.read()).values())
     for path, size in unneeded.items():
         print(f"{size / 1e6:10,.1f} MB  {path}")
     print(
@@ -230,7 +249,7 @@ def find_head(recipe: str, sweep: Sequence[str], network: str) -> None:
             raise UserError(f"--sweep takes train_top.PARAMETER=VALUE,... here; received {address}={values}")
         swept[name] = values.split(",")
     wanted = steps.load("train_top")
-    settings = [
+    arms = [
         wanted.checked({**task.values, **dict(zip(swept, values, strict=True))}) for values in product(*swept.values())
     ]
     quiet.load_keras()
@@ -239,8 +258,8 @@ def find_head(recipe: str, sweep: Sequence[str], network: str) -> None:
     from components.model import head_search
 
     inputs = inputs_of(task)
-    found = head_search.search(inputs["features"], inputs["splits"], settings)
-    table = pd.concat([pd.DataFrame(settings)[[*swept]], found], axis=1).sort_values("validation_log_loss")
+    found = head_search.search(inputs["features"], inputs["splits"], [*map(wanted.arguments, arms)])
+    table = pd.concat([pd.DataFrame(arms)[[*swept]], found], axis=1).sort_values("validation_log_loss")
     file = inputs["features"].path.with_name("heads.csv")
     table.to_csv(file, index=False)
     print(table.to_string(index=False, float_format="%.4g"))
@@ -257,15 +276,13 @@ def find_rate(recipe: str, step: str, network: str) -> None:
     from components.results import figures
 
     inputs, builder = inputs_of(task), assembly.BUILDERS[step]
-    given = {**inputs, **task.values}
-    settings = training.Settings(
-        **{name: given[name] for name in signature(training.Settings).parameters if name in given}
-    )
+    arguments = steps.load(step).arguments(task.values)
+    settings = arguments.pop("settings")
     training.seeded(settings.seed)
-    untrained = builder(**{name: given[name] for name in signature(builder).parameters})
+    untrained = builder(**inputs, **arguments)
     curve = rate_finder.sweep(untrained.model, untrained.parts[0], settings, untrained.head)
     rate = rate_finder.suggested(curve)
-    picture = place(next(iter(task.outputs.values()))).parent.with_name("rates") / f"{step}.png"
+    picture = place(task.outputs["classifier"]).parent.with_name("rates") / f"{step}.png"
     picture.parent.mkdir(exist_ok=True)
     figures.learning_rates(curve, rate, picture, f"{recipe}, {step}: the learning rate")
     print(f"learning_rate: {rate:.1e} ({task.values['learning_rate']:.1e} in the recipe); look at {picture}")
@@ -332,23 +349,10 @@ def submit(
 COMMANDS: dict[str, Callable[..., None]] = {
     command.__name__: command
     for command in (
-        check,
-        arrange,
-        plan,
-        run,
-        show,
-        clean,
-        log,
-        ui,
-        find_head,
-        find_rate,
-        predict,
-        export,
-        promote,
-        compile,
-        submit,
+        check, arrange, plan, run, show, experiments, clean, log, ui,
+        find_head, find_rate, predict, export, promote, compile, submit,
     )
-}
+}  # fmt: skip
 
 
 def add_options(command: Callable[..., None], parser: ArgumentParser) -> None:

@@ -123,10 +123,16 @@ def arrange(recipes: Iterable[Recipe], sources: Mapping[str, Mapping[str, Mappin
         sources: The parameters of `fetch` by data set, and those of `fetch_weights` by network.
 
     Raises:
-        UserError: Values are varied that cannot be put side by side.
+        UserError: Values are varied that do not go together.
     """
     known: dict[str, Task] = {}
-    return {recipe.name: _Arrangement(recipe, sources, known).tasks for recipe in recipes}
+    arranged = {}
+    for recipe in recipes:
+        try:
+            arranged[recipe.name] = _Arrangement(recipe, sources, known).tasks
+        except UserError as error:
+            raise UserError(f"recipe {recipe.name}: {error}") from error
+    return arranged
 
 
 def axes_of(recipe: Recipe, weights: Mapping[str, Mapping[str, Any]]) -> list[Axis]:
@@ -266,6 +272,12 @@ class _Arrangement:
         """Return what there is of a kind; of classifiers those of the models that the recipe compares."""
         made = self.made.get(kind, [])
         return [one for one in made if one.task.model in self.recipe.models] if kind is Classifier else made
+
+
+def tasks_behind(made: Made) -> list[Task]:
+    """Return the tasks that it takes to make something, each after those that it takes something from."""
+    inputs = [taken for several in made.task.inputs.values() for taken in several]
+    return [*dict.fromkeys(task for taken in inputs for task in tasks_behind(taken)), made.task]
 
 
 def steps_of(models: Sequence[str]) -> list[str]:

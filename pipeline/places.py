@@ -3,12 +3,14 @@
 import re
 from pathlib import Path
 
+from components.data.content import sha256
 from components.data.records import record_beside
 from pipeline.arranging import RECORD, Made, Task
 from pipeline.recipes import COLLECTION
 
 ARTIFACTS = Path("artifacts")
 COLLECTIONS = {"images": Path("data/images"), "weights": Path("data/weights")}
+LONGEST = 200  # characters of the name of a stage
 OF_MODELS = {"classifier": "classifiers", "report": "reports"}  # folders with one for each model
 
 
@@ -32,7 +34,11 @@ def places(task: Task) -> dict[str, list[Path]]:
 
 
 def stage_name(task: Task) -> str:
-    """Return what DVC calls a task's stage, as in `fine_tune-digits-glyphs`: letters, digits, _ and - alone."""
+    """Return what DVC calls a task's stage, as in `fine_tune-digits-glyphs`: letters, digits, _ and - alone.
+
+    One that is too long for the name of a file ends on a digest.
+    """
     model = [task.model] if task.step in ("choose_classifier", "evaluate") else []
     names = [task.step, *([] if task.step in COLLECTION else [task.recipe]), *task.words, *model]
-    return re.sub(r"[^A-Za-z0-9_-]", "_", "-".join(names))
+    name = re.sub(r"[^A-Za-z0-9_-]", "_", "-".join(names))
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 9]}-{sha256(names)[:8]}"

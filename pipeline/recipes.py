@@ -58,16 +58,24 @@ def read(file: Path = PARAMS) -> dict[str, Any]:
     Raises:
         UserError: It is not there, or lacks a part.
     """
-    content = read_yaml(file)
+    return shaped(read_yaml(file), file)
+
+
+def shaped(content: Any, file: Path = PARAMS) -> dict[str, Any]:
+    """Return what params.yaml holds, if it has the parts that it is to have.
+
+    Raises:
+        UserError: A part is missing, or of another shape.
+    """
     if not isinstance(content, dict):
         raise UserError(
             f"{file} is a mapping with active, data, weights, defaults and recipes; received {shown(content)}"
         )
+    if not isinstance(content.get("active"), list):
+        raise UserError(f"{file}: 'active' is a list of recipes; received {shown(content.get('active'))}")
     for name in ("recipes", "defaults", "data", "weights"):
         if not isinstance(content.get(name), dict):
             raise UserError(f"{file}: {name!r} is a mapping of names; received {shown(content.get(name))}")
-    if not isinstance(content.get("active"), list):
-        raise UserError(f"{file}: 'active' is a list of recipes; received {shown(content.get('active'))}")
     return content
 
 
@@ -135,8 +143,7 @@ def sayings(content: Mapping[str, Any], name: str, behind: tuple[str, ...] = ())
     Raises:
         UserError: There is no such recipe, it has an unknown entry, or is in the end like itself.
     """
-    if name not in content["recipes"]:
-        raise no_such("recipe", name, content["recipes"])
+    one_of("recipe", name, content["recipes"])
     if name in behind:
         raise UserError(f"recipe {name} is like itself: {' is like '.join([*behind, name])}")
     own = mapping(content["recipes"][name], f"recipe {name}")
@@ -202,7 +209,7 @@ def one_of(entry: str, name: Any, known: Iterable[str]) -> str:
     Raises:
         UserError: It is not.
     """
-    if name not in known:
+    if name not in list(known):
         raise no_such(entry, name, known)
     return name
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from components import step
-from pipeline.arranging import RECORD, Made, Task
+from pipeline.arranging import RECORD, Made, Task, tasks_behind
 from pipeline.places import place, places
 
 
@@ -16,13 +17,34 @@ def run_tasks(tasks: Iterable[Task], home: Path = Path()) -> None:
         home: Folder in which `artifacts/` and `data/` lie.
     """
     for task in tasks:
-        wanted, record = step.load(task.step), home / place(task.outputs[RECORD])
-        paths = {key: [home / path for path in several] for key, several in places(task).items()}
-        artifacts = {key: several if key in wanted.several else several[0] for key, several in paths.items()}
-        note = record.with_suffix(".made_from")
-        if not step.is_made(task.step, artifacts, task.values, note):
-            step.run(task.step, artifacts, task.values, task.recipe, record)
-            step.write_note(task.step, artifacts, task.values, note)
+        if not step.is_made(task.step, artifacts_of(task, home), task.values, note_of(task, home)):
+            run_task(task, home)
+
+
+def run_task(task: Task, home: Path = Path()) -> None:
+    """Run a task, also where its outputs are there; arguments as `run_tasks` takes them."""
+    artifacts, note = artifacts_of(task, home), note_of(task, home)
+    note.unlink(missing_ok=True)
+    step.run(task.step, artifacts, task.values, task.recipe, home / place(task.outputs[RECORD]))
+    step.write_note(task.step, artifacts, task.values, note)
+
+
+def make(made: Made, home: Path = Path()) -> Path:
+    """Make an artifact and what it is made from, but what is there; return where it lies."""
+    run_tasks(tasks_behind(made), home)
+    return home / place(made)
+
+
+def artifacts_of(task: Task, home: Path = Path()) -> dict[str, Any]:
+    """Return the path of each input and output of a task, a list of paths where it takes several."""
+    several = step.load(task.step).several
+    paths = {key: [home / path for path in found] for key, found in places(task).items()}
+    return {key: found if key in several else found[0] for key, found in paths.items()}
+
+
+def note_of(task: Task, home: Path) -> Path:
+    """Return where it is noted from what a task's outputs were made."""
+    return (home / place(task.outputs[RECORD])).with_suffix(".made_from")
 
 
 def find(tasks: Iterable[Task], key: str, model: str = "") -> Made:

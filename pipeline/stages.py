@@ -21,8 +21,8 @@ HEADINGS = {
 # Written by `{WRITE}`: the stages of the recipes that params.yaml switches on, from images to page.
 # The first, `plan`, checks params.yaml and writes for every other what it runs, with which values, and the digest of
 # the code behind its numbers; a stage depends on that and on its inputs. Of images that is the manifest, which holds
-# their digest: DVC looks at all files of a data set once, for its `fetch`. A record says what a run took; where the same
-# comes out again, it stays.
+# their digest: DVC looks at all files of a data set once, for its `fetch`. A record says what a run took; where the
+# same comes out again, it stays.
 """,
     DATA: f"""\
 # Written by `{WRITE}`: the data sets and weights of the recipes that params.yaml switches on. dvc.lock

@@ -9,12 +9,19 @@ hardly works; with many more, every model is right and there is nothing to compa
 Writes docs/learning_curve.png and docs/learning_curve.csv.
 """
 
+import itertools
 import tempfile
 from pathlib import Path
+from typing import Any
 
-from components import quiet, step
+from components import quiet
+from components.data.artifacts import Classifier
 from pipeline import recipes
+from pipeline.arranging import Task
+from pipeline.planning import tasks_by_recipe
+from pipeline.running import make
 
+RECIPE = "digits"
 TRAIN_IMAGES = (20, 30, 50, 100, 200)
 SEEDS = (1, 2, 3)
 THRESHOLD = 0.8
@@ -26,22 +33,12 @@ def main() -> None:
 
     from components.results import figures
 
-    content = recipes.read()
-    parameters = recipes.completed(content, "digits")
-    own = content["weights"]["own"]["glyphs"]
     rows = []
-    with tempfile.TemporaryDirectory() as temporary:
-        names = ("images", "weights", "audit", "augmented", "chosen_precision", "features", "tensors")
-        at = {name: Path(temporary) / name for name in names}
-        step.run("fetch", at, {"data_set": "digits", "source": "published", "max_quarantined": 0})
-        step.run("fetch_weights", at, {**own, "stock": "leave"})
-        for name in ("audit", "augment", "choose_precision", "extract"):
-            step.run(name, at, parameters[name])
-        for images in TRAIN_IMAGES:
-            for seed in SEEDS:
-                for model, score in scores(at, parameters, images, seed).items():
-                    rows.append({"model": model, "train_images": images, "seed": seed, "score": score})
-                    print(f"{images} training images, seed {seed}: {model} {score:.4f}", flush=True)
+    with tempfile.TemporaryDirectory() as home:
+        for (images, seed), tasks in trials().items():
+            for model, score in scores(tasks, Path(home)).items():
+                rows.append({"model": model, "train_images": images, "seed": seed, "score": score})
+                print(f"{images} training images, seed {seed}: {model} {score:.4f}", flush=True)
     table = pd.DataFrame(rows)
     means = table[table["model"] == "benchmark"].groupby("train_images")["score"].mean()
     chosen = int(min(means.index[means >= THRESHOLD]))
@@ -51,18 +48,21 @@ def main() -> None:
     print(f"{table.groupby(['train_images', 'model'])['score'].mean().unstack().round(4)}\nchosen: {chosen}")
 
 
-def scores(at: dict[str, Path], parameters: dict[str, dict], images: int, seed: int) -> dict[str, float]:
-    """Return the validation kappa of the three models, split and trained with a seed on a number of images."""
-    from components.data.artifacts import Classifier
+def trials() -> dict[tuple[int, int], list[Task]]:
+    """Return the recipe's tasks by the number of training images and the seed of split and training."""
+    content, names = recipes.read(), {}
+    for images, seed in itertools.product(TRAIN_IMAGES, SEEDS):
+        name = names[images, seed] = f"{RECIPE}-{images}-{seed}"
+        seeded: dict[str, Any] = {step: {"seed": seed} for step in recipes.TRAINING}
+        content["recipes"][name] = {"like": RECIPE, **seeded, "split": {"train": images, "seed": seed}}
+    tasks = tasks_by_recipe(content, names.values())
+    return {trial: tasks[name] for trial, name in names.items()}
 
-    at = {**at, **{name: at["images"].parent / name for name in ("splits", "test_split", "top", "classifier")}}
-    step.run("split", at, {**parameters["split"], "train": images, "seed": seed})
-    found = {}
-    for name in ("train_benchmark", "train_top", "fine_tune"):
-        step.run(name, at, {**parameters[name], "seed": seed})
-        classifier = Classifier.read(at["classifier"])
-        found[classifier.facts["model"]] = classifier.facts["validation_kappa"]
-    return found
+
+def scores(tasks: list[Task], home: Path) -> dict[str, float]:
+    """Return the validation kappa of each model, trained in a folder."""
+    made = [made for task in tasks for made in task.outputs.values() if made.kind is Classifier]
+    return {one.task.model: Classifier.read(make(one, home)).facts["validation_kappa"] for one in made}
 
 
 if __name__ == "__main__":

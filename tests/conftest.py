@@ -116,7 +116,7 @@ def tasks_of(recipe: Recipe, source: Path, parameters: dict[str, dict] = PARAMET
 
 def paths_of(tasks: list[Task], home: Path) -> dict[str, Path]:
     """Return where each artifact of a recipe lies: a classifier by `classifiers/MODEL`, a report by its model."""
-    at = {}
+    at: dict[str, Path] = {}
     for task in tasks:
         names = {"classifier": f"classifiers/{task.model}", "report": task.model, "top": "head"}
         at |= {names.get(key, key): home / place(made) for key, made in task.outputs.items() if key != "record"}

@@ -2,29 +2,45 @@
 
 import ast
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+import yaml
 from PIL import Image
 
-from benchmarks import heads, here, machine, plain, scale, starting, synthetic
+from benchmarks import heads, here, machine, plain, results, scale, starting, synthetic
 from benchmarks.__main__ import ROWS, main, report
 from benchmarks.fine_tuning import floor_of
 from benchmarks.measuring import Aim, Bench, Line, table
 from benchmarks.multiply_adds import floor, forward
 from benchmarks.studies import STUDIES, Study
+from components.data.artifacts import Classifier
+from components.data.datasets import DATA_SETS
 from components.data.images import decode
 from components.errors import UserError
 from components.model import backbones
 from components.step import ROOT
-from tests.conftest import PARAMETERS
+from pipeline import recipes, running
+from pipeline.arranging import Task
+from pipeline.running import find
+from pretraining import learning_curve
+from tests.conftest import MODELS, recipe_of, tasks_of
+from tests.test_training import edges
 
+BACKBONE = "vgg16_small"
 CONV = 14 * 14 * 512 * 512 * 9  # multiply-adds of a convolution of VGG's fifth block
 FIRST = 7 * 7 * 2048 * 512  # of the first of ResNet50's last block
 BLOCK = 2 * FIRST + 7 * 7 * 512 * 512 * 9
 LINE = Line("row", "case", 2.0, 6.0, "images/s", "3.0x", 3.0, Aim(2.5, "times as fast"), {"plain": [2.0]})
+
+
+@pytest.fixture(autouse=True)
+def in_root(monkeypatch):
+    monkeypatch.chdir(ROOT)
 
 
 def test_multiply_adds_of_layers():
@@ -67,10 +83,9 @@ def test_floors(recipe, exact):
 
 
 @pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.recipe)
-def test_studies_are_the_recipes(study, monkeypatch):
-    monkeypatch.chdir(ROOT)
-    values = here.values_of(study.recipe, {})
-    assert backbones.get(study.backbone).first_trainable(values["extract"]["unfreeze"]) == study.first
+def test_studies_are_the_recipes(study):
+    values = study.resolved.values
+    assert study.classes == len(DATA_SETS[study.resolved.data].classes)
     assert study.epochs[0] <= values["train_top"]["epochs"] and study.epochs[1] <= values["fine_tune"]["epochs"]
 
 
@@ -99,9 +114,8 @@ def peers(file: str) -> set[str]:
 
 
 @pytest.fixture
-def bench(tmp_path, monkeypatch) -> Bench:
+def bench(tmp_path) -> Bench:
     """A bench of which both sides are this process."""
-    monkeypatch.chdir(ROOT)
 
     def call(function, *arguments):
         return function(*arguments)
@@ -109,20 +123,19 @@ def bench(tmp_path, monkeypatch) -> Bench:
     return Bench(call, call, tmp_path, quick=True)  # type: ignore[arg-type]
 
 
-def test_both_sides_train_the_same_head(bench):
-    study = Study("kth_animals", "vgg16_small", "", "", 3, (30, 9, 9), (2, 1), "features", (30, 9, 9))
-    at, values, train, validation = heads.prepared(bench, study)
+def test_both_sides_train_the_same_head(bench, monkeypatch):
+    monkeypatch.setattr(Study, "backbone", BACKBONE)
+    task, train, validation = heads.prepared(bench, Study("kth_animals", 3, (30, 9, 9), (2, 1), "features", (30, 9, 9)))
     assert [len(labels) for _, labels in (train, validation)] == [30, 9]
-    plains, ours = heads.losses_of(bench, at, values, train, 3)
+    plains, ours = heads.losses_of(bench, task, train, 3)
     assert ours == pytest.approx(plains, rel=1e-5)
     assert ours[2] < ours[0]
 
 
 def test_a_failing_step_says_why(tmp_path):
-    at = {name: tmp_path / name for name in ("images", "audit", "splits", "test_split")}
-    values = {**PARAMETERS["split"], "method": "by chance"}
+    task = find(tasks_of(recipe_of(), tmp_path / "source"), "splits").task
     with pytest.raises(UserError, match=r"split failed: .*no split method 'by chance'"):
-        here.command("split", at, values)
+        here.command(here.changed(task, method="by chance"), tmp_path)
 
 
 def test_photographs(tmp_path):
@@ -181,10 +194,10 @@ def test_costs_beyond_what_was_measured():
 
 def test_six_recipes_are_switched_on():
     text = (ROOT / "params.yaml").read_text()
-    on = starting.switched_on(text)
-    assert on.count("\n") == text.count("\n")
+    before, on = recipes.read(ROOT / "params.yaml"), yaml.safe_load(starting.switched_on(text))
+    assert on == {**before, "active": [*starting.RECIPES]}
     with pytest.raises(RuntimeError, match=r"switched on are digits, .*, not digits,"):
-        starting.switched_on(text.replace("# groceries:", "# grocery:"))
+        starting.switched_on(text.replace("  groceries:", "  grocery:"))
 
 
 def test_the_figure_of_memory_and_time(tmp_path):
@@ -196,3 +209,41 @@ def test_the_figure_of_memory_and_time(tmp_path):
     scale.draw(lines, tmp_path / "figure.png")
     with Image.open(tmp_path / "figure.png") as figure:
         assert figure.width > 2 * figure.height > 0
+
+
+def test_results_are_a_row_a_model_and_seed_and_what_seeds_have_in_common_is_made_once(source, tmp_path, monkeypatch):
+    content = edges(source, models=["benchmark", "top"])
+    monkeypatch.chdir(tmp_path)
+    Path("docs").mkdir()
+    Path("params.yaml").write_text(yaml.safe_dump(content))
+    command = ["edges", "--networks", f"random_{BACKBONE}", "--set", "train_top.epochs=2", "evaluate.slices=0"]
+    results.main([*command, "--seeds", "1", "2"])
+    table = pd.read_csv("docs/results.csv", keep_default_na=False)
+    assert table[results.KEYS].values.tolist() == [
+        ["edges", weights, "train_top.epochs=2 evaluate.slices=0", seed, model]
+        for weights, model in (("", "benchmark"), (f"random_{BACKBONE}", "top"))
+        for seed in (1, 2)
+    ]
+    top = table[table["model"] == "top"]
+    assert top["seconds_extraction"].nunique() == 1 and top["log_loss"].nunique() == 2
+    made = {file: file.stat().st_mtime_ns for file in results.WORK.rglob("artifact.json")}
+    assert Counter(file.parent.name for file in made)["features"] == 1
+    results.main([*command, "--seeds", "2", "1"])
+    assert {file: file.stat().st_mtime_ns for file in results.WORK.rglob("artifact.json")} == made
+    assert pd.read_csv("docs/results.csv", keep_default_na=False).equals(table)
+
+
+def test_the_learning_curve_is_of_its_numbers_of_images_and_seeds_and_scores_no_test_image(monkeypatch):
+    trials = learning_curve.trials()
+    assert [*trials] == [(images, seed) for images in learning_curve.TRAIN_IMAGES for seed in learning_curve.SEEDS]
+    for (images, seed), tasks in trials.items():
+        values = {task.step: task.values for task in tasks}
+        assert values["split"]["train"] == images
+        assert {values[name]["seed"] for name in ("split", *recipes.TRAINING)} == {seed}
+    assert len({find(tasks, "features") for tasks in trials.values()}) == 1
+    ran: list[Task] = []
+    monkeypatch.setattr(running, "run_tasks", lambda tasks, home: ran.extend(tasks))
+    monkeypatch.setattr(Classifier, "read", lambda path: Classifier(path, {"facts": {"validation_kappa": 0.5}}))
+    found = learning_curve.scores(trials[20, 1], Path("nowhere"))
+    assert found == dict.fromkeys(MODELS.values(), 0.5)
+    assert {task.step for task in ran} >= {*recipes.TRAINING} and "evaluate" not in {task.step for task in ran}

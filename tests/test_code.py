@@ -162,6 +162,7 @@ def test_the_annotations_of_a_step_count_and_no_others():
         ("data/splitting.py", "from collections.abc import Mapping", "from typing import Mapping", set()),
         ("data/augmentation.py", "import hashlib\n", "import hashlib\n\nNEW = 1\n", {"augment", *TRAINING}),
         ("results/figures/style.py", "import textwrap\n", "import textwrap\n\nNEW = 1\n", DRAWING),
+        ("models.py", "#E69F00", "#E69F01", {"compare", *DRAWING}),
         ("results/page.html", "<body", "<body class='new'", {"draw_comparison"}),
         ("data/artifacts.py", "common_ground: ClassVar = ", "common_ground: set = ", {*STEPS}),
         ("data/artifacts.py", "common_ground: ClassVar = ", "common_ground: ClassVar[set] = ", set()),
@@ -247,6 +248,23 @@ def test_the_limits_behind_a_name_count(root):
     )
     after = digests_elsewhere(root, "1")
     assert {name for name in STEPS if before[name] != after[name]} == {"fetch", "augment", "fine_tune"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changed"),
+    [
+        ("epochs: Count", "epochs: Seed", {"train_benchmark", "train_top", "fine_tune"}),  # other limits
+        ("min_delta: NotNegative", "min_delta: Count", {"train_benchmark", "train_top", "fine_tune"}),  # another type
+        ("l2: NotNegative", "l2: Positive", {"train_top", "fine_tune"}),
+        ("backbone_rate: Share\n", "backbone_rate: PartialShare\n", {"fine_tune"}),
+        ("Epochs at most.", "Epochs, at most.", set()),
+    ],
+)
+def test_what_the_fields_of_the_settings_may_be_counts_for_the_steps_that_take_them(root, old, new, changed):
+    before = digests()
+    edit(root / "components/model/settings.py", old, new)
+    after = digests_elsewhere(root, "1")
+    assert {name for name in STEPS if before[name] != after[name]} == changed
 
 
 # Packages

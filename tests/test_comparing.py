@@ -12,7 +12,7 @@ from scipy.special import softmax
 
 from components.data.artifacts import Comparison, Page, Report
 from components.errors import UserError
-from components.results import comparing, drawing, metrics, statistics
+from components.results import comparing, drawing, metrics, statistics, titles
 
 CLASSES = ["a", "b", "c"]
 CHAIN = {"benchmark": ["train_benchmark"], "top": ["train_top"], "fine_tuned": ["train_top", "fine_tune"]}
@@ -20,7 +20,7 @@ CHAIN = {"benchmark": ["train_benchmark"], "top": ["train_top"], "fine_tuned": [
 
 def write(
     folder: Path, model: str, skill: float = 2, *, images: int = 60, split: str = "split", fold: int = 0, seed: int = 1,
-    rate: float = 0.01, groups: int = 0, data_set: str = "edges", warned: bool = False,
+    rate: float = 0.01, groups: int = 0, data_set: str = "edges", warned: bool = False, network: str = "",
 ) -> Report:  # fmt: skip
     """Write a report on images that are hard or easy for any model, which tells their classes by its skill."""
     random = np.random.default_rng([fold, 7])
@@ -41,6 +41,8 @@ def write(
         "fingerprint": folder.name,
         "warnings": ["look out"] * warned,
     }
+    if network:
+        facts["backbone"], _, facts["weights_sha256"] = network.partition("-")
     record = {"facts": facts, "parameters": parameters, "lineage": {"fetch": data_set, "split": split}}
     report = Report(folder, record)
     folder.mkdir(parents=True)
@@ -343,6 +345,48 @@ def test_a_model_is_named_by_what_differs_but_for_seeds_and_folds(tmp_path):
     assert {name: [given[reports.index(report)][2] for report in own] for name, own in found.items()} == {
         "top learning_rate=0.1": [1, 3], "top learning_rate=0.2": [2], "fine_tuned": [1], "ensemble": [1],
     }  # fmt: skip
+
+
+WEIGHTS = "1a2b3c4d" * 8
+
+
+@pytest.mark.parametrize(
+    ("networks", "expected"),
+    [
+        (["vgg16-1"], ["top", "fine_tuned learning_rate=0.1", "fine_tuned learning_rate=0.2"]),
+        (
+            ["vgg16-1", "mobilenet_v2-1"],
+            [
+                "top, vgg16", "top, mobilenet_v2", "fine_tuned, vgg16 learning_rate=0.1",
+                "fine_tuned, mobilenet_v2", "fine_tuned, vgg16 learning_rate=0.2",
+            ],
+        ),
+        (
+            ["vgg16-1", f"vgg16-{WEIGHTS}", "mobilenet_v2-1"],
+            [
+                "top, vgg16-1", "top, vgg16-1a2b3c4d", "top, mobilenet_v2", "fine_tuned, vgg16-1 learning_rate=0.1",
+                "fine_tuned, vgg16-1a2b3c4d", "fine_tuned, mobilenet_v2", "fine_tuned, vgg16-1 learning_rate=0.2",
+            ],
+        ),
+    ],
+)  # fmt: skip
+def test_a_model_is_named_by_its_network_where_there_are_several(networks, expected, compared, tmp_path):
+    """And what is made with none, or of several, is called as ever."""
+    given = [(model, network) for model in ("top", "fine_tuned") for network in networks]
+    given += [("fine_tuned", networks[0]), ("benchmark", ""), ("top", "")]
+    reports = [write(tmp_path / str(number), model, network=network) for number, (model, network) in enumerate(given)]
+    for report, rate in zip(reports[len(networks) :: len(networks)], (0.1, 0.2), strict=False):
+        report.manifest["parameters"]["fine_tune"]["learning_rate"] = rate
+    reports[-1].facts.update(model="ensemble", members=["top"], backbone="vgg16")  # all that its members agree on
+    found = comparing.names(reports)
+    assert [*found] == ["benchmark", *expected, "ensemble"]
+    assert [titles.model_of(name) for name in found] == [own.facts["model"] for own, *_ in found.values()]
+    assert all(titles.folder_name(name) == re.sub(",? ", ",", name) for name in found)
+    comparison, text = compared(*reports)
+    assert comparison.table("comparison.csv")["model"].tolist() == [*found]
+    ranked = [titles.arm_of(name) for name in expected if name.startswith("top")]
+    said = f"top by its log loss on validation: {' (0.5000), '.join(ranked)} (0.5000)."
+    assert (said in text) == (len(networks) > 1)
 
 
 def broken(name: str, reports: list[Report]) -> None:

@@ -3,48 +3,60 @@
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
+from sklearn.metrics import matthews_corrcoef
 
+from components.data.artifacts import Comparison, Report
 from components.step import ROOT
 
 BLOCKS = re.findall(
-    r"in `([\w/.]+)`, `(\w+)`:.*?```(?:python|yaml)\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL
-)
+    r"in `([\w/.]+)`(?:, `(\w+)`)?(?:, before `(\w+)`)?[:,](?:(?!```)[\s\S])*?```(?:python|yaml)\n(.*?)```",
+    (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def extended(tmp_path_factory) -> Path:
-    """A copy of the project to which everything of the four examples has been added."""
+    """A copy of the project to which everything of the examples has been added."""
     copy = tmp_path_factory.mktemp("contributed") / "graft"
     nothing = shutil.ignore_patterns(".*", "artifacts", "images", "weights", "__pycache__")
     shutil.copytree(ROOT, copy, ignore=nothing)
-    for file, mapping, text in BLOCKS:
-        content = (copy / file).read_text()
-        functions, entry = text.rsplit("\n\n\n", 1) if "\n\n\n" in text else ("", text)
-        (head,) = re.findall(rf"^{mapping}(?: = \{{|:)$", content, re.MULTILINE)
-        (copy / file).write_text(content.replace(f"\n{head}\n", f"\n{functions}\n\n\n{head}\n{entry}", 1))
+    for file, mapping, before, text in BLOCKS:
+        content = (copy / file).read_text() if mapping else ""
+        (copy / file).write_text(with_entry(content, mapping, before, text) if mapping else text)
     params = (copy / "params.yaml").read_text()
-    params = params.replace("  published: [digits,", "  published: [shapes, digits,")
-    params = params.replace("  random: []", "  random: [mobilenet_050]")
-    params = params.replace("active:\n", "active:\n  shapes: {data: shapes, weights: random_mobilenet_050}\n")
-    (copy / "params.yaml").write_text(params)
+    (copy / "params.yaml").write_text(params.replace("active:\n", "active:\n  - shapes\n", 1))
     return copy
 
 
-def said(copy: Path, *arguments: str) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
-    left = subprocess.run([sys.executable, "-m", *arguments], cwd=copy, env=environment, capture_output=True, text=True)
+def with_entry(content: str, mapping: str, before: str, text: str) -> str:
+    """Return a file with an entry in a mapping, first or before another one, and the functions above the mapping."""
+    functions, entry = text.rsplit("\n\n\n", 1) if "\n\n\n" in text else ("", text)
+    (head,) = re.findall(rf"^{mapping}(?: = [{{(]|:)$", content, re.MULTILINE)
+    start = content.index(f"\n{head}\n") + 1
+    place = content.index(f'    "{before}"', start) if before else start + len(head) + 1
+    return f"{content[:start]}{functions}\n\n\n{content[start:place]}{entry}{content[place:]}"
+
+
+def said(copy: Path, *arguments: str, **variables: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1", **variables}
+    command = [sys.executable, *(() if arguments[0] == "-c" else ("-m",)), *arguments]
+    left = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
     assert left.returncode == 0, left.stdout + left.stderr
     return left.stdout
 
 
-def test_each_is_one_place():
-    assert [mapping for _, mapping, _ in BLOCKS] == ["BACKBONES", "HEADS", "DATA_SETS", "recipes"]
-    assert len({file for file, _, _ in BLOCKS}) == len(BLOCKS)
+def test_each_is_one_place_and_a_step_four():
+    assert [mapping or file for file, mapping, _, _ in BLOCKS] == [
+        "BACKBONES", "HEADS", "DATA_SETS", "recipes", "SCORES",
+        "components/train_prototypes.py", "STEPS", "MODELS", "defaults",
+    ]  # fmt: skip
 
 
 def test_the_tests_take_them_up(extended):
@@ -56,28 +68,75 @@ def test_the_tests_take_them_up(extended):
     assert "failed" not in told
 
 
-def test_they_work_together(extended):
-    """The new data set, under the new recipe, with the new head on the new backbone."""
-    names = "images weights audit splits test_split augmented chosen_precision features tensors top classifier"
-    at = {name: f"made/{name}" for name in names.split()}
-    recipe = ["--params", "params.yaml:defaults.{0}", "--params", "params.yaml:recipes.shapes.{0}"]
-    steps = ("audit", "split", "augment", "extract", "train_top")
-    default = ["--params", "params.yaml:defaults.choose_precision"]
-    given = {
-        "fetch": ["--data_set", "shapes", "--source", "published", "--max_quarantined", "0"],
-        "fetch_weights": ["--backbone", "mobilenet_050", "--source", "random", "--stock", "leave"],
-        **{name: [word.format(name) for word in recipe] for name in steps[:3]},
-        "choose_precision": default,
-        **{name: [word.format(name) for word in recipe] for name in steps[3:]},
-    }
-    kinds = {
-        "fetch": ["images"], "fetch_weights": ["weights"], "audit": ["images", "audit"],
-        "split": ["images", "audit", "splits", "test_split"],
-        "augment": ["images", "augmented"], "choose_precision": ["augmented", "weights", "chosen_precision"],
-        "extract": ["augmented", "weights", "chosen_precision", "features", "tensors"],
-        "train_top": ["features", "splits", "weights", "top", "classifier"],
-    }  # fmt: skip
-    for name, words in given.items():
-        said(extended, "components", name, *words, *(word for key in kinds[name] for word in (f"--{key}", at[key])))
-    manifest = (extended / "made" / "classifier" / "artifact.json").read_text()
-    assert all(f'"{name}"' in manifest for name in ("mobilenet_050", "deep", "disc"))
+RUN = """
+from components import quiet
+from pipeline import planning, recipes, running
+quiet.load_keras()
+running.run_tasks(planning.tasks_by_recipe(recipes.read(), ["shapes"])["shapes"])
+"""
+
+
+@pytest.fixture(scope="module")
+def ran(extended, database) -> tuple[Path, str]:
+    """The copy with the new recipe run: the new data set, head, backbone, score and model; and what was printed."""
+    shutil.copy(database.removeprefix("sqlite:///"), extended / "mlflow.db")
+    return extended, said(extended, "-c", RUN, MLFLOW_TRACKING_URI=f"sqlite:///{extended}/mlflow.db")
+
+
+def journal(folder: Path, query: str) -> dict:
+    with sqlite3.connect(folder / "mlflow.db") as opened:
+        return dict(opened.execute(query).fetchall())
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+def test_they_work_together(ran):
+    folder, _ = ran
+    top = (folder / "artifacts/shapes/random_mobilenet_050/classifiers/top/artifact.json").read_text()
+    assert all(f'"{name}"' in top for name in ("mobilenet_050", "deep", "disc"))
+
+
+def test_a_model_is_known_everywhere(ran, tmp_path):
+    """In the table, on the page with its figures, in the journal, in dvc.yaml and in the compiled pipeline."""
+    folder, printed = ran
+    scores = Comparison.read(folder / "artifacts/shapes/comparison").table("comparison.csv")
+    assert scores["model"].tolist() == ["benchmark", "top", "prototypes"]
+    assert "prototypes" in printed.split("shapes: 40 test images")[1].split("* best on test")[0]
+    page = folder / "artifacts/shapes/page"
+    assert (page / "comparison.html").read_text().count("prototypes") > 10
+    assert {path.name for path in (page / "figures/prototypes").iterdir()} >= {"confusion_matrix.png", "classes.png"}
+    runs = journal(folder, "select value, count(*) from tags where key = 'model' group by value")
+    assert runs == {"benchmark": 1, "top": 1, "prototypes": 1}
+    said(folder, "pipeline", "arrange")
+    stages = yaml.safe_load((folder / "dvc.yaml").read_text())["stages"]
+    assert "train_prototypes-shapes-random_mobilenet_050" in stages
+    content = yaml.safe_load((folder / "params.yaml").read_text())
+    content["cluster"] |= {"images": dict.fromkeys(("steps", "fetch"), "here:1"), "tracking": "off"}
+    (folder / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    (file,) = said(folder, "pipeline", "compile", "shapes", "--local", "--out", str(tmp_path)).split()
+    pipeline, *_ = yaml.safe_load_all(Path(file).read_text())
+    tasks = pipeline["root"]["dag"]["tasks"]
+    assert {"train-prototypes"} <= set(tasks) and len([name for name in tasks if name.startswith("evaluate")]) == 3
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+def test_a_score_is_known_everywhere(ran):
+    """With its interval in the report, its test of every pair, on the page and in the journal."""
+    folder, printed = ran
+    recipe = folder / "artifacts/shapes"
+    comparison = Comparison.read(recipe / "comparison")
+    scores, pairs = (comparison.table(f"{name}.csv") for name in ("comparison", "pairs"))
+    reports = {report.facts["model"]: report for report in Report.read_all([recipe])}
+    for model, row in scores.set_index("model").iterrows():
+        report = reports[str(model)]
+        told = report.table("predictions.csv")
+        assert report.metrics["matthews"] == pytest.approx(matthews_corrcoef(told["label"], told["predicted"]))
+        low, high = report.intervals["matthews"]
+        assert -1 <= low <= report.metrics["matthews"] <= high <= 1 and low < high
+        assert row[["matthews", "matthews_low", "matthews_high"]].tolist() == [report.metrics["matthews"], low, high]
+    assert pairs["matthews_p_corrected"].between(0, 1).all() and len(pairs) == 3
+    assert "Matthews' r" in printed.split("shapes: 40 test images")[1].splitlines()[2]
+    page = (recipe / "page/comparison.html").read_text()
+    assert page.count("Matthews&#39; r") >= len(pairs) + len(reports)
+    query = "select key, count(distinct run_uuid) from latest_metrics group by key"
+    runs = journal(folder, query)
+    assert [runs[name] for name in ("matthews", "matthews_low", "validation_matthews")] == [3, 3, 3]

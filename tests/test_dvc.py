@@ -1,5 +1,6 @@
-"""DVC: what dvc.yaml says agrees with the steps, data sets are versioned, and a change re-runs what uses it."""
+"""DVC: its stages are those of the arrangement, data sets are versioned, and a change re-runs what uses it."""
 
+import copy
 import json
 import os
 import re
@@ -16,85 +17,69 @@ from components import STEPS, step
 from components.data.artifacts import MANIFEST
 from components.data.records import SUFFIX
 from components.step import ROOT
-from pipeline import planning, recipes
+from pipeline import planning, recipes, stages
+from pipeline.places import place
 from tests.conftest import PARAMETERS, write_images
 
-STAGES = {**yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]}
-FETCHES = yaml.safe_load((ROOT / "data" / "dvc.yaml").read_text())["stages"]
-
-
-def definition(stage: str) -> dict:
-    found = {**STAGES, **FETCHES}[stage]
-    return found.get("do", found)
+CONTENT = recipes.read(ROOT / "params.yaml")
 
 
 def paths(entries: list) -> list[str]:
     return [entry if isinstance(entry, str) else next(iter(entry)) for entry in entries]
 
 
-def resolved(text: str, stage: str, key: str) -> str:
-    """Return a text of dvc.yaml as DVC resolves it for what a stage is for."""
-    recipe, _, model = key.partition("-")
-    uses = {"data": "digits", "weights": "glyphs"}
-    sources = {name: own["source"] for noun in ("data", "weights") for name, own in CONTENT[noun]["own"].items()}
-    names = {f"item.{noun}": name for noun, name in uses.items()} | {"item.source": sources.get(key, "")}
-    names |= {"key": key, "item": key, "item.recipe": recipe, "item.model": model}
-    return re.sub(r"\$\{([\w.]+)\}", lambda match: names[match[1]], text)
+def test_the_committed_files_have_the_stages_that_params_yaml_asks_for():
+    """Else: `python -m pipeline arrange`."""
+    stages.check({ROOT / file: text for file, text in stages.render(CONTENT, planning.active_tasks(CONTENT)).items()})
 
 
-SOURCE = ROOT / "tests"  # a folder that is there; nothing of it is read
-CONTENT = {**recipes.read(ROOT / "params.yaml"), "active": {"digits": {"data": "digits", "weights": "glyphs"}}}
-CONTENT["data"] = {**CONTENT["data"], "own": {"mine": {"source": str(SOURCE)}}}
-CONTENT["weights"] = {**CONTENT["weights"], "random": ["vgg16"]}
-PLAN = planning.plan(CONTENT)
-TASKS = [(stage, key) for stage, entries in PLAN.items() for key in entries]
+@pytest.fixture(scope="module")
+def offered() -> dict[str, dict]:
+    """The stages of all recipes together, with an own data set, by name."""
+    content = copy.deepcopy({**CONTENT, "active": [*CONTENT["recipes"]]})
+    content["data"]["own"] = {"digits": {"source": "tests"}, "kth_animals": {"source": "https://example.org/a.tar"}}
+    texts = stages.render(content, planning.active_tasks(content))
+    return {name: stage for text in texts.values() for name, stage in yaml.safe_load(text)["stages"].items()}
 
 
-def test_the_plan_has_the_stages_of_dvc():
-    assert set(PLAN) == {*STAGES, *FETCHES} - {"plan"}
-    assert set(STAGES) - {"vary", "plan"} == set(STEPS) - {"fetch", "fetch_weights", "average"}
+def test_a_stage_depends_on_its_plan_and_its_inputs_and_makes_its_outputs(offered):
+    """Of images on the manifest, which holds their digest: DVC looks at a file, not at every image."""
+    content = {**CONTENT, "active": [*CONTENT["recipes"]]}
+    for name, task in planning.active_tasks(content).items():
+        stage, wanted = offered[name], step.load(task.step)
+        assert stage["cmd"] == 'python -m pipeline run "$DVC_STAGE"'
+        taken = [made for several in task.inputs.values() for made in several]
+        deps = [f"{place(made)}/{MANIFEST}" if made.key == "images" else str(place(made)) for made in taken]
+        source = {"fetch-digits": ["tests"], "fetch_weights-glyphs": ["pretraining/vgg16_small.weights.h5"]}
+        assert set(stage["deps"]) == {f"plan/{name}.json", *deps, *source.get(name, [])}
+        (record,) = [entry for entry in stage["outs"] if isinstance(entry, dict)]
+        assert list(record.values()) == [{"persist": True}] and str(*record).endswith(SUFFIX)
+        assert paths(stage["outs"]) == [str(place(made)) for made in task.outputs.values()]
+        assert len(stage["outs"]) == len(wanted.outputs) + 1
 
 
-@pytest.mark.parametrize(("stage", "key"), TASKS)
-def test_a_stage_runs_what_the_plan_says(stage, key):
-    """Its inputs and outputs are those of its entry, whose digest it depends on; and no word reaches the shell."""
-    said, entry = definition(stage), PLAN[stage][key]
-    assert said["cmd"] == 'python -m pipeline run "$DVC_STAGE"'
-    assert [resolved(name, stage, key) for name in said["params"][0]["plan.json"]] == [f"stages.{stage}.{key}.digest"]
-    deps = {resolved(path, stage, key) for path in paths(said.get("deps", []))}
-    outs = paths([*said["outs"], *said.get("metrics", []), *said.get("plots", [])])
-    made = {resolved(path, stage, key) for path in outs}
-    if stage == "vary":
-        assert made == {entry["variants"], entry["records"]}
-        return
-    wanted = step.load(entry["step"])
-    artifacts = planning.artifacts_of(entry)
-    inputs = {name: artifacts[name] for name in wanted.inputs}
-    listed = {path for paths in inputs.values() for path in (paths if isinstance(paths, list) else [paths])}
-    if "images" in inputs:  # the manifest holds their digest: DVC looks at a file, not at every image
-        listed = {f"{path}/{MANIFEST}" if path == inputs["images"] else path for path in listed}
-    source = entry["values"].get("source")
-    assert deps == listed | ({source} if stage.startswith("fetch_own") else set())
-    outputs = {artifacts[name] for name in wanted.outputs} | {entry["record"]}
-    assert {next(output for output in outputs if f"{path}/".startswith(f"{output}/")) for path in made} == outputs
-    persisted = [path for out in said["outs"] if isinstance(out, dict) for path, how in out.items() if how["persist"]]
-    assert [resolved(path, stage, key) for path in persisted] == [entry["record"]]
+def test_every_dependency_is_made_by_a_stage_or_is_there(offered):
+    made = {path for stage in offered.values() for path in paths(stage["outs"])}
+    for stage in offered.values():
+        for dependency in stage["deps"]:
+            inside = {dependency, *map(str, Path(dependency).parents)}
+            assert inside & made or inside & {"plan"} or (ROOT / dependency).exists(), dependency
 
 
-@pytest.mark.parametrize(("stage", "artifact"), [("evaluate", "top"), ("compare", "comparison")])
-def test_a_stage_keeps_every_file_that_its_step_makes(made, stage, artifact):
-    """One that it does not list would be missing after `dvc checkout`, and the stage behind it would run again."""
-    said = definition(stage)
-    listed = paths([*said["outs"], *said["metrics"], *said.get("plots", [])])
-    kept = {path.rpartition("/")[2] for path in listed if not path.endswith(SUFFIX)}
-    assert kept == {path.name for path in made[artifact].iterdir()}
+def test_what_validation_says_is_a_metric_and_each_report_has_its_plots():
+    said = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+    assert said["metrics"] == [
+        "artifacts/digits/classifiers/benchmark/validation.json",
+        "artifacts/digits/glyphs/classifiers/top/validation.json",
+        "artifacts/digits/glyphs/classifiers/fine_tuned/validation.json",
+        "artifacts/digits/comparison/chosen.json",
+    ]
+    assert len(said["plots"]) == 2 * 3
 
 
-def test_what_varies_depends_on_all_that_its_steps_take():
-    deps = set(paths(definition("vary")["deps"]))
-    stages = ("split", "augment", "choose_precision", "extract", "train_benchmark", "train_top", "fine_tune")
-    made = {path for stage in stages for path in paths(definition(stage)["outs"]) if not path.endswith(SUFFIX)}
-    assert made <= deps
+def test_pins_of_data_sets_that_no_active_recipe_uses_stay():
+    pinned = yaml.safe_load((ROOT / "data/dvc.lock").read_text())["stages"]
+    assert {"fetch-digits", "fetch-kth_animals", "fetch-sign_language"} <= set(pinned)
 
 
 SECRETS = {
@@ -126,12 +111,14 @@ class Checkout:
                for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
         }  # fmt: skip
         content = yaml.safe_load((folder / "params.yaml").read_text())
-        content["active"] = {"edges": {"data": "edges", "weights": "glyphs"}}
-        content["data"] = {"published": ["digits"], "own": {"edges": {"source": str(source)}}, "max_quarantined": 0.05}
-        content["recipes"] = {"edges": {name: PARAMETERS[name] for name in recipes.IN_RECIPES}}
+        content["active"] = ["edges"]
+        content["data"]["own"] = {"edges": {"source": str(source)}}
+        values = {name: PARAMETERS[name] for name in recipes.IN_RECIPES if PARAMETERS[name]}
+        content["recipes"] = {"edges": {"data": "edges", "networks": ["glyphs"], **values}}
         (folder / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
         self("git", "init", "-q", "-b", "main")
         self("dvc", "init", "-q")
+        self("python", "-m", "pipeline", "arrange")
         shutil.copy(ROOT / ".dvc" / "config", folder / ".dvc" / "config")
         self("dvc", "remote", "add", "-q", "-d", "local", str(folder.parent / "remote"))
         self.commit("start")
@@ -159,11 +146,11 @@ class Checkout:
 
     def repro(self, *targets: str) -> set[str]:
         """Run `dvc repro`, of everything or of some stages and what they need; return the stages that ran."""
-        return set(re.findall(r"Running stage '(?:.*:)?(\w+)[@']", self("dvc", "repro", *targets)))
+        return set(re.findall(r"Running stage '(?:.*:)?(\w+)", self("dvc", "repro", *targets)))
 
     def scores(self) -> dict[str, dict]:
-        reports = self.folder / "artifacts" / "edges" / "reports"
-        return {path.parent.name: json.loads(path.read_text()) for path in reports.glob("*/metrics.json")}
+        reports = (self.folder / "artifacts").rglob("reports/*/metrics.json")
+        return {path.parent.name: json.loads(path.read_text()) for path in reports}
 
 
 def test_the_main_job_from_images_to_comparison_and_what_a_change_re_runs(tmp_path):
@@ -174,7 +161,7 @@ def test_the_main_job_from_images_to_comparison_and_what_a_change_re_runs(tmp_pa
     copy_project(folder)
     project = Checkout(folder, source)
 
-    assert project.repro() == set(STAGES) | {"fetch_own", "fetch_own_weights"}
+    assert project.repro() == {"plan", *STEPS} - {"choose_classifier", "average"}
     assert project.repro() == set()
     project.commit("first")
     first = project.scores()
@@ -182,27 +169,28 @@ def test_the_main_job_from_images_to_comparison_and_what_a_change_re_runs(tmp_pa
     first_revision = project("git", "rev-parse", "HEAD").strip()
     project("dvc", "push", "-q")
 
-    assert "validation_kappa" in project("dvc", "metrics", "show")
+    table = project("dvc", "metrics", "show").splitlines()
+    assert len(table) == 1 + 3 + 1 and max(map(len, table)) <= 120
     project("dvc", "plots", "show", "-o", "plots")
     page = (folder / "plots" / "index.html").read_text()
-    assert all(f"edges, {model}: " in page for model in first)
+    assert all(f"{model}: test images" in page for model in first)
 
     edits(project)
 
     project.change("recipes.edges.train_top.learning_rate", 0.02)
     assert "learning_rate" in project("dvc", "params", "diff")
-    assert project.repro() == {"plan", "train_top", "fine_tune", "vary", "evaluate", "compare", "draw_comparison"}
+    assert project.repro() == {"plan", "train_top", "fine_tune", "evaluate", "compare", "draw_comparison"}
     project.change("recipes.edges.split.seed", 2)
-    assert project.repro("train_top@edges") == {"plan", "split", "train_top"}
+    assert project.repro("train_top-edges-glyphs") == {"plan", "split", "train_top"}
 
     project("git", "checkout", "-q", "--", ".")
     project("dvc", "checkout", "-q", "-f", "--allow-missing")
     assert project.scores() == first
-    stages = ("fine_tune@edges", "evaluate@edges-fine_tuned")
-    said = project("dvc", "repro", "--force", "--single-item", *stages, check=False)
-    assert "error: plan.json is of another params.yaml than this: `dvc repro plan` makes it anew" in said
+    judged = ("fine_tune-edges-glyphs", "evaluate-edges-glyphs-fine_tuned")
+    said = project("dvc", "repro", "--force", "--single-item", *judged, check=False)
+    assert "error: plan is of another params.yaml than this: `dvc repro plan` makes it anew" in said
     assert project.repro("plan") == {"plan"}
-    again = project.repro("--force", "--single-item", *stages)
+    again = project.repro("--force", "--single-item", *judged)
     assert again == {"fine_tune", "evaluate"}
     assert project.scores() == first
     project("git", "checkout", "-q", "--", ".")
@@ -211,7 +199,7 @@ def test_the_main_job_from_images_to_comparison_and_what_a_change_re_runs(tmp_pa
     extra = sorted((source / "up").iterdir())[0].read_bytes()
     (source / "up" / "one more.png").write_bytes(extra)
     assert str(source) in project("dvc", "status")
-    assert project.repro("split@edges", "augment@edges") == {"fetch_own", "audit", "split", "augment"}
+    assert project.repro("split-edges", "augment-edges") == {"fetch", "audit", "split", "augment"}
     assert "one more.png" in project("dvc", "diff")
     project.commit("second")
     project("dvc", "push", "-q")
@@ -221,7 +209,7 @@ def test_the_main_job_from_images_to_comparison_and_what_a_change_re_runs(tmp_pa
     there = Checkout.__new__(Checkout)
     there.folder, there.environment = clone, project.environment
     there("dvc", "pull", "-q", "--allow-missing")
-    assert there.repro("split@edges", "augment@edges") == {"plan"}  # which is in no remote
+    assert there.repro("split-edges", "augment-edges") == {"plan"}  # which is in no remote
     assert (clone / "data/images/edges/images/up/one more.png").read_bytes() == extra
     there("git", "checkout", "-q", first_revision)
     there("dvc", "pull", "-q", "--allow-missing")
@@ -251,13 +239,13 @@ def edits(project: Checkout) -> None:
     """Change the code in one way after the other: what follows from a step runs only where its bytes change."""
     before, project.environment = project.environment, {**project.environment, "MLFLOW_TRACKING_URI": ""}
     project("python", "-m", "pipeline", "log")
-    for stages, changes in EDITS.items():
+    for steps, changes in EDITS.items():
         for file, old, new in changes:
             path = project.folder / "components" / file
             text = path.read_text()
             assert old in text
             path.write_text(text.replace(old, new))
-        assert project.repro() == {"plan", *stages}
+        assert project.repro() == {"plan", *steps}
     assert "written" not in project("python", "-m", "pipeline", "log")
     assert runs(project.folder / "mlflow.db") == 3
     project.environment = before

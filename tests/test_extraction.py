@@ -18,6 +18,8 @@ from components.model import backbones, extraction
 from components.model.cut import cut
 from components.model.precision import in_bfloat16
 from pipeline import recipes
+from pipeline.planning import tasks_by_recipe
+from pipeline.running import find, make
 from tests.conftest import PARAMETERS
 from tests.test_data_sets import real
 
@@ -164,23 +166,16 @@ def test_bfloat16_changes_the_features_of_photographs_little(name, file):
     assert apart(rounded, plain) < 1e-2
 
 
-def test_a_head_learns_the_same_from_bfloat16(tmp_path):
+def test_a_head_learns_the_same_from_bfloat16(tmp_path, monkeypatch):
     """On the built-in recipe's images and weights."""
-    parameters = recipes.completed(recipes.read(step.ROOT / "params.yaml"), "digits")
-    names = "images weights audit splits test_split augmented chosen_precision features tensors top classifier"
-    at = {name: tmp_path / name for name in names.split()}
-    step.run("fetch", at, {"data_set": "digits", "source": "published", "max_quarantined": 0})
-    step.run("fetch_weights", at, PARAMETERS["fetch_weights"])
-    for name in ("audit", "split"):
-        step.run(name, at, parameters[name])
-    step.run("augment", at, {**parameters["augment"], "views": 0})
+    monkeypatch.chdir(step.ROOT)
+    content, precisions = recipes.read(), ("float32", "bfloat16")
+    said = {"like": "digits", "augment": {"views": 0}, "train_top": {"epochs": 60}}
+    content["recipes"] |= {name: {**said, "choose_precision": {"precision": name}} for name in precisions}
     losses, features = [], []
-    for precision in ("float32", "bfloat16"):
-        step.run("choose_precision", at, {"precision": precision})
-        step.run("extract", at, parameters["extract"])
-        step.run("train_top", at, {**parameters["train_top"], "epochs": 60})
-        features.append(np.array(Features.read(at["features"]).array))
-        losses.append(Classifier.read(at["classifier"]).facts["validation_log_loss"])
+    for tasks in tasks_by_recipe(content, precisions).values():
+        losses.append(Classifier.read(make(find(tasks, "classifier", "top"), tmp_path)).facts["validation_log_loss"])
+        features.append(np.array(Features.read(make(find(tasks, "features"), tmp_path)).array))
     assert 0 < apart(*features) < 1e-2
     assert losses[0] < np.log(10) / 2 and abs(losses[0] - losses[1]) < 0.01
 

@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,15 +22,18 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from PIL import Image
 
+from components.models import MODELS
 from components.results import figures
 from components.results.figures import data_set, predictions, style
 
 pytestmark = pytest.mark.filterwarnings("error")
 
+COLOURS, MARKERS = {name: model.colour for name, model in MODELS.items()}, {model.marker for model in MODELS.values()}
 Draw = Callable[[Path], None]
 LONG = "a name of sixty characters, which no axis has the room for " + "1"
 NAMES = ["$x_1$", "café", "Ελλάδα", "汉字", "🙂", LONG, LONG[:-1] + "2", "file\udcff"]
 TUNED = [f"fine_tuned train_top.learning_rate={top} learning_rate={tuned}" for top in (1, 2, 3) for tuned in (4, 5, 6)]
+NETWORKS = ["mobilenet_v2", "efficientnet_v2_b0-1a2b3c4d", "convnext_tiny learning_rate=1"]
 ARMS = {
     "5": ["benchmark", "top", *TUNED[:3]],
     "12": ["benchmark", "top learning_rate=1", "top learning_rate=2", *TUNED],
@@ -39,6 +43,7 @@ ARMS = {
         *(f"{name} word={LONG.replace(' ', '_')}" for name in TUNED[:5]),
     ],
     "one model": TUNED[:2],
+    "networks": ["benchmark", *(f"{model}, {network}" for model in ("top", "fine_tuned") for network in NETWORKS)],
 }
 
 
@@ -82,7 +87,7 @@ def scores() -> pd.DataFrame:
     columns = {
         "kappa": [-0.1, 0.7, 0.8, 0.75], "log_loss": [1.5, 0.4, 0.6, 0.5], "accuracy": [0.5, 0.9, 0.9, 0.8],
     }  # fmt: skip
-    return pd.DataFrame({**between(columns), "seconds_training": [3.2, 41, 1288, 0]}, index=list(style.MODELS))
+    return pd.DataFrame({**between(columns), "seconds_training": [3.2, 41, 1288, 0]}, index=list(COLOURS))
 
 
 def class_table(names: list[str]) -> pd.DataFrame:
@@ -294,9 +299,9 @@ def test_a_model_has_its_colour_in_every_figure(drawn: list[Figure], tmp_path: P
     figures.learning_curve(trainings(), tmp_path / "figure.png", "More images help", 100)
     for figure in drawn[1:]:
         lines = {str(line.get_label()): to_hex(line.get_color()).upper() for line in figure.axes[0].lines}
-        assert {model: lines[model] for model in histories} == {model: style.MODELS[model] for model in histories}
-    assert dots == set(style.MODELS.values())
-    assert len(dots) == len(style.MODELS) == len(style.MARKERS) == 4
+        assert {model: lines[model] for model in histories} == {model: COLOURS[model] for model in histories}
+    assert dots == set(COLOURS.values())
+    assert len(dots) == len(COLOURS) == len(MARKERS) == 4
 
 
 def test_images_per_class_stacks_the_splits_and_sorts_the_classes(drawn: list[Figure], tmp_path: Path) -> None:
@@ -448,7 +453,7 @@ def test_counts_are_legible_on_every_shade(drawn: list[Figure], tmp_path: Path) 
 
 def marks(axes: Axes) -> list[tuple[float, float]]:
     """The epoch and the value of each mark."""
-    marked = [line for line in axes.lines if line.get_marker() in (*style.MARKERS.values(), "D")]
+    marked = [line for line in axes.lines if line.get_marker() in (*MARKERS, "D")]
     return [(np.asarray(line.get_xdata()).item(), np.asarray(line.get_ydata()).item()) for line in marked]
 
 
@@ -494,7 +499,7 @@ def test_mistakes_says_that_there_is_no_map(drawn: list[Figure], tmp_path: Path)
 
 def intervals(axes: Axes) -> list[tuple[list[float], float]]:
     """The interval and the value of each row, the upper first."""
-    coloured = [line for line in axes.lines if to_hex(line.get_color()).upper() in style.MODELS.values()]
+    coloured = [line for line in axes.lines if to_hex(line.get_color()).upper() in COLOURS.values()]
     lines = [np.asarray(line.get_xdata(), float).tolist() for line in coloured]
     return [(ends, value) for ends, (value,) in zip(lines[::2], lines[1::2], strict=True)]
 
@@ -556,7 +561,7 @@ def test_reliability_draws_bins_that_have_images_the_last_in_the_model_s_colour(
     assert list(lines) == ["perfect", "before", "after"]
     assert np.asarray(lines["after"].get_ydata()).tolist() == [0.3, 0.6, 0.9]
     assert np.asarray(lines["after"].get_xdata()) == pytest.approx([0.375, 0.625, 0.875])
-    assert to_hex(lines["after"].get_color()).upper() == style.MODELS["top"]
+    assert to_hex(lines["after"].get_color()).upper() == COLOURS["top"]
     assert len(counts.patches) == 2
     assert "A note" in texts(drawn[0])
 
@@ -572,10 +577,10 @@ def test_the_arms_of_a_model_are_told_apart_in_grey_too(drawn: list[Figure], tmp
     follow(ARMS["12"], tmp_path / "figure.png")
     compare(ARMS["12"], tmp_path / "figure.png")
     overview, top, tuned = ([line for line in axes.lines if line.get_marker() == ""] for axes in drawn[0].axes[::2])
-    assert [to_hex(line.get_color()).upper() for line in overview] == list(style.MODELS.values())[:3]
+    assert [to_hex(line.get_color()).upper() for line in overview] == list(COLOURS.values())[:3]
     for row, model in ((top, "top"), (tuned, "fine_tuned")):
         colours = [to_hex(line.get_color()).upper() for line in row]
-        assert colours[0] == style.MODELS[model]
+        assert colours[0] == COLOURS[model]
         assert all(after < before for before, after in itertools.pairwise(map(luminance, colours)))
     assert [line.get_linestyle() for line in tuned[:4]] == ["-", "--", ":", "-."]
     dots = [to_hex(line.get_color()) for line in drawn[1].axes[0].lines[1::2]]
@@ -590,15 +595,14 @@ def test_every_arm_is_named_in_full_and_no_name_covers_a_curve(
     follow(names, tmp_path / "figure.png")
     bars, curves = drawn
     labels = [label.split("\n") for label in shown(bars.axes[0])]
-    assert ["".join(label[1:-1]) for label in labels] == ["".join(name.split()[1:]) for name in names]
-    models = [label[0] for label in labels]
-    assert models == [name.split()[0] for name in names]
+    assert ["".join(label[:-1]).replace(" ", "") for label in labels] == [name.replace(" ", "") for name in names]
+    models = [re.split("[ ,]", name)[0] for name in names]
     rows = [(axes, legend) for axes in curves.axes if (legend := axes.get_legend())]
     named = [
         f"{axes.get_title(loc='left').split()[3]}{text.get_text()}" for axes, key in rows for text in key.get_texts()
     ]
     swept = [name for name, model in zip(names, models, strict=True) if models.count(model) > 1]
-    assert [name.replace("\n", "") for name in named] == [name.replace(" ", "") for name in swept]
+    assert [name.replace("\n", "") for name in named] == [re.sub(",? ", "", name) for name in swept]
     assert all(key.get_window_extent().y0 > axes.get_window_extent().y0 for axes, key in rows)
     for artists in ([*curves.legends, *(key for _, key in rows), *curves.axes], bars.axes[0].get_yticklabels()):
         boxes = [artist.get_window_extent() for artist in artists]
@@ -608,7 +612,7 @@ def test_every_arm_is_named_in_full_and_no_name_covers_a_curve(
 
 def test_a_figure_grows_with_its_models(drawn: list[Figure], tmp_path: Path) -> None:
     for draw in (compare, follow):
-        for names in (list(style.MODELS), ARMS["5"], ARMS["12"]):
+        for names in (list(COLOURS), ARMS["5"], ARMS["12"]):
             draw(names, tmp_path / "figure.png")
     heights = [figure.get_figheight() for figure in drawn]
     assert heights == sorted(heights[:3]) + sorted(heights[3:])

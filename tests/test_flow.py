@@ -198,8 +198,7 @@ def test_weights_tell_models_apart_too(made):
 
     one, other = (Report.read(made["top"]) for _ in range(2))
     other.facts.update(backbone="vgg16", weights_sha256="0123456789")
-    sha256 = one.facts["weights_sha256"][:8]
-    assert [*comparing.names([one, other])] == [f"top weights=vgg16_small-{sha256}", "top weights=vgg16-01234567"]
+    assert [*comparing.names([one, other])] == ["top, vgg16_small", "top, vgg16"]
 
 
 def test_a_report_given_twice(made, tmp_path):

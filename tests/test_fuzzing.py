@@ -15,7 +15,7 @@ import pipeline.__main__
 from components import STEPS, __main__, step
 from components.errors import UserError
 from components.parameters import read_yaml
-from pipeline import planning, recipes
+from pipeline import planning, recipes, stages
 
 REAL = read_yaml(step.ROOT / "params.yaml")
 EXAMPLES = int(os.environ.get("GRAFT_EXAMPLES", "300"))
@@ -63,6 +63,15 @@ def said(action: Callable[..., Any], *arguments: Any) -> str:
     return line
 
 
+def planned(content: Any) -> None:
+    """Do with params.yaml all that the plan does."""
+    recipes.check(recipes.shaped(content))
+    tasks = planning.active_tasks(content)
+    for task in tasks.values():
+        planning.Entry.of(task)
+    stages.render(content, tasks)
+
+
 @SHARED
 @given(st.data())
 def test_any_value_and_any_key_of_the_parameters(data):
@@ -78,7 +87,7 @@ def test_any_value_and_any_key_of_the_parameters(data):
             inside[key] = data.draw(VALUES)
         elif change == "more":
             inside[data.draw(st.text(max_size=9))] = data.draw(VALUES)
-    said(lambda: planning.plan(recipes.shaped(content)))
+    said(planned, content)
 
 
 @SHARED
@@ -90,7 +99,7 @@ def test_any_value_and_any_key_of_the_parameters(data):
 def test_any_text_of_the_parameters(tmp_path, start, length, text):
     file = tmp_path / "params.yaml"
     file.write_bytes((TEXT[:start] + text + TEXT[start + length :]).encode(errors="surrogatepass"))
-    said(lambda: planning.plan(recipes.read(file)))
+    said(lambda: planned(recipes.read(file)))
 
 
 def test_names_within_names_are_not_spelled_out(tmp_path):
@@ -99,8 +108,8 @@ def test_names_within_names_are_not_spelled_out(tmp_path):
         "a0: &a0 [x]",
         *(f"a{number}: &a{number} [{', '.join([f'*a{number - 1}'] * 9)}]" for number in range(1, 10)),
     ]
-    (tmp_path / "params.yaml").write_text("\n".join([*lines, "active: *a9"]))
-    assert "'active' is a mapping of names" in said(recipes.read, tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_text("\n".join([*lines, "active: []", "recipes: *a9"]))
+    assert "'recipes' is a mapping of names" in said(recipes.read, tmp_path / "params.yaml")
 
 
 FLAGS = sorted({f"--{key}" for name in STEPS for kinds in (

@@ -15,12 +15,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from components import STEPS, step
+from components import STEPS, models, step
 from components.data.artifacts import Comparison, Page, Report
 from components.data.records import Record, record_beside, records_behind
 from components.errors import UserError
 from components.results import drawing, page, titles
-from components.results.costs import TRAINING
 from tests.conftest import CLASSES, MODELS, digests
 
 NASTY = """</title></style><script>alert("1")</script><img src=x onerror='alert(2)'> & {{ 7 * 7 }} {% raw %}"""
@@ -113,7 +112,7 @@ def test_the_page_says_what_the_comparison_says(made):
         chain = report.manifest["parameters"]
         expected = {f"{name}.{key}": str(value) for name, own in chain.items() for key, value in own.items()}
         assert {name: row[column] for name, row in values.items() if row[column]} == {"parameter": model, **expected}
-        record = records_behind(report.manifest["lineage"], records)[TRAINING[model]]
+        record = records_behind(report.manifest["lineage"], records)[models.MODELS[model].step]
         assert costs[1 + column][3] == f"{record.work['training']['seconds']:,.1f}"
     lineage = Comparison.read(made["comparison"]).manifest["lineage"]
     assert {lineage["fetch"], lineage["split"]} <= set(found.texts)
@@ -251,16 +250,24 @@ def test_every_trial_has_figures_of_its_own(made, tmp_path):
     page = compared(tmp_path, reports)
     folders = {folder.name for folder in (page / "figures").iterdir() if folder.is_dir()}
     assert folders == {"top", "top,seed=2"}
-    assert digests(page / "figures" / "top") == digests(page / "figures" / "top,seed=2")
+    main, other = (digests(page / "figures" / folder) for folder in ("top", "top,seed=2"))
+    assert main.keys() == other.keys() and main["classes.png"] != other["classes.png"]  # whose title says which it is
     assert pd.read_csv(page / "costs.csv")["report"].tolist() == ["top", "top seed=2"]
 
 
-@pytest.mark.parametrize("name", ["top", "fine_tuned learning_rate=1e-05 head=a/b", "../..", "x" * 300, "..", NASTY])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "top", "top, a b=c", "top a", "top, a, b", "fine_tuned learning_rate=1e-05 head=a/b", "../..", "x" * 300, "..",
+        NASTY,
+    ],
+)  # fmt: skip
 def test_a_folder_has_a_safe_name_and_each_its_own(name):
     folder = titles.folder_name(name)
     assert re.fullmatch(r"[\w=+,-][\w.=+,-]*", folder, re.ASCII) and len(folder) < 100
     assert folder != titles.folder_name(f"{name}!") and folder == titles.folder_name(name)
-    assert (folder == name) == (name == "top")
+    assert {"top": "top", "top, a b=c": "top,a,b=c"}.get(name, folder) == folder
+    assert ("-" in folder) == (name not in ("top", "top, a b=c"))
 
 
 def test_other_reports_than_those_compared_are_refused(made, tmp_path):

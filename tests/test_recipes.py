@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,10 +15,8 @@ from components import STEPS, step
 from components.errors import UserError
 from pipeline import __main__, recipes
 
-REAL = Path(recipes.__file__).parent.parent / recipes.PARAMS
+REAL = step.ROOT / recipes.PARAMS
 RECIPES = recipes.read(REAL)["recipes"]
-# The real file with every recipe switched on that it offers.
-ALL_ON = yaml.safe_load(re.sub(r"^  # (\w+: \{data: )", r"  \1", REAL.read_text(), flags=re.M))
 
 
 @pytest.fixture
@@ -32,34 +29,90 @@ def test_the_real_file_passes(content):
     assert content["active"]
 
 
-def test_every_recipe_that_is_offered_can_be_switched_on():
-    recipes.check(ALL_ON)
+def test_no_section_of_the_real_file_is_empty():
+    assert not re.findall(r"^ +(?!own)\w+: \{\}", REAL.read_text().partition("\ncluster:")[0], re.MULTILINE)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_a_recipe_is_completed_from_the_defaults(recipe, content):
-    found = recipes.completed(content, recipe)
-    assert list(found) == [name for name in STEPS if not name.startswith("fetch")]
-    for name, values in found.items():
-        assert values == {**content["defaults"].get(name, {}), **(content["recipes"][recipe].get(name) or {})}
+def test_every_recipe_has_every_value_of_every_step(recipe, content):
+    resolved = recipes.resolve(content, recipe)
+    assert list(resolved.values) == [name for name in STEPS if not name.startswith("fetch")]
+    for name, values in resolved.values.items():
         kinds = step.load(name).parameters
         assert {key: type(value) for key, value in values.items()} == {key: kind.kind for key, kind in kinds.items()}
+        own = content["recipes"][recipe].get(name) or {}
+        assert {key: values[key] for key in own if key != "like"} == {key: own[key] for key in own if key != "like"}
 
 
 def test_what_a_recipe_says_wins_over_the_defaults(content):
     content["recipes"]["digits"]["fine_tune"] = {"epochs": 1}
-    found = recipes.completed(content, "digits")["fine_tune"]
-    assert found == {**content["defaults"]["fine_tune"], "epochs": 1}
+    values = recipes.resolve(content, "digits").values["fine_tune"]
+    shared = {key: value for key, value in content["defaults"]["training"].items() if key != "repeats"}
+    assert values == {**shared, **content["defaults"]["fine_tune"], "epochs": 1}
 
 
-@pytest.mark.parametrize("nothing", [None, {}])
-def test_a_recipe_that_says_nothing_is_the_defaults(nothing, content):
-    content["recipes"]["plain"] = dict.fromkeys(content["recipes"]["digits"], nothing)
-    found = recipes.completed(content, "plain")
-    assert {name: values for name, values in found.items() if values} == {
-        name: values for name, values in content["defaults"].items() if values and name != "vary"
+def test_what_all_trainings_share_is_said_once_and_a_step_may_say_otherwise(content):
+    content["recipes"]["digits"]["training"] = {"epochs": 3, "l2": 0.5, "repeats": 2}
+    content["recipes"]["digits"]["train_top"] = {"epochs": 7}
+    content["recipes"]["digits"]["fine_tune"] = {}
+    resolved = recipes.resolve(content, "digits")
+    benchmark, top, fine_tuned = (resolved.values[name] for name in recipes.TRAINING)
+    assert (top["epochs"], fine_tuned["epochs"]) == (7, 3)  # before the default of the step
+    assert benchmark["epochs"] == 100  # the step's own in the recipe
+    assert top["l2"] == fine_tuned["l2"] == 0.5 and "l2" not in benchmark
+    assert resolved.repeats == 2
+
+
+def test_a_recipe_that_says_only_its_data_and_networks_is_the_defaults(content):
+    content["recipes"]["plain"] = {"data": "digits", "networks": ["glyphs"]}
+    resolved = recipes.resolve(content, "plain")
+    assert resolved.values["split"] == content["defaults"]["split"]
+    assert resolved.models == ("benchmark", "top", "fine_tuned") and resolved.repeats == 1 and not resolved.vary
+
+
+def test_a_recipe_is_like_another_but_for_what_it_says(content):
+    content["recipes"]["more"] = {"like": "digits", "networks": ["vgg16"], "train_benchmark": {"epochs": 5}}
+    one, other = (recipes.resolve(content, name) for name in ("digits", "more"))
+    assert other.networks == ("vgg16",) and other.data == "digits"
+    assert other.values["train_benchmark"] == {**one.values["train_benchmark"], "epochs": 5}
+    assert {key: own for key, own in other.values.items() if key != "train_benchmark"} == {
+        key: own for key, own in one.values.items() if key != "train_benchmark"
     }
-    assert recipes.varied(content, "plain") == content["defaults"]["vary"]
+
+
+def test_a_section_is_like_that_of_another_recipe_whatever_the_recipe_is_like(content):
+    content["recipes"]["more"] = {"like": "kth_animals", "split": {"like": "digits", "seed": 4}}
+    resolved = recipes.resolve(content, "more")
+    assert resolved.values["split"] == {**recipes.resolve(content, "digits").values["split"], "seed": 4}
+    assert resolved.values["augment"] == recipes.resolve(content, "kth_animals").values["augment"]
+
+
+def test_any_parameter_is_varied_each_value_as_its_type(content):
+    content["recipes"]["digits"]["vary"] = {"train_top": {"dropout": ["0.5", 0], "head": ["linear"]}}
+    assert recipes.resolve(content, "digits").vary == {"train_top": {"dropout": [0.5, 0.0], "head": ["linear"]}}
+
+
+def test_a_recipe_with_changes_is_as_if_it_said_them(content):
+    changed = recipes.changed(
+        content, "kth_animals_improved", {"split.seed": "3"}, {"train_top.dropout": ["0.1", "0.2"]}
+    )
+    resolved, before = (recipes.resolve(one, "kth_animals_improved") for one in (changed, content))
+    assert resolved.values["split"] == {**before.values["split"], "seed": 3}
+    assert resolved.vary == {"train_top": {"dropout": [0.1, 0.2]}} and not before.vary
+
+
+def test_own_names_go_before_those_of_the_registries(content):
+    content["data"]["own"] = {"kth_animals": {"source": "copy.tar", "max_quarantined": 0.5}}
+    content["weights"]["own"]["mobilenet_v2"] = {"backbone": "mobilenet_v2", "source": "mine.h5"}
+    recipes.check(content)
+    assert recipes.fetch_values(content, "kth_animals") == {
+        "data_set": "kth_animals", "source": "copy.tar", "max_quarantined": 0.5,
+    }  # fmt: skip
+    assert recipes.weights_values(content, "mobilenet_v2")["source"] == "mine.h5"
+    assert recipes.weights_values(content, "vgg16") == {"backbone": "vgg16", "source": "imagenet", "stock": "keep"}
+    assert recipes.weights_values(content, "random_vgg16") == {
+        "backbone": "vgg16", "source": "random", "stock": "leave",
+    }  # fmt: skip
 
 
 def set_to(address: str, value: Any) -> Callable[[dict[str, Any]], None]:
@@ -82,10 +135,11 @@ def set_to(address: str, value: Any) -> Callable[[dict[str, Any]], None]:
     [
         ("recipes/digits/trian_top", {}, "no step in the recipe digits 'trian_top'; did you mean 'train_top'"),
         ("recipes/digits/fetch", {}, "no step in the recipe digits 'fetch'"),
-        ("recipes/digits/train_top/epoch", 3, "recipe digits: no parameter .* 'epoch'; did you mean 'epochs'"),
-        ("recipes/digits/train_top/epochs", 1.5, "recipe digits: train_top: epochs is a whole number; received 1.5"),
-        ("recipes/digits/train_top/epochs", True, "recipe digits: train_top: epochs is a whole number; received True"),
-        ("recipes/digits/train_top/epochs", float("inf"), "recipe digits: train_top: epochs .* received inf"),
+        ("recipes/digits/train_benchmark/epoch", 3, "recipe digits: no parameter .* 'epoch'; did you mean 'epochs'"),
+        ("recipes/digits/fine_tune/epochs", 1.5, "recipe digits: fine_tune: epochs is a whole number; received 1.5"),
+        ("recipes/digits/fine_tune/epochs", True, "recipe digits: fine_tune: epochs is a whole number; received True"),
+        ("recipes/digits/fine_tune/epochs", float("inf"), "recipe digits: fine_tune: epochs .* received inf"),
+        ("recipes/digits/train_top", {"weight_decay": 0.1}, "train_top: adam has no weight decay; received 0.1"),
         ("recipes/digits/split/train", "most", "recipe digits: split: train is a number; received 'most'"),
         ("recipes/digits/augment/flip", False, "recipe digits: augment: flip is text; received False"),
         ("recipes/digits/split", 0, "recipe digits: split .*received 0"),
@@ -93,29 +147,42 @@ def set_to(address: str, value: Any) -> Callable[[dict[str, Any]], None]:
         ("recipes/digits/split", ["seed"], r"recipe digits: split .*received \['seed'\]"),
         ("recipes/digits", "split", "recipe digits.* received 'split'"),
         ("recipes/digits", ["split"], r"recipe digits.* received \['split'\]"),
-        ("recipes/digits/explore", ..., "recipe digits has no section explore: write `explore: {}`"),
-        ("recipes/digits", None, "recipe digits has no section audit"),
+        ("recipes/digits", None, "recipe digits: no data 'None'"),
+        ("recipes/digits/data", "digit", "recipe digits: no data 'digit'; did you mean 'digits'"),
+        ("recipes/digits/networks", ["glyph"], "recipe digits: no networks 'glyph'; did you mean 'glyphs'"),
+        ("recipes/digits/networks", "glyphs", "recipe digits: networks is a list of names; received 'glyphs'"),
+        ("recipes/digits/networks", [], r"recipe digits: networks is a list of names; received \[\]"),
+        ("recipes/digits/networks", ["glyphs", "glyphs"], "recipe digits: networks has glyphs twice"),
+        ("recipes/digits/networks", ["random_vgg"], "recipe digits: no networks 'random_vgg'; did you mean"),
+        ("recipes/digits/models", ["tops"], "recipe digits: no models 'tops'; did you mean 'top'"),
+        ("recipes/digits/like", "kth_animal", "no recipe .kth_animal.; did you mean"),
+        ("recipes/digits/like", "digits", "recipe digits is like itself: digits is like digits"),
+        ("recipes/digits/like", "kth_animals", "recipe kth_animals is like itself|recipe digits is like itself"),
+        ("recipes/digits/split", {"like": "kth_animal"}, "no recipe .kth_animal.; did you mean"),
+        ("recipes/digits/training", {"epoch": 3}, "no parameter of training 'epoch'; did you mean 'epochs'"),
+        ("recipes/digits/training", {"repeats": 0}, "recipe digits: training: repeats is 1 or more; received 0"),
+        ("recipes/digits/vary", {"train_tops": {}}, "no step to vary 'train_tops'; did you mean 'train_top'"),
+        ("recipes/digits/vary", {"fetch": {"source": ["x"]}}, "no step to vary 'fetch'"),
+        ("recipes/digits/vary", {"train_top": {"drop": [1]}}, "no parameter of train_top 'drop'; did you mean"),
+        ("recipes/digits/vary", {"train_top": {"dropout": 0.5}}, "dropout is a list of values; received 0.5"),
+        ("recipes/digits/vary", {"train_top": {"dropout": []}}, r"dropout is a list of values; received \[\]"),
+        ("recipes/digits/vary", {"train_top": {"dropout": [2]}}, r"train_top.dropout is in \[0, 1\); received 2"),
+        ("recipes/digits/vary", {"train_top": {"dropout": [0.5, "0.5"]}}, "dropout has 0.5 twice"),
+        ("recipes/digits/vary", {"train_top": 3}, "vary: train_top is .* received 3"),
         ("defaults/split/seed", ..., "recipe digits: split lacks seed"),
         ("defaults/split", ..., "recipe digits: split lacks method, folds, fold, seed"),
         ("defaults/split", None, "recipe digits: split lacks method, folds, fold, seed"),
         ("defaults/split", 3, "defaults.*split .*received 3"),
         ("defaults/split/sed", 3, "no parameter of split 'sed'; did you mean 'seed'"),
         ("defaults/spilt", {}, "no step in the defaults 'spilt'; did you mean 'split'"),
-        ("active/digit", {"data": "digits", "weights": "glyphs"}, "no recipe 'digit'; did you mean 'digits'"),
-        ("active/digits/data", "digit", "no data of the recipe digits 'digit'; did you mean 'digits'"),
-        ("active/digits/weights", "glyph", "no weights of the recipe digits 'glyph'; did you mean 'glyphs'"),
-        ("active/digits/weights", ..., "no weights of the recipe digits"),
-        ("active/digits", None, "recipe digits|active.*digits"),
-        ("active/digits", "digits", "active.*digits .*received 'digits'"),
-        ("data/published", ["digits", "sign_langauge"], "no published data set 'sign_langauge'; did you mean"),
-        ("data/published", None, "data.*published .*received None"),
+        ("active", ["digit"], "no recipe 'digit'; did you mean 'digits'"),
+        ("active", ["digits", "digits"], "recipe has digits twice"),
         ("data/own", {"mine": {}}, "data: own: mine: source is .* received None"),
         ("data/own", {"mine": "photos"}, "data.*mine .*received 'photos'"),
-        ("data/own", {"groceries": {"source": "x"}}, "data: groceries is under published .*: take it off published to"),
-        ("data/published", ..., "data.*published .*received None"),
-        ("weights/published", ["mobilnet_v2"], "no backbone 'mobilnet_v2'; did you mean 'mobilenet_v2'"),
         ("weights/own", ["glyphs"], r"weights.*own .*received \['glyphs'\]"),
         ("weights/own/glyphs/backbone", "vgg16_smal", "no backbone 'vgg16_smal'; did you mean 'vgg16_small'"),
+        ("weights/own/random_vgg16", {"backbone": "vgg16", "source": "x"}, "random_vgg16: that name is taken"),
+        ("weights/own/audit", {"backbone": "vgg16", "source": "x"}, "weights: own: audit: that name is taken"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said(address, value, message, content):
@@ -126,7 +193,7 @@ def test_what_is_wrong_is_said(address, value, message, content):
 
 
 @pytest.mark.parametrize("key", [True, 7])
-@pytest.mark.parametrize("place", [("recipes", "digits"), ("recipes", "digits", "split"), ("active",)])
+@pytest.mark.parametrize("place", [("recipes", "digits"), ("recipes", "digits", "split"), ("recipes",)])
 def test_keys_that_yaml_reads_as_no_text(key, place, content):
     inside = content
     for name in place:
@@ -137,11 +204,11 @@ def test_keys_that_yaml_reads_as_no_text(key, place, content):
 
 
 @pytest.mark.parametrize("name", ["active", "recipes", "defaults", "data", "weights"])
-@pytest.mark.parametrize("value", [..., None, ["digits"]])
+@pytest.mark.parametrize("value", [..., None, "digits"])
 def test_parts_of_the_file(name, value, content, tmp_path):
     set_to(name, value)(content)
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
-    with pytest.raises(UserError, match=f"params.yaml: '{name}' is a mapping of names; received"):
+    with pytest.raises(UserError, match=f"params.yaml: '{name}' is a (mapping of names|list of recipes); received"):
         recipes.read(tmp_path / "params.yaml")
 
 
@@ -167,7 +234,7 @@ def test_files_that_are_no_params(text, message, tmp_path):
 
 def test_an_unknown_recipe(content):
     with pytest.raises(UserError, match="no recipe 'digts'; did you mean 'digits'"):
-        recipes.completed(content, "digts")
+        recipes.resolve(content, "digts")
 
 
 def test_check_is_a_command(monkeypatch, capsys):
@@ -177,10 +244,10 @@ def test_check_is_a_command(monkeypatch, capsys):
 
 
 def test_check_leaves_with_one_line_and_2(tmp_path):
-    (tmp_path / "params.yaml").write_text(REAL.read_text().replace("  train_top: {}", "  trian_top: {}", 1))
+    (tmp_path / "params.yaml").write_text(REAL.read_text().replace("    extract: {unfr", "    extrct: {unfr", 1))
     left = subprocess.run(
         [sys.executable, "-m", "pipeline", "check"],
         capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(REAL.parent)},
     )  # fmt: skip
     assert (left.returncode, left.stdout) == (2, "")
-    assert left.stderr.startswith("error: no step in the recipe digits 'trian_top'") and left.stderr.count("\n") == 1
+    assert left.stderr.startswith("error: no step in the recipe digits 'extrct'") and left.stderr.count("\n") == 1

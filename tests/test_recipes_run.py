@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,8 +18,7 @@ from components.model import backbones
 from components.results import failures
 from tests.conftest import MODELS, run_steps, write_images
 from tests.test_data_sets import real, write_copy, write_splits
-from tests.test_recipes import ALL_ON
-from tests.test_studies import BENCHMARKS, COUNTS, IMAGE_SIZE, RECIPES, STUDIES
+from tests.test_studies import BENCHMARKS, COUNTS, IMAGE_SIZE, RECIPES, RESOLVED, STUDIES
 
 ABOVE = {"kth_animals": "KTH_ANIMALS", "sign_language": "Dataset"}  # the classes
 ARCHIVES = {"kth_animals": "kth_animals.tar", "sign_language": "sign_language_digits.tar"}  # of the others, samples
@@ -53,9 +53,9 @@ def copy(study: str, top: Path, per_folder: int) -> None:
 def ran(request) -> Iterator[tuple[str, dict[str, Path]]]:
     """Run a recipe on two or three images a folder, an image a class in training and validation, one epoch a model."""
     study, bring = request.param
-    entry, recipe, weights = DATA_SETS[study], RECIPES[study], ALL_ON["active"][study]["weights"]
+    entry, recipe, (weights,) = DATA_SETS[study], RECIPES[study], RESOLVED[study].networks
     classes, per_folder = len(entry.classes), 2 if study in IN_PARTS else 3
-    short = {
+    short: dict[str, Any] = {
         "fetch": {"data_set": study, "max_quarantined": 0},
         "fetch_weights": {"backbone": weights, "source": "random", "stock": "leave"},
         **recipe,

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.model import optimizers, training
-from components.model.training import Settings
+from components.model.settings import Training
 from tests.conftest import TRAINING
 
 
@@ -27,7 +27,7 @@ def wanted(schedule: str, warm_up: int, steps: int) -> np.ndarray:
     share=st.floats(0, 1),
 )
 def test_the_rate_rises_in_the_warm_up_and_then_stays_or_falls_to_0(schedule, warm_up, steps, share):
-    rate = training.planned(Settings(**{**TRAINING, "schedule": schedule, "warm_up": warm_up}), steps)(share)
+    rate = training.planned(Training(**{**TRAINING, "schedule": schedule, "warm_up": warm_up}), steps)(share)
     found = [float(rate(step)) if callable(rate) else rate for step in range(steps)]
     np.testing.assert_allclose(found, 0.01 * share * wanted(schedule, int(warm_up * steps), steps), atol=1e-8)
 
@@ -36,7 +36,7 @@ def test_the_rate_rises_in_the_warm_up_and_then_stays_or_falls_to_0(schedule, wa
 def test_the_rate_changes_from_batch_to_batch_over_all_epochs(schedule):
     """Plain SGD with a gradient of 1 moves a weight by the learning rate, batch by batch."""
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")])
-    asked = Settings(**{**TRAINING, "optimizer": "sgd", "momentum": 0.0, "schedule": schedule, "warm_up": 0.25})
+    asked = Training(**{**TRAINING, "optimizer": "sgd", "momentum": 0.0, "schedule": schedule, "warm_up": 0.25})
     optimizer = training.Trainer(model, None, asked, training.planned(asked, 12)).optimizer
     places = [0.0]
     for _ in range(12):

@@ -1,12 +1,14 @@
 """A step as its signature tells it, its command line, what it refuses, and the order of the floors."""
 
 import ast
+import inspect
 import json
 import os
 import platform
 import re
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +19,9 @@ from components.data.artifacts import Artifact, Augmented, Classifier, Compariso
 from components.data.datasets import DATA_SETS, DataSet
 from components.data.records import Record
 from components.errors import UserError
+from components.model.settings import HeadTraining, Training
 from components.results.tracking import logged
-from tests.conftest import MODELS, PARAMETERS, write_images
+from tests.conftest import MODELS, PARAMETERS, TRAINING, write_images
 
 ROOT = Path(step.__file__).parent.parent
 
@@ -83,9 +86,21 @@ def test_an_input_may_be_several_of_a_kind():
     assert step.load("draw_comparison").several == {"reports", "records"}
 
 
+def test_the_fields_of_a_dataclass_are_parameters_like_the_others():
+    found = step.load("train_top")
+    shared = [*inspect.signature(Training).parameters]
+    assert list(found.parameters) == ["head", "dropout", *shared, "l2"]
+    assert found.descriptions["epochs"] == step.load("fine_tune").descriptions["epochs"] == "Epochs at most."
+    assert found.descriptions["l2"].startswith("Penalty ") and "settings" not in found.descriptions
+    arguments = found.arguments(found.checked(PARAMETERS["train_top"]))
+    settings = arguments.pop("settings")
+    assert type(settings) is HeadTraining and asdict(settings) == {**TRAINING, "l2": 0}
+    assert arguments == {"head": "linear", "dropout": 0.1}
+
+
 def test_every_module_of_a_step_is_a_step():
     """And nothing else on that floor is one: what a step and the machinery are called is told apart by STEPS."""
-    machinery = "__init__ __main__ code errors executor machine parameters progress quiet step"
+    machinery = "__init__ __main__ code errors executor machine models naming parameters progress quiet step"
     assert {file.stem for file in (ROOT / "components").glob("*.py")} == {*machinery.split(), *STEPS}
 
 

@@ -12,10 +12,11 @@ from components.model import backbones, benchmark, heads
 from components.model.cut import cut
 from pipeline import recipes
 from tests.conftest import MODELS
-from tests.test_recipes import ALL_ON
 
 STUDIES = [name for name in DATA_SETS if name != "digits"]
-RECIPES = {name: recipes.completed(ALL_ON, name) for name in ALL_ON["recipes"]}
+CONTENT = recipes.read(step.ROOT / recipes.PARAMS)
+RESOLVED = {name: recipes.resolve(CONTENT, name) for name in CONTENT["recipes"]}
+RECIPES = {name: recipe.values for name, recipe in RESOLVED.items()}
 IMAGE_SIZE = 224  # pixels
 
 # What each study says of itself. A patience of all its epochs: it did not stop early.
@@ -101,7 +102,7 @@ BENCHMARKS = {"kth_animals": 3_920_531, "groceries": 224 * 224 * 3 * 25 + 25}
 @pytest.mark.parametrize("data_set", STUDIES)
 def test_every_data_set_has_a_recipe_as_published_and_one_improved(data_set):
     for recipe in (data_set, f"{data_set}_improved"):
-        assert ALL_ON["active"][recipe]["data"] == data_set
+        assert RESOLVED[recipe].data == data_set and RESOLVED[recipe].models == tuple(MODELS.values())
         assert RECIPES[recipe]["augment"]["image_size"] == IMAGE_SIZE
 
 
@@ -162,7 +163,7 @@ def test_backbones_have_the_parameters_of_the_studies(name, network):
 @pytest.mark.parametrize(("study", "unfreeze"), COUNTS)
 def test_trainable_frozen_and_all_parameters_are_those_of_the_study(study, unfreeze, network):
     """Batch normalisation counts as frozen, also where its block is open."""
-    weights, recipe = ALL_ON["active"][study]["weights"], RECIPES[study]
+    (weights,), recipe = RESOLVED[study].networks, RECIPES[study]
     entry, body = backbones.get(weights), network(weights)
     if unfreeze:
         prefix, suffix = cut(body, entry.first_trainable(unfreeze))

@@ -24,12 +24,15 @@ from components.errors import UserError
 from components.model import backbones, optimizers, rate_finder, training
 from components.model.cut import cut
 from components.model.epochs import FreshRows, Rows
-from components.model.training import Settings
+from components.model.settings import FineTuning
 from components.step import ROOT
 from pipeline import __main__, recipes
-from tests.conftest import PARAMETERS, TRAINING
+from tests.conftest import NETWORK, PARAMETERS, TRAINING
 
-SETTINGS: dict[str, Any] = {**TRAINING, "learning_rate": 0.05, "epochs": 8, "patience": 3, "batch_size": 7, "seed": 3}
+SETTINGS: dict[str, Any] = {
+    **TRAINING, "learning_rate": 0.05, "epochs": 8, "patience": 3, "batch_size": 7, "seed": 3, "l2": 0,
+    "backbone_rate": 1,
+}  # fmt: skip
 EVERYTHING = {
     "optimizer": "adamw", "weight_decay": 0.1, "schedule": "cosine", "warm_up": 0.3, "label_smoothing": 0.1,
     "class_weights": "balanced", "monitor": "accuracy", "min_delta": 1e-4, "l2": 0.01, "backbone_rate": 0.3,
@@ -62,14 +65,14 @@ def fit(
     model: keras.Model, parts: tuple[Rows, Rows], head: keras.Model | None = None, **changed: Any
 ) -> training.Trained:
     with TemporaryDirectory() as folder:
-        settings = Settings(**{**SETTINGS, **changed})
+        settings = FineTuning(**{**SETTINGS, **changed})
         return training.train("test", model, parts, settings, lambda epoch, row: None, Path(folder), head)
 
 
 def stepped(steps: int = 1, **changed: Any) -> list[list[np.ndarray]]:
     """Return the weights of the backbone and of the head of a `deep` model after some steps."""
     model, head = deep()
-    settings = Settings(**{**SETTINGS, **changed})
+    settings = FineTuning(**{**SETTINGS, **changed})
     trainer = training.Trainer(model, head, settings, training.planned(settings, 100))
     part = blobs()[0]
     order, views = part.draw(seed=1, epoch=0)
@@ -198,13 +201,13 @@ def test_weight_decay_is_adamw_s(optimizer):
     with pytest.raises(
         UserError, match=f"{optimizer} has no weight decay; received 0.01: choose adamw, or set it to 0"
     ):
-        Settings(**{**SETTINGS, "optimizer": optimizer, "weight_decay": 0.01})
+        FineTuning(**{**SETTINGS, "optimizer": optimizer, "weight_decay": 0.01})
 
 
 def test_every_epoch_is_logged_as_in_the_history(tmp_path):
     seen = []
     model = linear()
-    trained = training.train("test", model, blobs(), Settings(**SETTINGS), lambda *said: seen.append(said), tmp_path)
+    trained = training.train("test", model, blobs(), FineTuning(**SETTINGS), lambda *said: seen.append(said), tmp_path)
     assert [epoch for epoch, _ in seen] == trained.history["epoch"].tolist()
     assert [row["validation_kappa"] for _, row in seen] == trained.history["validation_kappa"].tolist()
     assert not hasattr(model, "optimizer") or model.optimizer is None
@@ -408,7 +411,7 @@ def test_a_training_that_was_broken_off_ends_as_if_it_had_never_stopped(
     while trained is None:
         resumed, head = deep()
         with suppress(Stopped):
-            trained = training.train("test", resumed, blobs(), Settings(**settings), log, tmp_path, head)
+            trained = training.train("test", resumed, blobs(), FineTuning(**settings), log, tmp_path, head)
     assert not left
     assert trained.best_epoch == expected.best_epoch
     assert trained.history.equals(expected.history)
@@ -419,7 +422,7 @@ def test_a_training_that_was_broken_off_ends_as_if_it_had_never_stopped(
 
 def test_a_training_that_had_ended_is_not_trained_on(tmp_path):
     parts = blobs()
-    settings = Settings(**{**SETTINGS, "epochs": 60, "learning_rate": 0.5})
+    settings = FineTuning(**{**SETTINGS, "epochs": 60, "learning_rate": 0.5})
     first = training.train("test", linear(), parts, settings, lambda *said: None, tmp_path)
     again = training.train("test", linear(), parts, settings, lambda *said: None, tmp_path)
     assert len(first.history) < 60
@@ -431,7 +434,7 @@ def test_a_training_that_had_ended_is_not_trained_on(tmp_path):
 def test_the_suggested_rate_trains_and_a_thousandth_and_a_thousandfold_do_not(optimizer, share):
     train, validation = blobs()
     model, head = deep()
-    settings = Settings(**{**SETTINGS, "optimizer": optimizer, "backbone_rate": share})
+    settings = FineTuning(**{**SETTINGS, "optimizer": optimizer, "backbone_rate": share})
     curve = rate_finder.sweep(model, train, settings, head)
     assert np.isfinite(curve["loss"]).all()
     np.testing.assert_allclose(np.diff(np.log(curve["learning_rate"])), np.log(1e9) / 299)
@@ -444,29 +447,46 @@ def test_the_suggested_rate_trains_and_a_thousandth_and_a_thousandfold_do_not(op
     assert losses[0] < 0.7 * min(losses[1:])
 
 
-def test_heads_trained_at_once_are_those_of_train_top(made, tmp_path, monkeypatch, capsys):
-    """Of every setting the scores of its own train_top; ranked on validation; nothing else changes."""
-    monkeypatch.chdir(tmp_path)
+def edges(source: Path, **said: Any) -> dict[str, Any]:
+    """Return a params.yaml whose one recipe has the `made` values, and says something else besides."""
     content = recipes.read(ROOT / "params.yaml")
-    content["active"] = {"edges": {"data": "edges", "weights": "glyphs"}}
-    content["recipes"]["edges"] = {key: PARAMETERS[key] for key in recipes.IN_RECIPES}
+    content["data"]["own"] = {"edges": {"source": str(source)}}
+    content["weights"]["own"] = {NETWORK: PARAMETERS["fetch_weights"]}
+    values = {name: PARAMETERS[name] for name in recipes.IN_RECIPES}
+    return {
+        **content, "active": ["edges"], "recipes": {"edges": {"data": "edges", "networks": [NETWORK], **values, **said}}
+    }  # fmt: skip
+
+
+@pytest.fixture
+def project(made, source, tmp_path, monkeypatch) -> Path:
+    """A folder to be in, whose one recipe has run with the second of its networks."""
+    monkeypatch.chdir(tmp_path)
+    content = edges(source, networks=["random_vgg16_small", NETWORK])
     Path("params.yaml").write_text(yaml.safe_dump(content))
-    Path("artifacts/edges").mkdir(parents=True)
-    for name in ("features", "splits"):
-        Path("artifacts/edges", name).symlink_to(made[name])
+    for path in made.values():
+        own = path.relative_to(made["splits"].parents[2])
+        own.parent.mkdir(parents=True, exist_ok=True)
+        own.symlink_to(path)
+    return tmp_path
+
+
+def test_heads_trained_at_once_are_those_of_train_top(made, project, capsys):
+    """Of every setting the scores of its own train_top; ranked on validation; nothing else changes."""
     sweeps = ["train_top.learning_rate=1e-4,1e-2", "train_top.head=linear,hidden", "train_top.dropout=0.3"]
-    __main__.main(["find_head", "edges", *(word for sweep in sweeps for word in ("--sweep", sweep))])
+    options = [word for sweep in sweeps for word in ("--sweep", sweep)]
+    __main__.main(["find_head", "edges", "--network", NETWORK, *options])
     assert "best on validation, before the temperature: learning_rate: 0.01, head: " in capsys.readouterr().out
-    table = pd.read_csv("artifacts/edges/heads.csv")
+    table = pd.read_csv(f"artifacts/edges/{NETWORK}/heads.csv")
     assert table["validation_log_loss"].is_monotonic_increasing
     assert sorted(zip(table["learning_rate"], table["head"], strict=True)) == [
         (rate, head) for rate in (1e-4, 1e-2) for head in ("hidden", "linear")
     ]
     for row in table.to_dict("records"):
-        at = {**made, "top": tmp_path / "top", "classifier": tmp_path / "classifier"}
+        at = {**made, "top": project / "top", "classifier": project / "classifier"}
         own = {name: row[name] for name in ("learning_rate", "head", "dropout")}
         step.run("train_top", at, {**PARAMETERS["train_top"], **own})
-        made_alone = Classifier.read(tmp_path / "classifier")
+        made_alone = Classifier.read(project / "classifier")
         best = made_alone.table("history.csv").set_index("epoch").loc[made_alone.facts["best_epoch"]]
         assert row["best_epoch"] == made_alone.facts["best_epoch"]
         assert row["validation_log_loss"] == pytest.approx(best["validation_loss"], rel=1e-5)
@@ -494,29 +514,19 @@ def test_there_is_no_rate_to_suggest_where_the_loss_never_falls(losses):
         rate_finder.suggested(curve)
 
 
-@pytest.mark.parametrize("name", __main__.TRAINING)
+@pytest.mark.parametrize("name", recipes.TRAINING)
 def test_a_rate_is_found_for_a_step_from_its_training_part_and_nothing_else_changes(
-    name, made, tmp_path, monkeypatch, capsys
+    name, made, project, monkeypatch, capsys
 ):
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///journal.db")
-    content = recipes.read(ROOT / "params.yaml")
-    content["active"] = {"edges": {"data": "edges", "weights": "glyphs"}}
-    content["recipes"]["edges"] = {key: PARAMETERS[key] for key in recipes.IN_RECIPES}
-    Path("params.yaml").write_text(yaml.safe_dump(content))
-    artifacts = Path("artifacts/edges")
-    for key, place in [("data/weights/glyphs", made["weights"])] + [
-        (artifacts / key, place) for key, place in {**made, "top": made["head"]}.items() if "/" not in key
-    ]:
-        Path(key).parent.mkdir(parents=True, exist_ok=True)
-        Path(key).symlink_to(place)
+    rates = Path("artifacts/edges", "" if name == "train_benchmark" else NETWORK, "rates")
     before = {path: path.read_bytes() for path in made["splits"].parent.rglob("*") if path.is_file()}
     monkeypatch.setattr(rate_finder, "BATCHES", 60)
     monkeypatch.setattr(rate_finder, "SMOOTHING", 5)
     with patch.object(rate_finder, "sweep", side_effect=rate_finder.sweep) as sweep:
-        __main__.main(["find_rate", "edges", "--step", name])
-    assert f"look at artifacts/edges/rates/{name}.png" in capsys.readouterr().out
-    assert (artifacts / "rates" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        __main__.main(["find_rate", "edges", "--network", NETWORK, "--step", name])
+    assert f"look at {rates}/{name}.png" in capsys.readouterr().out
+    assert (rates / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     train = Splits.read(made["splits"]).part("train")
     _, part, settings, head = sweep.call_args.args
     assert len(part.rows) == len(train) and settings.optimizer == "adam"
@@ -525,9 +535,20 @@ def test_a_rate_is_found_for_a_step_from_its_training_part_and_nothing_else_chan
     assert not Path("journal.db").exists()
 
 
+@pytest.mark.parametrize(
+    "command", [["find_head", "--sweep", "train_top.dropout=0"], ["find_rate", "--step", "fine_tune"]]
+)
+def test_what_is_found_is_of_a_network_of_the_recipe_the_first_if_none_is_named(command, project):
+    name, *options = command
+    with pytest.raises(UserError, match="no network of edges 'glyph'; did you mean 'glyphs'"):
+        __main__.main([name, "edges", *options, "--network", "glyph"])
+    with pytest.raises(UserError, match="artifacts/edges/random_vgg16_small/"):
+        __main__.main([name, "edges", *options])
+
+
 @pytest.mark.parametrize("kept", [0, 10, 300, -30])
 def test_a_training_whose_kept_state_is_damaged_begins_anew_and_says_so(kept, tmp_path, capsys):
-    settings = Settings(**{**SETTINGS, "epochs": 3})
+    settings = FineTuning(**{**SETTINGS, "epochs": 3})
     first = training.train("test", linear(), blobs(), settings, lambda *said: None, tmp_path)
     state = tmp_path / "training.npz"
     state.write_bytes(state.read_bytes()[:kept])

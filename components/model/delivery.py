@@ -19,7 +19,7 @@ def deliver(
 
     Args:
         classifier: The artifact to fill.
-        name: Which of the models it is: benchmark, top, fine_tuned or ensemble.
+        name: Which of the models of the registry it is.
         layers: From raw RGB, (batch, size, size, 3) in [0, 255], to logits.
         trained: Its training.
         parts: The training and validation part that it was trained on.
@@ -38,9 +38,10 @@ def deliver(
         layer.trainable = False
     classifier.save(model)
     classifier.write_table("history.csv", trained.history)
-    scores = metrics.scores(validation.labels, softmax(trained.logits / temperature, axis=1))
-    validated = {key: scores[key] for key in ("kappa", "log_loss", "accuracy")}
-    classifier.write_values("validation", validated)
+    validated = metrics.validation_scores(validation.labels, softmax(trained.logits / temperature, axis=1))
+    classifier.write_values(
+        "validation", {name.removeprefix("validation_"): value for name, value in validated.items()}
+    )
     classifier.facts.update(
         model=name,
         temperature=temperature,
@@ -49,6 +50,6 @@ def deliver(
         validation_images=len(validation.labels),
         epochs=len(trained.history),
         best_epoch=trained.best_epoch,
-        **{f"validation_{key}": score for key, score in validated.items()},
+        **validated,
     )
     classifier.did("training", len(train.rows) * len(trained.history), trained.training_seconds)

@@ -10,6 +10,7 @@ from components.errors import UserError
 from components.model import assembly, delivery
 from components.model.prediction import LEAST, outputs
 from components.model.training import Trained
+from components.naming import name_of
 
 
 def average(
@@ -42,4 +43,4 @@ def average(
     (logits,) = outputs(model, validation.array[:, :1], validation.rows, batch_size)
     ensemble.facts["members"] = [classifier.facts["model"] for classifier in classifiers]
     untrained = Trained(pd.DataFrame(columns=["epoch"]), 0, logits[:, 0], 0.0)
-    delivery.deliver(ensemble, "ensemble", [model], untrained, parts)
+    delivery.deliver(ensemble, name_of("average"), [model], untrained, parts)

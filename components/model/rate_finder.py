@@ -10,6 +10,7 @@ from scipy.ndimage import gaussian_filter1d
 from components.errors import UserError
 from components.model import training
 from components.model.epochs import Rows
+from components.model.settings import Training
 from components.progress import bar
 
 LOWEST, HIGHEST, BATCHES = 1e-8, 10.0, 300
@@ -17,7 +18,7 @@ SMOOTHING = 15  # batches, the standard deviation of a Gaussian
 DIVERGED = 4  # times the loss of the first batches, or of chance where that is more
 
 
-def sweep(model: keras.Model, part: Rows, settings: training.Settings, head: keras.Model | None) -> pd.DataFrame:
+def sweep(model: keras.Model, part: Rows, settings: Training, head: keras.Model | None) -> pd.DataFrame:
     """Train on batch after batch, each at a higher learning rate than the one before, until the loss diverges.
 
     Args:

@@ -19,6 +19,7 @@ from components.data.reading import ahead
 from components.errors import UserError
 from components.model import optimizers
 from components.model.epochs import Course, LogEpoch, Rows
+from components.model.settings import FineTuning, HeadTraining, Training
 from components.progress import bar
 from components.results import metrics
 
@@ -26,38 +27,6 @@ Rate = Callable[[float], float | keras.optimizers.schedules.LearningRateSchedule
 
 RESIDENT = 2**28  # bytes: a training part up to that stays in memory
 SMALL = 2**16  # bytes of a view; of larger ones a batch takes so long that a call for each costs nothing
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to train; the steps' parameters of these names say what each is. The last two need a head.
-
-    Raises:
-        UserError: There is to be weight decay, and the optimizer has none.
-    """
-
-    optimizer: str
-    learning_rate: float
-    schedule: str
-    warm_up: float
-    momentum: float
-    weight_decay: float
-    label_smoothing: float
-    class_weights: str
-    monitor: str
-    min_delta: float
-    epochs: int
-    patience: int
-    batch_size: int
-    seed: int
-    l2: float = 0.0
-    backbone_rate: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.weight_decay and "weight_decay" not in optimizers.OPTIMIZERS[self.optimizer][1]:
-            raise UserError(
-                f"{self.optimizer} has no weight decay; received {self.weight_decay:g}: choose adamw, or set it to 0"
-            )
 
 
 @dataclass(frozen=True)
@@ -140,15 +109,17 @@ class Trainer:
         Label smoothing: Szegedy et al., arXiv 1512.00567.
     """
 
-    def __init__(self, model: keras.Model, head: keras.Model | None, settings: Settings, rate: Rate):
+    def __init__(self, model: keras.Model, head: keras.Model | None, settings: Training, rate: Rate):
         self.model, self.settings = model, settings
+        self.l2 = settings.l2 if isinstance(settings, HeadTraining) else 0.0
+        backbone_rate = settings.backbone_rate if isinstance(settings, FineTuning) else 1.0
         self.strategy = tf.distribute.get_strategy()
         self.replicas = self.strategy.num_replicas_in_sync
         self.kernels = [weight for weight in head.trainable_weights if weight.name == "kernel"] if head else []
         options = {"momentum": settings.momentum, "weight_decay": settings.weight_decay}
         self.optimizer = optimizers.build(settings.optimizer, rate(1.0), **options)
-        if head and settings.backbone_rate != 1:
-            slower = optimizers.build(settings.optimizer, rate(settings.backbone_rate), **options)
+        if head and backbone_rate != 1:
+            slower = optimizers.build(settings.optimizer, rate(backbone_rate), **options)
             self.optimizer = TwoRates((self.optimizer, slower), head)
         self.optimizer.build(model.trainable_variables)
         self.batch = tf.function(self._batch)
@@ -201,9 +172,9 @@ class Trainer:
             smoothed = self.settings.label_smoothing / logits.shape[-1]
             wanted = tf.one_hot(labels, logits.shape[-1], 1 - self.settings.label_smoothing + smoothed, smoothed)
             loss = -tf.reduce_sum(tf.linalg.matvec(wanted * tf.nn.log_softmax(logits), weights, transpose_a=True))
-            if self.settings.l2:
+            if self.l2:
                 penalty = sum(tf.reduce_sum(tf.square(kernel)) for kernel in self.kernels)
-                loss += self.settings.l2 * penalty / self.replicas
+                loss += self.l2 * penalty / self.replicas
         self.optimizer.apply(tape.gradient(loss, [variable.value for variable in variables]), variables)
         hits = (tf.argmax(logits, axis=1, output_type=labels.dtype) == labels) & (weights > 0)
         return loss, tf.reduce_sum(tf.cast(hits, tf.float32))
@@ -226,7 +197,7 @@ def class_weights(kind: str, labels: np.ndarray) -> np.ndarray:
     return weights[numbers].astype(np.float32)
 
 
-def planned(settings: Settings, steps: int) -> Rate:
+def planned(settings: Training, steps: int) -> Rate:
     """Return the learning rate over the steps of all epochs: linear from 0 in the warm-up, then as scheduled.
 
     Source:
@@ -245,7 +216,7 @@ def train(
     name: str,
     model: keras.Model,
     parts: tuple[Rows, Rows],
-    settings: Settings,
+    settings: Training,
     log_epoch: LogEpoch,
     resume: Path,
     head: keras.Model | None = None,

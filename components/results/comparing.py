@@ -9,22 +9,16 @@ import pandas as pd
 
 from components.data.artifacts import PROBABILITY, Comparison, Report
 from components.errors import UserError
-from components.results import statistics
+from components.models import MODELS
+from components.results import statistics, titles
+from components.results.scores import CHOICE, EXACT, HEADLINE, MAIN, SCORES, TESTED
 
-MODELS = ("benchmark", "top", "fine_tuned", "ensemble")
-TITLES = {
-    "kappa": "kappa", "log_loss": "log loss", "accuracy": "accuracy",
-    "validation_kappa": "val. kappa", "validation_log_loss": "val. log loss",
-}  # fmt: skip
-TRIAL = (
-    "seed",
-    "train_benchmark.seed",
-    "train_top.seed",
-    "fine_tune.seed",
-    "split.seed",
-    "split.fold",
-)  # what trials of one model differ in
-SPREAD = ("kappa", "log_loss", "accuracy", "validation_log_loss")
+TRIAL = (  # what trials of one model differ in
+    "seed", *(f"{model.step}.seed" for model in MODELS.values() if model.trained),
+    "augment.seed", "split.seed", "split.fold",
+)  # fmt: skip
+TRAININGS = [model.step for model in MODELS.values()]
+SPREAD = {**{name: SCORES[name].title for name in MAIN}, CHOICE: "val. log loss"}  # over trials
 
 
 def compare(reports: Sequence[Report], comparison: Comparison) -> None:
@@ -40,32 +34,35 @@ def compare(reports: Sequence[Report], comparison: Comparison) -> None:
     pairs = pair_tests(models)
     for table_name, table in (("comparison", scores.reset_index()), ("pairs", pairs), ("trials", trials)):
         comparison.write_table(f"{table_name}.csv", table)
-    chosen = str(scores["validation_log_loss"].idxmin())
+    chosen = str(scores[CHOICE].idxmin())
+    report = main[chosen]
     comparison.write_values("verdict", {
-        "verdict": verdict(scores, pairs), "warnings": reports[0].facts["warnings"], "trials": spread(trials),
-        "chosen": {"model": chosen, "fingerprint": main[chosen].facts["fingerprint"]},
+        "verdict": [*verdict(scores, pairs), *arm_sentences(main)], "warnings": reports[0].facts["warnings"],
+        "trials": spread(trials), "chosen": {"model": chosen, "fingerprint": report.facts["fingerprint"]},
     })  # fmt: skip
-    validated = {name: main[chosen].metrics[f"validation_{name}"] for name in ("kappa", "log_loss", "accuracy")}
+    validated = {name: report.metrics[f"validation_{name}"] for name in MAIN}
     comparison.write_values("chosen", {"model": chosen, **validated})
 
 
 def names(reports: Sequence[Report]) -> dict[str, list[Report]]:
-    """Return the trials of each model by its name, by stages, and within a stage by validation log loss.
+    """Return the trials of each model by its name, in the registry's order, and of one there by validation log loss.
 
     Reports on models that were made alike but for seeds and the fold are trials of one. The main one, which stands for
     the model and comes first here, is on the test split of the first report of all, and has the seeds of the first
-    reports of all: models are told apart by what differs in them, not by luck. A model is named after its stage; of
-    several, each says in what it was made differently, as in `fine_tuned learning_rate=0.0001`.
+    reports of all: models are told apart by what differs in them, not by luck. A model is called as the registry has
+    it; where there are several pretrained networks, after its own too; and of several that are still alike, each says
+    in what it was made differently, as in `fine_tuned, mobilenet_v2 learning_rate=0.0001`.
 
     Raises:
         UserError: The reports are on several data sets or test splits, or two are on one and the same model.
     """
-    arms: dict[tuple[str, frozenset], list[Report]] = {}
+    called = network_names(reports)
+    arms: dict[tuple[str, str, frozenset], list[Report]] = {}
     for report in reports:
         if report.manifest["lineage"]["fetch"] != reports[0].manifest["lineage"]["fetch"]:
             raise UserError(f"{reports[0].path} and {report.path} are on different data sets: compare reports on one")
         own = frozenset((key, value) for key, value in made_with(report).items() if key not in TRIAL)
-        arms.setdefault((report.facts["model"], own), []).append(report)
+        arms.setdefault((report.facts["model"], called.get(network_of(report), ""), own), []).append(report)
     main: dict[str, object] = {}
     for report in reports:
         main = seeds(report) | main
@@ -76,15 +73,35 @@ def names(reports: Sequence[Report]) -> dict[str, list[Report]]:
                 f"{reports[0].path} and {trials[0].path} are on different test splits: "
                 "give a report of every model on one"
             )
-    ordered = sorted(arms.items(), key=lambda arm: arm[1][0].metrics["validation_log_loss"])
+    ordered = sorted(arms.items(), key=lambda arm: arm[1][0].metrics[CHOICE])
     found: dict[str, list[Report]] = {}
-    for stage in dict.fromkeys([*MODELS, *(model for model, _ in arms)]):
-        alike = [(dict(own), trials) for (model, own), trials in ordered if model == stage]
-        for made, trials in alike:
-            keys = [key for key in made_with(trials[0]) if any(other.get(key) != made.get(key) for other, _ in alike)]
-            name = " ".join([stage, *(f"{key}={made[key]}" for key in keys)])
-            found[name] = distinct(name, trials)
+    for (model, network, own), trials in sorted(ordered, key=lambda arm: [*MODELS].index(arm[0][0])):
+        alike = [dict(other) for (*whose, other), _ in ordered if whose == [model, network]]
+        made = dict(own)
+        keys = [key for key in made_with(trials[0]) if any(other.get(key) != made.get(key) for other in alike)]
+        name = titles.model_name(model, network, [f"{key}={made[key]}" for key in keys])
+        found[name] = distinct(name, trials)
     return found
+
+
+def network_names(reports: Sequence[Report]) -> dict[tuple[str, str] | None, str]:
+    """Return what each pretrained network is called: after its backbone; with its weights, where that has several.
+
+    Nothing where there are not several networks.
+    """
+    networks = {network for report in reports if (network := network_of(report))}
+    backbones = [backbone for backbone, _ in networks]
+    return {
+        (backbone, weights): f"{backbone}-{weights[:8]}" if backbones.count(backbone) > 1 else backbone
+        for backbone, weights in networks
+        if len(networks) > 1
+    }
+
+
+def network_of(report: Report) -> tuple[str, str] | None:
+    """Return the backbone and the digest of the weights that a report's model was made with; none without one."""
+    backbone, weights = (report.facts.get(name) for name in ("backbone", "weights_sha256"))
+    return (backbone, weights) if backbone and weights else None
 
 
 def trial_names(models: Mapping[str, Sequence[Report]]) -> dict[str, Report]:
@@ -117,23 +134,23 @@ def split_of(report: Report) -> str:
 
 
 def made_with(report: Report) -> dict[str, object]:
-    """Return what made a report's model: the weights, the parameters of its training, and those of the steps before.
+    """Return what made a report's model, but for the network: the parameters of its training and of the steps before.
 
-    The training is the last step before the evaluation; the parameters of the others go by the name of their step too.
-    What it predicts from is the evaluation's own.
+    The parameters of the steps before the training go by the name of their step too. What validation chose among
+    several values is no difference between models, and what a model predicts from is the evaluation's own.
     """
     chain: Mapping[str, Mapping[str, object]] = report.manifest["parameters"]
-    *_, trained, evaluated = chain
+    *_, evaluated = chain
+    *_, trained = (step for step in chain if step in TRAININGS)
+    chosen = {address for arm in report.facts.get("arms", ()) for address in arm["values"]}
     made = {
         name if step == trained else f"{step}.{name}": value
         for step, values in chain.items()
         if step != evaluated
         for name, value in values.items()
+        if f"{step}.{name}" not in chosen
     }
-    made["views"] = chain[evaluated]["views"]
-    if "backbone" in report.facts:
-        made["weights"] = f"{report.facts['backbone']}-{report.facts['weights_sha256'][:8]}"
-    return made
+    return made | {"views": chain[evaluated]["views"]}
 
 
 def seeds(report: Report) -> dict[str, object]:
@@ -227,25 +244,25 @@ def verdict(scores: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
     """Return in sentences which model validation chose, how it did on test, how others compare, and what got worse.
 
     Args:
-        scores: A row a model in the order of `names`; the first word of its name is the stage.
+        scores: A row a model in the order of `names`.
         pairs: A row a pair of models, as `pair_tests` returns it.
     """
-    chosen = str(scores["validation_log_loss"].idxmin())
+    chosen = str(scores[CHOICE].idxmin())
     main = scores.loc[chosen]
-    low, high = main["kappa_low"], main["kappa_high"]
-    kappa = f"{main['kappa']:.3f} (95 % interval {low:.3f} to {high:.3f})"
-    said = [f"{chosen} is chosen on validation; on test its kappa is {kappa}."]
+    value, low, high = (main[f"{HEADLINE}{end}"] for end in ("", "_low", "_high"))
+    score = f"{SCORES[HEADLINE].title} is {value:.3f} (95 % interval {low:.3f} to {high:.3f})"
+    said = [f"{chosen} is chosen on validation; on test its {score}."]
     for other in scores.index.drop(chosen):
         said += pair_sentences(turn(pairs, chosen, other))
-    stages = dict(iter(scores.groupby(lambda name: name.split()[0], sort=False)))
-    for before, after in itertools.pairwise(arms.index[0] for arms in stages.values()):
-        if chosen not in (before, after) and scores.loc[after, "kappa"] < scores.loc[before, "kappa"]:
+    models = dict(iter(scores.groupby(titles.model_of, sort=False)))
+    for before, after in itertools.pairwise(arms.index[0] for arms in models.values()):
+        values = scores.loc[[before, after], HEADLINE]
+        if chosen not in (before, after) and SCORES[HEADLINE].best(values) != values[after]:
             said += pair_sentences(turn(pairs, after, before))
-    for stage, arms in stages.items():
+    for model, arms in models.items():
         if len(arms) > 1:
-            losses = arms["validation_log_loss"].items()
-            ranked = ", ".join(f"{str(name).removeprefix(f'{stage} ')} ({loss:.4f})" for name, loss in losses)
-            said.append(f"{stage} by its log loss on validation: {ranked}.")
+            ranked = ", ".join(f"{titles.arm_of(str(name))} ({loss:.4f})" for name, loss in arms[CHOICE].items())
+            said.append(f"{model} by its log loss on validation: {ranked}.")
     return said
 
 
@@ -256,7 +273,7 @@ def turn(pairs: pd.DataFrame, second: str, first: str) -> dict[str, Any]:
     if row["first"] == first:
         return row
     swapped = {"first": row["second"], "second": row["first"]}
-    for score in statistics.TESTED:
+    for score in TESTED:
         one, other, difference, low, high = (
             f"{score}_{name}" for name in ("first", "second", "difference", "low", "high")
         )
@@ -267,17 +284,17 @@ def turn(pairs: pd.DataFrame, second: str, first: str) -> dict[str, Any]:
 def pair_sentences(pair: Mapping[str, Any]) -> list[str]:
     """Return in sentences how the second model of a pair does after the first.
 
-    By accuracy; by kappa and log loss where these do not say the same.
+    By accuracy; by the other scores where these do not say the same.
     """
-    ranks = {score: rank(pair, score) for score in statistics.TESTED}
-    return [sentence(pair, score) for score in ranks if score == "accuracy" or ranks[score] != ranks["accuracy"]]
+    ranks = {score: rank(pair, score) for score in TESTED}
+    return [sentence(pair, score) for score in ranks if score == EXACT or ranks[score] != ranks[EXACT]]
 
 
 def rank(pair: Mapping[str, Any], score: str) -> str:
     """Return whether the second model of a pair is `better` or `worse` by a score; empty where that cannot be told."""
     if pair[f"{score}_p_corrected"] >= statistics.ALPHA:
         return ""
-    return "better" if (pair[f"{score}_difference"] > 0) != (score == "log_loss") else "worse"
+    return "better" if (pair[f"{score}_difference"] > 0) == (SCORES[score].better == "higher") else "worse"
 
 
 def sentence(pair: Mapping[str, Any], score: str) -> str:
@@ -286,13 +303,14 @@ def sentence(pair: Mapping[str, Any], score: str) -> str:
         pair[f"{score}_{name}"]
         for name in ("first", "second", "difference", "low", "high", "p_corrected", "images_needed")
     )
-    title, by = TITLES[score], "" if score == "accuracy" else f" by {TITLES[score]}"
-    test = "McNemar's exact test" if score == "accuracy" else "paired bootstrap"
+    title = SCORES[score].title
+    by = "" if score == EXACT else f" by {title}"
+    test = "McNemar's exact test" if score == EXACT else "paired bootstrap"
     if pair["groups"]:
-        test = f"{'exact sign-flip test' if score == 'accuracy' else test} over {pair['groups']} groups"
+        test = f"{'exact sign-flip test' if score == EXACT else test} over {pair['groups']} groups"
     chance = "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
     chance += f", corrected for {pair['pairs']} pairs" if pair["pairs"] > 1 else ""
-    scale, places, unit = (100, 1, " points") if score == "accuracy" else (1, 3, "")
+    scale, places, unit = (100, 1, " points") if score == EXACT else (1, 3, "")
     scores = f"{title} {other:.3f} after {one:.3f}"
     folds = f" of {pair['folds']} folds" if pair["folds"] > 1 else ""
     if found := rank(pair, score):
@@ -309,6 +327,17 @@ def sentence(pair: Mapping[str, Any], score: str) -> str:
     return f"{images} cannot tell {both}: {scores} ({interval}; {test}, {chance}){would}."
 
 
+def arm_sentences(named: Mapping[str, Report]) -> list[str]:
+    """Return in a sentence for each model what validation chose among several values, and what the others came to."""
+    said = []
+    for name, report in named.items():
+        if arms := report.facts.get("arms"):
+            values = [", ".join(f"{key}={value}" for key, value in arm["values"].items()) for arm in arms]
+            ranked = "; ".join(f"{text} {arm[CHOICE]:.4f}" for text, arm in zip(values, arms, strict=True))
+            said.append(f"Of {len(arms)} arms of {name}, validation chose {values[0]}, by log loss: {ranked}.")
+    return said
+
+
 def spread(trials: pd.DataFrame) -> list[str]:
     """Return in sentences the mean and the standard deviation over the trials of each model that has several."""
     said = []
@@ -316,6 +345,6 @@ def spread(trials: pd.DataFrame) -> list[str]:
         if len(own) > 1:
             seeds = own[["split.seed", "split.fold"]].drop_duplicates().shape[0] == 1
             kind = "folds" if own["split.fold"].nunique() == len(own) else "seeds" if seeds else "trials"
-            values = (f"{TITLES[score]} {own[score].mean():.3f} +- {own[score].std():.3f}" for score in SPREAD)
+            values = (f"{title} {own[score].mean():.3f} +- {own[score].std():.3f}" for score, title in SPREAD.items())
             said.append(f"{name}, mean of {len(own)} {kind}: {', '.join(values)}.")
     return said

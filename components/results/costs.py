@@ -1,12 +1,12 @@
 """What results cost: seconds, rates and GPU hours of the long computations behind a report, as far as records say."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from components.data.artifacts import Report
 from components.data.records import Record, records_behind
+from components.models import MODELS
 
 WORK = {"augmentation": "augment", "extraction": "extract", "training": "", "evaluation": "evaluate"}  # done by a step
-TRAINING = {"benchmark": "train_benchmark", "top": "train_top", "fine_tuned": "fine_tune"}
 COLUMNS = (
     *(f"seconds_{name}" for name in WORK), *(f"images_per_second_{name}" for name in WORK), "gpu_hours",
 )  # fmt: skip
@@ -41,7 +41,6 @@ def seconds_and_rate(name: str, images: float, seconds: float) -> dict[str, floa
 
 
 def training_steps(report: Report) -> Sequence[str]:
-    """Return the step that trained a report's classifier, the last before the evaluation; of an ensemble, several."""
-    chain: Mapping[str, Mapping[str, object]] = report.manifest["parameters"]
-    *_, trained, _ = chain
-    return [TRAINING[member] for member in report.facts["members"]] if trained == "average" else [trained]
+    """Return the step that trained a report's classifier; of an ensemble, several."""
+    model = MODELS[report.facts["model"]]
+    return [model.step] if model.trained else [MODELS[member].step for member in report.facts["members"]]

@@ -8,8 +8,9 @@ from components.data import leakage
 from components.data.artifacts import Comparison, Page, Report
 from components.data.records import Record
 from components.errors import UserError
-from components.results import comparing, failures, figures, page, statistics, titles
+from components.results import comparing, failures, figures, page, titles
 from components.results.costs import COLUMNS, costs
+from components.results.scores import MAIN, SCORES
 
 
 def draw_comparison(
@@ -31,7 +32,7 @@ def draw_comparison(
     table = pd.DataFrame([{**row, **found[row["fingerprint"]]} for row in rows])
     shown.write_table("costs.csv", table.reindex(columns=["report", "fingerprint", *COLUMNS]))
     for name, report in named.items():
-        draw_report(report, titles.title(report, recipe), shown, titles.folder_name(name))
+        draw_report(report, titles.title(report, recipe, name), shown, titles.folder_name(name))
 
     scores = comparison.table("comparison.csv").set_index("model")
     scores["seconds_training"] = [
@@ -60,7 +61,7 @@ def draw_report(report: Report, title: str, shown: Page, folder: str) -> None:
     predictions, history = report.table("predictions.csv"), report.table("curves.csv")
     file = shown.figure(f"{folder}/learning_curves")
     if history.empty:
-        figures.statement(file, title, "An average is not trained: it has no epochs")
+        figures.statement(file, title, "It was not trained epoch by epoch")
     else:
         figures.learning_curves(history, report.facts["best_epoch"], file, title)
 
@@ -114,17 +115,16 @@ def draw_mistakes(report: Report, title: str, shown: Page, folder: str) -> None:
 def score_texts(scores: pd.DataFrame) -> pd.DataFrame:
     """Return the scores as text, the test scores with their intervals, the best of each with a star."""
     table = pd.DataFrame(index=scores.index)
-    for name, title in {**comparing.TITLES, "seconds_training": "train s"}.items():
-        if name in statistics.TESTED:
-            best = scores[name].min() if "loss" in name else scores[name].max()
-            columns = (scores[name], scores[f"{name}_low"], scores[f"{name}_high"])
-            table[title] = [
-                f"{x:.3f} [{low:.3f}, {high:.3f}]{'*' if x == best else ' '}"
-                for x, low, high in zip(*columns, strict=True)
-            ]
-        else:
-            places = 1 if name.startswith("seconds") else 3
-            table[title] = ["" if pd.isna(x) else f"{x:.{places}f}" for x in scores[name]]
+    for name in MAIN:
+        best = SCORES[name].best(scores[name])
+        columns = (scores[name], scores[f"{name}_low"], scores[f"{name}_high"])
+        table[SCORES[name].title] = [
+            f"{x:.3f} [{low:.3f}, {high:.3f}]{'*' if x == best else ' '}" for x, low, high in zip(*columns, strict=True)
+        ]
+    for name, score in SCORES.items():
+        if score.main and score.on_validation:
+            table[f"val. {score.title}"] = [f"{x:.3f}" for x in scores[f"validation_{name}"]]
+    table["train s"] = ["" if pd.isna(x) else f"{x:.1f}" for x in scores["seconds_training"]]
     return table
 
 

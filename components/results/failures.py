@@ -7,8 +7,8 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from components.results import metrics, statistics
+from components.results.scores import MAIN
 
-SCORES = ("kappa", "log_loss", "accuracy")
 WRONG, RIGHT = 12, 4  # test images of either kind that are shown with what they are told by
 
 
@@ -66,8 +66,8 @@ def slices(
         groups: Names of the images' groups, (n,).
 
     Returns:
-        One row a slice: by, low and high (what its images measure), images, and kappa, log_loss and accuracy, each with
-        _low and _high behind it, the ends of its 95 % interval.
+        One row a slice: by, low and high (what its images measure), images, and the main scores, each with _low and
+        _high behind it, the ends of its 95 % interval.
     """
     rows = []
     for name, values in by.items():
@@ -76,10 +76,10 @@ def slices(
             found = metrics.main_scores(labels[own], probabilities[own])
             ends = statistics.intervals(labels[own], probabilities[own], groups[own])
             row = {"by": name, "low": values[own].min(), "high": values[own].max(), "images": int(own.sum())}
-            for score in SCORES:
+            for score in MAIN:
                 row |= {score: found[score], f"{score}_low": ends[score][0], f"{score}_high": ends[score][1]}
             rows.append(row)
-    columns = ["by", "low", "high", "images", *(f"{score}{end}" for score in SCORES for end in ("", "_low", "_high"))]
+    columns = ["by", "low", "high", "images", *(f"{score}{end}" for score in MAIN for end in ("", "_low", "_high"))]
     return pd.DataFrame(rows, columns=columns)
 
 

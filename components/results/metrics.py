@@ -1,49 +1,39 @@
 """Scores of predicted probabilities."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
-from sklearn import metrics
 
-LOWEST_PROBABILITY = float(np.finfo(np.float64).eps)  # 2.2e-16, as in scikit-learn: of less, no log is taken
+from components.results.scores import LOWEST_PROBABILITY, MAIN, SCORES, VALIDATION, Sums
 
 
-def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """Return Cohen's kappa, log loss (nats), accuracy, balanced accuracy and macro-F1.
+def scores(labels: np.ndarray, probabilities: np.ndarray, names: Iterable[str] = SCORES) -> dict[str, float]:
+    """Return scores of the registry, all if not said which.
+
+    In a hundredth of the time that scikit-learn takes to check its arguments, in which a head trains an epoch.
 
     Args:
         labels: Number of the true class, (n,).
         probabilities: Of each class, (n, classes); each row sums to 1.
-
-    Source: scikit-learn's metrics.
+        names: The scores.
     """
-    present = np.unique(labels)
     predicted = probabilities.argmax(axis=1)
-    return {
-        **main_scores(labels, probabilities),
-        "balanced_accuracy": float(metrics.recall_score(labels, predicted, labels=present, average="macro")),
-        "macro_f1": float(metrics.f1_score(labels, predicted, labels=present, average="macro", zero_division=0.0)),
-    }
+    of, told, right = (
+        np.bincount(numbers, minlength=probabilities.shape[1])[None]
+        for numbers in (labels, predicted, labels[labels == predicted])
+    )
+    sums = Sums(log_losses(labels, probabilities).sum(keepdims=True), of, told, right)
+    return {name: float(SCORES[name].of(sums)[0]) for name in names}
 
 
 def main_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """Return Cohen's kappa, log loss (nats) and accuracy, of arguments as `scores` takes them.
+    """Return the main scores, of arguments as `scores` takes them."""
+    return scores(labels, probabilities, MAIN)
 
-    In a hundredth of the time that scikit-learn takes to check its arguments, in which a head trains an epoch. Kappa is
-    0 where labels and predictions are all of one class, which leaves it undefined.
 
-    Source: Cohen, doi:10.1177/001316446002000104.
-    """
-    classes = probabilities.shape[1]
-    predicted = probabilities.argmax(axis=1)
-    accuracy = float(np.mean(labels == predicted))
-    shares = [np.bincount(numbers, minlength=classes) / len(labels) for numbers in (labels, predicted)]
-    by_chance = float(shares[0] @ shares[1])
-    return {
-        "kappa": (accuracy - by_chance) / (1 - by_chance) if by_chance < 1 else 0.0,
-        "log_loss": log_loss(labels, probabilities),
-        "accuracy": accuracy,
-    }
+def validation_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    """Return the main scores as those of validation, `validation_kappa` and so on."""
+    return dict(zip(VALIDATION, main_scores(labels, probabilities).values(), strict=True))
 
 
 def log_losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:

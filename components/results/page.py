@@ -14,6 +14,7 @@ from components.data.artifacts import Artifact, Comparison, Page, Report
 from components.data.records import Record, records_behind
 from components.results import pictures
 from components.results.costs import WORK
+from components.results.scores import MAIN, SCORES, TESTED
 
 Rows = Mapping[str, Mapping[str, Any]]  # of a table, by what heads each
 
@@ -21,7 +22,6 @@ SIZES = {
     "epochs": "epochs", "best epoch": "best_epoch", "parameters": "model_parameters",
     "fine-tuned": "trainable_parameters",
 }  # fmt: skip
-SCORES = {"kappa": "kappa", "log_loss": "log loss", "accuracy": "accuracy"}
 LEAKAGE = {
     "identical_pairs": "byte-identical pairs", "near_pairs": "near-identical pairs",
     "two_labels": "images with two labels", "clusters": "clusters of images that are there twice",
@@ -122,10 +122,10 @@ def pairs(comparison: Comparison, chosen: str) -> Mapping[str, Rows]:
     found: dict[str, dict[str, dict[str, str]]] = {}
     rows = comparison.table("pairs.csv").to_dict("records")
     for row in sorted(rows, key=lambda row: chosen not in (row["first"], row["second"])):
-        for name, title in SCORES.items():
+        for name in sorted(TESTED, key=[*SCORES].index):
             difference, low, high = (row[f"{name}_{what}"] for what in ("difference", "low", "high"))
             p, needed = row[f"{name}_p_corrected"], row[f"{name}_images_needed"]
-            found.setdefault(f"{row['second']} against {row['first']}", {})[title] = {
+            found.setdefault(f"{row['second']} against {row['first']}", {})[SCORES[name].title] = {
                 "difference": f"{difference:+.3f} [{low:+.3f}, {high:+.3f}]",
                 "p": f"{p:.3f}" if p >= 0.001 else "< 0.001",
                 "images": about(needed),
@@ -142,7 +142,7 @@ def trials(comparison: Comparison) -> Rows:
     """Return mean and spread of each model's scores over its trials, where it has several."""
     return {
         str(model): {"trials": f"{len(own)}"}
-        | {title: f"{own[name].mean():.3f} ± {own[name].std():.3f}" for name, title in SCORES.items()}
+        | {SCORES[name].title: f"{own[name].mean():.3f} ± {own[name].std():.3f}" for name in MAIN}
         for model, own in comparison.table("trials.csv").groupby("model", sort=False)
         if len(own) > 1
     }
@@ -203,7 +203,7 @@ def slices(report: Report) -> Rows:
     return {
         f"{row['by']} {' to '.join(dict.fromkeys(f'{row[end]:,.0f}' for end in ('low', 'high')))}": {
             "images": f"{row['images']:,}",
-            **{title: score(row, name) for name, title in SCORES.items()},
+            **{SCORES[name].title: score(row, name) for name in MAIN},
         }
         for row in report.table("slices.csv").to_dict("records")
     }
@@ -273,7 +273,7 @@ def commands(recipe: str, compared: Sequence[Record]) -> list[tuple[str, str]]:
     ]
     found.append(("make setup && . .venv/bin/activate", "the versions below, from their lock"))
     if recipe:
-        stage = shlex.quote(f"draw_comparison@{recipe}")
+        stage = shlex.quote(f"draw_comparison-{recipe}")
         found.append((f"dvc pull --with-deps --allow-missing {stage}", "what was made then, from the DVC remote"))
         found.append((f"dvc repro {stage}", "or all of it made again"))
     return found

@@ -11,6 +11,7 @@ from PIL import Image
 
 from components.data.artifacts import PROBABILITY, Page, Report
 from components.data.thumbnails import DOTS
+from components.results.scores import MAIN, SCORES
 from components.results.titles import folder_name
 
 
@@ -54,10 +55,9 @@ def figure(page: Page, name: str, of: str) -> Path:
 
 def scores(page: Page, table: pd.DataFrame) -> Picture:
     """Return the test scores, of which the table has the texts, a row a model."""
-    texts = (
-        f"{name}: kappa {row['kappa'].strip()}, accuracy {row['accuracy'].strip()}" for name, row in table.iterrows()
-    )
-    said = "; ".join(texts)
+    columns = table[[SCORES[name].title for name in MAIN]]
+    texts = (", ".join(f"{title} {text.strip()}" for title, text in row.items()) for _, row in columns.iterrows())
+    said = "; ".join(f"{name}: {text}" for name, text in zip(table.index, texts, strict=True))
     return drawing(page.figure("comparison"), "Test scores with their intervals", f"{said}.")
 
 

@@ -14,8 +14,7 @@ from components.errors import UserError
 from components.model import grad_cam
 from components.model.prediction import LEAST, predictions
 from components.results import failures, fingerprints, metrics, statistics
-
-VALIDATION = ("validation_kappa", "validation_log_loss", "validation_accuracy")
+from components.results.scores import VALIDATION
 
 
 def fill(
@@ -101,8 +100,8 @@ def calibrate_means(report: Report, labels: np.ndarray, validation: np.ndarray, 
     """
     logits, of_test = (np.log(means + LEAST) for means in (validation, test))
     temperature = metrics.temperature(labels, logits)
-    found = metrics.scores(labels, softmax(logits / temperature, axis=1))
-    report.facts.update({name: found[name.removeprefix("validation_")] for name in VALIDATION}, temperature=temperature)
+    found = metrics.validation_scores(labels, softmax(logits / temperature, axis=1))
+    report.facts.update(found, temperature=temperature)
     return softmax(of_test / temperature, axis=1)
 
 

@@ -4,7 +4,7 @@ What is resampled, or swapped between two models, are units: whole groups of ima
 has a group, since those are no independent images; else single images. The same arguments give the same numbers.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from itertools import combinations
 
@@ -13,6 +13,7 @@ import pandas as pd
 from scipy import sparse, special, stats
 
 from components.results import metrics
+from components.results.scores import EXACT, SCORES, TESTED, Sums
 
 Interval = tuple[float, float]
 
@@ -23,11 +24,6 @@ RESAMPLES = 5000
 SEED = 0
 BLOCK = 4_000_000  # numbers drawn at a time
 FEWEST = 8  # units; intervals of 8 groups covered 0.86 to 0.95 of simulated scores, those of 5 down to 0.80
-POSSIBLE: dict[str, Interval] = {
-    "kappa": (-1.0, 1.0),
-    "log_loss": (0.0, float(-np.log(metrics.LOWEST_PROBABILITY))),
-}  # of others, (0, 1)
-TESTED = ("accuracy", "kappa", "log_loss")  # the scores by which models are compared
 
 
 @dataclass(frozen=True)
@@ -39,18 +35,21 @@ class Resampled:
         resamples: The score of each resample of the units, (resamples,).
         left_out: The score without each unit, (units,).
         possible: The lowest and the highest that it can be.
+        scale: The accuracy that one unit of it is worth, as `scores.Score` has it.
     """
 
     observed: float
     resamples: np.ndarray
     left_out: np.ndarray
     possible: Interval = (0.0, 1.0)
+    scale: float | None = None
 
     def __sub__(self, other: "Resampled") -> "Resampled":
         possible = self.possible[0] - other.possible[1], self.possible[1] - other.possible[0]
         return Resampled(
-            self.observed - other.observed, self.resamples - other.resamples, self.left_out - other.left_out, possible
-        )
+            self.observed - other.observed, self.resamples - other.resamples, self.left_out - other.left_out, possible,
+            other.scale,
+        )  # fmt: skip
 
     @property
     def few(self) -> bool:
@@ -87,6 +86,14 @@ class Resampled:
         levels = special.ndtr(self.bias + z / np.maximum(1 - self.acceleration * z, 1e-9))
         low, high = np.quantile(self.resamples, levels)
         return float(low), float(high)
+
+    def as_far_as(self, accuracy: float, ends: Interval) -> Interval:
+        """Return the interval that reaches as far as that of accuracy, from low to high end, makes the score go."""
+        if not self.scale:
+            return self.possible
+        reached = (self.observed + (end - accuracy) / self.scale for end in ends)
+        low, high = (float(np.clip(end, *self.possible)) for end in reached)
+        return low, high
 
     def p(self) -> float:
         """Return 1 - the level of the interval that ends at 0; not below 1 / (resamples + 1), and 1 of few units.
@@ -132,7 +139,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Model:
+class ResampledModel:
     """A model's images that it is right on, of each unit, (units,), and its scores resampled, by name."""
 
     right: np.ndarray
@@ -190,27 +197,18 @@ def counted(labels: np.ndarray, predicted: np.ndarray, classes: int, unit: np.nd
     return sparse.coo_array((np.ones(len(rows)), (rows, columns)), (unit.max() + 1, 3 * classes)).tocsr()
 
 
-def scored(sums: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the scores, as `metrics.scores` has them, of some sets of images, and the accuracy that chance gives.
-
-    Args:
-        sums: The log losses and the columns of `counted`, summed over each set, (sets, 1 + 3 * classes).
-    """
-    of, predicted, right = np.split(sums[:, 1:], 3, axis=1)
-    images = np.maximum(of.sum(axis=1), 1)
-    accuracy, by_chance = right.sum(axis=1) / images, (of * predicted).sum(axis=1) / images**2
-    present = np.maximum((of > 0).sum(axis=1), 1)
-    return {
-        "kappa": np.where(by_chance < 1, (accuracy - by_chance) / np.where(by_chance < 1, 1 - by_chance, 1), 0.0),
-        "log_loss": sums[:, 0] / images,
-        "accuracy": accuracy,
-        "balanced_accuracy": (right / np.maximum(of, 1)).sum(axis=1) / present,
-        "macro_f1": (2 * right / np.maximum(of + predicted, 1)).sum(axis=1) / present,
-        "by_chance": by_chance,
-    }
+def split_sums(columns: np.ndarray) -> Sums:
+    """Return sums over sets of images, of which each row, (sets, 1 + 3 * classes), has the losses, then `counted`."""
+    return Sums(columns[:, 0], *np.split(columns[:, 1:], 3, axis=1))
 
 
-def resampled(labels: np.ndarray, probabilities: np.ndarray, unit: np.ndarray) -> Model:
+def scores_of(blocks: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
+    """Return each score of sets of images, (sets,), whose sums come in blocks, as `split_sums` takes them."""
+    found = [{name: score.of(sums) for name, score in SCORES.items()} for sums in map(split_sums, blocks)]
+    return {name: np.concatenate([block[name] for block in found]) for name in SCORES}
+
+
+def resampled(labels: np.ndarray, probabilities: np.ndarray, unit: np.ndarray) -> ResampledModel:
     """Return a model's scores with those of resamples of the units, which are the same for every model.
 
     Args:
@@ -221,16 +219,15 @@ def resampled(labels: np.ndarray, probabilities: np.ndarray, unit: np.ndarray) -
     counts = counted(labels, probabilities.argmax(axis=1), probabilities.shape[1], unit)
     losses = np.bincount(unit, weights=metrics.log_losses(labels, probabilities))
     per_unit = sparse.hstack([sparse.csr_array(losses[:, None]), counts], format="csr")
-    found = [
-        [scored(per_unit.sum(axis=0)[None])],
-        [scored(weights @ per_unit) for weights in drawn(per_unit.shape[0])],
-        [scored(sums) for sums in without_each(per_unit)],
-    ]
+    observed = split_sums(per_unit.sum(axis=0)[None])
+    blocks = (weights @ per_unit for weights in drawn(per_unit.shape[0]))
+    resamples, left_out = scores_of(blocks), scores_of(without_each(per_unit))
     scores = {}
-    for name in found[0][0]:
-        observed, resamples, left_out = (np.concatenate([block[name] for block in blocks]) for blocks in found)
-        scores[name] = Resampled(float(observed[0]), resamples, left_out, POSSIBLE.get(name, (0.0, 1.0)))
-    return Model(counts[:, -probabilities.shape[1] :].sum(axis=1), scores)
+    for name, score in SCORES.items():
+        scale = None if score.scale is None else float(np.squeeze(score.scale(observed)))
+        values = float(score.of(observed)[0]), resamples[name], left_out[name]
+        scores[name] = Resampled(*values, score.possible, scale)
+    return ResampledModel(counts[:, -probabilities.shape[1] :].sum(axis=1), scores)
 
 
 def exact(successes: int, trials: int) -> Interval:
@@ -246,12 +243,12 @@ def exact(successes: int, trials: int) -> Interval:
 
 
 def intervals(labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray | None = None) -> dict[str, Interval]:
-    """Return the 95 % interval of each score of `metrics.scores`: bootstrapped over units; of accuracy exact.
+    """Return the 95 % interval of each score of the registry: bootstrapped over units; of accuracy exact.
 
     Accuracy is bootstrapped too where images are grouped. Where no resample differs from another, or a model is right
-    on all images or on none, a score reaches as far to either side as the exact interval of accuracy, of as many trials
-    as there are units; kappa as far as that makes it go with the chance agreement as it is. Of fewer than `FEWEST`
-    units the interval is all that the score can be.
+    on all images or on none, a score of predicted classes reaches as far to either side as the exact interval of
+    accuracy, of as many trials as there are units, makes it go by its scale. Of fewer than `FEWEST` units the interval
+    is all that the score can be.
 
     Args:
         labels: Number of the true class, (n,).
@@ -260,18 +257,15 @@ def intervals(labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray 
     """
     unit = units_of(groups, len(labels))
     scores = resampled(labels, probabilities, unit).scores
-    by_chance, accuracy = scores.pop("by_chance").observed, scores["accuracy"]
+    accuracy = scores[EXACT]
     units = len(accuracy.left_out)
     known = exact(round(accuracy.observed * units), units)
     found = {name: score.interval() for name, score in scores.items()}
     if units == len(labels):
-        found["accuracy"] = known
-    for name in ("kappa", "accuracy", "balanced_accuracy", "macro_f1"):
-        score, scale = scores[name], 1 - by_chance if name == "kappa" else 1.0
-        if (score.fixed or accuracy.fixed) and not score.few:
-            ends = (score.observed + (end - accuracy.observed) / scale for end in known) if scale else score.possible
-            low, high = (float(np.clip(end, *score.possible)) for end in ends)
-            found[name] = low, high
+        found[EXACT] = known
+    for name, score in scores.items():
+        if (score.fixed or accuracy.fixed) and not score.few and score.scale is not None:
+            found[name] = score.as_far_as(accuracy.observed, known)
     return found
 
 
@@ -344,7 +338,7 @@ def grouped_ratios(per_unit: sparse.csr_array, whole: int) -> list[Interval]:
 def paired(
     labels: np.ndarray, first: np.ndarray, second: np.ndarray, groups: np.ndarray | None = None
 ) -> dict[str, Difference]:
-    """Return how the second of two models scores after the first, by accuracy, kappa and log loss.
+    """Return how the second of two models scores after the first, by every score that pairs are tested by.
 
     Args:
         labels: Number of the true class, (n,).
@@ -356,27 +350,26 @@ def paired(
     return differences(resampled(labels, first, unit), resampled(labels, second, unit), len(labels), 1)
 
 
-def differences(first: Model, second: Model, images: int, pairs: int) -> dict[str, Difference]:
+def differences(first: ResampledModel, second: ResampledModel, images: int, pairs: int) -> dict[str, Difference]:
     """Return how the second of two models scores after the first, as one of so many pairs.
 
     Accuracy is tested by `sign_flip`, where images are not grouped McNemar's exact test, the rest by a bootstrap over
-    units that are drawn for both models alike. Where no resample of kappa differs from another, as where both predict
-    the same, its interval goes as far as that of accuracy makes it with the chance agreement as it is.
+    units that are drawn for both models alike. Where no resample of a score of predicted classes differs from another,
+    as where both predict the same, its interval goes as far as that of accuracy makes it by its scale.
     """
     found: dict[str, Difference] = {}
     for name in TESTED:
         one, other = first.scores[name], second.scores[name]
         score = other - one
         (low, high), p, needed = score.interval(), score.p(), score.images_needed(images, pairs)
-        if name == "accuracy":
+        if name == EXACT:
             changes = np.rint(second.right - first.right).astype(np.int64)
             p = sign_flip(changes)
             if len(changes) == images:
                 (low, high), needed = changed(changes), connor(changes, pairs)
-        elif name == "kappa" and score.fixed and not score.few:
-            scale = 1 - first.scores["by_chance"].observed
-            ends = (found["accuracy"].low / scale, found["accuracy"].high / scale) if scale else score.possible
-            low, high = (float(np.clip(end, *score.possible)) for end in ends)
+        elif score.fixed and not score.few and score.scale is not None:
+            accuracy = found[EXACT]
+            low, high = score.as_far_as(accuracy.difference, (accuracy.low, accuracy.high))
         found[name] = Difference(one.observed, other.observed, score.observed, low, high, p, needed)
     return found
 

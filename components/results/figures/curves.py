@@ -10,7 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter
 from matplotlib.typing import ColorType, LineStyleType
 
-from components.results.figures.style import INK, LINES, MARKERS, MODELS, MUTED, SPLITS, arms_of, saved, shades, stacked
+from components.models import MODELS
+from components.results import titles
+from components.results.figures.style import INK, LINES, MUTED, SPLITS, arms_of, saved, shades, stacked
 
 
 def _curve(
@@ -63,15 +65,15 @@ def model_curves(histories: Mapping[str, pd.DataFrame], best_epochs: Mapping[str
     """Draw the validation loss and the validation kappa over the epochs: of the models, then of all arms of each.
 
     Args:
-        histories: For each name one row an epoch, with columns epoch, validation_loss and validation_kappa. The first
-            word of a name is its model, of which several may be arms, with parameters behind it, the best first.
+        histories: For each name one row an epoch, with columns epoch, validation_loss and validation_kappa; of a model
+            of the registry several may be arms, with networks and parameters behind it, the best first.
         best_epochs: For each name the epoch whose weights were kept.
         path: PNG file to write.
         title: What was compared, on what data.
     """
     models, colours = arms_of(histories), shades(histories)
     rows = {"": [arms[0] for arms in models.values()]} | {name: arms for name, arms in models.items() if len(arms) > 1}
-    labels = {swept: [stacked(name.removeprefix(f"{swept} ")) for name in arms] for swept, arms in rows.items()}
+    labels = {swept: [stacked(titles.arm_of(name) if swept else name) for name in arms] for swept, arms in rows.items()}
     heights = [max(3.2, 0.7 + 0.2 * len("\n".join(own).splitlines())) for own in labels.values()]
     note = "The marks are at the epoch of each model whose weights were kept."
     note += " The upper row has the best of each model; each row below, all of one model." if len(rows) > 1 else ""
@@ -80,7 +82,7 @@ def model_curves(histories: Mapping[str, pd.DataFrame], best_epochs: Mapping[str
         for (losses, scores), (swept, arms) in zip(panels, rows.items(), strict=True):
             for name, label, line in zip(arms, labels[swept], itertools.cycle(LINES if swept else LINES[:1])):
                 for axes, column in ((losses, "validation_loss"), (scores, "validation_kappa")):
-                    mark = MARKERS[name.split()[0]]
+                    mark = MODELS[titles.model_of(name)].marker
                     _curve(axes, histories[name], best_epochs[name], column, label, colours[name], line, mark)
             of = f" of {swept}" if swept else ""
             _epochs(losses, f"Validation loss{of} (lower is better)")
@@ -103,10 +105,10 @@ def learning_curve(table: pd.DataFrame, path: Path, title: str, chosen: int) -> 
     with saved(path, (6.5, 3.8), title, note, legend=4) as figure:
         axes = figure.add_subplot(xscale="log", xlabel="training images", ylabel="score")
         for model, rows in table.groupby("model", sort=False):
-            colour = MODELS.get(str(model), MUTED)
+            own = MODELS[str(model)]
             means = rows.groupby("train_images")["score"].mean()
-            axes.plot(rows["train_images"], rows["score"], "o", color=colour, alpha=0.4, markersize=4, mew=0)
-            axes.plot(means.index, means, MARKERS.get(str(model), "o"), ls="-", color=colour, ms=4.5, label=str(model))
+            axes.plot(rows["train_images"], rows["score"], "o", color=own.colour, alpha=0.4, markersize=4, mew=0)
+            axes.plot(means.index, means, own.marker, ls="-", color=own.colour, ms=4.5, label=str(model))
         axes.axvline(chosen, color=MUTED, linewidth=1, linestyle=":", label=f"chosen ({chosen:,})", zorder=1)
         sizes = sorted(set(table["train_images"]))
         ticks = sizes[:1]

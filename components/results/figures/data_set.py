@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from components.data.exploration import MOST_CLASSES, samples_a_class
 from components.results.figures.mosaic import Images, mosaic_axes, mosaic_side, put
-from components.results.figures.style import CHANNELS, INK, MODELS, MUTED, SPLITS, saved, short, statement
+from components.results.figures.style import ACCENT, CHANNELS, INK, MUTED, SPLITS, saved, short, statement
 
 
 def images_per_class(table: pd.DataFrame, path: Path) -> None:
@@ -96,7 +96,7 @@ def image_sizes(widths: Sequence[int], heights: Sequence[int], path: Path) -> No
         axes.plot((0, 1.06 * most), (0, 1.06 * most), "--", color=MUTED, linewidth=1, label="square images", zorder=1)
         axes.scatter(
             sizes["width"], sizes["height"], np.maximum(min(20, 250 / commonest) * sizes["count"], 14),
-            MODELS["fine_tuned"], alpha=0.6, linewidths=0, zorder=2,
+            ACCENT, alpha=0.6, linewidths=0, zorder=2,
             label=f"images (up to {commonest:,} of one size)" if commonest > 1 else "images",
         )  # fmt: skip
         for axis in (axes.xaxis, axes.yaxis):

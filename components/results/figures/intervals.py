@@ -9,14 +9,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from matplotlib.typing import ColorType
 
-from components.results.figures.style import INK, MARKERS, MODELS, MUTED, saved, shades, short, stacked, statement
+from components.models import MODELS
+from components.results.figures.style import INK, MUTED, saved, shades, short, stacked, statement
+from components.results.scores import MAIN, SCORES
+from components.results.titles import model_of
 
 MOST_CLASSES = 30  # with a row each
-HEADINGS = {
-    "kappa": "Kappa (higher is better)",
-    "log_loss": "Log loss (lower is better)",
-    "accuracy": "Accuracy (higher is better)",
-}
+HEADINGS = {name: SCORES[name].heading for name in MAIN}
 NOTE = "Lines are 95 % intervals."
 
 
@@ -24,24 +23,23 @@ def comparison(table: pd.DataFrame, path: Path, title: str) -> None:
     """Draw the test scores of the models with their intervals, one panel a score, the best value in bold.
 
     Args:
-        table: One row a model, indexed by its name, with seconds_training, which may be
-            missing, and kappa, log_loss and accuracy, each with
-            _low and _high behind it too.
+        table: One row a model, indexed by its name, with seconds_training, which may be missing, and the main scores,
+            each with _low and _high behind it too.
         path: PNG file to write.
         title: What was compared, on what data.
     """
     colours = shades(table.index)
-    marks = [MARKERS[str(name).split()[0]] for name in table.index]
+    marks = [MODELS[model_of(str(name))].marker for name in table.index]
     labels = [
         stacked(str(model)) + ("" if pd.isna(seconds) else f"\ntrained in {seconds:,.0f} s")
         for model, seconds in table["seconds_training"].items()
     ]
     height = 0.2 + 0.13 * max(label.count("\n") + 1 for label in labels)
-    with saved(path, (9, 0.75 + height * len(table)), title, NOTE) as figure:
+    with saved(path, (3 * len(HEADINGS), 0.75 + height * len(table)), title, NOTE) as figure:
         panels = _panels(figure, HEADINGS, labels)
         for score, axes in panels.items():
             _dots(axes, table, score, [colours[str(model)] for model in table.index], marks)
-            best = table[score].min() if score == "log_loss" else table[score].max()
+            best = SCORES[score].best(table[score])
             for place, value in enumerate(table[score]):
                 axes.annotate(
                     f"{value:.3f}".replace("-", "\N{MINUS SIGN}"), (value, place), (0, 5), ha="center", va="bottom",
@@ -67,7 +65,7 @@ def per_class(table: pd.DataFrame, path: Path, title: str, model: str) -> None:
     least = float(lowest[["precision_low", "recall_low"]].fillna(1).to_numpy().min())
     with saved(path, (8.5, 0.75 + 0.22 * len(lowest)), title, note) as figure:
         for score, axes in _panels(figure, headings, labels).items():
-            _dots(axes, lowest, score, [MODELS[model]] * len(lowest), [MARKERS[model]] * len(lowest))
+            _dots(axes, lowest, score, [MODELS[model].colour] * len(lowest), [MODELS[model].marker] * len(lowest))
             axes.set_xlim(min(least, 0.9) - 0.03, 1.03)
 
 
@@ -75,9 +73,9 @@ def slices(table: pd.DataFrame, scores: Mapping[str, float], path: Path, title: 
     """Draw the scores of slices of the test images with their intervals, and by a line those of all together.
 
     Args:
-        table: One row a slice: by (what they are cut by), low and high (what its images have of it), images, and kappa,
-            log_loss and accuracy, each with _low and _high behind it too.
-        scores: Kappa, log loss and accuracy of all test images.
+        table: One row a slice: by (what they are cut by), low and high (what its images have of it), images, and the
+            main scores, each with _low and _high behind it too.
+        scores: The main scores of all test images.
         path: PNG file to write.
         title: What was tested.
         model: Which model it was, for its colour.
@@ -89,9 +87,9 @@ def slices(table: pd.DataFrame, scores: Mapping[str, float], path: Path, title: 
         statement(path, title, "Nothing to slice: all images are alike in size and brightness")
         return
     labels = [f"{_extent(row)} ({row['images']:,})" for _, row in cut.iterrows()]
-    with saved(path, (9, 0.75 + 0.26 * len(cut)), title, note) as figure:
+    with saved(path, (3 * len(HEADINGS), 0.75 + 0.26 * len(cut)), title, note) as figure:
         for score, axes in _panels(figure, HEADINGS, labels).items():
-            _dots(axes, cut, score, [MODELS[model]] * len(cut), [MARKERS[model]] * len(cut))
+            _dots(axes, cut, score, [MODELS[model].colour] * len(cut), [MODELS[model].marker] * len(cut))
             axes.axvline(scores[score], color=MUTED, linewidth=1, linestyle=":", zorder=1)
             for place in cut.index[1:][cut["by"].iloc[1:].to_numpy() != cut["by"].iloc[:-1].to_numpy()]:
                 axes.axhline(place - 0.5, color="#AAAAAA", linewidth=0.8)

@@ -9,7 +9,8 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from components.results.figures.style import GRID, INK, MARKERS, MODELS, MUTED, SHADES, saved, short
+from components.models import MODELS
+from components.results.figures.style import GRID, INK, MUTED, SHADES, saved, short
 
 CLASSES_WITH_COUNTS = 25  # in a confusion matrix; beyond it the numbers are too small to read
 
@@ -69,7 +70,8 @@ def reliability(bins: Mapping[str, pd.DataFrame], path: Path, title: str, note: 
 
     Source: Guo et al., On Calibration of Modern Neural Networks, arXiv 1706.04599.
     """
-    looks = dict(zip(reversed([*bins]), ((MODELS[model], "-", MARKERS[model]), (MUTED, "--", "o")), strict=False))
+    own = MODELS[model]
+    looks = dict(zip(reversed([*bins]), ((own.colour, "-", own.marker), (MUTED, "--", "o")), strict=False))
     with saved(path, (5.5, 5.2), title, note, legend=len(bins) + 1) as figure:
         shares, counts = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
         shares.plot((0, 1), (0, 1), ":", color=MUTED, linewidth=1, label="perfect", zorder=1)

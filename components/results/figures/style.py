@@ -12,10 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 from matplotlib.typing import ColorType, LineStyleType
 
+from components.models import MODELS
+from components.results import titles
+
 # Okabe and Ito's palette, in which one colour stands for one thing throughout.
 INK, MUTED, GRID = "#222222", "#666666", "#E4E4E4"
-MODELS = {"benchmark": "#E69F00", "top": "#56B4E9", "fine_tuned": "#0072B2", "ensemble": "#D55E00"}
-MARKERS = {"benchmark": "s", "top": "^", "fine_tuned": "o", "ensemble": "P"}
+ACCENT = "#0072B2"
 LINES: tuple[LineStyleType, ...] = ("-", "--", ":", "-.", (0, (9, 2)))  # of the arms of one model, for print in grey
 SPLITS = {"train": "#009E73", "validation": "#CC79A7", "held back": "#BBBBBB"}
 CHANNELS = {"red": "#D55E00", "green": "#009E73", "blue": "#0072B2"}
@@ -84,7 +86,7 @@ def head(figure: Figure, title: str, note: str, legend: int) -> Bbox:
 def statement(path: Path, title: str, text: str) -> None:
     """Save a figure that has nothing to draw: a title, and what there is to say in large letters."""
     with saved(path, (5, 0.5), title, constrained=False) as figure:
-        figure.text(0, 0.4, text, fontsize=20, color=MODELS["fine_tuned"], va="center")
+        figure.text(0, 0.4, text, fontsize=20, color=ACCENT, va="center")
 
 
 def short(name: object, longest: int = 30) -> str:
@@ -95,10 +97,10 @@ def short(name: object, longest: int = 30) -> str:
 
 
 def arms_of(names: Iterable[str]) -> dict[str, list[str]]:
-    """Return the names of each model, which is their first word."""
+    """Return the names of each model of the registry."""
     found: dict[str, list[str]] = {}
     for name in names:
-        found.setdefault(name.split()[0], []).append(name)
+        found.setdefault(titles.model_of(name), []).append(name)
     return found
 
 
@@ -106,11 +108,12 @@ def shades(names: Iterable[str]) -> dict[str, ColorType]:
     """Return the colour of each name: its model's for the first of a model, darker from one to the next."""
     found: dict[str, ColorType] = {}
     for model, arms in arms_of(names).items():
-        darker = LinearSegmentedColormap.from_list("darker", [MODELS[model], INK])
+        darker = LinearSegmentedColormap.from_list("darker", [MODELS[model].colour, INK])
         found |= {arm: darker(0.7 * number / len(arms)) for number, arm in enumerate(arms)}
     return found
 
 
 def stacked(name: str) -> str:
-    """Return a name with its model on the first line and a parameter on each line below."""
-    return "\n".join(line for word in name.split() for line in textwrap.wrap(word, 34, break_on_hyphens=False))
+    """Return a name with its model and network on the first line and a parameter on each line below."""
+    parts = titles.lines_of(name)
+    return "\n".join(line for part in parts for line in textwrap.wrap(part, 34, break_on_hyphens=False))

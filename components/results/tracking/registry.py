@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from components.data.artifacts import PROBABILITY, Classifier, Report
 from components.errors import UserError
 from components.results import titles
+from components.results.scores import HEADLINE, SCORES
 from components.results.tracking import card, runs, store
 from components.results.tracking.runs import FINGERPRINT, TEST_SPLIT
 from components.results.tracking.store import client
@@ -119,7 +120,7 @@ def looks_at(run: "Run") -> int:
         page = client().search_runs(
             [run.info.experiment_id], f"tags.{TEST_SPLIT} = '{split}'", max_results=PAGE, page_token=token
         )
-        models |= {found.data.tags[FINGERPRINT] for found in page if "kappa" in found.data.metrics}
+        models |= {found.data.tags[FINGERPRINT] for found in page if HEADLINE in found.data.metrics}
         token = page.token
         if not token:
             return len(models)
@@ -172,7 +173,7 @@ def better(found: Mapping[str, "Difference"]) -> bool:
 def lines(found: Mapping[str, "Difference"], version: str) -> list[str]:
     """Return each difference as a sentence."""
     return [
-        f"{name.replace('_', ' ')} {one.second:.4f} after {one.first:.4f} of version {version}: "
+        f"{SCORES[name].title} {one.second:.4f} after {one.first:.4f} of version {version}: "
         f"{one.difference:+.4f} [{one.low:+.4f}, {one.high:+.4f}], p = {one.p:.2g}"
         for name, one in found.items()
     ]

@@ -5,16 +5,17 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from components.results.scores import HEADLINE, MAIN, SCORES, VALIDATION
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-SCORES = ("kappa", "log_loss", "accuracy")
-COLUMNS = (*SCORES, *(f"validation_{name}" for name in SCORES), "seconds_training")
+COLUMNS = [*MAIN, *VALIDATION, "seconds_training"]
 CURVES = (("epoch/loss", "epoch/validation_loss"), ("epoch/validation_kappa",))
 
 
 def share(client: "MlflowClient", experiment_id: str) -> None:
-    """Save the view in the experiment: scores as columns and charts, epoch curves; the highest kappa comes first.
+    """Save the view in the experiment: scores as columns and charts, epoch curves; the best kappa comes first.
 
     Source: the state that the UI of MLflow 3.17 keeps under the experiment's tag `mlflow.sharedViewState.KEY`; it is
     not documented.
@@ -25,8 +26,8 @@ def share(client: "MlflowClient", experiment_id: str) -> None:
     sections = (("chosen", "Comparison"), ("rest", "Model metrics"), ("system", "System metrics"))
     state = {
         "searchFilter": "",
-        "orderByKey": keys[0],
-        "orderByAsc": False,
+        "orderByKey": f"metrics.`{HEADLINE}`",
+        "orderByAsc": SCORES[HEADLINE].better == "lower",
         "selectedColumns": keys,
         "columnOrder": list(widths),
         "columnWidths": widths,
@@ -44,13 +45,14 @@ def charts() -> list[dict[str, Any]]:
         {"type": "LINE", "metricKey": names[0], "selectedMetricKeys": list(names), "xAxisKey": "step", "range": {}}
         for names in CURVES
     ]
-    axes = {axis: {"key": name, "type": "METRIC"} for axis, name in (("xaxis", "seconds_training"), ("yaxis", "kappa"))}
+    plotted = {"xaxis": "seconds_training", "yaxis": HEADLINE}
+    axes = {axis: {"key": name, "type": "METRIC"} for axis, name in plotted.items()}
     costs: list[dict[str, Any]] = [
         {"type": "SCATTER", **axes},
         {
             "type": "PARALLEL",
             "selectedParams": ["model_parameters"],
-            "selectedMetrics": ["seconds_training", "kappa", "log_loss"],
+            "selectedMetrics": ["seconds_training", *MAIN],
         },
     ]
     common = {"metricSectionId": "chosen", "runsCountToCompare": 10}

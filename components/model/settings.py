@@ -1,0 +1,76 @@
+"""How to train: the parameters that the training steps share, each typed, limited and described once."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from components.errors import UserError
+from components.model.optimizers import CLASS_WEIGHTS, MONITORS, OPTIMIZERS, SCHEDULES
+from components.parameters import Count, Names, NotNegative, PartialShare, Positive, Seed, Share
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How to train any network.
+
+    Args:
+        optimizer: Name of an optimizer.
+        learning_rate: Step size of the optimizer.
+        schedule: The learning rate over all epochs: constant, or cosine, which falls to 0.
+        warm_up: Share of all batches in which the learning rate rises from 0, in [0, 1).
+        momentum: Share of the last step that goes on in the next, in [0, 1); of sgd alone.
+        weight_decay: Share of the weights, times the learning rate, that each step takes off; of adamw alone.
+        label_smoothing: Share of each training label that is spread over all classes, in [0, 1).
+        class_weights: Weights of the images in the training loss: none, or balanced, the same sum for each class.
+        monitor: What the best epoch is best in, on validation: log_loss or accuracy.
+        min_delta: By how much an epoch must be better than the best.
+        epochs: Epochs at most.
+        patience: Epochs without a better one before it stops.
+        batch_size: Images a batch.
+        seed: Seed of new weights, the dropout, the order and the views.
+
+    Raises:
+        UserError: There is to be weight decay, and the optimizer has none.
+    """
+
+    optimizer: Annotated[str, Names("optimizer", OPTIMIZERS)]
+    learning_rate: Positive
+    schedule: Annotated[str, Names("schedule", SCHEDULES)]
+    warm_up: PartialShare
+    momentum: PartialShare
+    weight_decay: NotNegative
+    label_smoothing: PartialShare
+    class_weights: Annotated[str, Names("class weights", CLASS_WEIGHTS)]
+    monitor: Annotated[str, Names("monitor", MONITORS)]
+    min_delta: NotNegative
+    epochs: Count
+    patience: Count
+    batch_size: Count
+    seed: Seed
+
+    def __post_init__(self) -> None:
+        if self.weight_decay and "weight_decay" not in OPTIMIZERS[self.optimizer][1]:
+            raise UserError(
+                f"{self.optimizer} has no weight decay; received {self.weight_decay:g}: choose adamw, or set it to 0"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadTraining(Training):
+    """How to train a network that has a head.
+
+    Args:
+        l2: Penalty on the squares of the head's kernels, added to the training loss.
+    """
+
+    l2: NotNegative
+
+
+@dataclass(frozen=True, kw_only=True)
+class FineTuning(HeadTraining):
+    """How to train a backbone together with its head.
+
+    Args:
+        backbone_rate: Share of the learning rate at which the backbone's layers learn, in [0, 1].
+    """
+
+    backbone_rate: Share
