@@ -91,9 +91,11 @@ def experiments() -> None:
 
 def clean(remove: bool) -> None:
     """List what no recipe that is switched on needs, in artifacts/ and data/; remove it where that is asked for."""
-    from pipeline import cleaning
+    from pipeline import cleaning, planning
 
-    unneeded = cleaning.unneeded(arranged(recipes.read()).values())
+    content = recipes.read()
+    recipes.check(content)
+    unneeded = cleaning.unneeded(planning.active_tasks(content).values())
     for path, size in unneeded.items():
         print(f"{size / 1e6:10,.1f} MB  {path}")
     print(

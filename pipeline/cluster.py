@@ -117,11 +117,11 @@ def read(content: Mapping[str, Any], tags: bool = False) -> Cluster:
         raise UserError(f"cluster: image_pull_secrets is a list of names of secrets; received {shown(pull)}")
     for name in pull:
         check_name("cluster: image_pull_secrets", name)
-    one_of("choice of trainings", text("cluster", "trainings", given["trainings"]), TRAININGS)
+    trainings = one_of("choice of trainings", text("cluster", "trainings", given["trainings"]), TRAININGS)
     pools = {name: pool(name, values) for name, values in mapping(given["pools"], "cluster: pools").items()}
     return Cluster(
         images, given["tracking"], collection, environment, given["service_account"], pull, secrets, pools,
-        pools_of_steps(mapping(given["steps"], "cluster: steps"), pools),
+        pools_of_steps(mapping(given["steps"], "cluster: steps"), pools), trainings,
     )  # fmt: skip
 
 
