@@ -205,7 +205,7 @@ def test_the_page_of_containers_has_the_costs_of_every_model_and_is_in_the_journ
     page = Page.read(work / "page")
     costs = page.table("costs.csv").set_index("fingerprint")
     assert [*costs.index] == [report.facts["fingerprint"] for report in reports.values()]
-    assert costs["gpu_hours"].notna().all() and (costs["seconds_training"] > 0).all()
+    assert (costs["gpu_hours"] >= 0).all() and (costs["seconds_training"] > 0).all()
     assert "<html" in (page.path / "comparison.html").read_text()
     revision = subprocess.check_output(["git", "-C", str(ROOT), "rev-parse", "HEAD"], text=True).strip()
     for file in (work / "records").iterdir():
@@ -304,7 +304,7 @@ def test_every_task_of_the_compiled_pipeline_tells_kubeflow_of_its_artifacts(loc
     assert (drawn / "html").read_bytes() == (drawn / "page" / "comparison.html").read_bytes()
     assert "<html" in (drawn / "html").read_text()
     costs = Page.read(drawn / "page").table("costs.csv")
-    assert len(costs) == 3 and costs["gpu_hours"].notna().all()
+    assert len(costs) == 3 and (costs["gpu_hours"] >= 0).all()
 
 
 def test_what_kubeflow_is_told_of_leads_to_the_runs_in_mlflow(local_run, server):

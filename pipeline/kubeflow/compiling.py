@@ -148,7 +148,7 @@ def make_tasks(tasks: Sequence[Task], cluster: Cluster, given: Values) -> None:
         values = {key: given.get((task.step, key), value) for key, value in task.values.items()}
         run = component(task, cluster)(**inputs, **values)
         run.set_display_name(display_name(task))
-        place(run, task.step, cluster)
+        configure(run, task.step, cluster)
         if source.startswith(GIT):
             run.set_env_variable("GRAFT_DVC_REVISION", Pinned.read(source, "", "").revision)
         made |= {one: run.outputs[key] for key, one in task.outputs.items()}
@@ -178,7 +178,7 @@ def component(task: Task, cluster: Cluster) -> Callable[..., PipelineTask]:
     arguments |= {key: Argument(dsl.Output[kind_of(one)], said[key]) for key, one in task.outputs.items()}
     arguments |= {key: Argument(dsl.Output[getattr(dsl, schema)]) for key, schema in views.items()}
     arguments |= {key: Argument(one.kind, wanted.described(key)) for key, one in wanted.parameters.items()}
-    pinned = task.step == "fetch" or str(task.values.get("source", "")).startswith(GIT)
+    with_dvc = task.step == "fetch" or str(task.values.get("source", "")).startswith(GIT)
 
     def container(*placeholders: Any) -> dsl.ContainerSpec:
         given = dict(zip(arguments, placeholders, strict=True))
@@ -193,7 +193,7 @@ def component(task: Task, cluster: Cluster) -> Callable[..., PipelineTask]:
             words += ["--view", key, given[key].path]
         words += ["--executor_input", dsl.PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER]
         command = ["python", "-m", "components", task.step]
-        return dsl.ContainerSpec(image=cluster.images["fetch" if pinned else "steps"], command=command, args=words)
+        return dsl.ContainerSpec(image=cluster.images["fetch" if with_dvc else "steps"], command=command, args=words)
 
     container.__name__ = task.step
     describe(container, wanted.summary, arguments)
@@ -201,11 +201,11 @@ def component(task: Task, cluster: Cluster) -> Callable[..., PipelineTask]:
 
 
 def kind_of(made: Made) -> Any:
-    """Return as what kfp knows an artifact."""
+    """Return the class of kfp's that an artifact has."""
     return getattr(dsl, executor.schema(made.kind))
 
 
-def place(task: PipelineTask, name: str, cluster: Cluster) -> None:
+def configure(task: PipelineTask, name: str, cluster: Cluster) -> None:
     """Say where a task runs, with what, for how long, and what it is told by its environment."""
     wanted, pool = step.load(name), cluster.pools[cluster.steps[name]]
     task.set_cpu_request(f"{pool.cpu:g}").set_cpu_limit(f"{pool.cpu:g}")
