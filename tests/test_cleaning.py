@@ -61,6 +61,7 @@ OTHER = {"like": "digits", "train_top": {"dropout": 0.4}}
 def home(tmp_path, monkeypatch) -> Path:
     """A folder with all that two recipes make, which have everything in common but the head and what follows."""
     monkeypatch.chdir(tmp_path)
+    Path("pretraining").symlink_to(ROOT / "pretraining")  # with the weights that are a source
     lay_out(switch("digits", "other", other=OTHER))
     return tmp_path
 
