@@ -16,7 +16,7 @@ from components.data.artifacts import Comparison, Report
 from components.step import ROOT
 
 BLOCKS = re.findall(
-    r"in `([\w/.]+)`(?:, `(\w+)`)?(?:, before `(\w+)`)?[:,](?:(?!```)[\s\S])*?```(?:python|yaml)\n(.*?)```",
+    r"in `([\w/.]+)`(?:, `(\w+)`)?(?:, before `(\w+)`)?[:,](?:(?!```)[\s\S])*?```(?:python|yaml|text)\n(.*?)```",
     (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL,
 )  # fmt: skip
 
