@@ -118,13 +118,15 @@ def changed(
         sweeps: By `STEP.PARAMETER`.
 
     Raises:
-        UserError: There is no such recipe, or a parameter is set and swept.
+        UserError: There is no such recipe, or a parameter is set and swept or varied.
     """
     said = copy.deepcopy(sayings(content, name))
     for address, value in values.items():
         if address in sweeps:
             raise UserError(f"{address} is set and swept: do one of both")
         section, _, parameter = address.partition(".")
+        if parameter in mapping(mapping(said.get("vary"), "vary").get(section), section):
+            raise UserError(f"{address} is set, and {name} varies it: do one of both")
         said[section] = {**mapping(said.get(section), section), parameter: value}
     for address, several in sweeps.items():
         section, _, parameter = address.partition(".")

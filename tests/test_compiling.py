@@ -433,6 +433,7 @@ WRONG: dict[str, tuple[dict, list[str], str]] = {  # change of params.yaml, word
     "no parameter": ({}, ["--set", "train_top.rate=1"], "no parameter of train_top 'rate'"),
     "wrong type": ({}, ["--set", "train_top.epochs=many"], "train_top: epochs is a whole number; received 'many'"),
     "out of range": ({}, ["--set", "train_top.epochs=0"], "train_top: epochs is 1 or more"),
+    "no use": ({}, ["--set", "average.batch_size=8"], "average.batch_size is set, but no model of digits needs average"),
     "no value": ({}, ["--set", "train_top.epochs"], "STEP.PARAMETER=VALUE is needed"),
     "swept wrongly": ({}, ["--sweep", "fine_tune.epochs=3,x"], "fine_tune.epochs is a whole number; received 'x'"),
     "swept twice": ({}, ["--sweep", "fine_tune.epochs=3,3"], "vary: fine_tune: epochs has 3 twice"),

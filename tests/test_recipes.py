@@ -100,6 +100,14 @@ def test_a_recipe_with_changes_is_as_if_it_said_them(content):
     assert resolved.vary == {"train_top": {"dropout": [0.1, 0.2]}} and not before.vary
 
 
+def test_what_is_varied_or_swept_is_not_set_too(content):
+    content["recipes"]["digits"]["vary"] = {"train_top": {"dropout": [0.1, 0.2]}}
+    with pytest.raises(UserError, match=r"train_top.dropout is set, and digits varies it: do one of both"):
+        recipes.changed(content, "digits", {"train_top.dropout": "0.3"})
+    with pytest.raises(UserError, match=r"split.seed is set and swept: do one of both"):
+        recipes.changed(content, "digits", {"split.seed": "3"}, {"split.seed": ["1", "2"]})
+
+
 def test_own_names_go_before_those_of_the_registries(content):
     content["data"]["own"] = {"kth_animals": {"source": "copy.tar", "max_quarantined": 0.5}}
     content["weights"]["own"]["mobilenet_v2"] = {"backbone": "mobilenet_v2", "source": "mine.h5"}

@@ -50,6 +50,10 @@ def write(
     own = {address: value for address, value in changes.items() if address not in fetched}
     resolved = recipes.resolve(recipes.changed(content, recipe, own, sweeps), recipe)
     tasks = arrange([resolved], sources(content, cluster, resolved, fetched), cluster.trainings == "apart")[recipe]
+    for address in own:
+        name = address.partition(".")[0]
+        if name != recipes.SHARED and name not in {task.step for task in tasks}:
+            raise UserError(f"{address} is set, but no model of {recipe} needs {name}")
     offered = shared_values(tasks)
     arguments = {}
     for (name, key), value in offered.items():
