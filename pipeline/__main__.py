@@ -168,7 +168,9 @@ def promote(recipe: str, force: str) -> None:
     from components.results.tracking import registry
     from pipeline.journal import Results
 
-    chosen = Comparison.read(ARTIFACTS / recipe / "comparison").read_values("verdict")["chosen"]
+    chosen = Comparison.read(ARTIFACTS / recipe / "comparison").read_values("verdict").get("chosen")
+    if chosen is None:
+        raise UserError(f"the comparison of {recipe} is of another version: `dvc repro` makes it anew")
     results = Results()
     if recipe in results.unread:
         raise results.unread[recipe]

@@ -79,7 +79,7 @@ def test_the_record_of_a_way_has_what_each_training_took(ways):
     assert [one.digest for one in records] == [top.manifest["lineage"]["train_top"] for top in tops]
     costs = pd.read_csv(ways / "page/costs.csv")
     assert len(costs) == 3 * 4 and costs["seconds_training"].notna().all()
-    assert {path.name for path in (ways / "page/figures").iterdir() if path.is_dir()} == {*MODELS}  # of the first alone
+    assert len([path for path in (ways / "page/figures").iterdir() if path.is_dir()]) == 3 * 4
 
 
 def counting(monkeypatch) -> list[str]:

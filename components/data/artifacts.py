@@ -449,6 +449,6 @@ class Comparison(Artifact):
 class Page(Artifact):
     """A comparison to look at: `comparison.html`, which needs nothing else, `comparison.txt`, and the figures.
 
-    `figures/NAME.png` are of the comparison, `figures/MODEL/NAME.png` of the main report on each model. `costs.csv` has
-    the seconds, the rates and the GPU hours behind each report, empty where no record says them.
+    `figures/NAME.png` are of the comparison, `figures/REPORT/NAME.png` of each report. `costs.csv` has the seconds, the
+    rates and the GPU hours behind each report, empty where no record says them.
     """

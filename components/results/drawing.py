@@ -31,7 +31,7 @@ def draw_comparison(
     rows = [{"report": name, "fingerprint": one.facts["fingerprint"]} for name, one in named.items()]
     table = pd.DataFrame([{**row, **found[row["fingerprint"]]} for row in rows])
     shown.write_table("costs.csv", table.reindex(columns=["report", "fingerprint", *COLUMNS]))
-    for name, report in main.items():
+    for name, report in named.items():
         draw_report(report, titles.title(report, recipe, name), shown, titles.folder_name(name))
 
     scores = comparison.table("comparison.csv").set_index("model")

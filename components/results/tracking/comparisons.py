@@ -41,8 +41,7 @@ def log_page(
         for file in files:
             store.client().log_artifact(run_id, str(file), "comparison")
         figures = page.path / "figures" / titles.folder_name(names[fingerprint])
-        if figures.is_dir():  # of the main training of a way
-            store.client().log_artifacts(run_id, str(figures), "report/figures")
+        store.client().log_artifacts(run_id, str(figures), "report/figures")
         runs.log_costs(run, costs[fingerprint])
         store.client().set_tag(run_id, COMPARED, digest)
     return bool(lacking)
