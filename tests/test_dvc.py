@@ -113,7 +113,7 @@ class Checkout:
         content = yaml.safe_load((folder / "params.yaml").read_text())
         content["active"] = ["edges"]
         content["data"]["own"] = {"edges": {"source": str(source)}}
-        values = {name: PARAMETERS[name] for name in recipes.IN_RECIPES if PARAMETERS[name]}
+        values = {name: PARAMETERS[name] for name in recipes.IN_RECIPES if PARAMETERS[name] and name != "audit"}
         content["recipes"] = {"edges": {"data": "edges", "networks": ["glyphs"], **values}}
         (folder / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
         self("git", "init", "-q", "-b", "main")
@@ -175,6 +175,7 @@ def test_the_main_job_from_images_to_comparison_and_what_a_change_re_runs(tmp_pa
     page = (folder / "plots" / "index.html").read_text()
     assert all(f"{model}: test images" in page for model in first)
 
+    experiments(project)
     edits(project)
 
     project.change("recipes.edges.train_top.learning_rate", 0.02)
@@ -218,6 +219,22 @@ def test_the_main_job_from_images_to_comparison_and_what_a_change_re_runs(tmp_pa
     assert there.repro() <= {"plan"}
     assert there.scores() == first
     assert leaks(tmp_path) == []
+
+
+def experiments(project: Checkout) -> None:
+    """Try values that the recipe sets, and one that it leaves to the defaults; the test split is not read."""
+    for setting, stage in (("train_top.dropout=0.4", "train_top-edges-glyphs"), ("audit.distance=6", "audit-edges")):
+        said = project("dvc", "exp", "run", "-S", f"++recipes.edges.{setting}", stage)
+        assert set(re.findall(r"Running stage '(\w+)", said)) == {"plan", stage.partition("-")[0]}
+        project("git", "checkout", "-q", "--", ".")
+        project("dvc", "checkout", "-q", "-f", "--allow-missing")
+    table = project("python", "-m", "pipeline", "experiments")
+    assert "dropout" in table and "distance" in table and max(map(len, table.splitlines())) <= 120
+    for setting in ("recipes.edges.networks=[glyphs,vgg16]", "++recipes.edges.vary.train_top.dropout=[0.1,0.2]"):
+        said = project("dvc", "exp", "run", "-S", setting, check=False)
+        assert "dvc.yaml has other stages than params.yaml asks for: `python -m pipeline arrange` writes it" in said
+        project("git", "checkout", "-q", "--", ".")
+    project.repro()
 
 
 EDITS = {  # of the code, by the stages that run after the plan
