@@ -173,6 +173,8 @@ def run(
     """
     step = load(name)
     values = step.checked(parameters)
+    for key in step.outputs:
+        unfinished(key, Path(artifacts[key]))  # which refuses a place without a name
     targets = {Path(artifacts[key]).absolute() for key in step.outputs}
     if len(targets) < len(step.outputs):
         raise UserError(f"{step.name}: {' and '.join(step.outputs)} are at one place: give each a folder of its own")

@@ -87,7 +87,7 @@ def collection(tmp_path_factory, source) -> Iterator[Collection]:
             (weights / "stock.weights.h5").write_bytes(b"all the layers")
             (weights / "words.csv").write_text("word\n")
             project("python", "-m", "pipeline", "plan")
-            stages = (f"data/dvc.yaml:fetch_own{name}" for name in ("@edges", "_weights@glyphs"))
+            stages = (f"data/dvc.yaml:{name}" for name in ("fetch-edges", "fetch_weights-glyphs"))
             project("dvc", "commit", "-q", "-f", *stages)
             project.commit("more")
             project("dvc", "push", "-q")
