@@ -42,6 +42,7 @@ def nth_training(path: Path, number: int) -> Path:
 def make_room(path: Path, trainings: int) -> None:
     """Give a place the form that so many trainings have there, without losing one that is to stay."""
     apart = path.with_name(f".{path.name}.moved")
+    shutil.rmtree(apart, ignore_errors=True)  # as a kill between two moves may have left it
     if trainings == 1 and is_several(path):
         first = path / f"{PREFIX}1"
         if (first / MANIFEST).is_file():

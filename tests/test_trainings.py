@@ -104,6 +104,8 @@ def test_more_repeats_train_what_is_missing_and_fewer_drop_what_is_too_many(ways
         return len(trained)
 
     assert run(1) == 1 and not is_several(at["classifier"])
+    (tmp_path / ".classifier.moved").mkdir()  # as a kill between two moves leaves it
+    (tmp_path / ".classifier.moved" / "artifact.json").write_text("{}")
     assert run(3) == 2 and digests(at["classifier"]) == before
     assert run(3) == 0 and digests(at["classifier"]) == before
     kept = Record.read_all([tmp_path / "top.record.json"])
