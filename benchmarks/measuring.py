@@ -11,8 +11,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from components import quiet
-
 Result = TypeVar("Result")
 
 
@@ -104,7 +102,6 @@ def begin() -> None:
     """Prepare a worker: without progress bars, remarks and journal."""
     os.environ["MLFLOW_TRACKING_URI"] = "off"
     sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - for as long as the process lives
-    quiet.load_keras()
 
 
 def alone(function: Callable[..., Result], *arguments: Any) -> Result:

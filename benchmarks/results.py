@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import here
-from components import quiet
 from components.data.artifacts import Report
 from components.errors import Parser, told
 from components.results.scores import MAIN, VALIDATION
@@ -31,7 +30,6 @@ COLUMNS = [*KEYS, "test_images", *SCORES, "best_epoch", *COSTS]
 
 
 def run(recipe: str, networks: Sequence[str], changes: Sequence[str], seeds: Sequence[int]) -> None:
-    quiet.load_keras()
     import pandas as pd
 
     content = recipes.read()

@@ -81,7 +81,6 @@ def main(arguments: list[str]) -> None:
     for address in sections:
         values.update(section(address))
     wanted.checked({**values, **given})
-    step.load_libraries(wanted)
     step.run(wanted.name, artifacts, {**values, **given}, recipe, record)
     if task:
         executor.tell(task, wanted, artifacts, views)

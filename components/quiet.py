@@ -1,25 +1,46 @@
 """Keras without the remarks of the libraries under it."""
 
-import importlib
 import logging
 import os
+import sys
 import tempfile
+from collections.abc import Callable
+from functools import partial
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
-from components.machine import lack
+from components.machine import lack, uncollected
+
+DRAWING = "matplotlib.pyplot"  # for pictures of Keras's own; without it Keras loads in nine tenths of the time
 
 
-def load_keras() -> None:
-    """Import Keras; what native code says on standard error meanwhile is shown only if the import fails.
+class KerasFinder:
+    """Finds Keras where Python finds it, and has it loaded quietly, at its first import."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(name) if name == "keras" else None
+        if spec and spec.loader:
+            spec.loader.exec_module = partial(load_keras, spec.loader.exec_module)  # type: ignore[method-assign]
+        return spec
+
+
+def load_keras(execute: Callable[[ModuleType], None], keras: ModuleType) -> None:
+    """Execute the module of Keras; what native code says on standard error is shown only if that fails.
 
     TensorFlow remarks on the processor and on a missing GPU before any setting of its own can silence it.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    no_drawing = DRAWING not in sys.modules
+    if no_drawing:
+        sys.modules[DRAWING] = None  # type: ignore[assignment]
     real = os.dup(2)
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as said, uncollected():
         os.dup2(said.fileno(), 2)
         try:
-            keras = importlib.import_module("keras")
+            execute(keras)
         except BaseException as error:
             if not isinstance(error, Exception) or not lack(error, Path()):
                 said.seek(0)
@@ -28,5 +49,7 @@ def load_keras() -> None:
         finally:
             os.dup2(real, 2)
             os.close(real)
+            if no_drawing:
+                del sys.modules[DRAWING]
     keras.utils.disable_interactive_logging()
     logging.getLogger("tensorflow").setLevel(logging.ERROR)

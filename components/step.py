@@ -21,13 +21,12 @@ from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import docstring_parser
 
-from components import STEPS, code, quiet
+from components import STEPS, code
 from components.data.artifacts import MANIFEST, Artifact
 from components.data.content import read_json, sha256
 from components.data.records import Record, record_beside, write_records
@@ -256,13 +255,6 @@ def run_once(step: Step, artifacts: Mapping[str, Any], values: Mapping[str, Any]
         for key, output in outputs.items():
             replace(output.path, Path(artifacts[key]))
         return dataclasses.replace(account, digest=made, machine=machine_type())
-
-
-def load_libraries(step: Step) -> None:
-    """Load Keras, quietly, where a step computes with it; the image `fetch` has none."""
-    if step.uses("keras") and find_spec("keras"):
-        with machine_said(step.name, Path()):
-            quiet.load_keras()
 
 
 def read_inputs(step: Step, artifacts: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components import quiet
 from components import step as steps
 from components.errors import Parser, UserError, no_such, printable, told
 from components.trainings import nth_training
@@ -123,7 +122,6 @@ def ui(port: int) -> None:
 
 def predict(model: str, images: Sequence[Path], csv: Path | None) -> None:
     """Tell what a model sees in images: the class and its probability, an image a line."""
-    quiet.load_keras()
     import pandas as pd
 
     from components.data.artifacts import PROBABILITY
@@ -152,7 +150,6 @@ def predict(model: str, images: Sequence[Path], csv: Path | None) -> None:
 
 def export(model: str, to: str, file: Path, images: Sequence[Path]) -> None:
     """Write a model for ONNX Runtime or LiteRT, held to the same probabilities on real images."""
-    quiet.load_keras()
     from components.model import exporting, predicting
 
     opened, kept = predicting.opened(model)
@@ -235,7 +232,6 @@ def find_head(recipe: str, sweep: Sequence[str], network: str) -> None:
     arms = [
         wanted.checked({**task.values, **dict(zip(swept, values, strict=True))}) for values in product(*swept.values())
     ]
-    quiet.load_keras()
     import pandas as pd
 
     from components.model import head_search
@@ -254,7 +250,6 @@ def find_rate(recipe: str, step: str, network: str) -> None:
     """Draw the training loss of a recipe's step over the learning rate, and suggest one, by the training part alone."""
     recipes.one_of("step that trains", step, recipes.TRAINING)
     task = task_of(recipe, step, network)
-    quiet.load_keras()
     from components.model import assembly, rate_finder, training
     from components.results import figures
 

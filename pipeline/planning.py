@@ -122,7 +122,6 @@ def run_entry(entry: Entry) -> None:
     artifacts = {key: paths if key in wanted.several else paths[0] for key, paths in entry.artifacts.items()}
 
     def work() -> None:
-        step.load_libraries(wanted)
         step.run(wanted.name, artifacts, entry.values, entry.recipe, Path(entry.record))
 
     status = in_child(work)

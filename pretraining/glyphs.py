@@ -22,8 +22,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components import quiet
-
 if TYPE_CHECKING:
     import keras
 
@@ -285,7 +283,6 @@ def main() -> None:
         parser.error(f"--epochs is at least 1, received {arguments.epochs}")
     if not arguments.output.name.endswith(".weights.h5") or not arguments.output.parent.is_dir():
         parser.error(f"--output is a file in an existing folder, ending in .weights.h5, received {arguments.output}")
-    quiet.load_keras()
     started = time.monotonic()
     classes = glyph_classes()
     print(f"{len(classes)} classes, {sum(map(len, classes.values()))} glyphs: {''.join(classes)}", flush=True)

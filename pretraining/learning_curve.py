@@ -14,7 +14,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from components import quiet
 from components.data.artifacts import Classifier
 from pipeline import recipes
 from pipeline.arranging import Task
@@ -28,7 +27,6 @@ THRESHOLD = 0.8
 
 
 def main() -> None:
-    quiet.load_keras()
     import pandas as pd
 
     from components.results import figures

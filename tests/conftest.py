@@ -16,7 +16,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from components import quiet, step
+from components import step
 from components.data.artifacts import Report, TestSplit
 from components.data.content import file_sha256
 from components.data.records import Record, record_beside
@@ -26,7 +26,6 @@ from pipeline.places import place
 from pipeline.recipes import COLLECTION, Recipe
 from pipeline.running import run_tasks
 
-quiet.load_keras()
 TestSplit.__test__ = False  # type: ignore[attr-defined]  # its name is the project's word, no test
 
 CLASSES = ("down", "left", "up")

@@ -69,9 +69,7 @@ def test_the_tests_take_them_up(extended):
 
 
 RUN = """
-from components import quiet
 from pipeline import planning, recipes, running
-quiet.load_keras()
 running.run_tasks(planning.tasks_by_recipe(recipes.read(), ["shapes"])["shapes"])
 """
 

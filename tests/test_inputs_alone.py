@@ -17,8 +17,7 @@ from tests.conftest import MODELS, PARAMETERS, digests
 DRAWING = ("draw_exploration", "draw_comparison")
 AGAIN = """
 import json, sys
-from components import quiet, step
-quiet.load_keras()
+from components import step
 for name, artifacts, parameters in json.loads(sys.argv[1]):
     step.run(name, artifacts, parameters, "another recipe")
 drawing = [module for module in sys.modules if module.startswith(("components.results.figures", "jinja2"))]

@@ -1,5 +1,7 @@
 """Grad-CAM: what in an image speaks for a class, by a classifier's own gradients."""
 
+from functools import partial
+
 import keras
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +42,7 @@ def heat(
         return None
     both = keras.Model(network.input, [maps[-1], network.output])
 
-    @tf.function  # as a graph, in which no gradient goes back behind the map
+    @partial(tf.function, autograph=False)  # as a graph, in which no gradient goes back behind the map
     def traced(image: tf.Tensor, number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         x = tf.cast(image[None], tf.float32)
         for layer in model.layers[1:place]:

@@ -1,9 +1,12 @@
 """What models say of stored images."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
 
 from components.data.artifacts import Augmented, Classifier, release
 from components.errors import UserError
@@ -23,6 +26,18 @@ def views_of(classifier: Classifier, augmented: Sequence[Augmented]) -> Augmente
         if one.digest == digest or (digest is None and one.facts["image_size"] == size):
             return one
     raise UserError(f"{classifier.path} was trained on other views than {augmented[0].path}: give those")
+
+
+def inference(model: keras.Model, of_one: tuple[int, ...], dtype: npt.DTypeLike) -> Callable[[np.ndarray], Any]:
+    """Return a model as one graph for batches of any size.
+
+    Args:
+        model: The model.
+        of_one: Shape of what is inferred from, such as (size, size, 3).
+        dtype: Its dtype.
+    """
+    of_batch = tf.TensorSpec((None, *of_one), dtype)
+    return tf.function(lambda batch: model(batch, training=False), [of_batch], autograph=False)
 
 
 def predictions(
@@ -49,12 +64,13 @@ def predictions(
 def outputs(model: keras.Model, views: np.ndarray, rows: np.ndarray, batch_size: int) -> list[np.ndarray]:
     """Return each output of a model, (rows, views, ...), for some images, as `predictions` takes them."""
     found: list[list[np.ndarray]] = [[] for _ in model.outputs]
+    infer = inference(model, views.shape[2:], views.dtype)
     with bar(f"predict {model.name}", len(rows), "image") as progress:
         for start in range(0, len(rows), batch_size):
             batch = views[rows[start : start + batch_size]]
-            made = model.predict_on_batch(batch.reshape(-1, *batch.shape[2:]))
+            made = infer(batch.reshape(-1, *batch.shape[2:]))
             for parts, part in zip(found, made if len(found) > 1 else [made], strict=True):
-                parts.append(part.reshape(*batch.shape[:2], *part.shape[1:]))
+                parts.append(part.numpy().reshape(*batch.shape[:2], *part.shape[1:]))
             release(views)
             progress.update(len(batch))
     return [np.concatenate(parts) for parts in found]

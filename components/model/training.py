@@ -19,6 +19,7 @@ from components.data.reading import ahead
 from components.errors import UserError
 from components.model import optimizers
 from components.model.epochs import Course, LogEpoch, Rows
+from components.model.prediction import inference
 from components.model.settings import FineTuning, HeadTraining, Training
 from components.progress import bar
 from components.results import metrics
@@ -122,9 +123,8 @@ class Trainer:
             slower = optimizers.build(settings.optimizer, rate(backbone_rate), **options)
             self.optimizer = TwoRates((self.optimizer, slower), head)
         self.optimizer.build(model.trainable_variables)
-        self.batch = tf.function(self._batch)
+        self.batch = tf.function(self._batch, autograph=False)
         self.epoch = tf.function(self._epoch)
-        self.infer = tf.function(lambda views: model(views, training=False), reduce_retracing=True)
 
     def spread(self, batch: np.ndarray) -> Any:
         """Return a batch, (batch, ...), as the devices take it; its size is a multiple of their number."""
@@ -165,6 +165,7 @@ class Trainer:
             right += hits
         return total, right
 
+    @tf.autograph.experimental.do_not_convert
     def _step(self, views: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         variables = self.model.trainable_variables
         with tf.GradientTape() as tape:
@@ -179,11 +180,12 @@ class Trainer:
         hits = (tf.argmax(logits, axis=1, output_type=labels.dtype) == labels) & (weights > 0)
         return loss, tf.reduce_sum(tf.cast(hits, tf.float32))
 
-    def logits(self, part: Rows, batch_size: int = 64) -> np.ndarray:
-        """Return what the model makes of the plain view of each image, (n, ...)."""
-        numbers = np.arange(len(part.rows))
-        batches = (part.read(numbers[start : start + batch_size], 0) for start in range(0, len(numbers), batch_size))
-        return np.concatenate([self.infer(batch).numpy() for batch in batches])
+
+def outputs(infer: Callable[[np.ndarray], Any], part: Rows, batch_size: int = 64) -> np.ndarray:
+    """Return what a model makes of the plain view of each image, (n, ...)."""
+    numbers = np.arange(len(part.rows))
+    batches = (part.read(numbers[start : start + batch_size], 0) for start in range(0, len(numbers), batch_size))
+    return np.concatenate([infer(batch).numpy() for batch in batches])
 
 
 def class_weights(kind: str, labels: np.ndarray) -> np.ndarray:
@@ -242,6 +244,7 @@ def train(
     for number, row in enumerate(course.rows, start=1):
         log_epoch(number, row)
     run_epoch = epochs(trainer, part)
+    infer = inference(model, validation.array.shape[2:], validation.array.dtype)
 
     def ended() -> bool:
         return len(course.rows) == settings.epochs or course.wait >= settings.patience
@@ -254,7 +257,7 @@ def train(
             course.seconds += perf_counter() - start
             if not math.isfinite(row["loss"]):
                 raise UserError(f"the loss is {row['loss']} after epoch {epoch + 1}: lower the learning rate")
-            logits = trainer.logits(validation)
+            logits = outputs(infer, validation)
             found = metrics.main_scores(validation.labels, softmax(logits, axis=1))
             row["validation_loss"] = found["log_loss"]
             row |= {f"validation_{score}": found[score] for score in ("accuracy", "kappa")}

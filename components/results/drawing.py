@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from components import machine
 from components.data import leakage
 from components.data.artifacts import Comparison, Page, Report
 from components.data.records import Record
@@ -31,8 +32,13 @@ def draw_comparison(
     rows = [{"report": name, "fingerprint": one.facts["fingerprint"]} for name, one in named.items()]
     table = pd.DataFrame([{**row, **found[row["fingerprint"]]} for row in rows])
     shown.write_table("costs.csv", table.reindex(columns=["report", "fingerprint", *COLUMNS]))
-    for name, report in named.items():
-        draw_report(report, titles.title(report, recipe, name), shown, titles.folder_name(name))
+    machine.call_in_processes(
+        draw_report,
+        (
+            (report, titles.title(report, recipe, name), shown, titles.folder_name(name))
+            for name, report in named.items()
+        ),
+    )
 
     scores = comparison.table("comparison.csv").set_index("model")
     scores["seconds_training"] = [

@@ -111,7 +111,7 @@ def write_scores(
     """
     scores, ends = metrics.scores(labels, probabilities), statistics.intervals(labels, probabilities, groups)
     scores["log_loss_uncalibrated"] = metrics.log_loss(labels, uncalibrated)
-    ends["log_loss_uncalibrated"] = statistics.intervals(labels, uncalibrated, groups)["log_loss"]
+    ends["log_loss_uncalibrated"] = statistics.intervals(labels, uncalibrated, groups, ["log_loss"])["log_loss"]
     after, scores["ece"] = statistics.calibration(labels, probabilities)
     before, scores["ece_uncalibrated"] = statistics.calibration(labels, uncalibrated)
     report.write_values("metrics", scores | {name: report.facts[name] for name in VALIDATION})

@@ -4,7 +4,7 @@ What is resampled, or swapped between two models, are units: whole groups of ima
 has a group, since those are no independent images; else single images. The same arguments give the same numbers.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from itertools import combinations
 
@@ -202,28 +202,32 @@ def split_sums(columns: np.ndarray) -> Sums:
     return Sums(columns[:, 0], *np.split(columns[:, 1:], 3, axis=1))
 
 
-def scores_of(blocks: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
-    """Return each score of sets of images, (sets,), whose sums come in blocks, as `split_sums` takes them."""
-    found = [{name: score.of(sums) for name, score in SCORES.items()} for sums in map(split_sums, blocks)]
-    return {name: np.concatenate([block[name] for block in found]) for name in SCORES}
+def scores_of(blocks: Iterable[np.ndarray], names: Collection[str]) -> dict[str, np.ndarray]:
+    """Return some scores of sets of images, (sets,), whose sums come in blocks, as `split_sums` takes them."""
+    found = [{name: SCORES[name].of(sums) for name in names} for sums in map(split_sums, blocks)]
+    return {name: np.concatenate([block[name] for block in found]) for name in names}
 
 
-def resampled(labels: np.ndarray, probabilities: np.ndarray, unit: np.ndarray) -> ResampledModel:
+def resampled(
+    labels: np.ndarray, probabilities: np.ndarray, unit: np.ndarray, names: Collection[str] = SCORES.keys()
+) -> ResampledModel:
     """Return a model's scores with those of resamples of the units, which are the same for every model.
 
     Args:
         labels: Number of the true class, (n,).
         probabilities: Of each class, (n, classes).
         unit: Number of each image's unit, (n,).
+        names: The scores.
     """
     counts = counted(labels, probabilities.argmax(axis=1), probabilities.shape[1], unit)
     losses = np.bincount(unit, weights=metrics.log_losses(labels, probabilities))
     per_unit = sparse.hstack([sparse.csr_array(losses[:, None]), counts], format="csr")
     observed = split_sums(per_unit.sum(axis=0)[None])
     blocks = (weights @ per_unit for weights in drawn(per_unit.shape[0]))
-    resamples, left_out = scores_of(blocks), scores_of(without_each(per_unit))
+    resamples, left_out = scores_of(blocks, names), scores_of(without_each(per_unit), names)
     scores = {}
-    for name, score in SCORES.items():
+    for name in names:
+        score = SCORES[name]
         scale = None if score.scale is None else float(np.squeeze(score.scale(observed)))
         values = float(score.of(observed)[0]), resamples[name], left_out[name]
         scores[name] = Resampled(*values, score.possible, scale)
@@ -242,8 +246,13 @@ def exact(successes: int, trials: int) -> Interval:
     return float(low), float(high)
 
 
-def intervals(labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray | None = None) -> dict[str, Interval]:
-    """Return the 95 % interval of each score of the registry: bootstrapped over units; of accuracy exact.
+def intervals(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    groups: np.ndarray | None = None,
+    names: Collection[str] = SCORES.keys(),
+) -> dict[str, Interval]:
+    """Return the 95 % interval of each of some scores of the registry: bootstrapped over units; of accuracy exact.
 
     Accuracy is bootstrapped too where images are grouped. Where no resample differs from another, or a model is right
     on all images or on none, a score of predicted classes reaches as far to either side as the exact interval of
@@ -254,9 +263,10 @@ def intervals(labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray 
         labels: Number of the true class, (n,).
         probabilities: Of each class, (n, classes).
         groups: Name of each image's group, (n,); empty for an image that is by itself.
+        names: The scores.
     """
     unit = units_of(groups, len(labels))
-    scores = resampled(labels, probabilities, unit).scores
+    scores = resampled(labels, probabilities, unit, dict.fromkeys([EXACT, *names])).scores
     accuracy = scores[EXACT]
     units = len(accuracy.left_out)
     known = exact(round(accuracy.observed * units), units)
@@ -266,7 +276,7 @@ def intervals(labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray 
     for name, score in scores.items():
         if (score.fixed or accuracy.fixed) and not score.few and score.scale is not None:
             found[name] = score.as_far_as(accuracy.observed, known)
-    return found
+    return {name: found[name] for name in names}
 
 
 def per_class(

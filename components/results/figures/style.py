@@ -60,13 +60,15 @@ def saved(
         figure = Figure(size, layout="constrained" if constrained else None)
         yield figure
         box = head(figure, title, note, legend)
-        figure.savefig(path, format="png", bbox_inches=box, metadata={"Software": None}, pil_kwargs={"optimize": True})
+        figure.savefig(path, format="png", bbox_inches=box, metadata={"Software": None})
 
 
 def head(figure: Figure, title: str, note: str, legend: int) -> Bbox:
     """Put the legend, then the note, then the title above all that the figure holds, and return its box in inches."""
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    engine = figure.get_layout_engine()
+    if engine:
+        engine.execute(figure)
+        figure.set_layout_engine(None)
     box = figure.get_tightbbox()
     inches, to_figure = figure.dpi_scale_trans.inverted(), figure.dpi_scale_trans - figure.transFigure
     if legend:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 from components.errors import UserError, public
+from components.machine import uncollected
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -158,7 +159,8 @@ def client() -> "MlflowClient":
     check_address()
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
-    import mlflow
+    with uncollected():
+        import mlflow
 
     for noisy in ("mlflow", "alembic", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
