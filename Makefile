@@ -21,6 +21,7 @@ test: setup ## lint, types, tests
 	ruff check .
 	ruff format --check .
 	mypy
+	lint-imports --no-logo
 	pytest -n $(WORKERS) --dist worksteal
 
 ui: setup ## open the comparison in MLflow

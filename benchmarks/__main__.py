@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks import machine
 from benchmarks.measuring import Bench, Line, Worker, table
-from components.errors import Parser, UserError, no_such, told
+from components.system.errors import Parser, UserError, no_such, told
 
 JSON, FIGURE = Path("artifacts/benchmarks.json"), Path("docs/performance.png")
 ROWS = ("fine_tuning", "heads", "extraction", "augmentation", "study", "starting", "scale")

@@ -10,11 +10,11 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from components import step
 from components.data.artifacts import Report
 from components.data.records import Record
-from components.errors import UserError
+from components.machinery.code import ROOT
 from components.results import costs
+from components.system.errors import UserError
 from pipeline import recipes
 from pipeline.arranging import RECORD, Made, Task, tasks_behind
 from pipeline.places import place
@@ -113,7 +113,7 @@ def command(task: Task, home: Path) -> Cost:
         start = perf_counter()
         process = subprocess.Popen(
             [sys.executable, "-m", "components", task.step, *flags],
-            env=environment, cwd=step.ROOT, stdout=said, stderr=said,
+            env=environment, cwd=ROOT, stdout=said, stderr=said,
         )  # fmt: skip
         _, status, usage = os.wait4(process.pid, 0)
         taken = perf_counter() - start

@@ -13,9 +13,9 @@ from typing import Any
 
 from benchmarks import here
 from components.data.artifacts import Report
-from components.errors import Parser, told
-from components.results.scores import MAIN, VALIDATION
 from components.results.titles import folder_name
+from components.scores.registry import MAIN, VALIDATION
+from components.system.errors import Parser, told
 from pipeline import recipes
 from pipeline.__main__ import assigned
 from pipeline.arranging import Made, Task

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from benchmarks import here, plain, synthetic
 from benchmarks.measuring import Aim, Bench, Line, Worker
-from components import step
+from components.machinery.code import ROOT
 from pipeline.arranging import tasks_behind
 from pipeline.running import find, make
 
 SIZE, CLASSES, NETWORK = 64, 10, "glyphs"
-WEIGHTS = step.ROOT / "pretraining/vgg16_small.weights.h5"
+WEIGHTS = ROOT / "pretraining/vgg16_small.weights.h5"
 TWO = {"epochs": 2, "patience": 2}
 SAID = {
     # What is cut from one canvas is alike.

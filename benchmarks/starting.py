@@ -13,7 +13,7 @@ import yaml
 
 from benchmarks import plain
 from benchmarks.measuring import Aim, Bench, Line
-from components.step import ROOT
+from components.machinery.code import ROOT
 
 COMMANDS = {  # what is run, and the exit status
     "python -m components train_top --help": 0,

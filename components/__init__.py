@@ -2,7 +2,7 @@
 
 import sys
 
-from components.quiet import KerasFinder
+from components.system.libraries import KerasFinder
 
 STEPS = (
     "fetch",

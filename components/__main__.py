@@ -4,10 +4,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from components import STEPS, executor, step
-from components.errors import Parser, UserError, shown, told
-from components.machine import supervised
-from components.parameters import read_yaml
+from components import STEPS
+from components.machinery import executor
+from components.machinery.parameters import read_yaml
+from components.machinery.running import run_step
+from components.machinery.signature import load_step
+from components.system.errors import Parser, UserError, shown, told
+from components.system.processes import supervised
 
 
 def section(address: str) -> dict[str, Any]:
@@ -29,7 +32,7 @@ def section(address: str) -> dict[str, Any]:
 
 def parser_of(name: str) -> Parser:
     """Return the command line of one step, derived from its signature and docstring."""
-    wanted = step.load(name)
+    wanted = load_step(name)
     parser = Parser(prog=f"python -m components {name}", description=wanted.summary, allow_abbrev=False)
     artifacts = parser.add_argument_group("artifacts")
     for direction, kinds in (("in", wanted.inputs), ("out", wanted.outputs)):
@@ -66,7 +69,7 @@ def main(arguments: list[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help"):
         print("python -m components STEP --name value ...\n\nsteps, in the order in which data flows:")
         for name in STEPS:
-            print(f"  {name:16} {step.load(name).summary}")
+            print(f"  {name:16} {load_step(name).summary}")
         print("\npython -m components STEP --help says what a step takes")
         return
     parser = parser_of(arguments[0])
@@ -75,13 +78,13 @@ def main(arguments: list[str]) -> None:
     record = given.pop("record")
     told = given.pop("executor_input")
     task = executor.read(told) if told else None
-    wanted = step.load(arguments[0])
+    wanted = load_step(arguments[0])
     artifacts = {key: given.pop(key) for key in (*wanted.inputs, *wanted.outputs)}
     values: dict[str, Any] = {}
     for address in sections:
         values.update(section(address))
     wanted.checked({**values, **given})
-    step.run(wanted.name, artifacts, {**values, **given}, recipe, record)
+    run_step(wanted.name, artifacts, {**values, **given}, recipe, record)
     if task:
         executor.tell(task, wanted, artifacts, views)
 

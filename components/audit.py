@@ -3,8 +3,8 @@
 from typing import Annotated
 
 from components.data.artifacts import Audit, Images
-from components.parameters import Range
-from components.step import Input, Output
+from components.machinery.signature import Input, Output
+from components.system.limits import Range
 
 
 def audit(

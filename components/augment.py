@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Annotated
 
 from components.data.artifacts import Augmented, Images
-from components.parameters import Names, PartialShare, Pixels, Range, Seed, Share
-from components.step import Input, Output
+from components.machinery.signature import Input, Output
+from components.system.limits import Names, PartialShare, Pixels, Range, Seed, Share
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,7 +45,7 @@ def augment(
     from components.data import augmentation
     from components.data import images as image_files
     from components.data.artifacts import release
-    from components.progress import bar
+    from components.system.progress import bar
 
     limits = augmentation.Limits(rotation, shear, zoom, shift, flip, brightness)
     names = images.table("images.csv")["file"].tolist()

@@ -1,9 +1,9 @@
 """Average the classifiers of one comparison."""
 
 from components.data.artifacts import Augmented, Classifier, Splits
-from components.naming import name_of
-from components.parameters import Count
-from components.step import Input, Output
+from components.machinery.signature import Input, Output
+from components.model.naming import name_of
+from components.system.limits import Count
 
 
 def average(

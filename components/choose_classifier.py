@@ -1,7 +1,7 @@
 """Choose among classifiers by validation."""
 
 from components.data.artifacts import Classifier
-from components.step import Input, Output
+from components.machinery.signature import Input, Output
 
 
 def choose_classifier(arms: Input[list[Classifier]], classifier: Output[Classifier]) -> None:

@@ -3,9 +3,9 @@
 from typing import Annotated
 
 from components.data.artifacts import Augmented, Precision, Weights
+from components.machinery.signature import Input, Output
 from components.model.precision import ASKED
-from components.parameters import Names
-from components.step import Input, Output
+from components.system.limits import Names
 
 
 def choose_precision(

@@ -1,7 +1,7 @@
 """Put the reports of a recipe side by side."""
 
 from components.data.artifacts import Comparison, Report
-from components.step import Input, Output
+from components.machinery.signature import Input, Output
 
 
 def compare(reports: Input[list[Report]], comparison: Output[Comparison]) -> None:

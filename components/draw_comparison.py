@@ -2,7 +2,7 @@
 
 from components.data.artifacts import Comparison, Page, Report
 from components.data.records import Record
-from components.step import Input, Output
+from components.machinery.signature import Input, Output
 
 
 def draw_comparison(

@@ -1,7 +1,7 @@
 """Draw what the data set looks like."""
 
 from components.data.artifacts import Drawings, Exploration
-from components.step import Input, Output
+from components.machinery.signature import Input, Output
 
 
 def draw_exploration(exploration: Input[Exploration], drawings: Output[Drawings]) -> None:

@@ -3,8 +3,8 @@
 from typing import Annotated
 
 from components.data.artifacts import Augmented, Classifier, Report, Splits, TestSplit
-from components.parameters import Count, Names, Range
-from components.step import Input, Output
+from components.machinery.signature import Input, Output
+from components.system.limits import Count, Names, Range
 
 
 def evaluate(

@@ -1,8 +1,8 @@
 """Find out what the data set looks like."""
 
 from components.data.artifacts import Augmented, Exploration, Images, Splits, Weights
-from components.parameters import Count, Seed
-from components.step import Input, Output
+from components.machinery.signature import Input, Output
+from components.system.limits import Count, Seed
 
 
 def explore(

@@ -3,9 +3,9 @@
 from typing import Annotated
 
 from components.data.artifacts import Augmented, Features, Precision, Tensors, Weights
+from components.machinery.signature import Input, Output
 from components.model.backbones import POOLINGS
-from components.parameters import Count, Names, Positive
-from components.step import Input, Output
+from components.system.limits import Count, Names, Positive
 
 PREFIXES = {  # what to do where the tensors take more than they may
     "stored": "take fewer views, `augment: {views: ..}`, or store the images alone, `extract: {prefix: live}`",

@@ -1,8 +1,8 @@
 """Bring a data set to one layout."""
 
 from components.data.artifacts import Images
-from components.parameters import Share
-from components.step import Output
+from components.machinery.signature import Output
+from components.system.limits import Share
 
 
 def fetch(images: Output[Images], *, data_set: str, source: str, max_quarantined: Share) -> None:
@@ -38,7 +38,7 @@ def fetch(images: Output[Images], *, data_set: str, source: str, max_quarantined
     from components.data import archives, layout
     from components.data.datasets import DATA_SETS
     from components.data.pinned import GIT, Pinned
-    from components.errors import UserError, no_such, public
+    from components.system.errors import UserError, no_such, public
 
     entry, place = DATA_SETS.get(data_set), public(source)
     if source == "published" and entry is None:

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 from components.data.artifacts import Weights
 from components.data.content import file_sha256, whole
 from components.data.pinned import GIT, Pinned
-from components.errors import UserError
+from components.machinery.signature import Output
 from components.model.backbones import BACKBONES, words
-from components.parameters import Names
-from components.step import Output
+from components.system.errors import UserError
+from components.system.limits import Names
 
 
 def fetch_weights(

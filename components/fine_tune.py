@@ -1,9 +1,9 @@
 """Train the backbone's last layers, from the trained head on."""
 
 from components.data.artifacts import Classifier, Splits, Tensors, Top, Weights
+from components.machinery.signature import Input, Output
+from components.model.naming import name_of
 from components.model.settings import FineTuning
-from components.naming import name_of
-from components.step import Input, Output
 
 
 def fine_tune(

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from components.data.artifacts import Audit, Images, Splits, TestSplit
 from components.data.splitting import METHODS
-from components.parameters import Count, Names, Range, Seed
-from components.step import Input, Output
+from components.machinery.signature import Input, Output
+from components.system.limits import Count, Names, Range, Seed
 
 Part = Annotated[
     float,

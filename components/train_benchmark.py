@@ -3,11 +3,11 @@
 from typing import Annotated
 
 from components.data.artifacts import Augmented, Classifier, Splits
+from components.machinery.signature import Input, Output
 from components.model.benchmark import NETWORKS
+from components.model.naming import name_of
 from components.model.settings import Training
-from components.naming import name_of
-from components.parameters import Count, Names, Pixels, Range
-from components.step import Input, Output
+from components.system.limits import Count, Names, Pixels, Range
 
 
 def train_benchmark(

@@ -3,11 +3,11 @@
 from typing import Annotated
 
 from components.data.artifacts import Classifier, Features, Splits, Top, Weights
+from components.machinery.signature import Input, Output
 from components.model.heads import HEADS
+from components.model.naming import name_of
 from components.model.settings import HeadTraining
-from components.naming import name_of
-from components.parameters import Names, PartialShare
-from components.step import Input, Output
+from components.system.limits import Names, PartialShare
 
 
 def train_top(

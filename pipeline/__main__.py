@@ -9,9 +9,10 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components import step as steps
-from components.errors import Parser, UserError, no_such, printable, told
-from components.trainings import nth_training
+from components.machinery import lineage, running
+from components.machinery.signature import load_step
+from components.machinery.trainings import nth_training
+from components.system.errors import Parser, UserError, no_such, printable, told
 from pipeline import recipes, recovery
 from pipeline.places import ARTIFACTS, place
 
@@ -126,9 +127,10 @@ def predict(model: str, images: Sequence[Path], csv: Path | None) -> None:
 
     from components.data.artifacts import PROBABILITY
     from components.model import predicting
+    from components.results.delivered import open_model
 
     files = predicting.listed(images)
-    opened, _ = predicting.opened(model)
+    opened, _ = open_model(model)
     names, rows, unread = [PROBABILITY + name for name in opened.classes], [], 0
     for file, found in predicting.predictions(opened, files):
         if isinstance(found, str):
@@ -151,8 +153,9 @@ def predict(model: str, images: Sequence[Path], csv: Path | None) -> None:
 def export(model: str, to: str, file: Path, images: Sequence[Path]) -> None:
     """Write a model for ONNX Runtime or LiteRT, held to the same probabilities on real images."""
     from components.model import exporting, predicting
+    from components.results.delivered import open_model
 
-    opened, kept = predicting.opened(model)
+    opened, kept = open_model(model)
     if images:
         kept = predicting.stacked(predicting.listed(images), opened.size)
     difference = exporting.export(opened, to, file, kept)
@@ -212,10 +215,10 @@ def inputs_of(task: "Task") -> dict[str, Any]:
     Raises:
         UserError: One is not there, or they are of different runs.
     """
-    wanted = steps.load(task.step)
+    wanted = load_step(task.step)
     paths = {key: nth_training(place(several[0]), 0) for key, several in task.inputs.items()}
-    inputs = steps.read_inputs(wanted, paths)
-    steps.inherited(wanted, inputs)
+    inputs = running.read_inputs(wanted, paths)
+    lineage.inherited(wanted, inputs)
     return inputs
 
 
@@ -228,7 +231,7 @@ def find_head(recipe: str, sweep: Sequence[str], network: str) -> None:
         if step != "train_top":
             raise UserError(f"--sweep takes train_top.PARAMETER=VALUE,... here; received {address}={values}")
         swept[name] = values.split(",")
-    wanted = steps.load("train_top")
+    wanted = load_step("train_top")
     arms = [
         wanted.checked({**task.values, **dict(zip(swept, values, strict=True))}) for values in product(*swept.values())
     ]
@@ -254,7 +257,7 @@ def find_rate(recipe: str, step: str, network: str) -> None:
     from components.results import figures
 
     inputs, builder = inputs_of(task), assembly.BUILDERS[step]
-    arguments = steps.load(step).arguments(task.values)
+    arguments = load_step(step).arguments(task.values)
     settings = arguments.pop("settings")
     training.seeded(settings.seed)
     untrained = builder(**inputs, **arguments)

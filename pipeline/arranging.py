@@ -12,13 +12,14 @@ from enum import Enum
 from functools import cached_property
 from typing import Any
 
-from components import STEPS, step
+from components import STEPS
 from components.data.artifacts import Artifact, Classifier
 from components.data.content import sha256
 from components.data.records import Record
-from components.errors import UserError
-from components.models import MODELS
+from components.machinery.signature import load_step
+from components.model.registry import MODELS
 from components.results.titles import folder_name
+from components.system.errors import UserError
 from pipeline.recipes import COLLECTION, TRAINING, Recipe, Values
 
 SHOWN = ("augment", "extract", *(model.step for model in MODELS.values()), "evaluate", "compare")  # whose records a
@@ -84,7 +85,7 @@ class Task:
     @cached_property
     def outputs(self) -> dict[str, "Made"]:
         """What the task makes, by key; the record of its run is the last."""
-        kinds = {**step.load(self.step).outputs, RECORD: Record}
+        kinds = {**load_step(self.step).outputs, RECORD: Record}
         return {key: Made(self, key, kind) for key, kind in kinds.items()}
 
     @cached_property
@@ -206,7 +207,7 @@ class _Arrangement:
         self.made: dict[Kind, list[Made]] = {}
         for name in steps_of(recipe.models):
             self._add_all(name)
-            if Classifier in step.load(name).outputs.values():
+            if Classifier in load_step(name).outputs.values():
                 self._choose(name)
 
     @property
@@ -239,7 +240,7 @@ class _Arrangement:
         """Return a task of a step, or the one that an earlier recipe has in common with this one."""
         words = [axis.words[arms[axis.name]] for axis in self.axes if axis.name in arms]
         words = [self.recipe.data] if name == "fetch" else [word for word in words if word]
-        values = step.load(name).checked({**self.values[name], **varied})
+        values = load_step(name).checked({**self.values[name], **varied})
         task = Task(name, values, inputs, self.recipe.name, words, varied)
         task = self.known.setdefault(task.identity, task)
         self.arms[task] = arms
@@ -265,7 +266,7 @@ class _Arrangement:
         Of what a step takes several it takes all that go with its other inputs: an average those of one trial, a
         comparison those on one set of test images.
         """
-        wanted = step.load(name)
+        wanted = load_step(name)
         offered = {key: self._offered(kind) for key, kind in wanted.inputs.items()}
         single = [key for key in wanted.inputs if key not in wanted.several]
         several = [key for key in wanted.inputs if key in wanted.several]
@@ -301,11 +302,11 @@ def tasks_behind(made: Made) -> list[Task]:
 
 def steps_of(models: Sequence[str]) -> list[str]:
     """Return the steps that it takes to compare some models, in their order; not the choice among arms."""
-    makers = {kind: name for name in STEPS for kind in step.load(name).outputs.values() if kind is not Classifier}
+    makers = {kind: name for name in STEPS for kind in load_step(name).outputs.values() if kind is not Classifier}
     needed = {"draw_exploration", "draw_comparison", *(MODELS[model].step for model in models)}
     for name in reversed(STEPS):
         if name in needed:
-            needed |= {makers[kind] for kind in step.load(name).inputs.values() if kind in makers}
+            needed |= {makers[kind] for kind in load_step(name).inputs.values() if kind in makers}
     return [name for name in STEPS if name in needed]
 
 

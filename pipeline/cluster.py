@@ -9,12 +9,14 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from components import STEPS, step
+from components import STEPS
 from components.data.datasets import DATA_SETS
 from components.data.pinned import Pinned
-from components.errors import UserError, no_such, public, shown
-from components.parameters import Parameter, Positive, Range
-from components.step import git
+from components.machinery.parameters import Parameter
+from components.machinery.revisions import git
+from components.machinery.signature import load_step
+from components.system.errors import UserError, no_such, public, shown
+from components.system.limits import Positive, Range
 from pipeline.recipes import fetch_values, mapping, one_of, section, weights_values
 
 IMAGES = ("steps", "fetch")
@@ -222,7 +224,7 @@ def pools_of_steps(named: dict[str, Any], pools: Mapping[str, Pool]) -> dict[str
     for name in named:
         if name not in STEPS:
             raise no_such("step in cluster: steps", name, STEPS)
-    used = {name: "gpu" if step.load(name).uses("keras") else "cpu" for name in STEPS} | named
+    used = {name: "gpu" if load_step(name).uses("keras") else "cpu" for name in STEPS} | named
     for name, where in used.items():
         if text("cluster: steps", name, where) not in pools:
             said = f"cluster: steps: {name}" if name in named else f"cluster: steps does not name {name}"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from components.errors import UserError
+from components.system.errors import UserError
 
 SCORE, FILE = "log_loss", "validation.json"
 

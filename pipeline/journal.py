@@ -7,8 +7,8 @@ from typing import Any
 
 from components.data.artifacts import Classifier, Comparison, Page, Report
 from components.data.records import Record, records_behind
-from components.errors import UserError
 from components.results import costs, tracking
+from components.system.errors import UserError
 from pipeline.places import ARTIFACTS
 
 

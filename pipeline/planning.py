@@ -11,10 +11,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from components import code, step
 from components.data.content import file_sha256
-from components.errors import UserError, no_such
-from components.machine import in_child
+from components.machinery import code
+from components.machinery.running import run_step
+from components.machinery.signature import load_step
+from components.system.errors import UserError, no_such
+from components.system.processes import in_child
 from pipeline import recipes
 from pipeline.arranging import RECORD, Task, arrange
 from pipeline.places import place, places, stage_name
@@ -118,11 +120,11 @@ def read_entry(address: str) -> Entry:
 
 def run_entry(entry: Entry) -> None:
     """Run what a stage is planned to, in a child process whose end is this one's where it fails."""
-    wanted = step.load(entry.step)
+    wanted = load_step(entry.step)
     artifacts = {key: paths if key in wanted.several else paths[0] for key, paths in entry.artifacts.items()}
 
     def work() -> None:
-        step.run(wanted.name, artifacts, entry.values, entry.recipe, Path(entry.record))
+        run_step(wanted.name, artifacts, entry.values, entry.recipe, Path(entry.record))
 
     status = in_child(work)
     if status is None:  # in the child, which is done

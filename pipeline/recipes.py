@@ -7,23 +7,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components import STEPS, step
+from components import STEPS
 from components.data.datasets import DATA_SETS
-from components.errors import UserError, no_such, shown
+from components.machinery.parameters import read_yaml
+from components.machinery.signature import load_step
 from components.model.backbones import BACKBONES
-from components.models import MODELS
-from components.parameters import read_yaml
+from components.model.registry import MODELS
+from components.system.errors import UserError, no_such, shown
 
 PARAMS = Path("params.yaml")
 COLLECTION = ("fetch", "fetch_weights")  # the steps that bring data sets and weights in
 IN_RECIPES = [name for name in STEPS if name not in COLLECTION]
-TRAINING = [model.step for model in MODELS.values() if "seed" in step.load(model.step).parameters]
+TRAINING = [model.step for model in MODELS.values() if "seed" in load_step(model.step).parameters]
 SHARED = "training"  # section of what all steps that train take
 SECTIONS = [*IN_RECIPES, SHARED, "vary"]
 ENTRIES = ["like", "data", "networks", "models", *SECTIONS]  # of a recipe
 REGISTRIES: dict[str, Iterable[str]] = {"data": DATA_SETS, "weights": BACKBONES}
 RANDOM = "random_"  # before a backbone's name: its weights as drawn at random
-FOLDER_NAMES = {key for name in IN_RECIPES for key in step.load(name).outputs} | {"classifiers", "reports", "chosen"}
+FOLDER_NAMES = {key for name in IN_RECIPES for key in load_step(name).outputs} | {
+    "classifiers",
+    "reports",
+    "chosen",
+}
 LONGEST_NAME = 243  # bytes: a file name has 255, of which `..unfinished` takes 12
 
 Values = Mapping[str, Mapping[str, Any]]  # by step and parameter
@@ -87,8 +92,8 @@ def resolve(content: Mapping[str, Any], name: str) -> Recipe:
     values = {}
     try:
         for step_name in IN_RECIPES:
-            values[step_name] = step.load(step_name).checked(values_of(content, said, step_name))
-        known = {key for training in TRAINING for key in step.load(training).parameters}
+            values[step_name] = load_step(step_name).checked(values_of(content, said, step_name))
+        known = {key for training in TRAINING for key in load_step(training).parameters}
         for key in merged(content, said, SHARED):
             if key not in known:
                 raise no_such("parameter of training", key, sorted(known))
@@ -163,7 +168,7 @@ def sayings(content: Mapping[str, Any], name: str, behind: tuple[str, ...] = ())
 
 def values_of(content: Mapping[str, Any], said: Mapping[str, Any], step_name: str) -> dict[str, Any]:
     """Return the values of a step: its own, then what all training steps share, a recipe's before the defaults'."""
-    known = step.load(step_name).parameters
+    known = load_step(step_name).parameters
     values: dict[str, Any] = {}
     for source, where in ((content["defaults"], "defaults"), (said, "the recipe")):
         if step_name in TRAINING:
@@ -187,7 +192,7 @@ def varied(name: str, arms: Any) -> dict[str, list[Any]]:
     """
     if name not in IN_RECIPES:
         raise no_such("step to vary", name, IN_RECIPES)
-    kinds, read = step.load(name).parameters, {}
+    kinds, read = load_step(name).parameters, {}
     for parameter, values in mapping(arms, f"vary: {name}").items():
         address = f"vary: {name}: {parameter}"
         if parameter not in kinds:
@@ -301,10 +306,10 @@ def check(content: Mapping[str, Any]) -> None:
     check_pipelines(content["recipes"])
     for noun in REGISTRIES:
         declared(content, noun)
-    step.load("fetch").parameters["max_quarantined"].read(
+    load_step("fetch").parameters["max_quarantined"].read(
         "data", "max_quarantined", content["data"].get("max_quarantined")
     )
-    step.load("fetch_weights").parameters["stock"].read("weights", "stock", content["weights"].get("stock"))
+    load_step("fetch_weights").parameters["stock"].read("weights", "stock", content["weights"].get("stock"))
     for recipe in content["recipes"]:
         resolve(content, recipe)
     if content["active"]:

@@ -6,7 +6,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.errors import UserError
+from components.system.errors import UserError
 
 if TYPE_CHECKING:
     from ruamel.yaml.error import MarkedYAMLError

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from components import step
+from components.machinery import running
+from components.machinery.running import run_step
+from components.machinery.signature import load_step
 from pipeline.arranging import RECORD, Made, Task, tasks_behind
 from pipeline.places import place, places
 
@@ -17,7 +19,7 @@ def run_tasks(tasks: Iterable[Task], home: Path = Path()) -> None:
         home: Folder in which `artifacts/` and `data/` lie.
     """
     for task in tasks:
-        if not step.is_made(task.step, artifacts_of(task, home), task.values, note_of(task, home)):
+        if not running.is_made(task.step, artifacts_of(task, home), task.values, note_of(task, home)):
             run_task(task, home)
 
 
@@ -25,8 +27,8 @@ def run_task(task: Task, home: Path = Path()) -> None:
     """Run a task, also where its outputs are there; arguments as `run_tasks` takes them."""
     artifacts, note = artifacts_of(task, home), note_of(task, home)
     note.unlink(missing_ok=True)
-    step.run(task.step, artifacts, task.values, task.recipe, home / place(task.outputs[RECORD]))
-    step.write_note(task.step, artifacts, task.values, note)
+    run_step(task.step, artifacts, task.values, task.recipe, home / place(task.outputs[RECORD]))
+    running.write_note(task.step, artifacts, task.values, note)
 
 
 def make(made: Made, home: Path = Path()) -> Path:
@@ -37,7 +39,7 @@ def make(made: Made, home: Path = Path()) -> Path:
 
 def artifacts_of(task: Task, home: Path = Path()) -> dict[str, Any]:
     """Return the path of each input and output of a task, a list of paths where it takes several."""
-    several = step.load(task.step).several
+    several = load_step(task.step).several
     paths = {key: [home / path for path in found] for key, found in places(task).items()}
     return {key: found if key in several else found[0] for key, found in paths.items()}
 

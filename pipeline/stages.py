@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 from components.data.artifacts import MANIFEST, Classifier, Comparison, Images, Report
-from components.errors import UserError
-from components.trainings import training_paths
+from components.machinery.trainings import training_paths
+from components.system.errors import UserError
 from pipeline.arranging import RECORD, Made, Task
 from pipeline.places import place
 from pipeline.planning import PLAN

@@ -16,10 +16,11 @@ import psutil
 import pytest
 from PIL import Image
 
-from components import step
 from components.data.artifacts import Report, TestSplit
 from components.data.content import file_sha256
 from components.data.records import Record, record_beside
+from components.machinery.code import ROOT
+from components.machinery.running import run_step
 from components.results import tracking
 from pipeline.arranging import Task, arrange
 from pipeline.places import place
@@ -67,7 +68,7 @@ TRAINING: dict[str, str | int | float] = {
 PARAMETERS: dict[str, dict[str, str | int | float]] = {
     "fetch": {"data_set": "edges", "max_quarantined": 0},
     "fetch_weights": {
-        "backbone": "vgg16_small", "source": str(step.ROOT / "pretraining/vgg16_small.weights.h5"), "stock": "leave",
+        "backbone": "vgg16_small", "source": str(ROOT / "pretraining/vgg16_small.weights.h5"), "stock": "leave",
     },
     "audit": {"distance": 8},
     "split": {
@@ -135,7 +136,7 @@ def run_steps(
 
 def evaluate(at: Mapping[str, Path], **changed: str | int) -> None:
     """Evaluate a classifier, with the values of `PARAMETERS` but for those that are given."""
-    step.run("evaluate", {**at, "augmented": [at["augmented"]]}, {**PARAMETERS["evaluate"], **changed}, "edges")
+    run_step("evaluate", {**at, "augmented": [at["augmented"]]}, {**PARAMETERS["evaluate"], **changed}, "edges")
 
 
 def recorded(path: Path) -> Report:

@@ -27,9 +27,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components import step
 from components.data import archives, downloads
-from components.errors import UserError, public
+from components.machinery.running import run_step
+from components.system.errors import UserError, public
 from tests.conftest import write_images
 
 FORMATS = {"edges.tar": "tar", "edges.tar.gz": "gztar", "edges.zip": "zip"}
@@ -112,7 +112,7 @@ def address(place, monkeypatch) -> Iterator[str]:
 
 
 def fetched(source: str, target: Path) -> dict[str, bytes]:
-    step.run("fetch", {"images": target}, {"data_set": "edges", "source": source, "max_quarantined": 1})
+    run_step("fetch", {"images": target}, {"data_set": "edges", "source": source, "max_quarantined": 1})
     return contents(target)
 
 

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from components import STEPS, step
-from components.errors import UserError
-from components.models import MODELS
-from components.step import ROOT
+from components import STEPS
+from components.machinery.code import ROOT
+from components.machinery.signature import load_step
+from components.model.registry import MODELS
+from components.system.errors import UserError
 from pipeline import places, planning, recipes
 from pipeline.arranging import RECORD, SHOWN, Task, arrange
 from tests.conftest import NETWORK, PARAMETERS, recipe_of, tasks_of
@@ -48,7 +49,7 @@ def test_every_task_comes_after_what_it_takes_and_has_all_that_its_step_takes():
     arms = {"train_top": {"dropout": [0.1, 0.5]}}
     found = tasks(folds=2, networks=("a", "b"), models=ALL, vary=arms, repeats=2, apart=True)
     for number, task in enumerate(found):
-        wanted = step.load(task.step)
+        wanted = load_step(task.step)
         assert [*task.inputs] == [*wanted.inputs] and task.values == wanted.checked(task.values)
         for key, several in task.inputs.items():
             assert all(issubclass(made.kind, wanted.inputs[key]) for made in several)
@@ -118,10 +119,10 @@ def test_validation_chooses_among_the_values_of_a_parameter_and_only_the_chosen_
             assert task.inputs["classifier"][0].task in chosen
 
 
-@pytest.mark.parametrize("name", [name for name in recipes.IN_RECIPES if step.load(name).parameters])
+@pytest.mark.parametrize("name", [name for name in recipes.IN_RECIPES if load_step(name).parameters])
 def test_every_parameter_can_be_varied(name):
     """Its arms are in the stages that use it; no two arms of one model are evaluated, but where they are the way."""
-    for parameter, kind in step.load(name).parameters.items():
+    for parameter, kind in load_step(name).parameters.items():
         if parameter == "repeats":  # which is a number of trainings
             continue
         own = PARAMETERS[name][parameter]
@@ -222,7 +223,7 @@ def test_a_data_set_is_explored_once_for_each_way_in_which_views_are_made():
 
 def test_every_task_makes_a_record_last():
     for task in tasks(models=ALL):
-        assert [*task.outputs] == [*step.load(task.step).outputs, RECORD]
+        assert [*task.outputs] == [*load_step(task.step).outputs, RECORD]
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ from PIL import Image, ImageEnhance, ImageOps
 from scipy.sparse.csgraph import connected_components
 
 from benchmarks import synthetic
-from components import step
 from components.data import archives, duplicates, images, leakage, thumbnails
 from components.data.artifacts import Audit, Splits, TestSplit
 from components.data.datasets import write_digits
+from components.machinery.running import run_step
 from components.results import figures
 from tests.conftest import write_images
 from tests.test_data_sets import real
@@ -24,8 +24,8 @@ SPLIT = {"method": "stratified", "train": 0.5, "validation": 0.25, "test": 0.25,
 
 
 def audited(source: Path, folder: Path, distance: int = 8) -> Audit:
-    step.run("fetch", {"images": folder / "images"}, {"data_set": "own", "source": str(source), "max_quarantined": 0})
-    step.run("audit", {"images": folder / "images", "audit": folder / "audit"}, {"distance": distance})
+    run_step("fetch", {"images": folder / "images"}, {"data_set": "own", "source": str(source), "max_quarantined": 0})
+    run_step("audit", {"images": folder / "images", "audit": folder / "audit"}, {"distance": distance})
     return Audit.read(folder / "audit")
 
 
@@ -260,7 +260,7 @@ def twins(tmp_path, source) -> dict[str, Path]:
 
 @pytest.mark.parametrize("method", ["stratified", "random"])
 def test_the_step_keeps_twins_together_or_says_what_it_does_to_the_scores(method, twins, capsys):
-    step.run("split", twins, {**SPLIT, "method": method})
+    run_step("split", twins, {**SPLIT, "method": method})
     splits = Splits.read(twins["splits"])
     numbers, rows = splits.facts["leakage"], splits.table("leakage.csv")
     assert numbers["identical_pairs"] == 24 and numbers["two_labels"] == 1
@@ -286,11 +286,11 @@ def test_groups_across_the_parts_are_said(tmp_path, capsys):
     (source / "groups.csv").write_text("\n".join(["file,group", *(f"{file},{file.stem[-1]}" for file in files)]))
     audited(source, tmp_path)
     at = {name: tmp_path / name for name in ("images", "audit", "splits", "test_split")}
-    step.run("split", at, SPLIT)
+    run_step("split", at, SPLIT)
     numbers = Splits.read(at["splits"]).facts["leakage"]
     test = TestSplit.read(at["test_split"]).table("test_split.csv")
     assert 0 < numbers["groups_across_splits"] <= test["group"].nunique()
     assert "groups of the test images are in train or validation too" in capsys.readouterr().out
-    step.run("split", at, {**SPLIT, "method": "grouped"})
+    run_step("split", at, {**SPLIT, "method": "grouped"})
     assert Splits.read(at["splits"]).facts["leakage"]["groups_across_splits"] == 0
     assert "groups" not in capsys.readouterr().out

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from components import step
 from components.data import augmentation, images
 from components.data.artifacts import Augmented
 from components.data.augmentation import Draw, Limits
+from components.machinery.running import run_step
 from tests.conftest import write_images
 
 SIZE = 8
@@ -167,7 +167,7 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def fetched(folder) -> Path:
-    step.run(
+    run_step(
         "fetch",
         {"images": folder.parent / "images"},
         {"data_set": "edges", "source": str(folder), "max_quarantined": 0},
@@ -177,7 +177,7 @@ def fetched(folder) -> Path:
 
 def augment(fetched: Path, target: Path, **parameters: Any) -> dict[str, np.ndarray]:
     """Run the step; return the views of each file."""
-    step.run("augment", {"images": fetched, "augmented": target}, {**MOVING, **parameters})
+    run_step("augment", {"images": fetched, "augmented": target}, {**MOVING, **parameters})
     augmented = Augmented.read(target)
     return dict(zip(augmented.table("files.csv")["file"], np.array(augmented.array), strict=True))
 
@@ -202,7 +202,7 @@ def test_no_two_views_are_alike(folder, tmp_path):
     for name in ("left", "up"):
         (twins / name).mkdir(parents=True)
         (twins / name / "a.png").write_bytes((folder / "up" / "00.png").read_bytes())
-    step.run(
+    run_step(
         "fetch", {"images": tmp_path / "images"}, {"data_set": "twins", "source": str(twins), "max_quarantined": 0}
     )
     found = augment(tmp_path / "images", tmp_path / "augmented")
@@ -216,7 +216,7 @@ def test_an_image_more_changes_none_of_the_others(folder, fetched, tmp_path):
     more = write_images(tmp_path / "more", 3)
     for file in before:
         (more / file).write_bytes((folder / file).read_bytes())
-    step.run("fetch", {"images": tmp_path / "images"}, {"data_set": "edges", "source": str(more), "max_quarantined": 0})
+    run_step("fetch", {"images": tmp_path / "images"}, {"data_set": "edges", "source": str(more), "max_quarantined": 0})
     after = augment(tmp_path / "images", tmp_path / "after")
     assert len(after) == len(before) + 3
     assert all((after[file] == views).all() for file, views in before.items())

@@ -16,9 +16,13 @@ from typing import Any
 import psutil
 import pytest
 
-from components import step
+from components import STEPS
 from components.data.artifacts import Classifier, Images
-from components.errors import UserError
+from components.machinery import transaction
+from components.machinery.code import ROOT
+from components.machinery.running import run_step
+from components.machinery.signature import load_step
+from components.system.errors import UserError
 from tests.conftest import MODELS, PARAMETERS, digests, write_images
 
 
@@ -30,11 +34,11 @@ def begin(name: str, at: dict[str, Path], *more: str, before: Callable[[], None]
         if before:
             before()
 
-    wanted = step.load(name)
+    wanted = load_step(name)
     artifacts = [word for key in (*wanted.inputs, *wanted.outputs) for word in (f"--{key}", str(at[key]))]
     return subprocess.Popen(
         [sys.executable, "-m", "components", name, *artifacts, *more],
-        env={**os.environ, "PYTHONPATH": str(step.ROOT)}, stderr=subprocess.PIPE, text=True, preexec_fn=prepare,
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True, preexec_fn=prepare,
     )  # fmt: skip
 
 
@@ -64,7 +68,7 @@ def flags(name: str, **changed: object) -> list[str]:
     ],
 )
 def test_a_wrong_word_is_one_line_and_no_work(name, changed, said, made, tmp_path):
-    at = {**made, **{key: tmp_path / key for key in step.load(name).outputs}}
+    at = {**made, **{key: tmp_path / key for key in load_step(name).outputs}}
     status, lines = ended(
         begin(name, {**at, **({"top": made["head"]} if name == "fine_tune" else {})}, *flags(name, **changed))
     )
@@ -76,7 +80,7 @@ def test_a_wrong_word_is_one_line_and_no_work(name, changed, said, made, tmp_pat
 @pytest.fixture
 def waiting(tmp_path) -> Iterator[tuple[subprocess.Popen, int]]:
     """The step `fetch`, which waits because this process holds its output, and the handle by which it does."""
-    held = step.held(step.unfinished("images", tmp_path / "images"))
+    held = transaction.held(transaction.unfinished("images", tmp_path / "images"))
     source = write_images(tmp_path / "source", 4)
     process = begin("fetch", {"images": tmp_path / "images"}, *flags("fetch", source=source))
     assert process.stderr is not None
@@ -88,7 +92,7 @@ def waiting(tmp_path) -> Iterator[tuple[subprocess.Popen, int]]:
 
 def test_a_second_run_of_a_step_waits_for_the_first_and_then_runs(waiting, tmp_path):
     process, held = waiting
-    step.unfinished("images", tmp_path / "images").rename(tmp_path / "images")  # as a run does that ends well
+    transaction.unfinished("images", tmp_path / "images").rename(tmp_path / "images")  # as a run does that ends well
     (tmp_path / "images" / "artifact.json").write_text("{}")
     os.close(held)
     assert ended(process)[0] == 0
@@ -150,13 +154,13 @@ def test_a_killed_training_goes_on_and_ends_as_if_it_had_never_stopped(made, tmp
 def test_what_is_kept_to_go_on_from_is_for_the_same_run_alone(tmp_path):
     first, second = (Images(tmp_path / ".images.unfinished", inputs_digest=digest) for digest in ("a", "b"))
     for output, expected in ((first, False), (first, True), (second, False), (first, False)):
-        with step.claimed(output):
+        with transaction.claimed(output):
             assert output.resume.exists() is expected
             assert set(output.path.iterdir()) <= {output.resume}
             output.resume.mkdir(exist_ok=True)
             (output.path / "half").write_text("made")
         assert list(output.path.iterdir()) == [output.resume]
-    with step.claimed(first):
+    with transaction.claimed(first):
         shutil.rmtree(first.resume)
     assert not first.path.exists()
 
@@ -191,14 +195,14 @@ def places(made: dict[str, Path], name: str) -> dict[str, Any]:
         "reports": [made[model] for model in MODELS.values()],
         "records": [made["comparison"].parent],
     }
-    return at | {key: several[key] for key in step.load(name).several}
+    return at | {key: several[key] for key in load_step(name).several}
 
 
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.9])
-@pytest.mark.parametrize("name", step.STEPS)
+@pytest.mark.parametrize("name", STEPS)
 def test_a_full_disk_is_one_line_and_the_earlier_results_stay(name, share, made, source, tmp_path):
     """There is room for an earlier output and for a share of the new one."""
-    at, wanted = places(made, name), step.load(name)
+    at, wanted = places(made, name), load_step(name)
     parameters: dict[str, Any] = dict(PARAMETERS[name])
     if name == "fetch":
         parameters["source"] = str(source)
@@ -210,7 +214,7 @@ def test_a_full_disk_is_one_line_and_the_earlier_results_stay(name, share, made,
             shutil.copytree(at[key], small / key)
         before = {path: path.read_bytes() for path in small.rglob("*") if path.is_file()}
         with pytest.raises(UserError, match=r"no space left on the disk for .*: free some; what is finished") as caught:
-            step.run(name, {**at, **{key: small / key for key in wanted.outputs}}, parameters)
+            run_step(name, {**at, **{key: small / key for key in wanted.outputs}}, parameters)
         assert "\n" not in str(caught.value)
         assert before.items() <= {path: path.read_bytes() for path in small.rglob("*") if path.is_file()}.items()
         left = {path for path in small.rglob("*") if path.is_file()} - before.keys()
@@ -221,7 +225,7 @@ def test_a_full_disk_is_one_line_and_the_earlier_results_stay(name, share, made,
 def test_a_folder_that_cannot_be_written_is_one_line(name, made, source, tmp_path):
     more = flags(name, source=source) if name == "fetch" else flags(name)
     with disk(tmp_path / "disk", 2**20, "ro") as locked:
-        at = {**places(made, name), **{key: locked / key for key in step.load(name).outputs}}
+        at = {**places(made, name), **{key: locked / key for key in load_step(name).outputs}}
         status, lines = ended(begin(name, at, *more))
     assert status == 2
     assert re.match(rf"error: {name}: no access to .*Read-only file system", lines[-1])

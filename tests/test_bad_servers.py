@@ -18,12 +18,15 @@ import mlflow
 import pytest
 from mlflow.entities import Experiment
 
-from components import executor, step
 from components.data.artifacts import Classifier, Report
 from components.data.records import Record
-from components.errors import UserError
+from components.machinery import executor
+from components.machinery.code import ROOT
+from components.machinery.running import run_step
+from components.machinery.signature import load_step
 from components.results import costs, tracking
 from components.results.tracking import runs, store
+from components.system.errors import UserError
 from tests.conftest import PARAMETERS, copy_recipe, evaluate, recorded
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
@@ -161,7 +164,7 @@ def content() -> dict:
 
 def train(made: dict[str, Path], folder: Path) -> None:
     artifacts = {**made, "top": folder / "top", "classifier": folder / "classifier"}
-    step.run("train_top", artifacts, {**PARAMETERS["train_top"], "seed": 9}, "edges")
+    run_step("train_top", artifacts, {**PARAMETERS["train_top"], "seed": 9}, "edges")
 
 
 def judge(made: dict[str, Path], folder: Path) -> None:
@@ -374,7 +377,7 @@ def test_a_command_whose_store_is_none_says_so_in_a_line(made, tmp_path, command
     done = subprocess.run(
         [sys.executable, "-m", "pipeline", command, *given.get(command, ())],
         cwd=tmp_path, capture_output=True, text=True,
-        env={**os.environ, "MLFLOW_TRACKING_URI": address, "PYTHONPATH": str(step.ROOT)},
+        env={**os.environ, "MLFLOW_TRACKING_URI": address, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
@@ -452,7 +455,7 @@ def test_two_processes_make_one_new_store(made, tmp_path):
             for name in given
         }
         code = BOTH.format(training=lines["train_top"], evaluation=lines["evaluate"])
-        environment = {**os.environ, "MLFLOW_TRACKING_URI": address, "PYTHONPATH": str(step.ROOT)}
+        environment = {**os.environ, "MLFLOW_TRACKING_URI": address, "PYTHONPATH": str(ROOT)}
         running.append(
             subprocess.Popen(
                 [sys.executable, "-c", code], cwd=folder, env=environment, stderr=subprocess.PIPE, text=True
@@ -471,7 +474,7 @@ def test_two_processes_make_one_new_store(made, tmp_path):
 
 
 def artifacts_of(name: str, at_hand: dict[str, Path]) -> dict[str, Path]:
-    wanted = step.load(name)
+    wanted = load_step(name)
     return {key: at_hand[key] for key in (*wanted.inputs, *wanted.outputs)}
 
 
@@ -487,7 +490,7 @@ def test_a_store_whose_making_is_killed_is_made_anew(tmp_path):
     """MLflow alone is left with a store that it never opens again."""
     database = tmp_path / "mlflow.db"
     script = "from components.results import tracking; print(tracking.experiments())"
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{database}", "PYTHONPATH": str(step.ROOT)}
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{database}", "PYTHONPATH": str(ROOT)}
     fresh, midway = Path(f"{database}.unfinished"), 0
     for half in (1, 20_000, 200_000, 600_000):  # bytes
         with subprocess.Popen([sys.executable, "-c", script], env=environment, stderr=subprocess.DEVNULL) as making:

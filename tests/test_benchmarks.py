@@ -21,9 +21,9 @@ from benchmarks.studies import STUDIES, Study
 from components.data.artifacts import Classifier
 from components.data.datasets import DATA_SETS
 from components.data.images import decode
-from components.errors import UserError
+from components.machinery.code import ROOT
 from components.model import backbones
-from components.step import ROOT
+from components.system.errors import UserError
 from pipeline import recipes, running
 from pipeline.arranging import Task
 from pipeline.running import find

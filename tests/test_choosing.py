@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components import step
 from components.data.artifacts import MANIFEST, Artifact, Augmented, Classifier, Report
 from components.data.records import Record
-from components.errors import UserError
+from components.machinery.running import run_step
 from components.model import choosing
 from components.model.prediction import views_of
 from components.results import costs
+from components.system.errors import UserError
 from pipeline.running import run_tasks
 from tests.conftest import PARAMETERS, digests, evaluate, paths_of, recipe_of, tasks_of
 
@@ -126,7 +126,7 @@ def test_an_ensemble_of_chosen_models_is_of_no_arms_itself(varied):
 def other_views(made, tmp_path) -> Path:
     """Other views of the images, of another size."""
     at = {**made, "augmented": tmp_path / "augmented"}
-    step.run("augment", at, {**PARAMETERS["augment"], "seed": 2, "image_size": 40})
+    run_step("augment", at, {**PARAMETERS["augment"], "seed": 2, "image_size": 40})
     return at["augmented"]
 
 
@@ -136,7 +136,7 @@ def test_of_several_views_those_that_the_classifier_was_trained_on_are_evaluated
     views = [other_views]
     views.insert(own, made["augmented"])
     at = {**made, "classifier": made["classifiers/top"], "report": tmp_path / "report"}
-    step.run("evaluate", {**at, "augmented": views}, PARAMETERS["evaluate"])
+    run_step("evaluate", {**at, "augmented": views}, PARAMETERS["evaluate"])
     found, expected = Report.read(at["report"]), Report.read(made["top"])
     assert content(found) == content(expected) and found.manifest == expected.manifest
     with pytest.raises(UserError, match="evaluate: its inputs go back to different runs of augment"):
@@ -161,11 +161,11 @@ def test_the_step_chooses_from_a_folder_of_classifiers_and_leaves_nothing_where_
         manifest["facts"]["validation_log_loss"] += rate
         manifest["lineage"]["train_top"] = folder.name
         (folder / "artifact.json").write_text(json.dumps(manifest))
-    step.run("choose_classifier", {"arms": [tmp_path / "arms"], "classifier": tmp_path / "chosen"}, {})
+    run_step("choose_classifier", {"arms": [tmp_path / "arms"], "classifier": tmp_path / "chosen"}, {})
     chosen = Classifier.read(tmp_path / "chosen")
     assert chosen.manifest["lineage"]["train_top"] == better.name
     assert chosen.digest == chosen.content_digest() == Classifier.read(made["classifiers/top"]).digest
     mixed = [made["classifiers/top"], made["classifiers/benchmark"]]
     with pytest.raises(UserError, match="one is chosen of the arms of one model; received benchmark, top"):
-        step.run("choose_classifier", {"arms": mixed, "classifier": tmp_path / "mixed"}, {})
+        run_step("choose_classifier", {"arms": mixed, "classifier": tmp_path / "mixed"}, {})
     assert not (tmp_path / "mixed").exists()

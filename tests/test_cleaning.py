@@ -9,8 +9,8 @@ import yaml
 
 from components.data.artifacts import MANIFEST
 from components.data.records import SUFFIX
-from components.errors import UserError
-from components.step import ROOT
+from components.machinery.code import ROOT
+from components.system.errors import UserError
 from pipeline import cleaning, planning, recipes
 from pipeline.__main__ import main
 from pipeline.arranging import RECORD, Task

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from components import STEPS, code, step
+from components import STEPS
+from components.machinery import code
+from components.machinery.signature import load_step
 from components.model.backbones import BACKBONES
 
 TRAINING = {"train_benchmark", "train_top", "fine_tune", "average"}
@@ -198,7 +200,7 @@ def test_a_new_entry_of_a_registry_changes_no_signature(monkeypatch):
     before = code.signature("fetch_weights")
     code.signature.cache_clear()
     monkeypatch.setitem(BACKBONES, "new", BACKBONES["mobilenet_v2"])
-    assert "new" in str(step.load("fetch_weights").parameters["backbone"].limits)
+    assert "new" in str(load_step("fetch_weights").parameters["backbone"].limits)
     assert code.signature("fetch_weights") == before
 
 
@@ -225,7 +227,7 @@ def test_comments_and_texts_anywhere_change_nothing(root, seed):
 
 def digests_elsewhere(root: Path, seed: str) -> dict[str, str]:
     """Return the digests as another process has them, of the code in a folder."""
-    command = "from components import STEPS, code\nprint(*map(code.digest, STEPS))"
+    command = "from components import STEPS\nfrom components.machinery import code\nprint(*map(code.digest, STEPS))"
     surroundings = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONDONTWRITEBYTECODE": "1"}
     answer = subprocess.run(
         [sys.executable, "-c", command], cwd=root, env=surroundings, capture_output=True, text=True, check=True
@@ -242,7 +244,7 @@ def test_the_limits_behind_a_name_count(root):
     """They are defined in the machinery, of which else nothing counts."""
     before = digests()
     edit(
-        root / "components/parameters.py",
+        root / "components/machinery/parameters.py",
         'Range("in [0, 1]", lambda value: 0 <=',
         'Range("in (0, 1]", lambda value: 0 <',
     )

@@ -11,8 +11,9 @@ import pytest
 from scipy.special import softmax
 
 from components.data.artifacts import Comparison, Page, Report
-from components.errors import UserError
-from components.results import comparing, drawing, metrics, statistics, titles
+from components.results import comparing, drawing, titles
+from components.scores import metrics, statistics
+from components.system.errors import UserError
 
 CLASSES = ["a", "b", "c"]
 CHAIN = {"benchmark": ["train_benchmark"], "top": ["train_top"], "fine_tuned": ["train_top", "fine_tune"]}

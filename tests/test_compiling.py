@@ -15,10 +15,12 @@ from google.protobuf import json_format
 from kfp.kubernetes import kubernetes_executor_config_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from components import STEPS, executor, step
+from components import STEPS
 from components.data.datasets import DATA_SETS
-from components.errors import UserError
-from components.step import ROOT
+from components.machinery import executor
+from components.machinery.code import ROOT
+from components.machinery.signature import load_step
+from components.system.errors import UserError
 from pipeline import arranging, cluster, recipes
 from pipeline.__main__ import main
 from pipeline.kubeflow import compiling, submitting
@@ -96,7 +98,7 @@ def executor_of(spec: dict, task: dict) -> tuple[str, dict]:
 def test_a_component_is_its_step(content, digits, tmp_path, name):
     use_every_step(digits)
     spec, _ = compiled(content, tmp_path)
-    wanted = step.load(name)
+    wanted = load_step(name)
     task = next(task for shown, task in tasks(spec).items() if shown.split()[0] == name)
     made = spec["components"][task["componentRef"]["name"]]
     inputs, outputs = (made.get(f"{side}Definitions", {}) for side in ("input", "output"))
@@ -235,7 +237,7 @@ def test_the_cluster_section_can_move_a_step_to_another_pool(content, tmp_path):
 def test_a_step_that_is_not_named_has_its_pool_by_whether_it_computes_with_keras(content):
     content["cluster"]["steps"] = {"compare": "gpu"}
     on_gpu = {name for name, pool in cluster.read(content).steps.items() if pool == "gpu"}
-    assert on_gpu == {"compare", *(name for name in STEPS if step.load(name).uses("keras"))}
+    assert on_gpu == {"compare", *(name for name in STEPS if load_step(name).uses("keras"))}
     content["cluster"]["pools"]["a100"] = content["cluster"]["pools"].pop("gpu")
     content["cluster"]["steps"] = dict.fromkeys(on_gpu - {"average"}, "a100")
     with pytest.raises(UserError, match=r"steps does not name average: no pool 'gpu'.* \(there are: a100, cpu\)"):

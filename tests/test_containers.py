@@ -23,10 +23,11 @@ from kfp.components import load_component_from_file
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from components import code, executor, step
 from components.data.artifacts import Classifier, Images, Page, Report
 from components.data.records import Record
-from components.step import ROOT
+from components.machinery import code, executor
+from components.machinery.code import ROOT
+from components.machinery.signature import load_step
 from pipeline import planning, recipes
 from pipeline.arranging import SHOWN
 from pipeline.places import place
@@ -106,7 +107,7 @@ def test_the_steps_compute_with_the_versions_of_this_machine():
 
 @pytest.mark.parametrize(("image", "name"), [("steps", "extract"), ("steps", "train_top"), ("fetch", "fetch")])
 def test_an_image_knows_the_code_and_the_versions_of_a_step(image, name):
-    found = f"from components import code; print(code.digest('{name}'), *code.versions('{name}').values())"
+    found = f"from components.machinery import code; print(code.digest('{name}'), *code.versions('{name}').values())"
     assert said("python", "-c", found, image=image) == " ".join([code.digest(name), *code.versions(name).values()])
 
 
@@ -138,7 +139,7 @@ def step_in_container(
     **artifacts: str | list[str],
 ) -> None:  # fmt: skip
     """Run a step on artifacts named after its arguments, and hold that it made what it says, and its record."""
-    wanted = step.load(name)
+    wanted = load_step(name)
     record = f"records/{record or name}"
     paths = {**{key: key for key in (*wanted.inputs, *wanted.outputs)}, **artifacts}
     arguments = [f"--{key}={value}" for key, value in values.items()]
@@ -291,7 +292,7 @@ def test_every_task_of_the_compiled_pipeline_tells_kubeflow_of_its_artifacts(loc
         "evaluate-2", "evaluate-3", "compare", "draw-comparison",
     }  # fmt: skip
     for folder in local_run.iterdir():
-        wanted = step.load(re.sub("-[0-9]$", "", folder.name).replace("-", "_"))
+        wanted = load_step(re.sub("-[0-9]$", "", folder.name).replace("-", "_"))
         told = outputs(local_run, folder.name)
         assert set(told) == {*wanted.outputs, *executor.views(wanted.outputs), "record"}
         assert told["record"]["type"]["schemaTitle"] == "system.Artifact"

@@ -13,7 +13,7 @@ import yaml
 from sklearn.metrics import matthews_corrcoef
 
 from components.data.artifacts import Comparison, Report
-from components.step import ROOT
+from components.machinery.code import ROOT
 
 BLOCKS = re.findall(
     r"in `([\w/.]+)`(?:, `(\w+)`)?(?:, before `(\w+)`)?[:,](?:(?!```)[\s\S])*?```(?:python|yaml|text)\n(.*?)```",

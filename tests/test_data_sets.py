@@ -15,7 +15,7 @@ from PIL import Image
 from components.data import lists
 from components.data.artifacts import Images
 from components.data.datasets import DATA_SETS
-from components.errors import UserError
+from components.system.errors import UserError
 from tests.conftest import CLASSES, write_images
 from tests.test_layout import fetch, quarantine
 

@@ -23,8 +23,9 @@ import psycopg2
 import pytest
 import yaml
 
-from components import STEPS, code
-from components.step import ROOT
+from components import STEPS
+from components.machinery import code
+from components.machinery.code import ROOT
 from tests.conftest import free_port, wait_for
 
 DEPLOY = ROOT / "deploy"

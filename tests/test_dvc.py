@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components import STEPS, step
+from components import STEPS
 from components.data.artifacts import MANIFEST
 from components.data.records import SUFFIX
-from components.step import ROOT
+from components.machinery.code import ROOT
+from components.machinery.signature import load_step
 from pipeline import planning, recipes, stages
 from pipeline.places import place
 from tests.conftest import PARAMETERS, write_images
@@ -46,7 +47,7 @@ def test_a_stage_depends_on_its_plan_and_its_inputs_and_makes_its_outputs(offere
     """Of images on the manifest, which holds their digest: DVC looks at a file, not at every image."""
     content = {**CONTENT, "active": [*CONTENT["recipes"]]}
     for name, task in planning.active_tasks(content).items():
-        stage, wanted = offered[name], step.load(task.step)
+        stage, wanted = offered[name], load_step(task.step)
         assert stage["cmd"] == 'python -m pipeline run "$DVC_STAGE"'
         taken = [made for several in task.inputs.values() for made in several]
         deps = [f"{place(made)}/{MANIFEST}" if made.key == "images" else str(place(made)) for made in taken]
@@ -243,7 +244,7 @@ EDITS = {  # of the code, by the stages that run after the plan
     frozenset(): [
         ("data/splitting.py", "\ndef ", "# a comment\n\ndef "),
         ("data/artifacts.py", '"""A directory with a manifest', '"""A directory, with a manifest'),
-        ("results/metrics.py", "labels: np.ndarray, probabilities: np.ndarray)", "labels, probabilities)"),
+        ("scores/metrics.py", "labels: np.ndarray, probabilities: np.ndarray)", "labels, probabilities)"),
     ],
     frozenset({"train_top", "split"}): [
         ("train_top.py", "untrained", "before"),

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from components.errors import UserError, no_such, public
+from components.system.errors import UserError, no_such, public
 
 HEADS = ("linear", "dense")
 

@@ -11,21 +11,24 @@ from google.protobuf import json_format
 from kfp import dsl
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from components import executor, step
+from components import STEPS
 from components.__main__ import main
 from components.data import artifacts
 from components.data.artifacts import Augmented, Page, Report
 from components.data.records import Record
-from components.errors import UserError
-from components.step import ROOT
+from components.machinery import executor
+from components.machinery.code import ROOT
+from components.machinery.running import run_step
+from components.machinery.signature import load_step
+from components.system.errors import UserError
 from tests.conftest import MODELS, PARAMETERS
 
-KINDS = dict.fromkeys([*(kind for name in step.STEPS for kind in step.load(name).outputs.values()), Record])
+KINDS = dict.fromkeys([*(kind for name in STEPS for kind in load_step(name).outputs.values()), Record])
 
 
 def task(folder, name: str) -> dict:
     """Return the ExecutorInput of a step whose outputs lie in a folder."""
-    wanted = step.load(name)
+    wanted = load_step(name)
     kinds = {**wanted.outputs, "record": Record}
     schemas = {key: executor.schema(kind) for key, kind in kinds.items()} | executor.views(wanted.outputs)
     listed = {
@@ -40,7 +43,7 @@ def task(folder, name: str) -> dict:
 def told(folder, name: str, paths: dict, files: dict | None = None) -> dict[str, dict]:
     """Return the metadata that a step which has made its outputs tells, by artifact."""
     given = task(folder, name)
-    executor.tell(given, step.load(name), paths, files or {})
+    executor.tell(given, load_step(name), paths, files or {})
     written = json.loads((folder / "said" / "executor_output.json").read_text())
     json_format.ParseDict(written, pipeline_spec_pb2.ExecutorOutput())
     assert set(written["artifacts"]) == set(given["outputs"]["artifacts"])
@@ -110,9 +113,9 @@ def run(folder: Path, name: str, artifacts: dict[str, list[Path]]) -> dict[str, 
     words = ["--recipe", "edges", "--executor_input", json.dumps(given)]
     for key, paths in artifacts.items():
         words += [word for path in paths for word in (f"--{key}", str(path))]
-    for key in (*step.load(name).outputs, "record"):
+    for key in (*load_step(name).outputs, "record"):
         words += [f"--{key}", str(folder / key)]
-    for key in executor.views(step.load(name).outputs):
+    for key in executor.views(load_step(name).outputs):
         words += ["--view", key, str(folder / key)]
     words += [f"--{key}={value}" for key, value in PARAMETERS[name].items()]
     done = subprocess.run(
@@ -140,7 +143,7 @@ def test_a_task_of_kubeflow_leaves_its_artifacts_its_record_and_what_it_tells(ma
 def test_the_arm_that_is_chosen_is_told_as_the_classifier_that_it_is(made, tmp_path):
     paths = {"features": made["features"], "splits": made["splits"], "weights": made["weights"]}
     other = paths | {"top": tmp_path / "other" / "top", "classifier": tmp_path / "other" / "classifier"}
-    step.run("train_top", other, {**PARAMETERS["train_top"], "dropout": 0.5})
+    run_step("train_top", other, {**PARAMETERS["train_top"], "dropout": 0.5})
     arms = [made["classifiers/top"], tmp_path / "other" / "classifier"]
     (tmp_path / "chosen").mkdir()
     metadata = run(tmp_path / "chosen", "choose_classifier", {"arms": arms})["classifier"]["metadata"]

@@ -8,15 +8,16 @@ import keras
 import numpy as np
 import pytest
 
-from components import step
 from components.data import archives
 from components.data import images as image_files
 from components.data.artifacts import Augmented, Classifier, Features, Precision, Tensors, Weights
 from components.data.records import Record
-from components.errors import UserError
+from components.machinery.code import ROOT
+from components.machinery.running import run_step
 from components.model import backbones, extraction
 from components.model.cut import cut
 from components.model.precision import in_bfloat16
+from components.system.errors import UserError
 from pipeline import recipes
 from pipeline.planning import tasks_by_recipe
 from pipeline.running import find, make
@@ -28,7 +29,7 @@ GIVEN = PARAMETERS["extract"]
 
 def extract(made: dict[str, Path], folder: Path, **changed: str | float) -> tuple[Features, Tensors]:
     at = {**made, "features": folder / "features", "tensors": folder / "tensors"}
-    step.run("extract", at, {**GIVEN, **changed})
+    run_step("extract", at, {**GIVEN, **changed})
     return Features.read(at["features"]), Tensors.read(at["tensors"])
 
 
@@ -168,7 +169,7 @@ def test_bfloat16_changes_the_features_of_photographs_little(name, file):
 
 def test_a_head_learns_the_same_from_bfloat16(tmp_path, monkeypatch):
     """On the built-in recipe's images and weights."""
-    monkeypatch.chdir(step.ROOT)
+    monkeypatch.chdir(ROOT)
     content, precisions = recipes.read(), ("float32", "bfloat16")
     said = {"like": "digits", "augment": {"views": 0}, "train_top": {"epochs": 60}}
     content["recipes"] |= {name: {**said, "choose_precision": {"precision": name}} for name in precisions}
@@ -208,18 +209,18 @@ def test_auto_takes_bfloat16_where_it_pays(seconds, value, better, made, monkeyp
 
 def test_what_a_clock_decides_is_kept_and_an_input_from_then_on(made, tmp_path):
     at = {**made, **{name: tmp_path / name for name in ("chosen_precision", "features", "tensors")}}
-    step.run("choose_precision", at, {"precision": "auto"})
+    run_step("choose_precision", at, {"precision": "auto"})
     chosen = Precision.read(at["chosen_precision"])
     speeds = chosen.table("speeds.csv")
     assert speeds["precision"].tolist() == ["float32", "bfloat16"] and (speeds["views_per_second"] > 0).all()
     assert speeds["difference"].tolist()[0] == 0 < speeds["difference"].tolist()[1]
-    step.run("extract", at, GIVEN)
+    run_step("extract", at, GIVEN)
     assert Features.read(at["features"]).facts["precision"] == chosen.facts["precision"]
     assert Features.read(at["features"]).manifest["lineage"]["choose_precision"] == chosen.digest
 
 
 @pytest.mark.parametrize("asked", ["float32", "bfloat16"])
 def test_a_precision_that_is_asked_for_is_not_measured(asked, made, tmp_path):
-    step.run("choose_precision", {**made, "chosen_precision": tmp_path / "chosen"}, {"precision": asked})
+    run_step("choose_precision", {**made, "chosen_precision": tmp_path / "chosen"}, {"precision": asked})
     chosen = Precision.read(tmp_path / "chosen")
     assert chosen.facts["precision"] == asked and chosen.table("speeds.csv").empty

@@ -22,7 +22,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from PIL import Image
 
-from components.models import MODELS
+from components.model.registry import MODELS
 from components.results import figures
 from components.results.figures import data_set, predictions, style
 

@@ -9,12 +9,15 @@ import pandas as pd
 import pytest
 from scipy.special import softmax
 
-from components import step
+from components import STEPS
 from components.data.artifacts import Augmented, Classifier, Comparison, Images, Report, Splits, TestSplit
 from components.data.records import SUFFIX, Record
-from components.errors import UserError
-from components.results import costs, metrics
-from components.step import ROOT
+from components.machinery.code import ROOT
+from components.machinery.running import run_step
+from components.machinery.signature import load_step
+from components.results import costs
+from components.scores import metrics
+from components.system.errors import UserError
 from pipeline import recipes
 from tests.conftest import CLASSES, MODELS, PARAMETERS, digests, evaluate
 
@@ -30,21 +33,21 @@ def shared(tmp_path_factory):
     parameters = recipes.resolve(recipes.changed(content, "digits", {"augment.views": 1}), "digits").values
     names = ("images", "weights", "audit", "augmented", "chosen_precision", "features", "tensors")
     at = {name: folder / name for name in names}
-    step.run("fetch", at, recipes.fetch_values(content, "digits"))
+    run_step("fetch", at, recipes.fetch_values(content, "digits"))
     weights = recipes.weights_values(content, "glyphs")
-    step.run("fetch_weights", at, {**weights, "source": str(ROOT / weights["source"])})
+    run_step("fetch_weights", at, {**weights, "source": str(ROOT / weights["source"])})
     for name in ("audit", "augment", "choose_precision", "extract"):
-        step.run(name, at, parameters[name])
+        run_step(name, at, parameters[name])
     return at, parameters
 
 
 def train(shared, folder) -> dict[str, dict[str, float]]:
     at, parameters = shared
     at = {**at, **{name: folder / name for name in ("splits", "test_split", "top", "classifier", "report")}}
-    step.run("split", at, parameters["split"])
+    run_step("split", at, parameters["split"])
     found = {}
     for name, epochs in SHORT.items():
-        step.run(name, at, {**parameters[name], "epochs": epochs})
+        run_step(name, at, {**parameters[name], "epochs": epochs})
         evaluate(at, **parameters["evaluate"])
         found[MODELS[name]] = Report.read(at["report"]).read_values("metrics")
     return found
@@ -114,7 +117,7 @@ def test_training_and_testing_share_no_image(made):
 
 
 def test_no_training_step_takes_the_test_split():
-    takers = [name for name in step.STEPS if TestSplit in step.load(name).inputs.values()]
+    takers = [name for name in STEPS if TestSplit in load_step(name).inputs.values()]
     assert takers == ["evaluate"]
 
 
@@ -149,7 +152,7 @@ def arms(made, tmp_path_factory) -> list[Path]:
 
     def trained(name: str, arm: str, rate: float, **given: Path) -> dict[str, Path]:
         outputs = {key: folder / arm / key for key in ("top", "classifier", "report")}
-        step.run(name, {**made, **outputs, **given}, {**PARAMETERS[name], "learning_rate": rate})
+        run_step(name, {**made, **outputs, **given}, {**PARAMETERS[name], "learning_rate": rate})
         evaluate({**made, **outputs})
         found.append(outputs["report"])
         return outputs
@@ -172,7 +175,7 @@ def test_models_trained_several_times_are_named_by_what_differs_and_ranked_on_va
         tuned: "fine_tuned train_top.learning_rate=0.01 learning_rate=0.0001",
         tuned_from_it: "fine_tuned train_top.learning_rate=0.02 learning_rate=0.001",
     }
-    step.run("compare", {"reports": given, "comparison": tmp_path / "comparison"}, {})
+    run_step("compare", {"reports": given, "comparison": tmp_path / "comparison"}, {})
     comparison = Comparison.read(tmp_path / "comparison")
     stages = [[benchmark], [top, head], [fine_tuned, tuned, tuned_from_it]]
     order = [path for arms in stages for path in sorted(arms, key=lambda path: losses[path])]
@@ -197,7 +200,7 @@ def test_weights_tell_models_apart_too(made):
 
 def test_a_report_given_twice(made, tmp_path):
     with pytest.raises(UserError, match=r"reports/top and .*reports/top are on one model, top: give one of them"):
-        step.run("compare", {"reports": [made["top"]] * 2, "comparison": tmp_path / "comparison"}, {})
+        run_step("compare", {"reports": [made["top"]] * 2, "comparison": tmp_path / "comparison"}, {})
     assert not list(tmp_path.iterdir())
 
 

@@ -12,14 +12,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import pipeline.__main__
-from components import STEPS, __main__, step
-from components.errors import UserError
-from components.parameters import read_yaml
+from components import STEPS, __main__
+from components.machinery.code import ROOT
+from components.machinery.parameters import read_yaml
+from components.machinery.signature import load_step
+from components.system.errors import UserError
 from pipeline import planning, recipes, stages
 
-REAL = read_yaml(step.ROOT / "params.yaml")
+REAL = read_yaml(ROOT / "params.yaml")
 EXAMPLES = int(os.environ.get("GRAFT_EXAMPLES", "300"))
-TEXT = (step.ROOT / "params.yaml").read_text(encoding="utf-8")
+TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
 SHARED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=EXAMPLES, deadline=None)
 
 SCALARS = (
@@ -113,7 +115,7 @@ def test_names_within_names_are_not_spelled_out(tmp_path):
 
 
 FLAGS = sorted({f"--{key}" for name in STEPS for kinds in (
-    step.load(name).inputs, step.load(name).outputs, step.load(name).parameters) for key in kinds})  # fmt: skip
+    load_step(name).inputs, load_step(name).outputs, load_step(name).parameters) for key in kinds})  # fmt: skip
 WORDS = (
     st.sampled_from([*STEPS, *FLAGS, "--params", "--recipe", "--help", "-h", "", "-", "--", "params.yaml:recipes"])
     | st.sampled_from(["1", "-1", "0.5", "nan", "9" * 400, "check", "show", "ui", "--port", "linear", "a/b", ".", ".."])
@@ -134,7 +136,7 @@ def test_any_words_on_the_command_line(tmp_path, monkeypatch, main, words):
 def test_any_values_of_a_step_on_the_command_line(tmp_path, monkeypatch, name, data):
     """All flags are there, with any values: no artifact is, so that no step gets as far as working."""
     monkeypatch.chdir(tmp_path)
-    wanted = step.load(name)
+    wanted = load_step(name)
     values = st.sampled_from(["1", "0", "-1", "0.5", "1e999", "nowhere", "", "linear"]) | st.text(
         st.characters(exclude_characters="/~\0", exclude_categories=["Cs"]), max_size=9
     )

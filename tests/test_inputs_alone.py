@@ -8,18 +8,21 @@ from typing import Any
 
 import pytest
 
-from components import STEPS, code, step
+from components import STEPS
 from components.data.artifacts import Exploration
 from components.data.records import Record, record_beside
-from components.errors import UserError
+from components.machinery import code
+from components.machinery.code import ROOT
+from components.machinery.running import run_step
+from components.system.errors import UserError
 from tests.conftest import MODELS, PARAMETERS, digests
 
 DRAWING = ("draw_exploration", "draw_comparison")
 AGAIN = """
 import json, sys
-from components import step
+from components.machinery.running import run_step
 for name, artifacts, parameters in json.loads(sys.argv[1]):
-    step.run(name, artifacts, parameters, "another recipe")
+    run_step(name, artifacts, parameters, "another recipe")
 drawing = [module for module in sys.modules if module.startswith(("components.results.figures", "jinja2"))]
 sys.exit(f"computing has loaded {drawing}" if drawing else 0)
 """
@@ -48,12 +51,12 @@ def test_the_same_inputs_give_the_same_bytes(place, made, tmp_path):
     runs.append(("compare", {"reports": reports, "comparison": own["comparison"]}))
     if place == "here":
         for name, artifacts in runs:
-            step.run(name, artifacts, PARAMETERS[name], "another recipe")
+            run_step(name, artifacts, PARAMETERS[name], "another recipe")
     else:
         listed = json.dumps([(name, artifacts, PARAMETERS[name]) for name, artifacts in runs])
         environment = {**os.environ, "PYTHONHASHSEED": "7"}
         command = [sys.executable, "-c", AGAIN, listed]
-        done = subprocess.run(command, cwd=step.ROOT, env=environment, check=False, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
     for key, original in made_anew.items():
         assert digests(tmp_path / key) == digests(made[original]), key
@@ -69,7 +72,7 @@ def test_arrays_that_are_damaged_are_one_line(cut, made, tmp_path):
 
 def test_drawing_takes_nothing_but_what_it_draws_and_gives_the_same_bytes(made, tmp_path):
     at = {"exploration": made["exploration"], "drawings": tmp_path / "drawings"}
-    step.run("draw_exploration", at, {}, "another recipe")
+    run_step("draw_exploration", at, {}, "another recipe")
     assert digests(tmp_path / "drawings") == digests(made["drawings"])
 
 
@@ -81,7 +84,7 @@ def test_other_records_change_the_page_alone(made, tmp_path):
             done["seconds"] *= 1000
         (tmp_path / file.name.replace(".record", f"{record['digest'][:8]}.record")).write_text(json.dumps(record))
     given = {"comparison": made["comparison"], "reports": [made[model] for model in MODELS.values()]}
-    step.run("draw_comparison", {**given, "records": [tmp_path], "page": tmp_path / "page"}, {}, "edges")
+    run_step("draw_comparison", {**given, "records": [tmp_path], "page": tmp_path / "page"}, {}, "edges")
     one, other = digests(made["page"]), digests(tmp_path / "page")
     assert one.keys() == other.keys()
     changed = {"artifact.json", "comparison.html", "comparison.txt", "costs.csv", "figures/comparison.png"}

@@ -15,19 +15,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components import step
 from components.data import folders
 from components.data import images as image_files
 from components.data.artifacts import Images
 from components.data.datasets import DATA_SETS, DataSet, write_digits
-from components.errors import UserError, printable
-from components.step import ROOT
+from components.machinery.code import ROOT
+from components.machinery.running import run_step
+from components.system.errors import UserError, printable
 from tests.conftest import CLASSES, write_images
 
 
 def fetch(source: Path | str, target: Path, data_set: str = "own", max_quarantined: float = 1) -> Images:
     parameters = {"data_set": data_set, "source": str(source), "max_quarantined": max_quarantined}
-    step.run("fetch", {"images": target}, parameters)
+    run_step("fetch", {"images": target}, parameters)
     return Images.read(target)
 
 
@@ -361,8 +361,9 @@ def test_200_000_files(folder, tmp_path):
         for number in range(count // classes):
             (tmp_path / "many" / str(label) / f"{number:06}.bmp").hardlink_to(tmp_path / f"{label}.bmp")
     fetching = (
-        "import resource, sys; from components import step; given = {'data_set': 'many', 'source': sys.argv[1]}; "
-        "step.run('fetch', {'images': sys.argv[2]}, {**given, 'max_quarantined': 0}); "
+        "import resource, sys; from components.machinery.running import run_step; "
+        "given = {'data_set': 'many', 'source': sys.argv[1]}; "
+        "run_step('fetch', {'images': sys.argv[2]}, {**given, 'max_quarantined': 0}); "
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)"
     )
     peak = []

@@ -6,8 +6,9 @@ import numpy as np
 import psutil
 import pytest
 
-from components import progress, step
 from components.data.artifacts import Augmented, Keyed, Tensors, release
+from components.machinery.running import run_step
+from components.system import progress
 from tests.conftest import PARAMETERS
 
 BATCH, BATCHES = 2_000_000, 50  # bytes
@@ -72,12 +73,12 @@ def watched(monkeypatch) -> list[int]:
 
 def test_augment_and_extract_hold_no_more_of_their_files_than_a_batch(made, watched, tmp_path):
     at = {**made, **{name: tmp_path / name for name in ("augmented", "chosen_precision", "features", "tensors")}}
-    step.run("augment", at, {**PARAMETERS["augment"], "image_size": 128, "views": 19})
+    run_step("augment", at, {**PARAMETERS["augment"], "image_size": 128, "views": 19})
     written = Augmented.read(at["augmented"]).array.nbytes
     assert written > 40e6 and max(watched) - watched[0] < written / 4
-    step.run("augment", at, {**PARAMETERS["augment"], "views": 19})
-    step.run("choose_precision", at, PARAMETERS["choose_precision"])
+    run_step("augment", at, {**PARAMETERS["augment"], "views": 19})
+    run_step("choose_precision", at, PARAMETERS["choose_precision"])
     watched.clear()
-    step.run("extract", at, {**PARAMETERS["extract"], "unfreeze": "block1_conv2"})
+    run_step("extract", at, {**PARAMETERS["extract"], "unfreeze": "block1_conv2"})
     written = Tensors.read(at["tensors"]).array.nbytes
     assert written > 60e6 and max(watched) - watched[0] < written / 4

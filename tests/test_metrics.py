@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from components.results import metrics
+from components.scores import metrics
 
 
 def test_scores_of_a_case_worked_out_by_hand():

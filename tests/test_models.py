@@ -15,12 +15,13 @@ import pandas as pd
 import pytest
 from scipy.special import softmax
 
-from components import step
 from components.data.artifacts import Augmented, Classifier, Features, Report, Top, Weights
-from components.errors import UserError
+from components.machinery.code import ROOT
+from components.machinery.running import run_step
 from components.model import backbones, benchmark, delivery, grad_cam, heads, training
 from components.model.cut import cut
 from components.model.epochs import Rows
+from components.system.errors import UserError
 from tests.conftest import PARAMETERS, evaluate
 
 SMALL = 64  # pixels
@@ -115,7 +116,7 @@ def test_vgg16_small_has_the_layers_of_vgg16():
 
 
 def test_its_weights_are_small_and_fit():
-    file = step.ROOT / "pretraining" / "vgg16_small.weights.h5"
+    file = ROOT / "pretraining" / "vgg16_small.weights.h5"
     assert file.stat().st_size <= 2_000_000
     network = backbones.get("vgg16_small").build(32, file)
     assert all(np.isfinite(weight).all() for weight in network.get_weights())
@@ -134,7 +135,7 @@ def test_weights_that_do_not_fit_are_refused(tmp_path):
 def test_random_weights_are_seeded_and_say_so(tmp_path):
     weights = []
     for name in ("first", "second"):
-        step.run(
+        run_step(
             "fetch_weights",
             {"weights": tmp_path / name},
             {"backbone": "mobilenet_025", "source": "random", "stock": "keep"},
@@ -153,7 +154,7 @@ def test_weights_of_the_keras_before_load_and_are_checked(name, tmp_path):
     network = backbones.get(name).build(SMALL)
     h5_of_keras_2(network, tmp_path / "legacy.h5")
     given = {"backbone": name, "source": str(tmp_path / "legacy.h5"), "stock": "keep"}
-    step.run("fetch_weights", {"weights": tmp_path / "w"}, given)
+    run_step("fetch_weights", {"weights": tmp_path / "w"}, given)
     loaded = backbones.get(name).build(SMALL, Weights.read(tmp_path / "w").file)
     for one, other in zip(network.get_weights(), loaded.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -162,7 +163,7 @@ def test_weights_of_the_keras_before_load_and_are_checked(name, tmp_path):
     with pytest.raises(
         UserError, match=f"the weights .*legacy.h5 do not fit the backbone .*weights file of {other_name}"
     ):
-        step.run("fetch_weights", {"weights": tmp_path / "other"}, given)
+        run_step("fetch_weights", {"weights": tmp_path / "other"}, given)
 
 
 def h5_of_keras_2(network: keras.Model, file: Path) -> None:
@@ -178,11 +179,11 @@ def h5_of_keras_2(network: keras.Model, file: Path) -> None:
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.999])
 def test_weights_that_end_early_are_refused_by_the_name_of_their_source(share, tmp_path):
-    whole = (step.ROOT / "pretraining" / "vgg16_small.weights.h5").read_bytes()
+    whole = (ROOT / "pretraining" / "vgg16_small.weights.h5").read_bytes()
     (tmp_path / "short.h5").write_bytes(whole[: int(share * len(whole))])
     given = {**PARAMETERS["fetch_weights"], "source": str(tmp_path / "short.h5")}
     with pytest.raises(UserError, match=r"the weights .*/short.h5 do not fit .*; give a Keras weights file of"):
-        step.run("fetch_weights", {"weights": tmp_path / "weights"}, given)
+        run_step("fetch_weights", {"weights": tmp_path / "weights"}, given)
     assert [path.name for path in tmp_path.iterdir()] == ["short.h5"]
 
 
@@ -202,7 +203,7 @@ def test_code_in_a_model_or_in_weights_is_refused_and_never_run(made, tmp_path, 
     model_with_code(top / "head.keras", proof)
     at = {**made, "top": top, "classifier": tmp_path / "classifier"}
     with pytest.raises(UserError, match=r"head.keras is no model that can be loaded .*: make it again"):
-        step.run("fine_tune", at, PARAMETERS["fine_tune"])
+        run_step("fine_tune", at, PARAMETERS["fine_tune"])
     with pytest.raises(UserError, match="do not fit the backbone"):
         backbones.get("vgg16_small").build(32, top / "head.keras")
     assert not proof.exists() and not (tmp_path / "classifier").exists()
@@ -245,17 +246,17 @@ def test_heads_give_one_logit_a_class(name):
 def test_a_head_goes_through_every_step_or_says_what_features_it_takes(head, made, tmp_path):
     at = {**made, **{name: tmp_path / name for name in ("features", "tensors", "top", "classifier", "report")}}
     for pooling in backbones.POOLINGS:
-        step.run("extract", at, {**PARAMETERS["extract"], "pooling": pooling})
+        run_step("extract", at, {**PARAMETERS["extract"], "pooling": pooling})
         given = {**PARAMETERS["train_top"], "head": head, "epochs": 1}
         if pooling != heads.HEADS[head].pooling:
             with pytest.raises(
                 UserError, match=f"the head '{head}' takes features of `extract: .*; received {pooling}: "
             ):
-                step.run("train_top", at, given)
+                run_step("train_top", at, given)
             continue
-        step.run("train_top", at, given)
+        run_step("train_top", at, given)
         agrees(at)
-        step.run("fine_tune", at, {**PARAMETERS["fine_tune"], "epochs": 1})
+        run_step("fine_tune", at, {**PARAMETERS["fine_tune"], "epochs": 1})
         evaluate(at)
 
 
@@ -325,7 +326,7 @@ def test_grad_cam_lights_up_the_patch_that_decides_the_class(head, tmp_path):
 
 def test_a_network_without_maps_is_evaluated_without_one(made, tmp_path):
     at = {**made, "classifier": tmp_path / "classifier", "report": tmp_path / "report"}
-    step.run("train_benchmark", at, {**PARAMETERS["train_benchmark"], "network": "perceptron", "epochs": 1})
+    run_step("train_benchmark", at, {**PARAMETERS["train_benchmark"], "network": "perceptron", "epochs": 1})
     evaluate(at)
     images = Augmented.read(made["augmented"]).array[:2, 0]
     assert grad_cam.heat(Classifier.read(at["classifier"]).load(), images, np.array([0, 1])) is None

@@ -15,11 +15,14 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from components import STEPS, models, step
+from components import STEPS
 from components.data.artifacts import Comparison, Page, Report
 from components.data.records import Record, record_beside, records_behind
-from components.errors import UserError
+from components.machinery.running import run_step
+from components.machinery.signature import load_step
+from components.model import registry
 from components.results import drawing, page, titles
+from components.system.errors import UserError
 from tests.conftest import CLASSES, MODELS, digests
 
 NASTY = """</title></style><script>alert("1")</script><img src=x onerror='alert(2)'> & {{ 7 * 7 }} {% raw %}"""
@@ -81,7 +84,7 @@ def compared(folder: Path, reports: list[Path], recipe: str = "edges") -> Path:
         "page": folder / "page",
     }
     for name in ("compare", "draw_comparison"):
-        step.run(name, at, {}, recipe, folder / f"{name}.record")
+        run_step(name, at, {}, recipe, folder / f"{name}.record")
     return folder / "page"
 
 
@@ -112,7 +115,7 @@ def test_the_page_says_what_the_comparison_says(made):
         chain = report.manifest["parameters"]
         expected = {f"{name}.{key}": str(value) for name, own in chain.items() for key, value in own.items()}
         assert {name: row[column] for name, row in values.items() if row[column]} == {"parameter": model, **expected}
-        record = records_behind(report.manifest["lineage"], records)[models.MODELS[model].step]
+        record = records_behind(report.manifest["lineage"], records)[registry.MODELS[model].step]
         assert costs[1 + column][3] == f"{record.work['training']['seconds']:,.1f}"
     lineage = Comparison.read(made["comparison"]).manifest["lineage"]
     assert {lineage["fetch"], lineage["split"]} <= set(found.texts)
@@ -222,7 +225,7 @@ def test_the_page_needs_nothing_else(made):
 def test_the_same_reports_and_records_make_the_same_page(made, tmp_path):
     given = {**made, "reports": [made[model] for model in MODELS.values()], "records": [made["page"].parent]}
     for name in ("first", "second"):
-        step.run("draw_comparison", {**given, "page": tmp_path / name}, {}, "edges")
+        run_step("draw_comparison", {**given, "page": tmp_path / name}, {}, "edges")
     assert digests(tmp_path / "first") == digests(tmp_path / "second") == digests(made["page"])
 
 
@@ -237,7 +240,7 @@ def test_a_page_without_records_has_empty_cells_and_other_records_change_the_pag
     text, known = (page / "comparison.txt").read_text(), (made["page"] / "comparison.txt").read_text()
     assert text.split("\n\n")[2:] == known.split("\n\n")[2:]
     assert "git checkout" not in "".join(found.texts)
-    assert {name for name in STEPS if Record in step.load(name).inputs.values()} == {"draw_comparison"}
+    assert {name for name in STEPS if Record in load_step(name).inputs.values()} == {"draw_comparison"}
 
 
 def test_every_trial_has_figures_of_its_own(made, tmp_path):
@@ -273,7 +276,7 @@ def test_a_folder_has_a_safe_name_and_each_its_own(name):
 def test_other_reports_than_those_compared_are_refused(made, tmp_path):
     given = {**made, "records": [tmp_path], "page": tmp_path / "page"}
     with pytest.raises(UserError, match="give those that compare was given"):
-        step.run("draw_comparison", {**given, "reports": [made["top"]]}, {})
+        run_step("draw_comparison", {**given, "reports": [made["top"]]}, {})
 
 
 def test_any_name_is_shown_as_it_is(made, tmp_path):

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components import STEPS, step
-from components.errors import UserError
-from components.parameters import Parameter
+from components import STEPS
+from components.machinery.parameters import Parameter
+from components.machinery.signature import load_step
+from components.system.errors import UserError
 from tests.conftest import PARAMETERS
 
 
@@ -73,16 +74,16 @@ def test_values_of_another_kind_are_refused(value, kind, words):
     ],
 )
 def test_what_is_out_of_range_or_no_name_is_refused(name, parameter, value, message):
-    step.load(name).checked(PARAMETERS[name])
+    load_step(name).checked(PARAMETERS[name])
     with pytest.raises(UserError) as caught:
-        step.load(name).checked({**PARAMETERS[name], parameter: value})
+        load_step(name).checked({**PARAMETERS[name], parameter: value})
     assert str(caught.value).startswith(f"{name}: {message}")
 
 
 @pytest.mark.parametrize("name", STEPS)
 def test_every_number_has_a_range(name):
     """A number without one is a number that some step cannot work with."""
-    for key, parameter in step.load(name).parameters.items():
+    for key, parameter in load_step(name).parameters.items():
         assert parameter.kind is str or parameter.limits, key
 
 
@@ -91,7 +92,7 @@ ANYTHING = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=6,
 )
-KNOWN = [parameter for name in STEPS for parameter in step.load(name).parameters.values()]
+KNOWN = [parameter for name in STEPS for parameter in load_step(name).parameters.values()]
 
 
 @given(st.sampled_from(KNOWN), ANYTHING)

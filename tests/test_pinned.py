@@ -16,14 +16,16 @@ from pathlib import Path
 
 import pytest
 
-from components import step
 from components.data import layout
 from components.data.artifacts import MANIFEST, Classifier, Images, Weights
 from components.data.datasets import DATA_SETS, DataSet
 from components.data.pinned import Pinned
 from components.data.records import Record
-from components.errors import UserError
+from components.machinery import revisions
+from components.machinery.code import ROOT
+from components.machinery.running import run_step
 from components.results import tracking
+from components.system.errors import UserError
 from tests.conftest import CLASSES, PARAMETERS, free_port, write_images
 from tests.test_dvc import Checkout, copy_project
 from tests.test_tracking import IGNORED
@@ -82,8 +84,8 @@ def collection(tmp_path_factory, source) -> Iterator[Collection]:
             change()
             images, weights = folder / "data/images/edges", folder / "data/weights/glyphs"
             own_images = {"data_set": "edges", "source": str(own), "max_quarantined": 1}
-            step.run("fetch", {"images": images}, own_images)
-            step.run("fetch_weights", {"weights": weights}, PARAMETERS["fetch_weights"])
+            run_step("fetch", {"images": images}, own_images)
+            run_step("fetch_weights", {"weights": weights}, PARAMETERS["fetch_weights"])
             (weights / "stock.weights.h5").write_bytes(b"all the layers")
             (weights / "words.csv").write_text("word\n")
             project("python", "-m", "pipeline", "plan")
@@ -112,12 +114,12 @@ def grow(own: Path) -> None:
 
 def fetch(target: Path, source: str, data_set: str = "edges", max_quarantined: float = 1) -> Images:
     parameters = {"data_set": data_set, "source": source, "max_quarantined": max_quarantined}
-    step.run("fetch", {"images": target}, parameters)
+    run_step("fetch", {"images": target}, parameters)
     return Images.read(target)
 
 
 def fetch_weights(target: Path, source: str, backbone: str = "vgg16_small", stock: str = "leave") -> Weights:
-    step.run("fetch_weights", {"weights": target}, {"backbone": backbone, "source": source, "stock": stock})
+    run_step("fetch_weights", {"weights": target}, {"backbone": backbone, "source": source, "stock": stock})
     return Weights.read(target)
 
 
@@ -166,29 +168,29 @@ def test_pinned_weights_take_no_keras(collection, tmp_path):
     code = f"""
 import sys
 sys.modules.update(dict.fromkeys(("keras", "tensorflow")))
-from components import step
-step.run("fetch_weights", {{"weights": {str(tmp_path / "weights")!r}}}, {parameters!r})
+from components.machinery.running import run_step
+run_step("fetch_weights", {{"weights": {str(tmp_path / "weights")!r}}}, {parameters!r})
 """
-    subprocess.run([sys.executable, "-c", code], cwd=step.ROOT, check=True)
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
     assert Weights.read(tmp_path / "weights").facts["backbone"] == "vgg16_small"
 
 
 @IGNORED
 def test_the_commit_is_the_version_of_all_that_is_made_of_it(collection, source, tmp_path, database, monkeypatch):
     """As recorded and as tagged in the journal; artifacts do not tell which way the images came."""
-    monkeypatch.setattr(step, "ROOT", tmp_path)  # as in an image, where there is no git
+    monkeypatch.setattr(revisions, "ROOT", tmp_path)  # as in an image, where there is no git
     classifiers = {}
     for way in ("folder", "pinned"):
         names = ("images", "audit", "splits", "test_split", "augmented", "classifier")
         at = {name: tmp_path / way / name for name in names}
         fetch(at["images"], str(source) if way == "folder" else collection.source(collection.first))
         for name in ("audit", "split", "augment"):
-            step.run(name, at, PARAMETERS[name])
+            run_step(name, at, PARAMETERS[name])
         if way == "pinned":
             monkeypatch.setenv("MLFLOW_TRACKING_URI", database)
             monkeypatch.setenv("GRAFT_DVC_REVISION", collection.first)
             tracking.client.cache_clear()
-        step.run("train_benchmark", at, {**PARAMETERS["train_benchmark"], "epochs": 1})
+        run_step("train_benchmark", at, {**PARAMETERS["train_benchmark"], "epochs": 1})
         classifiers[way] = Classifier.read(at["classifier"])
     records = {way: Record.read(tmp_path / way / "classifier.record.json") for way in classifiers}
     assert records["pinned"].revisions["dvc_revision"] == collection.first
@@ -203,11 +205,11 @@ def test_the_commit_is_the_version_of_all_that_is_made_of_it(collection, source,
 
 @pytest.mark.parametrize("inside", [True, False])
 def test_an_image_says_the_revision_of_its_code(inside, collection, tmp_path, monkeypatch):
-    monkeypatch.setattr(step, "ROOT", collection.folder if inside else tmp_path)
+    monkeypatch.setattr(revisions, "ROOT", collection.folder if inside else tmp_path)
     monkeypatch.setenv("GRAFT_REVISION", NOWHERE)
     monkeypatch.setenv("GRAFT_DVC_REVISION", collection.first)
     here = {"git_revision": collection.second, "dvc_revision": collection.second}
-    assert step.revisions() == (here if inside else {"git_revision": NOWHERE, "dvc_revision": collection.first})
+    assert revisions.revisions() == (here if inside else {"git_revision": NOWHERE, "dvc_revision": collection.first})
 
 
 @pytest.mark.parametrize("home", [None, "", "/proc"])
@@ -284,7 +286,7 @@ def test_a_secret_is_not_shown_on_the_command_line(tmp_path):
     source = f"git+https://joe:geheim@127.0.0.1:9/x@{NOWHERE}"
     done = subprocess.run(
         [*command, "--source", source, "--images", str(tmp_path / "images")],
-        cwd=step.ROOT, capture_output=True, text=True, check=False,
+        cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.startswith("error: an address of git with") and done.stderr.count("\n") == 1
@@ -367,7 +369,7 @@ def test_an_end_by_force_leaves_nothing(tmp_path):
         (tmp_path / "temporary").mkdir()
         with subprocess.Popen(
             [sys.executable, "-m", "components", "fetch", *parameters, "--images", str(tmp_path / "images")],
-            cwd=step.ROOT, env={**os.environ, "TMPDIR": str(tmp_path / "temporary")}, stderr=subprocess.DEVNULL,
+            cwd=ROOT, env={**os.environ, "TMPDIR": str(tmp_path / "temporary")}, stderr=subprocess.DEVNULL,
         ) as process:  # fmt: skip
             connection, _ = server.accept()
             process.terminate()

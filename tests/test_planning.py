@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components import code
-from components.errors import UserError
-from components.step import ROOT
+from components.machinery import code
+from components.machinery.code import ROOT
+from components.system.errors import UserError
 from pipeline import places, planning, recipes
 from pipeline.planning import Entry
 from tests.conftest import write_images

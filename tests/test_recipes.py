@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 import yaml
 
-from components import STEPS, step
-from components.errors import UserError
+from components import STEPS
+from components.machinery.code import ROOT
+from components.machinery.signature import load_step
+from components.system.errors import UserError
 from pipeline import __main__, recipes
 
-REAL = step.ROOT / recipes.PARAMS
+REAL = ROOT / recipes.PARAMS
 RECIPES = recipes.read(REAL)["recipes"]
 
 
@@ -38,7 +40,7 @@ def test_every_recipe_has_every_value_of_every_step(recipe, content):
     resolved = recipes.resolve(content, recipe)
     assert list(resolved.values) == [name for name in STEPS if not name.startswith("fetch")]
     for name, values in resolved.values.items():
-        kinds = step.load(name).parameters
+        kinds = load_step(name).parameters
         assert {key: type(value) for key, value in values.items()} == {key: kind.kind for key, kind in kinds.items()}
         own = content["recipes"][recipe].get(name) or {}
         assert {key: values[key] for key in own if key != "like"} == {key: own[key] for key in own if key != "like"}

@@ -13,8 +13,8 @@ from dvc.schema import COMPILED_LOCKFILE_SCHEMA
 from dvc.utils.serialize import dumps_yaml
 from ruamel.yaml import YAML
 
-from components.errors import UserError
-from components.step import ROOT
+from components.machinery.code import ROOT
+from components.system.errors import UserError
 from pipeline import recovery
 
 WHOLE = (ROOT / "dvc.lock").read_text(encoding="utf-8")

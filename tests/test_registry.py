@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from components.data.artifacts import Classifier, Comparison, Report
-from components.errors import UserError
-from components.results import fingerprints, metrics, statistics, tracking
+from components.results import fingerprints, tracking
 from components.results.tracking import card, registry
+from components.scores import metrics, statistics
+from components.system.errors import UserError
 from pipeline.__main__ import main
 from tests.conftest import CLASSES, copy_recipe, free_port, recorded
 

@@ -8,7 +8,8 @@ import pytest
 from scipy.special import softmax
 
 from components.data.artifacts import Classifier, Report, Splits, TestSplit
-from components.results import failures, fingerprints, metrics, reporting, statistics
+from components.results import failures, fingerprints, reporting
+from components.scores import metrics, statistics
 from tests.conftest import CLASSES, MODELS
 
 

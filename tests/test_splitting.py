@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
-from components import step
 from components.data import artifacts, splitting
-from components.errors import UserError
+from components.machinery.running import run_step
+from components.system.errors import UserError
 from tests.conftest import CLASSES, PARAMETERS, write_images
 
 PARTS = ("train", "validation", "test")
@@ -169,14 +169,14 @@ def test_a_class_too_small_for_every_part():
 def audited(source: Path, folder: Path) -> dict[str, Path]:
     """Fetch and audit a data set; return where its artifacts lie, and where its parts are to."""
     at = {name: folder / name for name in ("images", "audit", "splits", "test_split")}
-    step.run("fetch", at, {"data_set": "edges", "source": str(source), "max_quarantined": 0})
-    step.run("audit", at, PARAMETERS["audit"])
+    run_step("fetch", at, {"data_set": "edges", "source": str(source), "max_quarantined": 0})
+    run_step("audit", at, PARAMETERS["audit"])
     return at
 
 
 def test_the_step_keeps_the_test_rows_apart(tmp_path):
     at = audited(write_images(tmp_path / "edges", 8), tmp_path)
-    step.run("split", at, {**SIZES, "method": "stratified", "validation": 6})
+    run_step("split", at, {**SIZES, "method": "stratified", "validation": 6})
     splits, test = (
         artifacts.Splits.read(at["splits"]),
         artifacts.TestSplit.read(at["test_split"]).table("test_split.csv"),
@@ -332,7 +332,7 @@ def test_the_step_draws_whole_groups_and_published_parts(tmp_path):
     expected = {"grouped": (18, 9, 9), "published": (9, 9, 18)}
     groups = {}
     for method, found in expected.items():
-        step.run("split", at, {**SIZES, "method": method})
+        run_step("split", at, {**SIZES, "method": method})
         splits = artifacts.Splits.read(at["splits"])
         test = artifacts.TestSplit.read(at["test_split"]).table("test_split.csv")
         assert (len(splits.part("train")), len(splits.part("validation")), len(test)) == found

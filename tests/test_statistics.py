@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 from scipy.special import softmax
 
-from components.results import metrics, statistics
-from components.results.statistics import Resampled
+from components.scores import metrics, statistics
+from components.scores.statistics import Resampled
 
 
 def population(images: int, seed: int, classes: int = 5, skill: float = 2.0) -> tuple[np.ndarray, np.ndarray]:

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from keras.src.applications import imagenet_utils
 
-from components import step
 from components.data import images as image_files
 from components.data.artifacts import Exploration, Images, Weights
-from components.errors import UserError
+from components.machinery.running import run_step
 from components.model import backbones
+from components.system.errors import UserError
 from tests.conftest import CLASSES, PARAMETERS
 
 BACKBONE = "mobilenet_025"
@@ -36,7 +36,7 @@ def whole(tmp_path_factory):
 
 
 def fetched(folder, source, stock: str) -> Weights:
-    step.run("fetch_weights", {"weights": folder}, {"backbone": BACKBONE, "source": str(source), "stock": stock})
+    run_step("fetch_weights", {"weights": folder}, {"backbone": BACKBONE, "source": str(source), "stock": stock})
     return Weights.read(folder)
 
 
@@ -70,7 +70,7 @@ def test_a_network_without_its_top_has_the_first_weights_of_the_one_with_it(name
 def test_explore_says_what_the_stock_network_calls_the_images(whole, class_index, made, tmp_path):
     weights = fetched(tmp_path / "weights", whole[1], "keep")
     at = {**made, "weights": weights.path, "exploration": tmp_path / "exploration"}
-    step.run("explore", at, PARAMETERS["explore"])
+    run_step("explore", at, PARAMETERS["explore"])
     exploration, images = Exploration.read(tmp_path / "exploration"), Images.read(made["images"])
     words = exploration.table("stock_words.csv")
     assert words.groupby("file").size().unique().tolist() == [5]
@@ -81,12 +81,12 @@ def test_explore_says_what_the_stock_network_calls_the_images(whole, class_index
         ((*likeliest,),) = imagenet_utils.decode_predictions(expected, top=5)
         assert rows["word"].tolist() == [word for _, word, _ in likeliest]
         np.testing.assert_allclose(rows["probability"], [probability for *_, probability in likeliest], rtol=1e-3)
-    step.run("draw_exploration", {"exploration": exploration.path, "drawings": tmp_path / "drawings"}, {})
+    run_step("draw_exploration", {"exploration": exploration.path, "drawings": tmp_path / "drawings"}, {})
     assert (tmp_path / "drawings" / "figures" / "stock_words.png").stat().st_size > 10_000
 
 
 def test_without_a_top_they_are_said_to_be_left_out(made, capsys, tmp_path):
-    step.run("explore", {**made, "exploration": tmp_path / "exploration"}, PARAMETERS["explore"])
+    run_step("explore", {**made, "exploration": tmp_path / "exploration"}, PARAMETERS["explore"])
     assert "without the network's top: its words are left out" in capsys.readouterr().out
     assert Exploration.read(tmp_path / "exploration").table("stock_words.csv").empty
     assert (made["drawings"] / "figures" / "stock_words.png").exists()

@@ -5,16 +5,17 @@ from typing import Any
 import keras
 import pytest
 
-from components import step
 from components.data.artifacts import Top
 from components.data.datasets import DATA_SETS
+from components.machinery.code import ROOT
+from components.machinery.signature import load_step
 from components.model import backbones, benchmark, heads
 from components.model.cut import cut
 from pipeline import recipes
 from tests.conftest import MODELS
 
 STUDIES = [name for name in DATA_SETS if name != "digits"]
-CONTENT = recipes.read(step.ROOT / recipes.PARAMS)
+CONTENT = recipes.read(ROOT / recipes.PARAMS)
 RESOLVED = {name: recipes.resolve(CONTENT, name) for name in CONTENT["recipes"]}
 RECIPES = {name: recipe.values for name, recipe in RESOLVED.items()}
 IMAGE_SIZE = 224  # pixels
@@ -125,7 +126,7 @@ def test_the_groceries_study_fine_tuned_at_a_lower_rate():
 @pytest.mark.parametrize("study", STUDIES)
 def test_an_improved_recipe_fine_tunes_gently_from_a_trained_head_on_several_views(study):
     recipe = RECIPES[f"{study}_improved"]
-    assert step.load("fine_tune").inputs["top"] is Top
+    assert load_step("fine_tune").inputs["top"] is Top
     top, tuned = recipe["train_top"], recipe["fine_tune"]
     assert min(top["epochs"], top["patience"]) > 1
     assert tuned["backbone_rate"] < 1 and tuned["backbone_rate"] * tuned["learning_rate"] < top["learning_rate"]

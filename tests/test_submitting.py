@@ -15,8 +15,8 @@ from google.protobuf import json_format
 from kfp import compiler, dsl, kubernetes
 from werkzeug.serving import make_ssl_devcert
 
-from components.errors import UserError
-from components.step import ROOT
+from components.machinery.code import ROOT
+from components.system.errors import UserError
 from pipeline.kubeflow import submitting
 from tests.kfp_stand_in import StandIn
 

@@ -18,15 +18,19 @@ import pandas as pd
 import pytest
 from mlflow.entities import Experiment, Run
 
-from components import code, step
 from components.data import images
 from components.data.artifacts import Augmented, Classifier, Comparison, Page, Report
 from components.data.content import sha256
 from components.data.records import Record
-from components.errors import UserError
+from components.machinery import code
+from components.machinery.code import ROOT
+from components.machinery.running import run_step
+from components.machinery.signature import load_step
+from components.model import served
 from components.results import costs, fingerprints, titles, tracking
-from components.results.tracking import registry, runs, served, view
+from components.results.tracking import registry, runs, view
 from components.results.tracking.runs import Live
+from components.system.errors import UserError
 from tests.conftest import MODELS, PARAMETERS, copy_recipe, evaluate, free_port, recorded
 
 IGNORED = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
@@ -201,7 +205,7 @@ def test_a_comparison_is_an_artifact_of_every_run_compared(made, store, capsys):
 def trained_with(made, folder, **changed) -> Classifier:
     """Train a head anew, as a step, on a copy of what it needs."""
     at = {**made, "top": folder / "top", "classifier": folder / "classifier"}
-    step.run("train_top", at, {**PARAMETERS["train_top"], **changed}, "edges")
+    run_step("train_top", at, {**PARAMETERS["train_top"], **changed}, "edges")
     return Classifier.read(at["classifier"])
 
 
@@ -308,7 +312,7 @@ def tell_apart(folder: Path, made) -> Path:
 
 def told_log(folder: Path) -> subprocess.CompletedProcess:
     """Run `python -m pipeline log` in a folder, on a store there."""
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db", "PYTHONPATH": str(step.ROOT)}
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "pipeline", "log"]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
@@ -486,12 +490,12 @@ main({arguments})
 @pytest.mark.parametrize("again", [True, False])
 def test_the_run_of_a_training_that_was_killed_is_begun_again_or_lost(made, small, again):
     """Trained anew with the journal, or without it and logged later: one run, whole."""
-    wanted = step.load("train_top")
+    wanted = load_step("train_top")
     at = {**made, "top": small / "top", "classifier": small / "classifier"}
     values = {**PARAMETERS["train_top"], "seed": 7}
     given = {**values, **{key: at[key] for key in (*wanted.inputs, *wanted.outputs)}}
     killed = KILLED.format(arguments=["train_top", *(f"--{key}={value}" for key, value in given.items())])
-    environment = {**os.environ, "PYTHONPATH": str(step.ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", killed], env=environment, capture_output=True, text=True)
     assert done.returncode == -9, done.stderr
     (left,) = logged_runs()
@@ -516,7 +520,7 @@ def test_drawing_a_comparison_gives_the_runs_their_costs(made, small, monkeypatc
     assert not [name for run in logged_runs() for name in run.data.metrics if name.startswith("seconds_")]
     reports = [made[model] for model in MODELS.values()]
     at = {**made, "reports": reports, "records": [made["comparison"].parent], "page": small / "page"}
-    step.run("draw_comparison", at, {}, "edges")
+    run_step("draw_comparison", at, {}, "edges")
     for run in logged_runs():
         known = costs_of(made, artifacts(made, run.data.tags["model"])[1])
         assert {name: run.data.metrics.get(name) for name in known} == pytest.approx(known, abs=1e-6)
@@ -527,7 +531,7 @@ def test_drawing_a_comparison_gives_the_runs_their_costs(made, small, monkeypatc
 def test_the_classifier_is_the_one_that_validation_judged(made):
     """The saved model, on the plain validation views, gives the validation scores of its record."""
     from components.data.artifacts import Splits
-    from components.results import metrics
+    from components.scores import metrics
 
     for model in MODELS.values():
         classifier = Classifier.read(made[f"classifiers/{model}"])
@@ -558,7 +562,7 @@ def test_the_ui_prints_where_the_comparison_is_and_ends_with_its_server(made, da
         tracking.client.cache_clear()
     port = free_port()
     command = [sys.executable, "-m", "pipeline", "ui", "--port", str(port)]
-    with subprocess.Popen(command, cwd=step.ROOT, env=environment, stdout=subprocess.PIPE, text=True) as ui:
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as ui:
         try:
             assert ui.stdout is not None
             said = [ui.stdout.readline() for _ in range(2)]

@@ -18,14 +18,14 @@ import pytest
 import yaml
 from scipy.special import log_softmax
 
-from components import step
 from components.data.artifacts import Classifier, Features, Splits
-from components.errors import UserError
+from components.machinery.code import ROOT
+from components.machinery.running import run_step
 from components.model import backbones, optimizers, rate_finder, training
 from components.model.cut import cut
 from components.model.epochs import FreshRows, Rows
 from components.model.settings import FineTuning
-from components.step import ROOT
+from components.system.errors import UserError
 from pipeline import __main__, recipes
 from tests.conftest import NETWORK, PARAMETERS, TRAINING
 
@@ -303,11 +303,11 @@ def tuned(made: dict[str, Path], folder: Path, prefix: str, views: int) -> Class
     """Fine-tune the `made` top's recipe without dropout, from a stored or a live prefix."""
     names = ("augmented", "chosen_precision", "features", "tensors", "top", "classifier")
     at = {**made, **{name: folder / prefix / name for name in names}}
-    step.run("augment", at, {**PARAMETERS["augment"], "views": views})
-    step.run("choose_precision", at, PARAMETERS["choose_precision"])
-    step.run("extract", at, {**PARAMETERS["extract"], "prefix": prefix})
-    step.run("train_top", at, {**PARAMETERS["train_top"], "dropout": 0})
-    step.run("fine_tune", at, {**PARAMETERS["fine_tune"], "epochs": 3})
+    run_step("augment", at, {**PARAMETERS["augment"], "views": views})
+    run_step("choose_precision", at, PARAMETERS["choose_precision"])
+    run_step("extract", at, {**PARAMETERS["extract"], "prefix": prefix})
+    run_step("train_top", at, {**PARAMETERS["train_top"], "dropout": 0})
+    run_step("fine_tune", at, {**PARAMETERS["fine_tune"], "epochs": 3})
     return Classifier.read(at["classifier"])
 
 
@@ -340,7 +340,7 @@ def test_a_live_prefix_sees_another_view_of_every_image_in_every_epoch(made, tmp
 TWO_DEVICES = """
 import json, sys
 import keras, numpy as np, tensorflow as tf
-from components import step
+from components.machinery.running import run_step
 from components.model import training
 from tests.conftest import PARAMETERS
 
@@ -353,7 +353,7 @@ strategies = [training.strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU
 for number, strategy in enumerate(strategies):
     assert strategy.num_replicas_in_sync == number + 1
     training.strategy = lambda: strategy
-    step.run("fine_tune", {**at, "classifier": f"{at['made']}/{number}"}, values)
+    run_step("fine_tune", {**at, "classifier": f"{at['made']}/{number}"}, values)
 """
 
 
@@ -361,7 +361,7 @@ def test_two_devices_train_as_one(made, tmp_path):
     """Batches of 5, and a last one of 4, do not divide evenly."""
     at = {name: str(made[name]) for name in ("features", "tensors", "splits", "weights")}
     at |= {"top": str(tmp_path / "top"), "classifier": str(tmp_path / "classifier"), "made": str(tmp_path)}
-    step.run("train_top", at, {**PARAMETERS["train_top"], "dropout": 0})  # devices draw masks of their own
+    run_step("train_top", at, {**PARAMETERS["train_top"], "dropout": 0})  # devices draw masks of their own
     given = json.dumps(at)
     subprocess.run([sys.executable, "-c", TWO_DEVICES, given], check=True, cwd=ROOT)
     one, two = (Classifier.read(tmp_path / name) for name in "01")
@@ -485,7 +485,7 @@ def test_heads_trained_at_once_are_those_of_train_top(made, project, capsys):
     for row in table.to_dict("records"):
         at = {**made, "top": project / "top", "classifier": project / "classifier"}
         own = {name: row[name] for name in ("learning_rate", "head", "dropout")}
-        step.run("train_top", at, {**PARAMETERS["train_top"], **own})
+        run_step("train_top", at, {**PARAMETERS["train_top"], **own})
         made_alone = Classifier.read(project / "classifier")
         best = made_alone.table("history.csv").set_index("epoch").loc[made_alone.facts["best_epoch"]]
         assert row["best_epoch"] == made_alone.facts["best_epoch"]

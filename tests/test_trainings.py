@@ -7,13 +7,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from components import step
 from components.data.artifacts import Classifier, Comparison, Report, Top
 from components.data.records import Record
-from components.errors import UserError
+from components.machinery.running import run_step
+from components.machinery.trainings import is_several
 from components.model import training
-from components.models import MODELS
-from components.trainings import is_several
+from components.model.registry import MODELS
+from components.system.errors import UserError
 from pipeline.places import place
 from pipeline.running import run_tasks
 from tests.conftest import PARAMETERS, digests, recipe_of, tasks_of
@@ -43,7 +43,7 @@ def test_every_training_is_as_if_it_were_alone(made, ways, tmp_path):
     own = digests(ways / "glyphs/classifiers/top")
     alone = digests(made["classifiers/top"])
     assert {name.partition("/")[2]: value for name, value in own.items() if name.startswith("training=1/")} == alone
-    step.run("train_top", top_at(made, tmp_path), {**PARAMETERS["train_top"], "seed": 2})
+    run_step("train_top", top_at(made, tmp_path), {**PARAMETERS["train_top"], "seed": 2})
     second = {name.partition("/")[2]: value for name, value in own.items() if name.startswith("training=2/")}
     assert second == digests(tmp_path / "classifier")
     assert len({value for name, value in own.items() if name.endswith("model.keras")}) == 3
@@ -100,7 +100,7 @@ def test_more_repeats_train_what_is_missing_and_fewer_drop_what_is_too_many(ways
 
     def run(repeats: int, **changes) -> int:
         trained.clear()
-        step.run("train_top", at, {**parameters, "repeats": repeats, **changes})
+        run_step("train_top", at, {**parameters, "repeats": repeats, **changes})
         return len(trained)
 
     assert run(1) == 1 and not is_several(at["classifier"])
@@ -128,9 +128,9 @@ def test_a_training_that_broke_off_is_resumed_and_the_finished_ones_stay(ways, m
 
     monkeypatch.setattr(training, "train", broken)
     with pytest.raises(KeyboardInterrupt):
-        step.run("train_top", at, parameters)
+        run_step("train_top", at, parameters)
     assert [path.name for path in at["classifier"].iterdir() if not path.name.startswith(".")] == ["training=1"]
-    step.run("train_top", at, parameters)
+    run_step("train_top", at, parameters)
     assert len(calls) == 2 + 2
     assert digests(at["classifier"]) == digests(ways / "glyphs/classifiers/top")
 
@@ -138,7 +138,7 @@ def test_a_training_that_broke_off_is_resumed_and_the_finished_ones_stay(ways, m
 def test_what_takes_more_trainings_than_there_are_says_so(ways, made, tmp_path):
     at = {**made, "top": ways / "glyphs/top", "classifier": tmp_path / "classifier"}
     with pytest.raises(UserError, match="glyphs/top has 3 trainings, and 4 are needed: make it again"):
-        step.run("fine_tune", at, {**PARAMETERS["fine_tune"], "repeats": 4})
+        run_step("fine_tune", at, {**PARAMETERS["fine_tune"], "repeats": 4})
 
 
 def test_a_model_to_use_is_one_of_the_trainings(ways):

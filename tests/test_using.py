@@ -18,11 +18,11 @@ from PIL import Image
 
 from components.data import images
 from components.data.artifacts import Classifier, Report
-from components.errors import UserError
 from components.model import backbones, exporting
+from components.model.served import Served
 from components.results import tracking
 from components.results.tracking import runs
-from components.results.tracking.served import Served
+from components.system.errors import UserError
 from pipeline.__main__ import main
 from tests.conftest import CLASSES, free_port, serving
 

@@ -17,8 +17,8 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, cast
 
 from components.data.downloads import CHUNK, check_space, download
-from components.errors import UserError, public
-from components.machine import NO_SPACE
+from components.system.errors import UserError, public
+from components.system.resources import NO_SPACE
 
 HEADER = 1 << 20  # bytes that may describe one entry of a tar
 ENTRIES = 1_000_000

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from components.data.content import FORMAT, file_sha256, read_json, sha256, whole, write_json
 from components.data.records import Record
-from components.errors import UserError
-from components.machine import gpus
+from components.system.errors import UserError
+from components.system.hardware import gpus
 
 if TYPE_CHECKING:
     import keras

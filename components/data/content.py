@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from components.errors import UserError, shown
+from components.system.errors import UserError, shown
 
 FORMAT = 2  # of artifacts and records; a change of what they hold raises it
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from components.errors import UserError, public
-from components.machine import NO_SPACE
-from components.progress import bar
+from components.system.errors import UserError, public
+from components.system.progress import bar
+from components.system.resources import NO_SPACE
 
 CHUNK = 1 << 20  # bytes read at once
 BY_HAND = "download it by hand and give its path as the source"

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from components.data import images
-from components.progress import bar
+from components.system.progress import bar
 
 if TYPE_CHECKING:
     import pandas as pd

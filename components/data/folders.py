@@ -5,7 +5,7 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-from components.errors import UserError
+from components.system.errors import UserError
 
 LITTER = ("__macosx", "thumbs.db", "desktop.ini")  # what systems leave in folders and archives, in any case
 FILE_SIZE = 500_000_000  # bytes, at most

@@ -10,8 +10,8 @@ from components.data.artifacts import Images
 from components.data.datasets import DataSet
 from components.data.folders import below, check_name, folders_in, linked_folders, read
 from components.data.lists import fold_lines, group_lines, listed, lists, persons
-from components.errors import UserError, printable
-from components.progress import bar
+from components.system.errors import UserError, printable
+from components.system.progress import bar
 
 PARTS = {  # the part that a folder of this name is, in any case
     "train": "train", "training": "train", "validation": "validation", "valid": "validation", "val": "validation",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from components.data.datasets import DataSet
 from components.data.folders import read
-from components.errors import UserError
+from components.system.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,7 +15,7 @@ from typing import TypeVar
 from urllib.parse import parse_qsl
 
 from components.data.artifacts import MANIFEST, Artifact
-from components.errors import UserError, public, shown
+from components.system.errors import UserError, public, shown
 
 Kind = TypeVar("Kind", bound=Artifact)
 

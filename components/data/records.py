@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from components.data.content import FORMAT, read_json
-from components.errors import UserError
+from components.system.errors import UserError
 
 SUFFIX = ".record.json"
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from components.errors import UserError, no_such
+from components.system.errors import UserError, no_such
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from components.errors import UserError, no_such
+from components.system.errors import UserError, no_such
 
 if TYPE_CHECKING:
     import keras

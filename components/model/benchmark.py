@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from components.errors import UserError
+from components.system.errors import UserError
 
 if TYPE_CHECKING:
     import keras

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from components.data.artifacts import Classifier
-from components.errors import UserError
+from components.system.errors import UserError
 
 FILES = ("model.keras", "history.csv", "validation.json")
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from components.errors import no_such
+from components.system.errors import no_such
 
 if TYPE_CHECKING:
     import keras

@@ -9,7 +9,7 @@ from scipy.special import softmax
 from components.data.artifacts import Classifier
 from components.model.epochs import Rows
 from components.model.training import Trained
-from components.results import metrics
+from components.scores import metrics
 
 
 def deliver(

@@ -6,11 +6,11 @@ import keras
 import pandas as pd
 
 from components.data.artifacts import Augmented, Classifier, Splits
-from components.errors import UserError
 from components.model import assembly, delivery
+from components.model.naming import name_of
 from components.model.prediction import LEAST, outputs, views_of
 from components.model.training import Trained
-from components.naming import name_of
+from components.system.errors import UserError
 
 
 def average(

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from components.errors import UserError
-from components.results.tracking.served import Served
+from components.model.served import Served
+from components.system.errors import UserError
 
 if TYPE_CHECKING:
     import keras

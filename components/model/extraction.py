@@ -11,11 +11,11 @@ import tensorflow as tf
 
 from components.data.artifacts import Augmented, Weights, release
 from components.data.reading import ahead
-from components.errors import UserError
 from components.model import backbones
 from components.model.cut import cut
 from components.model.precision import in_bfloat16
-from components.progress import bar
+from components.system.errors import UserError
+from components.system.progress import bar
 
 Run = Callable[[np.ndarray], list[np.ndarray]]
 

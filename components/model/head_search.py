@@ -13,7 +13,7 @@ import pandas as pd
 from components.data.artifacts import Features, Splits
 from components.model import assembly, training
 from components.model.settings import HeadTraining
-from components.progress import bar
+from components.system.progress import bar
 
 
 def search(features: Features, splits: Splits, arguments: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Delivered models in use: opened from a folder or from the journal, and asked about image files."""
+"""Predictions of a delivered model for image files."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -8,42 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from components.data import folders, images
-from components.data.artifacts import Classifier
-from components.errors import UserError
-from components.results.tracking import logged
-from components.results.tracking.served import BATCH, Served
-
-URIS = ("models:/", "runs:/")
-
-
-def opened(model: str) -> tuple[Served, np.ndarray]:
-    """Return a delivered model, and images that it was tested on, uint8 (n, size, size, 3); n is 0 if none are kept.
-
-    Args:
-        model: The folder of a Classifier, or where MLflow has it: `models:/NAME@champion`, `models:/ID`, `runs:/...`.
-
-    Raises:
-        UserError: There is no such model, or it cannot be loaded.
-    """
-    if model.startswith(URIS):
-        with logged.fetched(model) as (classifier, examples):
-            return loaded(classifier), np.stack([np.asarray(images.decode_bytes(image)) for image in examples])
-    classifier = Classifier.read(model)
-    served = loaded(classifier)
-    kept = report_of(classifier.path) / "example.npy"
-    none = np.empty((0, served.size, served.size, 3), np.uint8)
-    return served, np.load(kept) if kept.is_file() else none
-
-
-def report_of(path: Path) -> Path:
-    """Return where the report on a classifier lies: `reports` in place of the folder of all classifiers."""
-    parts = [*path.absolute().parts]
-    names = [number for number, part in enumerate(parts[:-1]) if part in ("classifiers", "chosen")]
-    return Path(*parts[: names[-1]], "reports", *parts[names[-1] + 1 :]) if names else path / "report"
-
-
-def loaded(classifier: Classifier) -> Served:
-    return Served(classifier.load(), classifier.facts["classes"])
+from components.model.served import BATCH, Served
+from components.system.errors import UserError
 
 
 def listed(paths: Sequence[Path]) -> list[Path]:

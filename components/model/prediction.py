@@ -9,8 +9,8 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from components.data.artifacts import Augmented, Classifier, release
-from components.errors import UserError
-from components.progress import bar
+from components.system.errors import UserError
+from components.system.progress import bar
 
 LEAST = 1e-30  # probability, so that no logarithm is infinite
 

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 from scipy.ndimage import gaussian_filter1d
 
-from components.errors import UserError
 from components.model import training
 from components.model.epochs import Rows
 from components.model.settings import Training
-from components.progress import bar
+from components.system.errors import UserError
+from components.system.progress import bar
 
 LOWEST, HIGHEST, BATCHES = 1e-8, 10.0, 300
 SMOOTHING = 15  # batches, the standard deviation of a Gaussian

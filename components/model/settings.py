@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from components.errors import UserError
 from components.model.optimizers import CLASS_WEIGHTS, MONITORS, OPTIMIZERS, SCHEDULES
-from components.parameters import Count, Names, NotNegative, PartialShare, Positive, Seed, Share
+from components.system.errors import UserError
+from components.system.limits import Count, Names, NotNegative, PartialShare, Positive, Seed, Share
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,13 +16,13 @@ from scipy.special import softmax
 from sklearn.utils.class_weight import compute_class_weight
 
 from components.data.reading import ahead
-from components.errors import UserError
 from components.model import optimizers
 from components.model.epochs import Course, LogEpoch, Rows
 from components.model.prediction import inference
 from components.model.settings import FineTuning, HeadTraining, Training
-from components.progress import bar
-from components.results import metrics
+from components.scores import metrics
+from components.system.errors import UserError
+from components.system.progress import bar
 
 Rate = Callable[[float], float | keras.optimizers.schedules.LearningRateSchedule]  # at a share of the learning rate
 

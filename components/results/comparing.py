@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from components.data.artifacts import PROBABILITY, Comparison, Report
-from components.errors import UserError
-from components.models import MODELS
-from components.results import statistics, titles
-from components.results.scores import CHOICE, EXACT, HEADLINE, MAIN, SCORES, TESTED
+from components.model.registry import MODELS
+from components.results import titles
+from components.scores import statistics
+from components.scores.registry import CHOICE, EXACT, HEADLINE, MAIN, SCORES, TESTED
+from components.system.errors import UserError
 
 TRIAL = (  # what trials of one model differ in
     "seed", *(f"{model.step}.seed" for model in MODELS.values() if model.trained),

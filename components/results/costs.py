@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from components.data.artifacts import Report
 from components.data.records import Record, records_behind
-from components.models import MODELS
+from components.model.registry import MODELS
 
 WORK = {"augmentation": "augment", "extraction": "extract", "training": "", "evaluation": "evaluate"}  # done by a step
 COLUMNS = (

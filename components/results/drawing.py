@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from components import machine
 from components.data import leakage
 from components.data.artifacts import Comparison, Page, Report
 from components.data.records import Record
-from components.errors import UserError
 from components.results import comparing, failures, figures, page, titles
 from components.results.costs import COLUMNS, costs
-from components.results.scores import MAIN, SCORES
+from components.scores.registry import MAIN, SCORES
+from components.system import processes
+from components.system.errors import UserError
 
 
 def draw_comparison(
@@ -32,7 +32,7 @@ def draw_comparison(
     rows = [{"report": name, "fingerprint": one.facts["fingerprint"]} for name, one in named.items()]
     table = pd.DataFrame([{**row, **found[row["fingerprint"]]} for row in rows])
     shown.write_table("costs.csv", table.reindex(columns=["report", "fingerprint", *COLUMNS]))
-    machine.call_in_processes(
+    processes.call_in_processes(
         draw_report,
         (
             (report, titles.title(report, recipe, name), shown, titles.folder_name(name))

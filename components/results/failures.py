@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from components.results import metrics, statistics
-from components.results.scores import MAIN
+from components.scores import metrics, statistics
+from components.scores.registry import MAIN
 
 WRONG, RIGHT = 12, 4  # test images of either kind that are shown with what they are told by
 

@@ -14,7 +14,7 @@ from components.data.artifacts import Artifact, Comparison, Page, Report
 from components.data.records import Record, records_behind
 from components.results import pictures
 from components.results.costs import WORK
-from components.results.scores import MAIN, SCORES, TESTED
+from components.scores.registry import MAIN, SCORES, TESTED
 
 Rows = Mapping[str, Mapping[str, Any]]  # of a table, by what heads each
 

@@ -11,8 +11,8 @@ from PIL import Image
 
 from components.data.artifacts import PROBABILITY, Page, Report
 from components.data.thumbnails import DOTS
-from components.results.scores import MAIN, SCORES
 from components.results.titles import folder_name
+from components.scores.registry import MAIN, SCORES
 
 
 @dataclass(frozen=True)

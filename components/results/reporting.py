@@ -10,11 +10,12 @@ from scipy.special import softmax
 
 from components.data import thumbnails
 from components.data.artifacts import PROBABILITY, Augmented, Classifier, Report, Splits, TestSplit
-from components.errors import UserError
 from components.model import grad_cam
 from components.model.prediction import LEAST, predictions
-from components.results import failures, fingerprints, metrics, statistics
-from components.results.scores import VALIDATION
+from components.results import failures, fingerprints
+from components.scores import metrics, statistics
+from components.scores.registry import VALIDATION
+from components.system.errors import UserError
 
 
 def fill(

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 from kfp import compiler, dsl, kubernetes
 from kfp.dsl.pipeline_task import PipelineTask
 
-from components import executor, step
 from components.data.artifacts import Classifier, Page
 from components.data.pinned import GIT, Pinned
-from components.errors import UserError
+from components.machinery import executor
+from components.machinery.signature import load_step
+from components.system.errors import UserError
 from pipeline import recipes
 from pipeline.arranging import RECORD, Made, Task, arrange
 from pipeline.cluster import Cluster, data_source, weights_source
@@ -57,7 +58,7 @@ def write(
     offered = shared_values(tasks)
     arguments = {}
     for (name, key), value in offered.items():
-        wanted = step.load(name)
+        wanted = load_step(name)
         arguments[f"{name}_{key}"] = Argument(wanted.parameters[key].kind, wanted.described(key), value)
 
     def pipeline(*channels: Any) -> None:
@@ -166,7 +167,7 @@ def display_name(task: Task) -> str:
 
 def numbered_inputs(task: Task) -> dict[str, tuple[str, Made]]:
     """Return what a task takes, with the step's word for it, by a component's argument: of several `reports_1`, ..."""
-    several = step.load(task.step).several
+    several = load_step(task.step).several
     return {
         f"{key}_{number}" if key in several else key: (key, one)
         for key, taken in task.inputs.items() for number, one in enumerate(taken, start=1)
@@ -175,7 +176,7 @@ def numbered_inputs(task: Task) -> dict[str, tuple[str, Made]]:
 
 def component(task: Task, cluster: Cluster) -> Callable[..., PipelineTask]:
     """Return a task's step as a component of Kubeflow: the interface and its descriptions are the step's."""
-    wanted, inputs = step.load(task.step), numbered_inputs(task)
+    wanted, inputs = load_step(task.step), numbered_inputs(task)
     views = executor.views(wanted.outputs)
     said = {**wanted.descriptions, RECORD: "What the run took, and what it ran on."}
     arguments = {name: Argument(dsl.Input[kind_of(one)], said[key]) for name, (key, one) in inputs.items()}
@@ -211,7 +212,7 @@ def kind_of(made: Made) -> Any:
 
 def configure(task: PipelineTask, name: str, cluster: Cluster) -> None:
     """Say where a task runs, with what, for how long, and what it is told by its environment."""
-    wanted, pool = step.load(name), cluster.pools[cluster.steps[name]]
+    wanted, pool = load_step(name), cluster.pools[cluster.steps[name]]
     task.set_cpu_request(f"{pool.cpu:g}").set_cpu_limit(f"{pool.cpu:g}")
     task.set_memory_request(pool.memory).set_memory_limit(pool.memory)
     if pool.accelerators:

@@ -22,7 +22,7 @@ from kfp_server_api import ApiException, V2beta1Pipeline
 from urllib3 import Retry
 from urllib3.exceptions import HTTPError, SSLError
 
-from components.errors import UserError, printable, public
+from components.system.errors import UserError, printable, public
 
 SECRETS = ("KF_PIPELINES_TOKEN", "KF_PIPELINES_COOKIES")
 SIGN_IN = f"sign in by {', '.join(SECRETS)} or {KF_PIPELINES_SA_TOKEN_ENV} (docs/kubeflow.md)"

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter
 from matplotlib.typing import ColorType, LineStyleType
 
-from components.models import MODELS
+from components.model.registry import MODELS
 from components.results import titles
 from components.results.figures.style import INK, LINES, MUTED, SPLITS, arms_of, saved, shades, stacked
 

@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from matplotlib.typing import ColorType
 
-from components.models import MODELS
+from components.model.registry import MODELS
 from components.results.figures.style import INK, MUTED, saved, shades, short, stacked, statement
-from components.results.scores import MAIN, SCORES
 from components.results.titles import model_of
+from components.scores.registry import MAIN, SCORES
 
 MOST_CLASSES = 30  # with a row each
 HEADINGS = {name: SCORES[name].heading for name in MAIN}

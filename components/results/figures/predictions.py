@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from components.models import MODELS
+from components.model.registry import MODELS
 from components.results.figures.style import GRID, INK, MUTED, SHADES, saved, short
 
 CLASSES_WITH_COUNTS = 25  # in a confusion matrix; beyond it the numbers are too small to read

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 from matplotlib.typing import ColorType, LineStyleType
 
-from components.models import MODELS
+from components.model.registry import MODELS
 from components.results import titles
 
 # Okabe and Ito's palette, in which one colour stands for one thing throughout.

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from components.data.artifacts import Comparison, Page, Report
-from components.errors import UserError
 from components.results import titles
 from components.results.tracking import runs, store
+from components.system.errors import UserError
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -12,15 +11,17 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from components.data.artifacts import MANIFEST, Classifier, Report
-from components.errors import UserError
-from components.results.tracking import served, store
+from components.data.content import sha256
+from components.model import served
+from components.results.tracking import store
+from components.system.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
     from mlflow.models import ModelSignature
 
 COMPONENTS = Path(__file__).parents[2]
-CODE = ("__init__.py", "data/images.py", "results/tracking/served.py")  # of the components: all that serving needs
+CODE = ("data/images.py", "model/served.py")  # of the components: all that serving needs
 NEEDED = ("keras", "numpy", "pandas", "pillow", "tensorflow")  # and MLflow, which is smaller in the steps' images
 
 
@@ -36,20 +37,34 @@ def save(folder: str, classifier: Classifier, report: Report, run_id: str, model
     data = {"data": f"data/{classifier.path.name}", "model_type": "keras", "save_format": "tf"}
     model.add_flavor("tensorflow", **data, keras_version=version("keras"), code=None)
     with TemporaryDirectory() as code:
-        for file in CODE:
-            copy = Path(code, "components", file)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(COMPONENTS / file, copy)
+        package = write_package(Path(code))
         pyfunc.save_model(
             folder,
-            loader_module=served.__name__,
+            loader_module=f"{package.name}.model.served",
             data_path=str(classifier.path),
-            code_paths=[f"{code}/components"],
+            code_paths=[str(package)],
             mlflow_model=model,
             signature=signature(),
             input_example=pd.DataFrame({served.COLUMN: [*map(as_base64, np.load(report.path / "example.npy"))]}),
             pip_requirements=[f"mlflow=={__version__}", *(f"{name}=={version(name)}" for name in NEEDED)],
         )
+
+
+def write_package(folder: Path) -> Path:
+    """Write what serving needs as a package whose name is its own, and return its path.
+
+    A server has every model's code on one path, where another project may have `components`, and another version of
+    this one: the name has the digest of the code.
+    """
+    texts = {file: (COMPONENTS / file).read_text(encoding="utf-8") for file in CODE}
+    package = folder / f"graft_{sha256(texts)[:8]}"
+    for file, text in texts.items():
+        copy = package / file
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(text.replace("from components.", f"from {package.name}."), encoding="utf-8")
+        for parent in (package, copy.parent):
+            (parent / "__init__.py").touch()
+    return package
 
 
 def signature() -> "ModelSignature":

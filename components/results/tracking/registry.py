@@ -12,18 +12,18 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from components.data.artifacts import PROBABILITY, Classifier, Report
-from components.errors import UserError
 from components.results import titles
-from components.results.scores import HEADLINE, SCORES
 from components.results.tracking import card, runs, store
 from components.results.tracking.runs import FINGERPRINT, TEST_SPLIT
 from components.results.tracking.store import client
+from components.scores.registry import HEADLINE, SCORES
+from components.system.errors import UserError
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
 
-    from components.results.statistics import Difference
+    from components.scores.statistics import Difference
 
 CHAMPION = "champion"
 RULE = "better is a log loss lower by its 95 % interval, or an accuracy higher at p < 0.05, and neither as surely worse"
@@ -148,7 +148,7 @@ def decided(report: Report, version: str, champion: "ModelVersion | None", reaso
 
 def compared(report: Report, champion: "ModelVersion") -> Mapping[str, "Difference"]:
     """Return how a candidate scores after the champion on the same test images, image by image."""
-    from components.results import statistics
+    from components.scores import statistics
 
     with TemporaryDirectory() as folder:
         file = Path(client().download_artifacts(str(champion.run_id), "report/predictions.csv", folder))

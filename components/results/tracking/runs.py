@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from components.data.artifacts import Classifier, Report
 from components.data.content import sha256
-from components.errors import UserError
-from components.models import MODELS
+from components.model.registry import MODELS
 from components.results import titles
 from components.results.costs import seconds_and_rate
 from components.results.tracking import logged, store, view
 from components.results.tracking.store import client
+from components.system.errors import UserError
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Metric, Run

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
-from components.errors import UserError, public
-from components.machine import uncollected
+from components.system.errors import UserError, public
+from components.system.libraries import without_collection
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -159,7 +159,7 @@ def client() -> "MlflowClient":
     check_address()
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
-    with uncollected():
+    with without_collection():
         import mlflow
 
     for noisy in ("mlflow", "alembic", "urllib3"):

@@ -8,8 +8,8 @@ import urllib.request
 import webbrowser
 from time import sleep
 
-from components.errors import UserError
 from components.results.tracking import runs, store, view
+from components.system.errors import UserError
 
 
 def serve(port: int = 5000) -> None:

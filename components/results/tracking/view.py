@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from components.results.scores import HEADLINE, MAIN, SCORES, VALIDATION
+from components.scores.registry import HEADLINE, MAIN, SCORES, VALIDATION
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

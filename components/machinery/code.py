@@ -14,25 +14,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from components.data.content import file_sha256, sha256
-from components.parameters import Names, parameters_of
+from components.machinery.parameters import parameters_of
+from components.system.limits import Names
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 MACHINERY = (  # determines no number: it runs the steps and writes the journal, or a digest vouches for what it says
     "components/__init__.py",
-    "components/code.py",
     "components/data/datasets.py",
     "components/data/pinned.py",
     "components/data/records.py",
-    "components/errors.py",
-    "components/executor.py",
-    "components/machine.py",
-    "components/naming.py",
-    "components/parameters.py",
-    "components/progress.py",
-    "components/quiet.py",
+    "components/machinery/",
+    "components/model/naming.py",
     "components/results/tracking/",
-    "components/step.py",
-    "components/trainings.py",
+    "components/system/",
 )
 COMPUTING = {  # the packages that compute, by the name under which they are imported
     "PIL": ("pillow",),

@@ -1,48 +1,18 @@
-"""What a step's parameter may be: its type and, in the step's signature, the range or the registry that holds it."""
+"""Reads the parameters of a step: their types and limits from its signature, their values from text and YAML."""
 
 import inspect
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import yaml
 
-from components.errors import UserError, no_such, shown
+from components.system.errors import UserError, no_such, shown
+from components.system.limits import Names, Range
 
 TYPES = {int: "a whole number", float: "a number", str: "text"}
-
-
-@dataclass(frozen=True)
-class Range:
-    """The values that a number may have: in words, and as a test."""
-
-    words: str
-    holds: Callable[[Any], bool]
-
-    def __str__(self) -> str:
-        return self.words
-
-
-@dataclass(frozen=True)
-class Names:
-    """The words that a text may be: what they name, and the registry that holds them."""
-
-    noun: str
-    known: Collection[str]
-
-    def __str__(self) -> str:
-        return f"one of {', '.join(self.known)}"
-
-
-Count = Annotated[int, Range("1 or more", lambda value: value >= 1)]
-Pixels = Annotated[int, Range("from 1 to 4096", lambda value: 1 <= value <= 4096)]
-Seed = Annotated[int, Range(f"from 0 to {2**32 - 1}", lambda value: 0 <= value < 2**32)]
-Positive = Annotated[float, Range("more than 0", lambda value: value > 0)]
-NotNegative = Annotated[float, Range("0 or more", lambda value: value >= 0)]
-Share = Annotated[float, Range("in [0, 1]", lambda value: 0 <= value <= 1)]
-PartialShare = Annotated[float, Range("in [0, 1)", lambda value: 0 <= value < 1)]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What a step calls the model that it makes: apart from the registry, since a colour there changes no training."""
 
-from components.models import MODELS
+from components.model.registry import MODELS
 
 
 def name_of(step: str) -> str:

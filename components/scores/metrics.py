@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from components.results.scores import LOWEST_PROBABILITY, MAIN, SCORES, VALIDATION, Sums
+from components.scores.registry import LOWEST_PROBABILITY, MAIN, SCORES, VALIDATION, Sums
 
 
 def scores(labels: np.ndarray, probabilities: np.ndarray, names: Iterable[str] = SCORES) -> dict[str, float]:

@@ -21,8 +21,8 @@ from components.data.artifacts import (
     Weights,
 )
 from components.data.records import Record
-from components.errors import UserError, shown
-from components.step import Step
+from components.machinery.signature import Step
+from components.system.errors import UserError, shown
 
 SCHEMAS: dict[type[Artifact] | type[Record], str] = {
     Weights: "Model", Top: "Model", Classifier: "Model",

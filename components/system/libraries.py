@@ -1,19 +1,36 @@
-"""Keras without the remarks of the libraries under it."""
+"""Loads large libraries: Keras without the remarks of those under it, and none under the garbage collector."""
 
+import gc
 import logging
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from components.machine import lack, uncollected
+from components.system.resources import missing_resource
 
 DRAWING = "matplotlib.pyplot"  # for pictures of Keras's own; without it Keras loads in nine tenths of the time
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """Keep Python's garbage collector from what is made inside, now and later.
+
+    Large libraries make hundreds of thousands of objects that stay; going through them again and again takes two fifths
+    of the time in which Keras loads.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 class KerasFinder:
@@ -37,12 +54,12 @@ def load_keras(execute: Callable[[ModuleType], None], keras: ModuleType) -> None
     if no_drawing:
         sys.modules[DRAWING] = None  # type: ignore[assignment]
     real = os.dup(2)
-    with tempfile.TemporaryFile() as said, uncollected():
+    with tempfile.TemporaryFile() as said, without_collection():
         os.dup2(said.fileno(), 2)
         try:
             execute(keras)
         except BaseException as error:
-            if not isinstance(error, Exception) or not lack(error, Path()):
+            if not isinstance(error, Exception) or not missing_resource(error, Path()):
                 said.seek(0)
                 os.write(real, said.read())
             raise

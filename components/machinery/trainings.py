@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from components.data.artifacts import MANIFEST
-from components.errors import UserError
+from components.system.errors import UserError
 
 PREFIX = "training="
 

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse, special, stats
 
-from components.results import metrics
-from components.results.scores import EXACT, SCORES, TESTED, Sums
+from components.scores import metrics
+from components.scores.registry import EXACT, SCORES, TESTED, Sums
 
 Interval = tuple[float, float]
 

@@ -1,0 +1,69 @@
+"""What a step makes its outputs from, and what they take over from its inputs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from components.data.artifacts import Artifact
+from components.data.content import sha256
+from components.data.records import Record
+from components.machinery import code
+from components.machinery.signature import Step
+from components.system.errors import UserError
+
+
+def inputs_digest(step: Step, inputs: Mapping[str, Any], values: Mapping[str, Any]) -> str:
+    """Return the digest of all that a step makes its outputs from: inputs, parameters, code, versions of packages."""
+    digests = {
+        key: [one.digest for one in given] if isinstance(given, list) else given.digest for key, given in inputs.items()
+    }
+    return sha256(step.name, values, digests, code.digest(step.name), code.versions(step.name))
+
+
+def inherited(step: Step, inputs: Mapping[str, Artifact | list[Artifact]]) -> dict[str, Any]:
+    """Return what a step's outputs take over from the manifests of its inputs.
+
+    The artifacts of one list are alternatives: they have their kind's common ground, and what else they differ in is
+    left out.
+
+    Raises:
+        UserError: Two inputs go back to different runs of one step, so that they do not belong together.
+    """
+    manifest: dict[str, Any] = {"facts": {}, "parameters": {}, "lineage": {}}
+    for given in inputs.values():
+        artifacts = given if isinstance(given, list) else [given]
+        if not artifacts or isinstance(artifacts[0], Record):
+            continue
+        manifests, ground = [artifact.manifest for artifact in artifacts], type(artifacts[0]).common_ground
+        common = {part: alike([one[part] for one in manifests]) for part in manifest}
+        for ancestor in dict.fromkeys(ancestor for one in manifests for ancestor in one["lineage"]):
+            digest = common["lineage"].get(ancestor)
+            if ancestor in ground if digest is None else manifest["lineage"].get(ancestor, digest) != digest:
+                raise UserError(f"{step.name}: its inputs go back to different runs of {ancestor}: make them from one")
+        for part, own in manifest.items():
+            own.update(common[part])
+    return manifest
+
+
+def alike(mappings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what one of the mappings says and none of the others contradicts."""
+    return {
+        key: value
+        for one in mappings
+        for key, value in one.items()
+        if all(other.get(key, value) == value for other in mappings)
+    }
+
+
+def finish(step: Step, outputs: Mapping[str, Artifact]) -> str:
+    """Write the manifests of a step's outputs, with their digests; return the step's digest in their lineage.
+
+    That is the digest of its output, or of all where there are several, so that they are known to belong together.
+    """
+    for output in outputs.values():
+        output.manifest["digest"] = output.digest or output.content_digest()
+    digests = {key: output.digest for key, output in outputs.items()}
+    made = sha256(digests) if len(digests) > 1 else next(iter(digests.values()))
+    for output in outputs.values():
+        output.manifest["lineage"][step.name] = made
+        output.write_manifest()
+    return made

@@ -1,0 +1,133 @@
+"""A step is one typed function: its signature and docstring are all that is known of it.
+
+Artifacts are its positional arguments, typed `Input[Kind]`, `Input[list[Kind]]` for one or more, or `Output[Kind]`;
+parameters are keyword-only `str`, `int` or `float`, or a dataclass of such, which steps may share: its fields are
+parameters like the others. The command line, the validation of recipes and the tests of `dvc.yaml` are derived from
+that.
+"""
+
+import dataclasses
+import importlib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+
+import docstring_parser
+
+from components import STEPS
+from components.data.artifacts import Artifact
+from components.data.records import Record
+from components.machinery import code
+from components.machinery.parameters import Parameter, arguments_of, keyword_types, parameters_of
+from components.system.errors import UserError, no_such
+
+Kind = TypeVar("Kind", bound=Artifact)
+Given = TypeVar("Given", bound=Artifact | Sequence[Artifact] | Sequence[Record])
+Input = Annotated[Given, "input"]
+Output = Annotated[Kind, "output"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step as read from its function.
+
+    Args:
+        name: Name of the step, of its module and of its function.
+        function: The function itself.
+        summary: First line of its docstring.
+        descriptions: What the docstring says of each artifact and parameter.
+        inputs: Kind of each artifact that it takes.
+        several: Inputs that are one artifact or more.
+        outputs: Kind of each artifact that it makes.
+        parameters: What each parameter may be.
+    """
+
+    name: str
+    function: Callable[..., None]
+    summary: str
+    descriptions: Mapping[str, str]
+    inputs: Mapping[str, Any]
+    several: frozenset[str]
+    outputs: Mapping[str, type[Artifact]]
+    parameters: Mapping[str, Parameter]
+
+    def checked(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the parameters, each as its declared type.
+
+        Raises:
+            UserError: One is unknown, missing, or not what it may be, or two do not go together.
+        """
+        for name in values:
+            if name not in self.parameters:
+                raise no_such(f"parameter of {self.name}", name, self.parameters)
+        missing = [name for name in self.parameters if name not in values]
+        if missing:
+            raise UserError(
+                f"{self.name} lacks {', '.join(missing)}: set it in the recipe or give --{missing[0]} VALUE"
+            )
+        read = {name: kind.read(self.name, name, values[name]) for name, kind in self.parameters.items()}
+        self.arguments(read)
+        return read
+
+    def arguments(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the parameters, each as its declared type, as the function takes them.
+
+        Raises:
+            UserError: Two do not go together.
+        """
+        try:
+            return arguments_of(self.function, values)
+        except UserError as error:
+            raise UserError(f"{self.name}: {error}") from None
+
+    def described(self, name: str) -> str:
+        """Return what the docstring says of an argument, and of a parameter what it may be."""
+        limits = self.parameters[name].limits if name in self.parameters else None
+        return " ".join((self.descriptions[name], *([f"({limits})"] if limits else [])))
+
+    def uses(self, library: str) -> bool:
+        """Return whether the step's code imports a library; artifacts, which all steps know, do so to read a model."""
+        return library in code.packages(self.name)
+
+
+@cache
+def load_step(name: str) -> Step:
+    """Read a step from its module.
+
+    Raises:
+        UserError: There is no step of that name.
+    """
+    if name not in STEPS:
+        raise no_such("step", name, STEPS)
+    function = getattr(importlib.import_module(f"components.{name}"), name)
+    hints = get_type_hints(function, include_extras=True)
+    artifacts: dict[str, dict[str, type[Artifact]]] = {"input": {}, "output": {}}
+    several = set()
+    for argument in inspect.signature(function).parameters.values():
+        if argument.kind is not argument.KEYWORD_ONLY:
+            kind, direction = get_args(hints[argument.name])
+            if get_origin(kind) is list:
+                (kind,) = get_args(kind)
+                several.add(argument.name)
+            artifacts[direction][argument.name] = kind
+    return Step(
+        name, function, documentation(function).short_description or "", descriptions_of(function),
+        artifacts["input"], frozenset(several), artifacts["output"], parameters_of(function),
+    )  # fmt: skip
+
+
+def documentation(one: Any) -> docstring_parser.Docstring:
+    """Return what the docstring of a function or of a class says."""
+    return docstring_parser.parse(inspect.getdoc(one) or "", docstring_parser.DocstringStyle.GOOGLE)
+
+
+def descriptions_of(function: Callable[..., Any]) -> dict[str, str]:
+    """Return what the docstring says of each argument; of a dataclass, what its own and those of its bases say."""
+    types, found = keyword_types(function), dict[str, str]()
+    for one in reversed(getattr(function, "__mro__", (function,))):
+        for entry in documentation(one).params:
+            name, text = entry.arg_name, " ".join((entry.description or "").split())
+            found |= descriptions_of(types[name]) if dataclasses.is_dataclass(types.get(name)) else {name: text}
+    return found

@@ -1,0 +1,45 @@
+"""Delivered models, opened from the folder of a Classifier or from the journal."""
+
+from pathlib import Path
+
+import numpy as np
+
+from components.data import images
+from components.data.artifacts import Classifier
+from components.model.served import Served
+from components.results.tracking import logged
+
+URIS = ("models:/", "runs:/")
+
+
+def open_model(address: str) -> tuple[Served, np.ndarray]:
+    """Return a delivered model, and images that it was tested on, uint8 (n, size, size, 3); n is 0 if none are kept.
+
+    Args:
+        address: The folder of a Classifier, or where MLflow has it: `models:/NAME@champion`, `models:/ID`, `runs:/...`.
+
+    Raises:
+        UserError: There is no such model, or it cannot be loaded.
+    """
+    if address.startswith(URIS):
+        with logged.fetched(address) as (classifier, examples):
+            pixels = np.stack([np.asarray(images.decode_bytes(image)) for image in examples])
+            return load_served(classifier), pixels
+    classifier = Classifier.read(address)
+    served = load_served(classifier)
+    examples_file = report_path(classifier.path) / "example.npy"
+    if examples_file.is_file():
+        return served, np.load(examples_file)
+    return served, np.empty((0, served.size, served.size, 3), np.uint8)
+
+
+def load_served(classifier: Classifier) -> Served:
+    """Return a classifier as it is served."""
+    return Served(classifier.load(), classifier.facts["classes"])
+
+
+def report_path(classifier: Path) -> Path:
+    """Return where the report on a classifier lies: `reports` in place of the folder of all classifiers."""
+    parts = [*classifier.absolute().parts]
+    names = [number for number, part in enumerate(parts[:-1]) if part in ("classifiers", "chosen")]
+    return Path(*parts[: names[-1]], "reports", *parts[names[-1] + 1 :]) if names else classifier / "report"

@@ -1,0 +1,1 @@
+"""Scores and statistics: numbers from labels and predictions, without files and figures."""
