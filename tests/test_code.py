@@ -164,7 +164,7 @@ def test_the_annotations_of_a_step_count_and_no_others():
         ("data/splitting.py", "from collections.abc import Mapping", "from typing import Mapping", set()),
         ("data/augmentation.py", "import hashlib\n", "import hashlib\n\nNEW = 1\n", {"augment", *TRAINING}),
         ("results/figures/style.py", "import textwrap\n", "import textwrap\n\nNEW = 1\n", DRAWING),
-        ("models.py", "#E69F00", "#E69F01", {"compare", *DRAWING}),
+        ("model/registry.py", "#E69F00", "#E69F01", {"compare", *DRAWING}),
         ("results/page.html", "<body", "<body class='new'", {"draw_comparison"}),
         ("data/artifacts.py", "common_ground: ClassVar = ", "common_ground: set = ", {*STEPS}),
         ("data/artifacts.py", "common_ground: ClassVar = ", "common_ground: ClassVar[set] = ", set()),
@@ -244,7 +244,7 @@ def test_the_limits_behind_a_name_count(root):
     """They are defined in the machinery, of which else nothing counts."""
     before = digests()
     edit(
-        root / "components/machinery/parameters.py",
+        root / "components/system/limits.py",
         'Range("in [0, 1]", lambda value: 0 <=',
         'Range("in (0, 1]", lambda value: 0 <',
     )
