@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from components.data.artifacts import Classifier, Comparison, Page, Report
-from components.data.records import Record, records_behind
+from components.data.records import Record, records_by_step
 from components.results import costs, tracking
 from components.system.errors import UserError
 from pipeline.places import ARTIFACTS
@@ -43,7 +43,7 @@ class Results:
         self.pages += pages
         self.classifiers |= {classifier.digest: classifier for classifier in classifiers}
         for report in reports:
-            report.record = records_behind(report.manifest["lineage"], records).get("evaluate", Record())
+            report.record = records_by_step(report.manifest["lineage"], records).get("evaluate", Record())
             self.reports.setdefault(report.facts["fingerprint"], report)
 
     def classifier_of(self, report: Report) -> Classifier:

@@ -18,7 +18,7 @@ from PIL import Image
 
 from components.data.artifacts import Report, TestSplit
 from components.data.content import file_sha256
-from components.data.records import Record, record_beside
+from components.data.records import Record, record_path
 from components.machinery.code import ROOT
 from components.machinery.running import run_step
 from components.results import tracking
@@ -142,7 +142,7 @@ def evaluate(at: Mapping[str, Path], **changed: str | int) -> None:
 def recorded(path: Path) -> Report:
     """Open a report, with the record of its making."""
     report = Report.read(path)
-    report.record = Record.read(record_beside(path))
+    report.record = Record.read(record_path(path))
     return report
 
 

@@ -1,4 +1,4 @@
-"""The audit: what is there twice is found, what only looks alike is not; what of it lies across the parts is said."""
+"""The audit: duplicates are listed, images that only look alike are not; duplicates across the parts are warned of."""
 
 import shutil
 from collections.abc import Callable
@@ -12,9 +12,10 @@ from PIL import Image, ImageEnhance, ImageOps
 from scipy.sparse.csgraph import connected_components
 
 from benchmarks import synthetic
-from components.data import archives, duplicates, images, leakage, thumbnails
+from components.data import duplicates, images, leakage, thumbnails
 from components.data.artifacts import Audit, Splits, TestSplit
 from components.data.datasets import write_digits
+from components.data.sources import open_source
 from components.machinery.running import run_step
 from components.results import figures
 from tests.conftest import write_images
@@ -23,7 +24,7 @@ from tests.test_data_sets import real
 SPLIT = {"method": "stratified", "train": 0.5, "validation": 0.25, "test": 0.25, "folds": 1, "fold": 0, "seed": 1}
 
 
-def audited(source: Path, folder: Path, distance: int = 8) -> Audit:
+def fetch_and_audit(source: Path, folder: Path, distance: int = 8) -> Audit:
     run_step("fetch", {"images": folder / "images"}, {"data_set": "own", "source": str(source), "max_quarantined": 0})
     run_step("audit", {"images": folder / "images", "audit": folder / "audit"}, {"distance": distance})
     return Audit.read(folder / "audit")
@@ -40,7 +41,7 @@ def source(tmp_path) -> Path:
     return synthetic.photographs(tmp_path / "source", 24, 96, 3)
 
 
-def cropped(image: Image.Image) -> Image.Image:
+def crop(image: Image.Image) -> Image.Image:
     width, height = image.size
     return image.crop((round(0.01 * width), round(0.01 * height), round(0.99 * width), round(0.99 * height)))
 
@@ -48,13 +49,13 @@ def cropped(image: Image.Image) -> Image.Image:
 CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
     "as PNG": lambda image: image,
     "half the size": lambda image: image.resize((image.width // 2, image.height // 2)),
-    "2 % cropped": cropped,
+    "2 % cropped": crop,
     "brighter by 10 %": lambda image: ImageEnhance.Brightness(image).enhance(1.1),
 }
 
 
 @pytest.mark.parametrize("change", ["JPEG of quality 60", *CHANGES])
-def test_every_changed_copy_is_found_and_nothing_else(change, source, tmp_path):
+def test_every_changed_copy_is_listed_and_nothing_else(change, source, tmp_path):
     expected = []
     for file in sorted(source.glob("*/*.jpg")):
         with Image.open(file) as image:
@@ -64,7 +65,7 @@ def test_every_changed_copy_is_found_and_nothing_else(change, source, tmp_path):
                 CHANGES[change](image).save(file.with_suffix(".again.png"))
         (copy,) = file.parent.glob(f"{file.stem}.again.*")
         expected.append(tuple(sorted(f"{file.parent.name}/{one.name}" for one in (file, copy))) + ("near",))
-    audit = audited(source, tmp_path)
+    audit = fetch_and_audit(source, tmp_path)
     assert pairs(audit, "kind") == sorted(expected)
     assert audit.facts["duplicates"] == {
         "identical_pairs": 0, "near_pairs": 24, "two_labels": 0, "clusters": 24, "largest_cluster": 2,
@@ -75,7 +76,7 @@ def test_a_mirror_image_is_another_image(source, tmp_path):
     for file in sorted(source.glob("*/*.jpg")):
         with Image.open(file) as image:
             ImageOps.mirror(image).save(file.with_suffix(".png"))
-    assert pairs(audited(source, tmp_path)) == []
+    assert pairs(fetch_and_audit(source, tmp_path)) == []
 
 
 def test_copies_are_of_one_cluster_whatever_their_labels(source, tmp_path):
@@ -84,7 +85,7 @@ def test_copies_are_of_one_cluster_whatever_their_labels(source, tmp_path):
         shutil.copy(first, source / name)
     with Image.open(first) as image:
         image.save(source / "class02" / "c.png")
-    audit = audited(source, tmp_path)
+    audit = fetch_and_audit(source, tmp_path)
     table = audit.table("hashes.csv").set_index("file")
     four = ["class00/000000.jpg", "class00/a.jpg", "class01/b.jpg", "class02/c.png"]
     assert table.index[table["cluster"] != ""].tolist() == four
@@ -102,7 +103,10 @@ def test_a_jpeg_is_scaled_as_it_is_decoded(tmp_path):
     image = Image.effect_noise((1000, 800), 60).resize((100, 80)).resize((1000, 800))
     for name in ("image.jpg", "image.png"):
         image.save(tmp_path / name)
-    small, whole = images.decode(tmp_path / "image.jpg", enough=64), images.decode(tmp_path / "image.png", enough=64)
+    small, whole = (
+        images.read_image(tmp_path / "image.jpg", min_side=64),
+        images.read_image(tmp_path / "image.png", min_side=64),
+    )
     assert (small.size, whole.size) == ((125, 100), (1000, 800))
     apart = np.asarray(small, np.float32) - np.asarray(whole.resize((125, 100), Image.Resampling.BOX), np.float32)
     assert abs(apart).mean() < 2
@@ -114,16 +118,16 @@ def test_plain_images_are_not_alike(tmp_path):
         Image.new("RGB", (40, 40), (number, 4 * number, 255 - number)).save(
             tmp_path / f"source/{number % 3}/{number}.png"
         )
-    assert pairs(audited(tmp_path / "source", tmp_path)) == []
+    assert pairs(fetch_and_audit(tmp_path / "source", tmp_path)) == []
 
 
 def test_the_built_in_digits_are_all_different(tmp_path):
     write_digits(tmp_path)
-    assert pairs(audited(tmp_path / "digits", tmp_path)) == []
+    assert pairs(fetch_and_audit(tmp_path / "digits", tmp_path)) == []
 
 
 def test_noise_on_one_edge_is_not_alike(tmp_path):
-    assert pairs(audited(write_images(tmp_path / "edges", 16), tmp_path)) == []
+    assert pairs(fetch_and_audit(write_images(tmp_path / "edges", 16), tmp_path)) == []
 
 
 def details(rows: np.ndarray) -> np.ndarray:
@@ -139,14 +143,14 @@ def test_clusters_are_those_of_all_pairs(count):
     kinds = random.normal(size=(count // 2, 768))
     drawn = details(kinds[random.integers(0, len(kinds), count)] + random.normal(0, 0.2, (count, 768)))
     hashes = random.integers(0, 2**6, count).astype(np.uint64)
-    least = random.choice([0.95, 0.96], count)
-    found, cluster = duplicates.near(hashes, drawn, least, 2)
+    needed = random.choice([0.95, 0.96], count)
+    near, cluster = duplicates.cluster_near_identical(hashes, drawn, needed, 2)
     bits = np.bitwise_count(hashes[:, None] ^ hashes[None])
-    alike = (bits <= 2) & (drawn.astype(np.float32) @ drawn.astype(np.float32).T >= np.maximum(least[:, None], least))
+    alike = (bits <= 2) & (drawn.astype(np.float32) @ drawn.astype(np.float32).T >= np.maximum(needed[:, None], needed))
     number, expected = connected_components(alike)
-    assert len(found) == count - number and (count < 9 or 40 < len(found) < alike.sum() // 2 - count // 2)
-    assert all(first < later and alike[first, later] for first, later, *_ in found)
-    assert all(bits[first, later] == apart for first, later, apart, _ in found)
+    assert len(near) == count - number and (count < 9 or 40 < len(near) < alike.sum() // 2 - count // 2)
+    assert all(first < later and alike[first, later] for first, later, *_ in near)
+    assert all(bits[first, later] == apart for first, later, apart, _ in near)
     assert len(set(zip(cluster, expected, strict=True))) == len(set(cluster)) == number
     assert all(cluster[cluster] == cluster) and (cluster <= np.arange(count)).all()
 
@@ -155,8 +159,8 @@ def test_a_camera_that_does_not_move_gives_few_pairs():
     """Where all are alike there are more pairs than could be listed: fewer than images are."""
     random = np.random.default_rng(0)
     drawn = details(random.normal(size=768) + random.normal(0, 0.05, (3000, 768)))
-    found, cluster = duplicates.near(np.zeros(3000, np.uint64), drawn, np.full(3000, 0.95), 8)
-    assert len(found) == 2999 and set(cluster) == {0}
+    near, cluster = duplicates.cluster_near_identical(np.zeros(3000, np.uint64), drawn, np.full(3000, 0.95), 8)
+    assert len(near) == 2999 and set(cluster) == {0}
 
 
 @pytest.mark.parametrize(("size", "expected"), [(64, 1), (32, 1), (31, 0), (16, 0)])
@@ -167,7 +171,7 @@ def test_small_images_have_to_be_more_alike(size, expected, source, tmp_path):
         for file, box in ((first, (0, 0, 64, 64)), (second, (0.5, 0.5, 64.5, 64.5))):
             file.parent.mkdir(parents=True)
             image.resize((size, size), Image.Resampling.BILINEAR, box=box).save(file)
-    assert len(pairs(audited(tmp_path / "small", tmp_path))) == expected
+    assert len(pairs(fetch_and_audit(tmp_path / "small", tmp_path))) == expected
 
 
 @pytest.mark.parametrize(
@@ -175,34 +179,34 @@ def test_small_images_have_to_be_more_alike(size, expected, source, tmp_path):
 )
 def test_real_photographs(name, kinds, tmp_path):
     """Every pair was looked at: they are one picture each. People who make the same sign are not."""
-    with archives.opened(str(real(f"{name}.tar"))) as source:
-        found = pairs(audited(source, tmp_path), "kind")
-    assert sorted(kind for *_, kind in found) == kinds
-    assert not kinds or ("sheep/8_1.jpg", "sheep/8_65.jpg", "identical") in found
+    with open_source(str(real(f"{name}.tar"))) as source:
+        listed = pairs(fetch_and_audit(source, tmp_path), "kind")
+    assert sorted(kind for *_, kind in listed) == kinds
+    assert not kinds or ("sheep/8_1.jpg", "sheep/8_65.jpg", "identical") in listed
 
 
 # What lies across the parts
 
 
-def drawn(rows: list[str]) -> pd.DataFrame:
-    """A table of images of which each is told as split, label, sha256, cluster and group, - for none."""
+def split_table(rows: list[str]) -> pd.DataFrame:
+    """Return a table of images from a line each: split, label, sha256, cluster and group, - for none."""
     columns = ["split", "label", "sha256", "cluster", "group"]
     table = pd.DataFrame([row.replace("-", "").split(" ") for row in rows], columns=columns)
     return table.assign(file=[f"{number}" for number in range(len(rows))])
 
 
-LEAKING = drawn([
+LEAKING = split_table([
     "train cat a x me", "train dog a x -", "train cat b x you", "validation cat c x he", "test cat a x me",
     "test cat d x you", "test cat e - me", "validation dog f y -", "test dog g y he", "unused cat h y -",
     "test dog i z -", "test dog j z -", "train dog k - they",
 ])  # fmt: skip
 
 
-def test_every_image_that_is_shared_is_told_once():
-    rows = leakage.leaks(LEAKING)
+def test_every_image_that_is_shared_is_listed_once():
+    rows = leakage.leakage_table(LEAKING)
     assert rows.columns.tolist() == leakage.COLUMNS
-    told = [tuple(row) for row in rows[["kind", "file", "split", "other", "other_split"]].itertuples(index=False)]
-    assert told == [
+    columns = ["kind", "file", "split", "other", "other_split"]
+    assert list(rows[columns].itertuples(index=False, name=None)) == [
         ("two labels", "1", "train", "0", "train"),
         ("two labels", "9", "unused", "7", "validation"),
         ("identical", "4", "test", "0", "train"),
@@ -215,27 +219,27 @@ def test_every_image_that_is_shared_is_told_once():
     ]
     assert rows["label"].tolist() == LEAKING.set_index("file")["label"][rows["file"]].tolist()
     assert rows["other_label"].tolist() == LEAKING.set_index("file")["label"][rows["other"]].tolist()
-    numbers = leakage.counts(rows, 6)
+    numbers = leakage.leakage_counts(rows, 6)
     assert numbers == {"across_splits": 3, "groups_across_splits": 3, "test_share": 0.5}
-    said = leakage.sentences("published", numbers, 6)
-    assert said[0].startswith(
+    warnings = leakage.leakage_warnings("published", numbers, 6)
+    assert warnings[0].startswith(
         "published: 3 of 6 test images (50.0 %) have an identical or near-identical image in train"
     )
-    assert said[1].startswith("published: 3 groups of the test images are in train or validation too")
+    assert warnings[1].startswith("published: 3 groups of the test images are in train or validation too")
 
 
 def test_nothing_leaks_from_what_is_not_used():
-    rows = leakage.leaks(LEAKING.assign(split=["unused"] * 4 + ["test"] * 9))
+    rows = leakage.leakage_table(LEAKING.assign(split=["unused"] * 4 + ["test"] * 9))
     assert set(rows["kind"]) == {"two labels"}
-    assert leakage.counts(rows, 9) == {"across_splits": 0, "groups_across_splits": 0, "test_share": 0}
-    assert leakage.sentences("random", leakage.counts(rows, 9), 9) == []
-    assert leakage.leaks(LEAKING.assign(cluster="", group="", sha256=LEAKING["file"])).empty
+    assert leakage.leakage_counts(rows, 9) == {"across_splits": 0, "groups_across_splits": 0, "test_share": 0}
+    assert leakage.leakage_warnings("random", leakage.leakage_counts(rows, 9), 9) == []
+    assert leakage.leakage_table(LEAKING.assign(cluster="", group="", sha256=LEAKING["file"])).empty
 
 
 def test_the_figure_shows_some_of_each_kind():
     rows = pd.DataFrame({"kind": ["two labels"] * 2 + ["identical"] * 30 + ["near"] * 5})
-    assert leakage.examples(rows) == [0, 1, *range(2, 7), *range(32, 37)]
-    assert leakage.examples(rows[:0]) == []
+    assert leakage.example_rows(rows) == [0, 1, *range(2, 7), *range(32, 37)]
+    assert leakage.example_rows(rows[:0]) == []
 
 
 @pytest.mark.parametrize("number", [0, 1, 12])
@@ -254,37 +258,39 @@ def twins(tmp_path, source) -> dict[str, Path]:
     for number, file in enumerate(sorted(source.glob("*/*.jpg"))):
         other = source / ("class01" if number == 0 else file.parent.name)
         shutil.copy(file, other / f"{file.stem}.again.jpg")
-    audited(source, tmp_path)
+    fetch_and_audit(source, tmp_path)
     return {name: tmp_path / name for name in ("images", "audit", "splits", "test_split")}
 
 
 @pytest.mark.parametrize("method", ["stratified", "random"])
-def test_the_step_keeps_twins_together_or_says_what_it_does_to_the_scores(method, twins, capsys):
+def test_the_step_keeps_twins_together_or_warns_of_what_it_does_to_the_scores(method, twins, capsys):
     run_step("split", twins, {**SPLIT, "method": method})
     splits = Splits.read(twins["splits"])
     numbers, rows = splits.facts["leakage"], splits.table("leakage.csv")
     assert numbers["identical_pairs"] == 24 and numbers["two_labels"] == 1
     assert numbers["across_splits"] == ((rows["kind"] == "identical") & (rows["split"] == "test")).sum()
-    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("split: ")]
+    warnings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("split: ")]
     test = TestSplit.read(twins["test_split"]).table("test_split.csv")
     assert len(test) == 12
-    assert splits.facts["warnings"] == [line.removeprefix("split: ") for line in said]
+    assert splits.facts["warnings"] == [line.removeprefix("split: ") for line in warnings]
     if method == "stratified":
-        assert (numbers["across_splits"], said) == (0, [])
+        assert (numbers["across_splits"], warnings) == (0, [])
         assert rows["kind"].tolist() == ["two labels"]
     else:
-        assert len(said) == 1 and f"{numbers['across_splits']} of 12 test images" in said[0]
+        assert len(warnings) == 1 and f"{numbers['across_splits']} of 12 test images" in warnings[0]
         assert numbers["test_share"] == numbers["across_splits"] / 12 > 0.5
         assert set(rows.loc[rows["split"] == "test", "file"]) <= set(test["file"])
-    assert {*splits.arrays("leakage")} == {f"{row}{end}" for row in leakage.examples(rows) for end in ("", "_other")}
+    assert {*splits.arrays("leakage")} == {
+        f"{row}{end}" for row in leakage.example_rows(rows) for end in ("", "_other")
+    }
     assert all(0 < max(image.shape) <= thumbnails.LARGEST for image in splits.arrays("leakage").values())
 
 
-def test_groups_across_the_parts_are_said(tmp_path, capsys):
+def test_groups_across_the_parts_are_warned_of(tmp_path, capsys):
     source = write_images(tmp_path / "edges", 8)
     files = sorted(path.relative_to(source) for path in source.rglob("*.png"))
     (source / "groups.csv").write_text("\n".join(["file,group", *(f"{file},{file.stem[-1]}" for file in files)]))
-    audited(source, tmp_path)
+    fetch_and_audit(source, tmp_path)
     at = {name: tmp_path / name for name in ("images", "audit", "splits", "test_split")}
     run_step("split", at, SPLIT)
     numbers = Splits.read(at["splits"]).facts["leakage"]

@@ -20,7 +20,7 @@ from benchmarks.multiply_adds import floor, forward
 from benchmarks.studies import STUDIES, Study
 from components.data.artifacts import Classifier
 from components.data.datasets import DATA_SETS
-from components.data.images import decode
+from components.data.images import read_image
 from components.machinery.code import ROOT
 from components.model import backbones
 from components.system.errors import UserError
@@ -141,7 +141,7 @@ def test_a_failing_step_says_why(tmp_path):
 def test_photographs(tmp_path):
     files = sorted(synthetic.photographs(tmp_path, 10, 32, 3).glob("*/*.jpg"))
     assert [file.parent.name for file in files].count("class00") == 4 and len(files) == 10
-    sizes = {side for file in files for side in decode(file).size}
+    sizes = {side for file in files for side in read_image(file).size}
     assert 32 <= min(sizes) < max(sizes) <= 38
     features = synthetic.features(np.repeat(np.arange(3), 50), 64)
     assert features.min() == 0

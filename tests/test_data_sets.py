@@ -28,7 +28,7 @@ def real(name: str) -> Path:
     return path
 
 
-def whole_content(images: Images) -> set[tuple[str, str]]:
+def checked_content(images: Images) -> set[tuple[str, str]]:
     """Return the bytes of every image by its digest, with its label, after holding that the tables tell the truth."""
     table = images.table("images.csv")
     assert table["file"].is_unique
@@ -75,7 +75,7 @@ def test_samples_as_images_of_one_s_own(name, classes, parts, tmp_path):
     table = images.table("images.csv")
     assert images.facts["classes"] == classes
     assert table["part"].value_counts().to_dict() == parts
-    assert len(whole_content(images)) == len(table)
+    assert len(checked_content(images)) == len(table)
 
 
 def image_bytes(number: int) -> bytes:
@@ -128,11 +128,11 @@ def write_splits(folder: Path, names: list[str]) -> None:
 @pytest.fixture(scope="module")
 def copies(tmp_path_factory) -> dict[str, tuple[Path, list[str]]]:
     """Whole data sets in the published layouts; not to be changed."""
-    made = {}
+    tops = {}
     for name in ("groceries", "car_damage", "traffic_lights"):
         top = tmp_path_factory.mktemp(name) / "some copy"
-        made[name] = (top, write_copy(name, top))
-    return made
+        tops[name] = (top, write_copy(name, top))
+    return tops
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_a_whole_data_set_in_its_published_layout(name, parts, copies, tmp_path)
         (hashlib.sha256(image_bytes(number)).hexdigest(), entry.labels[file.split("/")[-2]])
         for number, file in enumerate(names)
     }
-    assert whole_content(images) == expected and len(table) == entry.images
+    assert checked_content(images) == expected and len(table) == entry.images
     assert images.facts["classes"] == list(entry.classes)
     assert table["part"].value_counts().to_dict() == parts
     published = table["file"].str.extract(r"/(train|validation|test)", expand=False)
@@ -160,7 +160,7 @@ def test_a_whole_data_set_in_its_published_layout(name, parts, copies, tmp_path)
     assert set(table["group"]) == {""}
 
 
-def packed(source: Path, inside: str, target: Path) -> Path:
+def pack(source: Path, inside: str, target: Path) -> Path:
     with tarfile.open(target, "w:gz") as archive:
         archive.add(source, inside)
     return target
@@ -169,7 +169,7 @@ def packed(source: Path, inside: str, target: Path) -> Path:
 def test_a_data_set_is_one_wherever_its_folders_lie(copies, tmp_path):
     source, _ = copies["car_damage"]
     plain = fetch(source, tmp_path / "plain", "car_damage")
-    deeper = packed(source, "car damage/data/copy 2", tmp_path / "deeper.tar.gz")
+    deeper = pack(source, "car damage/data/copy 2", tmp_path / "deeper.tar.gz")
     for place in (source / "body", deeper):
         assert fetch(place, tmp_path / "images", "car_damage").manifest == plain.manifest
 
@@ -192,7 +192,7 @@ def test_without_the_lists_no_published_split_is_known(few_groceries, tmp_path):
 @pytest.mark.parametrize(
     ("line", "match"),
     [
-        ("TUNA/TUNA0000.png 24", "test0.txt: 'TUNA/TUNA0000.png' is no image of this data set"),
+        ("TUNA/TUNA0000.png 24", "test0.txt: 'TUNA/TUNA0000.png' is not an image of this data set"),
         ("BEANS/BEANS0000.png 0", "test1.txt: BEANS/BEANS0000.png is listed under 0 too"),
         ("", "1 images are in no list of groups or splits, BEANS/BEANS0000.png first"),
         (b"caf\xe9 1", "test0.txt cannot be read as text"),
@@ -219,7 +219,7 @@ def test_what_cannot_be_downloaded_is_got_by_hand(name, tmp_path):
         fetch("published", tmp_path / "images", name)
 
 
-def published(top: Path, *parts: str) -> Path:
+def write_parts(top: Path, *parts: str) -> Path:
     for part in parts:
         write_images(top / part, 2)
     return top
@@ -235,16 +235,16 @@ def published(top: Path, *parts: str) -> Path:
     ],
 )
 def test_folders_of_parts_are_no_classes(folders, expected, tmp_path):
-    images = fetch(published(tmp_path / "top" / "edges", *folders), tmp_path / "images", max_quarantined=0)
+    images = fetch(write_parts(tmp_path / "top" / "edges", *folders), tmp_path / "images", max_quarantined=0)
     table = images.table("images.csv")
     assert images.facts["classes"] == list(CLASSES)
     assert set(table["part"]) == expected and len(table) == 6 * len(folders)
     assert set(table["file"]) >= {f"up/{folder}/00.png" for folder in folders}
-    whole_content(images)
+    checked_content(images)
 
 
 def test_a_class_that_a_part_lacks_and_links_in_parts(tmp_path):
-    top = published(tmp_path / "edges", "train", "test")
+    top = write_parts(tmp_path / "edges", "train", "test")
     (top / "test" / "up").rename(top / "test" / "more")
     (top / "test" / "up").symlink_to("more")
     images = fetch(top, tmp_path / "images")
@@ -254,7 +254,7 @@ def test_a_class_that_a_part_lacks_and_links_in_parts(tmp_path):
 
 @pytest.mark.parametrize("other", ["train/00.png", "other/00.png"])
 def test_folders_that_only_sound_like_parts(other, tmp_path):
-    top = published(tmp_path / "edges", "test")
+    top = write_parts(tmp_path / "edges", "test")
     (top / other).parent.mkdir()
     (top / other).write_bytes((top / "test" / "up" / "00.png").read_bytes())
     images = fetch(top, tmp_path / "images")
@@ -283,7 +283,7 @@ def test_groups_of_one_s_own(place, ending, tmp_path):
 
 
 def test_groups_of_parts_are_named_as_in_the_source(tmp_path):
-    top = published(tmp_path / "edges", "train", "test")
+    top = write_parts(tmp_path / "edges", "train", "test")
     names = [f"{part}/{name}" for part in ("train", "test") for name in NAMES]
     (top / "groups.csv").write_text("\n".join(["file,group", *(f"{name},{name[:2]}" for name in names)]))
     table = fetch(top, tmp_path / "images").table("images.csv")
@@ -293,17 +293,17 @@ def test_groups_of_parts_are_named_as_in_the_source(tmp_path):
 @pytest.mark.parametrize(
     ("lines", "match"),
     [
-        (["file,person", *LINES], "line 1 of groups.csv: a first line `file,group`"),
-        (LINES, "line 1 of groups.csv: a first line `file,group`"),
+        (["file,person", *LINES], "line 1 of groups.csv: expected a first line `file,group`"),
+        (LINES, "line 1 of groups.csv: expected a first line `file,group`"),
         (["file,group", *LINES, "up/00.png,1,2"], "line 8 of groups.csv: "),
         (["file,group", *LINES[:-1], "up/01.png,"], "line 7 of groups.csv: "),
         (["file,group", *LINES, ""] * 2, "line 9 of groups.csv: "),
-        (["file,group", *LINES, "up/07.png,1"], "line 8 of groups.csv: 'up/07.png' is no image"),
+        (["file,group", *LINES, "up/07.png,1"], "line 8 of groups.csv: 'up/07.png' is not an image"),
         (["file,group", *LINES, "up/00.png,9"], "line 8 of groups.csv: up/00.png is listed under 001 too"),
         (["file,group", *LINES[1:]], "1 images are in no list .* down/00.png first"),
         (["file,group"], "6 images are in no list"),
         ([""], "6 images are in no list"),
-        (["file,group", 'up/00.png,"1"2'], "line 2 of groups.csv is no CSV"),
+        (["file,group", 'up/00.png,"1"2'], "line 2 of groups.csv is not CSV"),
         (["file,group", "caf\udce9,1"], "groups.csv cannot be read as text"),
     ],
 )
@@ -317,11 +317,10 @@ def test_groups_that_are_none(lines, match, tmp_path):
 
 
 def test_a_new_person_begins_where_the_class_does_not_advance():
-
-    shown = [("0", 1), ("1", 2), ("9", 3), ("0", 4), ("2", 10), ("2", 11), ("1", 12)]
-    table = pd.DataFrame({"label": label, "file": f"{label}/IMG_{number}.JPG"} for label, number in shown)
+    people = [("0", 1), ("1", 2), ("9", 3), ("0", 4), ("2", 10), ("2", 11), ("1", 12)]
+    table = pd.DataFrame({"label": label, "file": f"{label}/IMG_{number}.JPG"} for label, number in people)
     expected = pd.Series(["1", "1", "1", "2", "2", "3", "4"])
     for seed in range(5):
         mixed = table.sample(frac=1, random_state=seed)
-        found = lists.persons(mixed.reset_index(drop=True), list("0123456789"))
-        assert found == expected[mixed.index].tolist()
+        numbers = lists.person_numbers(mixed.reset_index(drop=True), list("0123456789"))
+        assert numbers == expected[mixed.index].tolist()

@@ -8,10 +8,10 @@ import keras
 import numpy as np
 import pytest
 
-from components.data import archives
 from components.data import images as image_files
 from components.data.artifacts import Augmented, Classifier, Features, Precision, Tensors, Weights
 from components.data.records import Record
+from components.data.sources import open_source
 from components.machinery.code import ROOT
 from components.machinery.running import run_step
 from components.model import backbones, extraction
@@ -99,15 +99,15 @@ def test_the_next_batch_is_read_while_one_is_worked_on():
             yield item
         raise OSError("gone")
 
-    found = extraction.ahead(items())
+    found = extraction.read_ahead(items())
     for item in range(3):
         assert next(found) == item
         assert all(event.wait(60) for event in begun[: item + 2])
         assert not any(event.is_set() for event in begun[item + 2 :])
     with pytest.raises(OSError, match="gone"):
         next(found)
-    assert list(extraction.ahead(iter([1, 2]))) == [1, 2]
-    assert list(extraction.ahead(iter([]))) == []
+    assert list(extraction.read_ahead(iter([1, 2]))) == [1, 2]
+    assert list(extraction.read_ahead(iter([]))) == []
 
 
 def test_views_that_are_damaged_are_one_line(made, tmp_path):
@@ -160,9 +160,9 @@ def test_bfloat16_is_computed_where_sums_are_long_and_changes_the_features_littl
 @pytest.mark.parametrize(("name", "file"), REAL.items())
 def test_bfloat16_changes_the_features_of_photographs_little(name, file):
     weights = real("kth_animals.tar").parent.parent / "weights" / file
-    with archives.opened(str(real("kth_animals.tar"))) as folder:
+    with open_source(str(real("kth_animals.tar"))) as folder:
         files = sorted(folder.rglob("*.jpg"))[::110]
-        images = np.stack([image_files.read(one, 224) for one in files])
+        images = np.stack([image_files.read_pixels(one, 224) for one in files])
     (plain, _), (rounded, _) = made_of(backbones.get(name), backbones.get(name).build(224, weights), images)
     assert apart(rounded, plain) < 1e-2
 

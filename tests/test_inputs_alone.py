@@ -10,7 +10,7 @@ import pytest
 
 from components import STEPS
 from components.data.artifacts import Exploration
-from components.data.records import Record, record_beside
+from components.data.records import Record, record_path
 from components.machinery import code
 from components.machinery.code import ROOT
 from components.machinery.running import run_step
@@ -89,4 +89,4 @@ def test_other_records_change_the_page_alone(made, tmp_path):
     assert one.keys() == other.keys()
     changed = {"artifact.json", "comparison.html", "comparison.txt", "costs.csv", "figures/comparison.png"}
     assert {name for name in one if one[name] != other[name]} == changed
-    assert Record.read(record_beside(tmp_path / "page")).step == "draw_comparison"
+    assert Record.read(record_path(tmp_path / "page")).step == "draw_comparison"

@@ -170,18 +170,18 @@ def outside(folder: Path) -> Path:
     return folder.parent / "outside"
 
 
-def socket_at(path: Path) -> None:
+def open_socket(path: Path) -> None:
     os.chdir(path.parent)  # the address of a socket is short
     with socket.socket(socket.AF_UNIX) as opened:
         opened.bind(path.name)
 
 
-def too_large(path: Path) -> None:
+def write_too_large(path: Path) -> None:
     with path.open("wb") as file:
-        file.truncate(folders.FILE_SIZE + 1)
+        file.truncate(folders.MAX_FILE_SIZE + 1)
 
 
-def too_deep(folder: Path) -> None:
+def make_too_deep(folder: Path) -> None:
     """Make folders in a folder, deeper than any path can name."""
     os.chdir(folder)
     for _ in range(20):
@@ -189,15 +189,15 @@ def too_deep(folder: Path) -> None:
         os.chdir(LONG)
 
 
-SET_ASIDE = {  # what is made of a path, and why it is set aside
+SET_ASIDE = {  # what is put at a path, and the reason in the quarantine
     "link out.png": (lambda path: path.symlink_to(outside(path.parents[1]) / "00.png"), "leaves the data set"),
     "broken.png": (lambda path: path.symlink_to("nothing"), "a link that leads nowhere"),
     "loop.png": (lambda path: path.symlink_to(path.name), "a link that leads nowhere"),
     "linked folder": (lambda path: path.symlink_to(outside(path.parents[1])), "a link to a folder"),
     "round and round": (lambda path: path.symlink_to(".."), "a link to a folder"),
     "pipe.png": (os.mkfifo, "a pipe, socket or device"),
-    "socket.png": (socket_at, "a pipe, socket or device"),
-    "large.png": (too_large, "500,000,001 bytes: more than 500,000,000"),
+    "socket.png": (open_socket, "a pipe, socket or device"),
+    "large.png": (write_too_large, "500,000,001 bytes: more than 500,000,000"),
     "caf\udce9.png": (lambda path: path.write_bytes(b""), "its name is not UTF-8"),
     "bomb.png": (lambda path: path.write_bytes(b"P6 100000 100000 255\n"), "10000000000 pixels"),
     "nearly.png": (lambda path: path.write_bytes(b"P4 9500 10000\n"), "truncated"),  # Pillow would warn of its size
@@ -219,21 +219,21 @@ def test_what_is_no_file_to_read_is_set_aside(name, folder, tmp_path, monkeypatc
 
 
 def contents(folder: Path) -> dict[str, tuple[int, int, int, str]]:
-    """Return what is known of everything in a folder."""
-    found = {path.relative_to(folder).as_posix(): path.lstat() for path in folder.rglob("*")}
+    """Return mode, size, time of change and target of everything in a folder, by path."""
+    statuses = {path.relative_to(folder).as_posix(): path.lstat() for path in folder.rglob("*")}
     return {
         name: (at.st_mode, at.st_size, at.st_mtime_ns, (folder / name).readlink().name if S_ISLNK(at.st_mode) else "")
-        for name, at in found.items()
+        for name, at in statuses.items()
     }
 
 
 def test_folders_deeper_than_any_path(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    too_deep(folder / "up")
+    make_too_deep(folder / "up")
     images = fetch(folder, tmp_path / "images")
     assert list(quarantine(images).values()) == ["its path is longer than 1,000 bytes"]
     (tmp_path / "other").mkdir()
-    too_deep(tmp_path / "other")
+    make_too_deep(tmp_path / "other")
     with pytest.raises(UserError, match="cannot be read \\(File name too long\\)"):
         fetch(tmp_path / "other", tmp_path / "images")
 
@@ -310,36 +310,36 @@ def originals(random: np.random.Generator) -> list[bytes]:
     exif = Image.Exif()
     exif[0x0112], exif[0x010E] = 6, "hello"  # orientation, description
     image = Image.fromarray(random.integers(0, 256, (16, 24, 3), dtype=np.uint8))
-    found = []
+    files = []
     for kind in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM"):
         file = io.BytesIO()
         image.save(file, kind, exif=exif)
-        found.append(file.getvalue())
-    return found
+        files.append(file.getvalue())
+    return files
 
 
-def mutated(random: np.random.Generator, content: bytes) -> bytes:
+def mutate(random: np.random.Generator, content: bytes) -> bytes:
     """Return a content with a byte changed, a piece cut out, its end cut off or a piece put in, up to three times."""
-    found = bytearray(content)
+    changed = bytearray(content)
     for _ in range(random.integers(1, 4)):
         at = int(random.integers(random.choice([200, len(content)])))
         how = random.integers(4)
-        if how == 0 and at < len(found):
-            found[at] ^= int(random.integers(1, 256))
+        if how == 0 and at < len(changed):
+            changed[at] ^= int(random.integers(1, 256))
         elif how == 1:
-            del found[at : at + int(random.integers(1, 50))]
+            del changed[at : at + int(random.integers(1, 50))]
         elif how == 2:
-            del found[at:]
+            del changed[at:]
         else:
-            found[at:at] = random.bytes(int(random.integers(1, 20)))
-    return bytes(found)
+            changed[at:at] = random.bytes(int(random.integers(1, 20)))
+    return bytes(changed)
 
 
 def test_damaged_images_of_every_kind_hurt_nothing(folder, tmp_path):
     random = np.random.default_rng(0)
     kinds = originals(random)
     for number in range(500):
-        (folder / "up" / f"{number}.jpg").write_bytes(mutated(random, kinds[number % len(kinds)]))
+        (folder / "up" / f"{number}.jpg").write_bytes(mutate(random, kinds[number % len(kinds)]))
     before = contents(tmp_path)
     images = fetch(folder, tmp_path / "images")
     after = contents(tmp_path)
@@ -347,8 +347,8 @@ def test_damaged_images_of_every_kind_hurt_nothing(folder, tmp_path):
     files = images.table("images.csv")["file"]
     assert 6 + 20 < len(files) < 500
     assert len(files) + len(quarantine(images)) == 506
-    with image_files.hushed():
-        assert {image_files.read(images.file(file), 4).shape for file in files} == {(4, 4, 3)}
+    with image_files.without_pillow_warnings():
+        assert {image_files.read_pixels(images.file(file), 4).shape for file in files} == {(4, 4, 3)}
     assert not any("0x" in reason or str(tmp_path) in reason for reason in quarantine(images).values())
 
 
@@ -362,8 +362,8 @@ def test_200_000_files(folder, tmp_path):
             (tmp_path / "many" / str(label) / f"{number:06}.bmp").hardlink_to(tmp_path / f"{label}.bmp")
     fetching = (
         "import resource, sys; from components.machinery.running import run_step; "
-        "given = {'data_set': 'many', 'source': sys.argv[1]}; "
-        "run_step('fetch', {'images': sys.argv[2]}, {**given, 'max_quarantined': 0}); "
+        "values = {'data_set': 'many', 'source': sys.argv[1]}; "
+        "run_step('fetch', {'images': sys.argv[2]}, {**values, 'max_quarantined': 0}); "
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)"
     )
     peak = []
@@ -375,26 +375,26 @@ def test_200_000_files(folder, tmp_path):
     assert peak[1] - peak[0] < 2000 * count
 
 
-def one_class(folder: Path) -> None:
+def leave_one_class(folder: Path) -> None:
     shutil.rmtree(folder / "left")
     shutil.rmtree(folder / "down")
 
 
-def no_class(folder: Path) -> None:
-    one_class(folder)
+def leave_no_class(folder: Path) -> None:
+    leave_one_class(folder)
     shutil.rmtree(folder / "up")
 
 
-def images_without_folders(folder: Path) -> None:
+def leave_images_without_folders(folder: Path) -> None:
     shutil.copy(folder / "up" / "00.png", folder)
-    no_class(folder)
+    leave_no_class(folder)
 
 
-def class_without_images(folder: Path) -> None:
+def add_a_class_without_images(folder: Path) -> None:
     (folder / "empty").mkdir()
 
 
-def class_of_damaged_images(folder: Path) -> None:
+def damage_a_class(folder: Path) -> None:
     for file in (folder / "up").iterdir():
         file.write_bytes(b"")
 
@@ -402,11 +402,11 @@ def class_of_damaged_images(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        (one_class, "two or more folders, one a class"),
-        (no_class, "two or more folders, one a class"),
-        (images_without_folders, "two or more folders, one a class"),
-        (class_without_images, "empty"),
-        (class_of_damaged_images, "up"),
+        (leave_one_class, "two or more folders, one a class"),
+        (leave_no_class, "two or more folders, one a class"),
+        (leave_images_without_folders, "two or more folders, one a class"),
+        (add_a_class_without_images, "empty"),
+        (damage_a_class, "up"),
     ],
 )
 def test_folders_that_are_no_data_set(change, match, folder, tmp_path):
@@ -419,37 +419,37 @@ def test_folders_that_are_no_data_set(change, match, folder, tmp_path):
 def test_the_digest_is_of_names_and_bytes_alone(folder, tmp_path):
     digest = fetch(folder, tmp_path / "images").digest
     elsewhere = tmp_path / "else" / "where"
-    for file in sorted(folder.rglob("*.png"), reverse=True):  # made in another order
+    for file in sorted(folder.rglob("*.png"), reverse=True):  # written in another order
         (elsewhere / file.relative_to(folder)).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, elsewhere / file.relative_to(folder))
     (elsewhere / "up" / "notes.txt").write_text("no image")
     assert fetch(elsewhere, tmp_path / "copy").digest == digest
 
 
-def longer(folder: Path) -> None:
+def lengthen_a_file(folder: Path) -> None:
     with (folder / "up" / "00.png").open("ab") as file:
         file.write(b"\0")
 
 
-def renamed(folder: Path) -> None:
+def rename_a_file(folder: Path) -> None:
     (folder / "up" / "01.png").rename(folder / "up" / "02.png")
 
 
-def exchanged(folder: Path) -> None:
+def exchange_two_files(folder: Path) -> None:
     (folder / "up" / "00.png").rename(folder / "up" / "zz.png")
     (folder / "up" / "01.png").rename(folder / "up" / "00.png")
     (folder / "up" / "zz.png").rename(folder / "up" / "01.png")
 
 
-def relabelled(folder: Path) -> None:
+def relabel_a_file(folder: Path) -> None:
     (folder / "up" / "00.png").rename(folder / "down" / "02.png")
 
 
-def fewer(folder: Path) -> None:
+def remove_a_file(folder: Path) -> None:
     (folder / "up" / "00.png").unlink()
 
 
-@pytest.mark.parametrize("change", [longer, renamed, exchanged, relabelled, fewer])
+@pytest.mark.parametrize("change", [lengthen_a_file, rename_a_file, exchange_two_files, relabel_a_file, remove_a_file])
 def test_the_digest_changes_with_a_byte_and_with_a_name(change, folder, tmp_path):
     digest = fetch(folder, tmp_path / "images").digest
     change(folder)
@@ -477,7 +477,7 @@ def test_a_registered_data_set_has_its_classes_in_its_order(other, registered, f
 
 
 def test_a_registered_name_is_not_given_to_other_content(registered, folder, tmp_path):
-    longer(folder)
+    lengthen_a_file(folder)
     other = fetch(folder, tmp_path / "own").digest
     with pytest.raises(UserError, match="not the published edges") as caught:
         fetch(folder, tmp_path / "images", "edges")
@@ -485,17 +485,17 @@ def test_a_registered_name_is_not_given_to_other_content(registered, folder, tmp
     assert Images.read(tmp_path / "images").digest == registered.digest
 
 
-def class_too_many(folder: Path) -> None:
+def add_a_class(folder: Path) -> None:
     (folder / "right").mkdir()
 
 
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        (fewer, "5 readable images, the published data set 6"),
-        (one_class, "the classes up, left, down expected; received up"),
-        (class_too_many, "expected; received down, left, right, up"),
-        (no_class, "whole has no folders up, left, down"),
+        (remove_a_file, "5 readable images, the published data set 6"),
+        (leave_one_class, "the classes up, left, down expected; received up"),
+        (add_a_class, "expected; received down, left, right, up"),
+        (leave_no_class, "whole has no folders up, left, down"),
     ],
     ids=["image missing", "classes missing", "class too many", "no class"],
 )
@@ -522,7 +522,7 @@ def test_the_built_in_digits(tmp_path):
     assert images.digest == DATA_SETS["digits"].digest
     assert images.facts["classes"] == [str(digit) for digit in range(10)]
     assert table["label"].tolist() == labels.astype(str).tolist()
-    pixels = np.stack([np.asarray(image_files.decode(images.file(file))) for file in table["file"]])
+    pixels = np.stack([np.asarray(image_files.read_image(images.file(file))) for file in table["file"]])
     expected = (grey.reshape(-1, 8, 8, 1) / 16 * 255).round()
     np.testing.assert_array_equal(pixels, np.broadcast_to(expected, pixels.shape))
 
@@ -541,5 +541,5 @@ def test_digits_with_one_pixel_changed_are_not_the_published_ones(tmp_path):
 def test_the_registry_says_everything(name):
     entry = DATA_SETS[name]
     assert all((entry.title, entry.license, entry.citation, entry.images))
-    assert sum(map(bool, (entry.address, entry.page, entry.make))) == 1
+    assert sum(map(bool, (entry.address, entry.page, entry.write))) == 1
     assert len(set(entry.classes)) == len(entry.labels) == len(entry.classes) >= 2

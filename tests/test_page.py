@@ -17,7 +17,7 @@ from PIL import Image
 
 from components import STEPS
 from components.data.artifacts import Comparison, Page, Report
-from components.data.records import Record, record_beside, records_behind
+from components.data.records import Record, record_path, records_by_step
 from components.machinery.running import run_step
 from components.machinery.signature import load_step
 from components.model import registry
@@ -115,7 +115,7 @@ def test_the_page_says_what_the_comparison_says(made):
         chain = report.manifest["parameters"]
         expected = {f"{name}.{key}": str(value) for name, own in chain.items() for key, value in own.items()}
         assert {name: row[column] for name, row in values.items() if row[column]} == {"parameter": model, **expected}
-        record = records_behind(report.manifest["lineage"], records)[registry.MODELS[model].step]
+        record = records_by_step(report.manifest["lineage"], records)[registry.MODELS[model].step]
         assert costs[1 + column][3] == f"{record.work['training']['seconds']:,.1f}"
     lineage = Comparison.read(made["comparison"]).manifest["lineage"]
     assert {lineage["fetch"], lineage["split"]} <= set(found.texts)
@@ -159,11 +159,11 @@ def test_the_page_says_where_each_model_fails(made):
 
 def test_the_page_says_how_to_get_it_again(made):
     found, comparison = read(made["page"]), Comparison.read(made["comparison"])
-    text, record = "\n".join(found.texts), Record.read(record_beside(made["comparison"]))
+    text, record = "\n".join(found.texts), Record.read(record_path(made["comparison"]))
     assert record.digest == comparison.digest
     assert f"git checkout {record.revisions['git_revision'].removesuffix('-dirty')}" in text
     assert "dvc repro draw_comparison-edges" in text and "dvc pull --with-deps" in text
-    assert set(Record.read(record_beside(made["top"])).versions.values()) <= set(found.texts)
+    assert set(Record.read(record_path(made["top"])).versions.values()) <= set(found.texts)
 
 
 def test_the_page_says_what_leaks(made, tmp_path):

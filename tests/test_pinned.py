@@ -19,7 +19,7 @@ import pytest
 from components.data import layout
 from components.data.artifacts import MANIFEST, Classifier, Images, Weights
 from components.data.datasets import DATA_SETS, DataSet
-from components.data.pinned import Pinned
+from components.data.pinned import PinnedSource
 from components.data.records import Record
 from components.machinery import revisions
 from components.machinery.code import ROOT
@@ -65,11 +65,11 @@ class Collection:
 @pytest.fixture(scope="module")
 def collection(tmp_path_factory, source) -> Iterator[Collection]:
     top = tmp_path_factory.mktemp("collection")
-    folder, own = top / "project", top / "own"
-    shutil.copytree(source, own)
+    folder, data = top / "project", top / "data"
+    shutil.copytree(source, data)
     folder.mkdir()
     copy_project(folder)
-    project = Checkout(folder, own)
+    project = Checkout(folder, data)
     handler = functools.partial(Silent, directory=str(top))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -80,11 +80,11 @@ def collection(tmp_path_factory, source) -> Iterator[Collection]:
         }.items():  # fmt: skip
             project("dvc", "remote", "add", "-q", "-f", name, url)
         revisions = []
-        for change in (lambda: None, lambda: grow(own)):
+        for change in (lambda: None, lambda: grow(data)):
             change()
             images, weights = folder / "data/images/edges", folder / "data/weights/glyphs"
-            own_images = {"data_set": "edges", "source": str(own), "max_quarantined": 1}
-            run_step("fetch", {"images": images}, own_images)
+            values = {"data_set": "edges", "source": str(data), "max_quarantined": 1}
+            run_step("fetch", {"images": images}, values)
             run_step("fetch_weights", {"weights": weights}, PARAMETERS["fetch_weights"])
             (weights / "stock.weights.h5").write_bytes(b"all the layers")
             (weights / "words.csv").write_text("word\n")
@@ -104,12 +104,12 @@ class Silent(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-def grow(own: Path) -> None:
+def grow(data: Path) -> None:
     """Add an image, groups, and what is no image."""
-    shutil.copy(own / "up" / "00.png", own / "up" / "one more.png")
-    names = sorted(path.relative_to(own).as_posix() for path in own.rglob("*.png"))
-    (own / "groups.csv").write_text("\n".join(["file,group", *(f"{name},{name[-6:]}" for name in names)]))
-    (own / "up" / "notes.txt").write_text("no image")
+    shutil.copy(data / "up" / "00.png", data / "up" / "one more.png")
+    names = sorted(path.relative_to(data).as_posix() for path in data.rglob("*.png"))
+    (data / "groups.csv").write_text("\n".join(["file,group", *(f"{name},{name[-6:]}" for name in names)]))
+    (data / "up" / "notes.txt").write_text("no image")
 
 
 def fetch(target: Path, source: str, data_set: str = "edges", max_quarantined: float = 1) -> Images:
@@ -233,13 +233,13 @@ def test_no_home_is_needed_and_nothing_stays(home, collection, tmp_path, monkeyp
     ("revision", "rest", "match"),
     [
         (NOWHERE, "", f"project has no commit {NOWHERE} on a branch or tag"),
-        ("main", "", "40 hexadecimal digits of a commit, as `git rev-parse REVISION` gives them; received 'main'"),
-        ("", "#name=shapes", "cannot get data/images/shapes of .* at .*: 'data/images/shapes' is not there; see"),
-        ("", "#remote=s4", "remote 's4' doesn't exist; see"),
-        ("", "#remote=none", "127.0.0.1.*onnect.*; see"),
+        ("main", "", "40 hexadecimal digits of a commit, which `git rev-parse REVISION` prints; received 'main'"),
+        ("", "#name=shapes", "cannot get data/images/shapes of .* at .*: 'data/images/shapes' is not there; check"),
+        ("", "#remote=s4", "remote 's4' doesn't exist; check"),
+        ("", "#remote=none", "127.0.0.1.*onnect.*; check"),
         ("", "#name=../weights/glyphs", "Weights; Images is needed"),
-        ("", "#branch=main", "what follows a # is name=NAME, remote=REMOTE or both"),
-        ("", "#edges", "what follows a # is name=NAME, remote=REMOTE or both"),
+        ("", "#branch=main", "expected #name=NAME, #remote=REMOTE or #name=NAME&remote=REMOTE"),
+        ("", "#edges", "expected #name=NAME, #remote=REMOTE or #name=NAME&remote=REMOTE"),
         ("", "#name=%00", "null byte"),
     ],
 )  # fmt: skip
@@ -276,7 +276,7 @@ def test_an_address_that_cannot_be_cloned_or_says_too_much(address, match, tmp_p
     "address", ["git@host:path", "host:path", "ssh://git@host:22/a/b@c", "/a:b@c", "file:///a:b@c"]
 )
 def test_addresses_without_a_secret(address):
-    assert Pinned.read(f"git+{address}@{NOWHERE}#remote=s3", "data/images", "edges") == Pinned(
+    assert PinnedSource.parse(f"git+{address}@{NOWHERE}#remote=s3", "data/images", "edges") == PinnedSource(
         address, NOWHERE, "data/images/edges", "s3"
     )
 
@@ -289,26 +289,26 @@ def test_a_secret_is_not_shown_on_the_command_line(tmp_path):
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 2 and done.stdout == ""
-    assert done.stderr.startswith("error: an address of git with") and done.stderr.count("\n") == 1
+    assert done.stderr.startswith("error: an address of git must not contain") and done.stderr.count("\n") == 1
     assert "geheim" not in done.stderr and list(tmp_path.iterdir()) == []
 
 
-def flipped(content: bytes) -> bytes:
+def flip_a_bit(content: bytes) -> bytes:
     return content[:-9] + bytes([content[-9] ^ 1]) + content[-8:]
 
 
 @pytest.mark.parametrize(
     ("file", "change", "match"),
     [
-        ("images/up/01.png", flipped, "edges is damaged, up/01.png first"),
+        ("images/up/01.png", flip_a_bit, "edges is damaged, up/01.png first"),
         ("images/up/01.png", lambda content: None, "No storage files available: 'data/images/edges/images/up/01.png'"),
         ("images.csv", lambda content: content.replace(b",up,", b",down,"), "edges is damaged, images.csv first"),
         ("images.csv", lambda content: content.replace(b"up/01", b"up/91"), "edges is damaged, up/01.png, up/91.png"),
         ("images.csv", lambda content: content.replace(b"sha256", b"sha255"), "edges is damaged, down/00.png"),
         ("images.csv", lambda content: content.replace(b",01.png", b",02.png"), "edges is damaged, images.csv first"),
         ("images.csv", lambda content: b"", "is damaged .No columns"),
-        ("artifact.json", lambda content: content[:99], "is nothing that a step made .*damaged"),
-        ("artifact.json", lambda content: b"{}", "is nothing that a step made .*another version of Graft"),
+        ("artifact.json", lambda content: content[:99], "is not an artifact that a step made .*damaged"),
+        ("artifact.json", lambda content: b"{}", "is not an artifact that a step made .*another version of Graft"),
         ("artifact.json", lambda content: content.replace(b"edges", b"wedges"), "the data set 'wedges', not 'edges'"),
     ],
 )  # fmt: skip
@@ -320,7 +320,7 @@ def test_images_that_are_damaged_in_the_remote(file, change, match, collection, 
 
 
 @pytest.mark.parametrize(
-    ("change", "match"), [(flipped, "the pinned weights are damaged"), (lambda content: None, "No storage files")]
+    ("change", "match"), [(flip_a_bit, "the pinned weights are damaged"), (lambda content: None, "No storage files")]
 )
 def test_weights_that_are_damaged_in_the_remote(change, match, collection, tmp_path):
     collection.fill(change, "weights/glyphs/backbone.weights.h5")
@@ -337,7 +337,7 @@ def test_weights_are_of_the_backbone_that_is_asked_for(collection, tmp_path):
 
 
 def test_what_was_unreadable_counts_again(collection, tmp_path):
-    with pytest.raises(UserError, match=r"1 of 50 files are no readable images, .* that may be: up/notes\.txt"):
+    with pytest.raises(UserError, match=r"1 of 50 files are not readable images, .* that is allowed: up/notes\.txt"):
         fetch(tmp_path / "images", collection.source(), max_quarantined=0.01)
 
 
@@ -352,13 +352,13 @@ def test_published_splits_are_part_of_what_is_whole(tmp_path, monkeypatch):
     for number in range(2):
         lines = [f"{name}/0{number}.png {name}" for name in CLASSES]
         (tmp_path / "edges" / f"test{number}.txt").write_text("\n".join(lines))
-    monkeypatch.setitem(DATA_SETS, "edges", DataSet("Edges", "CC0", "nobody", CLASSES, 6, "", folds="test*.txt"))
+    monkeypatch.setitem(DATA_SETS, "edges", DataSet("Edges", "CC0", "nobody", CLASSES, 6, "", test_lists="test*.txt"))
     images = fetch(tmp_path / "images", str(source))
-    layout.check(images, 0)
+    layout.check_pinned_images(images, 0)
     table = images.table("images.csv")
     images.write_table("images.csv", table.assign(part="0"))
     with pytest.raises(UserError, match=r"edges is damaged, images\.csv"):
-        layout.check(images, 0)
+        layout.check_pinned_images(images, 0)
 
 
 def test_an_end_by_force_leaves_nothing(tmp_path):

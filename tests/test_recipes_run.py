@@ -11,9 +11,9 @@ import keras
 import numpy as np
 import pytest
 
-from components.data import archives
 from components.data.artifacts import Classifier, Comparison, Report, Weights
 from components.data.datasets import DATA_SETS
+from components.data.sources import open_source
 from components.model import backbones
 from components.results import failures
 from tests.conftest import MODELS, run_steps, write_images
@@ -37,7 +37,7 @@ def write(study: str, top: Path, per_folder: int) -> None:
 
 def copy(study: str, top: Path, per_folder: int) -> None:
     """Copy the first real images of every folder."""
-    with archives.opened(str(real(ARCHIVES.get(study, f"samples/{study}")))) as whole:
+    with open_source(str(real(ARCHIVES.get(study, f"samples/{study}")))) as whole:
         for folder in {path.parent for path in whole.rglob("*") if path.suffix.lower() in ENDINGS}:
             (top / folder.relative_to(whole)).mkdir(parents=True)
             for file in sorted(folder.iterdir())[:per_folder]:

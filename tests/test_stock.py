@@ -76,7 +76,7 @@ def test_explore_says_what_the_stock_network_calls_the_images(whole, class_index
     assert words.groupby("file").size().unique().tolist() == [5]
     assert set(words["label"]) == set(CLASSES)
     for file, rows in words.groupby("file"):
-        pixels = image_files.read(images.file(str(file)), 224)[None].astype(np.float32)
+        pixels = image_files.read_pixels(images.file(str(file)), 224)[None].astype(np.float32)
         expected = whole[0].predict_on_batch(keras.applications.mobilenet.preprocess_input(pixels))
         ((*likeliest,),) = imagenet_utils.decode_predictions(expected, top=5)
         assert rows["word"].tolist() == [word for _, word, _ in likeliest]

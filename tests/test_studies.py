@@ -134,7 +134,7 @@ def test_an_improved_recipe_fine_tunes_gently_from_a_trained_head_on_several_vie
     assert recipe["augment"]["views"] >= 2
     if study in RARE:
         assert {recipe[name]["class_weights"] for name in MODELS} == {"balanced"}
-    if DATA_SETS[study].turns:
+    if DATA_SETS[study].numbered_by_person:
         assert recipe["split"]["method"] == "grouped"
 
 

@@ -137,7 +137,7 @@ def test_the_model_comes_back_and_gives_the_probabilities_of_the_table(made, sto
     (output,) = run.outputs.model_outputs
     table, classes = report.table("predictions.csv"), classifier.facts["classes"]
     expected = table.filter(like="probability_").to_numpy()
-    raw = np.stack([images.read(source / file, classifier.facts["image_size"]) for file in table["file"]])
+    raw = np.stack([images.read_pixels(source / file, classifier.facts["image_size"]) for file in table["file"]])
     model = mlflow.pyfunc.load_model(f"models:/{output.model_id}")
     for given in ([*raw], [(source / file).read_bytes() for file in table["file"]]):
         answers = model.predict(pd.DataFrame({"image": given}))

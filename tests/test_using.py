@@ -152,7 +152,7 @@ def test_the_served_model_answers_as_predict_does(made, server, source, photogra
         ["predict", "--model", str(made["classifiers/fine_tuned"]), *map(str, files), "--csv", str(tmp_path / "t.csv")]
     )
     expected = pd.read_csv(tmp_path / "t.csv")
-    texts, raw = [encoded(file) for file in files], [images.read(file, 32).tolist() for file in files]
+    texts, raw = [encoded(file) for file in files], [images.read_pixels(file, 32).tolist() for file in files]
     for request in (
         {"dataframe_records": [{"image": text} for text in texts]},
         {"dataframe_split": {"columns": ["image"], "data": [[text] for text in texts]}},
@@ -176,7 +176,7 @@ def test_the_served_model_answers_as_predict_does(made, server, source, photogra
 BLACK = np.zeros((32, 32, 3))
 BAD = {
     "no base64": ({"inputs": ["&&&"]}, "image 1 cannot be read (no base64: "),
-    "base64 of no image": ({"inputs": ["bm8gaW1hZ2U="]}, "image 1 cannot be read (not an image of a format"),
+    "base64 of no image": ({"inputs": ["bm8gaW1hZ2U="]}, "image 1 cannot be read (not an image in a supported format"),
     "wrong shape": ({"inputs": [np.zeros((8, 8, 3)).tolist()]}, "the shape (32, 32, 3), or a file in base64; got (8,"),
     "one image, no list": ({"inputs": BLACK.tolist()}, "the shape (32, 32, 3), or a file in base64; got (32, 3)"),
     "broken off": ({"inputs": ["bm8gaW1hZ2U"]}, "image 1 cannot be read (no base64: "),
@@ -213,7 +213,7 @@ def test_an_exported_model_gives_the_same_probabilities(kind, made, source, jour
         out, _ = told(capsys, "export", "--model", model, "--to", kind, str(file))
         assert out[0].startswith(f"{file}: 2 images get the same probabilities, to ")
     table = Report.read(made["fine_tuned"]).table("predictions.csv")
-    raw = np.stack([images.read(source / file, 32) for file in table["file"]]).astype(np.float32)
+    raw = np.stack([images.read_pixels(source / file, 32) for file in table["file"]]).astype(np.float32)
     found = exporting.FORMATS[kind][1](file, raw)
     np.testing.assert_allclose(found, table.filter(like="probability_"), atol=1e-4)
     shutil.copytree(made["classifiers/top"], tmp_path / "alone")

@@ -12,7 +12,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from components.data.content import FORMAT, file_sha256, read_json, sha256, whole, write_json
+from components.data.content import file_sha256, sha256
+from components.data.json_files import FORMAT, damage_errors, read_json, write_json
 from components.data.records import Record
 from components.system.errors import UserError
 from components.system.hardware import gpus
@@ -157,7 +158,7 @@ class Artifact:
         return file
 
     def read_values(self, name: str) -> dict[str, Any]:
-        with whole(self.path):
+        with damage_errors(self.path):
             return json.loads((self.path / f"{name}.json").read_text(encoding="utf-8"))
 
     def write_values(self, name: str, values: Mapping[str, Any]) -> None:
@@ -168,7 +169,7 @@ class Artifact:
         import pandas as pd
 
         texts, gaps = dict.fromkeys(TEXTS, str), {name: [""] for name in WITH_GAPS}
-        with whole(self.path):
+        with damage_errors(self.path):
             return pd.read_csv(
                 self.path / name, dtype=texts, keep_default_na=False, na_values=gaps, lineterminator="\n"
             )
@@ -180,7 +181,7 @@ class Artifact:
         """Read the arrays of one of the artifact's `.npz` files, by name."""
         import numpy as np
 
-        with whole(self.path), (self.path / f"{name}.npz").open("rb") as file, np.load(file) as arrays:
+        with damage_errors(self.path), (self.path / f"{name}.npz").open("rb") as file, np.load(file) as arrays:
             return dict(arrays)
 
     def write_arrays(self, name: str, arrays: Mapping[str, "np.ndarray"]) -> None:
@@ -200,7 +201,7 @@ class Keyed(Artifact):
         """The array, memory-mapped, read-only; axis 0 is the file, axis 1 its views."""
         import numpy as np
 
-        with whole(self.path):
+        with damage_errors(self.path):
             return np.load(self.path / self.array_name, mmap_mode="r")
 
     def create(self, files: list[str], shape: tuple[int, ...], dtype: str) -> "np.ndarray":

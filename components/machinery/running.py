@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from components.data.artifacts import MANIFEST
-from components.data.content import read_json, sha256
-from components.data.records import Record, record_beside, write_records
+from components.data.content import sha256
+from components.data.json_files import read_json
+from components.data.records import Record, record_path, write_records
 from components.machinery import code
 from components.machinery.lineage import finish, inherited, inputs_digest
 from components.machinery.revisions import installed, revisions
@@ -51,7 +52,7 @@ def run_step(
     if len(targets) < len(step.outputs):
         raise UserError(f"{step.name}: {' and '.join(step.outputs)} are at one place: give each a folder of its own")
     first = Path(artifacts[next(iter(step.outputs))])
-    file = record or record_beside(first)
+    file = record or record_path(first)
     known = {one.digest: one for one in (Record.read_all([file]) if file.is_file() else ())}
     runs = runs_of(step, artifacts, values)
     for target in targets:

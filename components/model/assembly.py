@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from components.data.artifacts import Augmented, Features, Keyed, Splits, Tensors, Top, Weights
-from components.data.augmentation import Limits
+from components.data.augmentation import ViewLimits
 from components.model import backbones, heads
 from components.model import benchmark as network_from_scratch
 from components.model.cut import cut
@@ -81,7 +81,7 @@ def fine_tuned(tensors: Tensors, splits: Splits, top: Top, weights: Weights) -> 
         model = keras.Model(image, model(prefix(entry.preprocessing()(image), training=False)))
         drawn = tensors.manifest["parameters"]["augment"]
         if drawn["views"]:
-            limits = Limits(**{field.name: drawn[field.name] for field in fields(Limits)})
+            limits = ViewLimits(**{field.name: drawn[field.name] for field in fields(ViewLimits)})
             files = splits.part("train")["file"].tolist()
             train = FreshRows(train.array, train.rows, train.labels, files, limits, drawn["seed"])
     return Untrained(model, (train, validation), layers, head)

@@ -70,7 +70,7 @@ class FreshRows(Rows):
     """
 
     files: Sequence[str]
-    limits: augmentation.Limits
+    limits: augmentation.ViewLimits
     view_seed: int
     fresh: ClassVar[bool] = True
 
@@ -82,8 +82,8 @@ class FreshRows(Rows):
         """Return a view of each of some images, uint8 (n, size, size, 3)."""
 
         def made(image: np.ndarray, number: int, view: int) -> np.ndarray:
-            draw = augmentation.draw(self.limits, self.view_seed, self.files[number], view)
-            return augmentation.apply(image, [draw])[1]
+            draw = augmentation.draw_transform(self.limits, self.view_seed, self.files[number], view)
+            return augmentation.apply_transforms(image, [draw])[1]
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             return np.stack([*pool.map(made, super().read(chosen, 0), chosen, np.broadcast_to(views, chosen.shape))])

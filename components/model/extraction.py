@@ -10,7 +10,7 @@ import pandas as pd
 import tensorflow as tf
 
 from components.data.artifacts import Augmented, Weights, release
-from components.data.reading import ahead
+from components.data.reading import read_ahead
 from components.model import backbones
 from components.model.cut import cut
 from components.model.precision import in_bfloat16
@@ -141,7 +141,7 @@ def write(run: Run, views: np.ndarray, outputs: Sequence[np.ndarray], batch_size
     flat = [output.reshape(-1, *output.shape[2:]) for output in outputs]
     done = 0
     with bar("extract", views.shape[0] * views.shape[1], "view") as progress:
-        for batch in ahead(batches(views, batch_size)):
+        for batch in read_ahead(batches(views, batch_size)):
             for array, output in zip(flat, run(batch), strict=True):
                 array[done : done + len(batch)] = output
                 release(array)

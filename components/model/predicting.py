@@ -21,7 +21,7 @@ def listed(paths: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found += [path / name for name in folders.below(path, ".")]
+            found += [path / name for name in folders.paths_below(path, ".")]
         elif path.exists():
             found.append(path)
         else:
@@ -47,11 +47,11 @@ def read(files: Sequence[Path], size: int) -> list[np.ndarray | str]:
 
     def attempt(file: Path) -> np.ndarray | str:
         try:
-            return images.read(file, size)
+            return images.read_pixels(file, size)
         except Exception as error:  # Pillow throws what it likes
             return " ".join(str(error).split())
 
-    with images.hushed(), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with images.without_pillow_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(pool.map(attempt, files))
 
 

@@ -56,7 +56,7 @@ class Served:
         given = list(one_by_one(data[COLUMN]))
         if not given:
             raise refused("no image: give one or more")
-        with images.hushed():
+        with images.without_pillow_warnings():
             pixels = np.stack([self.pixels(image, number) for number, image in enumerate(given, start=1)])
         found = self.probabilities(pixels)
         predicted = found.argmax(axis=1)
@@ -74,7 +74,7 @@ class Served:
         """
         if isinstance(image, str | bytes):
             try:
-                return images.read_bytes(decoded(image), self.size)
+                return images.decode_pixels(decoded(image), self.size)
             except Exception as error:  # Pillow throws what it likes
                 raise refused(f"image {number} cannot be read ({' '.join(str(error).split())[:200]})") from error
         wanted = (self.size, self.size, 3)

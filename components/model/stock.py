@@ -24,7 +24,7 @@ def words(weights: Weights, images: Images, chosen: pd.DataFrame) -> pd.DataFram
     preprocessing, names = entry.preprocessing(), weights.table("words.csv")["word"].to_numpy()
     found = []
     for file, label in chosen[["file", "label"]].itertuples(index=False):
-        pixels = image_files.read(images.file(file), entry.image_size)[None].astype(np.float32)
+        pixels = image_files.read_pixels(images.file(file), entry.image_size)[None].astype(np.float32)
         probabilities = network.predict_on_batch(preprocessing(pixels))[0]
         best = np.argsort(-probabilities, kind="stable")[:MOST]
         found.append(

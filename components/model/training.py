@@ -15,7 +15,7 @@ import tensorflow as tf
 from scipy.special import softmax
 from sklearn.utils.class_weight import compute_class_weight
 
-from components.data.reading import ahead
+from components.data.reading import read_ahead
 from components.model import optimizers
 from components.model.epochs import Course, LogEpoch, Rows
 from components.model.prediction import inference
@@ -296,7 +296,7 @@ def epochs(trainer: Trainer, part: Rows) -> Callable[[int], dict[str, float]]:
         else:
             total = right = tf.constant(0.0)
             read = (part.read(*places) for places in zip(laid(order), laid(drawn), strict=True))
-            for number, batch in enumerate(ahead(read)):
+            for number, batch in enumerate(read_ahead(read)):
                 loss, hits = trainer.batch(*map(trainer.spread, (batch, labels[number], weights[number])))
                 total, right = total + loss * counts[number], right + hits
         return {"loss": float(total) / images, "accuracy": float(right) / images}

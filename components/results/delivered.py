@@ -23,7 +23,7 @@ def open_model(address: str) -> tuple[Served, np.ndarray]:
     """
     if address.startswith(URIS):
         with logged.fetched(address) as (classifier, examples):
-            pixels = np.stack([np.asarray(images.decode_bytes(image)) for image in examples])
+            pixels = np.stack([np.asarray(images.decode_image(image)) for image in examples])
             return load_served(classifier), pixels
     classifier = Classifier.read(address)
     served = load_served(classifier)

@@ -93,7 +93,7 @@ def draw_report(report: Report, title: str, shown: Page, folder: str) -> None:
     draw_mistakes(report, title, shown, folder)
 
     leaks, thumbnails = report.table("leakage.csv"), report.arrays("leakage")
-    examples = leakage.examples(leaks)
+    examples = leakage.example_rows(leaks)
     pairs = [[thumbnails[f"{row}"], thumbnails[f"{row}_other"]] for row in examples]
     figures.leakage(leaks, examples, pairs, shown.figure(f"{folder}/leakage"))
 

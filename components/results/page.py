@@ -11,7 +11,7 @@ import jinja2
 import pandas as pd
 
 from components.data.artifacts import Artifact, Comparison, Page, Report
-from components.data.records import Record, records_behind
+from components.data.records import Record, records_by_step
 from components.results import pictures
 from components.results.costs import WORK
 from components.scores.registry import MAIN, SCORES, TESTED
@@ -93,7 +93,7 @@ def write(
 
 def known(made: Artifact, step: str, records: Sequence[Record]) -> list[Record]:
     """Return the record of a step that an artifact goes back to; none where it is not among those given."""
-    found = records_behind(made.manifest["lineage"], records)
+    found = records_by_step(made.manifest["lineage"], records)
     return [found[step]] if step in found else []
 
 

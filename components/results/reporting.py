@@ -163,9 +163,9 @@ def write_mistakes(
     """Write the most confident mistakes and some right predictions, each with what in the image spoke for its class."""
     known = table.assign(probability=probabilities.max(axis=1), row=rows, number=probabilities.argmax(axis=1))
     shown = failures.examples(known)
-    pictures, pixels = images[shown["row"].to_numpy()], thumbnails.side(2 * len(shown))
+    pictures, pixels = images[shown["row"].to_numpy()], thumbnails.thumbnail_side(2 * len(shown))
     heats = grad_cam.heat(model, pictures, shown["number"].to_numpy())
-    arrays = {"images": np.array([thumbnails.of_array(picture, pixels) for picture in pictures])}
+    arrays = {"images": np.array([thumbnails.make_thumbnail(picture, pixels) for picture in pictures])}
     report.write_table("mistakes.csv", shown[["file", "label", "predicted", "probability"]])
     report.write_arrays("mistakes", arrays if heats is None else {**arrays, "heats": heats})
 
