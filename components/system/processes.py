@@ -66,10 +66,16 @@ def call_in_processes(function: Callable[..., None], arguments: Iterable[tuple[A
         die_with_parent()
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches every process; the parent reports it
 
-    fork = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(mp_context=fork, initializer=begin) as pool:
-        for call in [pool.submit(function, *one) for one in arguments]:
-            call.result()
+    calls, fork = list(arguments), multiprocessing.get_context("fork")
+    workers = max(1, min(os.cpu_count() or 1, len(calls)))
+    with ProcessPoolExecutor(workers, mp_context=fork, initializer=begin) as pool:
+        futures = [pool.submit(function, *call) for call in calls]
+        try:
+            for future in futures:
+                future.result()
+        finally:
+            for future in futures:
+                future.cancel()
 
 
 def die_with_parent() -> None:

@@ -16,6 +16,7 @@ NO_MEMORY = (  # messages of libraries, the last one where they overlooked a fai
     "failed to map segment",
     "Cannot allocate memory",
     "bad_alloc",
+    "BrokenProcessPool",
     "SystemError: error return without exception set",
 )
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
