@@ -16,7 +16,7 @@ from components.data.content import file_sha256, sha256
 from components.data.json_files import FORMAT, damage_errors, read_json, write_json
 from components.data.records import Record
 from components.system.errors import UserError
-from components.system.hardware import gpus
+from components.system.hardware import count_gpus
 
 if TYPE_CHECKING:
     import keras
@@ -137,7 +137,7 @@ class Artifact:
 
     def did(self, name: str, images: int, seconds: float) -> None:
         """Note how many seconds a computation took for how many images, on how many GPUs."""
-        self.record.work[name] = {"images": images, "seconds": round(seconds, 3), "gpus": gpus()}
+        self.record.work[name] = {"images": images, "seconds": round(seconds, 3), "gpus": count_gpus()}
 
     @contextmanager
     def timed(self, name: str, images: int) -> Iterator[None]:
