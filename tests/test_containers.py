@@ -33,7 +33,7 @@ from pipeline.arranging import SHOWN
 from pipeline.places import place
 from pipeline.running import find
 from tests.conftest import MODELS, free_port, wait_for
-from tests.test_tracking import IGNORED
+from tests.results.tracking.test_tracking import IGNORED
 
 pytestmark = [
     IGNORED,

@@ -17,7 +17,7 @@ from components.data.datasets import DATA_SETS
 from components.model import backbones
 from components.results import failures
 from tests.conftest import MODELS, run_steps, write_images
-from tests.test_data_sets import real, write_copy, write_splits
+from tests.data.test_data_sets import real, write_copy, write_splits
 from tests.test_studies import BENCHMARKS, COUNTS, IMAGE_SIZE, RECIPES, RESOLVED, STUDIES
 
 ABOVE = {"kth_animals": "KTH_ANIMALS", "sign_language": "Dataset"}  # the classes

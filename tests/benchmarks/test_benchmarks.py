@@ -29,7 +29,7 @@ from pipeline.arranging import Task
 from pipeline.running import find
 from pretraining import learning_curve
 from tests.conftest import MODELS, recipe_of, tasks_of
-from tests.test_training import edges
+from tests.model.test_training import edges
 
 BACKBONE = "vgg16_small"
 CONV = 14 * 14 * 512 * 512 * 9  # multiply-adds of a convolution of VGG's fifth block

@@ -22,7 +22,7 @@ from pipeline import recipes
 from pipeline.planning import tasks_by_recipe
 from pipeline.running import find, make
 from tests.conftest import PARAMETERS
-from tests.test_data_sets import real
+from tests.data.test_data_sets import real
 
 GIVEN = PARAMETERS["extract"]
 

@@ -27,8 +27,8 @@ from components.machinery.running import run_step
 from components.results import tracking
 from components.system.errors import UserError
 from tests.conftest import CLASSES, PARAMETERS, free_port, write_images
-from tests.test_dvc import Checkout, copy_project
-from tests.test_tracking import IGNORED
+from tests.pipeline.test_dvc import Checkout, copy_project
+from tests.results.tracking.test_tracking import IGNORED
 
 NOWHERE = "1" * 40
 

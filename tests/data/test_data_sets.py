@@ -17,7 +17,7 @@ from components.data.artifacts import Images
 from components.data.datasets import DATA_SETS
 from components.system.errors import UserError
 from tests.conftest import CLASSES, write_images
-from tests.test_layout import fetch, quarantine
+from tests.data.test_layout import fetch, quarantine
 
 
 def real(name: str) -> Path:

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from tests.conftest import write_images
-from tests.test_dvc import Checkout, copy_project, leaks
+from tests.pipeline.test_dvc import Checkout, copy_project, leaks
 
 KILLS = int(os.environ.get("GRAFT_KILLS", "3"))
 LONGEST = 0.2  # of the seconds of a whole run, until a kill: time for two stages or so

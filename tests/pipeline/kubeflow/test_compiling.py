@@ -24,7 +24,7 @@ from components.system.errors import UserError
 from pipeline import arranging, cluster, recipes
 from pipeline.__main__ import main
 from pipeline.kubeflow import compiling, submitting
-from tests.kfp_stand_in import StandIn
+from tests.pipeline.kubeflow.kfp_stand_in import StandIn
 
 DIGEST = "sha256:" + 64 * "0"
 TYPES = {int: "NUMBER_INTEGER", float: "NUMBER_DOUBLE", str: "STRING"}

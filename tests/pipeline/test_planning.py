@@ -14,7 +14,7 @@ from components.system.errors import UserError
 from pipeline import places, planning, recipes
 from pipeline.planning import Entry
 from tests.conftest import write_images
-from tests.test_dvc import Checkout, copy_project
+from tests.pipeline.test_dvc import Checkout, copy_project
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from components.data.datasets import write_digits
 from components.machinery.running import run_step
 from components.results import figures
 from tests.conftest import write_images
-from tests.test_data_sets import real
+from tests.data.test_data_sets import real
 
 SPLIT = {"method": "stratified", "train": 0.5, "validation": 0.25, "test": 0.25, "folds": 1, "fold": 0, "seed": 1}
 

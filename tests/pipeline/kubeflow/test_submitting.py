@@ -18,7 +18,7 @@ from werkzeug.serving import make_ssl_devcert
 from components.machinery.code import ROOT
 from components.system.errors import UserError
 from pipeline.kubeflow import submitting
-from tests.kfp_stand_in import StandIn
+from tests.pipeline.kubeflow.kfp_stand_in import StandIn
 
 SECRET = "hidden-token-Zm9vYmFy"
 SESSION = "hidden-session-MTIzNDU2"

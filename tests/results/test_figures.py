@@ -22,6 +22,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from PIL import Image
 
+from components.machinery.code import ROOT
 from components.model.registry import MODELS
 from components.results import figures
 from components.results.figures import data_set, predictions, style
@@ -288,7 +289,7 @@ def test_takes_what_data_sets_bring(draw: Draw, tmp_path: Path, caplog: pytest.L
 
 def test_pyplot_stays_out() -> None:
     code = "import sys, components.results.figures; sys.exit('matplotlib.pyplot' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1], check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
 def test_a_model_has_its_colour_in_every_figure(drawn: list[Figure], tmp_path: Path) -> None:
