@@ -45,6 +45,14 @@ def write_images(folder: Path, per_class: int, size: int = 12, classes: tuple[st
     return folder
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what is slow by nature, unless GRAFT_SLOW=1 asks for it."""
+    if not os.environ.get("GRAFT_SLOW"):
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="slow by nature; GRAFT_SLOW=1 runs it, as .ci/run does"))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_journal():
     """Keep the journal off except where a test opens one of its own."""

@@ -20,6 +20,8 @@ from tests.conftest import MODELS, run_steps, write_images
 from tests.data.test_data_sets import real, write_copy, write_splits
 from tests.test_studies import BENCHMARKS, COUNTS, IMAGE_SIZE, RECIPES, RESOLVED, STUDIES
 
+pytestmark = pytest.mark.slow  # photographs through VGG and ResNet, forward and backward
+
 ABOVE = {"kth_animals": "KTH_ANIMALS", "sign_language": "Dataset"}  # the classes
 ARCHIVES = {"kth_animals": "kth_animals.tar", "sign_language": "sign_language_digits.tar"}  # of the others, samples
 IN_PARTS = ("car_damage", "traffic_lights")

@@ -352,7 +352,7 @@ def test_damaged_images_of_every_kind_hurt_nothing(folder, tmp_path):
     assert not any("0x" in reason or str(tmp_path) in reason for reason in quarantine(images).values())
 
 
-@pytest.mark.skipif("GRAFT_SLOW" not in os.environ, reason="takes more than a minute; GRAFT_SLOW=1 runs it")
+@pytest.mark.slow
 def test_200_000_files(folder, tmp_path):
     count, classes = 200_000, 4
     for label in range(classes):

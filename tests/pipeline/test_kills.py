@@ -15,6 +15,8 @@ import pytest
 from tests.conftest import write_images
 from tests.pipeline.test_dvc import Checkout, copy_project, leaks
 
+pytestmark = pytest.mark.slow  # whole runs, one after the other
+
 KILLS = int(os.environ.get("GRAFT_KILLS", "3"))
 LONGEST = 0.2  # of the seconds of a whole run, until a kill: time for two stages or so
 MADE = ("artifacts", "data/images", "data/weights", ".dvc/cache", ".dvc/tmp", "dvc.lock", "data/dvc.lock", "mlflow.db")
