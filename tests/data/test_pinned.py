@@ -27,7 +27,7 @@ from components.machinery.running import run_step
 from components.results import tracking
 from components.system.errors import UserError
 from tests.conftest import CLASSES, PARAMETERS, free_port, write_images
-from tests.pipeline.test_dvc import Checkout, copy_project
+from tests.pipeline.test_dvc import Checkout
 from tests.results.tracking.test_tracking import IGNORED
 
 NOWHERE = "1" * 40
@@ -67,9 +67,7 @@ def collection(tmp_path_factory, source) -> Iterator[Collection]:
     top = tmp_path_factory.mktemp("collection")
     folder, own = top / "project", top / "own"
     shutil.copytree(source, own)
-    folder.mkdir()
-    copy_project(folder)
-    project = Checkout(folder, own)
+    project = Checkout.begin(folder, own)
     handler = functools.partial(Silent, directory=str(top))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -55,23 +55,17 @@ def flags(name: str, **changed: object) -> list[str]:
 @pytest.mark.parametrize(
     ("name", "changed", "said"),
     [
+        ("train_top", {"lerning_rate": 1}, "unrecognized arguments: --lerning_rate 1"),
         ("split", {"train": 1.5}, "split: train is a number of images or a fraction in (0, 1); received 1.5"),
         ("split", {"train": 47}, "split: 47 + 12 + 12 images are more than the 48 there are: make a part smaller"),
-        ("split", {"train": 40, "validation": 2, "test": 2}, "split: validation of 2 images cannot hold all 3 classes"),
-        ("augment", {"seed": "first"}, "augment: seed is a whole number; received 'first'"),
-        ("extract", {"batch_size": 0}, "extract: batch_size is 1 or more; received 0"),
         ("extract", {"unfreeze": "block5_con1"}, "no layer of vgg16_small 'block5_con1'; did you mean 'block5_conv1'?"),
-        ("train_top", {"head": "liner"}, "train_top: no head 'liner'; did you mean 'linear'?"),
-        ("train_top", {"epochs": -1}, "train_top: epochs is 1 or more; received -1"),
-        ("train_top", {"lerning_rate": 1}, "unrecognized arguments: --lerning_rate 1"),
-        ("fine_tune", {"optimizer": "adm"}, "fine_tune: no optimizer 'adm'; did you mean 'adam'?"),
     ],
+    ids=["flag", "value", "data", "network"],
 )
-def test_a_wrong_word_is_one_line_and_no_work(name, changed, said, made, tmp_path):
+def test_what_is_wrong_is_one_line_and_no_work_wherever_it_is_noticed(name, changed, said, made, tmp_path):
+    """By the command line, the signature, the step in its data, and in its network; test_parameters.py has all values."""
     at = {**made, **{key: tmp_path / key for key in load_step(name).outputs}}
-    status, lines = ended(
-        begin(name, {**at, **({"top": made["head"]} if name == "fine_tune" else {})}, *flags(name, **changed))
-    )
+    status, lines = ended(begin(name, at, *flags(name, **changed)))
     assert (status, len(lines)) == (2, 1)
     assert lines[0].startswith(f"error: {said}")
     assert not list(tmp_path.iterdir())
@@ -128,6 +122,7 @@ def test_no_work_goes_on_without_its_step(waiting):
     assert not work.is_running()
 
 
+@pytest.mark.slow  # five processes, each with Keras
 def test_a_killed_training_goes_on_and_ends_as_if_it_had_never_stopped(made, tmp_path):
     """Again and again, as soon as an epoch more is kept; every byte of the model is that of an undisturbed run."""
     more = flags("train_top", epochs=12, patience=12)
@@ -198,8 +193,17 @@ def places(made: dict[str, Path], name: str) -> dict[str, Any]:
     return at | {key: several[key] for key in load_step(name).several}
 
 
-@pytest.mark.parametrize("share", [0.02, 0.5, 0.9])
-@pytest.mark.parametrize("name", STEPS)
+SHARES = (0.02, 0.5, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("name", "share"),
+    [
+        pytest.param(name, share, marks=() if (place - number) % len(SHARES) == 0 else pytest.mark.slow)
+        for number, name in enumerate(STEPS)
+        for place, share in enumerate(SHARES)
+    ],
+)
 def test_a_full_disk_is_one_line_and_the_earlier_results_stay(name, share, made, source, tmp_path):
     """There is room for an earlier output and for a share of the new one."""
     at, wanted = places(made, name), load_step(name)

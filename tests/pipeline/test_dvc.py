@@ -101,9 +101,9 @@ def leaks(folder: Path) -> list[Path]:
 
 
 class Checkout:
-    """A git repository with the project in it, a tiny recipe switched on, and a local DVC remote."""
+    """A git repository with the project in it, and what goes on in it."""
 
-    def __init__(self, folder: Path, source: Path):
+    def __init__(self, folder: Path):
         self.folder = folder
         self.environment = {
             **os.environ,
@@ -113,18 +113,31 @@ class Checkout:
             **{f"GIT_{role}_{what}": f"test{'@example.org' * (what == 'EMAIL')}"
                for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
         }  # fmt: skip
+
+    @classmethod
+    def begin(cls, folder: Path, source: Path) -> "Checkout":
+        """Copy the project into a new repository, with a tiny recipe switched on, and a local DVC remote."""
+        folder.mkdir()
+        copy_project(folder)
         content = yaml.safe_load((folder / "params.yaml").read_text())
         content["active"] = ["edges"]
         content["data"]["own"] = {"edges": {"source": str(source)}}
         values = {name: PARAMETERS[name] for name in recipes.IN_RECIPES if PARAMETERS[name] and name != "audit"}
         content["recipes"] = {"edges": {"data": "edges", "networks": ["glyphs"], **values}}
         (folder / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
-        self("git", "init", "-q", "-b", "main")
-        self("dvc", "init", "-q")
-        self("python", "-m", "pipeline", "arrange")
+        project = cls(folder)
+        project("git", "init", "-q", "-b", "main")
+        project("dvc", "init", "-q")
+        project("python", "-m", "pipeline", "arrange")
         shutil.copy(ROOT / ".dvc" / "config", folder / ".dvc" / "config")
-        self("dvc", "remote", "add", "-q", "-d", "local", str(folder.parent / "remote"))
-        self.commit("start")
+        project("dvc", "remote", "add", "-q", "-d", "local", str(folder.parent / "remote"))
+        project.commit("start")
+        return project
+
+    def copy(self, folder: Path) -> "Checkout":
+        """Return a copy of it, with all that was made, whose remote is empty."""
+        subprocess.run(["cp", "-a", self.folder, folder], check=True)
+        return Checkout(folder)
 
     def __call__(self, *command: str, check: bool = True) -> str:
         done = subprocess.run(
@@ -156,17 +169,21 @@ class Checkout:
         return {path.parent.name: json.loads(path.read_text()) for path in reports}
 
 
-def test_the_main_job_from_images_to_comparison_and_what_a_change_re_runs(tmp_path):
-    """One flow through the real `dvc repro` on tiny data, with every promise about re-running and versions."""
-    source = write_images(tmp_path / "my own", 16)
-    folder = tmp_path / "project"
-    folder.mkdir()
-    copy_project(folder)
-    project = Checkout(folder, source)
-
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Checkout:
+    """A project whose one recipe has run, once by `dvc repro` and once by a second that found nothing to do."""
+    folder = tmp_path_factory.mktemp("finished")
+    project = Checkout.begin(folder / "project", write_images(folder / "my own", 16))
     assert project.repro() == {"plan", *STEPS} - {"choose_classifier", "average"}
     assert project.repro() == set()
     project.commit("first")
+    return project
+
+
+def test_the_main_job_from_images_to_comparison_and_what_a_change_re_runs(finished, tmp_path):
+    """One flow through the real `dvc repro` on tiny data, with every promise about re-running and versions."""
+    project, source = finished.copy(tmp_path / "project"), finished.folder.parent / "my own"
+    folder = project.folder
     first = project.scores()
     assert set(first) == {"benchmark", "top", "fine_tuned"}
     first_revision = project("git", "rev-parse", "HEAD").strip()
@@ -177,9 +194,6 @@ def test_the_main_job_from_images_to_comparison_and_what_a_change_re_runs(tmp_pa
     project("dvc", "plots", "show", "-o", "plots")
     page = (folder / "plots" / "index.html").read_text()
     assert all(f"{model}: test images" in page for model in first)
-
-    experiments(project)
-    edits(project)
 
     project.change("recipes.edges.train_top.learning_rate", 0.02)
     assert "learning_rate" in project("dvc", "params", "diff")
@@ -210,8 +224,7 @@ def test_the_main_job_from_images_to_comparison_and_what_a_change_re_runs(tmp_pa
 
     clone = tmp_path / "clone"
     project("git", "clone", "-q", str(folder), str(clone))
-    there = Checkout.__new__(Checkout)
-    there.folder, there.environment = clone, project.environment
+    there = Checkout(clone)
     there("dvc", "pull", "-q", "--allow-missing")
     assert there.repro("split-edges", "augment-edges") == {"plan"}  # which is in no remote
     assert (clone / "data/images/edges/images/up/one more.png").read_bytes() == extra
@@ -224,8 +237,10 @@ def test_the_main_job_from_images_to_comparison_and_what_a_change_re_runs(tmp_pa
     assert leaks(tmp_path) == []
 
 
-def experiments(project: Checkout) -> None:
+@pytest.mark.slow  # whole experiments, each a copy of the project
+def test_experiments(finished, tmp_path):
     """Try values that the recipe sets, and one that it leaves to the defaults; the test split is not read."""
+    project = finished.copy(tmp_path / "project")
     for setting, stage in (("train_top.dropout=0.4", "train_top-edges-glyphs"), ("audit.distance=6", "audit-edges")):
         said = project("dvc", "exp", "run", "-S", f"++recipes.edges.{setting}", stage)
         assert set(re.findall(r"Running stage '(\w+)", said)) == {"plan", stage.partition("-")[0]}
@@ -237,7 +252,6 @@ def experiments(project: Checkout) -> None:
         said = project("dvc", "exp", "run", "-S", setting, check=False)
         assert "dvc.yaml has other stages than params.yaml asks for: `python -m pipeline arrange` writes it" in said
         project("git", "checkout", "-q", "--", ".")
-    project.repro()
 
 
 EDITS = {  # of the code, by the stages that run after the plan
@@ -255,9 +269,11 @@ EDITS = {  # of the code, by the stages that run after the plan
 }  # fmt: skip
 
 
-def edits(project: Checkout) -> None:
+@pytest.mark.slow  # eight times through DVC; what changes a step's digest is test_code.py's
+def test_an_edit_of_the_code_re_runs_what_it_changes(finished, tmp_path):
     """Change the code in one way after the other: what follows from a step runs only where its bytes change."""
-    before, project.environment = project.environment, {**project.environment, "MLFLOW_TRACKING_URI": ""}
+    project = finished.copy(tmp_path / "project")
+    project.environment["MLFLOW_TRACKING_URI"] = ""
     project("python", "-m", "pipeline", "log")
     for steps, changes in EDITS.items():
         for file, old, new in changes:
@@ -268,9 +284,6 @@ def edits(project: Checkout) -> None:
         assert project.repro() == {"plan", *steps}
     assert "written" not in project("python", "-m", "pipeline", "log")
     assert runs(project.folder / "mlflow.db") == 3
-    project.environment = before
-    project("git", "checkout", "-q", "--", "components")
-    project.repro()
 
 
 def runs(database: Path) -> int:

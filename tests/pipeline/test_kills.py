@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from tests.conftest import write_images
-from tests.pipeline.test_dvc import Checkout, copy_project, leaks
+from tests.pipeline.test_dvc import Checkout, leaks
 
 pytestmark = pytest.mark.slow  # whole runs, one after the other
 
@@ -24,10 +24,7 @@ MADE = ("artifacts", "data/images", "data/weights", ".dvc/cache", ".dvc/tmp", "d
 
 @pytest.fixture
 def project(tmp_path) -> Checkout:
-    folder = tmp_path / "project"
-    folder.mkdir()
-    copy_project(folder)
-    made = Checkout(folder, write_images(tmp_path / "mine", 16))
+    made = Checkout.begin(tmp_path / "project", write_images(tmp_path / "mine", 16))
     made.environment["MLFLOW_TRACKING_URI"] = ""  # the default, a file in the folder
     return made
 

@@ -1,6 +1,8 @@
 """The plan: what every stage runs, with which values, and that nothing in params.yaml gets past its checks."""
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +14,10 @@ from components.machinery import code
 from components.machinery.code import ROOT
 from components.system.errors import UserError
 from pipeline import places, planning, recipes
+from pipeline.__main__ import main
 from pipeline.planning import Entry
 from tests.conftest import write_images
-from tests.pipeline.test_dvc import Checkout, copy_project
+from tests.pipeline.test_dvc import Checkout
 
 
 @pytest.fixture
@@ -150,9 +153,7 @@ def merged(content: dict, changes: dict) -> dict:
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Checkout:
     folder = tmp_path_factory.mktemp("planned") / "project"
-    folder.mkdir()
-    copy_project(folder)
-    project = Checkout(folder, write_images(folder.parent / "mine", 16))
+    project = Checkout.begin(folder, write_images(folder.parent / "mine", 16))
     content = yaml.safe_load((folder / "params.yaml").read_text())
     content["data"]["own"] = {"mine": {"source": str(folder.parent / "mine")}}
     content["recipes"]["edges"]["data"] = "mine"
@@ -161,16 +162,31 @@ def project(tmp_path_factory) -> Checkout:
     return project
 
 
-@pytest.mark.parametrize("case", WRONG)
-def test_what_is_wrong_is_one_line_of_plain_dvc_and_nothing_else_runs(case, project):
-    """Whatever stands in params.yaml, no word of it is run."""
-    file = project.folder / "params.yaml"
-    before = file.read_text()
-    changes, line = WRONG[case]
-    content = yaml.safe_load(before)
+def wrong_text(case: str, project: Checkout) -> str:
+    """Return the project's params.yaml with what is wrong in it."""
+    content, (changes, _) = yaml.safe_load((project.folder / "params.yaml").read_text()), WRONG[case]
     for name in changes.get("recipes", {}):
         content["recipes"].setdefault(name, content["recipes"]["edges"])
-    file.write_text(yaml.safe_dump(merged(content, changes), sort_keys=False))
+    return yaml.safe_dump(merged(content, changes), sort_keys=False)
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_wrong_is_one_line_and_there_is_no_plan(case, project, monkeypatch):
+    """As the stage `plan` says it, before which no other runs; whatever stands in params.yaml, no word of it is run."""
+    shutil.copytree(project.folder, project.folder.parent / case)
+    monkeypatch.chdir(project.folder.parent / case)
+    Path("params.yaml").write_text(wrong_text(case, project))
+    with pytest.raises(UserError, match=re.escape(WRONG[case][1])) as caught:
+        main(["plan"])
+    assert "\n" not in str(caught.value)
+    assert not {path.name for path in Path().iterdir()} & {"x", "artifacts", "plan"}
+
+
+@pytest.mark.parametrize("case", ["a command as a recipe", "a command as a name", "no such source", "another network"])
+def test_what_is_wrong_is_one_line_of_plain_dvc_and_nothing_else_runs(case, project):
+    file, line = project.folder / "params.yaml", WRONG[case][1]
+    before = file.read_text()
+    file.write_text(wrong_text(case, project))
     try:
         said = project("dvc", "repro", check=False)
     finally:

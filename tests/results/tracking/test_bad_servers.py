@@ -229,7 +229,8 @@ def test_a_slow_server_is_left_alone_and_the_evaluation_completes_the_run(made, 
     assert "MLflow" not in capsys.readouterr().err
 
 
-def test_a_run_broken_off_at_any_request_is_completed_to_the_same(made, proxy, tmp_path):
+@pytest.mark.parametrize("every", [9, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_run_broken_off_at_any_request_is_completed_to_the_same(every, made, proxy, tmp_path):
     """The server takes N requests, of the last of which the answer is lost, for every N; the report is made smaller."""
     shutil.copytree(
         made["benchmark"], tmp_path / "report", ignore=shutil.ignore_patterns("*.png", "c*.csv", "slices.csv")
@@ -240,7 +241,7 @@ def test_a_run_broken_off_at_any_request_is_completed_to_the_same(made, proxy, t
     needed = proxy.requests
     expected = content()
     assert needed > 30
-    for number in range(needed):
+    for number in range(0, needed, every):
         put_away()
         proxy.follow(from_the(number, "lost"))
         with pytest.raises(UserError):
@@ -486,6 +487,7 @@ def size(file: Path) -> int:
         return 0
 
 
+@pytest.mark.slow  # five processes, each with MLflow
 def test_a_store_whose_making_is_killed_is_made_anew(tmp_path):
     """MLflow alone is left with a store that it never opens again."""
     database = tmp_path / "mlflow.db"
