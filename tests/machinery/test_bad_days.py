@@ -63,7 +63,7 @@ def flags(name: str, **changed: object) -> list[str]:
     ids=["flag", "value", "data", "network"],
 )
 def test_what_is_wrong_is_one_line_and_no_work_wherever_it_is_noticed(name, changed, said, made, tmp_path):
-    """By the command line, the signature, the step in its data and in its network; test_parameters.py has all values."""
+    """By the command line, the signature, the step in its data, or its network; test_parameters.py has all values."""
     at = {**made, **{key: tmp_path / key for key in load_step(name).outputs}}
     status, lines = ended(begin(name, at, *flags(name, **changed)))
     assert (status, len(lines)) == (2, 1)
