@@ -30,9 +30,8 @@ DIGEST = "sha256:" + 64 * "0"
 TYPES = {int: "NUMBER_INTEGER", float: "NUMBER_DOUBLE", str: "STRING"}
 
 
-@pytest.fixture
-def content() -> dict:
-    """What params.yaml holds, with a cluster filled in, and other images where a cluster cannot download a recipe's."""
+def filled_in() -> dict:
+    """Return what params.yaml holds, with a cluster filled in, and other images where a cluster cannot download a recipe's."""
     held = recipes.read(ROOT / "params.yaml")
     held["cluster"] |= {
         "images": {name: f"registry.example.org/graft-{name}@{DIGEST}" for name in cluster.IMAGES},
@@ -50,6 +49,11 @@ def content() -> dict:
         if DATA_SETS[recipe["data"]].page:
             recipe["data"] = "digits"
     return held
+
+
+@pytest.fixture
+def content() -> dict:
+    return filled_in()
 
 
 @pytest.fixture
@@ -94,11 +98,17 @@ def executor_of(spec: dict, task: dict) -> tuple[str, dict]:
     return label, spec["deploymentSpec"]["executors"][label]["container"]
 
 
+@pytest.fixture(scope="module")
+def every_step(tmp_path_factory) -> dict:
+    """A pipeline that has every step; not to be changed."""
+    content = filled_in()
+    use_every_step(content["recipes"]["digits"])
+    return compiled(content, tmp_path_factory.mktemp("every_step"))[0]
+
+
 @pytest.mark.parametrize("name", STEPS)
-def test_a_component_is_its_step(content, digits, tmp_path, name):
-    use_every_step(digits)
-    spec, _ = compiled(content, tmp_path)
-    wanted = load_step(name)
+def test_a_component_is_its_step(every_step, name):
+    spec, wanted = every_step, load_step(name)
     task = next(task for shown, task in tasks(spec).items() if shown.split()[0] == name)
     made = spec["components"][task["componentRef"]["name"]]
     inputs, outputs = (made.get(f"{side}Definitions", {}) for side in ("input", "output"))
@@ -471,7 +481,17 @@ WRONG: dict[str, tuple[dict, list[str], str]] = {  # change of params.yaml, word
 
 @pytest.mark.parametrize("case", WRONG)
 @pytest.mark.parametrize("command", ["compile", "submit"])
-def test_what_is_wrong_is_one_line_before_anything_is_sent(content, tmp_path, case, command):
+def test_what_is_wrong_is_one_line_before_anything_is_sent(content, tmp_path, monkeypatch, case, command):
+    line, words = write_wrong(case, command, content, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=re.escape(line)) as caught:
+        main(words)
+    assert "\n" not in str(caught.value) and "secret@" not in str(caught.value)
+    assert not (tmp_path / "kubeflow").exists()
+
+
+def write_wrong(case: str, command: str, content: dict, folder: Path) -> tuple[str, list[str]]:
+    """Write a params.yaml with what is wrong in it; return the answer, and the words of the command line."""
     changes, words, line = WRONG[case]
     for path, value in changes.items():
         *parents, last = path.split(".")
@@ -479,11 +499,16 @@ def test_what_is_wrong_is_one_line_before_anything_is_sent(content, tmp_path, ca
         for key in parents:
             section = section[key]
         section[last] = value
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+    (folder / "params.yaml").write_text(yaml.safe_dump(content))
     named = words if words and not words[0].startswith("-") else ["digits", *words]
-    host = ["--host", "http://127.0.0.1:1"] if command == "submit" else []
+    return line, [command, *named, *(["--host", "http://127.0.0.1:1"] if command == "submit" else [])]
+
+
+@pytest.mark.parametrize("command", ["compile", "submit"])
+def test_the_command_ends_with_2_and_the_line(content, tmp_path, command):
+    line, words = write_wrong("a password", command, content, tmp_path)
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline", command, *named, *host],
+        [sys.executable, "-m", "pipeline", *words],
         cwd=tmp_path, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
