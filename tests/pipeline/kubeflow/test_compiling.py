@@ -31,7 +31,7 @@ TYPES = {int: "NUMBER_INTEGER", float: "NUMBER_DOUBLE", str: "STRING"}
 
 
 def filled_in() -> dict:
-    """Return what params.yaml holds, with a cluster filled in, and other images where a cluster cannot download a recipe's."""
+    """Return params.yaml with a cluster filled in, and other images where a cluster cannot download a recipe's."""
     held = recipes.read(ROOT / "params.yaml")
     held["cluster"] |= {
         "images": {name: f"registry.example.org/graft-{name}@{DIGEST}" for name in cluster.IMAGES},
