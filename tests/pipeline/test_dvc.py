@@ -40,7 +40,8 @@ def offered() -> dict[str, dict]:
     content = copy.deepcopy({**CONTENT, "active": [*CONTENT["recipes"]]})
     content["data"]["own"] = {"digits": {"source": "tests"}, "kth_animals": {"source": "https://example.org/a.tar"}}
     texts = stages.render(content, planning.active_tasks(content))
-    return {name: stage for text in texts.values() for name, stage in yaml.safe_load(text)["stages"].items()}
+    read = (yaml.load(text, yaml.CSafeLoader) for text in texts.values())
+    return {name: stage for content in read for name, stage in content["stages"].items()}
 
 
 def test_a_stage_depends_on_its_plan_and_its_inputs_and_makes_its_outputs(offered):

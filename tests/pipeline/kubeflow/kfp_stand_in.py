@@ -75,7 +75,7 @@ def read_pipeline(text: str) -> tuple[PipelineSpec, PlatformSpec]:
     """Return the pipeline, and what its second document says of Kubernetes."""
     spec, platform = None, PlatformSpec()
     try:
-        documents = [document for document in yaml.safe_load_all(text) if document]
+        documents = [document for document in yaml.load_all(text, yaml.CSafeLoader) if document]
     except yaml.YAMLError as error:
         raise Refusal(f"Invalid input error: unable to decode yaml document: {error}") from error
     for document in documents:

@@ -73,7 +73,7 @@ def use_every_step(recipe: dict) -> None:
 def compiled(content: dict, folder: Path, recipe: str = "digits", **options) -> tuple[dict, dict]:
     """Return the pipeline's specification and what Kubernetes is told of each executor, held to their protobufs."""
     file = compiling.write(content, cluster.read(content), recipe, folder, **options)
-    spec, platform = yaml.safe_load_all(file.read_text())
+    spec, platform = yaml.load_all(file.read_text(), yaml.CSafeLoader)
     json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
     json_format.ParseDict(platform, pipeline_spec_pb2.PlatformSpec())
     placed = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
