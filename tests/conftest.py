@@ -21,6 +21,7 @@ from components.data.content import file_sha256
 from components.data.records import Record, record_beside
 from components.machinery.code import ROOT
 from components.machinery.running import run_step
+from components.model.backbones import BACKBONES
 from components.results import tracking
 from pipeline.arranging import Task, arrange
 from pipeline.places import place
@@ -106,6 +107,8 @@ MODELS = {"train_benchmark": "benchmark", "train_top": "top", "fine_tune": "fine
 
 
 NETWORK = "glyphs"
+LARGE = ("vgg16", "vgg19", "resnet50", "efficientnet_v2_b0", "convnext_tiny")  # slow where they are run twice
+TRAINED = [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in BACKBONES]
 
 
 def recipe_of(parameters: dict[str, dict] = PARAMETERS, name: str = "edges", **said) -> Recipe:

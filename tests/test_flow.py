@@ -217,6 +217,13 @@ def test_every_file_that_the_documents_name_exists():
             assert ((ROOT / document).parent / name).exists(), f"{document} links to {name}"
 
 
+def test_the_tests_mirror_the_packages():
+    """A folder of tests is a package; those of the steps, which are `components` itself, lie in `tests/steps/`."""
+    tests = {folder.relative_to(ROOT / "tests").parent for folder in (ROOT / "tests").rglob("test_*.py")} - {Path()}
+    for folder in tests - {Path("steps")}:
+        assert any((ROOT / top / folder / "__init__.py").exists() for top in (".", "components")), folder
+
+
 def test_the_locks_have_hashes_and_name_no_host():
     for name in ("requirements.txt", "requirements-setup.txt"):
         text = (ROOT / name).read_text()

@@ -21,7 +21,7 @@ from components.system.errors import UserError
 from pipeline import recipes
 from pipeline.planning import tasks_by_recipe
 from pipeline.running import find, make
-from tests.conftest import PARAMETERS
+from tests.conftest import PARAMETERS, TRAINED
 from tests.data.test_data_sets import real
 
 GIVEN = PARAMETERS["extract"]
@@ -134,7 +134,7 @@ def made_of(entry: backbones.Backbone, network: keras.Model, images: np.ndarray)
     return [extraction.graph(one)(images) for one in both]
 
 
-@pytest.mark.parametrize("name", backbones.BACKBONES)
+@pytest.mark.parametrize("name", TRAINED)
 def test_bfloat16_is_computed_where_sums_are_long_and_changes_the_features_little(name):
     keras.utils.set_random_seed(0)
     entry = backbones.get(name)

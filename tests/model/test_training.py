@@ -27,7 +27,7 @@ from components.model.epochs import FreshRows, Rows
 from components.model.settings import FineTuning
 from components.system.errors import UserError
 from pipeline import __main__, recipes
-from tests.conftest import NETWORK, PARAMETERS, TRAINING
+from tests.conftest import NETWORK, PARAMETERS, TRAINED, TRAINING
 
 SETTINGS: dict[str, Any] = {
     **TRAINING, "learning_rate": 0.05, "epochs": 8, "patience": 3, "batch_size": 7, "seed": 3, "l2": 0,
@@ -222,7 +222,7 @@ def test_training_repeats_to_the_last_digit(optimizer):
     assert once().equals(once())
 
 
-@pytest.mark.parametrize("name", backbones.BACKBONES)
+@pytest.mark.parametrize("name", TRAINED)
 def test_suffix_training_is_whole_network_training_and_batch_normalisation_stands_still(name):
     """SGD, the same stored images: the losses of the suffix alone are those of the whole network."""
     random = np.random.default_rng(0)
