@@ -131,7 +131,7 @@ class Checkout:
         project("dvc", "init", "-q")
         project("python", "-m", "pipeline", "arrange")
         shutil.copy(ROOT / ".dvc" / "config", folder / ".dvc" / "config")
-        project("dvc", "remote", "add", "-q", "-d", "local", str(folder.parent / "remote"))
+        project("dvc", "remote", "add", "-q", "-d", "local", "../remote")
         project.commit("start")
         return project
 
