@@ -44,7 +44,7 @@ def augment(
     """
     from components.data import augmentation
     from components.data import images as image_files
-    from components.data.artifacts import release
+    from components.data.memory_maps import release
     from components.system.progress import bar
 
     limits = augmentation.Limits(rotation, shear, zoom, shift, flip, brightness)
@@ -56,7 +56,7 @@ def augment(
         draws = [augmentation.draw(limits, seed, name, view) for view in range(views)]
         return augmentation.apply(image_files.read(images.file(name), image_size), draws)
 
-    with augmented.timed("augmentation", len(names)), bar("augment", len(names), "image") as progress:
+    with augmented.time_work("augmentation", len(names)), bar("augment", len(names), "image") as progress:
         for place, batch in image_files.in_batches(views_of, names, 32):
             array[place] = batch
             release(array)

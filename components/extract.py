@@ -56,7 +56,7 @@ def extract(
     extraction.check_storage(len(files), *stored, storage_limit, PREFIXES[prefix])
 
     arrays = [features.create(files, pooled, "float32"), tensors.create(files, *stored)]
-    with features.timed("extraction", views.shape[0] * views.shape[1]):
+    with features.time_work("extraction", views.shape[0] * views.shape[1]):
         extraction.write(extraction.graph(frozen), views, arrays[: 1 + len(at_cut)], batch_size)
     if not at_cut:
         extraction.write(lambda images: [images], views[:, :1], arrays[1:], batch_size)

@@ -213,7 +213,7 @@ def signature(step: str) -> list[list[str]]:
 
 def packages(step: str) -> list[str]:
     """Return the packages that compute in the code behind a step; artifacts, which all know, import them to read."""
-    modules = modules_behind(f"components/{step}.py") - {"components/data/artifacts.py"}
+    modules = modules_behind(f"components/{step}.py") - modules_behind("components/data/artifacts.py")
     roots = {name.partition(".")[0] for file in modules for name in read(file).imports}
     return sorted({package for root in roots for package in COMPUTING.get(root, ())})
 

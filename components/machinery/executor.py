@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from components.data.artifact import Artifact
 from components.data.artifacts import (
-    Artifact,
     Classifier,
     Comparison,
     Drawings,

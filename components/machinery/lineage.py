@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from components.data.artifacts import Artifact
+from components.data.artifact import Artifact
 from components.data.content import sha256
 from components.data.records import Record
 from components.machinery import code

@@ -9,7 +9,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from components.data.artifacts import MANIFEST
+from components.data.artifact import MANIFEST
 from components.data.content import read_json, sha256
 from components.data.records import Record, record_beside, write_records
 from components.machinery import code

@@ -6,8 +6,9 @@ from dataclasses import dataclass, fields
 import keras
 import numpy as np
 
-from components.data.artifacts import Augmented, Features, Keyed, Splits, Tensors, Top, Weights
+from components.data.artifacts import Augmented, Features, Splits, Tensors, Top, Weights
 from components.data.augmentation import Limits
+from components.data.memory_maps import FileArray
 from components.model import backbones, heads
 from components.model import benchmark as network_from_scratch
 from components.model.cut import cut
@@ -87,7 +88,7 @@ def fine_tuned(tensors: Tensors, splits: Splits, top: Top, weights: Weights) -> 
     return Untrained(model, (train, validation), layers, head)
 
 
-def parts(array: Keyed | Augmented, splits: Splits) -> tuple[Rows, Rows]:
+def parts(array: FileArray, splits: Splits) -> tuple[Rows, Rows]:
     """Return the training and the validation part of a stored array."""
     numbers = {name: number for number, name in enumerate(splits.facts["classes"])}
     found = []

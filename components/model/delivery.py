@@ -52,4 +52,4 @@ def deliver(
         best_epoch=trained.best_epoch,
         **validated,
     )
-    classifier.did("training", len(train.rows) * len(trained.history), trained.training_seconds)
+    classifier.note_work("training", len(train.rows) * len(trained.history), trained.training_seconds)

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from components.data.artifacts import Augmented, Weights, release
+from components.data.artifacts import Augmented, Weights
+from components.data.memory_maps import release
 from components.data.reading import ahead
 from components.model import backbones
 from components.model.cut import cut

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from components.data.artifacts import Augmented, Classifier, release
+from components.data.artifacts import Augmented, Classifier
+from components.data.memory_maps import release
 from components.system.errors import UserError
 from components.system.progress import bar
 

@@ -26,7 +26,7 @@ def fill(
     test = test_split.table("test_split.csv")
     classes, model = classifier.facts["classes"], classifier.load()
     images, rows = input_views(augmented, views), augmented.rows(test["file"].tolist())
-    with report.timed("evaluation", len(rows)):
+    with report.time_work("evaluation", len(rows)):
         probabilities, uncalibrated = predictions(model, images, rows, batch_size)
     write_facts(report, augmented, classifier, views, test)
     if views != "plain":

@@ -10,7 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from components.data.artifacts import MANIFEST, Classifier, Report
+from components.data.artifact import MANIFEST
+from components.data.artifacts import Classifier, Report
 from components.data.content import sha256
 from components.model import served
 from components.results.tracking import store
