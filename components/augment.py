@@ -49,7 +49,7 @@ def augment(
 
     limits = augmentation.Limits(rotation, shear, zoom, shift, flip, brightness)
     names = images.table("images.csv")["file"].tolist()
-    augmented.facts.update(image_size=image_size, views=views)
+    augmented.facts.image_size, augmented.facts.views = image_size, views
     array = augmented.create(names, (1 + views, image_size, image_size, 3), "uint8")
 
     def views_of(name: str) -> "np.ndarray":

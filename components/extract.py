@@ -45,8 +45,8 @@ def extract(
     """
     from components.model import backbones, extraction
 
-    entry, precision = backbones.get(weights.facts["backbone"]), chosen_precision.facts["precision"]
-    network = entry.build(augmented.facts["image_size"], weights.file)
+    entry, precision = backbones.get(weights.facts.backbone), chosen_precision.facts.precision
+    network = entry.build(augmented.facts.image_size, weights.file)
     first = entry.first_trainable(unfreeze)
     frozen = extraction.frozen(entry, network, first, pooling, at_cut=prefix == "stored", precision=precision)
 
@@ -61,4 +61,5 @@ def extract(
     if not at_cut:
         extraction.write(lambda images: [images], views[:, :1], arrays[1:], batch_size)
     for artifact in (features, tensors):
-        artifact.facts.update(first_trainable=first, pooling=pooling, prefix=prefix, precision=precision)
+        facts = artifact.facts
+        facts.first_trainable, facts.pooling, facts.prefix, facts.precision = first, pooling, prefix, precision

@@ -282,7 +282,7 @@ def test_inputs_of_different_data_sets(place, made, tmp_path):
 def test_inputs_of_one_data_set_however_it_came(place, tmp_path):
     """A data set is what it holds: fetched again, elsewhere, it goes with what was made from it before."""
     fetch(place / "one source", tmp_path / "images")
-    inputs = {
+    inputs: dict[str, Artifact] = {
         "images": Images.read(tmp_path / "images"),
         "splits": Splits.read(place / "splits"),
         "augmented": Augmented.read(place / "one augmented"),
@@ -335,7 +335,7 @@ def test_several_are_given_after_one_flag_or_after_each_its_own(shape, made, tmp
     __main__.main(["compare", *words, "--comparison", str(tmp_path / "comparison")])
     given = [Report.read(word) for word in words if word != "--reports"]
     table = Comparison.read(tmp_path / "comparison").table("comparison.csv")
-    assert table["model"].tolist() == [report.facts["model"] for report in given]
+    assert table["model"].tolist() == [report.facts.model for report in given]
 
 
 # The command line

@@ -5,10 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, cast, get_args
 
 from components.data import tables
 from components.data.content import FORMAT, file_sha256, read_json, sha256, whole, write_json
+from components.data.facts import Facts
 from components.data.records import Record
 from components.system.errors import UserError
 from components.system.hardware import gpus
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
 
 MANIFEST = "artifact.json"
 
+KindOfFacts = TypeVar("KindOfFacts", bound=Facts)
 
-class Artifact:
+
+class Artifact(Generic[KindOfFacts]):
     """A directory with a manifest, which with all else in it follows from the inputs of the step that made it alone.
 
     The manifest, `artifact.json`, holds the kind; the digest of the content; the facts that steps downstream need; the
@@ -35,6 +38,13 @@ class Artifact:
     of_training: ClassVar = False  # whether there is one for each of several trainings of a way
     text_columns: ClassVar[tuple[str, ...]] = ()  # of the kind's tables
     columns_with_gaps: ClassVar[tuple[str, ...]] = ()  # of numbers, empty where there is no number
+
+    facts_type: ClassVar[type[Facts]] = Facts  # a kind names its own: `class Images(Artifact[ImagesFacts])`
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        arguments = (argument for base in getattr(cls, "__orig_bases__", ()) for argument in get_args(base))
+        cls.facts_type = next((one for one in arguments if isinstance(one, type)), cls.facts_type)
 
     def __init__(
         self, path: Path | str, manifest: Mapping[str, Any] | None = None, inputs_digest: str = "",
@@ -88,7 +98,7 @@ class Artifact:
         """Return the digest of the facts and of every file but the manifest."""
         files = sorted(path for path in self.path.rglob("*") if path.is_file() and path.name != MANIFEST)
         digests = {path.relative_to(self.path).as_posix(): file_sha256(path) for path in files}
-        return sha256(type(self).__name__, self.facts, digests)
+        return sha256(type(self).__name__, self.manifest["facts"], digests)
 
     def address_by_content(self, digest: str) -> None:
         """Set the digest of what came from outside, and forget where it came from: only what it is counts."""
@@ -102,8 +112,8 @@ class Artifact:
         return self.manifest["digest"]
 
     @property
-    def facts(self) -> dict[str, Any]:
-        return self.manifest["facts"]
+    def facts(self) -> KindOfFacts:
+        return cast(KindOfFacts, self.facts_type(self.manifest["facts"], self.path))
 
     def note_work(self, name: str, images: int, seconds: float) -> None:
         """Note how many seconds a computation took for how many images, on how many GPUs."""

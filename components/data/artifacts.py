@@ -1,10 +1,15 @@
-"""The kinds of artifacts: what the steps hand to one another."""
+"""The kinds of artifacts, which the steps hand to one another, and the facts of each.
 
+What is made from an artifact takes over those of its facts that the new artifact's kind declares, too.
+"""
+
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from components.data.artifact import MANIFEST as MANIFEST
 from components.data.artifact import Artifact
+from components.data.facts import Facts
 from components.data.memory_maps import FileArray
 from components.data.saved_models import SavedModel
 
@@ -14,7 +19,14 @@ if TYPE_CHECKING:
 PROBABILITY = "probability_"  # before the name of a class, what a column of `predictions.csv` is called
 
 
-class Images(Artifact):
+class ImagesFacts(Facts):
+    """Facts of images, which all that is made from them have, too."""
+
+    data_set: str
+    classes: list[str]  # in the order of their numbers
+
+
+class Images(Artifact[ImagesFacts]):
     """A data set in one layout: `images/CLASS/FILE`, `images.csv` and `quarantine.csv` (file, reason).
 
     The columns of `images.csv` are file, label, width and height in pixels, sha256, part and group. A part is the
@@ -28,7 +40,15 @@ class Images(Artifact):
         return self.path / "images" / name
 
 
-class Weights(Artifact):
+class WeightsFacts(Facts):
+    """Which pretrained network it is."""
+
+    backbone: str
+    weights_sha256: str
+    weights_license: str
+
+
+class Weights(Artifact[WeightsFacts]):
     """Pretrained weights of one backbone: one file, whose sha256 is the digest; with a top where it came so."""
 
     text_columns = ("word",)
@@ -43,7 +63,13 @@ class Weights(Artifact):
         return self.path / "stock.weights.h5"
 
 
-class Audit(Artifact):
+class AuditFacts(ImagesFacts):
+    """Those of the images, and how many of them are there twice, by the kind of pair."""
+
+    duplicates: dict[str, int]
+
+
+class Audit(Artifact[AuditFacts]):
     """Images that are there twice, byte-identical or near-identical; the fact `duplicates` counts them.
 
     `hashes.csv` (file, hash, cluster): the perceptual hash, 16 hexadecimal digits; and the first image of the cluster,
@@ -55,7 +81,15 @@ class Audit(Artifact):
     text_columns = ("file", "hash", "cluster", "label", "other", "other_label")
 
 
-class Splits(Artifact):
+class SplitsFacts(AuditFacts):
+    """Those of the audit, and what the split came to."""
+
+    groups: dict[str, int]  # by part; 0 where the images have no groups
+    leakage: dict[str, float]  # by what leaks: counts, and shares of the test part in [0, 1]
+    warnings: list[str]
+
+
+class Splits(Artifact[SplitsFacts]):
     """Which image trains and which validates: `splits.csv` (file, label, split); and what leaks from one to another.
 
     `leakage.csv` (kind, file, split, label, other, other_split, other_label) has a row for each image that the test or
@@ -72,35 +106,32 @@ class Splits(Artifact):
         return table[table["split"] == split].reset_index(drop=True)
 
 
-class TestSplit(Artifact):
+class TestSplit(Artifact[AuditFacts]):
     """The test rows, which `evaluate` alone accepts: `test_split.csv` (file, label, group, width, height)."""
 
     text_columns = ("file", "label", "group")
 
 
-class Augmented(FileArray):
+class AugmentedFacts(ImagesFacts):
+    """Those of the images, and which views there are of each."""
+
+    image_size: int  # pixels a side
+    views: int  # besides the plain image
+
+
+class Augmented(FileArray[AugmentedFacts]):
     """Every image and K views of it at the working size: uint8 (files, 1 + K, size, size, 3); view 0 is plain."""
 
     array_name = "views.npy"
 
 
-class Features(FileArray):
-    """What the backbone makes of every image and view: float32 (files, 1 + K, ...); view 0 is the plain image."""
+class PrecisionFacts(AugmentedFacts, WeightsFacts):
+    """Those of the images, views and weights that it was measured on, and what was chosen."""
 
-    array_name = "features.npy"
-
-
-class Tensors(FileArray):
-    """What fine-tuning starts from; the fact `prefix` says which.
-
-    `stored`: activations at the cut of every image and view, float32 (files, 1 + K, ...); view 0 is the plain image.
-    `live`: the plain images at the working size, uint8 (files, 1, size, size, 3), for the whole network to run on.
-    """
-
-    array_name = "tensors.npy"
+    precision: str
 
 
-class Precision(Artifact):
+class Precision(Artifact[PrecisionFacts]):
     """What a frozen network's long sums are computed in, the fact `precision`: `float32` or `bfloat16`.
 
     `speeds.csv` (precision, views_per_second, difference) has what decided it, the difference being that of the
@@ -110,13 +141,77 @@ class Precision(Artifact):
     text_columns = ("precision",)
 
 
-class Top(SavedModel):
+class FeaturesFacts(PrecisionFacts):
+    """Those of the precision, and where and how the network was cut."""
+
+    first_trainable: str
+    pooling: str
+    prefix: str
+
+
+class Features(FileArray[FeaturesFacts]):
+    """What the backbone makes of every image and view: float32 (files, 1 + K, ...); view 0 is the plain image."""
+
+    array_name = "features.npy"
+
+
+class Tensors(FileArray[FeaturesFacts]):
+    """What fine-tuning starts from; the fact `prefix` says which.
+
+    `stored`: activations at the cut of every image and view, float32 (files, 1 + K, ...); view 0 is the plain image.
+    `live`: the plain images at the working size, uint8 (files, 1, size, size, 3), for the whole network to run on.
+    """
+
+    array_name = "tensors.npy"
+
+
+class TopFacts(SplitsFacts, FeaturesFacts):
+    """Those of the split and of the features that it was trained on."""
+
+
+class ModelFacts(SplitsFacts):
+    """What a classifier and its report say of the model; from `backbone` on only where the network is pretrained.
+
+    Of the `validation_` scores there is one for each main one of the registry of scores.
+    """
+
+    families = ("validation_",)
+
+    image_size: int  # pixels a side
+    model: str  # its name in the registry of models
+    temperature: float
+    model_parameters: int
+    train_counts: list[int]  # training images of each class
+    validation_images: int
+    epochs: int
+    best_epoch: int
+    validation_log_loss: float
+    validation_kappa: float
+    trainable_parameters: int = 0  # of fine-tuning
+    members: Sequence[str] = ()  # the models that an ensemble averages
+    arms: Sequence[Mapping[str, Any]] = ()  # `values` and `validation_log_loss` of each that was chosen from
+    backbone: str = ""
+    weights_sha256: str = ""
+    weights_license: str = ""
+    precision: str = ""
+    first_trainable: str = ""
+    pooling: str = ""
+    prefix: str = ""
+
+
+class Top(SavedModel[TopFacts]):
     """A trained head, `head.keras`: features (batch, ...) to logits (batch, classes)."""
 
     file_name = "head.keras"
 
 
-class Classifier(SavedModel):
+class ClassifierFacts(ModelFacts):
+    """Those of the model, and how many views of an image it was trained on."""
+
+    views: int
+
+
+class Classifier(SavedModel[ClassifierFacts]):
     """A delivered model, `model.keras`, raw RGB in [0, 255] to probabilities; its epochs, `history.csv`.
 
     `validation.json` has its kappa, log loss and accuracy on validation, by which it is chosen among others.
@@ -125,7 +220,11 @@ class Classifier(SavedModel):
     file_name = "model.keras"
 
 
-class Exploration(Artifact):
+class ExplorationFacts(SplitsFacts, AugmentedFacts, WeightsFacts):
+    """Those of the split, of the views and of the weights."""
+
+
+class Exploration(Artifact[ExplorationFacts]):
     """What a data set looks like: all that its figures show.
 
     `class_counts.csv` (label, split, images) and `size_counts.csv` (width, height, images) count the images;
@@ -139,11 +238,20 @@ class Exploration(Artifact):
     text_columns = ("file", "label", "word")
 
 
-class Drawings(Artifact):
+class Drawings(Artifact[ExplorationFacts]):
     """The figures of an exploration, `figures/NAME.png`."""
 
 
-class Report(Artifact):
+class ReportFacts(ModelFacts):
+    """Those of the model, and what it is scored on."""
+
+    classifier: str  # its digest
+    test_split: str  # digest of the test images with their labels
+    views: str  # `plain` or `averaged`
+    fingerprint: str
+
+
+class Report(Artifact[ReportFacts]):
     """One classifier on the test split: its scores, where it fails, and what is drawn of that.
 
     `metrics.json` has the scores, `intervals.json` the 95 % interval of each of the test, low and high,
@@ -177,7 +285,7 @@ class Report(Artifact):
         return self.read_values("intervals")
 
 
-class Comparison(Artifact):
+class Comparison(Artifact[ReportFacts]):
     """Reports side by side: `comparison.csv`, `verdict.json` in words, `chosen.json`, the chosen model on validation.
 
     `pairs.csv` has the tests of every two models on the same test images, `trials.csv` the scores of every report.
@@ -186,7 +294,7 @@ class Comparison(Artifact):
     text_columns = ("model", "fingerprint")
 
 
-class Page(Artifact):
+class Page(Artifact[ReportFacts]):
     """A comparison to look at: `comparison.html`, which needs nothing else, `comparison.txt`, and the figures.
 
     `figures/NAME.png` are of the comparison, `figures/REPORT/NAME.png` of each report. `costs.csv` has the seconds, the

@@ -4,7 +4,7 @@ import mmap
 import os
 from typing import TYPE_CHECKING, Any
 
-from components.data.artifact import Artifact
+from components.data.artifact import Artifact, KindOfFacts
 from components.data.content import whole
 from components.system.errors import UserError
 
@@ -28,7 +28,7 @@ def release(array: "np.ndarray") -> None:
         base.madvise(mmap.MADV_DONTNEED)
 
 
-class FileArray(Artifact):
+class FileArray(Artifact[KindOfFacts]):
     """An array on disk with one row for each file of `files.csv`."""
 
     array_name = "array.npy"

@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from components.data.artifact import Artifact
+from components.data.artifact import Artifact, KindOfFacts
 from components.data.content import sha256
 from components.system.errors import UserError
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MODEL_PARTS = ("config.json", "model.weights.h5")  # of a `.keras` archive
 
 
-class SavedModel(Artifact):
+class SavedModel(Artifact[KindOfFacts]):
     """A saved Keras model; its digest is that of its architecture, its weights and its classes."""
 
     file_name: str
@@ -26,7 +26,7 @@ class SavedModel(Artifact):
     def content_digest(self) -> str:
         with zipfile.ZipFile(self.file) as archive:
             parts = {name: hashlib.sha256(archive.read(name)).hexdigest() for name in MODEL_PARTS}
-        return sha256(type(self).__name__, self.facts["classes"], parts)
+        return sha256(type(self).__name__, self.manifest["facts"]["classes"], parts)
 
     def save(self, model: "keras.Model") -> None:
         """Write a model: equal models are equal files, without dates and addresses in memory."""

@@ -13,7 +13,7 @@ from components.data.artifact import MANIFEST
 from components.data.content import read_json, sha256
 from components.data.records import Record, record_beside, write_records
 from components.machinery import code
-from components.machinery.lineage import finish, inherited, inputs_digest
+from components.machinery.lineage import facts_of_kinds, finish, inherited, inputs_digest
 from components.machinery.revisions import installed, revisions
 from components.machinery.signature import Step, load_step
 from components.machinery.trainings import count_trainings, make_room, note_beside, nth_training, training_paths
@@ -118,7 +118,8 @@ def run_once(step: Step, artifacts: Mapping[str, Any], values: Mapping[str, Any]
     with resource_errors(step.name, first), ExitStack() as stack:
         outputs = {}
         for key, kind in step.outputs.items():
-            output = kind(unfinished(key, Path(artifacts[key])), deepcopy(manifest), sha256(digest, key), account)
+            own = deepcopy({**manifest, "facts": facts_of_kinds(manifest["facts"], [kind])})
+            output = kind(unfinished(key, Path(artifacts[key])), own, sha256(digest, key), account)
             stack.enter_context(claimed(output))
             outputs[key] = output
         step.function(*inputs.values(), *outputs.values(), **step.arguments(values))
