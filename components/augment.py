@@ -42,6 +42,8 @@ def augment(
         brightness: Largest change of brightness either way, as a fraction.
         seed: Seed of the views.
     """
+    from dataclasses import asdict
+
     from components.data import augmentation
     from components.data import images as image_files
     from components.data.memory_maps import release
@@ -49,7 +51,9 @@ def augment(
 
     limits = augmentation.Limits(rotation, shear, zoom, shift, flip, brightness)
     names = images.table("images.csv")["file"].tolist()
-    augmented.facts.image_size, augmented.facts.views = image_size, views
+    facts = augmented.facts
+    facts.image_size, facts.views = image_size, views
+    facts.view_limits, facts.view_seed = asdict(limits), seed
     array = augmented.create(names, (1 + views, image_size, image_size, 3), "uint8")
 
     def views_of(name: str) -> "np.ndarray":

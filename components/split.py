@@ -70,6 +70,7 @@ def split(
     tested = drawn.loc[drawn["split"] == "test", ["file", "label", "group", "width", "height"]]
     test_split.write_table("test_split.csv", tested)
     grouped = drawn[drawn["group"] != ""].groupby("split")["group"].nunique()
+    splits.facts.split_method = method
     splits.facts.groups = {part: int(grouped.get(part, 0)) for part in sizes}
 
     leaks = leakage.leaks(drawn)

@@ -4,6 +4,7 @@ import inspect
 import shutil
 import subprocess
 import sys
+from dataclasses import fields
 
 import pytest
 
@@ -18,8 +19,10 @@ from components.data.artifacts import (
     Images,
     Report,
     Splits,
+    Tensors,
     Weights,
 )
+from components.data.augmentation import Limits
 from components.data.content import read_json, write_json
 from components.data.facts import Facts
 from components.machinery import lineage
@@ -122,6 +125,13 @@ def test_what_alternatives_contradict_each_other_in_is_left_out(made):
     classifier = Classifier.read(made["classifiers/top"])
     manifest = lineage.inherited(load_step("evaluate"), {"augmented": [one, other], "classifier": classifier})
     assert manifest["facts"]["image_size"] == 32
+
+
+def test_views_say_how_they_were_drawn_to_whoever_draws_more(made):
+    given = PARAMETERS["augment"]
+    for artifact in (Augmented.read(made["augmented"]), Tensors.read(made["tensors"])):
+        assert artifact.facts.view_limits == {field.name: given[field.name] for field in fields(Limits)}
+        assert artifact.facts.view_seed == given["seed"]
 
 
 def test_a_step_that_finds_a_fact_missing_says_so_in_one_line(made, tmp_path):

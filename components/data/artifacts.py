@@ -20,7 +20,7 @@ PROBABILITY = "probability_"  # before the name of a class, what a column of `pr
 
 
 class ImagesFacts(Facts):
-    """Facts of images, which all that is made from them have, too."""
+    """Facts of images, which whatever is made from them has too."""
 
     data_set: str
     classes: list[str]  # in the order of their numbers
@@ -41,7 +41,7 @@ class Images(Artifact[ImagesFacts]):
 
 
 class WeightsFacts(Facts):
-    """Which pretrained network it is."""
+    """Facts of pretrained weights."""
 
     backbone: str
     weights_sha256: str
@@ -64,9 +64,9 @@ class Weights(Artifact[WeightsFacts]):
 
 
 class AuditFacts(ImagesFacts):
-    """Those of the images, and how many of them are there twice, by the kind of pair."""
+    """The facts of images, and how many of them are there twice."""
 
-    duplicates: dict[str, int]
+    duplicates: dict[str, int]  # by the kind of pair
 
 
 class Audit(Artifact[AuditFacts]):
@@ -82,11 +82,12 @@ class Audit(Artifact[AuditFacts]):
 
 
 class SplitsFacts(AuditFacts):
-    """Those of the audit, and what the split came to."""
+    """The facts of an audit, and what the split came to."""
 
     groups: dict[str, int]  # by part; 0 where the images have no groups
     leakage: dict[str, float]  # by what leaks: counts, and shares of the test part in [0, 1]
     warnings: list[str]
+    split_method: str
 
 
 class Splits(Artifact[SplitsFacts]):
@@ -112,11 +113,22 @@ class TestSplit(Artifact[AuditFacts]):
     text_columns = ("file", "label", "group")
 
 
-class AugmentedFacts(ImagesFacts):
-    """Those of the images, and which views there are of each."""
+class ViewsFacts(ImagesFacts):
+    """The facts of images, and how many views there are of each."""
 
     image_size: int  # pixels a side
     views: int  # besides the plain image
+
+
+class DrawingFacts(Facts):
+    """How views are drawn: facts for a step that draws more of them."""
+
+    view_limits: dict[str, Any]  # arguments of `augmentation.Limits`
+    view_seed: int
+
+
+class AugmentedFacts(ViewsFacts, DrawingFacts):
+    """The facts of views, and how they were drawn."""
 
 
 class Augmented(FileArray[AugmentedFacts]):
@@ -125,8 +137,8 @@ class Augmented(FileArray[AugmentedFacts]):
     array_name = "views.npy"
 
 
-class PrecisionFacts(AugmentedFacts, WeightsFacts):
-    """Those of the images, views and weights that it was measured on, and what was chosen."""
+class PrecisionFacts(ViewsFacts, WeightsFacts):
+    """The facts of the views and weights that precisions were tried on, and the one that was chosen."""
 
     precision: str
 
@@ -142,11 +154,11 @@ class Precision(Artifact[PrecisionFacts]):
 
 
 class FeaturesFacts(PrecisionFacts):
-    """Those of the precision, and where and how the network was cut."""
+    """The facts of a precision, and how the network was cut."""
 
-    first_trainable: str
+    first_trainable: str  # the layer that follows the cut
     pooling: str
-    prefix: str
+    prefix: str  # `stored` or `live`
 
 
 class Features(FileArray[FeaturesFacts]):
@@ -155,7 +167,11 @@ class Features(FileArray[FeaturesFacts]):
     array_name = "features.npy"
 
 
-class Tensors(FileArray[FeaturesFacts]):
+class TensorsFacts(FeaturesFacts, DrawingFacts):
+    """The facts of features, and how views were drawn: a live prefix draws new ones in every epoch."""
+
+
+class Tensors(FileArray[TensorsFacts]):
     """What fine-tuning starts from; the fact `prefix` says which.
 
     `stored`: activations at the cut of every image and view, float32 (files, 1 + K, ...); view 0 is the plain image.
@@ -166,11 +182,17 @@ class Tensors(FileArray[FeaturesFacts]):
 
 
 class TopFacts(SplitsFacts, FeaturesFacts):
-    """Those of the split and of the features that it was trained on."""
+    """The facts of the split and of the features that a head was trained on."""
+
+
+class Top(SavedModel[TopFacts]):
+    """A trained head, `head.keras`: features (batch, ...) to logits (batch, classes)."""
+
+    file_name = "head.keras"
 
 
 class ModelFacts(SplitsFacts):
-    """What a classifier and its report say of the model; from `backbone` on only where the network is pretrained.
+    """What a classifier and its report both say of the model; from `backbone` on only where the network is pretrained.
 
     Of the `validation_` scores there is one for each main one of the registry of scores.
     """
@@ -199,14 +221,8 @@ class ModelFacts(SplitsFacts):
     prefix: str = ""
 
 
-class Top(SavedModel[TopFacts]):
-    """A trained head, `head.keras`: features (batch, ...) to logits (batch, classes)."""
-
-    file_name = "head.keras"
-
-
 class ClassifierFacts(ModelFacts):
-    """Those of the model, and how many views of an image it was trained on."""
+    """The facts of a model, and how many views of an image it was trained on."""
 
     views: int
 
@@ -220,8 +236,8 @@ class Classifier(SavedModel[ClassifierFacts]):
     file_name = "model.keras"
 
 
-class ExplorationFacts(SplitsFacts, AugmentedFacts, WeightsFacts):
-    """Those of the split, of the views and of the weights."""
+class ExplorationFacts(SplitsFacts, ViewsFacts, WeightsFacts):
+    """The facts of the split, of the views and of the weights that were looked at."""
 
 
 class Exploration(Artifact[ExplorationFacts]):
@@ -243,7 +259,7 @@ class Drawings(Artifact[ExplorationFacts]):
 
 
 class ReportFacts(ModelFacts):
-    """Those of the model, and what it is scored on."""
+    """The facts of a model, and what it was scored on."""
 
     classifier: str  # its digest
     test_split: str  # digest of the test images with their labels

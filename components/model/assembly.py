@@ -1,7 +1,7 @@
 """The three models before their training: what is trained, on which rows, and what is delivered with it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -80,11 +80,10 @@ def fine_tuned(tensors: Tensors, splits: Splits, top: Top, weights: Weights) -> 
     if tensors.facts.prefix == "live":
         image = keras.Input(network.input_shape[1:])
         model = keras.Model(image, model(prefix(entry.preprocessing()(image), training=False)))
-        drawn = tensors.manifest["parameters"]["augment"]
-        if drawn["views"]:
-            limits = Limits(**{field.name: drawn[field.name] for field in fields(Limits)})
+        if tensors.facts.views:
+            limits = Limits(**tensors.facts.view_limits)
             files = splits.part("train")["file"].tolist()
-            train = FreshRows(train.array, train.rows, train.labels, files, limits, drawn["seed"])
+            train = FreshRows(train.array, train.rows, train.labels, files, limits, tensors.facts.view_seed)
     return Untrained(model, (train, validation), layers, head)
 
 

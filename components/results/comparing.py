@@ -151,7 +151,7 @@ def made_with(report: Report) -> dict[str, object]:
         for name, value in values.items()
         if f"{step}.{name}" not in chosen
     }
-    return made | {"views": chain[evaluated]["views"]}
+    return made | {"views": report.facts.views}
 
 
 def seeds(report: Report) -> dict[str, object]:

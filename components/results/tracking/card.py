@@ -74,7 +74,7 @@ def limits(report: Report, looks: int) -> Iterator[str]:
         f"- The class recognised least, {worst['class']}: {worst['recall']:.1%} of {worst['support']} test images "
         f"(95 % interval {worst['recall_low']:.1%} to {worst['recall_high']:.1%})."
     )
-    groups, method = report.facts.groups["test"], report.manifest["parameters"]["split"]["method"]
+    groups, method = report.facts.groups["test"], report.facts.split_method
     if method == "grouped":
         yield f"- The test images are of {groups} groups, none of which it was trained on."
     elif groups:
