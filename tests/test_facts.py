@@ -93,7 +93,7 @@ def test_every_kind_names_facts_of_its_own_type():
 def test_outputs_take_over_what_both_kinds_declare(tmp_path):
     images = Images(tmp_path / "images", {"facts": {"classes": ["up"], "data_set": "edges", "views": 3, "hue": 1}})
     audit = Audit(tmp_path / "audit", {"facts": {"classes": ["up"], "data_set": "edges", "duplicates": {"near": 1}}})
-    manifest = lineage.inherited(load_step("split"), {"images": images, "audit": audit})
+    manifest = lineage.inherited_manifest(load_step("split"), {"images": images, "audit": audit})
     assert manifest["facts"] == {"classes": ["up"], "data_set": "edges", "duplicates": {"near": 1}}
     assert lineage.facts_of_kinds(manifest["facts"], [Weights]) == {}
 
@@ -101,10 +101,10 @@ def test_outputs_take_over_what_both_kinds_declare(tmp_path):
 def test_inputs_that_contradict_each_other_in_a_fact(made):
     features, splits = Features.read(made["features"]), Splits.read(made["splits"])
     inputs: dict[str, Artifact] = {"features": features, "splits": splits, "weights": Weights.read(made["weights"])}
-    lineage.inherited(load_step("train_top"), inputs)
+    lineage.inherited_manifest(load_step("train_top"), inputs)
     splits.facts.classes = ["up", "left", "down"]
     with pytest.raises(UserError) as refused:
-        lineage.inherited(load_step("train_top"), inputs)
+        lineage.inherited_manifest(load_step("train_top"), inputs)
     assert str(refused.value) == (
         "train_top: its inputs contradict each other: classes is ['down', 'left', 'up'] in features and "
         "['up', 'left', 'down'] in splits: make them from the same"
@@ -115,7 +115,7 @@ def test_one_data_set_of_two_names_goes_with_nothing_of_the_other(made):
     images, audit = Images.read(made["images"]), Audit.read(made["audit"])
     images.facts.data_set = "renamed"
     with pytest.raises(UserError, match=r"split: .* data_set is 'renamed' in images and 'edges' in audit"):
-        lineage.inherited(load_step("split"), {"images": images, "audit": audit})
+        lineage.inherited_manifest(load_step("split"), {"images": images, "audit": audit})
 
 
 def test_what_alternatives_contradict_each_other_in_is_left_out(made):
@@ -123,7 +123,7 @@ def test_what_alternatives_contradict_each_other_in_is_left_out(made):
     one, other = Augmented.read(made["augmented"]), Augmented.read(made["augmented"])
     other.facts.image_size = 48
     classifier = Classifier.read(made["classifiers/top"])
-    manifest = lineage.inherited(load_step("evaluate"), {"augmented": [one, other], "classifier": classifier})
+    manifest = lineage.inherited_manifest(load_step("evaluate"), {"augmented": [one, other], "classifier": classifier})
     assert manifest["facts"]["image_size"] == 32
 
 

@@ -97,7 +97,7 @@ def test_the_fields_of_a_dataclass_are_parameters_like_the_others():
     assert list(found.parameters) == ["head", "dropout", *shared, "l2"]
     assert found.descriptions["epochs"] == load_step("fine_tune").descriptions["epochs"] == "Epochs at most."
     assert found.descriptions["l2"].startswith("Penalty ") and "settings" not in found.descriptions
-    arguments = found.arguments(found.checked(PARAMETERS["train_top"]))
+    arguments = found.function_arguments(found.check_values(PARAMETERS["train_top"]))
     settings = arguments.pop("settings")
     assert type(settings) is HeadTraining and asdict(settings) == {**TRAINING, "l2": 0}
     assert arguments == {"head": "linear", "dropout": 0.1}
@@ -119,7 +119,7 @@ SPLIT = PARAMETERS["split"]
 
 
 def test_checked_values_are_complete_and_in_order():
-    found = load_step("split").checked({name: str(value) for name, value in reversed(SPLIT.items())})
+    found = load_step("split").check_values({name: str(value) for name, value in reversed(SPLIT.items())})
     assert found == SPLIT and list(found) == list(load_step("split").parameters)
 
 
@@ -134,7 +134,7 @@ def test_checked_values_are_complete_and_in_order():
 )
 def test_parameters_that_are_unknown_or_missing(values, message):
     with pytest.raises(UserError, match=message):
-        load_step("split").checked(values)
+        load_step("split").check_values(values)
 
 
 # Running
@@ -175,7 +175,7 @@ def test_what_is_no_artifact_is_never_replaced(place, tmp_path):
 
 def test_outputs_need_places_of_their_own(place, tmp_path):
     at = {"images": place / "one", "audit": place / "audit", "splits": tmp_path / "x", "test_split": tmp_path / "x"}
-    with pytest.raises(UserError, match="split: splits and test_split are at one place"):
+    with pytest.raises(UserError, match="split: splits and test_split have the same path"):
         run_step("split", at, SPLIT)
     assert not list(tmp_path.iterdir())
 
@@ -287,7 +287,7 @@ def test_inputs_of_one_data_set_however_it_came(place, tmp_path):
         "splits": Splits.read(place / "splits"),
         "augmented": Augmented.read(place / "one augmented"),
     }
-    manifest = lineage.inherited(load_step("explore"), inputs)
+    manifest = lineage.inherited_manifest(load_step("explore"), inputs)
     assert set(manifest["lineage"]) == {"fetch", "audit", "split", "augment"}
     assert set(manifest["parameters"]) == {"audit", "split", "augment"}
 
@@ -301,26 +301,26 @@ def test_alternatives_of_different_data_sets(made, number):
     given = reports(made)
     given[number].manifest["lineage"]["fetch"] = "another"
     with pytest.raises(UserError, match="compare: its inputs go back to different runs of fetch"):
-        lineage.inherited(load_step("compare"), {"reports": [*given]})
+        lineage.inherited_manifest(load_step("compare"), {"reports": [*given]})
 
 
 def test_classifiers_that_are_averaged_go_back_to_one_split(made):
     given = [Classifier.read(made[f"classifiers/{model}"]) for model in MODELS.values()]
     given[1].manifest["lineage"]["split"] = "another"
     with pytest.raises(UserError, match="average: its inputs go back to different runs of split"):
-        lineage.inherited(load_step("average"), {"classifiers": [*given]})
+        lineage.inherited_manifest(load_step("average"), {"classifiers": [*given]})
 
 
 def test_what_alternatives_differ_in_is_left_out(made):
     given = reports(made)
-    manifest = lineage.inherited(load_step("compare"), {"reports": [*given]})
+    manifest = lineage.inherited_manifest(load_step("compare"), {"reports": [*given]})
     assert set(given[2].manifest["lineage"]) - set(manifest["lineage"]) == {"evaluate"}
     assert set(manifest["parameters"]) == {*given[0].manifest["parameters"], *given[2].manifest["parameters"]}
     assert "model" not in manifest["facts"] and manifest["facts"]["data_set"] == "edges"
 
     given[1].manifest["lineage"]["train_top"] = "another"
     given[1].manifest["parameters"]["train_top"]["seed"] = 2
-    changed = lineage.inherited(load_step("compare"), {"reports": [*given]})
+    changed = lineage.inherited_manifest(load_step("compare"), {"reports": [*given]})
     assert set(manifest["lineage"]) - set(changed["lineage"]) == {"train_top"}
     assert set(manifest["parameters"]) - set(changed["parameters"]) == {"train_top"}
 

@@ -12,7 +12,7 @@ from components.data.content import FORMAT, file_sha256, read_json, sha256, whol
 from components.data.facts import Facts
 from components.data.records import Record
 from components.system.errors import UserError
-from components.system.hardware import gpus
+from components.system.hardware import count_gpus
 
 if TYPE_CHECKING:
     import numpy as np
@@ -117,7 +117,7 @@ class Artifact(Generic[KindOfFacts]):
 
     def note_work(self, name: str, images: int, seconds: float) -> None:
         """Note how many seconds a computation took for how many images, on how many GPUs."""
-        self.record.work[name] = {"images": images, "seconds": round(seconds, 3), "gpus": gpus()}
+        self.record.work[name] = {"images": images, "seconds": round(seconds, 3), "gpus": count_gpus()}
 
     @contextmanager
     def time_work(self, name: str, images: int) -> Iterator[None]:

@@ -16,14 +16,14 @@ def inputs_digest(step: Step, inputs: Mapping[str, Any], values: Mapping[str, An
     digests = {
         key: [one.digest for one in given] if isinstance(given, list) else given.digest for key, given in inputs.items()
     }
-    return sha256(step.name, values, digests, code.digest(step.name), code.versions(step.name))
+    return sha256(step.name, values, digests, code.code_digest(step.name), code.computing_versions(step.name))
 
 
-def inherited(step: Step, inputs: Mapping[str, Artifact | list[Artifact]]) -> dict[str, Any]:
+def inherited_manifest(step: Step, inputs: Mapping[str, Artifact | list[Artifact]]) -> dict[str, Any]:
     """Return what a step's outputs take over from the manifests of its inputs.
 
     The artifacts of one list are alternatives: they have their kind's common ground, and what else they differ in is
-    left out. Of the facts it is those that the kind of an output declares.
+    left out. Only facts that the kind of an output declares are taken over.
 
     Raises:
         UserError: Two inputs go back to different runs of one step, or contradict each other in a fact, so that they do
@@ -36,7 +36,7 @@ def inherited(step: Step, inputs: Mapping[str, Artifact | list[Artifact]]) -> di
         if not artifacts or isinstance(artifacts[0], Record):
             continue
         manifests, ground = [artifact.manifest for artifact in artifacts], type(artifacts[0]).common_ground
-        common = {part: alike([one[part] for one in manifests]) for part in manifest}
+        common = {part: agreed_values([one[part] for one in manifests]) for part in manifest}
         for ancestor in dict.fromkeys(ancestor for one in manifests for ancestor in one["lineage"]):
             digest = common["lineage"].get(ancestor)
             if ancestor in ground if digest is None else manifest["lineage"].get(ancestor, digest) != digest:
@@ -60,7 +60,7 @@ def facts_of_kinds(facts: Mapping[str, Any], kinds: Iterable[type[Artifact]]) ->
     return {name: fact for name, fact in facts.items() if any(kind.facts_type.declares(name) for kind in kinds)}
 
 
-def alike(mappings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def agreed_values(mappings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return what one of the mappings says and none of the others contradicts."""
     return {
         key: value
