@@ -39,6 +39,7 @@ def write(
         "train_counts": [9, 9, 9],
         "validation_images": 9,
         "epochs": 1,
+        "views": "plain",
         "fingerprint": folder.name,
         "warnings": ["look out"] * warned,
     }
@@ -203,8 +204,7 @@ def test_the_verdict_is_chosen_on_validation_and_owns_up_to_what_got_worse(arms,
 @pytest.fixture
 def compared(tmp_path, monkeypatch):
     """Compare reports, and write the text without figures and page, which come with the flow; return both."""
-    monkeypatch.setattr(drawing, "figures", Mock())
-    for name in ("draw_report", "page"):
+    for name in ("figures", "page", "processes"):
         monkeypatch.setattr(drawing, name, Mock())
 
     def compare(*reports: Report) -> tuple[Comparison, str]:
