@@ -177,7 +177,7 @@ def promote(recipe: str, force: str) -> None:
     report = results.reports.get(chosen["fingerprint"])
     if report is None:
         raise UserError(f"{recipe} has no report any more on what its comparison chose: `dvc repro` compares anew")
-    if report.facts["views"] != "plain":
+    if report.facts.views != "plain":
         raise UserError(
             f"{chosen['model']} was chosen with averaged views, which no served model makes: compare without them"
         )
@@ -218,7 +218,7 @@ def inputs_of(task: "Task") -> dict[str, Any]:
     wanted = load_step(task.step)
     paths = {key: training_path(place(several[0]), 0) for key, several in task.inputs.items()}
     inputs = running.read_inputs(wanted, paths)
-    lineage.inherited(wanted, inputs)
+    lineage.inherited_manifest(wanted, inputs)
     return inputs
 
 

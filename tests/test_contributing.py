@@ -125,7 +125,7 @@ def test_a_score_is_known_everywhere(ran):
     recipe = folder / "artifacts/shapes"
     comparison = Comparison.read(recipe / "comparison")
     scores, pairs = (comparison.table(f"{name}.csv") for name in ("comparison", "pairs"))
-    reports = {report.facts["model"]: report for report in Report.read_all([recipe])}
+    reports = {report.facts.model: report for report in Report.read_all([recipe])}
     for model, row in scores.set_index("model").iterrows():
         report = reports[str(model)]
         told = report.table("predictions.csv")

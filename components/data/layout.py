@@ -76,7 +76,7 @@ def lay_out(source: Path, images: Images, entry: DataSet | None, max_quarantined
     images.write_table("images.csv", table)
     images.write_table("quarantine.csv", pd.DataFrame(quarantined, columns=["file", "reason"]))
     images.address_by_content(content_digest(table, column))
-    images.facts["classes"] = list(labels.values())
+    images.facts.classes = list(labels.values())
 
 
 def content_digest(table: pd.DataFrame, column: str) -> str:
@@ -105,7 +105,7 @@ def check(images: Images, max_quarantined: float) -> None:
     if damaged or not labelled or images.digest not in (content_digest(table, name) for name in ("", "part", "group")):
         first = ", ".join(damaged[:3]) or "images.csv"
         raise UserError(
-            f"the pinned {images.facts.get('data_set')} is damaged, {first} first: it is not what its digest "
+            f"the pinned {images.facts.data_set} is damaged, {first} first: it is not what its digest "
             f"{images.digest} is of; push it again from where it is whole"
         )
     quarantined = images.table("quarantine.csv").to_records(index=False).tolist()

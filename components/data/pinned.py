@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TypeVar
 from urllib.parse import parse_qsl
 
-from components.data.artifacts import MANIFEST, Artifact
+from components.data.artifact import MANIFEST, Artifact
 from components.system.errors import UserError, public, shown
 
 Kind = TypeVar("Kind", bound=Artifact)

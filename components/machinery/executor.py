@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from components.data.artifact import Artifact
 from components.data.artifacts import (
-    Artifact,
     Classifier,
     Comparison,
     Drawings,
@@ -97,7 +97,7 @@ def artifact_metadata(artifact: Artifact) -> dict[str, str | int | float]:
         return artifact.read_values("metrics")
     if isinstance(artifact, Comparison):
         return artifact.read_values("chosen")
-    single = {name: fact for name, fact in artifact.facts.items() if isinstance(fact, str | int | float)}
+    single = {name: fact for name, fact in vars(artifact.facts).items() if isinstance(fact, str | int | float)}
     return {"digest": artifact.digest, **single}
 
 
@@ -115,7 +115,7 @@ def confusion_matrix(report: Report) -> dict[str, Any]:
     """Return the test images counted by class (rows) and predicted class (columns), as Kubeflow's UI draws them."""
     import pandas as pd
 
-    table, classes = report.table("predictions.csv"), report.facts["classes"]
+    table, classes = report.table("predictions.csv"), report.facts.classes
     counts = pd.crosstab(table["label"], table["predicted"]).reindex(index=classes, columns=classes, fill_value=0)
     return {
         "annotationSpecs": [{"displayName": name} for name in classes],

@@ -17,7 +17,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 import docstring_parser
 
 from components import STEPS
-from components.data.artifacts import Artifact
+from components.data.artifact import Artifact
 from components.data.records import Record
 from components.machinery import code
 from components.machinery.parameters import Parameter, arguments_of, keyword_types, parameters_of

@@ -73,7 +73,7 @@ def test_the_animals(tmp_path):
 def test_samples_as_images_of_one_s_own(name, classes, parts, tmp_path):
     images = fetch(real(f"samples/{name}"), tmp_path / "images", max_quarantined=0)
     table = images.table("images.csv")
-    assert images.facts["classes"] == classes
+    assert images.facts.classes == classes
     assert table["part"].value_counts().to_dict() == parts
     assert len(whole_content(images)) == len(table)
 
@@ -153,7 +153,7 @@ def test_a_whole_data_set_in_its_published_layout(name, parts, copies, tmp_path)
         for number, file in enumerate(names)
     }
     assert whole_content(images) == expected and len(table) == entry.images
-    assert images.facts["classes"] == list(entry.classes)
+    assert images.facts.classes == list(entry.classes)
     assert table["part"].value_counts().to_dict() == parts
     published = table["file"].str.extract(r"/(train|validation|test)", expand=False)
     assert name == "groceries" or (published == table["part"]).all()
@@ -237,7 +237,7 @@ def published(top: Path, *parts: str) -> Path:
 def test_folders_of_parts_are_no_classes(folders, expected, tmp_path):
     images = fetch(published(tmp_path / "top" / "edges", *folders), tmp_path / "images", max_quarantined=0)
     table = images.table("images.csv")
-    assert images.facts["classes"] == list(CLASSES)
+    assert images.facts.classes == list(CLASSES)
     assert set(table["part"]) == expected and len(table) == 6 * len(folders)
     assert set(table["file"]) >= {f"up/{folder}/00.png" for folder in folders}
     whole_content(images)
@@ -248,7 +248,7 @@ def test_a_class_that_a_part_lacks_and_links_in_parts(tmp_path):
     (top / "test" / "up").rename(top / "test" / "more")
     (top / "test" / "up").symlink_to("more")
     images = fetch(top, tmp_path / "images")
-    assert images.facts["classes"] == ["down", "left", "more", "up"]
+    assert images.facts.classes == ["down", "left", "more", "up"]
     assert quarantine(images) == {"test/up": "a link to a folder, which is not followed"}
 
 
@@ -258,7 +258,7 @@ def test_folders_that_only_sound_like_parts(other, tmp_path):
     (top / other).parent.mkdir()
     (top / other).write_bytes((top / "test" / "up" / "00.png").read_bytes())
     images = fetch(top, tmp_path / "images")
-    assert images.facts["classes"] == sorted(["test", other.split("/")[0]])
+    assert images.facts.classes == sorted(["test", other.split("/")[0]])
     assert set(images.table("images.csv")["part"]) == {""}
 
 

@@ -49,7 +49,7 @@ def test_one_layout(folder, tmp_path):
     assert table["label"].tolist() == [name for name in CLASSES for _ in range(2)]
     assert set(table["width"]) == set(table["height"]) == {12}
     assert all(images.file(file).read_bytes() == (folder / file).read_bytes() for file in table["file"])
-    assert images.facts == {"classes": list(CLASSES), "data_set": "own"}
+    assert vars(images.facts) == {"classes": list(CLASSES), "data_set": "own"}
     assert quarantine(images) == {}
 
 
@@ -472,7 +472,7 @@ def test_a_registered_data_set_has_its_classes_in_its_order(other, registered, f
     shutil.copytree(folder, whole / "photos" / "edges")
     for source in (folder, whole):
         images = fetch(source, tmp_path / "images", "edges")
-        assert images.facts == {"classes": ["up", "left", "down"], "data_set": "edges"}
+        assert vars(images.facts) == {"classes": ["up", "left", "down"], "data_set": "edges"}
         assert images.digest == registered.digest
 
 
@@ -520,7 +520,7 @@ def test_the_built_in_digits(tmp_path):
     grey, labels = load_digits(return_X_y=True)
     assert len(table) == DATA_SETS["digits"].images == len(labels) == 1797
     assert images.digest == DATA_SETS["digits"].digest
-    assert images.facts["classes"] == [str(digit) for digit in range(10)]
+    assert images.facts.classes == [str(digit) for digit in range(10)]
     assert table["label"].tolist() == labels.astype(str).tolist()
     pixels = np.stack([np.asarray(image_files.decode(images.file(file))) for file in table["file"]])
     expected = (grey.reshape(-1, 8, 8, 1) / 16 * 255).round()

@@ -6,7 +6,8 @@ import numpy as np
 import psutil
 import pytest
 
-from components.data.artifacts import Augmented, Keyed, Tensors, release
+from components.data.artifacts import Augmented, Tensors
+from components.data.memory_maps import FileArray, release
 from components.machinery.running import run_step
 from components.system import progress
 from tests.conftest import PARAMETERS
@@ -35,12 +36,12 @@ def walk(array: np.ndarray, value: int | None, give_back: bool) -> int:
 
 @pytest.fixture
 def array(tmp_path) -> np.ndarray:
-    return Keyed(tmp_path).create([str(number) for number in range(BATCHES)], (BATCH,), "uint8")
+    return FileArray(tmp_path).create([str(number) for number in range(BATCHES)], (BATCH,), "uint8")
 
 
 def test_a_map_that_is_given_back_stays_small_and_keeps_what_was_written(array, tmp_path):
     """One that is not takes what the file has, in writing and in reading."""
-    read = Keyed(tmp_path).array
+    read = FileArray(tmp_path).array
     assert walk(array, 1, give_back=False) > 0.9 * array.nbytes
     release(array.reshape(-1)[5:])
     assert walk(array, 2, give_back=True) < 3 * BATCH

@@ -170,7 +170,7 @@ from components.machinery.running import run_step
 run_step("fetch_weights", {{"weights": {str(tmp_path / "weights")!r}}}, {parameters!r})
 """
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
-    assert Weights.read(tmp_path / "weights").facts["backbone"] == "vgg16_small"
+    assert Weights.read(tmp_path / "weights").facts.backbone == "vgg16_small"
 
 
 @IGNORED

@@ -336,7 +336,7 @@ def test_the_step_draws_whole_groups_and_published_parts(tmp_path):
         splits = artifacts.Splits.read(at["splits"])
         test = artifacts.TestSplit.read(at["test_split"]).table("test_split.csv")
         assert (len(splits.part("train")), len(splits.part("validation")), len(test)) == found
-        groups[method] = splits.facts["groups"]
+        groups[method] = splits.facts.groups
     assert groups["grouped"] == {"train": 6, "validation": 3, "test": 3}
     assert groups["published"]["test"] == 6 and test["file"].str.contains("/test/").all()
 

@@ -175,8 +175,8 @@ def test_the_annotations_of_a_step_count_and_no_others():
         ("results/figures/style.py", "import textwrap\n", "import textwrap\n\nNEW = 1\n", DRAWING),
         ("model/registry.py", "#E69F00", "#E69F01", {"compare", *DRAWING}),
         ("results/page.html", "<body", "<body class='new'", {"draw_comparison"}),
-        ("data/artifacts.py", "common_ground: ClassVar = ", "common_ground: set = ", {*STEPS}),
-        ("data/artifacts.py", "common_ground: ClassVar = ", "common_ground: ClassVar[set] = ", set()),
+        ("data/artifact.py", "common_ground: ClassVar = ", "common_ground: set = ", {*STEPS}),
+        ("data/artifact.py", "common_ground: ClassVar = ", "common_ground: ClassVar[set] = ", set()),
         ("explore.py", "these weights came", "the weights came", {"explore"}),  # a line of the log
         ("audit.py", "    content = pd", "    contents = pd", {"audit"}),  # a local variable
         ("augment.py", "shear: Share", "shear: PartialShare", {"augment"}),

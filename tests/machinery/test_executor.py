@@ -63,7 +63,7 @@ def test_a_report_is_its_scores_and_its_confusion_matrix(made, tmp_path):
     metadata = told(tmp_path, "evaluate", {"classifier": made["classifiers/top"], "report": made["top"]})
     report = Report.read(made["top"])
     assert metadata["report"] == report.read_values("metrics")
-    table, classes = report.table("predictions.csv"), report.facts["classes"]
+    table, classes = report.table("predictions.csv"), report.facts.classes
     counts = [
         [int(((table["label"] == true) & (table["predicted"] == seen)).sum()) for seen in classes] for true in classes
     ]
@@ -91,7 +91,7 @@ def test_a_classifier_is_its_digest_and_its_facts(made, tmp_path):
     metadata = told(tmp_path, "train_top", paths)["classifier"]
     classifier = artifacts.Classifier.read(made["classifiers/top"])
     assert metadata["digest"] == classifier.digest
-    assert metadata["validation_kappa"] == classifier.facts["validation_kappa"]
+    assert metadata["validation_kappa"] == classifier.facts.validation_kappa
     assert "classes" not in metadata
 
 
@@ -148,9 +148,9 @@ def test_the_arm_that_is_chosen_is_told_as_the_classifier_that_it_is(made, tmp_p
     (tmp_path / "chosen").mkdir()
     metadata = run(tmp_path / "chosen", "choose_classifier", {"arms": arms})["classifier"]["metadata"]
     tried = [artifacts.Classifier.read(arm) for arm in arms]
-    best = min(tried, key=lambda arm: arm.facts["validation_log_loss"])
-    assert metadata["digest"] == best.digest and metadata["validation_log_loss"] == best.facts["validation_log_loss"]
-    assert len(artifacts.Classifier.read(tmp_path / "chosen" / "classifier").facts["arms"]) == 2
+    best = min(tried, key=lambda arm: arm.facts.validation_log_loss)
+    assert metadata["digest"] == best.digest and metadata["validation_log_loss"] == best.facts.validation_log_loss
+    assert len(artifacts.Classifier.read(tmp_path / "chosen" / "classifier").facts.arms) == 2
 
 
 def test_a_page_is_drawn_from_the_records_of_other_tasks_and_shown_by_kubeflow(made, tmp_path):

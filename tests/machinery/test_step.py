@@ -282,12 +282,12 @@ def test_inputs_of_different_data_sets(place, made, tmp_path):
 def test_inputs_of_one_data_set_however_it_came(place, tmp_path):
     """A data set is what it holds: fetched again, elsewhere, it goes with what was made from it before."""
     fetch(place / "one source", tmp_path / "images")
-    inputs = {
+    inputs: dict[str, Artifact] = {
         "images": Images.read(tmp_path / "images"),
         "splits": Splits.read(place / "splits"),
         "augmented": Augmented.read(place / "one augmented"),
     }
-    manifest = lineage.inherited(load_step("explore"), inputs)
+    manifest = lineage.inherited_manifest(load_step("explore"), inputs)
     assert set(manifest["lineage"]) == {"fetch", "audit", "split", "augment"}
     assert set(manifest["parameters"]) == {"audit", "split", "augment"}
 
@@ -301,26 +301,26 @@ def test_alternatives_of_different_data_sets(made, number):
     given = reports(made)
     given[number].manifest["lineage"]["fetch"] = "another"
     with pytest.raises(UserError, match="compare: its inputs go back to different runs of fetch"):
-        lineage.inherited(load_step("compare"), {"reports": [*given]})
+        lineage.inherited_manifest(load_step("compare"), {"reports": [*given]})
 
 
 def test_classifiers_that_are_averaged_go_back_to_one_split(made):
     given = [Classifier.read(made[f"classifiers/{model}"]) for model in MODELS.values()]
     given[1].manifest["lineage"]["split"] = "another"
     with pytest.raises(UserError, match="average: its inputs go back to different runs of split"):
-        lineage.inherited(load_step("average"), {"classifiers": [*given]})
+        lineage.inherited_manifest(load_step("average"), {"classifiers": [*given]})
 
 
 def test_what_alternatives_differ_in_is_left_out(made):
     given = reports(made)
-    manifest = lineage.inherited(load_step("compare"), {"reports": [*given]})
+    manifest = lineage.inherited_manifest(load_step("compare"), {"reports": [*given]})
     assert set(given[2].manifest["lineage"]) - set(manifest["lineage"]) == {"evaluate"}
     assert set(manifest["parameters"]) == {*given[0].manifest["parameters"], *given[2].manifest["parameters"]}
     assert "model" not in manifest["facts"] and manifest["facts"]["data_set"] == "edges"
 
     given[1].manifest["lineage"]["train_top"] = "another"
     given[1].manifest["parameters"]["train_top"]["seed"] = 2
-    changed = lineage.inherited(load_step("compare"), {"reports": [*given]})
+    changed = lineage.inherited_manifest(load_step("compare"), {"reports": [*given]})
     assert set(manifest["lineage"]) - set(changed["lineage"]) == {"train_top"}
     assert set(manifest["parameters"]) - set(changed["parameters"]) == {"train_top"}
 
@@ -335,7 +335,7 @@ def test_several_are_given_after_one_flag_or_after_each_its_own(shape, made, tmp
     __main__.main(["compare", *words, "--comparison", str(tmp_path / "comparison")])
     given = [Report.read(word) for word in words if word != "--reports"]
     table = Comparison.read(tmp_path / "comparison").table("comparison.csv")
-    assert table["model"].tolist() == [report.facts["model"] for report in given]
+    assert table["model"].tolist() == [report.facts.model for report in given]
 
 
 # The command line

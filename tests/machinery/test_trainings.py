@@ -164,9 +164,9 @@ def test_each_training_chooses_among_its_arms(source, tmp_path):
     run_tasks(tasks_of(recipe_of(values, models=("top",), vary=arms), source, values), tmp_path)
     chosen = Classifier.read_all([tmp_path / "artifacts/edges/glyphs/chosen/top"])
     assert [one.manifest["parameters"]["train_top"]["seed"] for one in chosen] == [1, 2]
-    assert all(one.facts["arms"][0]["values"] == {"train_top.learning_rate": 0.01} for one in chosen)
+    assert all(one.facts.arms[0]["values"] == {"train_top.learning_rate": 0.01} for one in chosen)
     reports = Report.read_all([tmp_path / "artifacts/edges/glyphs/reports/top"])
-    assert [one.facts["classifier"] for one in reports] == [one.digest for one in chosen]
+    assert [one.facts.classifier for one in reports] == [one.digest for one in chosen]
 
 
 def test_a_record_of_one_run_is_as_it_was(made):

@@ -44,8 +44,8 @@ def test_the_lowest_log_loss_on_validation_is_chosen_and_what_was_tried_is_told_
     arms = [written(tmp_path / f"{rate}", loss, learning_rate=rate) for rate, loss in ((1, 0.5), (2, 0.2), (3, 0.9))]
     chosen = empty(tmp_path / "chosen")
     choosing.choose([arms[number] for number in order], chosen)
-    assert chosen.facts == {
-        **arms[1].facts,
+    assert vars(chosen.facts) == {
+        **vars(arms[1].facts),
         "arms": [
             {"values": {"train_top.learning_rate": rate}, "validation_log_loss": loss}
             for rate, loss in ((2, 0.2), (1, 0.5), (3, 0.9))
@@ -54,7 +54,7 @@ def test_the_lowest_log_loss_on_validation_is_chosen_and_what_was_tried_is_told_
     assert digests(chosen.path) == digests(arms[1].path)
     assert chosen.manifest["lineage"] == {"train_top": "2"}
     assert chosen.manifest["parameters"] == {**arms[1].manifest["parameters"], "choose_classifier": {}}
-    assert "arms" not in arms[1].facts and "choose_classifier" not in arms[1].manifest["parameters"]
+    assert not arms[1].facts.arms and "choose_classifier" not in arms[1].manifest["parameters"]
 
 
 def test_of_equals_the_first_is_chosen(tmp_path):
@@ -93,16 +93,16 @@ def test_a_recipe_that_tries_values_evaluates_what_validation_chose_on_the_image
     _, found = varied
     arms = [Classifier.read(path) for path in found["classifiers/top"]]
     (chosen,), (report,) = map(Classifier.read, found["chosen/top"]), map(Report.read, found["top"])
-    losses = [arm.facts["validation_log_loss"] for arm in arms]
+    losses = [arm.facts.validation_log_loss for arm in arms]
     best = arms[int(np.argmin(losses))]
     assert len(arms) == 4 and chosen.digest == best.digest
     assert content(chosen) == content(best)
     assert chosen.manifest["lineage"] == {**best.manifest["lineage"], "choose_classifier": chosen.digest}
-    assert [arm["validation_log_loss"] for arm in chosen.facts["arms"]] == sorted(losses)
+    assert [arm["validation_log_loss"] for arm in chosen.facts.arms] == sorted(losses)
     sizes = sorted((arm["values"]["augment.image_size"], arm["values"]["train_top.learning_rate"])
-                   for arm in chosen.facts["arms"])  # fmt: skip
+                   for arm in chosen.facts.arms)  # fmt: skip
     assert sizes == [(32, 0.0001), (32, 0.01), (48, 0.0001), (48, 0.01)]
-    assert report.facts["arms"] == chosen.facts["arms"] and report.facts["image_size"] == best.facts["image_size"]
+    assert report.facts.arms == chosen.facts.arms and report.facts.image_size == best.facts.image_size
     assert report.manifest["lineage"]["augment"] == best.manifest["lineage"]["augment"]
 
 
@@ -119,7 +119,7 @@ def test_the_costs_of_a_chosen_model_are_those_of_its_own_training(varied):
 def test_an_ensemble_of_chosen_models_is_of_no_arms_itself(varied):
     _, found = varied
     (ensemble,) = map(Classifier.read, found["classifiers/ensemble"])
-    assert "arms" not in ensemble.facts and ensemble.facts["members"] == ["benchmark", "top"]
+    assert not ensemble.facts.arms and ensemble.facts.members == ["benchmark", "top"]
 
 
 @pytest.fixture

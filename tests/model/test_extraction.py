@@ -37,9 +37,9 @@ def extract(made: dict[str, Path], folder: Path, **changed: str | float) -> tupl
 def test_every_row_is_what_the_network_makes_of_its_view(batch_size, made, tmp_path):
     features, tensors = extract(made, tmp_path, batch_size=batch_size)
     views, weights = Augmented.read(made["augmented"]), Weights.read(made["weights"])
-    entry = backbones.get(weights.facts["backbone"])
-    network = entry.build(views.facts["image_size"], weights.file)
-    prefix, _ = cut(network, features.facts["first_trainable"])
+    entry = backbones.get(weights.facts.backbone)
+    network = entry.build(views.facts.image_size, weights.file)
+    prefix, _ = cut(network, features.facts.first_trainable)
     for file, view in ((0, 0), (2, 1), (-1, -1)):
         image = entry.preprocessing()(views.array[None, file, view].astype(np.float32))
         np.testing.assert_allclose(tensors.array[file, view], prefix(image)[0], rtol=1e-4, atol=1e-5)
@@ -50,8 +50,8 @@ def test_every_row_is_what_the_network_makes_of_its_view(batch_size, made, tmp_p
 @pytest.mark.parametrize("prefix", ["stored", "live"])
 def test_both_artifacts_say_how_they_were_made(prefix, made, tmp_path):
     for artifact in extract(made, tmp_path, prefix=prefix):
-        assert artifact.facts["prefix"] == prefix
-        assert artifact.facts["first_trainable"] == "block5_conv1"
+        assert artifact.facts.prefix == prefix
+        assert artifact.facts.first_trainable == "block5_conv1"
     record = Record.read(tmp_path / "features.record.json")
     assert record.work["extraction"]["images"] == 48 * 3
 
@@ -175,7 +175,7 @@ def test_a_head_learns_the_same_from_bfloat16(tmp_path, monkeypatch):
     content["recipes"] |= {name: {**said, "choose_precision": {"precision": name}} for name in precisions}
     losses, features = [], []
     for tasks in tasks_by_recipe(content, precisions).values():
-        losses.append(Classifier.read(make(find(tasks, "classifier", "top"), tmp_path)).facts["validation_log_loss"])
+        losses.append(Classifier.read(make(find(tasks, "classifier", "top"), tmp_path)).facts.validation_log_loss)
         features.append(np.array(Features.read(make(find(tasks, "features"), tmp_path)).array))
     assert 0 < apart(*features) < 1e-2
     assert losses[0] < np.log(10) / 2 and abs(losses[0] - losses[1]) < 0.01
@@ -215,7 +215,7 @@ def test_what_a_clock_decides_is_kept_and_an_input_from_then_on(made, tmp_path):
     assert speeds["precision"].tolist() == ["float32", "bfloat16"] and (speeds["views_per_second"] > 0).all()
     assert speeds["difference"].tolist()[0] == 0 < speeds["difference"].tolist()[1]
     run_step("extract", at, GIVEN)
-    assert Features.read(at["features"]).facts["precision"] == chosen.facts["precision"]
+    assert Features.read(at["features"]).facts.precision == chosen.facts.precision
     assert Features.read(at["features"]).manifest["lineage"]["choose_precision"] == chosen.digest
 
 
@@ -223,4 +223,4 @@ def test_what_a_clock_decides_is_kept_and_an_input_from_then_on(made, tmp_path):
 def test_a_precision_that_is_asked_for_is_not_measured(asked, made, tmp_path):
     run_step("choose_precision", {**made, "chosen_precision": tmp_path / "chosen"}, {"precision": asked})
     chosen = Precision.read(tmp_path / "chosen")
-    assert chosen.facts["precision"] == asked and chosen.table("speeds.csv").empty
+    assert chosen.facts.precision == asked and chosen.table("speeds.csv").empty

@@ -141,7 +141,7 @@ def test_random_weights_are_seeded_and_say_so(tmp_path):
             {"backbone": "mobilenet_025", "source": "random", "stock": "keep"},
         )
         weights.append(Weights.read(tmp_path / name))
-        assert weights[-1].facts["weights_license"] == "random initialisation"
+        assert weights[-1].facts.weights_license == "random initialisation"
     first, second = (backbones.get("mobilenet_025").build(SMALL, made.file).get_weights() for made in weights)
     for one, other in zip(first, second, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -265,7 +265,7 @@ def agrees(at: dict[str, Path]) -> None:
     images, features = Augmented.read(at["augmented"]), Features.read(at["features"])
     classifier = Classifier.read(at["classifier"])
     head = Top.read(at["top"]).load()
-    logits = head.predict_on_batch(features.array[:4, 0]) / classifier.facts["temperature"]
+    logits = head.predict_on_batch(features.array[:4, 0]) / classifier.facts.temperature
     found = classifier.load().predict_on_batch(images.array[:4, 0])
     np.testing.assert_allclose(found, softmax(logits, axis=1), rtol=1e-4)
 

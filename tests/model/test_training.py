@@ -315,7 +315,7 @@ def test_a_live_prefix_without_views_trains_as_the_stored_one(made, tmp_path):
     stored, live = (tuned(made, tmp_path, prefix, views=0) for prefix in ("stored", "live"))
     both = [each.table("history.csv").to_numpy() for each in (stored, live)]
     np.testing.assert_allclose(both[0], both[1], atol=1e-4)
-    assert stored.facts["trainable_parameters"] == live.facts["trainable_parameters"]
+    assert stored.facts.trainable_parameters == live.facts.trainable_parameters
 
 
 def test_a_live_prefix_sees_another_view_of_every_image_in_every_epoch(made, tmp_path):
@@ -486,8 +486,8 @@ def test_heads_trained_at_once_are_those_of_train_top(made, project, capsys):
         own = {name: row[name] for name in ("learning_rate", "head", "dropout")}
         run_step("train_top", at, {**PARAMETERS["train_top"], **own})
         made_alone = Classifier.read(project / "classifier")
-        best = made_alone.table("history.csv").set_index("epoch").loc[made_alone.facts["best_epoch"]]
-        assert row["best_epoch"] == made_alone.facts["best_epoch"]
+        best = made_alone.table("history.csv").set_index("epoch").loc[made_alone.facts.best_epoch]
+        assert row["best_epoch"] == made_alone.facts.best_epoch
         assert row["validation_log_loss"] == pytest.approx(best["validation_loss"], rel=1e-5)
 
 

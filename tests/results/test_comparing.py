@@ -39,6 +39,7 @@ def write(
         "train_counts": [9, 9, 9],
         "validation_images": 9,
         "epochs": 1,
+        "views": "plain",
         "fingerprint": folder.name,
         "warnings": ["look out"] * warned,
     }
@@ -203,8 +204,7 @@ def test_the_verdict_is_chosen_on_validation_and_owns_up_to_what_got_worse(arms,
 @pytest.fixture
 def compared(tmp_path, monkeypatch):
     """Compare reports, and write the text without figures and page, which come with the flow; return both."""
-    monkeypatch.setattr(drawing, "figures", Mock())
-    for name in ("draw_report", "page"):
+    for name in ("figures", "page", "processes"):
         monkeypatch.setattr(drawing, name, Mock())
 
     def compare(*reports: Report) -> tuple[Comparison, str]:
@@ -282,7 +282,7 @@ def test_trials_by_seed_are_told_as_mean_and_spread(compared, tmp_path):
     assert trials["seed"].tolist() == [3, 1, 2] * 3
     assert trials["train_top.seed"].tolist() == [""] * 6 + ["3", "1", "2"]
     for name in THREE:
-        kappas = [report.metrics["kappa"] for report in reports if report.facts["model"] == name]
+        kappas = [report.metrics["kappa"] for report in reports if report.facts.model == name]
         assert table.loc[name, "kappa"] == kappas[0]
         assert table.loc[name, ["kappa_mean", "kappa_std"]].tolist() == pytest.approx(
             [np.mean(kappas), np.std(kappas, ddof=1)]
@@ -341,7 +341,7 @@ def test_a_model_is_named_by_what_differs_but_for_seeds_and_folds(tmp_path):
     reports = []
     for number, (model, rate, seed) in enumerate(given):
         report = write(tmp_path / str(number), "top", rate=rate, seed=seed)
-        report.facts["model"] = model
+        report.facts.model = model
         reports.append(report)
     found = comparing.names(reports)
     assert {name: [given[reports.index(report)][2] for report in own] for name, own in found.items()} == {
@@ -379,10 +379,10 @@ def test_a_model_is_named_by_its_network_where_there_are_several(networks, expec
     reports = [write(tmp_path / str(number), model, network=network) for number, (model, network) in enumerate(given)]
     for report, rate in zip(reports[len(networks) :: len(networks)], (0.1, 0.2), strict=False):
         report.manifest["parameters"]["fine_tune"]["learning_rate"] = rate
-    reports[-1].facts.update(model="ensemble", members=["top"], backbone="vgg16")  # all that its members agree on
+    vars(reports[-1].facts).update(model="ensemble", members=["top"], backbone="vgg16")  # all that its members agree on
     found = comparing.names(reports)
     assert [*found] == ["benchmark", *expected, "ensemble"]
-    assert [titles.model_of(name) for name in found] == [own.facts["model"] for own, *_ in found.values()]
+    assert [titles.model_of(name) for name in found] == [own.facts.model for own, *_ in found.values()]
     assert all(titles.folder_name(name) == re.sub(",? ", ",", name) for name in found)
     comparison, text = compared(*reports)
     assert comparison.table("comparison.csv")["model"].tolist() == [*found]

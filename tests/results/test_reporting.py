@@ -152,11 +152,11 @@ def test_a_report_is_known_by_its_model_its_views_and_its_test_images(made):
     report, classifier = Report.read(made["top"]), Classifier.read(made["classifiers/top"])
     facts, rows = report.facts, TestSplit.read(made["test_split"]).table("test_split.csv")
     split = fingerprints.test_split_digest(report.manifest["lineage"]["fetch"], rows.sample(frac=1, random_state=0))
-    assert (facts["classifier"], facts["test_split"], facts["views"]) == (classifier.digest, split, "plain")
-    assert facts["fingerprint"] == fingerprints.fingerprint(classifier.digest, "plain", "any", split)
+    assert (facts.classifier, facts.test_split, facts.views) == (classifier.digest, split, "plain")
+    assert facts.fingerprint == fingerprints.fingerprint(classifier.digest, "plain", "any", split)
     others = {("other", "plain", "a", split), (classifier.digest, "plain", "a", "other")}
     others |= {(classifier.digest, "averaged", augmented, split) for augmented in ("a", "b")}
-    assert len({facts["fingerprint"], *(fingerprints.fingerprint(*other) for other in others)}) == 5
+    assert len({facts.fingerprint, *(fingerprints.fingerprint(*other) for other in others)}) == 5
 
 
 def test_the_images_that_are_shown_are_the_most_confident_mistakes_and_some_that_are_right(made):

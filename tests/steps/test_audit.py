@@ -66,7 +66,7 @@ def test_every_changed_copy_is_found_and_nothing_else(change, source, tmp_path):
         expected.append(tuple(sorted(f"{file.parent.name}/{one.name}" for one in (file, copy))) + ("near",))
     audit = audited(source, tmp_path)
     assert pairs(audit, "kind") == sorted(expected)
-    assert audit.facts["duplicates"] == {
+    assert audit.facts.duplicates == {
         "identical_pairs": 0, "near_pairs": 24, "two_labels": 0, "clusters": 24, "largest_cluster": 2,
     }  # fmt: skip
 
@@ -93,7 +93,7 @@ def test_copies_are_of_one_cluster_whatever_their_labels(source, tmp_path):
     known = audit.table("pairs.csv").set_index("file")
     assert known["kind"].to_dict() == {four[1]: "identical", four[2]: "identical", four[3]: "near"}
     assert known["label"].tolist() == ["class00", "class01", "class02"] and set(known["other_label"]) == {"class00"}
-    assert audit.facts["duplicates"] == {
+    assert audit.facts.duplicates == {
         "identical_pairs": 2, "near_pairs": 1, "two_labels": 2, "clusters": 1, "largest_cluster": 4,
     }  # fmt: skip
 
@@ -262,13 +262,13 @@ def twins(tmp_path, source) -> dict[str, Path]:
 def test_the_step_keeps_twins_together_or_says_what_it_does_to_the_scores(method, twins, capsys):
     run_step("split", twins, {**SPLIT, "method": method})
     splits = Splits.read(twins["splits"])
-    numbers, rows = splits.facts["leakage"], splits.table("leakage.csv")
+    numbers, rows = splits.facts.leakage, splits.table("leakage.csv")
     assert numbers["identical_pairs"] == 24 and numbers["two_labels"] == 1
     assert numbers["across_splits"] == ((rows["kind"] == "identical") & (rows["split"] == "test")).sum()
     said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("split: ")]
     test = TestSplit.read(twins["test_split"]).table("test_split.csv")
     assert len(test) == 12
-    assert splits.facts["warnings"] == [line.removeprefix("split: ") for line in said]
+    assert splits.facts.warnings == [line.removeprefix("split: ") for line in said]
     if method == "stratified":
         assert (numbers["across_splits"], said) == (0, [])
         assert rows["kind"].tolist() == ["two labels"]
@@ -287,10 +287,10 @@ def test_groups_across_the_parts_are_said(tmp_path, capsys):
     audited(source, tmp_path)
     at = {name: tmp_path / name for name in ("images", "audit", "splits", "test_split")}
     run_step("split", at, SPLIT)
-    numbers = Splits.read(at["splits"]).facts["leakage"]
+    numbers = Splits.read(at["splits"]).facts.leakage
     test = TestSplit.read(at["test_split"]).table("test_split.csv")
     assert 0 < numbers["groups_across_splits"] <= test["group"].nunique()
     assert "groups of the test images are in train or validation too" in capsys.readouterr().out
     run_step("split", at, {**SPLIT, "method": "grouped"})
-    assert Splits.read(at["splits"]).facts["leakage"]["groups_across_splits"] == 0
+    assert Splits.read(at["splits"]).facts.leakage["groups_across_splits"] == 0
     assert "groups" not in capsys.readouterr().out

@@ -10,7 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from components.data.artifacts import MANIFEST, Classifier, Report
+from components.data.artifact import MANIFEST
+from components.data.artifacts import Classifier, Report
 from components.data.content import sha256
 from components.model import served
 from components.results.tracking import store
@@ -32,7 +33,7 @@ def save(folder: str, classifier: Classifier, report: Report, run_id: str, model
     from mlflow import __version__, pyfunc
     from mlflow.models import Model
 
-    metadata = {"classes": classifier.facts["classes"], "model": classifier.digest}
+    metadata = {"classes": classifier.facts.classes, "model": classifier.digest}
     model = Model(run_id=run_id, model_uuid=model_id, model_id=model_id, metadata=metadata)
     data = {"data": f"data/{classifier.path.name}", "model_type": "keras", "save_format": "tf"}
     model.add_flavor("tensorflow", **data, keras_version=version("keras"), code=None)

@@ -54,9 +54,9 @@ def candidate(made, folder: Path, right: int, start: int = 0, groups: bool = Fal
     table["label"], table["predicted"] = np.array(CLASSES)[labels], np.array(CLASSES)[predicted]
     table["group"] = [f"group {number // 10}" if groups else "" for number in range(IMAGES)]
     table[[f"probability_{label}" for label in CLASSES]] = probabilities
-    classifier.manifest["digest"] = report.facts["classifier"] = f"digest of {name}"
-    report.facts["fingerprint"] = f"fingerprint of {name}"
-    report.facts["test_split"] = fingerprints.test_split_digest(report.manifest["lineage"]["fetch"], table)
+    classifier.manifest["digest"] = report.facts.classifier = f"digest of {name}"
+    report.facts.fingerprint = f"fingerprint of {name}"
+    report.facts.test_split = fingerprints.test_split_digest(report.manifest["lineage"]["fetch"], table)
     report.record = recorded(made["top"]).record
     report.write_table("predictions.csv", table)
     report.write_values("metrics", {**report.read_values("metrics"), **metrics.scores(labels, probabilities)})
@@ -146,7 +146,7 @@ def test_better_is_surely_better_by_one_and_surely_worse_by_none(loss, accuracy,
 
 def test_a_version_has_scores_data_and_a_card_of_what_was_measured(made, store, tmp_path):
     classifier, report = candidate(made, tmp_path, 90)
-    report.facts["leakage"] = {"identical_pairs": 3}
+    report.facts.leakage = {"identical_pairs": 3}
     registry.promote(classifier, report)
     version = store.get_model_version_by_alias("edges", "champion")
     low, high = report.intervals["kappa"]
@@ -168,7 +168,7 @@ def test_a_version_has_scores_data_and_a_card_of_what_was_measured(made, store, 
 
 def test_the_card_of_an_ensemble_names_its_members(made, tmp_path):
     classifier, report = candidate(made, tmp_path, 90)
-    classifier.facts.update({"model": "ensemble", "members": ["top", "fine_tuned"], "epochs": 0, "best_epoch": 0})
+    vars(classifier.facts).update({"model": "ensemble", "members": ["top", "fine_tuned"], "epochs": 0, "best_epoch": 0})
     text = card.written(classifier, report, 1)
     assert "- the mean of top, fine_tuned\n" in text and "epoch 0" not in text
 

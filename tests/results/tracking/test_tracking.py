@@ -93,7 +93,7 @@ def test_runs_are_written_from_the_artifacts_alone_and_twice_is_once(made, store
 def check_run(run_id: str, classifier: Classifier, report: Report, known: dict[str, float]) -> None:
     """Check that a run holds the whole record of a classifier and its report."""
     run = tracking.client().get_run(run_id)
-    digests = {runs.MODEL: classifier.digest, runs.FINGERPRINT: report.facts["fingerprint"]}
+    digests = {runs.MODEL: classifier.digest, runs.FINGERPRINT: report.facts.fingerprint}
     assert digests.items() <= run.data.tags.items()
     assert {"recipe": "edges", **report.record.revisions}.items() <= run.data.tags.items()
     chain = classifier.manifest["parameters"]
@@ -135,9 +135,9 @@ def test_the_model_comes_back_and_gives_the_probabilities_of_the_table(made, sto
     run = runs.find("edges", runs.MODEL, classifier.digest)
     assert run is not None and run.outputs is not None
     (output,) = run.outputs.model_outputs
-    table, classes = report.table("predictions.csv"), classifier.facts["classes"]
+    table, classes = report.table("predictions.csv"), classifier.facts.classes
     expected = table.filter(like="probability_").to_numpy()
-    raw = np.stack([images.read(source / file, classifier.facts["image_size"]) for file in table["file"]])
+    raw = np.stack([images.read(source / file, classifier.facts.image_size) for file in table["file"]])
     model = mlflow.pyfunc.load_model(f"models:/{output.model_id}")
     for given in ([*raw], [(source / file).read_bytes() for file in table["file"]]):
         answers = model.predict(pd.DataFrame({"image": given}))
@@ -154,7 +154,7 @@ def test_the_model_comes_back_and_gives_the_probabilities_of_the_table(made, sto
 
 def test_scores_of_averaged_views_are_of_no_model_that_can_be_served(made, store):
     classifier, report = artifacts(made, "top")
-    report.facts.update(fingerprint="averaged", views="averaged")
+    vars(report.facts).update(fingerprint="averaged", views="averaged")
     assert tracking.complete(classifier, report)
     run = runs.find("edges", runs.FINGERPRINT, "averaged")
     assert run is not None and not (run.outputs and run.outputs.model_outputs)
@@ -163,7 +163,7 @@ def test_scores_of_averaged_views_are_of_no_model_that_can_be_served(made, store
 
 def test_scores_of_averaged_views_that_were_broken_off_are_completed_in_their_run(made, store, monkeypatch):
     classifier, report = artifacts(made, "top")
-    report.facts.update(fingerprint="averaged", views="averaged")
+    vars(report.facts).update(fingerprint="averaged", views="averaged")
     with monkeypatch.context() as patch:
         patch.setattr(runs, "_log_params", lambda *given: 1 / 0)
         with pytest.raises(UserError, match="did not take this"):
@@ -177,7 +177,7 @@ def test_a_comparison_is_an_artifact_of_every_run_compared(made, store, capsys):
     """With the figures and the costs of each. Of a run that is not there yet it says so, in one line; twice is once."""
     page, comparison = Page.read(made["page"]), Comparison.read(made["comparison"])
     reports = [artifacts(made, model)[1] for model in MODELS.values()]
-    spent = {report.facts["fingerprint"]: costs_of(made, report) for report in reports}
+    spent = {report.facts.fingerprint: costs_of(made, report) for report in reports}
     given = page, comparison, reports, spent
     tracking.complete(*artifacts(made, "top"))
     tracking.log_page_or_say(*given)
@@ -216,7 +216,7 @@ def test_epochs_are_logged_live_and_the_run_is_completed_not_doubled(made, store
     assert live.data.metrics["epoch/loss"] == pytest.approx(classifier.table("history.csv")["loss"].iloc[-1], abs=1e-6)
     assert "kappa" not in live.data.metrics
     for name in ("validation_kappa", "validation_log_loss", "validation_accuracy"):
-        assert live.data.metrics[name] == pytest.approx(classifier.facts[name], abs=1e-6)
+        assert live.data.metrics[name] == pytest.approx(getattr(classifier.facts, name), abs=1e-6)
     assert live.info.status == "FINISHED"
     at = {**made, "classifier": tmp_path / "classifier", "report": tmp_path / "report"}
     evaluate(at)
@@ -267,7 +267,7 @@ def test_a_run_has_an_address_where_there_is_a_server(made, store, monkeypatch, 
     assert [tracking.address(one) for one in (classifier, report)] == [None, None]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
     tracking.client.cache_clear()
-    classifier.facts["data_set"] = report.facts["data_set"] = "others"
+    classifier.facts.data_set = report.facts.data_set = "others"
     assert [tracking.address(one) for one in (classifier, report)] == [None, None]
     assert capsys.readouterr().err == ""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
@@ -304,7 +304,7 @@ def tell_apart(folder: Path, made) -> Path:
     """Give the models and reports of a copied recipe, which are those of another, digests of their own."""
     for model in MODELS.values():
         classifier, report = artifacts(made, model)
-        for digest in (classifier.digest, report.facts["fingerprint"]):
+        for digest in (classifier.digest, report.facts.fingerprint):
             for file in (*folder.rglob("artifact.json"), *folder.rglob("costs.csv")):
                 file.write_text(file.read_text().replace(digest, sha256(digest, folder.name)))
     return folder
@@ -440,8 +440,8 @@ def test_the_same_model_trained_and_evaluated_again_is_one_run_and_one_look(made
     monkeypatch.setattr(Live, "log_epoch", watch)
     assert trained_with(made, small, seed=7).digest == classifier.digest
     assert set(seen) == {2}  # while it was not known which model it would be
-    assert evaluated(made, small).facts == report.facts
-    assert evaluated(made, small, batch_size=5).facts["fingerprint"] == report.facts["fingerprint"]
+    assert vars(evaluated(made, small).facts) == vars(report.facts)
+    assert evaluated(made, small, batch_size=5).facts.fingerprint == report.facts.fingerprint
     assert [everything(run.info.run_id) for run in logged_runs()] == [before]
     assert looks() == [1]
 
@@ -463,7 +463,7 @@ def test_another_seed_averaged_views_and_other_test_images_are_runs_of_their_own
     split = fingerprints.test_split_digest(report.manifest["lineage"]["fetch"], table)
     report.write_table("predictions.csv", table)
     known = fingerprints.fingerprint(classifier.digest, "plain", "", split)
-    report.facts.update(test_split=split, fingerprint=known)
+    vars(report.facts).update(test_split=split, fingerprint=known)
     assert [tracking.complete(classifier, report) for _ in range(2)] == [True, False]
     assert sorted(looks()) == [1, 3, 3, 3]
     assert [run.data.tags[runs.FINGERPRINT] for run in logged_runs()].count(known) == 1
@@ -539,10 +539,10 @@ def test_the_classifier_is_the_one_that_validation_judged(made):
         augmented = Augmented.read(made["augmented"])
         network = keras.saving.load_model(classifier.file, compile=False)
         found = network.predict_on_batch(augmented.array[augmented.rows(validation["file"].tolist()), 0])
-        labels = validation["label"].map({name: n for n, name in enumerate(classifier.facts["classes"])}).to_numpy()
+        labels = validation["label"].map({name: n for n, name in enumerate(classifier.facts.classes)}).to_numpy()
         scores = metrics.scores(labels, found)
-        assert scores["log_loss"] == pytest.approx(classifier.facts["validation_log_loss"], rel=1e-4)
-        assert scores["kappa"] == pytest.approx(classifier.facts["validation_kappa"])
+        assert scores["log_loss"] == pytest.approx(classifier.facts.validation_log_loss, rel=1e-4)
+        assert scores["kappa"] == pytest.approx(classifier.facts.validation_kappa)
 
 
 def shown(line: Path) -> bytes:
