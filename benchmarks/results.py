@@ -15,7 +15,7 @@ from benchmarks import here
 from components.data.artifacts import Report
 from components.results.titles import folder_name
 from components.scores.registry import MAIN, VALIDATION
-from components.system.errors import Parser, told
+from components.system.errors import Parser, run_cli
 from pipeline import recipes
 from pipeline.__main__ import assigned
 from pipeline.arranging import Made, Task
@@ -91,4 +91,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    told(main)
+    run_cli(main)

@@ -9,7 +9,7 @@ from components.machinery import executor
 from components.machinery.parameters import read_yaml
 from components.machinery.running import run_step
 from components.machinery.signature import load_step
-from components.system.errors import Parser, UserError, shown, told
+from components.system.errors import Parser, UserError, run_cli, shorten
 from components.system.processes import supervised
 
 
@@ -26,7 +26,7 @@ def section(address: str) -> dict[str, Any]:
     if value is None:  # a name without lines
         return {}
     if not isinstance(value, dict):
-        raise UserError(f"--params {address}: a section is `name: value` lines; received {shown(value)}")
+        raise UserError(f"--params {address}: a section is `name: value` lines; received {shorten(value)}")
     return value
 
 
@@ -90,4 +90,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    supervised(lambda: told(main))
+    supervised(lambda: run_cli(main))

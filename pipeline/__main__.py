@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from components.machinery import lineage, running
 from components.machinery.signature import load_step
 from components.machinery.trainings import nth_training
-from components.system.errors import Parser, UserError, no_such, printable, told
+from components.system.errors import Parser, UserError, one_line, run_cli, unknown_name
 from pipeline import recipes, recovery
 from pipeline.places import ARTIFACTS, place
 
@@ -135,7 +135,7 @@ def predict(model: str, images: Sequence[Path], csv: Path | None) -> None:
     for file, found in predicting.predictions(opened, files):
         if isinstance(found, str):
             unread += 1
-            print(f"{printable(str(file))} cannot be read ({found})", file=sys.stderr)
+            print(f"{one_line(str(file))} cannot be read ({found})", file=sys.stderr)
             continue
         own = dict(zip(names, map(float, found), strict=True))
         rows.append({"file": str(file), "predicted": opened.classes[found.argmax()], "probability": found.max(), **own})
@@ -145,7 +145,7 @@ def predict(model: str, images: Sequence[Path], csv: Path | None) -> None:
         csv.parent.mkdir(parents=True, exist_ok=True)
         table.to_csv(csv, index=False)
     if rows:
-        print(table[columns].assign(file=table["file"].map(printable)).to_string(index=False, float_format="%.4f"))
+        print(table[columns].assign(file=table["file"].map(one_line)).to_string(index=False, float_format="%.4f"))
     if unread:
         raise SystemExit(2)
 
@@ -398,10 +398,10 @@ def main(arguments: list[str]) -> None:
         one = commands.add_parser(name, help=command.__doc__, description=command.__doc__)
         add_options(command, one)
     if arguments and not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
-        raise no_such("command", arguments[0], COMMANDS)
+        raise unknown_name("command", arguments[0], COMMANDS)
     given = vars(parser.parse_args(arguments))
     COMMANDS[given.pop("command")](**given)
 
 
 if __name__ == "__main__":
-    told(main)
+    run_cli(main)
