@@ -29,7 +29,7 @@ SETTINGS = {
 FILES = ("sqlite", "file", "")  # schemes of stores that are a path
 NETWORKED = ("http", "postgresql", "mysql", "mssql")
 HOST = r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(:\d*)?"
-LATER = "`python -m pipeline log` completes the journal later"
+LATER = "`graft log` completes the journal later"
 
 
 def address() -> str:
