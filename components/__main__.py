@@ -10,7 +10,7 @@ from components.machinery.parameters import read_yaml
 from components.machinery.running import run_step
 from components.machinery.signature import Step, load_step
 from components.system.errors import Parser, UserError, run_cli, shorten
-from components.system.processes import supervised
+from components.system.processes import run_supervised
 
 SECTION = "FILE:SECTION"
 
@@ -59,7 +59,7 @@ def step_parser(step: Step, command: str) -> Parser:
     parameters = parser.add_argument_group("parameters")
     for key, parameter in step.parameters.items():
         word = parameter.kind.__name__.upper()
-        CommandArgument(key, str, step.described(key), word, OMITTED).add_to(parameters, step.name)
+        CommandArgument(key, str, step.describe(key), word, OMITTED).add_to(parameters, step.name)
     parser.add_argument(
         "--params", metavar=SECTION, action="append", default=[],
         help="read parameters from a section of a YAML file; later sections win over earlier ones, flags over all",
@@ -91,17 +91,17 @@ def main(arguments: list[str], command: str = "python -m components") -> None:
     options = vars(step_parser(step, f"{command} {step.name}").parse_args(arguments[1:]))
     sections, recipe, record = (options.pop(name) for name in ("params", "recipe", "record"))
     executor_input, views = options.pop("executor_input"), dict(options.pop("view"))
-    task = executor.read(executor_input) if executor_input else None
+    task = executor.read_input(executor_input) if executor_input else None
     artifacts = {key: options.pop(key) for key in (*step.inputs, *step.outputs)}
     values: dict[str, Any] = {}
     for address in sections:
         values.update(read_section(address))
     values |= options
-    step.checked(values)
+    step.check_values(values)
     run_step(step.name, artifacts, values, recipe, record)
     if task:
-        executor.tell(task, step, artifacts, views)
+        executor.write_output(task, step, artifacts, views)
 
 
 if __name__ == "__main__":
-    supervised(lambda: run_cli(main))
+    run_supervised(lambda: run_cli(main))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from components.machinery.code import ROOT
 from components.machinery.command_line import run_command
-from components.machinery.signature import documentation
+from components.machinery.signature import parse_docstring
 from components.system.errors import UserError, run_cli, unknown_name
 from pipeline.commands import kubeflow, models, recipes, results, search
 
@@ -24,7 +24,7 @@ def overview() -> str:
     lines = ["graft COMMAND ..."]
     for title, group in GROUPS.items():
         lines += ["", f"{title}:"]
-        lines += [f"  {command.__name__:12} {documentation(command).short_description}" for command in group]
+        lines += [f"  {command.__name__:12} {parse_docstring(command).short_description}" for command in group]
     return "\n".join([*lines, "", "`graft COMMAND --help` says what a command takes; `make repro` runs the recipes."])
 
 
@@ -48,8 +48,8 @@ def check_folder() -> None:
     here = Path("pipeline/__main__.py")
     if here.is_file() and not here.samefile(__file__):
         raise UserError(
-            f"`graft` runs the code of {ROOT} in this environment, not that of this folder: `make setup` here, and then "
-            "`. .venv/bin/activate`"
+            f"`graft` runs the code of {ROOT} in this environment, not that of this folder: `make setup` here, "
+            "and then `. .venv/bin/activate`"
         )
 
 

@@ -15,7 +15,7 @@ from types import NoneType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from components.machinery.parameters import Parameter
-from components.machinery.signature import descriptions_of, documentation
+from components.machinery.signature import argument_descriptions, parse_docstring
 from components.system.errors import Parser
 from components.system.limits import Names, Range
 
@@ -101,7 +101,7 @@ class CommandArgument:
 
 def read_arguments(function: Callable[..., None]) -> list[CommandArgument]:
     """Return what a command takes, as the signature and the docstring of its function say."""
-    hints, descriptions = get_type_hints(function, include_extras=True), descriptions_of(function)
+    hints, descriptions = get_type_hints(function, include_extras=True), argument_descriptions(function)
     parameters = inspect.signature(function).parameters
     return [CommandArgument.of(one, hints[name], descriptions[name]) for name, one in parameters.items()]
 
@@ -113,7 +113,7 @@ def command_parser(function: Callable[..., None], command: str) -> Parser:
         function: The command.
         command: What is typed to call it, such as `graft predict`.
     """
-    parser = Parser(prog=command, description=documentation(function).description, allow_abbrev=False)
+    parser = Parser(prog=command, description=parse_docstring(function).description, allow_abbrev=False)
     for argument in read_arguments(function):
         argument.add_to(parser, function.__name__)
     return parser

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
-from components.system.processes import supervised
+from components.system.processes import run_supervised
 from pipeline import recipes, recovery
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def step(*words: str) -> None:
     from components import __main__ as steps
     from components.system.errors import run_cli
 
-    supervised(lambda: run_cli(lambda _: steps.main([*words], "graft step")))
+    run_supervised(lambda: run_cli(lambda _: steps.main([*words], "graft step")))
 
 
 def clean(*, remove: bool = False) -> None:

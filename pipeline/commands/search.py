@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from components.machinery import lineage, running
 from components.machinery.signature import load_step
-from components.machinery.trainings import nth_training
+from components.machinery.trainings import training_path
 from components.system.errors import UserError
 from components.system.limits import Names
 from pipeline import recipes
@@ -38,13 +38,13 @@ def find_head(recipe: Recipe, *, sweep: Sequence[Sweep], network: Name = "") -> 
         swept[name] = values
     step = load_step("train_top")
     arms = [dict(zip(swept, values, strict=True)) for values in product(*swept.values())]
-    heads = [step.checked({**task.values, **arm}) for arm in arms]
+    heads = [step.check_values({**task.values, **arm}) for arm in arms]
     import pandas as pd
 
     from components.model import head_search
 
     inputs = open_inputs(task)
-    scores = head_search.search(inputs["features"], inputs["splits"], [*map(step.arguments, heads)])
+    scores = head_search.search(inputs["features"], inputs["splits"], [*map(step.function_arguments, heads)])
     table = pd.concat([pd.DataFrame(heads)[[*swept]], scores], axis=1).sort_values("validation_log_loss")
     file = inputs["features"].path.with_name("heads.csv")
     table.to_csv(file, index=False)
@@ -67,7 +67,7 @@ def find_rate(recipe: Recipe, *, step: TrainingStep, network: Name = "") -> None
     from components.model import assembly, rate_finder, training
     from components.results import figures
 
-    inputs, arguments = open_inputs(task), load_step(step).arguments(task.values)
+    inputs, arguments = open_inputs(task), load_step(step).function_arguments(task.values)
     settings = arguments.pop("settings")
     training.seeded(settings.seed)
     untrained = assembly.BUILDERS[step](**inputs, **arguments)
@@ -107,7 +107,7 @@ def open_inputs(task: "Task") -> dict[str, Any]:
         UserError: One is not there, or they are of different runs.
     """
     step = load_step(task.step)
-    paths = {key: nth_training(place(several[0]), 0) for key, several in task.inputs.items()}
+    paths = {key: training_path(place(several[0]), 0) for key, several in task.inputs.items()}
     inputs = running.read_inputs(step, paths)
     lineage.inherited(step, inputs)
     return inputs
