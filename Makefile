@@ -38,7 +38,7 @@ setup: .venv/bin/graft ## make .venv, with the locked packages and the command g
 	@echo 'creating the environment .venv ...'
 	@$(PYTHON) -m venv .venv || { echo 'Python has no venv: apt-get install python3-venv'; exit 1; }
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-setup.txt
-	@echo "installing $$(grep -c '^[^ #].*==' requirements.txt) packages, 3.6 GB: a minute or more ..."
+	@echo "installing about $$(grep -c '^[^ #].*==' requirements.txt) packages, 3.6 GB: a minute or more ..."
 	@.venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes --compile-bytecode -r requirements.txt
 	@touch $@
 

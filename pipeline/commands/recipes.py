@@ -42,7 +42,7 @@ def arrange() -> None:
     content = recipes.read()
     tasks = check_tasks(content)
     for file in stages.write(stages.render(content, tasks)):
-        print(f"{file}: written anew; {', '.join(content['active']) or 'no recipe'} switched on, {len(tasks)} stages")
+        print(f"{file}: written; {len(tasks)} stages in all for {', '.join(content['active']) or 'no active recipe'}")
 
 
 def plan() -> None:

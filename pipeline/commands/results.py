@@ -22,10 +22,11 @@ def show() -> None:
 
 def experiments() -> None:
     """Print the experiments of `dvc exp run`: what differs, and their log loss on validation, best first."""
-    from pipeline import experiments as made
+    from pipeline import experiments as dvc_experiments
 
-    table = made.table(made.read())
-    print(table.fillna("").to_string(line_width=WIDTH, float_format="%.4f") if table.size else "no two are different")
+    table = dvc_experiments.table(dvc_experiments.read())
+    text = table.fillna("").to_string(line_width=WIDTH, float_format="%.4f")
+    print(text if table.size else "no two experiments are different")
 
 
 def ui(*, port: Port = 5000) -> None:
