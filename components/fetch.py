@@ -38,11 +38,11 @@ def fetch(images: Output[Images], *, data_set: str, source: str, max_quarantined
     from components.data import archives, layout
     from components.data.datasets import DATA_SETS
     from components.data.pinned import GIT, Pinned
-    from components.system.errors import UserError, no_such, public
+    from components.system.errors import UserError, redact, unknown_name
 
-    entry, place = DATA_SETS.get(data_set), public(source)
+    entry, place = DATA_SETS.get(data_set), redact(source)
     if source == "published" and entry is None:
-        raise no_such("published data set", data_set, DATA_SETS)
+        raise unknown_name("published data set", data_set, DATA_SETS)
     if source == "published" and entry and entry.page:
         raise UserError(
             f"{data_set} cannot be downloaded without asking for it: get it from {entry.page} and give its path "

@@ -16,7 +16,7 @@ from pipeline.places import place
 from pipeline.planning import PLAN
 from pipeline.recipes import COLLECTION, own_source
 
-WRITE = "python -m pipeline arrange"
+WRITE = "graft arrange"
 EXPERIMENTS, DATA = Path("dvc.yaml"), Path("data/dvc.yaml")
 HEADINGS = {
     EXPERIMENTS: f"""\

@@ -10,7 +10,7 @@ from components.data.artifacts import Images
 from components.data.datasets import DataSet
 from components.data.folders import below, check_name, folders_in, linked_folders, read
 from components.data.lists import fold_lines, group_lines, listed, lists, persons
-from components.system.errors import UserError, printable
+from components.system.errors import UserError, one_line
 from components.system.progress import bar
 
 PARTS = {  # the part that a folder of this name is, in any case
@@ -184,7 +184,7 @@ def copy(
             raise
         except Exception as error:  # decoders fail in ways of their own on damaged files
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            quarantined.append((printable(name), printable(" ".join(reason.split()))))
+            quarantined.append((one_line(name), one_line(" ".join(reason.split()))))
             continue
         within = name.removeprefix(f"{part}/" if part else "").removeprefix(f"{folder}/")
         file = "/".join(filter(None, (labels[folder], part, within)))

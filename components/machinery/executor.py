@@ -22,7 +22,7 @@ from components.data.artifacts import (
 )
 from components.data.records import Record
 from components.machinery.signature import Step
-from components.system.errors import UserError, shown
+from components.system.errors import UserError, shorten
 
 SCHEMAS: dict[type[Artifact] | type[Record], str] = {
     Weights: "Model", Top: "Model", Classifier: "Model",
@@ -55,7 +55,7 @@ def read_input(text: str) -> dict[str, Any]:
         executor_input = json.loads(text)
         Path(executor_input["outputs"]["outputFile"])
     except (ValueError, KeyError, TypeError):
-        raise UserError(f"--executor_input is Kubeflow's own `{{{{$}}}}`; received {shown(text)}") from None
+        raise UserError(f"--executor_input is Kubeflow's own `{{{{$}}}}`; received {shorten(text)}") from None
     return executor_input
 
 

@@ -8,7 +8,7 @@ from components.data.content import sha256
 from components.data.records import Record
 from components.machinery import code
 from components.machinery.signature import Step
-from components.system.errors import UserError, shown
+from components.system.errors import UserError, shorten
 
 
 def inputs_digest(step: Step, inputs: Mapping[str, Any], values: Mapping[str, Any]) -> str:
@@ -46,8 +46,8 @@ def inherited_manifest(step: Step, inputs: Mapping[str, Artifact | list[Artifact
             other = manifest["facts"].get(name, fact)
             if other != fact:
                 raise UserError(
-                    f"{step.name}: its inputs contradict each other: {name} is {shown(other)} in {sources[name]} and "
-                    f"{shown(fact)} in {key}: make them from the same"
+                    f"{step.name}: its inputs contradict each other: {name} is {shorten(other)} in {sources[name]} and "
+                    f"{shorten(fact)} in {key}: make them from the same"
                 )
             sources[name] = key
         for part, own in manifest.items():

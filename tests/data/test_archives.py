@@ -29,7 +29,7 @@ from hypothesis import strategies as st
 
 from components.data import archives, downloads
 from components.machinery.running import run_step
-from components.system.errors import UserError, public
+from components.system.errors import UserError, redact
 from tests.conftest import write_images
 
 FORMATS = {"edges.tar": "tar", "edges.tar.gz": "gztar", "edges.zip": "zip"}
@@ -460,7 +460,7 @@ def test_https_does_not_lead_to_http():
 def test_what_is_shown_of_an_address(words, at):
     hidden = "ftp://secret:sec/ret?@host:21/path?secret&key=secret=&b=#secret"
     words.insert(at, hidden)
-    assert public(" ".join(words)) == " ".join(words).replace(hidden, "ftp://host:21/path?...")
+    assert redact(" ".join(words)) == " ".join(words).replace(hidden, "ftp://host:21/path?...")
 
 
 @pytest.mark.parametrize("name", ["unpacked", "edges.tar?version=2", "moved", "edges.tar#sha256={}"])

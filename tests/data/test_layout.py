@@ -21,7 +21,7 @@ from components.data.artifacts import Images
 from components.data.datasets import DATA_SETS, DataSet, write_digits
 from components.machinery.code import ROOT
 from components.machinery.running import run_step
-from components.system.errors import UserError, printable
+from components.system.errors import UserError, one_line
 from tests.conftest import CLASSES, write_images
 
 
@@ -212,7 +212,7 @@ def test_what_is_no_file_to_read_is_set_aside(name, folder, tmp_path, monkeypatc
     before = contents(folder)
     images = fetch(folder, tmp_path / "images")
     ((file, why),) = quarantine(images).items()
-    assert file == f"up/{printable(name)}"
+    assert file == f"up/{one_line(name)}"
     assert reason in why and str(tmp_path) not in why
     assert len(images.table("images.csv")) == 6
     assert contents(folder) == before

@@ -391,7 +391,7 @@ def test_later_sections_win_and_flags_win_over_them(place, tmp_path):
 
 def test_an_empty_section_says_nothing(tmp_path):
     (tmp_path / "params.yaml").write_text("own:\n")
-    assert __main__.section(f"{tmp_path}/params.yaml:own") == {}
+    assert __main__.read_section(f"{tmp_path}/params.yaml:own") == {}
 
 
 @pytest.mark.parametrize(
@@ -413,7 +413,7 @@ def test_sections_that_cannot_be_read(address, message, tmp_path, monkeypatch):
     (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\xff")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=message) as caught:
-        __main__.section(address)
+        __main__.read_section(address)
     assert "\n" not in str(caught.value)
 
 

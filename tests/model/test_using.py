@@ -123,10 +123,13 @@ def test_what_is_no_model_or_no_image_is_one_line(made, journal, tmp_path, monke
 
 @pytest.fixture(scope="module")
 def server(journal, tmp_path_factory) -> Iterator[str]:
-    """A real `mlflow models serve`, where the repository is not; stopped with all that it started."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    """A real `mlflow models serve`, which can import nothing of the repository; stopped with all that it started."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    for package in ("components", "pipeline"):
+        (folder / f"{package}.py").write_text("raise ImportError('the repository is not here')")
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
     command = ["models", "serve", "--env-manager", "local", "--model-uri", journal]
-    with serving(command, free_port(), environment, tmp_path_factory.mktemp("elsewhere")) as address:
+    with serving(command, free_port(), environment, folder) as address:
         yield address
 
 

@@ -30,7 +30,7 @@ def paths(entries: list) -> list[str]:
 
 
 def test_the_committed_files_have_the_stages_that_params_yaml_asks_for():
-    """Else: `python -m pipeline arrange`."""
+    """Else: `graft arrange`."""
     stages.check({ROOT / file: text for file, text in stages.render(CONTENT, planning.active_tasks(CONTENT)).items()})
 
 
@@ -251,7 +251,7 @@ def test_experiments(finished, tmp_path):
     assert "dropout" in table and "distance" in table and max(map(len, table.splitlines())) <= 120
     for setting in ("recipes.edges.networks=[glyphs,vgg16]", "++recipes.edges.vary.train_top.dropout=[0.1,0.2]"):
         said = project("dvc", "exp", "run", "-S", setting, check=False)
-        assert "dvc.yaml has other stages than params.yaml asks for: `python -m pipeline arrange` writes it" in said
+        assert "dvc.yaml has other stages than params.yaml asks for: `graft arrange` writes it" in said
         project("git", "checkout", "-q", "--", ".")
 
 

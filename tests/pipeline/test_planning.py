@@ -134,11 +134,11 @@ WRONG: dict[str, tuple[dict, str]] = {
     "a home": ({"data": {"own": {"mine": {"source": "~/images"}}}}, "DVC knows no ~: write the path in full"),
     "another network": (
         {"recipes": {"edges": {"networks": ["glyphs", "vgg16"]}}},
-        "dvc.yaml has other stages than params.yaml asks for: `python -m pipeline arrange` writes it anew",
+        "dvc.yaml has other stages than params.yaml asks for: `graft arrange` writes it anew",
     ),
     "an arm": (
         {"recipes": {"edges": {"vary": {"train_top": {"dropout": [0.1, 0.3]}}}}},
-        "dvc.yaml has other stages than params.yaml asks for: `python -m pipeline arrange` writes it anew",
+        "dvc.yaml has other stages than params.yaml asks for: `graft arrange` writes it anew",
     ),
 }  # fmt: skip
 

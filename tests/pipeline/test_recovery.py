@@ -1,4 +1,4 @@
-"""DVC's notes, cut short anywhere, are read by DVC again after `python -m pipeline check`; no other is touched."""
+"""DVC's notes, cut short anywhere, are read by DVC again after `graft check`; no other is touched."""
 
 import json
 import os

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from components.system.errors import UserError, no_such, public
+from components.system.errors import UserError, redact, unknown_name
 
 HEADS = ("linear", "dense")
 
@@ -18,14 +18,14 @@ HEADS = ("linear", "dense")
     ],
 )
 def test_an_unknown_name_is_shown_beside_the_known_ones(received, message):
-    error = no_such("head", received, HEADS)
+    error = unknown_name("head", received, HEADS)
     assert isinstance(error, UserError)
     assert str(error) == message
 
 
 @pytest.mark.parametrize(("received", "known"), [(True, ["on"]), (7, ["7a"]), ("a", [1, "b"])])
 def test_names_that_yaml_reads_as_something_else(received: Any, known: Any):
-    error = str(no_such("recipe", received, known))
+    error = str(unknown_name("recipe", received, known))
     assert str(received) in error and all(str(name) in error for name in known)
 
 
@@ -38,4 +38,4 @@ def test_names_that_yaml_reads_as_something_else(received: Any, known: Any):
     ],
 )
 def test_what_signs_in_is_not_shown(text, expected):
-    assert public(text) == expected
+    assert redact(text) == expected

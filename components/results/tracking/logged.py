@@ -105,6 +105,6 @@ def fetched(uri: str) -> Iterator[tuple[Classifier, list[bytes]]]:
             path = Path(mlflow.artifacts.download_artifacts(uri, dst_path=folder))
         records = sorted(path.glob(f"data/*/{MANIFEST}"))
         if not records:
-            raise UserError(f"{uri} holds no classifier of this project: `python -m pipeline log` logs yours")
+            raise UserError(f"{uri} holds no classifier of this project: `graft log` logs yours")
         rows = json.loads((path / "input_example.json").read_text(encoding="utf-8"))["data"]
         yield Classifier.read(records[0].parent), [base64.b64decode(image) for (image,) in rows]

@@ -31,7 +31,7 @@ from tests.conftest import PARAMETERS, copy_recipe, evaluate, recorded
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
-LATER = "; `python -m pipeline log` completes the journal later"
+LATER = "; `graft log` completes the journal later"
 USER, PASSWORD = "hidden-user", "hidden-password"
 Plan = Callable[[int], str | int]
 

@@ -291,7 +291,7 @@ def test_a_dead_server_costs_one_line_and_the_journal_is_written_later(made, tmp
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://name:secret@127.0.0.1:{port}")
     trained_with(made, tmp_path, seed=8)
     said = capsys.readouterr().err
-    assert said.count("`python -m pipeline log` completes the journal later") == 1
+    assert said.count("`graft log` completes the journal later") == 1
     assert f"MLflow at http://127.0.0.1:{port} did not take this" in said
     assert "secret" not in said
     with pytest.raises(UserError, match="did not take this") as refused:
@@ -311,7 +311,7 @@ def tell_apart(folder: Path, made) -> Path:
 
 
 def told_log(folder: Path) -> subprocess.CompletedProcess:
-    """Run `python -m pipeline log` in a folder, on a store there."""
+    """Run `graft log` in a folder, on a store there."""
     environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "pipeline", "log"]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
@@ -332,7 +332,7 @@ def small(database, tmp_path, monkeypatch) -> Iterator[Path]:
 
 
 def test_the_command_log_finds_what_is_missing(made, small):
-    """`python -m pipeline log`, in a folder that holds the artifacts of a recipe; with what all of it cost."""
+    """`graft log`, in a folder that holds the artifacts of a recipe; with what all of it cost."""
     copy_recipe(made, small / "artifacts/edges")
     tracking.complete(*artifacts(made, "top"))  # which lacks its costs
     for expected in ("written", "was there"):
