@@ -36,4 +36,4 @@ def choose_precision(
         speeds = extraction.measure_precisions(augmented, weights)
         precision = extraction.better_precision(speeds)
     chosen_precision.write_table("speeds.csv", speeds)
-    chosen_precision.facts["precision"] = precision
+    chosen_precision.facts.precision = precision

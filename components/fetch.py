@@ -39,11 +39,11 @@ def fetch(images: Output[Images], *, data_set: str, source: str, max_quarantined
     from components.data.datasets import DATA_SETS
     from components.data.pinned import GIT, PinnedSource
     from components.data.sources import open_source
-    from components.system.errors import UserError, no_such, public
+    from components.system.errors import UserError, redact, unknown_name
 
-    entry, place = DATA_SETS.get(data_set), public(source)
+    entry, place = DATA_SETS.get(data_set), redact(source)
     if source == "published" and entry is None:
-        raise no_such("published data set", data_set, DATA_SETS)
+        raise unknown_name("published data set", data_set, DATA_SETS)
     if source == "published" and entry and entry.page:
         raise UserError(
             f"{data_set} has no public download: get it from {entry.page} and give its path "
@@ -52,11 +52,11 @@ def fetch(images: Output[Images], *, data_set: str, source: str, max_quarantined
     if source.startswith(GIT):
         pinned_source = PinnedSource.parse(source, "data/images", data_set)
         pinned = pinned_source.fetch_into(images)
-        if (name := pinned.facts.get("data_set")) != data_set:
+        if (name := pinned.facts.data_set) != data_set:
             raise UserError(f"{pinned_source} is the data set {name!r}, not {data_set!r}: name that")
         layout.check_pinned_images(pinned, max_quarantined)
         images.address_by_content(pinned.digest)
-        images.facts.update(pinned.facts)
+        vars(images.facts).update(vars(pinned.facts))
         images.record.revisions["dvc_revision"] = pinned_source.revision
         place = str(pinned_source)
     elif source == "published" and entry and entry.write:
@@ -66,7 +66,7 @@ def fetch(images: Output[Images], *, data_set: str, source: str, max_quarantined
     else:
         with open_source(entry.address if source == "published" and entry else source) as folder:
             layout.lay_out(folder, images, entry, max_quarantined)
-    images.facts["data_set"] = data_set
+    images.facts.data_set = data_set
     if entry and entry.digest and images.digest != entry.digest:
         raise UserError(
             f"{place} is not the published {data_set}: its content has the digest {images.digest}, "

@@ -1,8 +1,8 @@
 """Bring pretrained weights into the collection."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from components.data.artifacts import Weights
+from components.data.artifacts import Weights, WeightsFacts
 from components.data.content import file_sha256
 from components.data.json_files import damage_errors
 from components.data.pinned import GIT, PinnedSource
@@ -36,7 +36,7 @@ def fetch_weights(
             damaged.
     """
     if source.startswith(GIT):
-        facts = fetch_pinned_weights(weights, backbone, source, stock)
+        facts = vars(fetch_pinned_weights(weights, backbone, source, stock))
     else:
         facts = {"weights_license": write_weights(weights, backbone, source, stock)}
     with damage_errors(weights.file):
@@ -48,15 +48,15 @@ def fetch_weights(
             "from where they are whole"
         )
     weights.address_by_content(digest)
-    weights.facts.update(facts)
+    vars(weights.facts).update(facts)
 
 
-def fetch_pinned_weights(weights: Weights, backbone: str, source: str, stock: str) -> dict[str, Any]:
+def fetch_pinned_weights(weights: Weights, backbone: str, source: str, stock: str) -> WeightsFacts:
     """Fetch pinned weights as the step's arguments say, drop the top if it is not kept, and return their facts."""
     pinned_source = PinnedSource.parse(source, "data/weights", backbone)
     facts = pinned_source.fetch_into(weights).facts
-    if facts.get("backbone") != backbone:
-        raise UserError(f"{pinned_source} is of the backbone {facts.get('backbone')!r}, not {backbone!r}: name that")
+    if facts.backbone != backbone:
+        raise UserError(f"{pinned_source} is of the backbone {facts.backbone!r}, not {backbone!r}: name that")
     if stock == "leave":
         for file in (weights.stock, weights.path / "words.csv"):
             file.unlink(missing_ok=True)

@@ -39,7 +39,7 @@ def fine_tune(
     with training.strategy().scope(), tracking.live(classifier, name_of("fine_tune")) as log_epoch:
         untrained = assembly.fine_tuned(tensors, splits, top, weights)
         sizes = [keras.ops.size(weight) for weight in untrained.model.trainable_weights]
-        classifier.facts["trainable_parameters"] = int(sum(sizes))
+        classifier.facts.trainable_parameters = int(sum(sizes))
         trained = training.train(
             "fine_tune", untrained.model, untrained.parts, settings, log_epoch, classifier.resume, untrained.head
         )

@@ -70,12 +70,13 @@ def split(
     test_rows = drawn.loc[drawn["split"] == "test", ["file", "label", "group", "width", "height"]]
     test_split.write_table("test_split.csv", test_rows)
     grouped = drawn[drawn["group"] != ""].groupby("split")["group"].nunique()
-    splits.facts["groups"] = {part: int(grouped.get(part, 0)) for part in sizes}
+    splits.facts.split_method = method
+    splits.facts.groups = {part: int(grouped.get(part, 0)) for part in sizes}
 
     leaks = leakage.leakage_table(drawn)
     splits.write_table("leakage.csv", leaks)
-    splits.facts["leakage"] = {**audit.facts["duplicates"], **leakage.leakage_counts(leaks, len(test_rows))}
-    splits.facts["warnings"] = leakage.leakage_warnings(method, splits.facts["leakage"], len(test_rows))
-    for line in splits.facts["warnings"]:
+    splits.facts.leakage = {**audit.facts.duplicates, **leakage.leakage_counts(leaks, len(test_rows))}
+    splits.facts.warnings = leakage.leakage_warnings(method, splits.facts.leakage, len(test_rows))
+    for line in splits.facts.warnings:
         print(f"split: {line}")
     splits.write_arrays("leakage", leakage.example_thumbnails(images, leaks, leakage.example_rows(leaks)))

@@ -39,7 +39,7 @@ def train_top(
     from components.model import assembly, delivery, training
     from components.results import tracking
 
-    if features.facts["pooling"] == "average":
+    if features.facts.pooling == "average":
         training.one_thread()
     training.seeded(settings.seed)
     untrained = assembly.top(features, splits, weights, head, dropout)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from components.system.errors import UserError, public
+from components.system.errors import UserError, redact
 from components.system.progress import bar
 from components.system.resources import NO_SPACE
 
@@ -58,7 +58,7 @@ def download(address: str, target: Path) -> None:
     expected = re.fullmatch("sha256=([0-9a-fA-F]{64})", fragment)
     if mark and not expected:
         raise UserError(
-            f"expected #sha256=<64 hex digits> after the address; received {public(address)}: correct the digest, or "
+            f"expected #sha256=<64 hex digits> after the address; received {redact(address)}: correct the digest, or "
             "leave it out"
         )
     redirects, digest = SafeRedirects(), hashlib.sha256()
@@ -77,9 +77,9 @@ def download(address: str, target: Path) -> None:
             error.close()
         if getattr(error, "errno", None) in NO_SPACE:
             raise
-        reason = " ".join(public(str(error)).split())[:300]
-        raise UserError(f"cannot download {public(url + redirects.note)}: {reason}; {BY_HAND}") from error
-    place = public(url + redirects.note)
+        reason = " ".join(redact(str(error)).split())[:300]
+        raise UserError(f"cannot download {redact(url + redirects.note)}: {reason}; {BY_HAND}") from error
+    place = redact(url + redirects.note)
     if missing:
         raise UserError(f"{place} ended early: {missing} bytes are missing; try again, or {BY_HAND}")
     if expected and digest.hexdigest() != expected[1].lower():

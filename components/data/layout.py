@@ -11,7 +11,7 @@ from components.data.class_folders import find_class_folders, labels_by_folder
 from components.data.datasets import DataSet
 from components.data.folders import check_path_name, folders_in, linked_folders, paths_below, read_untrusted
 from components.data.lists import find_lists, fold_lines, group_lines, person_numbers, values_of_images
-from components.system.errors import UserError, printable
+from components.system.errors import UserError, one_line
 from components.system.progress import bar
 
 COLUMNS = ["file", "label", "width", "height", "sha256", "part", "group"]
@@ -50,7 +50,7 @@ def lay_out(source: Path, images: Images, entry: DataSet | None, max_quarantined
     images.write_table("images.csv", table)
     images.write_table("quarantine.csv", pd.DataFrame(quarantine, columns=["file", "reason"]))
     images.address_by_content(table_digest(table, column))
-    images.facts["classes"] = list(labels.values())
+    images.facts.classes = list(labels.values())
 
 
 @image_files.without_pillow_warnings()
@@ -83,7 +83,7 @@ def copy_images(
             raise
         except Exception as error:  # decoders fail in ways of their own on damaged files
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            quarantine.append((printable(name), printable(" ".join(reason.split()))))
+            quarantine.append((one_line(name), one_line(" ".join(reason.split()))))
             continue
         within = name.removeprefix(f"{part}/" if part else "").removeprefix(f"{folder}/")
         file = "/".join(filter(None, (labels[folder], part, within)))
@@ -163,7 +163,7 @@ def check_pinned_images(images: Images, max_quarantined: float) -> None:
     if damaged or not labelled or images.digest not in (table_digest(table, name) for name in ("", "part", "group")):
         first = ", ".join(damaged[:3]) or "images.csv"
         raise UserError(
-            f"the pinned {images.facts.get('data_set')} is damaged, {first} first: its content does not have the "
+            f"the pinned {images.facts.data_set} is damaged, {first} first: its content does not have the "
             f"digest {images.digest}; push it again from where it is whole"
         )
     quarantine = images.table("quarantine.csv").to_records(index=False).tolist()

@@ -14,8 +14,8 @@ from tempfile import TemporaryDirectory
 from typing import TypeVar
 from urllib.parse import parse_qsl
 
-from components.data.artifacts import MANIFEST, Artifact
-from components.system.errors import UserError, public, shown
+from components.data.artifact import MANIFEST, Artifact
+from components.system.errors import UserError, redact, shorten
 
 Kind = TypeVar("Kind", bound=Artifact)
 
@@ -40,7 +40,7 @@ class PinnedSource:
     remote: str
 
     def __str__(self) -> str:
-        return f"{self.path} of {public(self.address)} at {self.revision[:12]}"
+        return f"{self.path} of {redact(self.address)} at {self.revision[:12]}"
 
     @classmethod
     def parse(cls, source: str, folder: str, name: str) -> "PinnedSource":
@@ -65,7 +65,7 @@ class PinnedSource:
         if not address or not re.fullmatch("[0-9a-f]{40}", revision):
             raise UserError(
                 "expected git+ADDRESS@REVISION, the revision as the 40 hexadecimal digits of a commit, which "
-                f"`git rev-parse REVISION` prints; received {shown(revision) if address else 'none'}"
+                f"`git rev-parse REVISION` prints; received {shorten(revision) if address else 'none'}"
             )
         try:
             options = dict(parse_qsl(fragment, strict_parsing=True, max_num_fields=2)) if fragment else {}
@@ -73,7 +73,7 @@ class PinnedSource:
                 raise ValueError
         except ValueError:
             raise UserError(
-                f"{public(address)}: expected #name=NAME, #remote=REMOTE or #name=NAME&remote=REMOTE after the "
+                f"{redact(address)}: expected #name=NAME, #remote=REMOTE or #name=NAME&remote=REMOTE after the "
                 "revision: correct what follows the #, or leave it out"
             ) from None
         return cls(address, revision, f"{folder}/{options.get('name', name)}", options.get("remote", ""))
@@ -96,11 +96,11 @@ class PinnedSource:
             clone, variables = f"{temporary}/clone", command_environment(temporary)
             run_command(
                 ["git", "clone", "-q", "--no-checkout", "--", self.address, clone], variables,
-                f"cannot clone {public(self.address)}", "check the address, and the credentials that git has for it",
+                f"cannot clone {redact(self.address)}", "check the address, and the credentials that git has for it",
             )  # fmt: skip
             run_command(
                 ["git", "-C", clone, "checkout", "-q", "--detach", self.revision], variables,
-                f"{public(self.address)} has no commit {self.revision} on a branch or tag", "push it, or correct it",
+                f"{redact(self.address)} has no commit {self.revision} on a branch or tag", "push it, or correct it",
             )  # fmt: skip
             get = ["get", clone, self.path, f"--remote={self.remote}", "--out", str(target)]
             run_command(
@@ -163,6 +163,6 @@ def run_command(command: Sequence[str], variables: Mapping[str, str], failure: s
             raise
     if process.returncode:
         message = re.sub("ERROR: |fatal: |unexpected error - |failed to get .* - |Having any troubles.*", "", stderr)
-        reason = " ".join(public(message).split())[:300] or f"exit status {process.returncode}"
+        reason = " ".join(redact(message).split())[:300] or f"exit status {process.returncode}"
         reason = re.sub(r"^\[('.*')\]$", r"\1 is not there", reason)  # DVC's whole message for an unknown path
         raise UserError(f"{failure}: {reason}; {advice}")

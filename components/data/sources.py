@@ -8,7 +8,7 @@ from pathlib import Path
 
 from components.data.archives import unpack
 from components.data.downloads import download
-from components.system.errors import UserError, public
+from components.system.errors import UserError, redact
 
 
 @contextmanager
@@ -35,7 +35,7 @@ def open_source(source: str) -> Iterator[Path]:
         elif is_file:
             target = Path(temporary) / "unpacked"
             target.mkdir()
-            unpack(path, target, public(source))
+            unpack(path, target, redact(source))
             yield target
         else:
             raise UserError(f"no folder or archive {source!r}: check the path")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from components.data.grouping import draw_whole_units, keep_clusters_together, unit_numbers
-from components.system.errors import UserError, no_such
+from components.system.errors import UserError, unknown_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -149,7 +149,7 @@ def is_published_test(parts: "pd.Series", fold: int) -> "pd.Series":
     names = set(parts)
     if all(part.isdecimal() for part in names):
         if str(fold) not in names:
-            raise no_such("published split", fold, names)
+            raise unknown_name("published split", fold, names)
         return parts == str(fold)
     name = "test" if "test" in names else "validation"
     if len(names) < 2 or name not in names:

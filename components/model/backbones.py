@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from components.system.errors import UserError, no_such
+from components.system.errors import UserError, unknown_name
 
 if TYPE_CHECKING:
     import keras
@@ -108,7 +108,7 @@ class Backbone:
 def get(name: str) -> Backbone:
     """Return the backbone of that name, or raise a UserError that lists the names."""
     if name not in BACKBONES:
-        raise no_such("backbone", name, BACKBONES)
+        raise unknown_name("backbone", name, BACKBONES)
     return BACKBONES[name]
 
 

@@ -19,15 +19,15 @@ def choose(arms: Sequence[Classifier], chosen: Classifier) -> None:
     Raises:
         UserError: They are of different models, or two are alike.
     """
-    models = {arm.facts["model"] for arm in arms}
+    models = {arm.facts.model for arm in arms}
     if len(models) > 1:
         raise UserError(
             f"choose_classifier: one is chosen of the arms of one model; received {', '.join(sorted(models))}"
         )
-    ranked = sorted(arms, key=lambda arm: arm.facts["validation_log_loss"])
+    ranked = sorted(arms, key=lambda arm: arm.facts.validation_log_loss)
     best = ranked[0]
     tried = [
-        {"values": values, "validation_log_loss": arm.facts["validation_log_loss"]}
+        {"values": values, "validation_log_loss": arm.facts.validation_log_loss}
         for arm, values in zip(ranked, differing_values(ranked), strict=True)
     ]
     for name in FILES:
@@ -35,7 +35,7 @@ def choose(arms: Sequence[Classifier], chosen: Classifier) -> None:
     for part in ("facts", "parameters", "lineage"):
         chosen.manifest[part] = {**best.manifest[part]}
     chosen.manifest["parameters"]["choose_classifier"] = {}
-    chosen.facts["arms"] = tried
+    chosen.facts.arms = tried
 
 
 def differing_values(arms: Sequence[Classifier]) -> list[dict[str, Any]]:

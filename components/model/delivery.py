@@ -25,9 +25,9 @@ def deliver(
         parts: The training and validation part that it was trained on.
     """
     train, validation = parts
-    classes = classifier.facts["classes"]
+    classes = classifier.facts.classes
     temperature = metrics.temperature(validation.labels, trained.logits)
-    size = classifier.facts["image_size"]
+    size = classifier.facts.image_size
     image = keras.Input((size, size, 3), name="image")
     x = image
     for layer in layers:
@@ -42,14 +42,12 @@ def deliver(
     classifier.write_values(
         "validation", {name.removeprefix("validation_"): value for name, value in validated.items()}
     )
-    classifier.facts.update(
-        model=name,
-        temperature=temperature,
-        model_parameters=model.count_params(),
-        train_counts=np.bincount(train.labels, minlength=len(classes)).tolist(),
-        validation_images=len(validation.labels),
-        epochs=len(trained.history),
-        best_epoch=trained.best_epoch,
-        **validated,
-    )
-    classifier.did("training", len(train.rows) * len(trained.history), trained.training_seconds)
+    facts = classifier.facts
+    facts.model = name
+    facts.temperature = temperature
+    facts.model_parameters = model.count_params()
+    facts.train_counts = np.bincount(train.labels, minlength=len(classes)).tolist()
+    facts.validation_images = len(validation.labels)
+    facts.epochs, facts.best_epoch = len(trained.history), trained.best_epoch
+    vars(facts).update(validated)
+    classifier.note_work("training", len(train.rows) * len(trained.history), trained.training_seconds)

@@ -26,7 +26,7 @@ def average(
     """
     if len(classifiers) < 2:
         raise UserError(f"average: {classifiers[0].path} alone has no average: give two classifiers or more")
-    sizes = {classifier.facts["image_size"] for classifier in classifiers}
+    sizes = {classifier.facts.image_size for classifier in classifiers}
     if len(sizes) > 1:
         raise UserError(f"average: classifiers of images of one size have an average; received {sorted(sizes)} pixels")
     keras.utils.clear_session()  # layers without a name of their own are numbered from the start
@@ -35,14 +35,14 @@ def average(
     members = []
     for number, classifier in enumerate(classifiers, start=1):
         member = classifier.load()
-        member.name = f"{classifier.facts['model']}_{number}"
+        member.name = f"{classifier.facts.model}_{number}"
         members.append(member(image))
     mean = keras.layers.Average(name="average")(members)
     model = keras.Model(image, keras.ops.log(mean + LEAST), name="members")
     parts = assembly.parts(views_of(classifiers[0], augmented), splits)
     validation = parts[1]
     (logits,) = outputs(model, validation.array[:, :1], validation.rows, batch_size)
-    ensemble.facts.pop("arms", None)  # from which a member was chosen
-    ensemble.facts["members"] = [classifier.facts["model"] for classifier in classifiers]
+    vars(ensemble.facts).pop("arms", None)  # from which a member was chosen
+    ensemble.facts.members = [classifier.facts.model for classifier in classifiers]
     untrained = Trained(pd.DataFrame(columns=["epoch"]), 0, logits[:, 0], 0.0)
     delivery.deliver(ensemble, name_of("average"), [model], untrained, parts)

@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from components.data import augmentation
-from components.data.artifacts import release
+from components.data.memory_maps import release
 from components.model import optimizers
 
 LogEpoch = Callable[[int, dict[str, float]], None]

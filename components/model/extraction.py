@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from components.data.artifacts import Augmented, Weights, release
+from components.data.artifacts import Augmented, Weights
+from components.data.memory_maps import release
 from components.data.reading import read_ahead
 from components.model import backbones
 from components.model.cut import cut
@@ -95,8 +96,8 @@ def measure_precisions(augmented: Augmented, weights: Weights) -> pd.DataFrame:
 
     A row a precision: `precision`, `views_per_second`, and `difference` as a share of the features' length.
     """
-    entry = backbones.get(weights.facts["backbone"])
-    network = entry.build(augmented.facts["image_size"], weights.file)
+    entry = backbones.get(weights.facts.backbone)
+    network = entry.build(augmented.facts.image_size, weights.file)
     first = entry.first_trainable("last_block")
     runs = {name: graph(frozen(entry, network, first, "average", False, name)) for name in ("float32", "bfloat16")}
     batch = next(batches(augmented.array, TRIED))

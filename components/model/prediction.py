@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from components.data.artifacts import Augmented, Classifier, release
+from components.data.artifacts import Augmented, Classifier
+from components.data.memory_maps import release
 from components.system.errors import UserError
 from components.system.progress import bar
 
@@ -21,9 +22,9 @@ def views_of(classifier: Classifier, augmented: Sequence[Augmented]) -> Augmente
     Raises:
         UserError: They are not among those given.
     """
-    digest, size = classifier.manifest["lineage"].get("augment"), classifier.facts["image_size"]
+    digest, size = classifier.manifest["lineage"].get("augment"), classifier.facts.image_size
     for one in augmented:
-        if one.digest == digest or (digest is None and one.facts["image_size"] == size):
+        if one.digest == digest or (digest is None and one.facts.image_size == size):
             return one
     raise UserError(f"{classifier.path} was trained on other views than {augmented[0].path}: give those")
 

@@ -19,7 +19,7 @@ def words(weights: Weights, images: Images, chosen: pd.DataFrame) -> pd.DataFram
         images: The data set.
         chosen: Which of its images, file and label.
     """
-    entry = backbones.get(weights.facts["backbone"])
+    entry = backbones.get(weights.facts.backbone)
     network = entry.build(entry.image_size, weights.stock, top=True)
     preprocessing, names = entry.preprocessing(), weights.table("words.csv")["word"].to_numpy()
     found = []

@@ -35,7 +35,7 @@ def open_model(address: str) -> tuple[Served, np.ndarray]:
 
 def load_served(classifier: Classifier) -> Served:
     """Return a classifier as it is served."""
-    return Served(classifier.load(), classifier.facts["classes"])
+    return Served(classifier.load(), classifier.facts.classes)
 
 
 def report_path(classifier: Path) -> Path:
