@@ -126,13 +126,13 @@ def predict(model: str, images: Sequence[Path], csv: Path | None) -> None:
     import pandas as pd
 
     from components.data.artifacts import PROBABILITY
-    from components.model import predicting
+    from components.model import file_predictions
     from components.results.delivered import open_model
 
-    files = predicting.listed(images)
+    files = file_predictions.list_files(images)
     opened, _ = open_model(model)
     names, rows, unread = [PROBABILITY + name for name in opened.classes], [], 0
-    for file, found in predicting.predictions(opened, files):
+    for file, found in file_predictions.predict_files(opened, files):
         if isinstance(found, str):
             unread += 1
             print(f"{printable(str(file))} cannot be read ({found})", file=sys.stderr)
@@ -152,12 +152,12 @@ def predict(model: str, images: Sequence[Path], csv: Path | None) -> None:
 
 def export(model: str, to: str, file: Path, images: Sequence[Path]) -> None:
     """Write a model for ONNX Runtime or LiteRT, held to the same probabilities on real images."""
-    from components.model import exporting, predicting
+    from components.model import exporting, file_predictions
     from components.results.delivered import open_model
 
     opened, kept = open_model(model)
     if images:
-        kept = predicting.stacked(predicting.listed(images), opened.size)
+        kept = file_predictions.read_images(file_predictions.list_files(images), opened.size)
     difference = exporting.export(opened, to, file, kept)
     print(f"{file}: {len(kept)} images get the same probabilities, to {difference:.1g}")
 
@@ -240,7 +240,7 @@ def find_head(recipe: str, sweep: Sequence[str], network: str) -> None:
     from components.model import head_search
 
     inputs = inputs_of(task)
-    found = head_search.search(inputs["features"], inputs["splits"], [*map(wanted.arguments, arms)])
+    found = head_search.train_heads(inputs["features"], inputs["splits"], [*map(wanted.arguments, arms)])
     table = pd.concat([pd.DataFrame(arms)[[*swept]], found], axis=1).sort_values("validation_log_loss")
     file = inputs["features"].path.with_name("heads.csv")
     table.to_csv(file, index=False)
@@ -253,16 +253,16 @@ def find_rate(recipe: str, step: str, network: str) -> None:
     """Draw the training loss of a recipe's step over the learning rate, and suggest one, by the training part alone."""
     recipes.one_of("step that trains", step, recipes.TRAINING)
     task = task_of(recipe, step, network)
-    from components.model import assembly, rate_finder, training
+    from components.model import assembly, rate_finder, runtime
     from components.results import figures
 
-    inputs, builder = inputs_of(task), assembly.BUILDERS[step]
+    inputs, builder = inputs_of(task), assembly.ASSEMBLERS[step]
     arguments = load_step(step).arguments(task.values)
     settings = arguments.pop("settings")
-    training.seeded(settings.seed)
+    runtime.set_seed(settings.seed)
     untrained = builder(**inputs, **arguments)
-    curve = rate_finder.sweep(untrained.model, untrained.parts[0], settings, untrained.head)
-    rate = rate_finder.suggested(curve)
+    curve = rate_finder.record_losses(untrained.model, untrained.split_rows[0], settings, untrained.head)
+    rate = rate_finder.suggest_rate(curve)
     picture = place(task.outputs["classifier"]).parent.with_name("rates") / f"{step}.png"
     picture.parent.mkdir(exist_ok=True)
     figures.learning_rates(curve, rate, picture, f"{recipe}, {step}: the learning rate")

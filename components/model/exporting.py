@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from components.model.served import Served
+from components.model.served import ServedModel
 from components.system.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ TOLERANCE = 1e-4
 OPSET = 18  # of ONNX
 
 
-def export(model: Served, kind: str, file: Path, pixels: np.ndarray) -> float:
+def export(model: ServedModel, kind: str, file: Path, pixels: np.ndarray) -> float:
     """Write a model as a file that takes and gives what it does; return the largest difference in probability.
 
     Args:
@@ -40,21 +40,21 @@ def export(model: Served, kind: str, file: Path, pixels: np.ndarray) -> float:
         fresh = Path(folder, file.name)
         try:
             convert(model.network, fresh)
-            found = run(fresh, pixels.astype(np.float32))
+            probabilities = run(fresh, pixels.astype(np.float32))
         except UserError:
             raise
         except Exception as error:  # converters throw what they like
             raise UserError(
                 f"{kind}: this model could not be converted ({' '.join(str(error).split())[:200]})"
             ) from error
-        difference = float(np.abs(found - model.probabilities(pixels)).max())
+        difference = float(np.abs(probabilities - model.probabilities(pixels)).max())
         if not difference <= TOLERANCE:
             raise UserError(f"{kind}: the probabilities differ by {difference:.2g}, more than {TOLERANCE}: not written")
         fresh.replace(file)
     return difference
 
 
-def needed(name: str) -> ModuleType:
+def import_optional(name: str) -> ModuleType:
     """Return a module of a converter or of what runs its files.
 
     Raises:
@@ -72,7 +72,7 @@ def to_onnx(network: "keras.Model", file: Path) -> None:
     """Write a network for ONNX Runtime: input `image`, output `probabilities`; any number of images."""
     import tensorflow
 
-    converter = needed("tf2onnx")
+    converter = import_optional("tf2onnx")
     shape = tensorflow.TensorSpec(network.input_shape, tensorflow.float32, name="image")
     function = tensorflow.function(lambda image: {"probabilities": network(image, training=False)})
     converter.convert.from_function(function, input_signature=[shape], opset=OPSET, output_path=str(file))
@@ -80,7 +80,7 @@ def to_onnx(network: "keras.Model", file: Path) -> None:
 
 def run_onnx(file: Path, pixels: np.ndarray) -> np.ndarray:
     """Return what a file of ONNX makes of images, (n, classes)."""
-    session = needed("onnxruntime").InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    session = import_optional("onnxruntime").InferenceSession(str(file), providers=["CPUExecutionProvider"])
     return session.run(None, {session.get_inputs()[0].name: pixels})[0]
 
 
@@ -93,7 +93,7 @@ def to_litert(network: "keras.Model", file: Path) -> None:
 
 def run_litert(file: Path, pixels: np.ndarray) -> np.ndarray:
     """Return what a file of LiteRT makes of images, (n, classes)."""
-    interpreter = needed("ai_edge_litert.interpreter").Interpreter(str(file))
+    interpreter = import_optional("ai_edge_litert.interpreter").Interpreter(str(file))
     place = interpreter.get_input_details()[0]["index"]
     interpreter.resize_tensor_input(place, pixels.shape)
     interpreter.allocate_tensors()
