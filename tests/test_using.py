@@ -1,6 +1,7 @@
 """Delivered models in use: predictions on the command line and over HTTP, and exports."""
 
 import base64
+import importlib
 import json
 import os
 import shutil
@@ -209,12 +210,13 @@ def test_a_bad_request_is_answered_with_400_and_why_and_the_next_is_served(name,
 @pytest.mark.parametrize("kind", exporting.FORMATS)
 def test_an_exported_model_gives_the_same_probabilities(kind, made, source, journal, tmp_path, capsys):
     file = tmp_path / f"model.{kind}"
+    keras.utils.enable_interactive_logging()  # as Keras does whenever its session is cleared, before a training
     for model in (str(made["classifiers/fine_tuned"]), journal):
-        out, _ = run_command(capsys, "export", "--model", model, "--to", kind, str(file))
-        assert out[0].startswith(f"{file}: 2 images get the same probabilities, to ")
+        (line,), err = run_command(capsys, "export", "--model", model, "--to", kind, str(file))
+        assert line.startswith(f"{file}: 2 images get the same probabilities, to ") and err == []
     table = Report.read(made["fine_tuned"]).table("predictions.csv")
     raw = np.stack([images.read(source / file, 32) for file in table["file"]]).astype(np.float32)
-    probabilities = exporting.FORMATS[kind][1](file, raw)
+    probabilities = exporting.FORMATS[kind].run(file, raw)
     np.testing.assert_allclose(probabilities, table.filter(like="probability_"), atol=1e-4)
     shutil.copytree(made["classifiers/top"], tmp_path / "alone")
     alone = ["export", "--model", str(tmp_path / "alone"), "--to", kind, str(tmp_path / "other")]
@@ -222,6 +224,17 @@ def test_an_exported_model_gives_the_same_probabilities(kind, made, source, jour
         main(alone)
     main([*alone, "--images", str(source / "up")])
     assert "other: 16 images get" in capsys.readouterr().out
+
+
+def names_in(file: Path, kind: str) -> tuple[str, str]:
+    """Return what an exported file calls its input and its output."""
+    if kind == "onnx":
+        session = importlib.import_module("onnxruntime").InferenceSession(file)
+        return session.get_inputs()[0].name, session.get_outputs()[0].name
+    (signature,) = (
+        importlib.import_module("ai_edge_litert.interpreter").Interpreter(str(file)).get_signature_list().values()
+    )
+    return signature["inputs"][0], signature["outputs"][0]
 
 
 @pytest.mark.parametrize("kind", exporting.FORMATS)
@@ -234,12 +247,14 @@ def test_a_network_of_imagenet_s_is_exported(kind, tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
     served = ServedModel(network, [*"abcde"])
     assert exporting.export(served, kind, tmp_path / "file", pixels) <= exporting.TOLERANCE
+    assert names_in(tmp_path / "file", kind) == ("image", "probabilities")
 
 
 @pytest.mark.parametrize("kind", exporting.FORMATS)
 def test_a_file_that_gives_other_probabilities_is_not_kept(kind, made, tmp_path, monkeypatch):
-    convert, run = exporting.FORMATS[kind]
-    monkeypatch.setitem(exporting.FORMATS, kind, (convert, lambda file, pixels: run(file, pixels) + 0.001))
+    right = exporting.FORMATS[kind]
+    wrong = right._replace(run=lambda file, pixels: right.run(file, pixels) + 0.001)
+    monkeypatch.setitem(exporting.FORMATS, kind, wrong)
     arguments = ["export", "--model", str(made["classifiers/top"]), "--to", kind, str(tmp_path / "file")]
     with pytest.raises(UserError, match=r"the probabilities differ by 0\.001, more than 0\.0001: not written"):
         main(arguments)
