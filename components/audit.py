@@ -49,11 +49,11 @@ def audit(
     audit.write_table("pairs.csv", pairs.assign(label=pairs["file"].map(label), other_label=pairs["other"].map(label)))
 
     sizes = table.loc[table["cluster"] != "", "cluster"].value_counts()
-    audit.facts["duplicates"] = {
+    audit.facts.duplicates = {
         "identical_pairs": int((pairs["kind"] == "identical").sum()),
         "near_pairs": int((pairs["kind"] == "near").sum()),
         "two_labels": len(duplicates.two_labels(table)),
         "clusters": len(sizes),
         "largest_cluster": int(sizes.max()) if len(sizes) else 0,
     }
-    print("audit:", ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in audit.facts["duplicates"].items()))
+    print("audit:", ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in audit.facts.duplicates.items()))

@@ -42,21 +42,25 @@ def augment(
         brightness: Largest change of brightness either way, as a fraction.
         seed: Seed of the views.
     """
+    from dataclasses import asdict
+
     from components.data import augmentation
     from components.data import images as image_files
-    from components.data.artifacts import release
+    from components.data.memory_maps import release
     from components.system.progress import bar
 
     limits = augmentation.Limits(rotation, shear, zoom, shift, flip, brightness)
     names = images.table("images.csv")["file"].tolist()
-    augmented.facts.update(image_size=image_size, views=views)
+    facts = augmented.facts
+    facts.image_size, facts.views = image_size, views
+    facts.view_limits, facts.view_seed = asdict(limits), seed
     array = augmented.create(names, (1 + views, image_size, image_size, 3), "uint8")
 
     def views_of(name: str) -> "np.ndarray":
         draws = [augmentation.draw(limits, seed, name, view) for view in range(views)]
         return augmentation.apply(image_files.read(images.file(name), image_size), draws)
 
-    with augmented.timed("augmentation", len(names)), bar("augment", len(names), "image") as progress:
+    with augmented.time_work("augmentation", len(names)), bar("augment", len(names), "image") as progress:
         for place, batch in image_files.in_batches(views_of, names, 32):
             array[place] = batch
             release(array)

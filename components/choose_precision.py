@@ -36,4 +36,4 @@ def choose_precision(
         speeds = precision_choice.measure_precisions(augmented, weights)
         precision = precision_choice.better_precision(speeds)
     chosen_precision.write_table("speeds.csv", speeds)
-    chosen_precision.facts["precision"] = precision
+    chosen_precision.facts.precision = precision

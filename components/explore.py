@@ -38,7 +38,7 @@ def explore(
     chosen = train.groupby("label").sample(samples, replace=True, random_state=seed).drop_duplicates()
     exploring.write_samples(exploration, images, chosen)
     exploring.write_densities(exploration, augmented, train)
-    if augmented.facts["views"]:
+    if augmented.facts.views:
         count = min(exploring.AUGMENTED, len(train))
         exploring.write_views(exploration, augmented, train["file"].sample(count, random_state=seed).tolist())
 

@@ -45,8 +45,8 @@ def extract(
     """
     from components.model import backbones, extraction
 
-    entry, precision = backbones.get(weights.facts["backbone"]), chosen_precision.facts["precision"]
-    network = entry.build(augmented.facts["image_size"], weights.file)
+    entry, precision = backbones.get(weights.facts.backbone), chosen_precision.facts.precision
+    network = entry.build(augmented.facts.image_size, weights.file)
     first = entry.first_trainable_layer(unfreeze)
     frozen = extraction.frozen_network(entry, network, first, pooling, at_cut=prefix == "stored", precision=precision)
 
@@ -56,9 +56,10 @@ def extract(
     extraction.check_storage(len(files), *stored, storage_limit, PREFIXES[prefix])
 
     arrays = [features.create(files, pooled, "float32"), tensors.create(files, *stored)]
-    with features.timed("extraction", views.shape[0] * views.shape[1]):
+    with features.time_work("extraction", views.shape[0] * views.shape[1]):
         extraction.write_outputs(extraction.extraction_graph(frozen), views, arrays[: 1 + len(at_cut)], batch_size)
     if not at_cut:
         extraction.write_outputs(lambda images: [images], views[:, :1], arrays[1:], batch_size)
     for artifact in (features, tensors):
-        artifact.facts.update(first_trainable=first, pooling=pooling, prefix=prefix, precision=precision)
+        facts = artifact.facts
+        facts.first_trainable, facts.pooling, facts.prefix, facts.precision = first, pooling, prefix, precision

@@ -38,11 +38,11 @@ def fetch(images: Output[Images], *, data_set: str, source: str, max_quarantined
     from components.data import archives, layout
     from components.data.datasets import DATA_SETS
     from components.data.pinned import GIT, Pinned
-    from components.system.errors import UserError, no_such, public
+    from components.system.errors import UserError, redact, unknown_name
 
-    entry, place = DATA_SETS.get(data_set), public(source)
+    entry, place = DATA_SETS.get(data_set), redact(source)
     if source == "published" and entry is None:
-        raise no_such("published data set", data_set, DATA_SETS)
+        raise unknown_name("published data set", data_set, DATA_SETS)
     if source == "published" and entry and entry.page:
         raise UserError(
             f"{data_set} cannot be downloaded without asking for it: get it from {entry.page} and give its path "
@@ -51,11 +51,11 @@ def fetch(images: Output[Images], *, data_set: str, source: str, max_quarantined
     if source.startswith(GIT):
         version = Pinned.read(source, "data/images", data_set)
         found = version.get(images)
-        if found.facts.get("data_set") != data_set:
-            raise UserError(f"{version} is the data set {found.facts.get('data_set')!r}, not {data_set!r}: name that")
+        if found.facts.data_set != data_set:
+            raise UserError(f"{version} is the data set {found.facts.data_set!r}, not {data_set!r}: name that")
         layout.check(found, max_quarantined)
         images.address_by_content(found.digest)
-        images.facts.update(found.facts)
+        vars(images.facts).update(vars(found.facts))
         images.record.revisions["dvc_revision"] = version.revision
         place = str(version)
     elif source == "published" and entry and entry.make:
@@ -65,7 +65,7 @@ def fetch(images: Output[Images], *, data_set: str, source: str, max_quarantined
     else:
         with archives.opened(entry.address if source == "published" and entry else source) as folder:
             layout.lay_out(folder, images, entry, max_quarantined)
-    images.facts["data_set"] = data_set
+    images.facts.data_set = data_set
     if entry and entry.digest and images.digest != entry.digest:
         raise UserError(
             f"{place} is not the published {data_set}: its content has the digest {images.digest}, "

@@ -1,8 +1,8 @@
 """Bring pretrained weights into the collection."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from components.data.artifacts import Weights
+from components.data.artifacts import Weights, WeightsFacts
 from components.data.content import file_sha256, whole
 from components.data.pinned import GIT, Pinned
 from components.machinery.signature import Output
@@ -33,7 +33,7 @@ def fetch_weights(
         UserError: The file is not there or does not fit the backbone, the download fails, or what is pinned is damaged.
     """
     if source.startswith(GIT):
-        facts = take(weights, backbone, source, stock)
+        facts = vars(take(weights, backbone, source, stock))
     else:
         facts = {"weights_license": make(weights, backbone, source, stock)}
     with whole(weights.file):
@@ -45,15 +45,15 @@ def fetch_weights(
             "from where they are whole"
         )
     weights.address_by_content(digest)
-    weights.facts.update(facts)
+    vars(weights.facts).update(facts)
 
 
-def take(weights: Weights, backbone: str, source: str, stock: str) -> dict[str, Any]:
+def take(weights: Weights, backbone: str, source: str, stock: str) -> WeightsFacts:
     """Get what DVC pinned, and return its facts."""
     version = Pinned.read(source, "data/weights", backbone)
     facts = version.get(weights).facts
-    if facts.get("backbone") != backbone:
-        raise UserError(f"{version} is of the backbone {facts.get('backbone')!r}, not {backbone!r}: name that")
+    if facts.backbone != backbone:
+        raise UserError(f"{version} is of the backbone {facts.backbone!r}, not {backbone!r}: name that")
     if stock == "leave":
         for file in (weights.stock, weights.path / "words.csv"):
             file.unlink(missing_ok=True)

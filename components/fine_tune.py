@@ -39,7 +39,7 @@ def fine_tune(
     with runtime.device_strategy().scope(), tracking.live(classifier, model_name("fine_tune")) as log_epoch:
         untrained = assembly.assemble_fine_tuning(tensors, splits, top, weights)
         sizes = [keras.ops.size(weight) for weight in untrained.model.trainable_weights]
-        classifier.facts["trainable_parameters"] = int(sum(sizes))
+        classifier.facts.trainable_parameters = int(sum(sizes))
         result = training.train(
             "fine_tune", untrained.model, untrained.split_rows, settings, log_epoch, classifier.resume, untrained.head
         )

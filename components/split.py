@@ -70,12 +70,13 @@ def split(
     tested = drawn.loc[drawn["split"] == "test", ["file", "label", "group", "width", "height"]]
     test_split.write_table("test_split.csv", tested)
     grouped = drawn[drawn["group"] != ""].groupby("split")["group"].nunique()
-    splits.facts["groups"] = {part: int(grouped.get(part, 0)) for part in sizes}
+    splits.facts.split_method = method
+    splits.facts.groups = {part: int(grouped.get(part, 0)) for part in sizes}
 
     leaks = leakage.leaks(drawn)
     splits.write_table("leakage.csv", leaks)
-    splits.facts["leakage"] = {**audit.facts["duplicates"], **leakage.counts(leaks, len(tested))}
-    splits.facts["warnings"] = leakage.sentences(method, splits.facts["leakage"], len(tested))
-    for line in splits.facts["warnings"]:
+    splits.facts.leakage = {**audit.facts.duplicates, **leakage.counts(leaks, len(tested))}
+    splits.facts.warnings = leakage.sentences(method, splits.facts.leakage, len(tested))
+    for line in splits.facts.warnings:
         print(f"split: {line}")
     splits.write_arrays("leakage", leakage.pictures(images, leaks, leakage.examples(leaks)))

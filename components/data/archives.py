@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, cast
 
 from components.data.downloads import CHUNK, check_space, download
-from components.system.errors import UserError, public
+from components.system.errors import UserError, redact
 from components.system.resources import NO_SPACE
 
 HEADER = 1 << 20  # bytes that may describe one entry of a tar
@@ -55,7 +55,7 @@ def opened(source: str) -> Iterator[Path]:
         elif is_file:
             target = Path(temporary) / "unpacked"
             target.mkdir()
-            unpack(path, target, public(source))
+            unpack(path, target, redact(source))
             yield target
         else:
             raise UserError(f"no folder or archive {source!r}: check the path")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from components.system.errors import UserError, shown
+from components.system.errors import UserError, shorten
 
 FORMAT = 2  # of artifacts and records; a change of what they hold raises it
 
@@ -36,7 +36,7 @@ def read_json(file: Path) -> dict[str, Any]:
     with whole(file):
         content = json.loads(file.read_text(encoding="utf-8"))
         if not isinstance(content, dict):
-            raise ValueError(f"no mapping but {shown(content)}")
+            raise ValueError(f"no mapping but {shorten(content)}")
     if content.get("format") != FORMAT:
         raise UserError(
             f"{file} was written by another version of Graft, in format {content.get('format', 1)}, and this one reads "

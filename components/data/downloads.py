@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from components.system.errors import UserError, public
+from components.system.errors import UserError, redact
 from components.system.progress import bar
 from components.system.resources import NO_SPACE
 
@@ -55,7 +55,7 @@ def download(address: str, target: Path) -> None:
     place, mark, fragment = quote(address, safe=string.punctuation, errors="surrogateescape").partition("#")
     wanted = re.fullmatch("sha256=([0-9a-fA-F]{64})", fragment)
     if mark and not wanted:
-        raise UserError(f"{public(address)}: what follows a # is sha256= and 64 hexadecimal digits, as this is not")
+        raise UserError(f"{redact(address)}: what follows a # is sha256= and 64 hexadecimal digits, as this is not")
     redirects, digest = Redirects(), hashlib.sha256()
     try:
         check_address(place)
@@ -72,9 +72,9 @@ def download(address: str, target: Path) -> None:
             error.close()
         if getattr(error, "errno", None) in NO_SPACE:
             raise
-        reason = " ".join(public(str(error)).split())[:300]
-        raise UserError(f"cannot download {public(place + redirects.led)}: {reason}; {BY_HAND}") from error
-    shown = public(place + redirects.led)
+        reason = " ".join(redact(str(error)).split())[:300]
+        raise UserError(f"cannot download {redact(place + redirects.led)}: {reason}; {BY_HAND}") from error
+    shown = redact(place + redirects.led)
     if missing:
         raise UserError(f"{shown} ended early: {missing} bytes are missing; try again, or {BY_HAND}")
     if wanted and digest.hexdigest() != wanted[1].lower():

@@ -10,7 +10,7 @@ from components.data.artifacts import Images
 from components.data.datasets import DataSet
 from components.data.folders import below, check_name, folders_in, linked_folders, read
 from components.data.lists import fold_lines, group_lines, listed, lists, persons
-from components.system.errors import UserError, printable
+from components.system.errors import UserError, one_line
 from components.system.progress import bar
 
 PARTS = {  # the part that a folder of this name is, in any case
@@ -76,7 +76,7 @@ def lay_out(source: Path, images: Images, entry: DataSet | None, max_quarantined
     images.write_table("images.csv", table)
     images.write_table("quarantine.csv", pd.DataFrame(quarantined, columns=["file", "reason"]))
     images.address_by_content(content_digest(table, column))
-    images.facts["classes"] = list(labels.values())
+    images.facts.classes = list(labels.values())
 
 
 def content_digest(table: pd.DataFrame, column: str) -> str:
@@ -105,7 +105,7 @@ def check(images: Images, max_quarantined: float) -> None:
     if damaged or not labelled or images.digest not in (content_digest(table, name) for name in ("", "part", "group")):
         first = ", ".join(damaged[:3]) or "images.csv"
         raise UserError(
-            f"the pinned {images.facts.get('data_set')} is damaged, {first} first: it is not what its digest "
+            f"the pinned {images.facts.data_set} is damaged, {first} first: it is not what its digest "
             f"{images.digest} is of; push it again from where it is whole"
         )
     quarantined = images.table("quarantine.csv").to_records(index=False).tolist()
@@ -184,7 +184,7 @@ def copy(
             raise
         except Exception as error:  # decoders fail in ways of their own on damaged files
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            quarantined.append((printable(name), printable(" ".join(reason.split()))))
+            quarantined.append((one_line(name), one_line(" ".join(reason.split()))))
             continue
         within = name.removeprefix(f"{part}/" if part else "").removeprefix(f"{folder}/")
         file = "/".join(filter(None, (labels[folder], part, within)))

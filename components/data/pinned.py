@@ -14,8 +14,8 @@ from tempfile import TemporaryDirectory
 from typing import TypeVar
 from urllib.parse import parse_qsl
 
-from components.data.artifacts import MANIFEST, Artifact
-from components.system.errors import UserError, public, shown
+from components.data.artifact import MANIFEST, Artifact
+from components.system.errors import UserError, redact, shorten
 
 Kind = TypeVar("Kind", bound=Artifact)
 
@@ -40,7 +40,7 @@ class Pinned:
     remote: str
 
     def __str__(self) -> str:
-        return f"{self.path} of {public(self.address)} at {self.revision[:12]}"
+        return f"{self.path} of {redact(self.address)} at {self.revision[:12]}"
 
     @classmethod
     def read(cls, source: str, folder: str, name: str) -> "Pinned":
@@ -65,7 +65,7 @@ class Pinned:
         if not address or not re.fullmatch("[0-9a-f]{40}", revision):
             raise UserError(
                 "a source in git is git+ADDRESS@REVISION, the revision being the 40 hexadecimal digits of a commit, as "
-                f"`git rev-parse REVISION` gives them; received {shown(revision) if address else 'none'}"
+                f"`git rev-parse REVISION` gives them; received {shorten(revision) if address else 'none'}"
             )
         try:
             given = dict(parse_qsl(fragment, strict_parsing=True, max_num_fields=2)) if fragment else {}
@@ -73,7 +73,7 @@ class Pinned:
                 raise ValueError
         except ValueError:
             raise UserError(
-                f"{public(address)}: what follows a # is name=NAME, remote=REMOTE or both, joined by &, as this is not"
+                f"{redact(address)}: what follows a # is name=NAME, remote=REMOTE or both, joined by &, as this is not"
             ) from None
         return cls(address, revision, f"{folder}/{given.get('name', name)}", given.get("remote", ""))
 
@@ -95,11 +95,11 @@ class Pinned:
             clone, surroundings = f"{temporary}/clone", environment(temporary)
             run(
                 ["git", "clone", "-q", "--no-checkout", "--", self.address, clone], surroundings,
-                f"cannot clone {public(self.address)}", "check the address, and with what git signs in there",
+                f"cannot clone {redact(self.address)}", "check the address, and with what git signs in there",
             )  # fmt: skip
             run(
                 ["git", "-C", clone, "checkout", "-q", "--detach", self.revision], surroundings,
-                f"{public(self.address)} has no commit {self.revision} on a branch or tag", "push it, or correct it",
+                f"{redact(self.address)} has no commit {self.revision} on a branch or tag", "push it, or correct it",
             )  # fmt: skip
             get = ["get", clone, self.path, f"--remote={self.remote}", "--out", str(target)]
             run(
@@ -151,6 +151,6 @@ def run(command: Sequence[str], surroundings: Mapping[str, str], failed: str, ad
             raise
     if process.returncode:
         said = re.sub("ERROR: |fatal: |unexpected error - |failed to get .* - |Having any troubles.*", "", stderr)
-        reason = " ".join(public(said).split())[:300] or f"exit status {process.returncode}"
+        reason = " ".join(redact(said).split())[:300] or f"exit status {process.returncode}"
         reason = re.sub(r"^\[('.*')\]$", r"\1 is not there", reason)  # all that DVC says of an unknown path
         raise UserError(f"{failed}: {reason}; {advice}")

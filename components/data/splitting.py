@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from components.system.errors import UserError, no_such
+from components.system.errors import UserError, unknown_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -213,7 +213,7 @@ def published_test(parts: "pd.Series", fold: int) -> "pd.Series":
     found = set(parts)
     if all(part.isdecimal() for part in found):
         if str(fold) not in found:
-            raise no_such("published split", fold, found)
+            raise unknown_name("published split", fold, found)
         return parts == str(fold)
     name = "test" if "test" in found else "validation"
     if len(found) < 2 or name not in found:

@@ -1,13 +1,14 @@
 """Untrained models: what each training step trains, on which rows, and the layers that are delivered with it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import keras
 import numpy as np
 
-from components.data.artifacts import Augmented, Features, Keyed, Splits, Tensors, Top, Weights
+from components.data.artifacts import Augmented, Features, Splits, Tensors, Top, Weights
 from components.data.augmentation import Limits
+from components.data.memory_maps import FileArray
 from components.model import backbones, heads
 from components.model import benchmark as benchmark_networks
 from components.model.cut import cut
@@ -38,7 +39,7 @@ def assemble_benchmark(
     layers = [
         keras.layers.Resizing(image_size, image_size, name="resizing"),
         keras.layers.Rescaling(1 / 127.5, -1.0, name="preprocessing"),
-        benchmark_networks.build(network, image_size, len(splits.facts["classes"]), width, stages),
+        benchmark_networks.build(network, image_size, len(splits.facts.classes), width, stages),
     ]
     model = keras.Sequential([keras.Input(augmented.array.shape[2:]), *layers])
     return Untrained(model, rows_of_splits(augmented, splits), layers)
@@ -51,9 +52,9 @@ def assemble_top(features: Features, splits: Splits, weights: Weights, head: str
         UserError: The head takes features of another pooling.
     """
     model = new_head(features, head, dropout)
-    entry = backbones.get(weights.facts["backbone"])
-    network = entry.build(features.facts["image_size"], weights.file)
-    layers = [entry.preprocessing(), network, backbones.pooling_layer(features.facts["pooling"]), model]
+    entry = backbones.get(weights.facts.backbone)
+    network = entry.build(features.facts.image_size, weights.file)
+    layers = [entry.preprocessing(), network, backbones.pooling_layer(features.facts.pooling), model]
     return Untrained(model, rows_of_splits(features, splits), layers, model)
 
 
@@ -63,8 +64,8 @@ def new_head(features: Features, head: str, dropout: float) -> keras.Model:
     Raises:
         UserError: The head takes features of another pooling.
     """
-    shape, classes = features.array.shape[2:], len(features.facts["classes"])
-    return heads.build(head, features.facts["pooling"], shape, classes, dropout)
+    shape, classes = features.array.shape[2:], len(features.facts.classes)
+    return heads.build(head, features.facts.pooling, shape, classes, dropout)
 
 
 def assemble_fine_tuning(tensors: Tensors, splits: Splits, top: Top, weights: Weights) -> Untrained:
@@ -73,27 +74,26 @@ def assemble_fine_tuning(tensors: Tensors, splits: Splits, top: Top, weights: We
     Under `prefix: live` the whole backbone is in the model, and it is trained on images, of which every epoch makes
     views of its own.
     """
-    entry = backbones.get(weights.facts["backbone"])
-    network = entry.build(tensors.facts["image_size"], weights.file)
-    prefix, suffix = cut(network, tensors.facts["first_trainable"])
-    head, pooling = top.load(), backbones.pooling_layer(top.facts["pooling"])
+    entry = backbones.get(weights.facts.backbone)
+    network = entry.build(tensors.facts.image_size, weights.file)
+    prefix, suffix = cut(network, tensors.facts.first_trainable)
+    head, pooling = top.load(), backbones.pooling_layer(top.facts.pooling)
     model = keras.Model(suffix.input, head(pooling(suffix.output)))
     layers = [entry.preprocessing(), network, pooling, head]
     train, validation = rows_of_splits(tensors, splits)
-    if tensors.facts["prefix"] == "live":
+    if tensors.facts.prefix == "live":
         image = keras.Input(network.input_shape[1:])
         model = keras.Model(image, model(prefix(entry.preprocessing()(image), training=False)))
-        augment = tensors.manifest["parameters"]["augment"]
-        if augment["views"]:
-            limits = Limits(**{field.name: augment[field.name] for field in fields(Limits)})
+        if tensors.facts.views:
+            limits = Limits(**tensors.facts.view_limits)
             files = splits.part("train")["file"].tolist()
-            train = FreshRows(train.array, train.rows, train.labels, files, limits, augment["seed"])
+            train = FreshRows(train.array, train.rows, train.labels, files, limits, tensors.facts.view_seed)
     return Untrained(model, (train, validation), layers, head)
 
 
-def rows_of_splits(array: Keyed | Augmented, splits: Splits) -> tuple[Rows, Rows]:
+def rows_of_splits(array: FileArray, splits: Splits) -> tuple[Rows, Rows]:
     """Return the rows of a stored array that train, and those that validate."""
-    numbers = {name: number for number, name in enumerate(splits.facts["classes"])}
+    numbers = {name: number for number, name in enumerate(splits.facts.classes)}
     split_rows = []
     for name in ("train", "validation"):
         table = splits.part(name)

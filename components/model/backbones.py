@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from components.system.errors import UserError, no_such
+from components.system.errors import UserError, unknown_name
 
 if TYPE_CHECKING:
     import keras
@@ -112,7 +112,7 @@ def get(name: str) -> Backbone:
         UserError: There is none.
     """
     if name not in BACKBONES:
-        raise no_such("backbone", name, BACKBONES)
+        raise unknown_name("backbone", name, BACKBONES)
     return BACKBONES[name]
 
 

@@ -19,15 +19,15 @@ def copy_best(arms: Sequence[Classifier], target: Classifier) -> None:
     Raises:
         UserError: They are of different models, or two are alike.
     """
-    models = {arm.facts["model"] for arm in arms}
+    models = {arm.facts.model for arm in arms}
     if len(models) > 1:
         raise UserError(
             f"choose_classifier: one is chosen of the arms of one model; received {', '.join(sorted(models))}"
         )
-    ranked = sorted(arms, key=lambda arm: arm.facts["validation_log_loss"])
+    ranked = sorted(arms, key=lambda arm: arm.facts.validation_log_loss)
     best = ranked[0]
     ranking = [
-        {"values": values, "validation_log_loss": arm.facts["validation_log_loss"]}
+        {"values": values, "validation_log_loss": arm.facts.validation_log_loss}
         for arm, values in zip(ranked, differing_values(ranked), strict=True)
     ]
     for name in FILES:
@@ -35,7 +35,7 @@ def copy_best(arms: Sequence[Classifier], target: Classifier) -> None:
     for section in ("facts", "parameters", "lineage"):
         target.manifest[section] = {**best.manifest[section]}
     target.manifest["parameters"]["choose_classifier"] = {}
-    target.facts["arms"] = ranking
+    target.facts.arms = ranking
 
 
 def differing_values(arms: Sequence[Classifier]) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from components.system.errors import no_such
+from components.system.errors import unknown_name
 
 if TYPE_CHECKING:
     import keras
@@ -30,7 +30,7 @@ def cut(network: "keras.Model", first_trainable: str) -> tuple["keras.Model", "k
     layers = network.layers
     names = [layer.name for layer in layers]
     if first_trainable not in names[1:]:
-        raise no_such(f"layer of {network.name}", first_trainable, names[1:])
+        raise unknown_name(f"layer of {network.name}", first_trainable, names[1:])
     first = names.index(first_trainable)
     for number, layer in enumerate(layers):
         layer.trainable = number >= first and not isinstance(layer, keras.layers.BatchNormalization)

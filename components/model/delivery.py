@@ -26,9 +26,9 @@ def deliver(
         split_rows: The rows that trained it, and those that validate it.
     """
     train, validation = split_rows
-    classes = classifier.facts["classes"]
+    classes = classifier.facts.classes
     temperature = metrics.temperature(validation.labels, result.logits)
-    size = classifier.facts["image_size"]
+    size = classifier.facts.image_size
     image = keras.Input((size, size, 3), name="image")
     x = image
     for layer in layers:
@@ -41,14 +41,12 @@ def deliver(
     classifier.write_table("history.csv", result.history)
     scores = metrics.validation_scores(validation.labels, softmax(result.logits / temperature, axis=1))
     classifier.write_values("validation", {name.removeprefix("validation_"): value for name, value in scores.items()})
-    classifier.facts.update(
-        model=name,
-        temperature=temperature,
-        model_parameters=model.count_params(),
-        train_counts=np.bincount(train.labels, minlength=len(classes)).tolist(),
-        validation_images=len(validation.labels),
-        epochs=len(result.history),
-        best_epoch=result.best_epoch,
-        **scores,
-    )
-    classifier.did("training", len(train.rows) * len(result.history), result.training_seconds)
+    facts = classifier.facts
+    facts.model = name
+    facts.temperature = temperature
+    facts.model_parameters = model.count_params()
+    facts.train_counts = np.bincount(train.labels, minlength=len(classes)).tolist()
+    facts.validation_images = len(validation.labels)
+    facts.epochs, facts.best_epoch = len(result.history), result.best_epoch
+    vars(facts).update(scores)
+    classifier.note_work("training", len(train.rows) * len(result.history), result.training_seconds)

@@ -33,7 +33,7 @@ def average_classifiers(
     """
     if len(classifiers) < 2:
         raise UserError(f"average: {classifiers[0].path} alone has no average: give two classifiers or more")
-    sizes = {classifier.facts["image_size"] for classifier in classifiers}
+    sizes = {classifier.facts.image_size for classifier in classifiers}
     if len(sizes) > 1:
         raise UserError(f"average: classifiers of images of one size have an average; received {sorted(sizes)} pixels")
     keras.utils.clear_session()  # layers without a name of their own are numbered from the start
@@ -42,14 +42,14 @@ def average_classifiers(
     probabilities = []
     for number, classifier in enumerate(classifiers, start=1):
         member = classifier.load()
-        member.name = f"{classifier.facts['model']}_{number}"
+        member.name = f"{classifier.facts.model}_{number}"
         probabilities.append(member(image))
     mean = keras.layers.Average(name="average")(probabilities)
     model = keras.Model(image, keras.ops.log(mean + LOG_FLOOR), name="members")
     split_rows = assembly.rows_of_splits(training_views(classifiers[0], augmented), splits)
     validation = split_rows[1]
     (logits,) = predict_views(model, validation.array[:, :1], validation.rows, batch_size)
-    ensemble.facts.pop("arms", None)  # from which a member was chosen
-    ensemble.facts["members"] = [classifier.facts["model"] for classifier in classifiers]
+    vars(ensemble.facts).pop("arms", None)  # from which a member was chosen
+    ensemble.facts.members = [classifier.facts.model for classifier in classifiers]
     result = TrainingResult(pd.DataFrame(columns=["epoch"]), 0, logits[:, 0], 0.0)
     delivery.deliver(ensemble, model_name("average"), [model], result, split_rows)

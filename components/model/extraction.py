@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from components.data.artifacts import release
+from components.data.memory_maps import release
 from components.data.reading import ahead
 from components.model import backbones
 from components.model.cut import cut

@@ -19,8 +19,8 @@ def measure_precisions(augmented: Augmented, weights: Weights) -> pd.DataFrame:
 
     A row a precision: `precision`, `views_per_second`, and `difference` as a share of the features' length.
     """
-    entry = backbones.get(weights.facts["backbone"])
-    network = entry.build(augmented.facts["image_size"], weights.file)
+    entry = backbones.get(weights.facts.backbone)
+    network = entry.build(augmented.facts.image_size, weights.file)
     first = entry.first_trainable_layer("last_block")
     graphs = {
         name: extraction_graph(frozen_network(entry, network, first, "average", False, name))

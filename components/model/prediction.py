@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from components.data.artifacts import Augmented, Classifier, release
+from components.data.artifacts import Augmented, Classifier
+from components.data.memory_maps import release
 from components.system.errors import UserError
 from components.system.progress import bar
 
@@ -21,9 +22,9 @@ def training_views(classifier: Classifier, augmented: Sequence[Augmented]) -> Au
     Raises:
         UserError: None of them is.
     """
-    digest, size = classifier.manifest["lineage"].get("augment"), classifier.facts["image_size"]
+    digest, size = classifier.manifest["lineage"].get("augment"), classifier.facts.image_size
     for views in augmented:
-        if views.digest == digest or (digest is None and views.facts["image_size"] == size):
+        if views.digest == digest or (digest is None and views.facts.image_size == size):
             return views
     raise UserError(f"{classifier.path} was trained on other views than {augmented[0].path}: give those")
 

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from components.data import augmentation
-from components.data.artifacts import release
+from components.data.memory_maps import release
 
 READ_BATCH = 1024  # images that are read at once
 

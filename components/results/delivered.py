@@ -35,7 +35,7 @@ def open_model(address: str) -> tuple[ServedModel, np.ndarray]:
 
 def load_served(classifier: Classifier) -> ServedModel:
     """Return a classifier as it is served."""
-    return ServedModel(classifier.load(), classifier.facts["classes"])
+    return ServedModel(classifier.load(), classifier.facts.classes)
 
 
 def report_path(classifier: Path) -> Path:
