@@ -7,7 +7,7 @@ from components.data.content import file_sha256
 from components.data.json_files import damage_errors
 from components.data.pinned import GIT, PinnedSource
 from components.machinery.signature import Output
-from components.model.backbones import BACKBONES, words
+from components.model.backbones import BACKBONES, imagenet_class_names
 from components.system.errors import UserError
 from components.system.limits import Names
 
@@ -83,12 +83,12 @@ def write_weights(weights: Weights, backbone: str, source: str, stock: str) -> s
         network, weights_license = entry.build(entry.image_size), "random initialisation"
     else:
         try:
-            network = entry.read(file)
+            network = entry.build_from_file(file)
         except UserError as error:
             raise UserError(f"{error}; give a Keras weights file of {backbone}") from error
     topped = len(network.output_shape) == 2
     if topped and stock == "keep":
-        weights.write_table("words.csv", pd.DataFrame({"word": words()}))
+        weights.write_table("words.csv", pd.DataFrame({"word": imagenet_class_names()}))
         network.save_weights(weights.stock)
     if topped:
         bare = entry.build(entry.image_size)

@@ -108,7 +108,7 @@ def test_fine_tuning_moves_what_it_is_to_train_and_nothing_else(ran):
     weights = Weights.read(at["weights"])
     before = backbones.get(weights.facts.backbone).build(IMAGE_SIZE, weights.file)
     after = delivered(at)["fine_tuned"].load().get_layer(before.name)
-    first = backbones.get(weights.facts.backbone).first_trainable(RECIPES[study]["extract"]["unfreeze"])
+    first = backbones.get(weights.facts.backbone).first_trainable_layer(RECIPES[study]["extract"]["unfreeze"])
     trained = False
     for layer, tuned in zip(before.layers, after.layers, strict=True):
         trained = trained or layer.name == first

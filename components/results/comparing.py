@@ -15,7 +15,7 @@ from components.scores.registry import CHOICE, EXACT, HEADLINE, MAIN, SCORES, TE
 from components.system.errors import UserError
 
 TRIAL = (  # what trials of one model differ in
-    "seed", *(f"{model.step}.seed" for model in MODELS.values() if model.trained),
+    "seed", *(f"{model.step}.seed" for model in MODELS.values() if model.is_trained),
     "augment.seed", "split.seed", "split.fold",
 )  # fmt: skip
 TRAININGS = [model.step for model in MODELS.values()]

@@ -43,4 +43,4 @@ def seconds_and_rate(name: str, images: float, seconds: float) -> dict[str, floa
 def training_steps(report: Report) -> Sequence[str]:
     """Return the step that trained a report's classifier; of an ensemble, several."""
     model = MODELS[report.facts.model]
-    return [model.step] if model.trained else [MODELS[member].step for member in report.facts.members]
+    return [model.step] if model.is_trained else [MODELS[member].step for member in report.facts.members]

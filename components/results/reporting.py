@@ -11,7 +11,7 @@ from scipy.special import softmax
 from components.data import thumbnails
 from components.data.artifacts import PROBABILITY, Augmented, Classifier, Report, Splits, TestSplit
 from components.model import grad_cam
-from components.model.prediction import LEAST, predictions
+from components.model.prediction import LOG_FLOOR, predict_probabilities
 from components.results import failures, fingerprints
 from components.scores import metrics, statistics
 from components.scores.registry import VALIDATION
@@ -27,11 +27,11 @@ def fill(
     classes, model = classifier.facts.classes, classifier.load()
     images, rows = input_views(augmented, views), augmented.rows(test["file"].tolist())
     with report.time_work("evaluation", len(rows)):
-        probabilities, uncalibrated = predictions(model, images, rows, batch_size)
+        probabilities, uncalibrated = predict_probabilities(model, images, rows, batch_size)
     write_facts(report, augmented, classifier, views, test)
     if views != "plain":
         validation = splits.part("validation")
-        _, means = predictions(model, images, augmented.rows(validation["file"].tolist()), batch_size)
+        _, means = predict_probabilities(model, images, augmented.rows(validation["file"].tolist()), batch_size)
         probabilities = calibrate_means(report, numbers(validation, classes), means, uncalibrated)
     plain = images[:, 0]
     np.save(report.path / "example.npy", plain[rows[:2]])
@@ -82,7 +82,7 @@ def calibrate_means(report: Report, labels: np.ndarray, validation: np.ndarray, 
 
     Source: Rahaman & Thiery, Uncertainty Quantification and Deep Ensembles, arXiv 2007.08792.
     """
-    logits, of_test = (np.log(means + LEAST) for means in (validation, test))
+    logits, of_test = (np.log(means + LOG_FLOOR) for means in (validation, test))
     temperature = metrics.temperature(labels, logits)
     found = metrics.validation_scores(labels, softmax(logits / temperature, axis=1))
     vars(report.facts).update(found)
@@ -159,7 +159,7 @@ def write_mistakes(
     known = table.assign(probability=probabilities.max(axis=1), row=rows, number=probabilities.argmax(axis=1))
     shown = failures.examples(known)
     pictures, pixels = images[shown["row"].to_numpy()], thumbnails.thumbnail_side(2 * len(shown))
-    heats = grad_cam.heat(model, pictures, shown["number"].to_numpy())
+    heats = grad_cam.heat_maps(model, pictures, shown["number"].to_numpy())
     arrays = {"images": np.array([thumbnails.make_thumbnail(picture, pixels) for picture in pictures])}
     report.write_table("mistakes.csv", shown[["file", "label", "predicted", "probability"]])
     report.write_arrays("mistakes", arrays if heats is None else {**arrays, "heats": heats})

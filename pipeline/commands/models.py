@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from components.data.artifacts import Report
-    from components.model.served import Served
+    from components.model.served import ServedModel
     from pipeline.journal import Results
 
 Format = Annotated[str, "FORMAT", Names("format", ("onnx", "litert"))]
@@ -30,10 +30,10 @@ def predict(images: Sequence[Image], *, model: Model, csv: File | None = None) -
         model: The folder of a classifier, or its address in MLflow: models:/NAME@champion, models:/ID, runs:/RUN/model.
         csv: Write the probabilities of all classes to this file.
     """
-    from components.model import predicting
+    from components.model import file_predictions
     from components.results.delivered import open_model
 
-    files = predicting.listed(images)
+    files = file_predictions.list_files(images)
     opened, _ = open_model(model)
     table = prediction_table(opened, files)
     if csv:
@@ -46,7 +46,7 @@ def predict(images: Sequence[Image], *, model: Model, csv: File | None = None) -
         raise SystemExit(2)
 
 
-def prediction_table(model: "Served", files: list[Path]) -> "pd.DataFrame":
+def prediction_table(model: "ServedModel", files: list[Path]) -> "pd.DataFrame":
     """Return a row for each image that can be read, and print a line on standard error for each that cannot.
 
     Args:
@@ -59,10 +59,10 @@ def prediction_table(model: "Served", files: list[Path]) -> "pd.DataFrame":
     import pandas as pd
 
     from components.data.artifacts import PROBABILITY
-    from components.model import predicting
+    from components.model import file_predictions
 
     columns, rows = [PROBABILITY + name for name in model.classes], list[list[Any]]()
-    for file, answer in predicting.predictions(model, files):
+    for file, answer in file_predictions.predict_files(model, files):
         if isinstance(answer, str):
             print(f"{one_line(str(file))} cannot be read ({answer})", file=sys.stderr)
         else:
@@ -81,12 +81,12 @@ def export(file: File, *, model: Model, to: Format, images: Sequence[Image] = ()
         to: The format.
         images: Image files, or folders of them, to compare the probabilities on, in place of two test images.
     """
-    from components.model import exporting, predicting
+    from components.model import exporting, file_predictions
     from components.results.delivered import open_model
 
     opened, pixels = open_model(model)
     if images:
-        pixels = predicting.stacked(predicting.listed(images), opened.size)
+        pixels = file_predictions.read_images(file_predictions.list_files(images), opened.size)
     difference = exporting.export(opened, to, file, pixels)
     print(f"{file}: {len(pixels)} images get the same probabilities, to {difference:.1g}")
 

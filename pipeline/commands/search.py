@@ -44,7 +44,7 @@ def find_head(recipe: Recipe, *, sweep: Sequence[Sweep], network: Name = "") -> 
     from components.model import head_search
 
     inputs = open_inputs(task)
-    scores = head_search.search(inputs["features"], inputs["splits"], [*map(step.function_arguments, heads)])
+    scores = head_search.train_heads(inputs["features"], inputs["splits"], [*map(step.function_arguments, heads)])
     table = pd.concat([pd.DataFrame(heads)[[*swept]], scores], axis=1).sort_values("validation_log_loss")
     file = inputs["features"].path.with_name("heads.csv")
     table.to_csv(file, index=False)
@@ -64,15 +64,15 @@ def find_rate(recipe: Recipe, *, step: TrainingStep, network: Name = "") -> None
         network: One of the recipe's networks, if not the first.
     """
     task = find_task(recipe, step, network)
-    from components.model import assembly, rate_finder, training
+    from components.model import assembly, rate_finder, runtime
     from components.results import figures
 
     inputs, arguments = open_inputs(task), load_step(step).function_arguments(task.values)
     settings = arguments.pop("settings")
-    training.seeded(settings.seed)
-    untrained = assembly.BUILDERS[step](**inputs, **arguments)
-    curve = rate_finder.sweep(untrained.model, untrained.parts[0], settings, untrained.head)
-    rate = rate_finder.suggested(curve)
+    runtime.set_seed(settings.seed)
+    untrained = assembly.ASSEMBLERS[step](**inputs, **arguments)
+    curve = rate_finder.record_losses(untrained.model, untrained.split_rows[0], settings, untrained.head)
+    rate = rate_finder.suggest_rate(curve)
     picture = place(task.outputs["classifier"]).parent.with_name("rates") / f"{step}.png"
     picture.parent.mkdir(exist_ok=True)
     figures.learning_rates(curve, rate, picture, f"{recipe}, {step}: the learning rate")

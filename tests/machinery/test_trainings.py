@@ -21,16 +21,16 @@ from tests.conftest import PARAMETERS, digests, recipe_of, tasks_of
 TRAININGS = ("train_benchmark", "train_top", "fine_tune")
 
 
-def way(repeats: int, source: Path, **said) -> list:
+def tasks_of_way(repeats: int, source: Path, **entries) -> list:
     values = {**PARAMETERS, **{name: {**PARAMETERS[name], "repeats": repeats} for name in TRAININGS}}
-    return tasks_of(recipe_of(values, **said), source, values)
+    return tasks_of(recipe_of(values, **entries), source, values)
 
 
 @pytest.fixture(scope="module")
 def ways(source, tmp_path_factory) -> Path:
     """A recipe whose models, the ensemble among them, are trained three times; not to be changed."""
     home = tmp_path_factory.mktemp("ways")
-    run_tasks(way(3, source, models=tuple(MODELS)), home)
+    run_tasks(tasks_of_way(3, source, models=tuple(MODELS)), home)
     return home / "artifacts" / "edges"
 
 
@@ -40,13 +40,15 @@ def top_at(made: dict[str, Path], folder: Path) -> dict[str, Path]:
 
 def test_every_training_is_as_if_it_were_alone(made, ways, tmp_path):
     """The first is the one of no repeats, the second that of the next seed: to the byte, the manifest included."""
-    own = digests(ways / "glyphs/classifiers/top")
+    together = digests(ways / "glyphs/classifiers/top")
     alone = digests(made["classifiers/top"])
-    assert {name.partition("/")[2]: value for name, value in own.items() if name.startswith("training=1/")} == alone
+    assert {
+        name.partition("/")[2]: value for name, value in together.items() if name.startswith("training=1/")
+    } == alone
     run_step("train_top", top_at(made, tmp_path), {**PARAMETERS["train_top"], "seed": 2})
-    second = {name.partition("/")[2]: value for name, value in own.items() if name.startswith("training=2/")}
+    second = {name.partition("/")[2]: value for name, value in together.items() if name.startswith("training=2/")}
     assert second == digests(tmp_path / "classifier")
-    assert len({value for name, value in own.items() if name.endswith("model.keras")}) == 3
+    assert len({value for name, value in together.items() if name.endswith("model.keras")}) == 3
 
 
 def test_a_fine_tuning_begins_from_the_head_of_its_own_training(ways):
@@ -82,20 +84,20 @@ def test_the_record_of_a_way_has_what_each_training_took(ways):
     assert len([path for path in (ways / "page/figures").iterdir() if path.is_dir()]) == 3 * 4
 
 
-def counting(monkeypatch) -> list[str]:
-    """Note in a list which step trains, each time."""
-    trained, train = [], training.train
+def count_trainings(monkeypatch) -> list[str]:
+    """Return a list to which every training adds the name of its step."""
+    names, train = [], training.train
 
-    def counted(name: str, *rest) -> training.Trained:
-        trained.append(name)
+    def count_and_train(name: str, *rest) -> training.TrainingResult:
+        names.append(name)
         return train(name, *rest)
 
-    monkeypatch.setattr(training, "train", counted)
-    return trained
+    monkeypatch.setattr(training, "train", count_and_train)
+    return names
 
 
 def test_more_repeats_train_what_is_missing_and_fewer_drop_what_is_too_many(ways, made, tmp_path, monkeypatch):
-    trained, parameters = counting(monkeypatch), PARAMETERS["train_top"]
+    trained, parameters = count_trainings(monkeypatch), PARAMETERS["train_top"]
     at, before = top_at(made, tmp_path), digests(ways / "glyphs/classifiers/top")
 
     def run(repeats: int, **changes) -> int:
@@ -120,13 +122,13 @@ def test_a_training_that_broke_off_is_resumed_and_the_finished_ones_stay(ways, m
     at, parameters = top_at(made, tmp_path), {**PARAMETERS["train_top"], "repeats": 3}
     calls, train = [], training.train
 
-    def broken(name, *rest):
+    def break_second(name, *rest):
         calls.append(name)
         if len(calls) == 2:
             raise KeyboardInterrupt
         return train(name, *rest)
 
-    monkeypatch.setattr(training, "train", broken)
+    monkeypatch.setattr(training, "train", break_second)
     with pytest.raises(KeyboardInterrupt):
         run_step("train_top", at, parameters)
     assert [path.name for path in at["classifier"].iterdir() if not path.name.startswith(".")] == ["training=1"]
@@ -152,8 +154,8 @@ def test_trainings_apart_are_the_same_models(source, ways, tmp_path):
     home = ways.parents[1]
     shutil.copytree(home / "data", tmp_path / "data")
     run_tasks(tasks, tmp_path)
-    apart = [Classifier.read(tmp_path / place(made)) for task in tasks for made in task.outputs.values()
-             if made.kind is Classifier]  # fmt: skip
+    apart = [Classifier.read(tmp_path / place(output)) for task in tasks for output in task.outputs.values()
+             if output.kind is Classifier]  # fmt: skip
     together = [Classifier.read(ways / f"glyphs/classifiers/top/training={number}") for number in (1, 2)]
     assert [one.digest for one in apart] == [one.digest for one in together]
 

@@ -1,5 +1,6 @@
-"""Extraction: what is stored is what the network makes, in order; storage is a budget; batches are read ahead."""
+"""Extraction: the network's outputs are stored in order; storage is limited; batches are read ahead; precision."""
 
+import re
 import shutil
 import threading
 from pathlib import Path
@@ -14,9 +15,9 @@ from components.data.records import Record
 from components.data.sources import open_source
 from components.machinery.code import ROOT
 from components.machinery.running import run_step
-from components.model import backbones, extraction
+from components.model import backbones, extraction, precision_choice
 from components.model.cut import cut
-from components.model.precision import in_bfloat16
+from components.model.precision import to_bfloat16
 from components.system.errors import UserError
 from pipeline import recipes
 from pipeline.planning import tasks_by_recipe
@@ -24,12 +25,12 @@ from pipeline.running import find, make
 from tests.conftest import PARAMETERS, TRAINED
 from tests.data.test_data_sets import real
 
-GIVEN = PARAMETERS["extract"]
+VALUES = PARAMETERS["extract"]
 
 
 def extract(made: dict[str, Path], folder: Path, **changed: str | float) -> tuple[Features, Tensors]:
     at = {**made, "features": folder / "features", "tensors": folder / "tensors"}
-    run_step("extract", at, {**GIVEN, **changed})
+    run_step("extract", at, {**VALUES, **changed})
     return Features.read(at["features"]), Tensors.read(at["tensors"])
 
 
@@ -80,11 +81,11 @@ def test_storage_is_a_budget(prefix, views, size, ways_out, made, tmp_path, capf
     total = 48 * views * size
     extract(made, tmp_path, prefix=prefix, storage_limit=total / 1e9)
     assert total == (tmp_path / "tensors" / "tensors.npy").stat().st_size - 128  # the header
-    said = f"the tensors take {total / 1e9:.3g} GB: files 48, views of each {views}, bytes a view {size:,}"
-    assert f"extract: {said}\n" in capfd.readouterr().err
+    message = f"the tensors take {total / 1e9:.3g} GB (48 files, {views} views of each, {size:,} bytes a view)"
+    assert f"extract: {message}\n" in capfd.readouterr().err
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(extraction, "graph", None)
-        with pytest.raises(UserError, match=rf"extract: {said}; storage_limit is .* GB: take {ways_out}"):
+        patch.setattr(extraction, "extraction_graph", None)
+        with pytest.raises(UserError, match=rf"extract: {re.escape(message)}; storage_limit is .* GB: take {ways_out}"):
             extract(made, tmp_path / "more", prefix=prefix, storage_limit=(total - 1) / 1e9)
     assert not any((tmp_path / "more").iterdir())
 
@@ -99,13 +100,13 @@ def test_the_next_batch_is_read_while_one_is_worked_on():
             yield item
         raise OSError("gone")
 
-    found = extraction.read_ahead(items())
+    batches = extraction.read_ahead(items())
     for item in range(3):
-        assert next(found) == item
+        assert next(batches) == item
         assert all(event.wait(60) for event in begun[: item + 2])
         assert not any(event.is_set() for event in begun[item + 2 :])
     with pytest.raises(OSError, match="gone"):
-        next(found)
+        next(batches)
     assert list(extraction.read_ahead(iter([1, 2]))) == [1, 2]
     assert list(extraction.read_ahead(iter([]))) == []
 
@@ -123,15 +124,17 @@ SMALL = 64  # pixels
 REAL = {"mobilenet_025": "mobilenet_2_5_224_tf_no_top.h5", "mobilenet_v2": "mobilenet_v2_1.0_224_notop.weights.h5"}
 
 
-def apart(found: np.ndarray, expected: np.ndarray) -> float:
-    return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
+def relative_difference(outputs: np.ndarray, expected: np.ndarray) -> float:
+    return float(np.linalg.norm(outputs - expected) / np.linalg.norm(expected))
 
 
-def made_of(entry: backbones.Backbone, network: keras.Model, images: np.ndarray) -> list[list[np.ndarray]]:
+def outputs_by_precision(entry: backbones.Backbone, network: keras.Model, images: np.ndarray) -> list[list[np.ndarray]]:
     """Return the features and the tensors at the cut, in float32 and in bfloat16."""
-    first, names = entry.first_trainable("last_block"), ("float32", "bfloat16")
-    both = [extraction.frozen(entry, network, first, "average", at_cut=True, precision=name) for name in names]
-    return [extraction.graph(one)(images) for one in both]
+    first, names = entry.first_trainable_layer("last_block"), ("float32", "bfloat16")
+    networks = [
+        extraction.frozen_network(entry, network, first, "average", at_cut=True, precision=name) for name in names
+    ]
+    return [extraction.extraction_graph(one)(images) for one in networks]
 
 
 @pytest.mark.parametrize("name", TRAINED)
@@ -142,18 +145,18 @@ def test_bfloat16_is_computed_where_sums_are_long_and_changes_the_features_littl
     for layer in network.layers:
         if "layer_scale" in layer.name:  # ConvNeXt's begins at 1e-6, so that its blocks would count for nothing
             layer.set_weights([np.ones_like(one) for one in layer.get_weights()])
-    copy = in_bfloat16(network, entry.products)
+    copy = to_bfloat16(network, entry.min_products)
     short = [layer for layer in copy.layers if layer.compute_dtype == "bfloat16"]
-    assert short and all(layer.kernel[..., 0].numpy().size >= entry.products for layer in short)
+    assert short and all(layer.kernel[..., 0].numpy().size >= entry.min_products for layer in short)
     assert short[0].output.dtype == "bfloat16"
     assert {weight.dtype for weight in copy.weights} == {weight.dtype for weight in network.weights}
     for one, other in zip(network.get_weights(), copy.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
     images = np.random.default_rng(0).integers(0, 256, (8, SMALL, SMALL, 3), dtype=np.uint8)
-    (plain, plain_at_cut), (rounded, rounded_at_cut) = made_of(entry, network, images)
-    assert 1e-4 < apart(rounded, plain) < 1e-2
-    assert apart(rounded_at_cut, plain_at_cut) < 1e-2
+    (plain, plain_at_cut), (rounded, rounded_at_cut) = outputs_by_precision(entry, network, images)
+    assert 1e-4 < relative_difference(rounded, plain) < 1e-2
+    assert relative_difference(rounded_at_cut, plain_at_cut) < 1e-2
     assert rounded.dtype == rounded_at_cut.dtype == np.float32
 
 
@@ -163,21 +166,23 @@ def test_bfloat16_changes_the_features_of_photographs_little(name, file):
     with open_source(str(real("kth_animals.tar"))) as folder:
         files = sorted(folder.rglob("*.jpg"))[::110]
         images = np.stack([image_files.read_pixels(one, 224) for one in files])
-    (plain, _), (rounded, _) = made_of(backbones.get(name), backbones.get(name).build(224, weights), images)
-    assert apart(rounded, plain) < 1e-2
+    (plain, _), (rounded, _) = outputs_by_precision(
+        backbones.get(name), backbones.get(name).build(224, weights), images
+    )
+    assert relative_difference(rounded, plain) < 1e-2
 
 
 def test_a_head_learns_the_same_from_bfloat16(tmp_path, monkeypatch):
     """On the built-in recipe's images and weights."""
     monkeypatch.chdir(ROOT)
     content, precisions = recipes.read(), ("float32", "bfloat16")
-    said = {"like": "digits", "augment": {"views": 0}, "train_top": {"epochs": 60}}
-    content["recipes"] |= {name: {**said, "choose_precision": {"precision": name}} for name in precisions}
+    changes = {"like": "digits", "augment": {"views": 0}, "train_top": {"epochs": 60}}
+    content["recipes"] |= {name: {**changes, "choose_precision": {"precision": name}} for name in precisions}
     losses, features = [], []
     for tasks in tasks_by_recipe(content, precisions).values():
         losses.append(Classifier.read(make(find(tasks, "classifier", "top"), tmp_path)).facts.validation_log_loss)
         features.append(np.array(Features.read(make(find(tasks, "features"), tmp_path)).array))
-    assert 0 < apart(*features) < 1e-2
+    assert 0 < relative_difference(*features) < 1e-2
     assert losses[0] < np.log(10) / 2 and abs(losses[0] - losses[1]) < 0.01
 
 
@@ -189,7 +194,7 @@ def test_a_head_learns_the_same_from_bfloat16(tmp_path, monkeypatch):
 def test_auto_takes_bfloat16_where_it_pays(seconds, value, better, made, monkeypatch, capsys):
     now = [0.0]
 
-    def run_at(seconds: float, value: float) -> extraction.Run:
+    def run_at(seconds: float, value: float) -> extraction.BatchFunction:
         def run(images: np.ndarray) -> list[np.ndarray]:
             now[0] += seconds
             return [np.full((len(images), 2), value)]
@@ -197,14 +202,14 @@ def test_auto_takes_bfloat16_where_it_pays(seconds, value, better, made, monkeyp
         return run
 
     runs = {"float32": run_at(2.0, 1.0), "bfloat16": run_at(seconds, value)}
-    monkeypatch.setattr(extraction, "perf_counter", lambda: now[0])
-    monkeypatch.setattr(extraction, "frozen", lambda *arguments: arguments[-1])
-    monkeypatch.setattr(extraction, "graph", runs.get)
-    table = extraction.measure_precisions(Augmented.read(made["augmented"]), Weights.read(made["weights"]))
-    assert extraction.better_precision(table) == better
+    monkeypatch.setattr(precision_choice, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(precision_choice, "frozen_network", lambda *arguments: arguments[-1])
+    monkeypatch.setattr(precision_choice, "extraction_graph", runs.get)
+    table = precision_choice.measure_precisions(Augmented.read(made["augmented"]), Weights.read(made["weights"]))
+    assert precision_choice.better_precision(table) == better
     speeds = f"float32 4.0 views/s, bfloat16 {8 / seconds:.1f} views/s"
-    said = f"choose_precision: {speeds}, their features {value - 1:.1e} apart: {better} it is\n"
-    assert capsys.readouterr().err == said
+    message = f"choose_precision: {better} is chosen ({speeds}; features differ by {value - 1:.1e})\n"
+    assert capsys.readouterr().err == message
 
 
 def test_what_a_clock_decides_is_kept_and_an_input_from_then_on(made, tmp_path):
@@ -214,13 +219,13 @@ def test_what_a_clock_decides_is_kept_and_an_input_from_then_on(made, tmp_path):
     speeds = chosen.table("speeds.csv")
     assert speeds["precision"].tolist() == ["float32", "bfloat16"] and (speeds["views_per_second"] > 0).all()
     assert speeds["difference"].tolist()[0] == 0 < speeds["difference"].tolist()[1]
-    run_step("extract", at, GIVEN)
+    run_step("extract", at, VALUES)
     assert Features.read(at["features"]).facts.precision == chosen.facts.precision
     assert Features.read(at["features"]).manifest["lineage"]["choose_precision"] == chosen.digest
 
 
-@pytest.mark.parametrize("asked", ["float32", "bfloat16"])
-def test_a_precision_that_is_asked_for_is_not_measured(asked, made, tmp_path):
-    run_step("choose_precision", {**made, "chosen_precision": tmp_path / "chosen"}, {"precision": asked})
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_precision_that_is_asked_for_is_not_measured(precision, made, tmp_path):
+    run_step("choose_precision", {**made, "chosen_precision": tmp_path / "chosen"}, {"precision": precision})
     chosen = Precision.read(tmp_path / "chosen")
-    assert chosen.facts.precision == asked and chosen.table("speeds.csv").empty
+    assert chosen.facts.precision == precision and chosen.table("speeds.csv").empty

@@ -1,4 +1,4 @@
-"""Backbones, the cut, heads, the benchmark: every entry of every registry; what a delivered model looks at."""
+"""Backbones, the cut, heads, the benchmark: every entry of every registry; where a delivered model sees a class."""
 
 import os
 import pickle
@@ -20,7 +20,7 @@ from components.machinery.code import ROOT
 from components.machinery.running import run_step
 from components.model import backbones, benchmark, delivery, grad_cam, heads, training
 from components.model.cut import cut
-from components.model.epochs import Rows
+from components.model.rows import Rows
 from components.system.errors import UserError
 from tests.conftest import PARAMETERS, evaluate
 
@@ -52,7 +52,7 @@ def test_prefix_then_suffix_equals_the_network(network):
 def test_the_cut_leaves_training_to_the_named_layer_and_those_behind_it(unfreeze, network):
     """All of the suffix is trained, but for batch normalisation: these cuts are where blocks begin."""
     entry, whole = network
-    first = entry.first_trainable(unfreeze)
+    first = entry.first_trainable_layer(unfreeze)
     _, suffix = cut(whole, first)
     names = [layer.name for layer in whole.layers]
     for layer in whole.layers:
@@ -65,7 +65,11 @@ def test_the_cut_leaves_training_to_the_named_layer_and_those_behind_it(unfreeze
 def test_the_last_blocks_begin_before_the_last_block(network):
     entry, whole = network
     names = [layer.name for layer in whole.layers]
-    assert 0 < names.index(entry.first_trainable("last_blocks")) < names.index(entry.first_trainable("last_block"))
+    assert (
+        0
+        < names.index(entry.first_trainable_layer("last_blocks"))
+        < names.index(entry.first_trainable_layer("last_block"))
+    )
 
 
 @pytest.mark.parametrize("name", backbones.BACKBONES)
@@ -142,7 +146,7 @@ def test_random_weights_are_seeded_and_say_so(tmp_path):
         )
         weights.append(Weights.read(tmp_path / name))
         assert weights[-1].facts.weights_license == "random initialisation"
-    first, second = (backbones.get("mobilenet_025").build(SMALL, made.file).get_weights() for made in weights)
+    first, second = (backbones.get("mobilenet_025").build(SMALL, one.file).get_weights() for one in weights)
     for one, other in zip(first, second, strict=True):
         np.testing.assert_array_equal(one, other)
     assert np.std(first[0]) > 0.01
@@ -153,17 +157,17 @@ def test_weights_of_the_keras_before_load_and_are_checked(name, tmp_path):
     keras.utils.set_random_seed(1)
     network = backbones.get(name).build(SMALL)
     h5_of_keras_2(network, tmp_path / "legacy.h5")
-    given = {"backbone": name, "source": str(tmp_path / "legacy.h5"), "stock": "keep"}
-    run_step("fetch_weights", {"weights": tmp_path / "w"}, given)
+    parameters = {"backbone": name, "source": str(tmp_path / "legacy.h5"), "stock": "keep"}
+    run_step("fetch_weights", {"weights": tmp_path / "w"}, parameters)
     loaded = backbones.get(name).build(SMALL, Weights.read(tmp_path / "w").file)
     for one, other in zip(network.get_weights(), loaded.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     other_name = {"mobilenet_025": "mobilenet_v2", "vgg16_small": "vgg16"}[name]
-    given["backbone"] = other_name
+    parameters["backbone"] = other_name
     with pytest.raises(
         UserError, match=f"the weights .*legacy.h5 do not fit the backbone .*weights file of {other_name}"
     ):
-        run_step("fetch_weights", {"weights": tmp_path / "other"}, given)
+        run_step("fetch_weights", {"weights": tmp_path / "other"}, parameters)
 
 
 def h5_of_keras_2(network: keras.Model, file: Path) -> None:
@@ -181,9 +185,9 @@ def h5_of_keras_2(network: keras.Model, file: Path) -> None:
 def test_weights_that_end_early_are_refused_by_the_name_of_their_source(share, tmp_path):
     whole = (ROOT / "pretraining" / "vgg16_small.weights.h5").read_bytes()
     (tmp_path / "short.h5").write_bytes(whole[: int(share * len(whole))])
-    given = {**PARAMETERS["fetch_weights"], "source": str(tmp_path / "short.h5")}
+    parameters = {**PARAMETERS["fetch_weights"], "source": str(tmp_path / "short.h5")}
     with pytest.raises(UserError, match=r"the weights .*/short.h5 do not fit .*; give a Keras weights file of"):
-        run_step("fetch_weights", {"weights": tmp_path / "weights"}, given)
+        run_step("fetch_weights", {"weights": tmp_path / "weights"}, parameters)
     assert [path.name for path in tmp_path.iterdir()] == ["short.h5"]
 
 
@@ -247,44 +251,44 @@ def test_a_head_goes_through_every_step_or_says_what_features_it_takes(head, mad
     at = {**made, **{name: tmp_path / name for name in ("features", "tensors", "top", "classifier", "report")}}
     for pooling in backbones.POOLINGS:
         run_step("extract", at, {**PARAMETERS["extract"], "pooling": pooling})
-        given = {**PARAMETERS["train_top"], "head": head, "epochs": 1}
+        parameters = {**PARAMETERS["train_top"], "head": head, "epochs": 1}
         if pooling != heads.HEADS[head].pooling:
             with pytest.raises(
                 UserError, match=f"the head '{head}' takes features of `extract: .*; received {pooling}: "
             ):
-                run_step("train_top", at, given)
+                run_step("train_top", at, parameters)
             continue
-        run_step("train_top", at, given)
-        agrees(at)
+        run_step("train_top", at, parameters)
+        assert_agrees(at)
         run_step("fine_tune", at, {**PARAMETERS["fine_tune"], "epochs": 1})
         evaluate(at)
 
 
-def agrees(at: dict[str, Path]) -> None:
+def assert_agrees(at: dict[str, Path]) -> None:
     """Assert that the delivered model makes of images what the head makes of their stored features."""
     images, features = Augmented.read(at["augmented"]), Features.read(at["features"])
     classifier = Classifier.read(at["classifier"])
     head = Top.read(at["top"]).load()
     logits = head.predict_on_batch(features.array[:4, 0]) / classifier.facts.temperature
-    found = classifier.load().predict_on_batch(images.array[:4, 0])
-    np.testing.assert_allclose(found, softmax(logits, axis=1), rtol=1e-4)
+    probabilities = classifier.load().predict_on_batch(images.array[:4, 0])
+    np.testing.assert_allclose(probabilities, softmax(logits, axis=1), rtol=1e-4)
 
 
 PATCH, SIDE = 8, 32  # pixels
 
 
-def chain(head: str) -> list[keras.Layer]:
+def layers_of(head: str) -> list[keras.Layer]:
     """Return the layers of a classifier of two classes: with a head of the registry, or the benchmark."""
     if head == "benchmark":
         preprocessing = keras.layers.Rescaling(1 / 127.5, -1.0, name="preprocessing")
         return [preprocessing, benchmark.build("cnn", SIDE, 2, width=8, stages=3)]
     entry, pooling = backbones.get("vgg16_small"), heads.HEADS[head].pooling
     network = entry.build(SIDE)
-    shape = backbones.pooling(pooling)(network.output).shape[1:]
-    return [entry.preprocessing(), network, backbones.pooling(pooling), heads.build(head, pooling, shape, 2, 0.5)]
+    shape = backbones.pooling_layer(pooling)(network.output).shape[1:]
+    return [entry.preprocessing(), network, backbones.pooling_layer(pooling), heads.build(head, pooling, shape, 2, 0.5)]
 
 
-def pass_on(layer: keras.Layer) -> None:
+def pass_channels_on(layer: keras.Layer) -> None:
     """Make a layer hand its first two channels on as they are, each to the one of its number, and nothing else."""
     weights = [np.zeros_like(weight) for weight in layer.get_weights()]
     if weights:
@@ -297,10 +301,10 @@ def pass_on(layer: keras.Layer) -> None:
 @pytest.mark.parametrize("head", ["benchmark", *heads.HEADS])
 def test_grad_cam_lights_up_the_patch_that_decides_the_class(head, tmp_path):
     """Red on noise is one class and green the other, wherever it is; nothing speaks for the class that is not there."""
-    layers = chain(head)
+    layers = layers_of(head)
     for layer in layers:
         for part in getattr(layer, "layers", [layer]):
-            pass_on(part)
+            pass_channels_on(part)
     places = [(row, column) for row in range(0, SIDE, PATCH) for column in range(0, SIDE, PATCH)] * 2
     labels = np.repeat([0, 1], len(places) // 2)
     array = np.random.default_rng(0).integers(0, 120, (len(places), SIDE, SIDE, 3), dtype=np.uint8)
@@ -309,15 +313,15 @@ def test_grad_cam_lights_up_the_patch_that_decides_the_class(head, tmp_path):
 
     classifier = Classifier(tmp_path, {"facts": {"classes": ["red", "green"], "image_size": SIDE}})
     logits = keras.Sequential([keras.Input(array.shape[1:]), *layers]).predict_on_batch(array)
-    part = Rows(array[:, None], np.arange(len(array)), labels)
-    trained = training.Trained(pd.DataFrame({"validation_loss": [1.0]}), 1, logits, 1.0)
-    delivery.deliver(classifier, "planted", layers, trained, (part, part))
+    rows = Rows(array[:, None], np.arange(len(array)), labels)
+    result = training.TrainingResult(pd.DataFrame({"validation_loss": [1.0]}), 1, logits, 1.0)
+    delivery.deliver(classifier, "planted", layers, result, (rows, rows))
     model = classifier.load()
     np.testing.assert_array_equal(model.predict_on_batch(array).argmax(axis=1), labels)
-    found, absent = grad_cam.heat(model, array, labels), grad_cam.heat(model, array[::7], 1 - labels[::7])
-    assert found is not None and absent is not None
-    scale = SIDE // found.shape[1]
-    for one, (row, column) in zip(found, places, strict=True):
+    present, absent = grad_cam.heat_maps(model, array, labels), grad_cam.heat_maps(model, array[::7], 1 - labels[::7])
+    assert present is not None and absent is not None
+    scale = SIDE // present.shape[1]
+    for one, (row, column) in zip(present, places, strict=True):
         peak = np.unravel_index(one.argmax(), one.shape)
         assert one.max() == 1 and one.min() >= 0
         assert (peak[0] * scale // PATCH * PATCH, peak[1] * scale // PATCH * PATCH) == (row, column)
@@ -329,7 +333,7 @@ def test_a_network_without_maps_is_evaluated_without_one(made, tmp_path):
     run_step("train_benchmark", at, {**PARAMETERS["train_benchmark"], "network": "perceptron", "epochs": 1})
     evaluate(at)
     images = Augmented.read(made["augmented"]).array[:2, 0]
-    assert grad_cam.heat(Classifier.read(at["classifier"]).load(), images, np.array([0, 1])) is None
+    assert grad_cam.heat_maps(Classifier.read(at["classifier"]).load(), images, np.array([0, 1])) is None
     report = Report.read(at["report"])
     wrong = report.table("predictions.csv").query("label != predicted")
     assert len(wrong) == round(12 * (1 - report.metrics["accuracy"]))

@@ -1,4 +1,4 @@
-"""The stock network's own words: its top is kept where weights came with one, and `explore` says what it sees."""
+"""The stock network: its top is kept where weights come with one, and `explore` lists what it calls the images."""
 
 import keras
 import numpy as np
@@ -35,7 +35,7 @@ def whole(tmp_path_factory):
     return network, file
 
 
-def fetched(folder, source, stock: str) -> Weights:
+def fetch_weights(folder, source, stock: str) -> Weights:
     run_step("fetch_weights", {"weights": folder}, {"backbone": BACKBONE, "source": str(source), "stock": stock})
     return Weights.read(folder)
 
@@ -43,7 +43,7 @@ def fetched(folder, source, stock: str) -> Weights:
 @pytest.mark.parametrize("stock", ["keep", "leave"])
 def test_a_file_with_a_top_gives_the_backbone_and_keeps_the_top_if_asked_to(stock, whole, class_index, tmp_path):
     network, file = whole
-    weights = fetched(tmp_path / "weights", file, stock)
+    weights = fetch_weights(tmp_path / "weights", file, stock)
     bare = backbones.get(BACKBONE).build(224, weights.file)
     for one, other in zip(bare.get_weights(), network.get_weights(), strict=False):
         np.testing.assert_array_equal(one, other)
@@ -68,7 +68,7 @@ def test_a_network_without_its_top_has_the_first_weights_of_the_one_with_it(name
 
 
 def test_explore_says_what_the_stock_network_calls_the_images(whole, class_index, made, tmp_path):
-    weights = fetched(tmp_path / "weights", whole[1], "keep")
+    weights = fetch_weights(tmp_path / "weights", whole[1], "keep")
     at = {**made, "weights": weights.path, "exploration": tmp_path / "exploration"}
     run_step("explore", at, PARAMETERS["explore"])
     exploration, images = Exploration.read(tmp_path / "exploration"), Images.read(made["images"])
@@ -85,7 +85,7 @@ def test_explore_says_what_the_stock_network_calls_the_images(whole, class_index
     assert (tmp_path / "drawings" / "figures" / "stock_words.png").stat().st_size > 10_000
 
 
-def test_without_a_top_they_are_said_to_be_left_out(made, capsys, tmp_path):
+def test_without_a_top_its_words_are_left_out_with_a_line(made, capsys, tmp_path):
     run_step("explore", {**made, "exploration": tmp_path / "exploration"}, PARAMETERS["explore"])
     assert "without the network's top: its words are left out" in capsys.readouterr().out
     assert Exploration.read(tmp_path / "exploration").table("stock_words.csv").empty
@@ -101,5 +101,5 @@ def test_names_that_cannot_be_had_are_an_error_that_says_what_to_do(whole, monke
     with pytest.raises(
         UserError, match=r"names of ImageNet's classes: URL fetch failure; put .* or set `stock: leave`"
     ):
-        fetched(tmp_path / "weights", whole[1], "keep")
+        fetch_weights(tmp_path / "weights", whole[1], "keep")
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Training: what is drawn, what is kept, what stays frozen, and that it repeats."""
+"""Training: the rows of an epoch, the best epoch, what stays frozen, the state after a stop, and that it repeats."""
 
 import json
 import re
@@ -21,10 +21,12 @@ from scipy.special import log_softmax
 from components.data.artifacts import Classifier, Features, Splits
 from components.machinery.code import ROOT
 from components.machinery.running import run_step
-from components.model import backbones, optimizers, rate_finder, training
+from components.model import backbones, optimizers, rate_finder, runtime, training
 from components.model.cut import cut
-from components.model.epochs import FreshRows, Rows
+from components.model.learning_rates import plan_schedule
+from components.model.rows import FreshRows, Rows
 from components.model.settings import FineTuning
+from components.model.trainer import Trainer, image_weights
 from components.system.errors import UserError
 from pipeline import __main__, recipes
 from tests.conftest import NETWORK, PARAMETERS, TRAINED, TRAINING
@@ -55,7 +57,7 @@ def linear() -> keras.Model:
 
 def deep() -> tuple[keras.Model, keras.Model]:
     """Return a model of two layers and dropout, and its head, which is the last."""
-    training.seeded(4)
+    runtime.set_seed(4)
     head = keras.Sequential([keras.Input((8,)), keras.layers.Dense(3)])
     layers = [keras.layers.Dense(8, "relu"), keras.layers.Dropout(0.4), head]
     return keras.Sequential([keras.Input((4,)), *layers]), head
@@ -63,23 +65,24 @@ def deep() -> tuple[keras.Model, keras.Model]:
 
 def fit(
     model: keras.Model, parts: tuple[Rows, Rows], head: keras.Model | None = None, **changed: Any
-) -> training.Trained:
+) -> training.TrainingResult:
     with TemporaryDirectory() as folder:
         settings = FineTuning(**{**SETTINGS, **changed})
         return training.train("test", model, parts, settings, lambda epoch, row: None, Path(folder), head)
 
 
-def stepped(steps: int = 1, **changed: Any) -> list[list[np.ndarray]]:
+def weights_after(steps: int = 1, **changed: Any) -> list[list[np.ndarray]]:
     """Return the weights of the backbone and of the head of a `deep` model after some steps."""
     model, head = deep()
     settings = FineTuning(**{**SETTINGS, **changed})
-    trainer = training.Trainer(model, head, settings, training.planned(settings, 100))
+    trainer = Trainer(model, head, settings, plan_schedule(settings, 100))
     part = blobs()[0]
-    order, views = part.draw(seed=1, epoch=0)
-    weights = training.class_weights(settings.class_weights, part.labels)
+    order, views = part.epoch_order(seed=1, epoch=0)
+    weights = image_weights(settings.class_weights, part.labels)
     for start in range(0, 7 * steps, 7):
-        chosen = order[start : start + 7]
-        trainer.batch(part.read(chosen, views[start : start + 7]), part.labels[chosen], weights[chosen] / np.float32(7))
+        numbers = order[start : start + 7]
+        batch = part.read(numbers, views[start : start + 7])
+        trainer.train_batch(batch, part.labels[numbers], weights[numbers] / np.float32(7))
     return [[weight.numpy() for weight in layer.trainable_weights] for layer in (model.layers[0], head)]
 
 
@@ -87,7 +90,7 @@ def test_an_epoch_holds_every_training_image_once_and_draws_views_anew():
     part = blobs()[0]
     epochs = []
     for epoch in (0, 1, 0):
-        order, views = part.draw(1, epoch)
+        order, views = part.epoch_order(1, epoch)
         assert sorted(order) == list(range(40)) and set(views) == {0, 1, 2}
         epochs.append(part.read(order, views))
         np.testing.assert_array_equal(epochs[-1], part.array[part.rows[order], views])
@@ -119,9 +122,9 @@ def test_the_best_epoch_is_kept_and_training_stops_after_patience(monitor, min_d
 
 
 def mean_loss(logits: np.ndarray, labels: np.ndarray, smoothing: float = 0, balanced: bool = False) -> float:
-    wanted = np.eye(3)[labels] * (1 - smoothing) + smoothing / 3
+    targets = np.eye(3)[labels] * (1 - smoothing) + smoothing / 3
     weights = (len(labels) / (3 * np.bincount(labels)))[labels] if balanced else 1
-    return float(np.mean(-np.sum(wanted * log_softmax(logits, axis=1), axis=1) * weights))
+    return float(np.mean(-np.sum(targets * log_softmax(logits, axis=1), axis=1) * weights))
 
 
 @pytest.mark.parametrize(
@@ -140,18 +143,18 @@ def test_the_training_loss_is_as_asked_for_and_the_validation_loss_stays(changed
     labels = np.repeat([0, 1, 2], [24, 10, 6])
     model = linear()
     logits = predict(model, part)
-    found = fit(
+    history = fit(
         model, (Rows(part.array, part.rows, labels), validation), model, **changed, l2=l2,
         epochs=1, batch_size=40, learning_rate=1e-12,
     ).history  # fmt: skip
     penalty = l2 * np.sum(model.get_weights()[0] ** 2)
-    assert found["loss"][0] == pytest.approx(expected(logits, labels) + penalty, rel=1e-5)
+    assert history["loss"][0] == pytest.approx(expected(logits, labels) + penalty, rel=1e-5)
     plain = mean_loss(predict(model, validation), validation.labels)
-    assert found["validation_loss"][0] == pytest.approx(plain, rel=1e-5)
+    assert history["validation_loss"][0] == pytest.approx(plain, rel=1e-5)
 
 
 def test_a_class_without_training_images_has_no_weight():
-    assert training.class_weights("balanced", np.array([0, 0, 2])).tolist() == [0.75, 0.75, 1.5]
+    assert image_weights("balanced", np.array([0, 0, 2])).tolist() == [0.75, 0.75, 1.5]
 
 
 def test_a_model_trained_with_everything_is_saved_without_optimizer_and_regulariser(tmp_path):
@@ -168,7 +171,7 @@ def test_a_model_trained_with_everything_is_saved_without_optimizer_and_regulari
 @pytest.mark.parametrize("optimizer", optimizers.OPTIMIZERS)
 def test_one_step_moves_the_backbone_a_share_as_far_and_the_head_as_ever(optimizer, share):
     changed = {"optimizer": optimizer, "weight_decay": 0.5 if optimizer == "adamw" else 0}
-    start, whole, slow = stepped(0), stepped(**changed), stepped(**changed, backbone_rate=share)
+    start, whole, slow = weights_after(0), weights_after(**changed), weights_after(**changed, backbone_rate=share)
     for before, moved, less in zip(start[0], whole[0], slow[0], strict=True):
         assert not np.array_equal(moved, before)
         np.testing.assert_allclose(less - before, share * (moved - before), atol=1e-7)
@@ -177,21 +180,21 @@ def test_one_step_moves_the_backbone_a_share_as_far_and_the_head_as_ever(optimiz
 
 
 def test_a_backbone_at_rate_0_stands_still():
-    still, halted = stepped(0), stepped(5, **{**EVERYTHING, "warm_up": 0, "backbone_rate": 0})
+    still, halted = weights_after(0), weights_after(5, **{**EVERYTHING, "warm_up": 0, "backbone_rate": 0})
     for before, after in zip(still[0], halted[0], strict=True):
         np.testing.assert_array_equal(after, before)
     assert not np.array_equal(still[1][0], halted[1][0])
 
 
 def test_momentum_carries_a_step_on():
-    start, first = stepped(0), stepped(1, optimizer="sgd", momentum=0.7)
-    plain, carried = (stepped(2, optimizer="sgd", momentum=momentum) for momentum in (0.0, 0.7))
-    for old, new, one, other in zip(*(found[1] for found in (start, first, plain, carried)), strict=True):
+    start, first = weights_after(0), weights_after(1, optimizer="sgd", momentum=0.7)
+    plain, carried = (weights_after(2, optimizer="sgd", momentum=momentum) for momentum in (0.0, 0.7))
+    for old, new, one, other in zip(*(weights[1] for weights in (start, first, plain, carried)), strict=True):
         np.testing.assert_allclose(other - one, 0.7 * (new - old), atol=1e-6)
 
 
 def test_weight_decay_takes_its_share_off_beside_adam_s_step():
-    start, adam, adamw = stepped(0), stepped(), stepped(optimizer="adamw", weight_decay=0.5)
+    start, adam, adamw = weights_after(0), weights_after(), weights_after(optimizer="adamw", weight_decay=0.5)
     for before, one, other in zip(start[1], adam[1], adamw[1], strict=True):
         np.testing.assert_allclose(one - other, 0.05 * 0.5 * before, atol=1e-6)
 
@@ -205,21 +208,21 @@ def test_weight_decay_is_adamw_s(optimizer):
 
 
 def test_every_epoch_is_logged_as_in_the_history(tmp_path):
-    seen = []
+    calls = []
     model = linear()
-    trained = training.train("test", model, blobs(), FineTuning(**SETTINGS), lambda *said: seen.append(said), tmp_path)
-    assert [epoch for epoch, _ in seen] == trained.history["epoch"].tolist()
-    assert [row["validation_kappa"] for _, row in seen] == trained.history["validation_kappa"].tolist()
+    trained = training.train("test", model, blobs(), FineTuning(**SETTINGS), lambda *call: calls.append(call), tmp_path)
+    assert [epoch for epoch, _ in calls] == trained.history["epoch"].tolist()
+    assert [row["validation_kappa"] for _, row in calls] == trained.history["validation_kappa"].tolist()
     assert not hasattr(model, "optimizer") or model.optimizer is None
 
 
 @pytest.mark.parametrize("optimizer", optimizers.OPTIMIZERS)
 def test_training_repeats_to_the_last_digit(optimizer):
-    def once():
-        training.seeded(5)
+    def train_once():
+        runtime.set_seed(5)
         return fit(linear(), blobs(), optimizer=optimizer, epochs=3).history
 
-    assert once().equals(once())
+    assert train_once().equals(train_once())
 
 
 @pytest.mark.parametrize("name", TRAINED)
@@ -235,7 +238,7 @@ def test_suffix_training_is_whole_network_training_and_batch_normalisation_stand
         keras.utils.set_random_seed(2)
         network = entry.build(32)
         still = {weight.path: weight.numpy() for weight in network.weights if "moving" in weight.path}
-        prefix, suffix = cut(network, entry.first_trainable("last_block"))
+        prefix, suffix = cut(network, entry.first_trainable_layer("last_block"))
         body = network if whole else suffix
         pooled = keras.layers.GlobalAveragePooling2D()(body.output)
         model = keras.Model(body.input, keras.layers.Dense(3, kernel_initializer="zeros")(pooled))
@@ -251,55 +254,55 @@ def test_suffix_training_is_whole_network_training_and_batch_normalisation_stand
     assert losses[0][0, 0] != losses[0][-1, 0]
 
 
-@pytest.mark.parametrize("resident", [True, False], ids=["memory", "disk"])
+@pytest.mark.parametrize("in_memory", [True, False], ids=["memory", "disk"])
 @pytest.mark.parametrize("optimizer", optimizers.OPTIMIZERS)
-def test_training_is_that_of_keras_s_fit(optimizer, resident, monkeypatch):
+def test_training_is_that_of_keras_s_fit(optimizer, in_memory, monkeypatch):
     """The same batches, dropout and balanced weights: the losses of `fit` with Keras's own optimizer."""
-    if not resident:
-        monkeypatch.setattr(training, "RESIDENT", 0)
+    if not in_memory:
+        monkeypatch.setattr(training, "MAX_BYTES_IN_MEMORY", 0)
     part, validation = blobs()
     labels = np.repeat([0, 1, 2], [24, 10, 6])
     part = Rows(part.array, part.rows, labels)
     model, head = deep()
     changed = {"optimizer": optimizer, "class_weights": "balanced", "epochs": 5, "patience": 5, "learning_rate": 0.02}
-    found = fit(model, (part, validation), head, **changed).history
+    history = fit(model, (part, validation), head, **changed).history
     plain, _ = deep()
     options = {"momentum": 0.9} if optimizer == "sgd" else {}
     kind = getattr(keras.optimizers, optimizers.OPTIMIZERS[optimizer][0])
     weight_decay = {"weight_decay": TRAINING["weight_decay"]} if optimizer == "adamw" else {}
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     plain.compile(kind(0.02, **options, **weight_decay), loss, metrics=["accuracy"])
-    weights = training.class_weights("balanced", labels)
+    weights = image_weights("balanced", labels)
     for epoch in range(5):
-        order, views = part.draw(3, epoch)
+        order, views = part.epoch_order(3, epoch)
         expected = plain.fit(
             part.read(order, views), labels[order], 7, sample_weight=weights[order], shuffle=False, verbose=0
         )
-        assert found["loss"][epoch] == pytest.approx(expected.history["loss"][0], abs=1e-5)
-        assert found["accuracy"][epoch] == pytest.approx(expected.history["accuracy"][0])
+        assert history["loss"][epoch] == pytest.approx(expected.history["loss"][0], abs=1e-5)
+        assert history["accuracy"][epoch] == pytest.approx(expected.history["accuracy"][0])
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 @pytest.mark.parametrize("optimizer", optimizers.OPTIMIZERS)
 def test_an_update_in_one_operation_is_that_of_keras_s_optimizer(optimizer, momentum):
     random = np.random.default_rng(0)
-    kind, own = optimizers.OPTIMIZERS[optimizer]
+    kind, option_names = optimizers.OPTIMIZERS[optimizer]
     options = {"momentum": momentum, "weight_decay": 0.1}
     rate = keras.optimizers.schedules.CosineDecay(0.1, 20)
     places = []
     gradients = random.normal(size=(20, 2, 5, 3)).astype(np.float32)
-    for made in (
+    for built in (
         optimizers.build(optimizer, rate, **options),
-        getattr(keras.optimizers, kind)(rate, **{name: options[name] for name in own}),
+        getattr(keras.optimizers, kind)(rate, **{name: options[name] for name in option_names}),
     ):
         variables = [keras.Variable(np.ones((5, 3), np.float32)) for _ in range(2)]
         for both in gradients:
-            made.apply(list(both), variables)
+            built.apply(list(both), variables)
         places.append([variable.numpy() for variable in variables])
     np.testing.assert_allclose(places[0], places[1], atol=2e-5)  # of steps of 0.1
 
 
-def tuned(made: dict[str, Path], folder: Path, prefix: str, views: int) -> Classifier:
+def fine_tune(made: dict[str, Path], folder: Path, prefix: str, views: int) -> Classifier:
     """Fine-tune the `made` top's recipe without dropout, from a stored or a live prefix."""
     names = ("augmented", "chosen_precision", "features", "tensors", "top", "classifier")
     at = {**made, **{name: folder / prefix / name for name in names}}
@@ -312,7 +315,7 @@ def tuned(made: dict[str, Path], folder: Path, prefix: str, views: int) -> Class
 
 
 def test_a_live_prefix_without_views_trains_as_the_stored_one(made, tmp_path):
-    stored, live = (tuned(made, tmp_path, prefix, views=0) for prefix in ("stored", "live"))
+    stored, live = (fine_tune(made, tmp_path, prefix, views=0) for prefix in ("stored", "live"))
     both = [each.table("history.csv").to_numpy() for each in (stored, live)]
     np.testing.assert_allclose(both[0], both[1], atol=1e-4)
     assert stored.facts.trainable_parameters == live.facts.trainable_parameters
@@ -320,19 +323,19 @@ def test_a_live_prefix_without_views_trains_as_the_stored_one(made, tmp_path):
 
 def test_a_live_prefix_sees_another_view_of_every_image_in_every_epoch(made, tmp_path):
     with patch.object(FreshRows, "read", autospec=True, side_effect=FreshRows.read) as read:
-        tuned(made, tmp_path, "live", views=2)
+        fine_tune(made, tmp_path, "live", views=2)
     batches = [(part, *places, FreshRows.read(part, *places)) for (part, *places), _ in read.call_args_list]
     assert len(batches) == 3 * 3
     part = batches[0][0]
     plain = Rows(part.array, part.rows, part.labels)
-    seen: dict[str, list[np.ndarray]] = {}
-    for _, chosen, views, images in batches:
+    views_by_file: dict[str, list[np.ndarray]] = {}
+    for _, numbers, views, images in batches:
         assert len(set(views)) == 1
-        for number, image in zip(chosen, images, strict=True):
-            seen.setdefault(part.files[number], []).append(image)
+        for number, image in zip(numbers, images, strict=True):
+            views_by_file.setdefault(part.files[number], []).append(image)
             assert not np.array_equal(image, plain.read(np.array([number]), 0)[0])
-    assert len(seen) == 24 and {len(images) for images in seen.values()} == {3}
-    assert all(not np.array_equal(images[0], images[1]) for images in seen.values())
+    assert len(views_by_file) == 24 and {len(images) for images in views_by_file.values()} == {3}
+    assert all(not np.array_equal(images[0], images[1]) for images in views_by_file.values())
     names = Features.read(tmp_path / "live/features").table("files.csv")["file"]
     assert [names[row] for row in part.rows] == list(part.files)
 
@@ -341,7 +344,7 @@ TWO_DEVICES = """
 import json, sys
 import keras, numpy as np, tensorflow as tf
 from components.machinery.running import run_step
-from components.model import training
+from components.model import runtime
 from tests.conftest import PARAMETERS
 
 tf.config.set_logical_device_configuration(
@@ -349,21 +352,20 @@ tf.config.set_logical_device_configuration(
 )
 at = json.loads(sys.argv[1])
 values = {**PARAMETERS["fine_tune"], "batch_size": 5, "class_weights": "balanced", "l2": 0.1, "epochs": 3}
-strategies = [training.strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])]
+strategies = [runtime.device_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])]
 for number, strategy in enumerate(strategies):
     assert strategy.num_replicas_in_sync == number + 1
-    training.strategy = lambda: strategy
-    run_step("fine_tune", {**at, "classifier": f"{at['made']}/{number}"}, values)
+    runtime.device_strategy = lambda: strategy
+    run_step("fine_tune", {**at, "classifier": f"{at['folder']}/{number}"}, values)
 """
 
 
 def test_two_devices_train_as_one(made, tmp_path):
     """Batches of 5, and a last one of 4, do not divide evenly."""
     at = {name: str(made[name]) for name in ("features", "tensors", "splits", "weights")}
-    at |= {"top": str(tmp_path / "top"), "classifier": str(tmp_path / "classifier"), "made": str(tmp_path)}
+    at |= {"top": str(tmp_path / "top"), "classifier": str(tmp_path / "classifier"), "folder": str(tmp_path)}
     run_step("train_top", at, {**PARAMETERS["train_top"], "dropout": 0})  # devices draw masks of their own
-    given = json.dumps(at)
-    subprocess.run([sys.executable, "-c", TWO_DEVICES, given], check=True, cwd=ROOT)
+    subprocess.run([sys.executable, "-c", TWO_DEVICES, json.dumps(at)], check=True, cwd=ROOT)
     one, two = (Classifier.read(tmp_path / name) for name in "01")
     histories = [each.table("history.csv").to_numpy() for each in (one, two)]
     np.testing.assert_allclose(histories[0], histories[1], atol=1e-4)
@@ -388,14 +390,14 @@ class Stopped(Exception):
     [*(({"optimizer": name}, [1, 2, 6]) for name in optimizers.OPTIMIZERS), (EVERYTHING, [1, 2, 3, 4, 5, 6, 7, 8])],
     ids=[*optimizers.OPTIMIZERS, "everything"],
 )
-@pytest.mark.parametrize("resident", [True, False], ids=["memory", "disk"])
+@pytest.mark.parametrize("in_memory", [True, False], ids=["memory", "disk"])
 def test_a_training_that_was_broken_off_ends_as_if_it_had_never_stopped(
-    changed, moments, resident, tmp_path, monkeypatch
+    changed, moments, in_memory, tmp_path, monkeypatch
 ):
     """Broken off in epochs of any number, again and again; dropout, order, views and early stopping go on."""
-    monkeypatch.setattr("components.model.epochs.KEEPING", np.inf)
-    if not resident:
-        monkeypatch.setattr(training, "RESIDENT", 0)
+    monkeypatch.setattr("components.model.training_state.MAX_SAVING_SHARE", np.inf)
+    if not in_memory:
+        monkeypatch.setattr(training, "MAX_BYTES_IN_MEMORY", 0)
     settings = {**SETTINGS, "learning_rate": 0.02, "epochs": 9, "patience": 6, **changed}
     whole, head = deep()
     expected = fit(whole, blobs(), head, **settings)
@@ -422,8 +424,8 @@ def test_a_training_that_was_broken_off_ends_as_if_it_had_never_stopped(
 def test_a_training_that_had_ended_is_not_trained_on(tmp_path):
     parts = blobs()
     settings = FineTuning(**{**SETTINGS, "epochs": 60, "learning_rate": 0.5})
-    first = training.train("test", linear(), parts, settings, lambda *said: None, tmp_path)
-    again = training.train("test", linear(), parts, settings, lambda *said: None, tmp_path)
+    first = training.train("test", linear(), parts, settings, lambda *epoch: None, tmp_path)
+    again = training.train("test", linear(), parts, settings, lambda *epoch: None, tmp_path)
     assert len(first.history) < 60
     assert again.history.equals(first.history) and again.training_seconds == first.training_seconds
     np.testing.assert_array_equal(again.logits, first.logits)
@@ -434,27 +436,26 @@ def test_the_suggested_rate_trains_and_a_thousandth_and_a_thousandfold_do_not(op
     train, validation = blobs()
     model, head = deep()
     settings = FineTuning(**{**SETTINGS, "optimizer": optimizer, "backbone_rate": share})
-    curve = rate_finder.sweep(model, train, settings, head)
+    curve = rate_finder.record_losses(model, train, settings, head)
     assert np.isfinite(curve["loss"]).all()
     np.testing.assert_allclose(np.diff(np.log(curve["learning_rate"])), np.log(1e9) / 299)
-    rate = rate_finder.suggested(curve)
+    rate = rate_finder.suggest_rate(curve)
     losses = []
     for factor in (1, 1e-3, 1e3):
         model, head = deep()
-        found = fit(model, (train, validation), head, optimizer=optimizer, learning_rate=rate * factor, epochs=6)
-        losses.append(found.history["validation_loss"].iloc[-1])
+        result = fit(model, (train, validation), head, optimizer=optimizer, learning_rate=rate * factor, epochs=6)
+        losses.append(result.history["validation_loss"].iloc[-1])
     assert losses[0] < 0.7 * min(losses[1:])
 
 
-def edges(source: Path, **said: Any) -> dict[str, Any]:
-    """Return a params.yaml whose one recipe has the `made` values, and says something else besides."""
+def edges(source: Path, **entries: Any) -> dict[str, Any]:
+    """Return a params.yaml whose one recipe has the `made` values, and other entries besides."""
     content = recipes.read(ROOT / "params.yaml")
     content["data"]["own"] = {"edges": {"source": str(source)}}
     content["weights"]["own"] = {NETWORK: PARAMETERS["fetch_weights"]}
     values = {name: PARAMETERS[name] for name in recipes.IN_RECIPES}
-    return {
-        **content, "active": ["edges"], "recipes": {"edges": {"data": "edges", "networks": [NETWORK], **values, **said}}
-    }  # fmt: skip
+    recipe = {"data": "edges", "networks": [NETWORK], **values, **entries}
+    return {**content, "active": ["edges"], "recipes": {"edges": recipe}}
 
 
 @pytest.fixture
@@ -464,9 +465,9 @@ def project(made, source, tmp_path, monkeypatch) -> Path:
     content = edges(source, networks=["random_vgg16_small", NETWORK])
     Path("params.yaml").write_text(yaml.safe_dump(content))
     for path in made.values():
-        own = path.relative_to(made["splits"].parents[2])
-        own.parent.mkdir(parents=True, exist_ok=True)
-        own.symlink_to(path)
+        link = path.relative_to(made["splits"].parents[2])
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(path)
     return tmp_path
 
 
@@ -483,16 +484,16 @@ def test_heads_trained_at_once_are_those_of_train_top(made, project, capsys):
     ]
     for row in table.to_dict("records"):
         at = {**made, "top": project / "top", "classifier": project / "classifier"}
-        own = {name: row[name] for name in ("learning_rate", "head", "dropout")}
-        run_step("train_top", at, {**PARAMETERS["train_top"], **own})
-        made_alone = Classifier.read(project / "classifier")
-        best = made_alone.table("history.csv").set_index("epoch").loc[made_alone.facts.best_epoch]
-        assert row["best_epoch"] == made_alone.facts.best_epoch
+        values = {name: row[name] for name in ("learning_rate", "head", "dropout")}
+        run_step("train_top", at, {**PARAMETERS["train_top"], **values})
+        alone = Classifier.read(project / "classifier")
+        best = alone.table("history.csv").set_index("epoch").loc[alone.facts.best_epoch]
+        assert row["best_epoch"] == alone.facts.best_epoch
         assert row["validation_log_loss"] == pytest.approx(best["validation_loss"], rel=1e-5)
 
 
 @pytest.mark.parametrize(
-    ("sweep", "said"),
+    ("sweep", "message"),
     [
         ("fine_tune.epochs=1,2", "--sweep takes train_top.PARAMETER=VALUE,... here; received fine_tune.epochs=1,2"),
         ("train_top.epochs=none", "train_top: epochs is a whole number; received 'none'"),
@@ -500,9 +501,9 @@ def test_heads_trained_at_once_are_those_of_train_top(made, project, capsys):
         ("epochs=1", "STEP.PARAMETER=VALUE is needed"),
     ],
 )
-def test_a_search_of_heads_refuses_what_is_none(sweep, said, monkeypatch):
+def test_a_search_of_heads_refuses_what_is_none(sweep, message, monkeypatch):
     monkeypatch.chdir(ROOT)
-    with pytest.raises(UserError, match=re.escape(said)):
+    with pytest.raises(UserError, match=re.escape(message)):
         __main__.main(["find_head", "digits", "--sweep", sweep])
 
 
@@ -510,7 +511,7 @@ def test_a_search_of_heads_refuses_what_is_none(sweep, said, monkeypatch):
 def test_there_is_no_rate_to_suggest_where_the_loss_never_falls(losses):
     curve = pd.DataFrame({"learning_rate": np.ones(len(losses)), "loss": losses, "smoothed": losses})
     with pytest.raises(UserError, match="the loss falls at no learning rate"):
-        rate_finder.suggested(curve)
+        rate_finder.suggest_rate(curve)
 
 
 @pytest.mark.parametrize("name", recipes.TRAINING)
@@ -522,12 +523,12 @@ def test_a_rate_is_found_for_a_step_from_its_training_part_and_nothing_else_chan
     before = {path: path.read_bytes() for path in made["splits"].parent.rglob("*") if path.is_file()}
     monkeypatch.setattr(rate_finder, "BATCHES", 60)
     monkeypatch.setattr(rate_finder, "SMOOTHING", 5)
-    with patch.object(rate_finder, "sweep", side_effect=rate_finder.sweep) as sweep:
+    with patch.object(rate_finder, "record_losses", side_effect=rate_finder.record_losses) as record_losses:
         __main__.main(["find_rate", "edges", "--network", NETWORK, "--step", name])
     assert f"look at {rates}/{name}.png" in capsys.readouterr().out
     assert (rates / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     train = Splits.read(made["splits"]).part("train")
-    _, part, settings, head = sweep.call_args.args
+    _, part, settings, head = record_losses.call_args.args
     assert len(part.rows) == len(train) and settings.optimizer == "adam"
     assert (head is None) == (name == "train_benchmark")
     assert {path: path.read_bytes() for path in made["splits"].parent.rglob("*") if path.is_file()} == before
@@ -545,12 +546,12 @@ def test_what_is_found_is_of_a_network_of_the_recipe_the_first_if_none_is_named(
         __main__.main([name, "edges", *options])
 
 
-@pytest.mark.parametrize("kept", [0, 10, 300, -30])
-def test_a_training_whose_kept_state_is_damaged_begins_anew_and_says_so(kept, tmp_path, capsys):
+@pytest.mark.parametrize("end", [0, 10, 300, -30])
+def test_a_training_whose_saved_state_is_damaged_begins_anew_and_says_so(end, tmp_path, capsys):
     settings = FineTuning(**{**SETTINGS, "epochs": 3})
-    first = training.train("test", linear(), blobs(), settings, lambda *said: None, tmp_path)
+    first = training.train("test", linear(), blobs(), settings, lambda *epoch: None, tmp_path)
     state = tmp_path / "training.npz"
-    state.write_bytes(state.read_bytes()[:kept])
-    again = training.train("test", linear(), blobs(), settings, lambda *said: None, tmp_path)
+    state.write_bytes(state.read_bytes()[:end])
+    again = training.train("test", linear(), blobs(), settings, lambda *epoch: None, tmp_path)
     assert again.history.equals(first.history)
     assert "training.npz cannot be read: the training begins anew" in capsys.readouterr().err

@@ -1,6 +1,7 @@
-"""Delivered models in use: asked on the command line and over HTTP, and exported."""
+"""Delivered models in use: predictions on the command line and over HTTP, and exports."""
 
 import base64
+import importlib
 import json
 import os
 import shutil
@@ -19,7 +20,7 @@ from PIL import Image
 from components.data import images
 from components.data.artifacts import Classifier, Report
 from components.model import backbones, exporting
-from components.model.served import Served
+from components.model.served import ServedModel
 from components.results import tracking
 from components.results.tracking import runs
 from components.system.errors import UserError
@@ -62,7 +63,7 @@ def photographs(source, tmp_path_factory) -> Path:
     return folder
 
 
-def told(capsys, *arguments: str) -> tuple[list[str], list[str]]:
+def run_command(capsys, *arguments: str) -> tuple[list[str], list[str]]:
     """Return the lines that a command prints, and those on standard error."""
     main([*arguments])
     out, err = capsys.readouterr()
@@ -76,7 +77,7 @@ def test_predict_gives_what_the_report_has(made, source, journal, tmp_path, caps
     expected = Report.read(made["fine_tuned"]).table("predictions.csv")
     files = [str(source / file) for file in expected["file"]]
     for number, model in enumerate((str(made["classifiers/fine_tuned"]), journal)):
-        out, err = told(capsys, "predict", "--model", model, *files, "--csv", str(tmp_path / f"{number}.csv"))
+        out, err = run_command(capsys, "predict", "--model", model, *files, "--csv", str(tmp_path / f"{number}.csv"))
         table = pd.read_csv(tmp_path / f"{number}.csv")
         columns = [f"probability_{name}" for name in CLASSES]
         assert table.columns.tolist() == ["file", "predicted", "probability", *columns]
@@ -102,7 +103,7 @@ def test_an_image_that_cannot_be_read_is_a_line_and_the_others_are_predicted(mad
 
 
 @pytest.mark.parametrize(
-    ("model", "image", "said"),
+    ("model", "image", "message"),
     [
         ("nowhere", "", "no Classifier at nowhere"),
         ("models:/no_such@champion", "", "MLflow at sqlite:///.* did not take this: "),
@@ -110,11 +111,11 @@ def test_an_image_that_cannot_be_read_is_a_line_and_the_others_are_predicted(mad
         ("top", "empty", "no file in .*empty: give files"),
     ],
 )
-def test_what_is_no_model_or_no_image_is_one_line(made, journal, tmp_path, monkeypatch, model, image, said):
+def test_what_is_no_model_or_no_image_is_one_line(made, journal, tmp_path, monkeypatch, model, image, message):
     monkeypatch.chdir(tmp_path)
     Path("empty").mkdir()
     Path("there.png").touch()
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         main(["predict", "--model", str(made["classifiers/top"]) if model == "top" else model, image or "there.png"])
 
 
@@ -133,7 +134,7 @@ def server(journal, tmp_path_factory) -> Iterator[str]:
         yield address
 
 
-def asked(server: str, request: object) -> tuple[int, dict]:
+def post(server: str, request: object) -> tuple[int, dict]:
     """Return the status and the answer of a request."""
     body = request if isinstance(request, bytes) else json.dumps(request).encode()
     posted = urllib.request.Request(f"{server}/invocations", body, {"Content-Type": "application/json"})
@@ -145,7 +146,7 @@ def asked(server: str, request: object) -> tuple[int, dict]:
             return error.code, json.load(error)
 
 
-def encoded(file: Path) -> str:
+def base64_of(file: Path) -> str:
     return base64.b64encode(file.read_bytes()).decode()
 
 
@@ -155,7 +156,7 @@ def test_the_served_model_answers_as_predict_does(made, server, source, photogra
         ["predict", "--model", str(made["classifiers/fine_tuned"]), *map(str, files), "--csv", str(tmp_path / "t.csv")]
     )
     expected = pd.read_csv(tmp_path / "t.csv")
-    texts, raw = [encoded(file) for file in files], [images.read_pixels(file, 32).tolist() for file in files]
+    texts, raw = [base64_of(file) for file in files], [images.read_pixels(file, 32).tolist() for file in files]
     for request in (
         {"dataframe_records": [{"image": text} for text in texts]},
         {"dataframe_split": {"columns": ["image"], "data": [[text] for text in texts]}},
@@ -166,12 +167,12 @@ def test_the_served_model_answers_as_predict_does(made, server, source, photogra
         {"instances": raw},
         {"dataframe_records": [{"image": one} for one in [*raw[:3], *texts[3:]]]},
     ):
-        status, answer = asked(server, request)
+        status, answer = post(server, request)
         assert status == 200, answer
-        found = pd.DataFrame(answer["predictions"])
-        assert found["predicted"].tolist() == expected["predicted"].tolist()
-        np.testing.assert_allclose(found["probability"], expected["probability"], atol=1e-5)
-        shares = pd.DataFrame([*found["probabilities"]])
+        table = pd.DataFrame(answer["predictions"])
+        assert table["predicted"].tolist() == expected["predicted"].tolist()
+        np.testing.assert_allclose(table["probability"], expected["probability"], atol=1e-5)
+        shares = pd.DataFrame([*table["probabilities"]])
         assert shares.columns.tolist() == [*CLASSES]
         np.testing.assert_allclose(shares, expected.filter(like="probability_"), atol=1e-5)
 
@@ -179,14 +180,14 @@ def test_the_served_model_answers_as_predict_does(made, server, source, photogra
 BLACK = np.zeros((32, 32, 3))
 BAD = {
     "no base64": ({"inputs": ["&&&"]}, "image 1 cannot be read (no base64: "),
-    "base64 of no image": ({"inputs": ["bm8gaW1hZ2U="]}, "image 1 cannot be read (not an image in a supported format"),
-    "wrong shape": ({"inputs": [np.zeros((8, 8, 3)).tolist()]}, "the shape (32, 32, 3), or a file in base64; got (8,"),
-    "one image, no list": ({"inputs": BLACK.tolist()}, "the shape (32, 32, 3), or a file in base64; got (32, 3)"),
+    "base64 of no image": ({"inputs": ["bm8gaW1hZ2U="]}, "image 1 cannot be read (not an image of a format"),
+    "wrong shape": ({"inputs": [np.zeros((8, 8, 3)).tolist()]}, "(32, 32, 3), or a file in base64; received (8,"),
+    "one image, no list": ({"inputs": BLACK.tolist()}, "(32, 32, 3), or a file in base64; received (32, 3)"),
     "broken off": ({"inputs": ["bm8gaW1hZ2U"]}, "image 1 cannot be read (no base64: "),
     "ragged": ({"inputs": [[[1, 2], [3]]]}, "image 1 is neither base64 nor an array of numbers"),
-    "out of range": ({"inputs": [(BLACK - 1).tolist()]}, "is raw RGB in [0, 255]; its values run from -1.0 to -1.0"),
-    "the second": ({"dataframe_records": [{"image": BLACK.tolist()}, {"image": 7}]}, "image 2 is"),
-    "null": ({"dataframe_records": [{"image": None}]}, "image 1 is"),
+    "out of range": ({"inputs": [(BLACK - 1).tolist()]}, "raw RGB in [0, 255]; received values from -1.0 to -1.0"),
+    "the second": ({"dataframe_records": [{"image": BLACK.tolist()}, {"image": 7}]}, "image 2: expected raw RGB"),
+    "null": ({"dataframe_records": [{"image": None}]}, "image 1: expected raw RGB"),
     "unknown column": ({"dataframe_records": [{"picture": "bm8gaW1hZ2U="}]}, "missing inputs ['image']"),
     "empty list": ({"inputs": []}, "no image: give one or more"),
     "no records": ({"dataframe_records": []}, "missing inputs ['image']"),
@@ -198,12 +199,12 @@ BAD = {
 
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_request_is_answered_with_400_and_why_and_the_next_is_served(name, server, source):
-    request, said = BAD[name]
-    status, answer = asked(server, request)
+    request, message = BAD[name]
+    status, answer = post(server, request)
     assert status == 400
-    assert said in answer["message"]
+    assert message in answer["message"]
     assert "Traceback" not in json.dumps(answer)
-    assert asked(server, {"inputs": [encoded(source / "up" / "00.png")]})[0] == 200
+    assert post(server, {"inputs": [base64_of(source / "up" / "00.png")]})[0] == 200
 
 
 # Exports
@@ -212,19 +213,31 @@ def test_a_bad_request_is_answered_with_400_and_why_and_the_next_is_served(name,
 @pytest.mark.parametrize("kind", exporting.FORMATS)
 def test_an_exported_model_gives_the_same_probabilities(kind, made, source, journal, tmp_path, capsys):
     file = tmp_path / f"model.{kind}"
+    keras.utils.enable_interactive_logging()  # as Keras does whenever its session is cleared, before a training
     for model in (str(made["classifiers/fine_tuned"]), journal):
-        out, _ = told(capsys, "export", "--model", model, "--to", kind, str(file))
-        assert out[0].startswith(f"{file}: 2 images get the same probabilities, to ")
+        (line,), err = run_command(capsys, "export", "--model", model, "--to", kind, str(file))
+        assert line.startswith(f"{file}: 2 images get the same probabilities, to ") and err == []
     table = Report.read(made["fine_tuned"]).table("predictions.csv")
     raw = np.stack([images.read_pixels(source / file, 32) for file in table["file"]]).astype(np.float32)
-    found = exporting.FORMATS[kind][1](file, raw)
-    np.testing.assert_allclose(found, table.filter(like="probability_"), atol=1e-4)
+    probabilities = exporting.FORMATS[kind].run(file, raw)
+    np.testing.assert_allclose(probabilities, table.filter(like="probability_"), atol=1e-4)
     shutil.copytree(made["classifiers/top"], tmp_path / "alone")
     alone = ["export", "--model", str(tmp_path / "alone"), "--to", kind, str(tmp_path / "other")]
     with pytest.raises(UserError, match=r"no image is kept with this model .* give some with --images"):
         main(alone)
     main([*alone, "--images", str(source / "up")])
     assert "other: 16 images get" in capsys.readouterr().out
+
+
+def names_in(file: Path, kind: str) -> tuple[str, str]:
+    """Return what an exported file calls its input and its output."""
+    if kind == "onnx":
+        session = importlib.import_module("onnxruntime").InferenceSession(file)
+        return session.get_inputs()[0].name, session.get_outputs()[0].name
+    (signature,) = (
+        importlib.import_module("ai_edge_litert.interpreter").Interpreter(str(file)).get_signature_list().values()
+    )
+    return signature["inputs"][0], signature["outputs"][0]
 
 
 @pytest.mark.parametrize("kind", exporting.FORMATS)
@@ -235,14 +248,16 @@ def test_a_network_of_imagenet_s_is_exported(kind, tmp_path):
     x = keras.layers.GlobalAveragePooling2D()(backbone(keras.layers.Rescaling(1 / 127.5, -1)(inputs)))
     network = keras.Model(inputs, keras.layers.Softmax()(keras.layers.Dense(5)(x)))
     pixels = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
-    served = Served(network, [*"abcde"])
+    served = ServedModel(network, [*"abcde"])
     assert exporting.export(served, kind, tmp_path / "file", pixels) <= exporting.TOLERANCE
+    assert names_in(tmp_path / "file", kind) == ("image", "probabilities")
 
 
 @pytest.mark.parametrize("kind", exporting.FORMATS)
 def test_a_file_that_gives_other_probabilities_is_not_kept(kind, made, tmp_path, monkeypatch):
-    convert, run = exporting.FORMATS[kind]
-    monkeypatch.setitem(exporting.FORMATS, kind, (convert, lambda file, pixels: run(file, pixels) + 0.001))
+    right = exporting.FORMATS[kind]
+    wrong = right._replace(run=lambda file, pixels: right.run(file, pixels) + 0.001)
+    monkeypatch.setitem(exporting.FORMATS, kind, wrong)
     arguments = ["export", "--model", str(made["classifiers/top"]), "--to", kind, str(tmp_path / "file")]
     with pytest.raises(UserError, match=r"the probabilities differ by 0\.001, more than 0\.0001: not written"):
         main(arguments)

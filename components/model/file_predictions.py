@@ -8,42 +8,42 @@ from pathlib import Path
 import numpy as np
 
 from components.data import folders, images
-from components.model.served import BATCH, Served
+from components.model.served import BATCH, ServedModel
 from components.system.errors import UserError
 
 
-def listed(paths: Sequence[Path]) -> list[Path]:
+def list_files(paths: Sequence[Path]) -> list[Path]:
     """Return the files that paths name: those in a folder, at any depth, in order; not the hidden ones.
 
     Raises:
         UserError: A path is neither file nor folder, or there is no file.
     """
-    found: list[Path] = []
+    files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found += [path / name for name in folders.paths_below(path, ".")]
+            files += [path / name for name in folders.paths_below(path, ".")]
         elif path.exists():
-            found.append(path)
+            files.append(path)
         else:
             raise UserError(f"no image {path}: give files, or folders of images")
-    if not found:
+    if not files:
         raise UserError(f"no file in {', '.join(map(str, paths))}: give files, or folders of images")
-    return found
+    return files
 
 
-def predictions(model: Served, files: Sequence[Path]) -> Iterator[tuple[Path, np.ndarray | str]]:
-    """Yield each file with the probabilities of the classes, (classes,), or with the reason why it cannot be read."""
+def predict_files(model: ServedModel, files: Sequence[Path]) -> Iterator[tuple[Path, np.ndarray | str]]:
+    """Yield each file with the probabilities of its classes, (classes,), or with the reason why it cannot be read."""
     for start in range(0, len(files), BATCH):
         batch = files[start : start + BATCH]
-        given = read(batch, model.size)
-        pixels = [image for image in given if not isinstance(image, str)]
-        found = iter(model.probabilities(np.stack(pixels)) if pixels else [])
-        for file, image in zip(batch, given, strict=True):
-            yield file, image if isinstance(image, str) else next(found)
+        attempts = try_images(batch, model.size)
+        pixels = [image for image in attempts if not isinstance(image, str)]
+        probabilities = iter(model.probabilities(np.stack(pixels)) if pixels else [])
+        for file, image in zip(batch, attempts, strict=True):
+            yield file, image if isinstance(image, str) else next(probabilities)
 
 
-def read(files: Sequence[Path], size: int) -> list[np.ndarray | str]:
-    """Return each file's image, uint8 (size, size, 3), or the reason why it cannot be read."""
+def try_images(files: Sequence[Path], size: int) -> list[np.ndarray | str]:
+    """Return the image of each file, uint8 (size, size, 3), or the reason why it cannot be read."""
 
     def attempt(file: Path) -> np.ndarray | str:
         try:
@@ -55,14 +55,14 @@ def read(files: Sequence[Path], size: int) -> list[np.ndarray | str]:
         return list(pool.map(attempt, files))
 
 
-def stacked(files: Sequence[Path], size: int) -> np.ndarray:
-    """Return images, uint8 (n, size, size, 3).
+def read_images(files: Sequence[Path], size: int) -> np.ndarray:
+    """Return the images of files, uint8 (n, size, size, 3).
 
     Raises:
         UserError: One cannot be read.
     """
-    found = read(files, size)
-    for file, image in zip(files, found, strict=True):
+    attempts = try_images(files, size)
+    for file, image in zip(files, attempts, strict=True):
         if isinstance(image, str):
             raise UserError(f"{file} cannot be read ({image}): give another image")
-    return np.stack(found)
+    return np.stack(attempts)
