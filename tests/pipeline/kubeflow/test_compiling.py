@@ -576,7 +576,7 @@ def paths(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]
 def test_whatever_the_cluster_section_holds_it_is_read_or_refused_in_a_line(content):
     for path in paths(content["cluster"]):
         for junk in JUNK:
-            changed = copy.deepcopy(content)
+            changed = {**content, "cluster": copy.deepcopy(content["cluster"])}
             section = changed
             for key in ("cluster", *path)[:-1]:
                 section = section[key]
