@@ -8,7 +8,7 @@ from time import perf_counter
 from benchmarks import here, plain, synthetic
 from benchmarks.measuring import Aim, Bench, Line
 from pipeline.arranging import Task
-from pipeline.recipes import RANDOM
+from pipeline.collection import RANDOM
 from pipeline.running import artifacts_of, find, make
 
 SIZE, SHORT = 224, 16

@@ -8,8 +8,8 @@ from benchmarks import here, plain, synthetic
 from benchmarks.machine import described, peak
 from benchmarks.measuring import Aim, Bench, Line
 from pipeline.arranging import Made, Task, tasks_behind
+from pipeline.collection import COLLECTION, RANDOM
 from pipeline.places import place
-from pipeline.recipes import COLLECTION, RANDOM
 from pipeline.running import find, make
 
 SIZE = 224

@@ -11,7 +11,7 @@ from benchmarks import here, plain, synthetic
 from benchmarks.measuring import Aim, Bench, Line, Worker
 from benchmarks.studies import STUDIES, Study, split_into
 from pipeline.arranging import Task, tasks_behind
-from pipeline.recipes import RANDOM
+from pipeline.collection import RANDOM
 from pipeline.running import artifacts_of, find, run_tasks
 
 if TYPE_CHECKING:

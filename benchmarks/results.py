@@ -34,7 +34,7 @@ def run(recipe: str, networks: Sequence[str], changes: Sequence[str], seeds: Seq
 
     content = recipes.read()
     if networks:
-        content["recipes"][recipe] = {**recipes.sayings(content, recipe), "networks": networks}
+        content["recipes"][recipe] = {**recipes.entries_of(content, recipe), "networks": networks}
     rows = []
     for seed, tasks in trials(content, recipe, dict(map(assigned, changes)), seeds).items():
         for report in (made for task in tasks for made in task.outputs.values() if made.kind is Report):
@@ -68,7 +68,7 @@ def trials(
     base = folder_name(" ".join([recipe, *(f"{address}={value}" for address, value in values.items())]))
     names = {seed: f"{base},seed={seed}" for seed in seeds}
     seeded = ("split", *recipes.TRAINING)
-    others = {base: recipes.changed(content, recipe, values)["recipes"][recipe]}
+    others = {base: recipes.apply_changes(content, recipe, values)["recipes"][recipe]}
     others |= {name: {"like": base, **{step: {"seed": seed} for step in seeded}} for seed, name in names.items()}
     tasks = tasks_by_recipe({**content, "recipes": {**content["recipes"], **others}}, names.values())
     return {seed: tasks[name] for seed, name in names.items()}

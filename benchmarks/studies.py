@@ -9,7 +9,7 @@ from benchmarks.measuring import Bench
 from components.model import backbones
 from pipeline import recipes
 from pipeline.arranging import Task, tasks_behind
-from pipeline.recipes import RANDOM
+from pipeline.collection import RANDOM
 from pipeline.running import find, run_tasks
 
 CLASSES = 4  # of the images that are made, for networks of which the head is nothing

@@ -202,9 +202,9 @@ def task_of(recipe: str, step: str, network: str) -> "Task":
     from pipeline import planning
 
     content = recipes.read()
-    recipes.one_of("active recipe", recipe, content["active"])
+    recipes.require_name("active recipe", recipe, content["active"])
     networks = recipes.resolve(content, recipe).networks
-    network = recipes.one_of(f"network of {recipe}", network or networks[0], networks)
+    network = recipes.require_name(f"network of {recipe}", network or networks[0], networks)
     tasks = [task for task in planning.tasks_by_recipe(content, [recipe])[recipe] if task.step == step]
     return min(tasks, key=lambda task: (network not in task.words, len(task.words)))
 
@@ -251,7 +251,7 @@ def find_head(recipe: str, sweep: Sequence[str], network: str) -> None:
 
 def find_rate(recipe: str, step: str, network: str) -> None:
     """Draw the training loss of a recipe's step over the learning rate, and suggest one, by the training part alone."""
-    recipes.one_of("step that trains", step, recipes.TRAINING)
+    recipes.require_name("step that trains", step, recipes.TRAINING)
     task = task_of(recipe, step, network)
     from components.model import assembly, rate_finder, training
     from components.results import figures

@@ -20,7 +20,8 @@ from components.machinery.signature import load_step
 from components.model.registry import MODELS
 from components.results.titles import folder_name
 from components.system.errors import UserError
-from pipeline.recipes import COLLECTION, TRAINING, Recipe, Values
+from pipeline.collection import COLLECTION
+from pipeline.recipes import TRAINING, Recipe, Values
 
 SHOWN = ("augment", "extract", *(model.step for model in MODELS.values()), "evaluate", "compare")  # whose records a
 # page shows

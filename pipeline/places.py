@@ -6,7 +6,7 @@ from pathlib import Path
 from components.data.content import sha256
 from components.data.records import record_beside
 from pipeline.arranging import RECORD, Made, Task
-from pipeline.recipes import COLLECTION
+from pipeline.collection import COLLECTION
 
 ARTIFACTS = Path("artifacts")
 COLLECTIONS = {"images": Path("data/images"), "weights": Path("data/weights")}

@@ -19,6 +19,7 @@ from components.system.errors import UserError, no_such
 from components.system.processes import in_child
 from pipeline import recipes
 from pipeline.arranging import RECORD, Task, arrange
+from pipeline.collection import COLLECTION, fetch_values, weights_values
 from pipeline.places import place, places, stage_name
 
 PLAN = Path("plan")
@@ -50,7 +51,7 @@ class Entry:
     @classmethod
     def of(cls, task: Task) -> "Entry":
         """Return what the stage of a task runs."""
-        name, recipe = task.step, "" if task.step in recipes.COLLECTION else task.recipe
+        name, recipe = task.step, "" if task.step in COLLECTION else task.recipe
         paths = {key: [str(path) for path in several] for key, several in places(task).items()}
         record = str(place(task.outputs[RECORD]))
         return cls(name, task.values, paths, record, recipe, code.digest(name), code.versions(name))
@@ -63,8 +64,8 @@ def tasks_by_recipe(content: Mapping[str, Any], names: Iterable[str]) -> dict[st
     """
     resolved = [recipes.resolve(content, name) for name in content["recipes"]]
     sources = {
-        "fetch": {one.data: recipes.fetch_values(content, one.data) for one in resolved},
-        "fetch_weights": {name: recipes.weights_values(content, name) for one in resolved for name in one.networks},
+        "fetch": {one.data: fetch_values(content, one.data) for one in resolved},
+        "fetch_weights": {name: weights_values(content, name) for one in resolved for name in one.networks},
     }
     arranged = arrange(resolved, sources)
     return {name: arranged[name] for name in names}

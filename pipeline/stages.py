@@ -11,9 +11,9 @@ from components.data.artifacts import MANIFEST, Classifier, Comparison, Images, 
 from components.machinery.trainings import training_paths
 from components.system.errors import UserError
 from pipeline.arranging import RECORD, Made, Task
+from pipeline.collection import COLLECTION, local_source
 from pipeline.places import place
 from pipeline.planning import PLAN
-from pipeline.recipes import COLLECTION, own_source
 
 WRITE = "python -m pipeline arrange"
 EXPERIMENTS, DATA = Path("dvc.yaml"), Path("data/dvc.yaml")
@@ -70,7 +70,7 @@ def stage(name: str, task: Task, content: Mapping[str, Any]) -> dict[str, Any]:
     if task.step not in COLLECTION:
         return {"cmd": RUN, "deps": [str(PLAN / f"{name}.json"), *dict.fromkeys(taken)], "outs": outs}
     noun = "data" if task.step == "fetch" else "weights"
-    source = own_source(content, noun, task.words[0])
+    source = local_source(content, noun, task.words[0])
     deps = [f"{PLAN}/{name}.json", *([source] if source else [])]
     return {"wdir": "..", "cmd": RUN, "deps": deps, "outs": outs}
 

@@ -23,8 +23,9 @@ from components.machinery.code import ROOT
 from components.machinery.running import run_step
 from components.results import tracking
 from pipeline.arranging import Task, arrange
+from pipeline.collection import COLLECTION
 from pipeline.places import place
-from pipeline.recipes import COLLECTION, Recipe
+from pipeline.recipes import Recipe
 from pipeline.running import run_tasks
 
 TestSplit.__test__ = False  # type: ignore[attr-defined]  # its name is the project's word, no test

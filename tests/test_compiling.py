@@ -23,7 +23,7 @@ from components.machinery.signature import load_step
 from components.system.errors import UserError
 from pipeline import arranging, cluster, recipes
 from pipeline.__main__ import main
-from pipeline.kubeflow import compiling, submitting
+from pipeline.kubeflow import compiling, sources, submitting
 from tests.kfp_stand_in import StandIn
 
 DIGEST = "sha256:" + 64 * "0"
@@ -35,7 +35,7 @@ def content() -> dict:
     """What params.yaml holds, with a cluster filled in, and other images where a cluster cannot download a recipe's."""
     held = recipes.read(ROOT / "params.yaml")
     held["cluster"] |= {
-        "images": {name: f"registry.example.org/graft-{name}@{DIGEST}" for name in cluster.IMAGES},
+        "images": {name: f"registry.example.org/graft-{name}@{DIGEST}" for name in cluster.Images.model_fields},
         "tracking": "http://mlflow.graft.svc:5000",
         "environment": {"HTTPS_PROXY": "http://proxy:3128"},
         "service_account": "trainer",
@@ -130,7 +130,7 @@ def test_a_recipe_s_values_are_the_pipeline_s_defaults(content, tmp_path, recipe
     offered = spec["root"]["inputDefinitions"]["parameters"]
     resolved = recipes.resolve(content, recipe)
     values = dict(resolved.values)
-    for name, brought in compiling.sources(content, cluster.read(content), resolved).items():
+    for name, brought in sources.source_values(content, cluster.read(content), resolved).items():
         (values[name],) = brought.values()
     assert {key: said["defaultValue"] for key, said in offered.items()} == {
         f"{name}_{key}": value for name, own in values.items() for key, value in own.items() if name != "average"
@@ -240,7 +240,7 @@ def test_a_step_that_is_not_named_has_its_pool_by_whether_it_computes_with_keras
     assert on_gpu == {"compare", *(name for name in STEPS if load_step(name).uses("keras"))}
     content["cluster"]["pools"]["a100"] = content["cluster"]["pools"].pop("gpu")
     content["cluster"]["steps"] = dict.fromkeys(on_gpu - {"average"}, "a100")
-    with pytest.raises(UserError, match=r"steps does not name average: no pool 'gpu'.* \(there are: a100, cpu\)"):
+    with pytest.raises(UserError, match=r"steps: average \(not named\): no pool 'gpu'.* \(there are: a100, cpu\)"):
         cluster.read(content)
     content["cluster"]["steps"]["average"] = "a100"
     assert {*cluster.read(content).steps.values()} == {"a100", "cpu"}
@@ -439,24 +439,24 @@ WRONG: dict[str, tuple[dict, list[str], str]] = {  # change of params.yaml, word
     "no value": ({}, ["--set", "train_top.epochs"], "STEP.PARAMETER=VALUE is needed"),
     "swept wrongly": ({}, ["--sweep", "fine_tune.epochs=3,x"], "fine_tune.epochs is a whole number; received 'x'"),
     "swept twice": ({}, ["--sweep", "fine_tune.epochs=3,3"], "vary: fine_tune: epochs has 3 twice"),
-    "images swept": ({}, ["--sweep", "fetch.source=a,b"], "no step to vary 'fetch'"),
+    "images swept": ({}, ["--sweep", "fetch.source=a,b"], "vary: no step to vary 'fetch'"),
     "no parameter of fetch": ({}, ["--set", "fetch.sauce=a"], "no parameter of fetch 'sauce'; did you mean 'source'?"),
     "set and swept": (
         {}, ["--set", "fine_tune.epochs=3", "--sweep", "fine_tune.epochs=3,4"], "fine_tune.epochs is set and swept",
     ),
-    "no image": ({"images.steps": ""}, [], "no image for steps: `make image` builds it"),
-    "a tag": ({"images.fetch": "graft:1"}, [], "the image 'graft:1' for fetch is named by a tag"),
-    "no tracking": ({"tracking": ""}, [], "no tracking address"),
-    "tracking in a file": ({"tracking": "sqlite:///mlflow.db"}, [], "cluster: tracking is http(s)://HOST:PORT"),
+    "no image": ({"images.steps": ""}, [], "cluster: images: steps: no image: `make image` builds it"),
+    "a tag": ({"images.fetch": "graft:1"}, [], "cluster: images: fetch: the image 'graft:1' is named by a tag"),
+    "no tracking": ({"tracking": ""}, [], "cluster: tracking: no address: give MLflow's"),
+    "tracking in a file": ({"tracking": "sqlite:///mlflow.db"}, [], "tracking: give http(s)://HOST:PORT or `off`"),
     "a password": ({"tracking": "http://me:secret@mlflow:5000"}, [], "who signs in comes from a secret"),
-    "no secret's name": ({"secrets.tracking": {"": {"A": "b"}}}, [], "the name of an object in Kubernetes is"),
-    "no key": ({"secrets.tracking": {"mlflow": {}}}, [], "cluster: secrets: tracking: mlflow: give `VARIABLE: KEY`"),
-    "no variable": ({"secrets.tracking": {"mlflow": {"A B": "b"}}}, [], "mlflow: the name of a variable is letters"),
-    "no text": ({"environment": {"A": 1}}, [], "cluster: environment: A is text; received 1"),
+    "no secret's name": ({"secrets.tracking": {"": {"A": "b"}}}, [], "a name is that of an object in Kubernetes"),
+    "no key": ({"secrets.tracking": {"mlflow": {}}}, [], "cluster: secrets: tracking: mlflow is `VARIABLE: KEY` lines"),
+    "no variable": ({"secrets.tracking": {"mlflow": {"A B": "b"}}}, [], "(a variable's name is letters, digits and _;"),
+    "no text": ({"environment": {"A": 1}}, [], "cluster: environment: A is text; received 1; put it in quotes"),
     "no pool": ({"steps.split": "tpu"}, [], "cluster: steps: split: no pool 'tpu'; did you mean 'gpu'?"),
-    "no pool's name": ({"steps.split": 1}, [], "cluster: steps: split is text; received 1"),
-    "no step of the cluster": ({"steps.splitt": "cpu"}, [], "no step in cluster: steps 'splitt'; did you mean 'split'"),
-    "a pool's typo": ({"pools.gpu.memmory": "1Gi"}, [], "no setting in cluster: pools: gpu 'memmory'"),
+    "no pool's name": ({"steps.split": 1}, [], "cluster: steps: split is text; received 1; put it in quotes"),
+    "no step of the cluster": ({"steps.splitt": "cpu"}, [], "cluster: steps: no step 'splitt'; did you mean 'split'"),
+    "a pool's typo": ({"pools.gpu.memmory": "1Gi"}, [], "pools: gpu: no setting 'memmory'; did you mean 'memory'"),
     "no bytes": ({"pools.gpu.memory": "lots"}, [], "cluster: pools: gpu: memory is bytes, such as 8Gi"),
     "a password of git": (
         {"collection": {"repository": "https://me:secret@example.org/x.git", "revision": "HEAD^0", "remote": ""}}, [],
@@ -557,13 +557,43 @@ def test_whatever_the_cluster_section_holds_it_is_read_or_refused_in_a_line(cont
                 section = section[key]
             section[("cluster", *path)[-1]] = junk
             with suppress(UserError):
-                assert all(cluster.read(changed).secrets[name] is not None for name in cluster.SECRETS)
+                assert cluster.read(changed).secrets.tracking is not None
+
+
+@pytest.mark.parametrize(
+    ("address", "value", "message"),
+    [
+        ("cpu", True, "cpu is a number, more than 0; received True"),
+        ("hours", "nan", "hours is a number, more than 0; received 'nan'"),
+        ("accelerators", 1.5, "accelerators is a whole number, 0 or more; received 1.5"),
+        ("retries", -1, "retries is a whole number, 0 or more; received -1"),
+        ("memory", 8, "memory is text; received 8; put it in quotes"),
+        ("node_selector", {"pool": True}, "node_selector: pool is text; received True; put it in quotes"),
+        ("node_selector", {1: "a"}, "node_selector: a name is text; received 1; put it in quotes"),
+        ("tolerations", None, r"tolerations is a list of tolerations, \[\] for none; received None"),
+        ("tolerations", [{"toleration_seconds": "9"}], "tolerations: 0: toleration_seconds is .*received '9'"),
+        ("tolerations", [{"efect": "x"}], "tolerations: 0: no setting 'efect'; did you mean 'effect'"),
+        ("volumes", {"scratch": "here"}, "volumes: scratch is an absolute path; received 'here'"),
+        ("volumes", {"Scratch": "/here"}, "volumes: a name is that of an object in Kubernetes.*received 'Scratch'"),
+        ("accelerator", "a b", "accelerator has to be a resource such as nvidia.com/gpu; received 'a b'"),
+    ],
+)
+def test_a_pool_takes_each_value_as_it_is_written(content, address, value, message):
+    content["cluster"]["pools"]["gpu"][address] = value
+    with pytest.raises(UserError, match=f"params.yaml: cluster: pools: gpu: .*{message}"):
+        cluster.read(content)
+
+
+def test_numbers_that_yaml_reads_as_text_are_numbers_to_a_pool(content):
+    content["cluster"]["pools"]["gpu"] |= {"cpu": "5e-1", "accelerators": 2.0, "volumes": None}
+    pool = cluster.read(content).pools["gpu"]
+    assert (pool.cpu, pool.accelerators, pool.volumes) == (0.5, 2, {}) and type(pool.accelerators) is int
 
 
 def test_the_images_of_a_local_run_may_have_tags(content):
     wanted = copy.deepcopy(content)
     wanted["cluster"]["images"] = {"steps": "graft-steps:latest", "fetch": "graft-fetch:latest"}
-    assert cluster.read(wanted, tags=True).images["steps"] == "graft-steps:latest"
+    assert cluster.read(wanted, tags=True).images.steps == "graft-steps:latest"
     with pytest.raises(UserError, match="is named by a tag"):
         cluster.read(wanted)
 

@@ -28,7 +28,7 @@ from components.data.records import Record
 from components.machinery import code, executor
 from components.machinery.code import ROOT
 from components.machinery.signature import load_step
-from pipeline import planning, recipes
+from pipeline import collection, planning, recipes
 from pipeline.arranging import SHOWN
 from pipeline.places import place
 from pipeline.running import find
@@ -164,8 +164,8 @@ def reports(work, server) -> dict[str, Report]:
     """Every step of `digits`, in order, each in a container of its own."""
     content = recipes.read(ROOT / "params.yaml")
     values = recipes.resolve(content, "digits").values
-    step_in_container("fetch", work, recipes.fetch_values(content, "digits"))
-    step_in_container("fetch_weights", work, recipes.weights_values(content, "glyphs"))
+    step_in_container("fetch", work, collection.fetch_values(content, "digits"))
+    step_in_container("fetch_weights", work, collection.weights_values(content, "glyphs"))
     for name in ("audit", "split", "augment", "explore", "draw_exploration", "choose_precision", "extract"):
         step_in_container(name, work, values[name])
     for name, model in MODELS.items():

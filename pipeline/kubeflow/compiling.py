@@ -15,8 +15,10 @@ from components.machinery.signature import load_step
 from components.system.errors import UserError
 from pipeline import recipes
 from pipeline.arranging import RECORD, Made, Task, arrange
-from pipeline.cluster import Cluster, data_source, weights_source
-from pipeline.recipes import COLLECTION, Recipe
+from pipeline.cluster import Cluster
+from pipeline.collection import COLLECTION
+from pipeline.kubeflow.sources import source_values
+from pipeline.recipes import Recipe
 
 RUN = "metadata.labels['pipeline/runid']"  # of the pod; a placeholder in its arguments would stay as it is
 Values = Mapping[tuple[str, str], Any]  # by step and parameter
@@ -49,8 +51,9 @@ def write(
     """
     fetched = {address: value for address, value in changes.items() if address.partition(".")[0] in COLLECTION}
     own = {address: value for address, value in changes.items() if address not in fetched}
-    resolved = recipes.resolve(recipes.changed(content, recipe, own, sweeps), recipe)
-    tasks = arrange([resolved], sources(content, cluster, resolved, fetched), cluster.trainings == "apart")[recipe]
+    resolved = recipes.resolve(recipes.apply_changes(content, recipe, own, sweeps), recipe)
+    sources = source_values(content, cluster, resolved, fetched)
+    tasks = arrange([resolved], sources, cluster.trainings == "apart")[recipe]
     for address in own:
         name = address.partition(".")[0]
         if name != recipes.SHARED and name not in {task.step for task in tasks}:
@@ -69,33 +72,6 @@ def write(
     folder.mkdir(parents=True, exist_ok=True)
     compiler.Compiler().compile(dsl.pipeline(pipeline, name=file.stem), str(file))
     return file
-
-
-def sources(
-    content: Mapping[str, Any], cluster: Cluster, recipe: Recipe, changes: Mapping[str, Any] = {}
-) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return the parameters of the steps that bring in what a recipe uses: by step, and by data set or network.
-
-    Args:
-        content: All of params.yaml.
-        cluster: Where they will run.
-        recipe: The recipe.
-        changes: Other values, by `STEP.PARAMETER`.
-
-    Raises:
-        UserError: Something is not where a cluster could get it, or networks that differ in a value would all get one.
-    """
-    values = {
-        "fetch": {recipe.data: data_source(content, cluster, recipe.data)},
-        "fetch_weights": {name: weights_source(content, cluster, name) for name in recipe.networks},
-    }
-    for address, value in changes.items():
-        name, _, parameter = address.partition(".")
-        if len({own.get(parameter) for own in values[name].values()}) > 1:
-            raise UserError(f"{address} differs among {', '.join(values[name])}: set it in a recipe with one of them")
-        for own in values[name].values():
-            own[parameter] = value
-    return values
 
 
 def shared_values(tasks: Sequence[Task]) -> Values:
@@ -184,6 +160,7 @@ def component(task: Task, cluster: Cluster) -> Callable[..., PipelineTask]:
     arguments |= {key: Argument(dsl.Output[getattr(dsl, schema)]) for key, schema in views.items()}
     arguments |= {key: Argument(one.kind, wanted.described(key)) for key, one in wanted.parameters.items()}
     with_dvc = task.step == "fetch" or str(task.values.get("source", "")).startswith(GIT)
+    image = cluster.images.fetch if with_dvc else cluster.images.steps
 
     def container(*placeholders: Any) -> dsl.ContainerSpec:
         given = dict(zip(arguments, placeholders, strict=True))
@@ -198,7 +175,7 @@ def component(task: Task, cluster: Cluster) -> Callable[..., PipelineTask]:
             words += ["--view", key, given[key].path]
         words += ["--executor_input", dsl.PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER]
         command = ["python", "-m", "components", task.step]
-        return dsl.ContainerSpec(image=cluster.images["fetch" if with_dvc else "steps"], command=command, args=words)
+        return dsl.ContainerSpec(image=image, command=command, args=words)
 
     container.__name__ = task.step
     describe(container, wanted.summary, arguments)
@@ -223,7 +200,7 @@ def configure(task: PipelineTask, name: str, cluster: Cluster) -> None:
     for label, value in pool.node_selector.items():
         kubernetes.add_node_selector(task, label, value)
     for toleration in pool.tolerations:
-        kubernetes.add_toleration(task, **toleration)
+        kubernetes.add_toleration(task, **toleration.written_values())
     for claim, path in pool.volumes.items():
         kubernetes.mount_pvc(task, claim, path)
     if cluster.image_pull_secrets:
@@ -233,9 +210,9 @@ def configure(task: PipelineTask, name: str, cluster: Cluster) -> None:
     if {Classifier, Page} & {*wanted.inputs.values(), *wanted.outputs.values()}:
         task.set_env_variable("MLFLOW_TRACKING_URI", cluster.tracking)
         kubernetes.use_field_path_as_env(task, "KFP_RUN_ID", RUN)
-        use_secrets(task, cluster.secrets["tracking"])
+        use_secrets(task, cluster.secrets.tracking)
     if name in COLLECTION:
-        use_secrets(task, cluster.secrets["collection"])
+        use_secrets(task, cluster.secrets.collection)
 
 
 def use_secrets(task: PipelineTask, secrets: Mapping[str, Mapping[str, str] | str]) -> None:
