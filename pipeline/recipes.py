@@ -100,7 +100,7 @@ def resolve(content: Mapping[str, Any], name: str) -> Recipe:
     """
     entries = entries_of(content, name)
     try:
-        values = {step: load_step(step).checked(step_values(content, entries, step)) for step in IN_RECIPES}
+        values = {step: load_step(step).check_values(step_values(content, entries, step)) for step in IN_RECIPES}
         check_shared([*(content["defaults"].get(SHARED) or {}), *entries.get(SHARED, {})])
         check_sizes(values["split"])
         return Recipe(
