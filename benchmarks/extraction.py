@@ -7,10 +7,10 @@ from statistics import median
 from benchmarks import here, plain, synthetic
 from benchmarks.machine import described, peak
 from benchmarks.measuring import Aim, Bench, Line
-from pipeline.arranging import Made, Task, tasks_behind
+from pipeline.arranging import Output, Task, tasks_to_make
 from pipeline.collection import COLLECTION, RANDOM
-from pipeline.places import place
-from pipeline.running import find, make
+from pipeline.places import path_of
+from pipeline.running import find_output, make
 
 SIZE = 224
 AIMS = {"vgg16": 3.3, "vgg19": 3.3, "resnet50": 1.6}  # with bfloat16 matrix units; else, and of all others, 1
@@ -34,14 +34,14 @@ def measure(bench: Bench) -> Iterator[Line]:
     for backbone in IMAGES:
         images = bench.pick(IMAGES[backbone], IMAGES[backbone] // 2)
         tasks, short = prepared(bench, backbone, images), prepared(bench, backbone, SHORT)
-        source = find(tasks, "images").task.values["source"]
+        source = find_output(tasks, "images").task.values["source"]
         peers, own = [], []
         for _ in range(bench.pick(2, 1)):
             for kind in KINDS:
                 peaks[kind].append(bench.here(peak, kind))
             peers.append(bench.plain(plain.extraction, backbone, Path(source), SIZE))
-            less, _ = bench.here(extract, find(short, "features"), bench.folder)
-            more, precision = bench.here(extract, find(tasks, "features"), bench.folder)
+            less, _ = bench.here(extract, find_output(short, "features"), bench.folder)
+            more, precision = bench.here(extract, find_output(tasks, "features"), bench.folder)
             own.append((images - SHORT) / (more - less))
         found[backbone] = (peers, own, precision)
     for backbone, (peers, own, precision) in found.items():
@@ -73,14 +73,14 @@ def prepared(bench: Bench, backbone: str, images: int) -> list[Task]:
     for ending in ("jpg", "png"):
         synthetic.photographs(source, images // 2, 256, 2, ending)
     tasks = here.tasks_of("car_damage", source, RANDOM + backbone, SAID)
-    bench.here(make, find(tasks, "images"), bench.folder)
-    bench.here(make, find(tasks, "weights"), bench.folder)
+    bench.here(make, find_output(tasks, "images"), bench.folder)
+    bench.here(make, find_output(tasks, "weights"), bench.folder)
     return tasks
 
 
-def extract(features: Made, home: Path) -> tuple[float, str]:
+def extract(features: Output, home: Path) -> tuple[float, str]:
     """Run all that features are made by but the collection; return seconds, and the precision that was computed in."""
     from components.data.artifacts import Features
 
-    taken = sum(here.seconds(task, home) for task in tasks_behind(features) if task.step not in COLLECTION)
-    return taken, str(Features.read(home / place(features)).facts["precision"])
+    taken = sum(here.seconds(task, home) for task in tasks_to_make(features) if task.step not in COLLECTION)
+    return taken, str(Features.read(home / path_of(features)).facts["precision"])

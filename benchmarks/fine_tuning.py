@@ -8,7 +8,7 @@ from statistics import median
 from benchmarks import here, plain
 from benchmarks.measuring import Aim, Bench, Line
 from benchmarks.studies import QUICK, Study, chosen, prepared
-from pipeline.running import find
+from pipeline.running import find_output
 
 
 def measure(bench: Bench) -> Iterator[Line]:
@@ -31,7 +31,7 @@ def fine_tuned(bench: Bench, study: Study) -> tuple[list[float], list[here.Train
     """Fine-tune a study both ways in turns; return seconds an image of the plain way, and what the step took."""
     size = bench.pick(study.size, QUICK)
     tasks, _ = prepared(bench, study, size)
-    task = find(tasks, "classifier", "fine_tuned").task
+    task = find_output(tasks, "classifier", "fine_tuned").task
     optimizer, batch = task.values["optimizer"], task.values["batch_size"]
     given = (study.application, 224, study.first, study.classes, optimizer, batch)
     peers, own = [], []

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from benchmarks import here, plain, synthetic
 from benchmarks.measuring import Aim, Bench, Line, Worker
 from benchmarks.studies import STUDIES, Study, split_into
-from pipeline.arranging import Task, tasks_behind
+from pipeline.arranging import Task, tasks_to_make
 from pipeline.collection import RANDOM
-from pipeline.running import artifacts_of, find, run_tasks
+from pipeline.running import artifact_paths, find_output, run_tasks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,9 +58,9 @@ def prepared(bench: Bench, study: Study) -> "tuple[Task, Part, Part]":
     synthetic.photographs(source, sum(study.images), 32, study.classes)
     said = {"split": split_into(study.images), "augment": {"image_size": 32, "views": 0}}
     tasks = here.tasks_of(study.recipe, source, RANDOM + study.backbone, said)
-    head = find(tasks, "top")
-    bench.here(run_tasks, tasks_behind(head)[:-1], bench.folder)
-    train, validation = bench.here(fill, artifacts_of(head.task, bench.folder))
+    head = find_output(tasks, "top")
+    bench.here(run_tasks, tasks_to_make(head)[:-1], bench.folder)
+    train, validation = bench.here(fill, artifact_paths(head.task, bench.folder))
     return head.task, train, validation
 
 
@@ -94,7 +94,7 @@ def trained(task: Task, home: Path, epochs: int) -> "tuple[list[np.ndarray], lis
     from components.data.artifacts import Classifier, Features, Splits, Top
     from components.model import assembly
 
-    at = artifacts_of(task, home)
+    at = artifact_paths(task, home)
     here.seconds(here.changed(task, epochs=1, learning_rate=UNMOVED), home)
     weights = Top.read(at["top"]).load().get_weights()
     here.seconds(here.changed(task, epochs=epochs), home)

@@ -16,10 +16,10 @@ from components.machinery.code import ROOT
 from components.results import costs
 from components.system.errors import UserError
 from pipeline import recipes
-from pipeline.arranging import RECORD, Made, Task, tasks_behind
-from pipeline.places import place
+from pipeline.arranging import RECORD, Output, Task, tasks_to_make
+from pipeline.places import path_of
 from pipeline.planning import tasks_by_recipe
-from pipeline.running import artifacts_of, run_task
+from pipeline.running import artifact_paths, run_task
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def training(task: Task, home: Path, epochs: int) -> Training:
     taken, alone = [], []
     for most in (1, 1 + epochs):
         taken.append(seconds(changed(task, epochs=most, patience=most), home))
-        alone.append(Record.read(home / place(task.outputs[RECORD])).work["training"]["seconds"])
+        alone.append(Record.read(home / path_of(task.outputs[RECORD])).work["training"]["seconds"])
     return Training(taken[0], (taken[1] - taken[0]) / epochs, (alone[1] - alone[0]) / epochs)
 
 
@@ -90,10 +90,10 @@ def starting_keras() -> float:
     return perf_counter() - start
 
 
-def costs_of(report: Made, home: Path) -> dict[str, float]:
+def costs_of(report: Output, home: Path) -> dict[str, float]:
     """Return the seconds of each long computation behind a report, such as `seconds_extraction`."""
-    records = [home / place(task.outputs[RECORD]) for task in tasks_behind(report)]
-    return costs.costs(Report.read(home / place(report)), Record.read_all(records))
+    records = [home / path_of(task.outputs[RECORD]) for task in tasks_to_make(report)]
+    return costs.costs(Report.read(home / path_of(report)), Record.read_all(records))
 
 
 def command(task: Task, home: Path) -> Cost:
@@ -102,7 +102,7 @@ def command(task: Task, home: Path) -> Cost:
     Raises:
         UserError: The step failed.
     """
-    given = {**artifacts_of(task, home), **task.values}
+    given = {**artifact_paths(task, home), **task.values}
     flags = [
         word
         for key, value in given.items()

@@ -18,7 +18,7 @@ from components.scores.registry import MAIN, VALIDATION
 from components.system.errors import Parser, told
 from pipeline import recipes
 from pipeline.__main__ import assigned
-from pipeline.arranging import Made, Task
+from pipeline.arranging import Output, Task
 from pipeline.planning import tasks_by_recipe
 from pipeline.running import make
 
@@ -74,7 +74,7 @@ def trials(
     return {seed: tasks[name] for seed, name in names.items()}
 
 
-def row_of(report: Made) -> dict[str, float]:
+def row_of(report: Output) -> dict[str, float]:
     """Return the scores and the costs of a report, made where it is missing."""
     found = Report.read(make(report, WORK)).metrics | here.costs_of(report, WORK)
     return {name: found[name] for name in COLUMNS if name in found}

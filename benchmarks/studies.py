@@ -8,9 +8,9 @@ from benchmarks import here, plain, synthetic
 from benchmarks.measuring import Bench
 from components.model import backbones
 from pipeline import recipes
-from pipeline.arranging import Task, tasks_behind
+from pipeline.arranging import Task, tasks_to_make
 from pipeline.collection import RANDOM
-from pipeline.running import find, run_tasks
+from pipeline.running import find_output, run_tasks
 
 CLASSES = 4  # of the images that are made, for networks of which the head is nothing
 
@@ -93,9 +93,9 @@ def prepared(bench: Bench, study: Study, size: tuple[int, int, int]) -> tuple[li
         "fine_tune": slowly,
     }
     tasks = here.tasks_of(study.recipe, source, RANDOM + study.backbone, said)
-    before = [*tasks_behind(find(tasks, "splits")), *tasks_behind(find(tasks, "weights"))]
+    before = [*tasks_to_make(find_output(tasks, "splits")), *tasks_to_make(find_output(tasks, "weights"))]
     bench.here(run_tasks, before, bench.folder)
-    timed = [task for task in tasks_behind(find(tasks, "classifier", "top")) if task not in before]
+    timed = [task for task in tasks_to_make(find_output(tasks, "classifier", "top")) if task not in before]
     return tasks, {task.step: bench.here(here.seconds, task, bench.folder) for task in timed}
 
 

@@ -11,8 +11,8 @@ from benchmarks import heads, here, plain
 from benchmarks.fine_tuning import fine_tuned
 from benchmarks.measuring import Aim, Bench, Line, Worker
 from benchmarks.studies import QUICK, SMALL, VIEWS, Study, chosen, prepared, views
-from pipeline.arranging import tasks_behind
-from pipeline.running import find
+from pipeline.arranging import tasks_to_make
+from pipeline.running import find_output
 
 
 def measure(bench: Bench) -> Iterator[Line]:
@@ -80,7 +80,7 @@ def here_seconds(bench: Bench, study: Study) -> dict[str, float]:
 def scored(bench: Bench, study: Study, size: tuple[int, int, int]) -> tuple[dict[str, float], dict[str, float]]:
     """Evaluate a study's head; return what the steps say they worked for, and what they took, in seconds."""
     tasks, taken = prepared(bench, study, size)
-    report = find(tasks, "report", "top")
+    report = find_output(tasks, "report", "top")
     taken = {**taken, "evaluate": bench.here(here.seconds, report.task, bench.folder)}
     costs = here.costs_of(report, bench.folder)
     names = {"augment": "augmentation", "extract": "extraction", "evaluate": "evaluation"}
@@ -90,6 +90,6 @@ def scored(bench: Bench, study: Study, size: tuple[int, int, int]) -> tuple[dict
 def processes(bench: Bench, study: Study) -> int:
     """Return how many processes the steps start from the images' views to the reports on both models."""
     tasks, _ = prepared(bench, study, SMALL)
-    before = {*tasks_behind(find(tasks, "splits")), *tasks_behind(find(tasks, "weights"))}
-    wanted = {task for model in ("top", "fine_tuned") for task in tasks_behind(find(tasks, "report", model))}
+    before = {*tasks_to_make(find_output(tasks, "splits")), *tasks_to_make(find_output(tasks, "weights"))}
+    wanted = {task for model in ("top", "fine_tuned") for task in tasks_to_make(find_output(tasks, "report", model))}
     return len(wanted - before)

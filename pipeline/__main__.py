@@ -14,7 +14,7 @@ from components.machinery.signature import load_step
 from components.machinery.trainings import training_path
 from components.system.errors import Parser, UserError, no_such, printable, told
 from pipeline import recipes, recovery
-from pipeline.places import ARTIFACTS, place
+from pipeline.places import ARTIFACTS, path_of
 
 if TYPE_CHECKING:
     from pipeline.arranging import Task
@@ -95,7 +95,7 @@ def clean(remove: bool) -> None:
 
     content = recipes.read()
     recipes.check(content)
-    unneeded = cleaning.unneeded(planning.active_tasks(content).values())
+    unneeded = cleaning.unneeded_sizes(planning.active_tasks(content).values())
     for path, size in unneeded.items():
         print(f"{size / 1e6:10,.1f} MB  {path}")
     print(
@@ -216,7 +216,7 @@ def inputs_of(task: "Task") -> dict[str, Any]:
         UserError: One is not there, or they are of different runs.
     """
     wanted = load_step(task.step)
-    paths = {key: training_path(place(several[0]), 0) for key, several in task.inputs.items()}
+    paths = {key: training_path(path_of(several[0]), 0) for key, several in task.inputs.items()}
     inputs = running.read_inputs(wanted, paths)
     lineage.inherited(wanted, inputs)
     return inputs
@@ -264,7 +264,7 @@ def find_rate(recipe: str, step: str, network: str) -> None:
     untrained = builder(**inputs, **arguments)
     curve = rate_finder.sweep(untrained.model, untrained.parts[0], settings, untrained.head)
     rate = rate_finder.suggested(curve)
-    picture = place(task.outputs["classifier"]).parent.with_name("rates") / f"{step}.png"
+    picture = path_of(task.outputs["classifier"]).parent.with_name("rates") / f"{step}.png"
     picture.parent.mkdir(exist_ok=True)
     figures.learning_rates(curve, rate, picture, f"{recipe}, {step}: the learning rate")
     print(f"learning_rate: {rate:.1e} ({task.values['learning_rate']:.1e} in the recipe); look at {picture}")

@@ -24,7 +24,7 @@ from components.machinery.running import run_step
 from components.results import tracking
 from pipeline.arranging import Task, arrange
 from pipeline.collection import COLLECTION
-from pipeline.places import place
+from pipeline.places import path_of
 from pipeline.recipes import Recipe
 from pipeline.running import run_tasks
 
@@ -122,7 +122,7 @@ def paths_of(tasks: list[Task], home: Path) -> dict[str, Path]:
     at: dict[str, Path] = {}
     for task in tasks:
         names = {"classifier": f"classifiers/{task.model}", "report": task.model, "top": "head"}
-        at |= {names.get(key, key): home / place(made) for key, made in task.outputs.items() if key != "record"}
+        at |= {names.get(key, key): home / path_of(made) for key, made in task.outputs.items() if key != "record"}
     return at
 
 

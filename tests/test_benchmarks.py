@@ -26,7 +26,7 @@ from components.model import backbones
 from components.system.errors import UserError
 from pipeline import recipes, running
 from pipeline.arranging import Task
-from pipeline.running import find
+from pipeline.running import find_output
 from pretraining import learning_curve
 from tests.conftest import MODELS, recipe_of, tasks_of
 from tests.test_training import edges
@@ -133,7 +133,7 @@ def test_both_sides_train_the_same_head(bench, monkeypatch):
 
 
 def test_a_failing_step_says_why(tmp_path):
-    task = find(tasks_of(recipe_of(), tmp_path / "source"), "splits").task
+    task = find_output(tasks_of(recipe_of(), tmp_path / "source"), "splits").task
     with pytest.raises(UserError, match=r"split failed: .*no split method 'by chance'"):
         here.command(here.changed(task, method="by chance"), tmp_path)
 
@@ -240,7 +240,7 @@ def test_the_learning_curve_is_of_its_numbers_of_images_and_seeds_and_scores_no_
         values = {task.step: task.values for task in tasks}
         assert values["split"]["train"] == images
         assert {values[name]["seed"] for name in ("split", *recipes.TRAINING)} == {seed}
-    assert len({find(tasks, "features") for tasks in trials.values()}) == 1
+    assert len({find_output(tasks, "features") for tasks in trials.values()}) == 1
     ran: list[Task] = []
     monkeypatch.setattr(running, "run_tasks", lambda tasks, home: ran.extend(tasks))
     monkeypatch.setattr(Classifier, "read", lambda path: Classifier(path, {"facts": {"validation_kappa": 0.5}}))

@@ -282,7 +282,7 @@ def test_of_a_sweep_s_arms_validation_chooses_one_and_what_is_before_them_is_sha
     assert after(spec, "choose_classifier fine_tuned glyphs") == {*arms}
     assert after(spec, "evaluate fine_tuned glyphs") == {"augment", "split", "choose_classifier fine_tuned glyphs"}
     assert after(spec, "compare") == JUDGED
-    assert recorded(spec) == {name for name in found if name.split()[0] in arranging.SHOWN}
+    assert recorded(spec) == {name for name in found if name.split()[0] in arranging.ON_PAGE}
     assert len(found) == len(tasks(compiled(content, tmp_path)[0])) + 2
 
 
@@ -356,7 +356,7 @@ def test_a_page_is_drawn_from_all_reports_and_from_the_records_of_what_it_shows(
     rates = ["1e-4", "1e-5"]
     spec, _ = compiled(content, tmp_path, sweeps={"augment.rotation": ["0", "9"], "fine_tune.learning_rate": rates})
     found = tasks(spec)
-    assert recorded(spec) == {name for name in found if name.split()[0] in arranging.SHOWN}
+    assert recorded(spec) == {name for name in found if name.split()[0] in arranging.ON_PAGE}
     compared, drawn = (found[name]["inputs"]["artifacts"] for name in ("compare", "draw_comparison"))
     reports = {key: given for key, given in drawn.items() if key.startswith("reports_")}
     assert reports == compared and len(reports) == 4 * 2 * 2 * 2  # models, folds, repeats, views

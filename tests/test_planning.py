@@ -84,7 +84,7 @@ def test_the_plan_is_the_same_text_each_time(content, folder):
         planning.write(planning.active_tasks(content))
         texts.append({path.name: path.read_text() for path in folder.iterdir()})
     assert texts[0] == texts[1] and {path.name for path in folder.parent.iterdir()} == {"plan"}
-    assert set(texts[0]) == {planning.MADE_FROM, *(f"{name}.json" for name in entries(content))}
+    assert set(texts[0]) == {planning.PARAMS_DIGEST, *(f"{name}.json" for name in entries(content))}
     assert not any(str(ROOT) in text for text in texts[0].values())
 
 
