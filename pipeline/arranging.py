@@ -90,7 +90,7 @@ class Task:
 
     @cached_property
     def identity(self) -> str:
-        """The digest of all that determines the task's outputs, except the code; tasks with the same are one task."""
+        """The digest of everything but code that determines the task's outputs; tasks with the same one are one."""
         behind = {key: [[one.task.identity, one.key] for one in several] for key, several in self.inputs.items()}
         named = [self.recipe] if self.step in OF_RECIPES else [*self.words] if self.step in COLLECTION else []
         return sha256(self.step, self.values, behind, *named)
@@ -136,7 +136,7 @@ class Output:
 def arrange(
     recipes: Iterable[Recipe], sources: Mapping[str, Mapping[str, Mapping[str, Any]]], apart: bool = False
 ) -> dict[str, list[Task]]:
-    """Return the tasks of each recipe, by its name; a task that recipes have in common is one, named by the first.
+    """Return the tasks of each recipe, by its name; recipes that need the same task share it.
 
     Args:
         recipes: The recipes.
@@ -295,7 +295,7 @@ class _Arrangement:
                     yield {key: inputs[key] for key in step.inputs}, arms
 
     def _candidates(self, kind: Kind) -> list[Output]:
-        """Return the outputs of a kind so far; of classifiers only those of models that the recipe compares."""
+        """Return the outputs of a kind among the tasks so far; of classifiers those of models that are compared."""
         outputs = self.outputs.get(kind, [])
         return [one for one in outputs if one.task.model in self.recipe.models] if kind is Classifier else outputs
 

@@ -1,7 +1,7 @@
-"""Checks sections of a YAML file against pydantic models; the first thing that is wrong is told in one line."""
+"""Checks sections of a YAML file against pydantic models; the first error becomes one line."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import (
@@ -16,7 +16,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from components.machinery.parameters import TYPES, Parameter
-from components.system.errors import LONGEST, UserError, no_such, shown
+from components.system.errors import LONGEST, UserError, no_such, public, shown
 
 WORDS = {
     "int_type": TYPES[int],
@@ -77,7 +77,7 @@ def parse(model: type[S], content: Any, where: str, **context: Any) -> S:
 
 
 def error_line(error: ErrorDetails, where: str) -> str:
-    """Return a pydantic error as one line: where it is, what belongs there, what was received."""
+    """Return a pydantic error as one line: where it is, what belongs there, what was received without passwords."""
     path = [str(part)[:LONGEST] for part in error["loc"]]
     is_name = path[-1:] == ["[key]"]
     where = ": ".join([where, *(path[:-2] if is_name else path)])
@@ -85,7 +85,7 @@ def error_line(error: ErrorDetails, where: str) -> str:
         return f"{where}: {error['msg']}"
     words = error["ctx"]["error"] if error["type"] == "value_error" else WORDS.get(error["type"], error["msg"])
     quotes = "; put it in quotes" if words == TYPES[str] and isinstance(error["input"], bool | int | float) else ""
-    return f"{where}{': a name' if is_name else ''} is {words}; received {shown(error['input'])}{quotes}"
+    return f"{where}{': a name' if is_name else ''} is {words}; received {public(shown(error['input']))}{quotes}"
 
 
 def complaint(message: object) -> PydanticCustomError:
@@ -93,26 +93,32 @@ def complaint(message: object) -> PydanticCustomError:
     return PydanticCustomError("complaint", "{message}", {"message": str(message)})
 
 
-def matches(words: str, pattern: str) -> AfterValidator:
-    """Return a validator of text that has to match a regular expression, described in words."""
+def rule(words: str, holds: Callable[[Any], object], before: bool = False) -> AfterValidator | BeforeValidator:
+    """Return a validator of values for which a condition has to hold, described in words.
 
-    def check(text: str) -> str:
-        if not re.fullmatch(pattern, text, re.ASCII):
+    Args:
+        words: What a value is for which the condition holds.
+        holds: The condition.
+        before: Whether it is about the value as received, of whatever type.
+    """
+
+    def check(value: Any) -> Any:
+        if not holds(value):
             raise ValueError(words)
-        return text
+        return value
 
-    return AfterValidator(check)
+    return BeforeValidator(check) if before else AfterValidator(check)
 
 
-def list_of(noun: str, least: int = 0) -> BeforeValidator:
+def matches(words: str, pattern: str) -> AfterValidator | BeforeValidator:
+    """Return a validator of text that has to match a regular expression, described in words."""
+    return rule(words, lambda text: re.fullmatch(pattern, text, re.ASCII))
+
+
+def list_of(noun: str, least: int = 0) -> AfterValidator | BeforeValidator:
     """Return a validator of a list that has to have so many entries at least, described by a noun."""
-
-    def check(entries: Any) -> Any:
-        if not isinstance(entries, list) or len(entries) < least:
-            raise ValueError(f"a list of {noun}{', one or more' if least else ''}")
-        return entries
-
-    return BeforeValidator(check)
+    words = f"a list of {noun}{', one or more' if least else ''}"
+    return rule(words, lambda entries: isinstance(entries, list) and len(entries) >= least, before=True)
 
 
 def one_of(noun: str, names: Collection[str]) -> AfterValidator:

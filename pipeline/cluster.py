@@ -2,84 +2,46 @@
 
 import re
 from collections.abc import Mapping
-from pathlib import PurePosixPath
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, PlainValidator, ValidationInfo, field_validator
+from pydantic import AfterValidator, ValidationInfo, field_validator
 
 from components import STEPS
 from components.machinery.signature import load_step
-from components.system.errors import no_such, public
+from components.system.errors import no_such
 from components.system.limits import Positive, Range
-from pipeline.checking import Lines, Section, complaint, like_parameter, list_of, matches, one_of, parse
+from pipeline.checking import Lines, Section, complaint, like_parameter, list_of, matches, one_of, parse, rule
+
+VARIABLE = r"[A-Za-z_]\w*"
+MLFLOW = "MLflow's address as the cluster reaches it, http(s)://HOST:PORT, or `off`; who signs in comes from a secret"
+USE = "`VARIABLE: KEY` lines (VARIABLE of letters, digits and _, KEY one of the secret's), or the folder to mount it in"
+OBJECT = "that of an object in Kubernetes: small letters, digits, - and ."
 
 
 def check_image(image: str, info: ValidationInfo) -> str:
-    """Return the name of an image unchanged if it is by digest; a tag can move, which the cluster's cache misses."""
-    name, tags = info.field_name, (info.context or {}).get("tags")
-    if not image:
-        raise complaint(
-            f"no image: `make image` builds it; push it, and give its digest, as in "
-            f"registry.example.org/graft-{name}@sha256:..."
-        )
-    if re.search(r"\s", image):
-        raise ValueError("the name of an image, without spaces")
-    if not tags and not re.fullmatch(r"\S+@sha256:[0-9a-f]{64}", image):
-        raise complaint(
-            f"the image {image!r} is named by a tag, which can move unnoticed: give its digest, NAME@sha256:..., as "
-            "`docker push` prints it"
+    """Return the name of an image unchanged if it is by digest: caches would not notice that a tag has moved."""
+    if not re.fullmatch(r"\S+" if info.context and info.context["tags"] else r"\S+@sha256:[0-9a-f]{64}", image):
+        raise ValueError(
+            f"an image by its digest, as in registry.example.org/graft-{info.field_name}@sha256:...: `make image` "
+            "builds it, `docker push` prints the digest; a tag can move unnoticed"
         )
     return image
 
 
-def check_tracking(address: str) -> str:
-    """Return MLflow's address, or `off`, unchanged if a cluster can use it."""
-    if not address:
-        raise complaint(
-            "no address: give MLflow's, as the cluster reaches it, as in http://mlflow.graft.svc:5000; `off` keeps no "
-            "journal"
-        )
-    parts = urlsplit(address)
-    if address != "off" and (parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc):
-        raise complaint(
-            f"give http(s)://HOST:PORT or `off`; who signs in comes from a secret; received {public(address)!r}"
-        )
-    return address
+def is_secret_use(use: Any) -> bool:
+    """Return whether a value is a folder to mount a secret in, or names the variables that take some of its keys."""
+    if not isinstance(use, dict):
+        return isinstance(use, str) and use.startswith("/")
+    pairs = [(name, key) for name, key in use.items() if isinstance(name, str) and isinstance(key, str)]
+    return 0 < len(use) == sum(bool(key and re.fullmatch(VARIABLE, name, re.ASCII)) for name, key in pairs)
 
 
-def is_absolute(path: Any) -> bool:
-    return isinstance(path, str) and PurePosixPath(path).is_absolute()
-
-
-def check_path(path: str) -> str:
-    """Return a folder in a container unchanged if it is absolute."""
-    if not is_absolute(path):
-        raise ValueError("an absolute path")
-    return path
-
-
-def check_secret(use: Any) -> Any:
-    """Return the use of a secret unchanged if it is a folder to mount it in, or says which variable takes which key."""
-    keys = isinstance(use, dict) and use and all(isinstance(key, str) and key for key in use.values())
-    if not is_absolute(use) and not (keys and all(re.fullmatch(VARIABLE, str(name), re.ASCII) for name in use)):
-        raise ValueError(
-            "`VARIABLE: KEY` lines (a variable's name is letters, digits and _; KEY is one of the secret's), or the "
-            "folder to mount it in"
-        )
-    return use
-
-
-VARIABLE = r"[A-Za-z_]\w*"
 Variable = Annotated[str, matches("the name of a variable: letters, digits and _", VARIABLE)]
-Object = Annotated[
-    str,
-    matches("that of an object in Kubernetes: small letters, digits, - and .", r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?"),
-]
+Object = Annotated[str, matches(OBJECT, r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")]
 Bytes = Annotated[str, matches("bytes, such as 8Gi", r"\d+([EPTGMK]i?)?")]
 Amount = Annotated[float, like_parameter(Positive)]
 Number = Annotated[int, like_parameter(Annotated[int, Range("0 or more", lambda value: value >= 0)])]
-SecretUses = Lines[Object, Annotated[Mapping[str, str] | str, PlainValidator(check_secret)]]
+SecretUses = Lines[Object, Annotated[Any, rule(USE, is_secret_use)]]  # Mapping[str, str] | str
 
 
 class Toleration(Section):
@@ -117,7 +79,7 @@ class Pool(Section):
     retries: Number
     node_selector: Lines[str, str]
     tolerations: Annotated[list[Toleration], list_of("tolerations, [] for none")]
-    volumes: Lines[Object, Annotated[str, AfterValidator(check_path)]]
+    volumes: Lines[Object, Annotated[str, matches("an absolute path", r"/[^\n]*")]]
 
     @field_validator("accelerators")
     @classmethod
@@ -171,7 +133,7 @@ class Cluster(Section):
     """
 
     images: Images
-    tracking: Annotated[str, AfterValidator(check_tracking)]
+    tracking: Annotated[str, matches(MLFLOW, r"off|https?://[^\s/?#@:][^\s/?#@]*([/?#]\S*)?")]
     collection: Repository
     environment: Lines[Variable, str]
     service_account: str

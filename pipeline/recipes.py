@@ -93,7 +93,7 @@ def check_sources(content: Mapping[str, Any]) -> None:
 
 
 def resolve(content: Mapping[str, Any], name: str) -> Recipe:
-    """Return a recipe with all that it does not say filled in from the recipes that it is like and the defaults.
+    """Return a recipe with every value: its own, else that of the recipe that it is like, else the default.
 
     Raises:
         UserError: There is no such recipe, or something in it is unknown, missing, or not what it may be.
@@ -118,7 +118,7 @@ def resolve(content: Mapping[str, Any], name: str) -> Recipe:
 def apply_changes(
     content: Mapping[str, Any], name: str, values: Mapping[str, Any] = {}, sweeps: Mapping[str, Sequence[Any]] = {}
 ) -> dict[str, Any]:
-    """Return params.yaml with other values in a recipe, and with values that it tries side by side.
+    """Return the content of params.yaml with other values in a recipe, and with values to try side by side.
 
     Args:
         content: All of params.yaml.
@@ -146,7 +146,7 @@ def apply_changes(
 
 
 def entries_of(content: Mapping[str, Any], name: str, likes: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Return the entries of a recipe and those that it takes over: from the recipe that it is like, section by section.
+    """Return the entries of a recipe, merged over those of the recipes that it, or a section of it, is like.
 
     Args:
         content: All of params.yaml.

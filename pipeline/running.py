@@ -50,7 +50,7 @@ def artifact_paths(task: Task, home: Path = Path()) -> dict[str, Any]:
 
 
 def note_path(task: Task, home: Path) -> Path:
-    """Return the path of the file that notes the inputs, values and code of a task's last run."""
+    """Return the path of the note in which a task's last run says its inputs, values and code."""
     return (home / path_of(task.outputs[RECORD])).with_suffix(".made_from")
 
 

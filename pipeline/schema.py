@@ -9,42 +9,12 @@ from pydantic import AfterValidator, Field, create_model
 
 from components.machinery.signature import load_step
 from components.model.backbones import BACKBONES
-from components.system.errors import shown
-from pipeline.checking import Lines, Section, complaint, list_of, matches, one_of
+from pipeline.checking import Lines, Section, complaint, list_of, matches, one_of, rule
 from pipeline.collection import RANDOM
 from pipeline.recipes import IN_RECIPES, SHARED
 
 FOLDER_NAMES = {key for name in IN_RECIPES for key in load_step(name).outputs} | {"classifiers", "reports", "chosen"}
 LONGEST_NAME = 243  # bytes: a file name has 255, of which `..unfinished` takes 12
-
-
-def check_unique(names: list[str]) -> list[str]:
-    """Return names unchanged if none is there twice."""
-    for name in names:
-        if names.count(name) > 1:
-            raise complaint(f"{shown(name)} is there twice: leave out one")
-    return names
-
-
-def check_length(name: str) -> str:
-    """Return the name of a recipe, data set or weights unchanged if a folder can have it."""
-    if len(name) > LONGEST_NAME:
-        raise complaint(f"a name has at most {LONGEST_NAME} characters, to be that of a folder; received {len(name)}")
-    return name
-
-
-def check_weights_name(name: str) -> str:
-    """Return the name of one's own weights unchanged if nothing else beside them has it."""
-    if name.startswith(RANDOM) or name in FOLDER_NAMES:
-        raise complaint(f"{name}: that name is taken: give another")
-    return name
-
-
-def check_source(source: str) -> str:
-    """Return the path of a data set or weights unchanged if DVC understands it."""
-    if source.startswith("~"):
-        raise complaint(f"DVC knows no ~: write the path in full, from / on; received {shown(source)}")
-    return source
 
 
 def check_pipelines(recipes: dict[str, Any]) -> dict[str, Any]:
@@ -59,9 +29,13 @@ def check_pipelines(recipes: dict[str, Any]) -> dict[str, Any]:
     return recipes
 
 
-Name = Annotated[str, matches("letters, digits, _ and -", r"\w[\w-]*"), AfterValidator(check_length)]
-Source = Annotated[str, matches("the path of a folder or file", r"[^\x00-\x1f]+"), AfterValidator(check_source)]
-Names = Annotated[list[str], list_of("names", 1), AfterValidator(check_unique)]
+SHORT = rule(f"one of at most {LONGEST_NAME} characters, to be a folder's", lambda name: len(name) <= LONGEST_NAME)
+FREE = rule("one that is not taken", lambda name: not name.startswith(RANDOM) and name not in FOLDER_NAMES)
+FULL = rule("a path in full, from / on: DVC knows no ~", lambda source: not source.startswith("~"))
+UNIQUE = rule("a list without repetitions", lambda names: len({*names}) == len(names))
+Name = Annotated[str, matches("letters, digits, _ and -", r"\w[\w-]*"), SHORT]
+Source = Annotated[str, matches("the path of a folder or file", r"[^\x00-\x1f]+"), FULL]
+Names = Annotated[list[str], list_of("names", 1), UNIQUE]
 Settings = Lines[str, Any]  # of a step, which checks them
 Arms = Lines[Annotated[str, one_of("step to vary", IN_RECIPES)], Lines[str, Annotated[list[Any], list_of("values", 1)]]]
 
@@ -89,7 +63,7 @@ class Data(Section):
 class Weights(Section):
     """The section `weights:`."""
 
-    own: Lines[Annotated[Name, AfterValidator(check_weights_name)], WeightsFile] = Field({})
+    own: Lines[Annotated[Name, FREE], WeightsFile] = Field({})
     stock: Any = None  # a parameter of `fetch_weights`, which checks it
 
 
@@ -110,7 +84,7 @@ Entries = create_model(
 class Params(Section, extra="ignore"):
     """The parts of params.yaml; what a recipe says is checked as it is resolved."""
 
-    active: Annotated[list[str], list_of("recipes"), AfterValidator(check_unique)]
+    active: Annotated[list[str], list_of("recipes"), UNIQUE]
     data: Data
     weights: Weights
     defaults: Defaults  # type: ignore[valid-type]

@@ -140,7 +140,7 @@ def test_what_was_made_under_other_values_goes(home, capsys):
     ("active", "others", "said"),
     [
         (["digtis"], {}, "no recipe 'digtis'; did you mean 'digits'?"),
-        (["digits"], {"wrong": {"like": "digits", "splt": {}}}, "no step in the recipe wrong 'splt'"),
+        (["digits"], {"wrong": {"like": "digits", "splt": {}}}, "recipe wrong: no step 'splt'"),
     ],
 )
 def test_nothing_goes_by_a_params_yaml_that_is_wrong(active, others, said, home):

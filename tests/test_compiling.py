@@ -444,14 +444,14 @@ WRONG: dict[str, tuple[dict, list[str], str]] = {  # change of params.yaml, word
     "set and swept": (
         {}, ["--set", "fine_tune.epochs=3", "--sweep", "fine_tune.epochs=3,4"], "fine_tune.epochs is set and swept",
     ),
-    "no image": ({"images.steps": ""}, [], "cluster: images: steps: no image: `make image` builds it"),
-    "a tag": ({"images.fetch": "graft:1"}, [], "cluster: images: fetch: the image 'graft:1' is named by a tag"),
-    "no tracking": ({"tracking": ""}, [], "cluster: tracking: no address: give MLflow's"),
-    "tracking in a file": ({"tracking": "sqlite:///mlflow.db"}, [], "tracking: give http(s)://HOST:PORT or `off`"),
+    "no image": ({"images.steps": ""}, [], "cluster: images: steps is an image by its digest, as in registry."),
+    "a tag": ({"images.fetch": "graft:1"}, [], "a tag can move unnoticed; received 'graft:1'"),
+    "no tracking": ({"tracking": ""}, [], "cluster: tracking is MLflow's address as the cluster reaches it"),
+    "tracking in a file": ({"tracking": "sqlite:///mlflow.db"}, [], "http(s)://HOST:PORT, or `off`"),
     "a password": ({"tracking": "http://me:secret@mlflow:5000"}, [], "who signs in comes from a secret"),
     "no secret's name": ({"secrets.tracking": {"": {"A": "b"}}}, [], "a name is that of an object in Kubernetes"),
     "no key": ({"secrets.tracking": {"mlflow": {}}}, [], "cluster: secrets: tracking: mlflow is `VARIABLE: KEY` lines"),
-    "no variable": ({"secrets.tracking": {"mlflow": {"A B": "b"}}}, [], "(a variable's name is letters, digits and _;"),
+    "no variable": ({"secrets.tracking": {"mlflow": {"A B": "b"}}}, [], "(VARIABLE of letters, digits and _, KEY"),
     "no text": ({"environment": {"A": 1}}, [], "cluster: environment: A is text; received 1; put it in quotes"),
     "no pool": ({"steps.split": "tpu"}, [], "cluster: steps: split: no pool 'tpu'; did you mean 'gpu'?"),
     "no pool's name": ({"steps.split": 1}, [], "cluster: steps: split is text; received 1; put it in quotes"),
@@ -594,7 +594,7 @@ def test_the_images_of_a_local_run_may_have_tags(content):
     wanted = copy.deepcopy(content)
     wanted["cluster"]["images"] = {"steps": "graft-steps:latest", "fetch": "graft-fetch:latest"}
     assert cluster.read(wanted, tags=True).images.steps == "graft-steps:latest"
-    with pytest.raises(UserError, match="is named by a tag"):
+    with pytest.raises(UserError, match="a tag can move unnoticed; received 'graft-steps:latest'"):
         cluster.read(wanted)
 
 

@@ -128,7 +128,7 @@ WRONG: dict[str, tuple[dict, str]] = {
         {"weights": {"own": {"glyphs": {"backbone": "vgg16_small", "source": "nowhere.h5"}}}},
         "nothing is at 'nowhere.h5'",
     ),
-    "a home": ({"data": {"own": {"mine": {"source": "~/images"}}}}, "DVC knows no ~: write the path in full"),
+    "a home": ({"data": {"own": {"mine": {"source": "~/images"}}}}, "is a path in full, from / on: DVC knows no ~"),
     "another network": (
         {"recipes": {"edges": {"networks": ["glyphs", "vgg16"]}}},
         "dvc.yaml has other stages than params.yaml asks for: `python -m pipeline arrange` writes it anew",

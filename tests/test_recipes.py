@@ -161,7 +161,7 @@ def set_to(address: str, value: Any) -> Callable[[dict[str, Any]], None]:
         ("recipes/digits/networks", ["glyph"], "recipe digits: no network 'glyph'; did you mean 'glyphs'"),
         ("recipes/digits/networks", "glyphs", "digits: networks is a list of names, one or more; received 'glyphs'"),
         ("recipes/digits/networks", [], r"recipe digits: networks is a list of names, one or more; received \[\]"),
-        ("recipes/digits/networks", ["glyphs", "glyphs"], "recipe digits: networks: 'glyphs' is there twice"),
+        ("recipes/digits/networks", ["glyphs", "glyphs"], "recipe digits: networks is a list without repetitions"),
         ("recipes/digits/networks", ["random_vgg"], "recipe digits: no network 'random_vgg'; did you mean"),
         ("recipes/digits/models", ["tops"], "recipe digits: no model 'tops'; did you mean 'top'"),
         ("recipes/digits/like", "kth_animal", "no recipe .kth_animal.; did you mean"),
@@ -186,7 +186,7 @@ def set_to(address: str, value: Any) -> Callable[[dict[str, Any]], None]:
         ("defaults/split/sed", 3, "no parameter of split 'sed'; did you mean 'seed'"),
         ("defaults/spilt", {}, "defaults: no step 'spilt'; did you mean 'split'"),
         ("active", ["digit"], "no recipe 'digit'; did you mean 'digits'"),
-        ("active", ["digits", "digits"], "active: 'digits' is there twice"),
+        ("active", ["digits", "digits"], "active is a list without repetitions"),
         ("data/own", {"mine": {}}, "data: own: mine: lines are missing: source"),
         ("data/own", {"mine": {"source": None}}, "data: own: mine: source is text; received None"),
         ("data/onw", {}, "data: no setting 'onw'; did you mean 'own'"),
@@ -195,8 +195,8 @@ def set_to(address: str, value: Any) -> Callable[[dict[str, Any]], None]:
         ("data/own", {"mine": "photos"}, "data.*mine .*received 'photos'"),
         ("weights/own", ["glyphs"], r"weights.*own .*received \['glyphs'\]"),
         ("weights/own/glyphs/backbone", "vgg16_smal", "no backbone 'vgg16_smal'; did you mean 'vgg16_small'"),
-        ("weights/own/random_vgg16", {"backbone": "vgg16", "source": "x"}, "random_vgg16: that name is taken"),
-        ("weights/own/audit", {"backbone": "vgg16", "source": "x"}, "weights: own: audit: that name is taken"),
+        ("weights/own/random_vgg16", {"backbone": "vgg16", "source": "x"}, "one that is not taken; .*'random_vgg16'"),
+        ("weights/own/audit", {"backbone": "vgg16", "source": "x"}, "own: a name is one that is not taken; .* 'audit'"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said(address, value, message, content):
