@@ -37,7 +37,7 @@ def run(recipe: str, networks: Sequence[str], changes: Sequence[str], seeds: Seq
         content["recipes"][recipe] = {**recipes.entries_of(content, recipe), "networks": networks}
     rows = []
     for seed, tasks in trials(content, recipe, dict(map(assigned, changes)), seeds).items():
-        for report in (made for task in tasks for made in task.outputs.values() if made.kind is Report):
+        for report in (one for task in tasks for one in task.outputs.values() if one.kind is Report):
             weights = [word for word in report.task.words if word in recipes.resolve(content, recipe).networks]
             varied = [word for word in report.task.words if word not in weights]
             keys = [recipe, "".join(weights), " ".join([*changes, *varied]), seed, report.task.model]
@@ -54,7 +54,7 @@ def run(recipe: str, networks: Sequence[str], changes: Sequence[str], seeds: Seq
 def trials(
     content: Mapping[str, Any], recipe: str, values: Mapping[str, Any], seeds: Sequence[int]
 ) -> dict[int, list[Task]]:
-    """Return a recipe's tasks with some values, by the seed of split and training; what seeds have in common is one.
+    """Return a recipe's tasks with some values, by the seed of split and training; seeds share tasks without one.
 
     Args:
         content: All of params.yaml.
@@ -75,9 +75,9 @@ def trials(
 
 
 def row_of(report: Output) -> dict[str, float]:
-    """Return the scores and the costs of a report, made where it is missing."""
-    found = Report.read(make(report, WORK)).metrics | here.costs_of(report, WORK)
-    return {name: found[name] for name in COLUMNS if name in found}
+    """Return the scores and the costs of a report, after running what it still needs."""
+    metrics = Report.read(make(report, WORK)).metrics | here.costs_of(report, WORK)
+    return {name: metrics[name] for name in COLUMNS if name in metrics}
 
 
 def main(arguments: list[str]) -> None:

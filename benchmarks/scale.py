@@ -63,7 +63,7 @@ def stepped(bench: Bench, source: Path) -> dict[str, here.Cost]:
     tasks = here.tasks_of("digits", source, NETWORK, SAID)
     bench.here(make, find_output(tasks, "weights"), bench.folder)
     wanted = tasks_to_make(find_output(tasks, "report", "fine_tuned"))
-    return {task.step: here.command(task, bench.folder) for task in wanted if task.step != "fetch_weights"}
+    return {task.step: here.step_cost(task, bench.folder) for task in wanted if task.step != "fetch_weights"}
 
 
 def draw(lines: list[Line], path: Path) -> None:

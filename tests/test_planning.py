@@ -38,7 +38,7 @@ def entries(content: dict) -> dict[str, Entry]:
     return {name: Entry.of(task) for name, task in planning.active_tasks(content).items()}
 
 
-def changed(before: dict[str, Entry], after: dict[str, Entry]) -> set[str]:
+def changed_stages(before: dict[str, Entry], after: dict[str, Entry]) -> set[str]:
     return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
 
 
@@ -56,14 +56,14 @@ def test_an_entry_has_checked_values_and_the_digest_of_the_code(content):
 def test_a_value_changes_the_entry_of_its_stage_and_no_other(content):
     before = entries(content)
     content["recipes"]["digits"]["train_top"] = {"dropout": 0.3}
-    assert changed(before, entries(content)) == {"train_top-digits-glyphs"}
+    assert changed_stages(before, entries(content)) == {"train_top-digits-glyphs"}
 
 
 def test_a_version_changes_the_stages_that_use_the_package(content, monkeypatch):
     before, known = entries(content), code.locked_versions
     monkeypatch.setattr(code, "locked_versions", lambda text: {**known(text), "keras": "99"})
     uses = {name for name, entry in before.items() if "keras" in code.computing_packages(entry.step)}
-    assert changed(before, entries(content)) == uses
+    assert changed_stages(before, entries(content)) == uses
 
 
 def test_a_value_is_what_it_means_however_it_is_written(content):
@@ -182,8 +182,8 @@ def test_what_is_wrong_is_one_line_of_plain_dvc_and_nothing_else_runs(case, proj
 
 def test_names_that_are_long_but_fit(content):
     content["recipes"] = {end * 243: {**content["recipes"]["digits"], "audit": {"distance": len(end)}} for end in "ab"}
-    found = planning.active_tasks({**content, "active": [*content["recipes"]]})
-    assert {len(name) for name, task in found.items() if task.step == "audit"} == {places.LONGEST}
+    stages = planning.active_tasks({**content, "active": [*content["recipes"]]})
+    assert {len(name) for name, task in stages.items() if task.step == "audit"} == {places.LONGEST}
 
 
 def test_fractions_that_are_the_whole_are_right(content):
