@@ -83,4 +83,4 @@ def extract(features: Output, home: Path) -> tuple[float, str]:
     from components.data.artifacts import Features
 
     taken = sum(here.time_task(task, home) for task in tasks_to_make(features) if task.step not in COLLECTION)
-    return taken, str(Features.read(home / path_of(features)).facts["precision"])
+    return taken, str(Features.read(home / path_of(features)).facts.precision)

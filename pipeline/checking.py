@@ -16,7 +16,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from components.machinery.parameters import TYPES, Parameter
-from components.system.errors import LONGEST, UserError, no_such, public, shown
+from components.system.errors import LONGEST, UserError, redact, shorten, unknown_name
 
 WORDS = {
     "int_type": TYPES[int],
@@ -44,7 +44,7 @@ class Section(BaseModel):
             raise ValueError(f"`name: value` lines with {', '.join(cls.model_fields)}")
         for name in lines:
             if name not in cls.model_fields and cls.model_config["extra"] == "forbid":
-                raise complaint(no_such(cls.noun, name, cls.model_fields))
+                raise complaint(unknown_name(cls.noun, name, cls.model_fields))
         missing = [name for name, field in cls.model_fields.items() if field.is_required() and name not in lines]
         if missing:
             raise complaint(f"lines are missing: {', '.join(missing)}")
@@ -85,7 +85,7 @@ def error_line(error: ErrorDetails, where: str) -> str:
         return f"{where}: {error['msg']}"
     words = error["ctx"]["error"] if error["type"] == "value_error" else WORDS.get(error["type"], error["msg"])
     quotes = "; put it in quotes" if words == TYPES[str] and isinstance(error["input"], bool | int | float) else ""
-    return f"{where}{': a name' if is_name else ''} is {words}; received {public(shown(error['input']))}{quotes}"
+    return f"{where}{': a name' if is_name else ''} is {words}; received {redact(shorten(error['input']))}{quotes}"
 
 
 def complaint(message: object) -> PydanticCustomError:
@@ -126,7 +126,7 @@ def one_of(noun: str, names: Collection[str]) -> AfterValidator:
 
     def check(name: str) -> str:
         if name not in names:
-            raise complaint(no_such(noun, name, names))
+            raise complaint(unknown_name(noun, name, names))
         return name
 
     return AfterValidator(check)

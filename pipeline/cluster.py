@@ -8,7 +8,7 @@ from pydantic import AfterValidator, ValidationInfo, field_validator
 
 from components import STEPS
 from components.machinery.signature import load_step
-from components.system.errors import no_such
+from components.system.errors import unknown_name
 from components.system.limits import Positive, Range
 from pipeline.checking import Lines, Section, complaint, like_parameter, list_of, matches, one_of, parse, rule
 
@@ -151,7 +151,7 @@ class Cluster(Section):
         for name, pool in steps.items():
             if pool not in info.data.get("pools", steps.values()):
                 step = name if name in named else f"{name} (not named)"
-                raise complaint(f"{step}: {no_such('pool', pool, info.data['pools'])}")
+                raise complaint(f"{step}: {unknown_name('pool', pool, info.data['pools'])}")
         return steps
 
 

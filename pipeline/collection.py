@@ -7,7 +7,7 @@ from typing import Any
 
 from components.data.datasets import DATA_SETS
 from components.model.backbones import BACKBONES
-from components.system.errors import UserError, shown
+from components.system.errors import UserError, shorten
 
 COLLECTION = ("fetch", "fetch_weights")  # the steps that bring data sets and weights in
 REGISTRIES: dict[str, Iterable[str]] = {"data": DATA_SETS, "weights": BACKBONES}
@@ -67,6 +67,6 @@ def check_source(content: Mapping[str, Any], noun: str, name: str) -> None:
         there = False
     if not there:
         raise UserError(
-            f"{noun}: own: {name}: nothing is at {shown(source)}: correct the source; a path that is not absolute "
-            f"begins at {shown(str(Path.cwd()))}"
+            f"{noun}: own: {name}: nothing is at {shorten(source)}: correct the source; a path that is not absolute "
+            f"begins at {shorten(str(Path.cwd()))}"
         )

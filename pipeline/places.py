@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 from components.data.content import sha256
-from components.data.records import record_beside
+from components.data.records import record_path
 from pipeline.arranging import RECORD, Output, Task
-from pipeline.collection import COLLECTION
+from pipeline.recipes import COLLECTION
 
 ARTIFACTS = Path("artifacts")
 COLLECTIONS = {"images": Path("data/images"), "weights": Path("data/weights")}
@@ -18,7 +18,7 @@ def path_of(output: Output) -> Path:
     """Return the path of an artifact or a record: under `artifacts/RECIPE/WORDS/`, or `data/` for what is fetched."""
     task, key = output.task, output.key
     if key == RECORD:
-        return record_beside(path_of(next(iter(task.outputs.values()))))
+        return record_path(path_of(next(iter(task.outputs.values()))))
     if key in COLLECTIONS:
         return COLLECTIONS[key].joinpath(*task.words)
     folder = ARTIFACTS.joinpath(task.recipe, *task.words)

@@ -9,7 +9,7 @@ from components import STEPS
 from components.machinery.parameters import read_yaml
 from components.machinery.signature import load_step
 from components.model.registry import MODELS
-from components.system.errors import UserError, no_such
+from components.system.errors import UserError, unknown_name
 from pipeline.collection import COLLECTION, check_source, usable_names
 
 PARAMS = Path("params.yaml")
@@ -211,7 +211,7 @@ def require_name(noun: str, name: Any, names: Iterable[str]) -> str:
         UserError: It is not.
     """
     if name not in list(names):
-        raise no_such(noun, name, names)
+        raise unknown_name(noun, name, names)
     return name
 
 

@@ -15,7 +15,7 @@ from components.scores.registry import CHOICE, EXACT, HEADLINE, MAIN, SCORES, TE
 from components.system.errors import UserError
 
 TRIAL = (  # what trials of one model differ in
-    "seed", *(f"{model.step}.seed" for model in MODELS.values() if model.trained),
+    "seed", *(f"{model.step}.seed" for model in MODELS.values() if model.is_trained),
     "augment.seed", "split.seed", "split.fold",
 )  # fmt: skip
 TRAININGS = [model.step for model in MODELS.values()]
@@ -38,8 +38,8 @@ def compare(reports: Sequence[Report], comparison: Comparison) -> None:
     chosen = str(scores[CHOICE].idxmin())
     report = main[chosen]
     comparison.write_values("verdict", {
-        "verdict": [*verdict(scores, pairs), *arm_sentences(main)], "warnings": reports[0].facts["warnings"],
-        "trials": spread(trials), "chosen": {"model": chosen, "fingerprint": report.facts["fingerprint"]},
+        "verdict": [*verdict(scores, pairs), *arm_sentences(main)], "warnings": reports[0].facts.warnings,
+        "trials": spread(trials), "chosen": {"model": chosen, "fingerprint": report.facts.fingerprint},
     })  # fmt: skip
     validated = {name: report.metrics[f"validation_{name}"] for name in MAIN}
     comparison.write_values("chosen", {"model": chosen, **validated})
@@ -63,7 +63,7 @@ def names(reports: Sequence[Report]) -> dict[str, list[Report]]:
         if report.manifest["lineage"]["fetch"] != reports[0].manifest["lineage"]["fetch"]:
             raise UserError(f"{reports[0].path} and {report.path} are on different data sets: compare reports on one")
         own = frozenset((key, value) for key, value in made_with(report).items() if key not in TRIAL)
-        arms.setdefault((report.facts["model"], called.get(network_of(report), ""), own), []).append(report)
+        arms.setdefault((report.facts.model, called.get(network_of(report), ""), own), []).append(report)
     main: dict[str, object] = {}
     for report in reports:
         main = seeds(report) | main
@@ -101,7 +101,7 @@ def network_names(reports: Sequence[Report]) -> dict[tuple[str, str] | None, str
 
 def network_of(report: Report) -> tuple[str, str] | None:
     """Return the backbone and the digest of the weights that a report's model was made with; none without one."""
-    backbone, weights = (report.facts.get(name) for name in ("backbone", "weights_sha256"))
+    backbone, weights = report.facts.backbone, report.facts.weights_sha256
     return (backbone, weights) if backbone and weights else None
 
 
@@ -143,7 +143,7 @@ def made_with(report: Report) -> dict[str, object]:
     chain: Mapping[str, Mapping[str, object]] = report.manifest["parameters"]
     *_, evaluated = chain
     *_, trained = (step for step in chain if step in TRAININGS)
-    chosen = {address for arm in report.facts.get("arms", ()) for address in arm["values"]}
+    chosen = {address for arm in report.facts.arms for address in arm["values"]}
     made = {
         name if step == trained else f"{step}.{name}": value
         for step, values in chain.items()
@@ -151,7 +151,7 @@ def made_with(report: Report) -> dict[str, object]:
         for name, value in values.items()
         if f"{step}.{name}" not in chosen
     }
-    return made | {"views": chain[evaluated]["views"]}
+    return made | {"views": report.facts.views}
 
 
 def seeds(report: Report) -> dict[str, object]:
@@ -167,7 +167,7 @@ def trial_scores(models: Mapping[str, Sequence[Report]]) -> pd.DataFrame:
     A seed or fold is empty where a model has none of the kind.
     """
     rows = [
-        [name, report.facts["fingerprint"], *(made_with(report).get(key, "") for key in TRIAL)]
+        [name, report.facts.fingerprint, *(made_with(report).get(key, "") for key in TRIAL)]
         + [report.metrics[score] for score in SPREAD]
         for name, trials in models.items()
         for report in trials
@@ -332,7 +332,7 @@ def arm_sentences(named: Mapping[str, Report]) -> list[str]:
     """Return in a sentence for each model what validation chose among several values, and what the others came to."""
     said = []
     for name, report in named.items():
-        if arms := report.facts.get("arms"):
+        if arms := report.facts.arms:
             values = [", ".join(f"{key}={value}" for key, value in arm["values"].items()) for arm in arms]
             ranked = "; ".join(f"{text} {arm[CHOICE]:.4f}" for text, arm in zip(values, arms, strict=True))
             said.append(f"Of {len(arms)} arms of {name}, validation chose {values[0]}, by log loss: {ranked}.")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from components.data.artifacts import Report
-from components.data.records import Record, records_behind
+from components.data.records import Record, records_by_step
 from components.model.registry import MODELS
 
 WORK = {"augmentation": "augment", "extraction": "extract", "training": "", "evaluation": "evaluate"}  # done by a step
@@ -18,7 +18,7 @@ def costs(report: Report, records: Iterable[Record]) -> dict[str, float]:
     The seconds of training are those of the step that trained the classifier, and not those of what it began from; of
     an ensemble, those of its members.
     """
-    known = records_behind(report.manifest["lineage"], records)
+    known = records_by_step(report.manifest["lineage"], records)
     found: dict[str, float] = {}
     gpu_seconds, complete = 0.0, True
     for name, step in WORK.items():
@@ -42,5 +42,5 @@ def seconds_and_rate(name: str, images: float, seconds: float) -> dict[str, floa
 
 def training_steps(report: Report) -> Sequence[str]:
     """Return the step that trained a report's classifier; of an ensemble, several."""
-    model = MODELS[report.facts["model"]]
-    return [model.step] if model.trained else [MODELS[member].step for member in report.facts["members"]]
+    model = MODELS[report.facts.model]
+    return [model.step] if model.is_trained else [MODELS[member].step for member in report.facts.members]

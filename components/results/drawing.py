@@ -24,12 +24,12 @@ def draw_comparison(
     """
     models = comparing.names(reports)
     compared = comparison.table("trials.csv")["fingerprint"].tolist()
-    if [report.facts["fingerprint"] for trials in models.values() for report in trials] != compared:
+    if [report.facts.fingerprint for trials in models.values() for report in trials] != compared:
         raise UserError("draw_comparison: other reports were compared: give those that compare was given, in its order")
     main, recipe = {name: trials[0] for name, trials in models.items()}, shown.record.recipe
-    found = {report.facts["fingerprint"]: costs(report, records) for report in reports}
+    found = {report.facts.fingerprint: costs(report, records) for report in reports}
     named = comparing.trial_names(models)
-    rows = [{"report": name, "fingerprint": one.facts["fingerprint"]} for name, one in named.items()]
+    rows = [{"report": name, "fingerprint": one.facts.fingerprint} for name, one in named.items()]
     table = pd.DataFrame([{**row, **found[row["fingerprint"]]} for row in rows])
     shown.write_table("costs.csv", table.reindex(columns=["report", "fingerprint", *COLUMNS]))
     processes.call_in_processes(
@@ -42,12 +42,12 @@ def draw_comparison(
 
     scores = comparison.table("comparison.csv").set_index("model")
     scores["seconds_training"] = [
-        found[report.facts["fingerprint"]].get("seconds_training", float("nan")) for report in main.values()
+        found[report.facts.fingerprint].get("seconds_training", float("nan")) for report in main.values()
     ]
     said = comparison.read_values("verdict")
-    what = recipe or comparison.facts["data_set"]
+    what = recipe or comparison.facts.data_set
     figures.comparison(scores, shown.figure("comparison"), f"{what}: {said['verdict'][0]}")
-    curves = {name: report.table("curves.csv") for name, report in main.items() if report.facts["epochs"]}
+    curves = {name: report.table("curves.csv") for name, report in main.items() if report.facts.epochs}
     best = {name: int(main[name].metrics["best_epoch"]) for name in curves}
     figures.model_curves(curves, best, shown.figure("validation_curves"), f"{what}: validation, epoch by epoch")
 
@@ -63,13 +63,13 @@ def draw_comparison(
 
 def draw_report(report: Report, title: str, shown: Page, folder: str) -> None:
     """Draw the figures of a report into a folder of a page's figures."""
-    classes, model, scores = report.facts["classes"], report.facts["model"], report.read_values("metrics")
+    classes, model, scores = report.facts.classes, report.facts.model, report.read_values("metrics")
     predictions, history = report.table("predictions.csv"), report.table("curves.csv")
     file = shown.figure(f"{folder}/learning_curves")
     if history.empty:
         figures.statement(file, title, "It was not trained epoch by epoch")
     else:
-        figures.learning_curves(history, report.facts["best_epoch"], file, title)
+        figures.learning_curves(history, report.facts.best_epoch, file, title)
 
     calibration = report.table("calibration.csv")
     bins = {str(name): rows for name, rows in calibration.groupby("temperature", sort=False)}
@@ -93,7 +93,7 @@ def draw_report(report: Report, title: str, shown: Page, folder: str) -> None:
     draw_mistakes(report, title, shown, folder)
 
     leaks, thumbnails = report.table("leakage.csv"), report.arrays("leakage")
-    examples = leakage.examples(leaks)
+    examples = leakage.example_rows(leaks)
     pairs = [[thumbnails[f"{row}"], thumbnails[f"{row}_other"]] for row in examples]
     figures.leakage(leaks, examples, pairs, shown.figure(f"{folder}/leakage"))
 

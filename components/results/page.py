@@ -11,7 +11,7 @@ import jinja2
 import pandas as pd
 
 from components.data.artifacts import Artifact, Comparison, Page, Report
-from components.data.records import Record, records_behind
+from components.data.records import Record, records_by_step
 from components.results import pictures
 from components.results.costs import WORK
 from components.scores.registry import MAIN, SCORES, TESTED
@@ -93,7 +93,7 @@ def write(
 
 def known(made: Artifact, step: str, records: Sequence[Record]) -> list[Record]:
     """Return the record of a step that an artifact goes back to; none where it is not among those given."""
-    found = records_behind(made.manifest["lineage"], records)
+    found = records_by_step(made.manifest["lineage"], records)
     return [found[step]] if step in found else []
 
 
@@ -105,7 +105,7 @@ def score(row: Mapping[Any, Any], name: str) -> str:
 
 def units(report: Report) -> str:
     """Return what the intervals are over."""
-    groups = report.facts["groups"]["test"]
+    groups = report.facts.groups["test"]
     of = f"the {groups:,} groups of the test images" if groups else "the test images"
     return f"The intervals are over {of}: they say how far a score moves with other images, not with another training."
 
@@ -154,7 +154,7 @@ def calibration(report: Report) -> dict[str, str]:
     for name, (low, high) in report.intervals.items():
         row |= {f"{name}_low": low, f"{name}_high": high}
     return {
-        "temperature": f"{report.facts['temperature']:.3g}" if "temperature" in report.facts else "",
+        "temperature": f"{report.facts.temperature:.3g}",
         "log loss before": score(row, "log_loss_uncalibrated"),
         "log loss after": score(row, "log_loss"),
         "calibration error before": f"{row['ece_uncalibrated']:.3f}",
@@ -211,9 +211,10 @@ def slices(report: Report) -> Rows:
 
 def cost_texts(report: Report, costs: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
     """Return the seconds of each long computation, the epochs and the size of the network."""
-    own = costs.get(report.facts["fingerprint"], {})
+    own = costs.get(report.facts.fingerprint, {})
     seconds = {f"{name} s": f"{own[f'seconds_{name}']:,.1f}" if f"seconds_{name}" in own else "" for name in WORK}
-    return seconds | {title: f"{report.facts[key]:,}" if key in report.facts else "" for title, key in SIZES.items()}
+    facts = vars(report.facts)
+    return seconds | {title: f"{facts[key]:,}" if key in facts else "" for title, key in SIZES.items()}
 
 
 def data(reports: Mapping[str, Report]) -> dict[str, str]:
@@ -221,14 +222,14 @@ def data(reports: Mapping[str, Report]) -> dict[str, str]:
     first = next(iter(reports.values()))
     facts, lineage = first.facts, first.manifest["lineage"]
     weights = {
-        f"{own['backbone']}, {own['weights_sha256']} ({own['weights_license']})": None
+        f"{own.backbone}, {own.weights_sha256} ({own.weights_license})": None
         for own in (report.facts for report in reports.values())
-        if "weights_sha256" in own
+        if own.weights_sha256
     }
     return {
-        "classes": f"{len(facts['classes'])}: {', '.join(facts['classes'])}",
-        "training images": f"{sum(facts['train_counts']):,}",
-        "validation images": f"{facts['validation_images']:,}",
+        "classes": f"{len(facts.classes)}: {', '.join(facts.classes)}",
+        "training images": f"{sum(facts.train_counts):,}",
+        "validation images": f"{facts.validation_images:,}",
         "test images": f"{first.metrics['test_images']:,}",
         "digest of the images": lineage["fetch"],
         "digest of the split": lineage["split"],
@@ -236,15 +237,13 @@ def data(reports: Mapping[str, Report]) -> dict[str, str]:
     }
 
 
-def leakage(page: Page, name: str, report: Report) -> dict[str, Any] | None:
+def leakage(page: Page, name: str, report: Report) -> dict[str, Any]:
     """Return what leaks from one part of the split to another: the counts, the figure, the first rows of the table."""
-    if "leakage" not in report.facts:
-        return None
     table = report.table("leakage.csv")
     return {
         "counts": {
             LEAKAGE[key]: f"{count:,}" if isinstance(count, int) else f"{count:.1%}"
-            for key, count in report.facts["leakage"].items()
+            for key, count in report.facts.leakage.items()
         },
         "figure": None if table.empty else pictures.leakage(page, name),
         "rows": {

@@ -63,8 +63,8 @@ def scores(page: Page, table: pd.DataFrame) -> Picture:
 
 def curves(page: Page, reports: Mapping[str, Report]) -> Picture:
     """Return the validation of all trainings."""
-    trained = {name: report.facts for name, report in reports.items() if report.facts["epochs"]}
-    kept = ", ".join(f"{name} {facts['best_epoch']}" for name, facts in trained.items())
+    trained = {name: report.facts for name, report in reports.items() if report.facts.epochs}
+    kept = ", ".join(f"{name} {facts.best_epoch}" for name, facts in trained.items())
     said = f"Validation loss and validation kappa over the epochs. The weights that were kept are of epoch: {kept}."
     return drawing(page.figure("validation_curves"), "Validation while training", said)
 

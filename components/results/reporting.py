@@ -11,7 +11,7 @@ from scipy.special import softmax
 from components.data import thumbnails
 from components.data.artifacts import PROBABILITY, Augmented, Classifier, Report, Splits, TestSplit
 from components.model import grad_cam
-from components.model.prediction import LEAST, predictions
+from components.model.prediction import LOG_FLOOR, predict_probabilities
 from components.results import failures, fingerprints
 from components.scores import metrics, statistics
 from components.scores.registry import VALIDATION
@@ -24,14 +24,14 @@ def fill(
 ) -> None:  # fmt: skip
     """Fill a Report: the scores with their intervals, where the classifier fails, and what the figures show."""
     test = test_split.table("test_split.csv")
-    classes, model = classifier.facts["classes"], classifier.load()
+    classes, model = classifier.facts.classes, classifier.load()
     images, rows = input_views(augmented, views), augmented.rows(test["file"].tolist())
-    with report.timed("evaluation", len(rows)):
-        probabilities, uncalibrated = predictions(model, images, rows, batch_size)
+    with report.time_work("evaluation", len(rows)):
+        probabilities, uncalibrated = predict_probabilities(model, images, rows, batch_size)
     write_facts(report, augmented, classifier, views, test)
     if views != "plain":
         validation = splits.part("validation")
-        _, means = predictions(model, images, augmented.rows(validation["file"].tolist()), batch_size)
+        _, means = predict_probabilities(model, images, augmented.rows(validation["file"].tolist()), batch_size)
         probabilities = calibrate_means(report, numbers(validation, classes), means, uncalibrated)
     plain = images[:, 0]
     np.save(report.path / "example.npy", plain[rows[:2]])
@@ -52,12 +52,8 @@ def fill(
 def write_facts(report: Report, augmented: Augmented, classifier: Classifier, views: str, test: pd.DataFrame) -> None:
     """Note what the report is on: the classifier, the views and the test images, and the fingerprint of them all."""
     test_split = fingerprints.test_split_digest(report.manifest["lineage"]["fetch"], test)
-    report.facts.update(
-        classifier=classifier.digest,
-        test_split=test_split,
-        views=views,
-        fingerprint=fingerprints.fingerprint(classifier.digest, views, augmented.digest, test_split),
-    )
+    report.facts.classifier, report.facts.test_split, report.facts.views = classifier.digest, test_split, views
+    report.facts.fingerprint = fingerprints.fingerprint(classifier.digest, views, augmented.digest, test_split)
 
 
 def input_views(augmented: Augmented, views: str) -> np.ndarray:
@@ -68,7 +64,7 @@ def input_views(augmented: Augmented, views: str) -> np.ndarray:
     """
     if views == "plain":
         return augmented.array[:, :1]
-    if not augmented.facts["views"]:
+    if not augmented.facts.views:
         raise UserError("evaluate: views is averaged, but `augment` made none: give it views of 1 or more")
     return augmented.array
 
@@ -86,10 +82,11 @@ def calibrate_means(report: Report, labels: np.ndarray, validation: np.ndarray, 
 
     Source: Rahaman & Thiery, Uncertainty Quantification and Deep Ensembles, arXiv 2007.08792.
     """
-    logits, of_test = (np.log(means + LEAST) for means in (validation, test))
+    logits, of_test = (np.log(means + LOG_FLOOR) for means in (validation, test))
     temperature = metrics.temperature(labels, logits)
     found = metrics.validation_scores(labels, softmax(logits / temperature, axis=1))
-    report.facts.update(found, temperature=temperature)
+    vars(report.facts).update(found)
+    report.facts.temperature = temperature
     return softmax(of_test / temperature, axis=1)
 
 
@@ -115,7 +112,7 @@ def write_scores(
     ends["log_loss_uncalibrated"] = statistics.intervals(labels, uncalibrated, groups, ["log_loss"])["log_loss"]
     after, scores["ece"] = statistics.calibration(labels, probabilities)
     before, scores["ece_uncalibrated"] = statistics.calibration(labels, uncalibrated)
-    report.write_values("metrics", scores | {name: report.facts[name] for name in VALIDATION})
+    report.write_values("metrics", scores | {name: getattr(report.facts, name) for name in VALIDATION})
     report.write_values("intervals", ends)
     bins = {"before": before, "after": after}
     report.write_table("calibration.csv", pd.concat(bins, names=["temperature"]).reset_index("temperature"))
@@ -123,15 +120,13 @@ def write_scores(
 
 def write_baselines(report: Report, labels: np.ndarray) -> None:
     """Write `baselines.json`: what can be had without looking, the number of test images, the best epoch."""
-    baselines = metrics.baselines(labels, report.facts["train_counts"])
-    report.write_values(
-        "baselines", {**baselines, "test_images": len(labels), "best_epoch": report.facts["best_epoch"]}
-    )
+    baselines = metrics.baselines(labels, report.facts.train_counts)
+    report.write_values("baselines", {**baselines, "test_images": len(labels), "best_epoch": report.facts.best_epoch})
 
 
 def write_failures(report: Report, labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray) -> None:
     """Write `classes.csv` and `confusions.csv`."""
-    classes, predicted = report.facts["classes"], probabilities.argmax(axis=1)
+    classes, predicted = report.facts.classes, probabilities.argmax(axis=1)
     report.write_table("classes.csv", statistics.per_class(labels, predicted, classes, groups))
     report.write_table("confusions.csv", failures.confusions(labels, predicted, classes))
 
@@ -163,9 +158,9 @@ def write_mistakes(
     """Write the most confident mistakes and some right predictions, each with what in the image spoke for its class."""
     known = table.assign(probability=probabilities.max(axis=1), row=rows, number=probabilities.argmax(axis=1))
     shown = failures.examples(known)
-    pictures, pixels = images[shown["row"].to_numpy()], thumbnails.side(2 * len(shown))
-    heats = grad_cam.heat(model, pictures, shown["number"].to_numpy())
-    arrays = {"images": np.array([thumbnails.of_array(picture, pixels) for picture in pictures])}
+    pictures, pixels = images[shown["row"].to_numpy()], thumbnails.thumbnail_side(2 * len(shown))
+    heats = grad_cam.heat_maps(model, pictures, shown["number"].to_numpy())
+    arrays = {"images": np.array([thumbnails.make_thumbnail(picture, pixels) for picture in pictures])}
     report.write_table("mistakes.csv", shown[["file", "label", "predicted", "probability"]])
     report.write_arrays("mistakes", arrays if heats is None else {**arrays, "heats": heats})
 

@@ -22,9 +22,9 @@ def title(made: Classifier | Report, recipe: str = "", name: str = "") -> str:
         name: What it is called among those that it is compared with, if it is.
     """
     facts = made.facts
-    averaged = ", views averaged" if facts.get("views") == "averaged" else ""
-    alone = name in ("", facts["model"])
-    return f"{recipe or made.record.recipe or facts['data_set']}, {facts['model'] + averaged if alone else name}"
+    averaged = ", views averaged" if isinstance(made, Report) and made.facts.views == "averaged" else ""
+    alone = name in ("", facts.model)
+    return f"{recipe or made.record.recipe or facts.data_set}, {facts.model + averaged if alone else name}"
 
 
 def model_name(model: str, network: str, parameters: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from components.data.datasets import DATA_SETS
-from components.data.pinned import Pinned
+from components.data.pinned import PinnedSource
 from components.machinery.revisions import run_git
 from components.system.errors import UserError
 from pipeline.cluster import Cluster
@@ -110,5 +110,5 @@ def pinned_source(cluster: Cluster, path: str, name: str) -> str:
         raise UserError(f"{path} is not pinned at {commit}: `dvc repro`, commit data/dvc.lock, push, and `dvc push`")
     fragment = "&".join(part for part in (name, f"remote={remote}" if remote else "") if part)
     source = f"git+{repository}@{commit}" + (f"#{fragment}" if fragment else "")
-    Pinned.read(source, "", "")  # which says if it would show a password
+    PinnedSource.parse(source, "", "")  # which says if it would show a password
     return source

@@ -50,9 +50,9 @@ def promote(classifier: Classifier, report: Report, reason: str = "") -> tuple[b
         UserError: The journal is off, does not answer or refuses; or the champion was tested on other images, and
             there is no reason.
     """
-    name, title = classifier.facts["data_set"], titles.title(report)
+    name, title = classifier.facts.data_set, titles.title(report)
     champion = champion_of(name)
-    if champion and champion.tags.get(FINGERPRINT) == report.facts["fingerprint"]:
+    if champion and champion.tags.get(FINGERPRINT) == report.facts.fingerprint:
         return True, [f"{name}: {title} is the champion already, as version {champion.version}: nothing changes"]
     version, looks = register(classifier, report)
     better, found = decided(report, version, champion, reason)
@@ -80,9 +80,9 @@ def register(classifier: Classifier, report: Report) -> tuple[str, int]:
     Returns:
         The version, and how many models have been scored on its test split.
     """
-    name = classifier.facts["data_set"]
+    name = classifier.facts.data_set
     runs.complete(classifier, report)
-    run = runs.find(name, FINGERPRINT, report.facts["fingerprint"])
+    run = runs.find(name, FINGERPRINT, report.facts.fingerprint)
     if not (run and run.outputs and run.outputs.model_outputs and TEST_SPLIT in run.data.tags):
         raise UserError(f"the run {run and run.info.run_id} was logged by another version: delete it, then once more")
     looks = looks_at(run)
@@ -95,7 +95,7 @@ def register(classifier: Classifier, report: Report) -> tuple[str, int]:
     if not client().search_registered_models(f"name = '{name}'"):
         client().create_registered_model(name, description=f"Models of the data set {name}, by their recipes.")
     versions = client().search_model_versions(f"name = '{name}'")
-    known = [str(one.version) for one in versions if one.tags.get(FINGERPRINT) == report.facts["fingerprint"]]
+    known = [str(one.version) for one in versions if one.tags.get(FINGERPRINT) == report.facts.fingerprint]
     version = known[0] if known else str(created(name, run, model_id, report).version)
     client().update_model_version(name, version, text[:DESCRIPTION])
     client().set_model_version_tag(name, version, "test_looks", str(looks))
@@ -134,7 +134,7 @@ def decided(report: Report, version: str, champion: "ModelVersion | None", reaso
     """
     if champion is None:
         return True, ["there is no champion to compare it with: it is the first"]
-    if champion.tags.get(TEST_SPLIT) != report.facts["test_split"]:
+    if champion.tags.get(TEST_SPLIT) != report.facts.test_split:
         said = (
             f"version {version} cannot be compared with the champion, version {champion.version}, which was tested on "
             f"other images and may have been trained on these"
@@ -153,7 +153,7 @@ def compared(report: Report, champion: "ModelVersion") -> Mapping[str, "Differen
     with TemporaryDirectory() as folder:
         file = Path(client().download_artifacts(str(champion.run_id), "report/predictions.csv", folder))
         other = Report(file.parent).table(file.name).set_index("file")
-    own, classes = report.table("predictions.csv").set_index("file"), report.facts["classes"]
+    own, classes = report.table("predictions.csv").set_index("file"), report.facts.classes
     columns = [PROBABILITY + name for name in classes]
     labels = own["label"].map({name: number for number, name in enumerate(classes)}).to_numpy()
     return statistics.paired(

@@ -112,8 +112,8 @@ def complete(classifier: Classifier, report: Report, costs: Mapping[str, float] 
     Raises:
         UserError: The store does not answer or refuses, or the journal is off.
     """
-    fingerprint = report.facts["fingerprint"]
-    experiment, plain = classifier.facts["data_set"], report.facts["views"] == "plain"
+    fingerprint = report.facts.fingerprint
+    experiment, plain = classifier.facts.data_set, report.facts.views == "plain"
     run = find(experiment, FINGERPRINT, fingerprint)
     if run and run.data.tags.get(COMPLETE):
         return log_costs(run, costs)
@@ -123,7 +123,7 @@ def complete(classifier: Classifier, report: Report, costs: Mapping[str, float] 
         run = run or find(experiment, MODEL, classifier.digest, without=FINGERPRINT)
         if not run:
             _lose_broken_off(experiment, known[MADE_WITH])
-    run = run or _create(report, classifier.facts["model"], known)
+    run = run or _create(report, classifier.facts.model, known)
     run_id = run.info.run_id
     client().set_tag(run_id, FINGERPRINT, fingerprint)
     _log_params(run_id, report)
@@ -133,7 +133,7 @@ def complete(classifier: Classifier, report: Report, costs: Mapping[str, float] 
     _log_epochs(run_id, [(epoch, history.loc[epoch].to_dict(), int(time() * 1000)) for epoch in missing])
     client().log_artifacts(run_id, str(report.path), "report")
     client().log_inputs(run_id, _data(classifier, report))
-    client().set_tag(run_id, TEST_SPLIT, report.facts["test_split"])
+    client().set_tag(run_id, TEST_SPLIT, report.facts.test_split)
     model_id = _log_model(run, classifier, report) if plain else None  # none that is served averages views
     scores = numbers(report)
     if scores.keys() - run.data.metrics.keys():
@@ -161,7 +161,7 @@ def numbers(report: Report) -> dict[str, float]:
         for name, interval in report.intervals.items()
         for end, value in zip(("low", "high"), interval, strict=True)
     }
-    leakage = {f"leakage_{name}": found for name, found in report.facts.get("leakage", {}).items()}
+    leakage = {f"leakage_{name}": found for name, found in report.facts.leakage.items()}
     return {**report.metrics, **intervals, **leakage}
 
 
@@ -189,15 +189,15 @@ def address(made: Classifier | Report) -> str | None:
 
     Where the server does not answer, that is said in one line on standard error.
     """
-    known = (FINGERPRINT, made.facts["fingerprint"]) if isinstance(made, Report) else (MODEL, made.digest)
-    run = store.attempt(find, made.facts["data_set"], *known) if store.served() else None
+    known = (FINGERPRINT, made.facts.fingerprint) if isinstance(made, Report) else (MODEL, made.digest)
+    run = store.attempt(find, made.facts.data_set, *known) if store.served() else None
     return run and f"{store.shown().rstrip('/')}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
 
 
 def _begin(classifier: Classifier, model: str) -> "Run | None":
     """Return the run to log to; none where the same training has its finished run already."""
     known = {TRAINING: classifier.inputs_digest, MADE_WITH: _made_with(classifier)}
-    run = find(classifier.facts["data_set"], TRAINING, classifier.inputs_digest)
+    run = find(classifier.facts.data_set, TRAINING, classifier.inputs_digest)
     if run and MODEL in run.data.tags:
         return None
     if run:
@@ -228,7 +228,7 @@ def _way(made: Classifier | Report) -> str:
     unseeded = {step: {name: value for name, value in own.items() if name != "seed"} if step in TRAININGS else own
                 for step, own in chain.items() if step != "evaluate"}  # fmt: skip
     lineage = {name: digest for name, digest in made.manifest["lineage"].items() if name in ("fetch", "split")}
-    return sha256(unseeded, lineage, made.facts.get("weights_sha256", ""))
+    return sha256(unseeded, lineage, made.facts.weights_sha256)
 
 
 def _terminate(run: "Run", state: str) -> None:
@@ -238,11 +238,11 @@ def _terminate(run: "Run", state: str) -> None:
 def _finish(run: "Run", classifier: Classifier) -> None:
     """Log what a training has come to; a run of the same model that there was before stays instead of this one."""
     digest = classifier.content_digest()
-    known = find(classifier.facts["data_set"], MODEL, digest)
+    known = find(classifier.facts.data_set, MODEL, digest)
     if known and known.info.run_id != run.info.run_id:
         client().delete_run(run.info.run_id)
         return
-    scores = {name: value for name, value in classifier.facts.items() if name in view.COLUMNS}
+    scores = {name: value for name, value in vars(classifier.facts).items() if name in view.COLUMNS}
     _log_scores(run, scores | seconds_of(classifier.record.work))
     client().set_tag(run.info.run_id, MODEL, digest)
     _terminate(run, "FINISHED")
@@ -284,14 +284,14 @@ def _create(made: Classifier | Report, model: str, known: Mapping[str, str]) -> 
         "model": model,
         "recipe": recipe,
         "comparison": lineage["split"][:12],
-        "data_set": facts["data_set"],
+        "data_set": facts.data_set,
         "data_digest": lineage["fetch"],
         **made.record.revisions,
     }
     if kubeflow := os.environ.get("KFP_RUN_ID"):
         tags["kfp_run_id"] = kubeflow
-    name = f"{recipe or facts['data_set']}-{model}"
-    return client().create_run(_experiment(facts["data_set"]), run_name=name, tags=tags)
+    name = f"{recipe or facts.data_set}-{model}"
+    return client().create_run(_experiment(facts.data_set), run_name=name, tags=tags)
 
 
 def _params(made: Classifier | Report) -> dict[str, str]:
@@ -306,7 +306,7 @@ def _params(made: Classifier | Report) -> dict[str, str]:
         "trainable_parameters",
         "best_epoch",
     )
-    params |= {name: made.facts[name] for name in facts if name in made.facts}
+    params |= {name: value for name, value in vars(made.facts).items() if name in facts}
     return {name: str(value) for name, value in params.items()}
 
 
@@ -358,17 +358,17 @@ def _data(classifier: Classifier, report: Report) -> list["DatasetInput"]:
     from components.data.datasets import DATA_SETS
 
     facts = classifier.facts
-    name, trained = facts["data_set"], sum(facts["train_counts"]) + facts["validation_images"]
+    name, trained = facts.data_set, sum(facts.train_counts) + facts.validation_images
     address = DATA_SETS[name].address if name in DATA_SETS else ""
     source = HTTPDatasetSource(address) if address else CodeDatasetSource(report.record.revisions)
     whence = source._get_source_type(), source.to_json()
     parts = (
         (name, classifier.manifest["lineage"]["fetch"][:32], trained, "training"),
-        (f"{name}, test split", report.facts["test_split"], int(report.metrics["test_images"]), "test"),
+        (f"{name}, test split", report.facts.test_split, int(report.metrics["test_images"]), "test"),
     )
     return [
         DatasetInput(
-            Dataset(title, digest, *whence, profile=json.dumps({"num_rows": images, "classes": len(facts["classes"])})),
+            Dataset(title, digest, *whence, profile=json.dumps({"num_rows": images, "classes": len(facts.classes)})),
             [InputTag("mlflow.data.context", use)],
         )
         for title, digest, images, use in parts

@@ -20,7 +20,7 @@ def serve(port: int = 5000) -> None:
     """
     found = runs.experiments()
     if not found:
-        raise UserError(f"no run in {store.shown()} yet: `make repro` writes some, `python -m pipeline log` too")
+        raise UserError(f"no run in {store.shown()} yet: `make repro` writes some, `graft log` too")
     address = store.address()
     if store.served():
         _point_to(store.shown(), found)
@@ -54,9 +54,7 @@ def _wait(server: subprocess.Popen, health: str) -> None:
                 return
         except OSError:
             sleep(0.5)
-    raise UserError(
-        f"mlflow server ended with {server.returncode}: is the port taken? `python -m pipeline ui --port N`"
-    )
+    raise UserError(f"mlflow server ended with {server.returncode}: is the port taken? `graft ui --port N`")
 
 
 def _point_to(host: str, experiments: dict[str, str]) -> None:
