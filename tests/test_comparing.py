@@ -12,7 +12,9 @@ from scipy.special import softmax
 
 from components.data.artifacts import Comparison, Page, Report
 from components.results import comparing, drawing, titles
-from components.scores import metrics, statistics
+from components.scores import intervals, metrics
+from components.scores.pairs import compare_pairs
+from components.scores.registry import TESTED
 from components.system.errors import UserError
 
 CLASSES = ["a", "b", "c"]
@@ -54,7 +56,7 @@ def write(
     table[[f"probability_{name}" for name in CLASSES]] = probabilities
     report.write_table("predictions.csv", table)
     names = table["group"].to_numpy()
-    report.write_values("intervals", statistics.intervals(labels, probabilities, names))
+    report.write_values("intervals", intervals.score_intervals(labels, probabilities, names))
     found = metrics.scores(labels, probabilities)
     validation = {"validation_kappa": skill / 10, "validation_log_loss": 1 / skill, "validation_accuracy": skill / 10}
     report.write_values("metrics", {**found, **validation})
@@ -226,7 +228,7 @@ def test_every_score_has_its_interval_and_every_two_models_their_tests(compared,
     table, pairs = comparison.table("comparison.csv").set_index("model"), comparison.table("pairs.csv")
     lines = text.splitlines()
     for name, report in reports.items():
-        for score in statistics.TESTED:
+        for score in TESTED:
             low, high = report.intervals[score]
             row = table.loc[name, [score, f"{score}_low", f"{score}_high"]].tolist()
             assert row == [report.metrics[score], low, high]
@@ -239,7 +241,7 @@ def test_every_score_has_its_interval_and_every_two_models_their_tests(compared,
     models = {
         name: report.table("predictions.csv").filter(like="probability_").to_numpy() for name, report in reports.items()
     }
-    pd.testing.assert_frame_equal(pairs.drop(columns="folds"), statistics.compare_pairs(labels, models))
+    pd.testing.assert_frame_equal(pairs.drop(columns="folds"), compare_pairs(labels, models))
     assert pairs["folds"].tolist() == [1, 1, 1]
     ranked = {name: reports["fine_tuned"].metrics[f"validation_{name}"] for name in ("kappa", "log_loss", "accuracy")}
     assert comparison.read_values("chosen") == {"model": "fine_tuned", **ranked}

@@ -17,6 +17,7 @@ from components.machinery.running import run_step
 from components.machinery.signature import load_step
 from components.results import costs
 from components.scores import metrics
+from components.scores.temperature import fit_temperature
 from components.system.errors import UserError
 from pipeline import recipes
 from tests.conftest import CLASSES, MODELS, PARAMETERS, digests, evaluate
@@ -100,7 +101,7 @@ def test_averaged_views_are_the_mean_over_them_with_a_temperature_of_its_own(mad
 
     table, labels = averaged.table("predictions.csv"), validation["label"].map(CLASSES.index).to_numpy()
     means = mean(validation["file"])
-    assert temperature == pytest.approx(metrics.temperature(labels, np.log(means)), rel=1e-5)
+    assert temperature == pytest.approx(fit_temperature(labels, np.log(means)), rel=1e-5)
     assert averaged.metrics["validation_log_loss"] == pytest.approx(
         metrics.log_loss(labels, softmax(np.log(means) / temperature, axis=1)), rel=1e-5
     )

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import sklearn.metrics
 from scipy.special import softmax
 
 from components.scores import metrics
+from components.scores.temperature import fit_temperature
 
 
 def test_scores_of_a_case_worked_out_by_hand():
@@ -26,6 +28,13 @@ def test_scores_where_classes_are_absent_or_alone():
     assert (absent["balanced_accuracy"], absent["macro_f1"]) == (1.0, 1.0)
 
 
+@pytest.mark.parametrize("classes", [1, 3, 12])
+def test_the_confusion_matrix_is_scikit_learns(classes):
+    labels, predicted = np.random.default_rng(0).integers(0, max(1, classes - 1), (2, 50))
+    expected = sklearn.metrics.confusion_matrix(labels, predicted, labels=range(classes))
+    assert metrics.confusion_matrix(labels, predicted, classes).tolist() == expected.tolist()
+
+
 def test_baselines_need_no_image():
     found = metrics.baselines(np.array([0, 0, 1, 2]), [6, 3, 1])
     assert found["majority_accuracy"] == 0.5
@@ -38,7 +47,7 @@ def test_the_temperature_of_known_logits_is_found(true):
     random = np.random.default_rng(0)
     logits = random.normal(0, 2, (4000, 4))
     labels = np.array([random.choice(4, p=row) for row in softmax(logits, axis=1)])
-    fitted = metrics.temperature(labels, logits * true)
+    fitted = fit_temperature(labels, logits * true)
     assert fitted == pytest.approx(true, rel=0.1)
     calibrated = metrics.log_loss(labels, softmax(logits * true / fitted, axis=1))
     assert calibrated <= metrics.log_loss(labels, softmax(logits * true, axis=1))
@@ -48,6 +57,6 @@ def test_the_temperature_of_known_logits_is_found(true):
 def test_a_model_that_is_right_on_every_validation_image_is_not_sure_without_limit(images):
     labels = np.arange(images) % 3
     logits = 4 * np.eye(3)[labels] + np.random.default_rng(0).uniform(0, 1, (images, 3))
-    probabilities = softmax(logits / metrics.temperature(labels, logits), axis=1)
+    probabilities = softmax(logits / fit_temperature(labels, logits), axis=1)
     assert (probabilities.argmax(axis=1) == labels).all()
     assert 1 - probabilities.max(axis=1).mean() == pytest.approx(1 / (images + 2), rel=0.2)

@@ -11,7 +11,7 @@ import pytest
 from components.data.artifacts import Classifier, Comparison, Report
 from components.results import fingerprints, tracking
 from components.results.tracking import card, registry
-from components.scores import metrics, statistics
+from components.scores import intervals, metrics, pairs
 from components.system.errors import UserError
 from pipeline.__main__ import main
 from tests.conftest import CLASSES, copy_recipe, free_port, recorded
@@ -61,8 +61,8 @@ def candidate(made, folder: Path, right: int, start: int = 0, groups: bool = Fal
     report.write_table("predictions.csv", table)
     report.write_values("metrics", {**report.read_values("metrics"), **metrics.scores(labels, probabilities)})
     report.write_values("baselines", {**report.read_values("baselines"), "test_images": IMAGES})
-    report.write_values("intervals", statistics.intervals(labels, probabilities))
-    report.write_table("classes.csv", statistics.per_class(labels, predicted, CLASSES))
+    report.write_values("intervals", intervals.score_intervals(labels, probabilities))
+    report.write_table("classes.csv", intervals.class_scores(labels, predicted, CLASSES))
     return classifier, report
 
 
@@ -139,8 +139,8 @@ def test_a_champion_tested_on_other_images_is_not_compared(made, store, tmp_path
 )
 def test_better_is_surely_better_by_one_and_surely_worse_by_none(loss, accuracy, p, expected):
     low, high = loss
-    log_loss = statistics.Difference(1, 1, (low + high) / 2, low, high, 0.5, 100)
-    found = {"log_loss": log_loss, "accuracy": statistics.Difference(0.5, 0.5, accuracy, -1, 1, p, 100)}
+    log_loss = pairs.Difference(1, 1, (low + high) / 2, low, high, 0.5, 100)
+    found = {"log_loss": log_loss, "accuracy": pairs.Difference(0.5, 0.5, accuracy, -1, 1, p, 100)}
     assert registry.better(found) is expected
 
 

@@ -9,7 +9,7 @@ from scipy.special import softmax
 
 from components.data.artifacts import Classifier, Report, Splits, TestSplit
 from components.results import failures, fingerprints, reporting
-from components.scores import metrics, statistics
+from components.scores import calibration, intervals, metrics
 from tests.conftest import CLASSES, MODELS
 
 
@@ -29,7 +29,7 @@ def test_a_report_has_the_interval_of_every_test_score(made):
         table = report.table("predictions.csv")
         labels = table["label"].map(CLASSES.index).to_numpy()
         told = table[[f"probability_{name}" for name in CLASSES]].to_numpy()
-        expected = statistics.intervals(labels, told, table["group"].to_numpy())
+        expected = intervals.score_intervals(labels, told, table["group"].to_numpy())
         found = report.intervals
         uncalibrated = found.pop("log_loss_uncalibrated")
         assert found.keys() == metrics.scores(labels, told).keys()
@@ -37,7 +37,7 @@ def test_a_report_has_the_interval_of_every_test_score(made):
             assert ends == pytest.approx(expected[name], rel=1e-4)
             assert ends[0] <= report.metrics[name] <= ends[1]
         assert uncalibrated[0] < report.metrics["log_loss_uncalibrated"] < uncalibrated[1]
-        assert report.metrics["ece"] == pytest.approx(statistics.calibration(labels, told)[1], abs=1e-4)
+        assert report.metrics["ece"] == pytest.approx(calibration.calibration_bins(labels, told)[1], abs=1e-4)
 
 
 def test_a_model_that_is_too_sure_is_told_before_and_after_the_temperature(report):

@@ -10,6 +10,7 @@ from components.data.artifacts import Classifier
 from components.model.epochs import Rows
 from components.model.training import Trained
 from components.scores import metrics
+from components.scores.temperature import fit_temperature
 
 
 def deliver(
@@ -26,7 +27,7 @@ def deliver(
     """
     train, validation = parts
     classes = classifier.facts["classes"]
-    temperature = metrics.temperature(validation.labels, trained.logits)
+    temperature = fit_temperature(validation.labels, trained.logits)
     size = classifier.facts["image_size"]
     image = keras.Input((size, size, 3), name="image")
     x = image

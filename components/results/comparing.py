@@ -10,8 +10,9 @@ import pandas as pd
 from components.data.artifacts import PROBABILITY, Comparison, Report
 from components.model.registry import MODELS
 from components.results import titles
-from components.scores import statistics
+from components.scores.pairs import compare_pairs
 from components.scores.registry import CHOICE, EXACT, HEADLINE, MAIN, SCORES, TESTED
+from components.scores.resampling import ALPHA
 from components.system.errors import UserError
 
 TRIAL = (  # what trials of one model differ in
@@ -211,7 +212,7 @@ def tested_together(models: Mapping[str, Sequence[Report]]) -> dict[str, list[Re
 
 
 def pair_tests(models: Mapping[str, Sequence[Report]]) -> pd.DataFrame:
-    """Return the table of `statistics.compare_pairs`, with the number of `folds` whose test images were taken together.
+    """Return the table of `pairs.compare_pairs`, with the number of `folds` whose test images were taken together.
 
     The tests take the images of several folds for independent, although the models behind them share training images.
 
@@ -232,7 +233,7 @@ def pair_tests(models: Mapping[str, Sequence[Report]]) -> pd.DataFrame:
             raise UserError(f"{paths} have different test images: make them again, from one test split")
     columns = [column for column in first.columns if column.startswith(PROBABILITY)]
     numbers = {column.removeprefix(PROBABILITY): number for number, column in enumerate(columns)}
-    pairs = statistics.compare_pairs(
+    pairs = compare_pairs(
         first["label"].map(numbers).to_numpy(dtype=int),
         {name: table.loc[first.index, columns].to_numpy() for name, table in tables.items()},
         first["group"].to_numpy(),
@@ -293,7 +294,7 @@ def pair_sentences(pair: Mapping[str, Any]) -> list[str]:
 
 def rank(pair: Mapping[str, Any], score: str) -> str:
     """Return whether the second model of a pair is `better` or `worse` by a score; empty where that cannot be told."""
-    if pair[f"{score}_p_corrected"] >= statistics.ALPHA:
+    if pair[f"{score}_p_corrected"] >= ALPHA:
         return ""
     return "better" if (pair[f"{score}_difference"] > 0) == (SCORES[score].better == "higher") else "worse"
 

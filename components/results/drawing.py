@@ -64,7 +64,7 @@ def draw_comparison(
 def draw_report(report: Report, title: str, shown: Page, folder: str) -> None:
     """Draw the figures of a report into a folder of a page's figures."""
     classes, model, scores = report.facts["classes"], report.facts["model"], report.read_values("metrics")
-    predictions, history = report.table("predictions.csv"), report.table("curves.csv")
+    history = report.table("curves.csv")
     file = shown.figure(f"{folder}/learning_curves")
     if history.empty:
         figures.statement(file, title, "It was not trained epoch by epoch")
@@ -80,9 +80,7 @@ def draw_report(report: Report, title: str, shown: Page, folder: str) -> None:
     headed = f"{title}: how sure, and how right"
     figures.reliability(bins, shown.figure(f"{folder}/reliability"), headed, note, model)
 
-    numbers = {name: number for number, name in enumerate(classes)}
-    labels, predicted = (predictions[column].map(numbers).to_numpy() for column in ("label", "predicted"))
-    counts = failures.counts(labels, predicted, len(classes))
+    counts = failures.report_confusion_matrix(report)
     figures.confusion_matrix(counts, classes, shown.figure(f"{folder}/confusion_matrix"), f"{title}, test")
     of_each = report.table("classes.csv")
     figures.per_class(of_each, shown.figure(f"{folder}/classes"), f"{title}: class by class", model)

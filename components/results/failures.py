@@ -6,17 +6,24 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from components.scores import metrics, statistics
+from components.data.artifacts import Report
+from components.scores import metrics
+from components.scores.intervals import score_intervals
 from components.scores.registry import MAIN
 
 WRONG, RIGHT = 12, 4  # test images of either kind that are shown with what they are told by
 
 
-def counts(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """Return the confusion matrix (classes, classes): rows are the true classes, columns the predicted ones."""
-    matrix = np.zeros((classes, classes), np.int64)
-    np.add.at(matrix, (labels, predicted), 1)
-    return matrix
+def class_numbers(names: pd.Series, classes: Sequence[str]) -> np.ndarray:
+    """Return the number of each named class in the list of classes, (n,)."""
+    return names.map({name: number for number, name in enumerate(classes)}).to_numpy(dtype=np.int64)
+
+
+def report_confusion_matrix(report: Report) -> np.ndarray:
+    """Return a report's confusion matrix: test images of each true class (rows) predicted as each class (columns)."""
+    table, classes = report.table("predictions.csv"), report.facts["classes"]
+    labels, predicted = (class_numbers(table[column], classes) for column in ("label", "predicted"))
+    return metrics.confusion_matrix(labels, predicted, len(classes))
 
 
 def confusions(labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
@@ -30,7 +37,7 @@ def confusions(labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str]
     Returns:
         One row for each pair that occurs; `share` is of the test images of the label, in (0, 1].
     """
-    matrix = counts(labels, predicted, len(classes))
+    matrix = metrics.confusion_matrix(labels, predicted, len(classes))
     totals = matrix.sum(axis=1)
     rows = [
         (classes[label], classes[other], count, count / totals[label])
@@ -74,7 +81,7 @@ def slices(
         part = part_of(values, parts)
         for own in (part == number for number in np.unique(part)):
             found = metrics.main_scores(labels[own], probabilities[own])
-            ends = statistics.intervals(labels[own], probabilities[own], groups[own])
+            ends = score_intervals(labels[own], probabilities[own], groups[own])
             row = {"by": name, "low": values[own].min(), "high": values[own].max(), "images": int(own.sum())}
             for score in MAIN:
                 row |= {score: found[score], f"{score}_low": ends[score][0], f"{score}_high": ends[score][1]}

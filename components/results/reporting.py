@@ -13,8 +13,12 @@ from components.data.artifacts import PROBABILITY, Augmented, Classifier, Report
 from components.model import grad_cam
 from components.model.prediction import LEAST, predictions
 from components.results import failures, fingerprints
-from components.scores import metrics, statistics
+from components.results.failures import class_numbers
+from components.scores import metrics
+from components.scores.calibration import calibration_bins
+from components.scores.intervals import class_scores, score_intervals
 from components.scores.registry import VALIDATION
+from components.scores.temperature import fit_temperature
 from components.system.errors import UserError
 
 
@@ -32,7 +36,7 @@ def fill(
     if views != "plain":
         validation = splits.part("validation")
         _, means = predictions(model, images, augmented.rows(validation["file"].tolist()), batch_size)
-        probabilities = calibrate_means(report, numbers(validation, classes), means, uncalibrated)
+        probabilities = calibrate_means(report, class_numbers(validation["label"], classes), means, uncalibrated)
     plain = images[:, 0]
     np.save(report.path / "example.npy", plain[rows[:2]])
     table = test.assign(predicted=[classes[number] for number in probabilities.argmax(axis=1)])
@@ -40,7 +44,7 @@ def fill(
     report.write_table("predictions.csv", table)
     report.write_table("curves.csv", classifier.table("history.csv"))
 
-    labels, groups = numbers(test, classes), test["group"].to_numpy()
+    labels, groups = class_numbers(test["label"], classes), test["group"].to_numpy()
     write_scores(report, labels, probabilities, uncalibrated, groups)
     write_baselines(report, labels)
     write_failures(report, labels, probabilities, groups)
@@ -87,15 +91,10 @@ def calibrate_means(report: Report, labels: np.ndarray, validation: np.ndarray, 
     Source: Rahaman & Thiery, Uncertainty Quantification and Deep Ensembles, arXiv 2007.08792.
     """
     logits, of_test = (np.log(means + LEAST) for means in (validation, test))
-    temperature = metrics.temperature(labels, logits)
+    temperature = fit_temperature(labels, logits)
     found = metrics.validation_scores(labels, softmax(logits / temperature, axis=1))
     report.facts.update(found, temperature=temperature)
     return softmax(of_test / temperature, axis=1)
-
-
-def numbers(table: pd.DataFrame, classes: list[str]) -> np.ndarray:
-    """Return the number of the class of each row, (n,)."""
-    return table["label"].map({name: number for number, name in enumerate(classes)}).to_numpy(dtype=np.int64)
 
 
 def write_scores(
@@ -110,11 +109,11 @@ def write_scores(
         uncalibrated: The same before the temperature.
         groups: Names of the images' groups, (n,).
     """
-    scores, ends = metrics.scores(labels, probabilities), statistics.intervals(labels, probabilities, groups)
+    scores, ends = metrics.scores(labels, probabilities), score_intervals(labels, probabilities, groups)
     scores["log_loss_uncalibrated"] = metrics.log_loss(labels, uncalibrated)
-    ends["log_loss_uncalibrated"] = statistics.intervals(labels, uncalibrated, groups, ["log_loss"])["log_loss"]
-    after, scores["ece"] = statistics.calibration(labels, probabilities)
-    before, scores["ece_uncalibrated"] = statistics.calibration(labels, uncalibrated)
+    ends["log_loss_uncalibrated"] = score_intervals(labels, uncalibrated, groups, ["log_loss"])["log_loss"]
+    after, scores["ece"] = calibration_bins(labels, probabilities)
+    before, scores["ece_uncalibrated"] = calibration_bins(labels, uncalibrated)
     report.write_values("metrics", scores | {name: report.facts[name] for name in VALIDATION})
     report.write_values("intervals", ends)
     bins = {"before": before, "after": after}
@@ -132,7 +131,7 @@ def write_baselines(report: Report, labels: np.ndarray) -> None:
 def write_failures(report: Report, labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray) -> None:
     """Write `classes.csv` and `confusions.csv`."""
     classes, predicted = report.facts["classes"], probabilities.argmax(axis=1)
-    report.write_table("classes.csv", statistics.per_class(labels, predicted, classes, groups))
+    report.write_table("classes.csv", class_scores(labels, predicted, classes, groups))
     report.write_table("confusions.csv", failures.confusions(labels, predicted, classes))
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from components.data.artifacts import PROBABILITY, Classifier, Report
 from components.results import titles
+from components.results.failures import class_numbers
 from components.results.tracking import card, runs, store
 from components.results.tracking.runs import FINGERPRINT, TEST_SPLIT
 from components.results.tracking.store import client
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
 
-    from components.scores.statistics import Difference
+    from components.scores.pairs import Difference
 
 CHAMPION = "champion"
 RULE = "better is a log loss lower by its 95 % interval, or an accuracy higher at p < 0.05, and neither as surely worse"
@@ -148,15 +149,15 @@ def decided(report: Report, version: str, champion: "ModelVersion | None", reaso
 
 def compared(report: Report, champion: "ModelVersion") -> Mapping[str, "Difference"]:
     """Return how a candidate scores after the champion on the same test images, image by image."""
-    from components.scores import statistics
+    from components.scores.pairs import compare_models
 
     with TemporaryDirectory() as folder:
         file = Path(client().download_artifacts(str(champion.run_id), "report/predictions.csv", folder))
         other = Report(file.parent).table(file.name).set_index("file")
     own, classes = report.table("predictions.csv").set_index("file"), report.facts["classes"]
     columns = [PROBABILITY + name for name in classes]
-    labels = own["label"].map({name: number for number, name in enumerate(classes)}).to_numpy()
-    return statistics.paired(
+    labels = class_numbers(own["label"], classes)
+    return compare_models(
         labels, other.loc[own.index, columns].to_numpy(), own[columns].to_numpy(), own["group"].to_numpy()
     )
 
