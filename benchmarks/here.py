@@ -93,7 +93,7 @@ def starting_keras() -> float:
 def costs_of(report: Made, home: Path) -> dict[str, float]:
     """Return the seconds of each long computation behind a report, such as `seconds_extraction`."""
     records = [home / place(task.outputs[RECORD]) for task in tasks_behind(report)]
-    return costs.costs(Report.read(home / place(report)), Record.read_all(records))
+    return costs.report_costs(Report.read(home / place(report)), Record.read_all(records))
 
 
 def command(task: Task, home: Path) -> Cost:

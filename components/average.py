@@ -31,5 +31,5 @@ def average(
     from components.model import ensemble
     from components.results import tracking
 
-    with tracking.live(classifier, name_of("average")):
+    with tracking.live_run(classifier, name_of("average")):
         ensemble.average(augmented, splits, classifiers, classifier, batch_size)

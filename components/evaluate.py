@@ -42,5 +42,5 @@ def evaluate(
     from components.results import reporting, tracking
 
     own = views_of(classifier, augmented)
-    reporting.fill(report, own, splits, test_split, classifier, views, batch_size, slices)
-    tracking.complete_or_say(classifier, report)
+    reporting.fill_report(report, own, splits, test_split, classifier, views, batch_size, slices)
+    tracking.complete_run_or_warn(classifier, report)

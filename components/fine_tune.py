@@ -36,7 +36,7 @@ def fine_tune(
     from components.results import tracking
 
     training.seeded(settings.seed)
-    with training.strategy().scope(), tracking.live(classifier, name_of("fine_tune")) as log_epoch:
+    with training.strategy().scope(), tracking.live_run(classifier, name_of("fine_tune")) as log_epoch:
         untrained = assembly.fine_tuned(tensors, splits, top, weights)
         sizes = [keras.ops.size(weight) for weight in untrained.model.trainable_weights]
         classifier.facts["trainable_parameters"] = int(sum(sizes))

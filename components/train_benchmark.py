@@ -41,7 +41,7 @@ def train_benchmark(
 
     training.seeded(settings.seed)
     untrained = assembly.benchmark(augmented, splits, network, image_size, width, stages)
-    with tracking.live(classifier, name_of("train_benchmark")) as log_epoch:
+    with tracking.live_run(classifier, name_of("train_benchmark")) as log_epoch:
         trained = training.train(
             "train_benchmark", untrained.model, untrained.parts, settings, log_epoch, classifier.resume
         )

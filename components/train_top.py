@@ -43,7 +43,7 @@ def train_top(
         training.one_thread()
     training.seeded(settings.seed)
     untrained = assembly.top(features, splits, weights, head, dropout)
-    with tracking.live(classifier, name_of("train_top")) as log_epoch:
+    with tracking.live_run(classifier, name_of("train_top")) as log_epoch:
         trained = training.train(
             "train_top", untrained.model, untrained.parts, settings, log_epoch, classifier.resume, untrained.head
         )

@@ -207,13 +207,13 @@ def test_no_training_is_lost_and_the_journal_is_the_same_later(
     proxy.follow(PASS)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
     written = Classifier.read(tmp_path / "classifier"), recorded(tmp_path / "report")
-    known = costs.costs(written[1], Record.read_all([made["comparison"].parent, tmp_path]))
-    assert tracking.complete(*written) is (lines[1] > 0)
-    tracking.complete(*written, known)
+    known = costs.report_costs(written[1], Record.read_all([made["comparison"].parent, tmp_path]))
+    assert tracking.complete_run(*written) is (lines[1] > 0)
+    tracking.complete_run(*written, known)
     later = content()
     assert known.keys() <= later["history"].keys()
     put_away()
-    tracking.complete(*written, known)
+    tracking.complete_run(*written, known)
     assert later == content()
     assert capfd.readouterr().out == ""
 
@@ -236,7 +236,7 @@ def test_a_run_broken_off_at_any_request_is_completed_to_the_same(made, proxy, t
     )
     written = Classifier.read(made["classifiers/benchmark"]), Report.read(tmp_path / "report")
     proxy.follow(PASS)
-    tracking.complete(*written)
+    tracking.complete_run(*written)
     needed = proxy.requests
     expected = content()
     assert needed > 30
@@ -244,10 +244,10 @@ def test_a_run_broken_off_at_any_request_is_completed_to_the_same(made, proxy, t
         put_away()
         proxy.follow(from_the(number, "lost"))
         with pytest.raises(UserError):
-            tracking.complete(*written)
+            tracking.complete_run(*written)
         assert proxy.requests == number + 1
         proxy.follow(PASS)
-        assert tracking.complete(*written) is (number < needed - 1)
+        assert tracking.complete_run(*written) is (number < needed - 1)
         assert content() == expected, f"broken off at request {number}"
 
 
@@ -258,13 +258,13 @@ def test_an_experiment_that_another_process_makes_meanwhile_is_used(made, proxy,
         return "pass"
 
     proxy.follow(make_it)
-    tracking.complete(Classifier.read(made["classifiers/top"]), Report.read(made["top"]))
+    tracking.complete_run(Classifier.read(made["classifiers/top"]), Report.read(made["top"]))
     assert content()["status"] == "FINISHED"
 
 
 def test_no_password_arrives_anywhere(made, proxy, database, tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "hidden-token")
-    tracking.complete(Classifier.read(made["classifiers/top"]), Report.read(made["top"]))
+    tracking.complete_run(Classifier.read(made["classifiers/top"]), Report.read(made["top"]))
     folder = Path(database.removeprefix("sqlite:///")).parent
     stored = [path for path in folder.rglob("*") if path.is_file()]
     assert len(stored) > 15
@@ -343,12 +343,12 @@ def test_no_secret_of_an_address_is_shown(made, address, tmp_path, monkeypatch, 
     monkeypatch.chdir(tmp_path)
     classifier = Classifier.read(made["classifiers/top"])
     with at(address):
-        for action in (tracking.experiments, lambda: tracking.complete(classifier, Report.read(made["top"]))):
+        for action in (tracking.experiment_ids, lambda: tracking.complete_run(classifier, Report.read(made["top"]))):
             with pytest.raises(UserError) as refused:
                 action()
             check_plain(str(refused.value))
         capfd.readouterr()
-        with tracking.live(classifier, "top"):
+        with tracking.live_run(classifier, "top"):
             pass
         check_plain(capfd.readouterr().err)
         executor.journal(classifier)
@@ -388,10 +388,10 @@ def log_badly(made: dict[str, Path], capfd: pytest.CaptureFixture, said: str) ->
     """Go through a training and an evaluation on a store that fails, which say one line each."""
     classifier = Classifier.read(made["classifiers/top"])
     tracking.client.cache_clear()
-    with tracking.live(classifier, "top") as log_epoch:
+    with tracking.live_run(classifier, "top") as log_epoch:
         for epoch in (1, 2):
             log_epoch(epoch, {"loss": 1.0})
-    tracking.complete_or_say(classifier, Report.read(made["top"]))
+    tracking.complete_run_or_warn(classifier, Report.read(made["top"]))
     out, err = capfd.readouterr()
     assert [said in line and line.endswith(LATER) for line in err.splitlines()] == [True, True], err
     assert out == ""
@@ -430,7 +430,7 @@ def test_a_full_disk_costs_a_line_and_the_journal_is_written_later(made, databas
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         put_away()
-        assert tracking.complete(Classifier.read(made["classifiers/top"]), Report.read(made["top"]))
+        assert tracking.complete_run(Classifier.read(made["classifiers/top"]), Report.read(made["top"]))
         assert content()["status"] == "FINISHED"
 
 
@@ -489,7 +489,7 @@ def size(file: Path) -> int:
 def test_a_store_whose_making_is_killed_is_made_anew(tmp_path):
     """MLflow alone is left with a store that it never opens again."""
     database = tmp_path / "mlflow.db"
-    script = "from components.results import tracking; print(tracking.experiments())"
+    script = "from components.results import tracking; print(tracking.experiment_ids())"
     environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{database}", "PYTHONPATH": str(ROOT)}
     fresh, midway = Path(f"{database}.unfinished"), 0
     for half in (1, 20_000, 200_000, 600_000):  # bytes

@@ -111,7 +111,7 @@ def test_the_costs_of_a_chosen_model_are_those_of_its_own_training(varied):
     (report,) = map(Report.read, found["top"])
     records = Record.read_all([home])
     (own,) = (record for record in records if record.digest == report.manifest["lineage"]["train_top"])
-    spent = costs.costs(report, records)
+    spent = costs.report_costs(report, records)
     assert spent["seconds_training"] == pytest.approx(own.work["training"]["seconds"], abs=1e-3)
     assert "gpu_hours" in spent
 

@@ -11,7 +11,8 @@ import pytest
 from scipy.special import softmax
 
 from components.data.artifacts import Comparison, Page, Report
-from components.results import comparing, drawing, titles
+from components.results import comparing, drawing, titles, verdicts
+from components.results.trials import SEEDS, trials_by_model
 from components.scores import intervals, metrics
 from components.scores.pairs import compare_pairs
 from components.scores.registry import TESTED
@@ -98,33 +99,33 @@ UNTOLD = {
         (
             {},
             [
-                "fine_tuned is better than top: accuracy 0.923 after 0.890, 3.3 points more (95 % interval 1.2 to 5.5; "
-                "McNemar's exact test, p = 0.0021, corrected for 3 pairs)."
+                "fine_tuned is better than top: accuracy 0.923 against 0.890, 3.3 points more (95 % interval 1.2 to "
+                "5.5; McNemar's exact test, p = 0.0021, corrected for 3 pairs)."
             ],
         ),
         (
             {**UNTOLD, "pairs": 1, "groups": 40},
             [
-                "These 1,000 test images cannot tell fine_tuned from top: accuracy 0.923 after 0.890 (95 % interval of "
-                "the difference -1.5 to 5.5 points; exact sign-flip test over 40 groups, p = 0.3); at this difference "
-                "it would take about 1,700.",
-                "fine_tuned is better than top by log loss: log loss 0.243 after 0.378, 0.135 less (95 % interval "
+                "These 1,000 test images cannot tell fine_tuned from top: accuracy 0.923 against 0.890 (95 % interval "
+                "of the difference -1.5 to 5.5 points; exact sign-flip test over 40 groups, p = 0.3); at this "
+                "difference it would take about 1,700.",
+                "fine_tuned is better than top by log loss: log loss 0.243 against 0.378, 0.135 less (95 % interval "
                 "0.100 to 0.200; paired bootstrap over 40 groups, p = 0.05).",
             ],
         ),
     ],
 )
 def test_a_sentence_to_quote(values, said):
-    assert comparing.pair_sentences(pair(**values)) == said
+    assert verdicts.pair_sentences(pair(**values)) == said
 
 
 def test_a_model_that_is_worse_is_said_to_be_so_and_by_which_score():
-    turned = comparing.turn(pd.DataFrame([pair(folds=5, kappa_p_corrected=0.05)]), "top", "fine_tuned")
-    assert comparing.turn(pd.DataFrame([pair()]), "fine_tuned", "top") == pair()
-    assert comparing.pair_sentences(turned) == [
-        "On 1,000 test images of 5 folds top is worse than fine_tuned: accuracy 0.890 after 0.923, 3.3 points less (95 "
-        "% interval 1.2 to 5.5; McNemar's exact test, p = 0.0021, corrected for 3 pairs).",
-        "These 1,000 test images of 5 folds cannot tell top from fine_tuned by kappa: kappa 0.878 after 0.914 (95 % "
+    turned = verdicts.pair_row(pd.DataFrame([pair(folds=5, kappa_p_corrected=0.05)]), "top", "fine_tuned")
+    assert verdicts.pair_row(pd.DataFrame([pair()]), "fine_tuned", "top") == pair()
+    assert verdicts.pair_sentences(turned) == [
+        "On 1,000 test images of 5 folds top is worse than fine_tuned: accuracy 0.890 against 0.923, 3.3 points less "
+        "(95 % interval 1.2 to 5.5; McNemar's exact test, p = 0.0021, corrected for 3 pairs).",
+        "These 1,000 test images of 5 folds cannot tell top from fine_tuned by kappa: kappa 0.878 against 0.914 (95 % "
         "interval of the difference -0.060 to -0.013; paired bootstrap, p = 0.05, corrected for 3 pairs); at this "
         "difference it would take about 440.",
     ]
@@ -132,8 +133,8 @@ def test_a_model_that_is_worse_is_said_to_be_so_and_by_which_score():
 
 def test_no_number_of_images_tells_equal_models_apart():
     same = {"accuracy_second": 0.89, "accuracy_difference": 0.0, "accuracy_images_needed": np.inf}
-    (said, *_) = comparing.pair_sentences(pair(**UNTOLD | same))
-    assert said.endswith("corrected for 3 pairs).") and "0.890 after 0.890" in said
+    (said, *_) = verdicts.pair_sentences(pair(**UNTOLD | same))
+    assert said.endswith("corrected for 3 pairs).") and "0.890 against 0.890" in said
 
 
 def told_apart(arms: list[str], kappas: list[float], losses: list[float], p: float) -> list[str]:
@@ -149,7 +150,7 @@ def told_apart(arms: list[str], kappas: list[float], losses: list[float], p: flo
             rows.append(
                 pair(**values, **{f"{score}_p_corrected": p for score in signs}) | {"first": one, "second": other}
             )
-    return [re.split(r":(?! a=)", said)[0] for said in comparing.verdict(scores, pd.DataFrame(rows))]
+    return [re.split(r":(?! a=)", said)[0] for said in verdicts.verdict_sentences(scores, pd.DataFrame(rows))]
 
 
 THREE = ["benchmark", "top", "fine_tuned"]
@@ -206,7 +207,7 @@ def test_the_verdict_is_chosen_on_validation_and_owns_up_to_what_got_worse(arms,
 def compared(tmp_path, monkeypatch):
     """Compare reports, and write the text without figures and page, which come with the flow; return both."""
     monkeypatch.setattr(drawing, "figures", Mock())
-    for name in ("draw_report", "page"):
+    for name in ("processes", "write_page"):
         monkeypatch.setattr(drawing, name, Mock())
 
     def compare(*reports: Report) -> tuple[Comparison, str]:
@@ -215,7 +216,7 @@ def compared(tmp_path, monkeypatch):
         for artifact in (comparison, page):
             shutil.rmtree(artifact.path, ignore_errors=True)
             artifact.path.mkdir()
-        comparing.compare(reports, comparison)
+        comparing.compare_reports(reports, comparison)
         drawing.draw_comparison(comparison, reports, [], page)
         return comparison, (page.path / "comparison.txt").read_text()
 
@@ -248,7 +249,7 @@ def test_every_score_has_its_interval_and_every_two_models_their_tests(compared,
     assert comparison.read_values("verdict")["chosen"] == {"model": "fine_tuned", "fingerprint": "fine_tuned"}
     assert "fine_tuned is better than benchmark: accuracy" in text
     assert "These 60 test images cannot tell fine_tuned from top: accuracy" in text
-    assert "* best on test; 95 % intervals in brackets; without looking: accuracy" in text
+    assert "* best on test; 95 % intervals in brackets; baselines: always the commonest class, accuracy" in text
     assert "trials" not in table and "mean of" not in text
     assert comparison.table("trials.csv")["model"].tolist() == THREE
 
@@ -280,7 +281,7 @@ def test_trials_by_seed_are_told_as_mean_and_spread(compared, tmp_path):
     comparison, text = compared(*reports)
     table, trials = comparison.table("comparison.csv").set_index("model"), comparison.table("trials.csv")
     assert table.index.tolist() == THREE and table["trials"].tolist() == [3] * 3
-    assert trials.columns.tolist() == ["model", "fingerprint", *comparing.TRIAL, *comparing.SPREAD]
+    assert trials.columns.tolist() == ["model", "fingerprint", *SEEDS, *verdicts.TRIAL_SCORES]
     assert trials["seed"].tolist() == [3, 1, 2] * 3
     assert trials["train_top.seed"].tolist() == [""] * 6 + ["3", "1", "2"]
     for name in THREE:
@@ -303,7 +304,7 @@ def test_models_are_compared_of_the_same_seeds_in_whatever_order_the_trials_come
         ("fine_tuned", 0.1, 3),
     ]
     reports = [write(tmp_path / str(n), model, rate=rate, seed=seed) for n, (model, rate, seed) in enumerate(given)]
-    found = comparing.names(reports)
+    found = trials_by_model(reports)
     assert [reports.index(own[0]) for own in found.values()] == [0, 1, 4, 5]
 
 
@@ -345,7 +346,7 @@ def test_a_model_is_named_by_what_differs_but_for_seeds_and_folds(tmp_path):
         report = write(tmp_path / str(number), "top", rate=rate, seed=seed)
         report.facts["model"] = model
         reports.append(report)
-    found = comparing.names(reports)
+    found = trials_by_model(reports)
     assert {name: [given[reports.index(report)][2] for report in own] for name, own in found.items()} == {
         "top learning_rate=0.1": [1, 3], "top learning_rate=0.2": [2], "fine_tuned": [1], "ensemble": [1],
     }  # fmt: skip
@@ -382,7 +383,7 @@ def test_a_model_is_named_by_its_network_where_there_are_several(networks, expec
     for report, rate in zip(reports[len(networks) :: len(networks)], (0.1, 0.2), strict=False):
         report.manifest["parameters"]["fine_tune"]["learning_rate"] = rate
     reports[-1].facts.update(model="ensemble", members=["top"], backbone="vgg16")  # all that its members agree on
-    found = comparing.names(reports)
+    found = trials_by_model(reports)
     assert [*found] == ["benchmark", *expected, "ensemble"]
     assert [titles.model_of(name) for name in found] == [own.facts["model"] for own, *_ in found.values()]
     assert all(titles.folder_name(name) == re.sub(",? ", ",", name) for name in found)

@@ -82,7 +82,7 @@ def test_a_report_agrees_with_itself(made):
         }  # fmt: skip
         assert {"log_loss_uncalibrated", "prior_log_loss"} <= set(report.metrics)
         assert not [name for name in report.metrics if name.startswith("seconds")]
-        spent = costs.costs(report, Record.read_all([made["page"].parent]))
+        spent = costs.report_costs(report, Record.read_all([made["page"].parent]))
         assert ("seconds_extraction" in spent) == (model != "benchmark")
 
 
@@ -192,11 +192,11 @@ def test_models_trained_several_times_are_named_by_what_differs_and_ranked_on_va
 
 
 def test_weights_tell_models_apart_too(made):
-    from components.results import comparing
+    from components.results.trials import trials_by_model
 
     one, other = (Report.read(made["top"]) for _ in range(2))
     other.facts.update(backbone="vgg16", weights_sha256="0123456789")
-    assert [*comparing.names([one, other])] == ["top, vgg16_small", "top, vgg16"]
+    assert [*trials_by_model([one, other])] == ["top, vgg16_small", "top, vgg16"]
 
 
 def test_a_report_given_twice(made, tmp_path):

@@ -100,8 +100,8 @@ def test_the_page_says_what_the_comparison_says(made):
     found = read(made["page"])
     records = Record.read_all([made["page"].parent])
     title, _, header, _, *lines = (made["page"] / "comparison.txt").read_text().splitlines()
-    (scores,), (costs,) = found.under("Scores"), found.under("What each cost")
-    (parameters,) = found.under("The parameters that made each model")
+    (scores,), (costs,) = found.under("Scores"), found.under("Costs")
+    (parameters,) = found.under("Parameters of each model")
     assert found.texts.count(title) == 2  # in the head and in the body
     assert " ".join(scores[0][1:]).split() == header.split()
     assert [row[0] for row in scores[1:]] == [row[0] for row in costs[1:]] == [*MODELS.values()]
@@ -142,7 +142,7 @@ def test_the_page_says_of_every_pair_and_of_calibration_what_was_found(made):
 def test_the_page_says_where_each_model_fails(made):
     found = read(made["page"])
     classes, slices = found.under("Class by class"), found.under("By the size and the brightness of the image")
-    confusions = found.under("Classes taken for others")
+    confusions = found.under("Most frequent confusions")
     for model, shown, cut in zip(MODELS.values(), classes, slices, strict=True):
         report = Report.read(made[model])
         wrong = round(12 * (1 - report.metrics["accuracy"]))
@@ -182,7 +182,7 @@ def test_the_page_says_what_leaks(made, tmp_path):
         }
         report.write_arrays("leakage", images)
     found = read(compared(tmp_path, reports))
-    (table,) = found.under("What leaks between the parts of the split")
+    (table,) = found.under("Leakage between the parts of the split")
     assert table[1] == ["near: 0.png", "test", "up", "twin.png", "train", "left"]
     assert len(table) == 1 + page.LEAKS
     assert {page.LEAKAGE["across_splits"], "1,234", "25.0%", "2 more are in leakage.csv of each report."} <= set(
@@ -234,7 +234,7 @@ def test_a_page_without_records_has_empty_cells_and_other_records_change_the_pag
     page = compared(tmp_path, reports)
     assert digests(tmp_path / "comparison") == digests(made["comparison"])
     found, costs = read(page), pd.read_csv(page / "costs.csv")
-    (header, *rows), *_ = found.under("What each cost")
+    (header, *rows), *_ = found.under("Costs")
     assert {row[header.index("training s")] for row in rows} == {""}
     assert costs["report"].tolist() == [*MODELS.values()] and costs.filter(regex="second|gpu").isna().all(axis=None)
     text, known = (page / "comparison.txt").read_text(), (made["page"] / "comparison.txt").read_text()
@@ -304,8 +304,8 @@ def test_the_page_says_how_far_trials_spread(made, tmp_path):
     again = once[once["model"] == "top"].assign(kappa=once["kappa"][1] + 0.1)
     comparison.write_table("trials.csv", pd.concat([once, again]))
     named = {model: Report.read(made[model]) for model in MODELS.values()}
-    page.write(shown, comparison, named, "edges", drawing.score_texts(scores), "", [], {}, [])
-    ((header, row),) = read(shown.path).under("Trained again")
+    page.write_page(shown, comparison, named, "edges", drawing.score_table(scores), "", [], {}, [])
+    ((header, row),) = read(shown.path).under("Over several trainings")
     assert header == ["model", "trials", "kappa", "log loss", "accuracy"]
     assert row[:3] == ["top", "2", f"{once['kappa'][1] + 0.05:.3f} ± {0.1 / 2**0.5:.3f}"]
     assert row[4] == f"{once['accuracy'][1]:.3f} ± 0.000"
@@ -319,5 +319,5 @@ def test_models_link_to_their_runs_where_these_are_known(made, tmp_path, known):
     comparison = Comparison.read(made["comparison"])
     scores = scores_of(comparison)
     runs = {model: f"http://127.0.0.1/#/experiments/1/runs/{model}" for model in known}
-    page.write(shown, comparison, named, "edges", drawing.score_texts(scores), "", [], {}, [], runs)
+    page.write_page(shown, comparison, named, "edges", drawing.score_table(scores), "", [], {}, [], runs)
     assert set(read(shown.path).values("href")) == set(runs.values())

@@ -141,7 +141,7 @@ def test_better_is_surely_better_by_one_and_surely_worse_by_none(loss, accuracy,
     low, high = loss
     log_loss = pairs.Difference(1, 1, (low + high) / 2, low, high, 0.5, 100)
     found = {"log_loss": log_loss, "accuracy": pairs.Difference(0.5, 0.5, accuracy, -1, 1, p, 100)}
-    assert registry.better(found) is expected
+    assert registry.is_better(found) is expected
 
 
 def test_a_version_has_scores_data_and_a_card_of_what_was_measured(made, store, tmp_path):
@@ -169,7 +169,7 @@ def test_a_version_has_scores_data_and_a_card_of_what_was_measured(made, store, 
 def test_the_card_of_an_ensemble_names_its_members(made, tmp_path):
     classifier, report = candidate(made, tmp_path, 90)
     classifier.facts.update({"model": "ensemble", "members": ["top", "fine_tuned"], "epochs": 0, "best_epoch": 0})
-    text = card.written(classifier, report, 1)
+    text = card.card_text(classifier, report, 1)
     assert "- the mean of top, fine_tuned\n" in text and "epoch 0" not in text
 
 

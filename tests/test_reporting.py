@@ -101,7 +101,7 @@ def lit(report) -> dict[str, np.ndarray]:
 
 def sliced(report: Report, parts: int, lit: dict[str, np.ndarray], widths: list[int]) -> pd.DataFrame:
     test = pd.DataFrame({"width": widths, "height": 8})
-    by = reporting.measures(test, lit["images"], lit["rows"])
+    by = reporting.image_measures(test, lit["images"], lit["rows"])
     reporting.write_slices(report, by, parts, lit["labels"], lit["probabilities"], np.full(60, ""))
     return report.table("slices.csv")
 
@@ -136,7 +136,7 @@ def test_no_slices_are_made_where_none_are_asked_for(report, lit):
 @pytest.mark.parametrize("images", [10, 31, 200])
 def test_parts_are_equal_and_in_order(parts, images):
     values = np.random.default_rng(0).permutation(images)
-    part = failures.part_of(values, parts)
+    part = failures.part_numbers(values, parts)
     sizes = np.bincount(part, minlength=parts)
     assert sizes.sum() == images and sizes.max() - sizes.min() <= 1
     ends = [(values[part == number].min(), values[part == number].max()) for number in range(parts)]
@@ -144,8 +144,8 @@ def test_parts_are_equal_and_in_order(parts, images):
 
 
 def test_equal_values_stay_together():
-    assert failures.part_of(np.array([5, 5, 5, 5, 5, 5, 5, 5, 5, 9]), 3).tolist() == [1] * 9 + [2]
-    assert set(failures.part_of(np.ones(7), 10)) == {5}
+    assert failures.part_numbers(np.array([5, 5, 5, 5, 5, 5, 5, 5, 5, 9]), 3).tolist() == [1] * 9 + [2]
+    assert set(failures.part_numbers(np.ones(7), 10)) == {5}
 
 
 def test_a_report_is_known_by_its_model_its_views_and_its_test_images(made):

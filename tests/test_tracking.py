@@ -60,7 +60,7 @@ def artifacts(made, model: str) -> tuple[Classifier, Report]:
 
 
 def costs_of(made, report: Report) -> dict[str, float]:
-    return costs.costs(report, Record.read_all([made["comparison"].parent, report.path.parent]))
+    return costs.report_costs(report, Record.read_all([made["comparison"].parent, report.path.parent]))
 
 
 def everything(run_id: str) -> dict:
@@ -75,14 +75,14 @@ def everything(run_id: str) -> dict:
 def test_runs_are_written_from_the_artifacts_alone_and_twice_is_once(made, store):
     for model in MODELS.values():
         classifier, report = artifacts(made, model)
-        assert tracking.complete(classifier, report, costs_of(made, report)) is True
+        assert tracking.complete_run(classifier, report, costs_of(made, report)) is True
     found = tracking.client().search_runs([experiment().experiment_id])
     assert {run.info.run_name for run in found} == {f"edges-{model}" for model in MODELS.values()}
     assert "mlflow.sharedViewState.comparison" in experiment().tags
     before = {run.info.run_id: everything(run.info.run_id) for run in found}
     for model in MODELS.values():
         classifier, report = artifacts(made, model)
-        assert tracking.complete(classifier, report, costs_of(made, report)) is False
+        assert tracking.complete_run(classifier, report, costs_of(made, report)) is False
     assert {run.info.run_id: everything(run.info.run_id) for run in found} == before
     for run in found:
         classifier, report = artifacts(made, run.data.tags["model"])
@@ -100,7 +100,7 @@ def check_run(run_id: str, classifier: Classifier, report: Report, known: dict[s
     expected = {f"{name}.{key}": str(value) for name, values in chain.items() for key, value in values.items()}
     assert expected.items() <= run.data.params.items()
     assert {"split.seed", "augment.rotation"} <= set(expected)
-    scores = {name: pytest.approx(value, abs=1e-6) for name, value in runs.numbers(report).items()}
+    scores = {name: pytest.approx(value, abs=1e-6) for name, value in runs.report_metrics(report).items()}
     spent = {name: pytest.approx(value, abs=1e-6) for name, value in known.items()}
     assert {name: run.data.metrics[name] for name in [*scores, *spent]} == scores | spent
     assert {len(tracking.client().get_metric_history(run_id, name)) for name in [*scores, *spent]} == {1}
@@ -131,8 +131,8 @@ def check_run(run_id: str, classifier: Classifier, report: Report, known: dict[s
 
 def test_the_model_comes_back_and_gives_the_probabilities_of_the_table(made, store, source):
     classifier, report = artifacts(made, "fine_tuned")
-    tracking.complete(classifier, report)
-    run = runs.find("edges", runs.MODEL, classifier.digest)
+    tracking.complete_run(classifier, report)
+    run = runs.find_run("edges", runs.MODEL, classifier.digest)
     assert run is not None and run.outputs is not None
     (output,) = run.outputs.model_outputs
     table, classes = report.table("predictions.csv"), classifier.facts["classes"]
@@ -155,8 +155,8 @@ def test_the_model_comes_back_and_gives_the_probabilities_of_the_table(made, sto
 def test_scores_of_averaged_views_are_of_no_model_that_can_be_served(made, store):
     classifier, report = artifacts(made, "top")
     report.facts.update(fingerprint="averaged", views="averaged")
-    assert tracking.complete(classifier, report)
-    run = runs.find("edges", runs.FINGERPRINT, "averaged")
+    assert tracking.complete_run(classifier, report)
+    run = runs.find_run("edges", runs.FINGERPRINT, "averaged")
     assert run is not None and not (run.outputs and run.outputs.model_outputs)
     assert run.data.metrics["kappa"] == pytest.approx(report.metrics["kappa"], abs=1e-6)
 
@@ -167,8 +167,8 @@ def test_scores_of_averaged_views_that_were_broken_off_are_completed_in_their_ru
     with monkeypatch.context() as patch:
         patch.setattr(runs, "_log_params", lambda *given: 1 / 0)
         with pytest.raises(UserError, match="did not take this"):
-            tracking.complete(classifier, report)
-    assert tracking.complete(classifier, report)
+            tracking.complete_run(classifier, report)
+    assert tracking.complete_run(classifier, report)
     (run,) = logged_runs()
     assert run.data.tags[runs.COMPLETE] == "true"
 
@@ -179,12 +179,12 @@ def test_a_comparison_is_an_artifact_of_every_run_compared(made, store, capsys):
     reports = [artifacts(made, model)[1] for model in MODELS.values()]
     spent = {report.facts["fingerprint"]: costs_of(made, report) for report in reports}
     given = page, comparison, reports, spent
-    tracking.complete(*artifacts(made, "top"))
-    tracking.log_page_or_say(*given)
+    tracking.complete_run(*artifacts(made, "top"))
+    tracking.log_page_or_warn(*given)
     said = capsys.readouterr().err
     assert "has no run of" in said and said.endswith("completes the journal later\n") and said.count("\n") == 1
     for model in MODELS.values():
-        tracking.complete(*artifacts(made, model))
+        tracking.complete_run(*artifacts(made, model))
     assert [tracking.log_page(*given) for _ in range(2)] == [True, False]
     names = page.table("costs.csv").set_index("fingerprint")["report"]
     logged = tracking.client().search_runs([experiment().experiment_id])
@@ -211,7 +211,7 @@ def trained_with(made, folder, **changed) -> Classifier:
 
 def test_epochs_are_logged_live_and_the_run_is_completed_not_doubled(made, store, tmp_path):
     classifier = trained_with(made, tmp_path, seed=7)
-    live = runs.find("edges", runs.MODEL, classifier.digest)
+    live = runs.find_run("edges", runs.MODEL, classifier.digest)
     assert live is not None
     assert live.data.metrics["epoch/loss"] == pytest.approx(classifier.table("history.csv")["loss"].iloc[-1], abs=1e-6)
     assert "kappa" not in live.data.metrics
@@ -220,7 +220,7 @@ def test_epochs_are_logged_live_and_the_run_is_completed_not_doubled(made, store
     assert live.info.status == "FINISHED"
     at = {**made, "classifier": tmp_path / "classifier", "report": tmp_path / "report"}
     evaluate(at)
-    done = runs.find("edges", runs.MODEL, classifier.digest)
+    done = runs.find_run("edges", runs.MODEL, classifier.digest)
     assert done is not None
     assert done.info.run_id == live.info.run_id
     report = recorded(tmp_path / "report")
@@ -232,9 +232,9 @@ def test_epochs_are_logged_live_and_the_run_is_completed_not_doubled(made, store
 
 def test_a_training_that_fails_has_no_scores(made, store, tmp_path):
     classifier = Classifier(tmp_path, Classifier.read(made["classifiers/top"]).manifest, "broken off")
-    with pytest.raises(OSError), tracking.live(classifier, "top"):
+    with pytest.raises(OSError), tracking.live_run(classifier, "top"):
         raise OSError
-    run = runs.find("edges", runs.TRAINING, "broken off")
+    run = runs.find_run("edges", runs.TRAINING, "broken off")
     assert run is not None
     assert (run.info.status, run.data.metrics) == ("FAILED", {})
     assert runs.MODEL not in run.data.tags
@@ -244,31 +244,31 @@ def test_a_training_that_fails_has_no_scores(made, store, tmp_path):
 def test_a_run_within_kubeflow_says_which(made, store, monkeypatch, kubeflow):
     monkeypatch.setenv("KFP_RUN_ID", kubeflow)
     classifier = artifacts(made, "benchmark")[0]
-    with tracking.live(classifier, "benchmark"):
+    with tracking.live_run(classifier, "benchmark"):
         pass
-    run = runs.find("edges", runs.MODEL, classifier.digest)
+    run = runs.find_run("edges", runs.MODEL, classifier.digest)
     assert run is not None
     assert run.data.tags.get("kfp_run_id", "") == kubeflow
 
 
 def test_a_run_has_an_address_where_there_is_a_server(made, store, monkeypatch, capsys):
     classifier, report = artifacts(made, "benchmark")
-    assert [tracking.address(one) for one in (classifier, report)] == [None, None]
-    tracking.complete(classifier, report)
-    run = runs.find("edges", runs.MODEL, classifier.digest)
+    assert [tracking.run_address(one) for one in (classifier, report)] == [None, None]
+    tracking.complete_run(classifier, report)
+    run = runs.find_run("edges", runs.MODEL, classifier.digest)
     assert run is not None
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store.replace("http://", "http://name:secret@"))
     tracking.client.cache_clear()
     expected = f"{store}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
     told = expected if store.startswith("http") else None
-    assert [tracking.address(one) for one in (classifier, report)] == [told, told]
-    assert [tracking.address(one) for one in artifacts(made, "top")] == [None, None]
+    assert [tracking.run_address(one) for one in (classifier, report)] == [told, told]
+    assert [tracking.run_address(one) for one in artifacts(made, "top")] == [None, None]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "off")
-    assert [tracking.address(one) for one in (classifier, report)] == [None, None]
+    assert [tracking.run_address(one) for one in (classifier, report)] == [None, None]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
     tracking.client.cache_clear()
     classifier.facts["data_set"] = report.facts["data_set"] = "others"
-    assert [tracking.address(one) for one in (classifier, report)] == [None, None]
+    assert [tracking.run_address(one) for one in (classifier, report)] == [None, None]
     assert capsys.readouterr().err == ""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
     tracking.client.cache_clear()
@@ -278,7 +278,7 @@ def test_a_dead_server_has_no_address_and_costs_one_line(made, monkeypatch, caps
     port = free_port()
     tracking.client.cache_clear()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://name:secret@127.0.0.1:{port}/")
-    assert tracking.address(artifacts(made, "top")[0]) is None
+    assert tracking.run_address(artifacts(made, "top")[0]) is None
     said = capsys.readouterr().err
     assert said.startswith(f"MLflow at http://127.0.0.1:{port}/ did not take this: ") and said.count("\n") == 1
     assert "secret" not in said
@@ -295,7 +295,7 @@ def test_a_dead_server_costs_one_line_and_the_journal_is_written_later(made, tmp
     assert f"MLflow at http://127.0.0.1:{port} did not take this" in said
     assert "secret" not in said
     with pytest.raises(UserError, match="did not take this") as refused:
-        tracking.complete(*artifacts(made, "top"))
+        tracking.complete_run(*artifacts(made, "top"))
     assert "secret" not in str(refused.value)
     tracking.client.cache_clear()
 
@@ -334,14 +334,14 @@ def small(database, tmp_path, monkeypatch) -> Iterator[Path]:
 def test_the_command_log_finds_what_is_missing(made, small):
     """`python -m pipeline log`, in a folder that holds the artifacts of a recipe; with what all of it cost."""
     copy_recipe(made, small / "artifacts/edges")
-    tracking.complete(*artifacts(made, "top"))  # which lacks its costs
+    tracking.complete_run(*artifacts(made, "top"))  # which lacks its costs
     for expected in ("written", "was there"):
         done = told_log(small)
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.splitlines() == [f"edges, {name}: {expected}" for name in NAMES]
     for model in MODELS.values():
         classifier, report = artifacts(made, model)
-        run = runs.find("edges", runs.MODEL, classifier.digest)
+        run = runs.find_run("edges", runs.MODEL, classifier.digest)
         assert run is not None
         check_run(run.info.run_id, classifier, report, costs_of(made, report))
     assert {"seconds_augmentation", "seconds_extraction", "gpu_hours"} <= set(costs_of(made, artifacts(made, "top")[1]))
@@ -413,7 +413,7 @@ def logged_runs() -> list[Run]:
 
 def looks() -> list[int]:
     """Return, for each run in the journal, how many models have been scored on its test images."""
-    return [registry.looks_at(run) for run in logged_runs()]
+    return [registry.count_looks(run) for run in logged_runs()]
 
 
 def evaluated(made, folder: Path, **changed) -> Report:
@@ -464,7 +464,7 @@ def test_another_seed_averaged_views_and_other_test_images_are_runs_of_their_own
     report.write_table("predictions.csv", table)
     known = fingerprints.fingerprint(classifier.digest, "plain", "", split)
     report.facts.update(test_split=split, fingerprint=known)
-    assert [tracking.complete(classifier, report) for _ in range(2)] == [True, False]
+    assert [tracking.complete_run(classifier, report) for _ in range(2)] == [True, False]
     assert sorted(looks()) == [1, 3, 3, 3]
     assert [run.data.tags[runs.FINGERPRINT] for run in logged_runs()].count(known) == 1
     assert [run.data.tags.get(runs.MODEL) for run in logged_runs()].count(classifier.digest) == 2
@@ -507,7 +507,7 @@ def test_the_run_of_a_training_that_was_killed_is_begun_again_or_lost(made, smal
         classifier = trained_with(made, small, seed=7)
         report = evaluated(made, small)
     known = costs_of(made, report)
-    tracking.complete(classifier, report, known)
+    tracking.complete_run(classifier, report, known)
     (run,) = logged_runs()
     assert run.info.run_id != left.info.run_id
     check_run(run.info.run_id, classifier, report, known)
@@ -516,7 +516,7 @@ def test_the_run_of_a_training_that_was_killed_is_begun_again_or_lost(made, smal
 
 def test_drawing_a_comparison_gives_the_runs_their_costs(made, small, monkeypatch):
     for model in MODELS.values():
-        tracking.complete(*artifacts(made, model))
+        tracking.complete_run(*artifacts(made, model))
     assert not [name for run in logged_runs() for name in run.data.metrics if name.startswith("seconds_")]
     reports = [made[model] for model in MODELS.values()]
     at = {**made, "reports": reports, "records": [made["comparison"].parent], "page": small / "page"}
@@ -558,7 +558,7 @@ def test_the_ui_prints_where_the_comparison_is_and_ends_with_its_server(made, da
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", database)
         tracking.client.cache_clear()
-        tracking.complete(*artifacts(made, "top"))
+        tracking.complete_run(*artifacts(made, "top"))
         tracking.client.cache_clear()
     port = free_port()
     command = [sys.executable, "-m", "pipeline", "ui", "--port", str(port)]

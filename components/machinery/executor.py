@@ -105,7 +105,7 @@ def journal(artifact: Artifact) -> dict[str, str]:
         return {}
     from components.results import tracking
 
-    address = tracking.address(artifact)
+    address = tracking.run_address(artifact)
     return {"mlflow": address} if address else {}
 
 

@@ -12,7 +12,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def costs(report: Report, records: Iterable[Record]) -> dict[str, float]:
+def report_costs(report: Report, records: Iterable[Record]) -> dict[str, float]:
     """Return the costs that are known, of the names in `COLUMNS`; GPU hours only where the records are complete.
 
     The seconds of training are those of the step that trained the classifier, and not those of what it began from; of

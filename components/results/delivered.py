@@ -22,7 +22,7 @@ def open_model(address: str) -> tuple[Served, np.ndarray]:
         UserError: There is no such model, or it cannot be loaded.
     """
     if address.startswith(URIS):
-        with logged.fetched(address) as (classifier, examples):
+        with logged.open_logged_model(address) as (classifier, examples):
             pixels = np.stack([np.asarray(images.decode_bytes(image)) for image in examples])
             return load_served(classifier), pixels
     classifier = Classifier.read(address)

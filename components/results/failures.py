@@ -48,7 +48,7 @@ def confusions(labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str]
     return found.sort_values(["count", "share"], ascending=False, kind="stable")
 
 
-def examples(predictions: pd.DataFrame) -> pd.DataFrame:
+def example_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
     """Return the most confident mistakes, then some right predictions from all over the test images.
 
     Args:
@@ -60,7 +60,7 @@ def examples(predictions: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([confident, right.iloc[places]])
 
 
-def slices(
+def slice_scores(
     by: Mapping[str, np.ndarray], parts: int, labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray
 ) -> pd.DataFrame:
     """Return the scores of slices of the test images, cut into equal parts by each of some measures.
@@ -78,7 +78,7 @@ def slices(
     """
     rows = []
     for name, values in by.items():
-        part = part_of(values, parts)
+        part = part_numbers(values, parts)
         for own in (part == number for number in np.unique(part)):
             found = metrics.main_scores(labels[own], probabilities[own])
             ends = score_intervals(labels[own], probabilities[own], groups[own])
@@ -90,6 +90,6 @@ def slices(
     return pd.DataFrame(rows, columns=columns)
 
 
-def part_of(values: np.ndarray, parts: int) -> np.ndarray:
+def part_numbers(values: np.ndarray, parts: int) -> np.ndarray:
     """Return the number of the part, from 0 to parts - 1, of each value; equal values are in one part, (n,)."""
     return ((rankdata(values) - 0.5) * parts / len(values)).astype(np.int64)

@@ -22,7 +22,7 @@ from components.scores.temperature import fit_temperature
 from components.system.errors import UserError
 
 
-def fill(
+def fill_report(
     report: Report, augmented: Augmented, splits: Splits, test_split: TestSplit, classifier: Classifier, views: str,
     batch_size: int, slices: int,
 ) -> None:  # fmt: skip
@@ -48,7 +48,7 @@ def fill(
     write_scores(report, labels, probabilities, uncalibrated, groups)
     write_baselines(report, labels)
     write_failures(report, labels, probabilities, groups)
-    write_slices(report, measures(test, plain, rows) if slices else {}, slices, labels, probabilities, groups)
+    write_slices(report, image_measures(test, plain, rows) if slices else {}, slices, labels, probabilities, groups)
     write_mistakes(report, model, table, plain, rows, probabilities)
     copy_leakage(splits, report)
 
@@ -135,7 +135,7 @@ def write_failures(report: Report, labels: np.ndarray, probabilities: np.ndarray
     report.write_table("confusions.csv", failures.confusions(labels, predicted, classes))
 
 
-def measures(test: pd.DataFrame, images: np.ndarray, rows: np.ndarray) -> dict[str, np.ndarray]:
+def image_measures(test: pd.DataFrame, images: np.ndarray, rows: np.ndarray) -> dict[str, np.ndarray]:
     """Return the size of each test image's file, in pixels, and its brightness, the mean in [0, 255]; (rows,) each.
 
     Args:
@@ -152,7 +152,7 @@ def write_slices(
     groups: np.ndarray,
 ) -> None:  # fmt: skip
     """Write `slices.csv`, which has no rows where there are no measures to slice by."""
-    report.write_table("slices.csv", failures.slices(by, slices, labels, probabilities, groups))
+    report.write_table("slices.csv", failures.slice_scores(by, slices, labels, probabilities, groups))
 
 
 def write_mistakes(
@@ -161,7 +161,7 @@ def write_mistakes(
 ) -> None:  # fmt: skip
     """Write the most confident mistakes and some right predictions, each with what in the image spoke for its class."""
     known = table.assign(probability=probabilities.max(axis=1), row=rows, number=probabilities.argmax(axis=1))
-    shown = failures.examples(known)
+    shown = failures.example_predictions(known)
     pictures, pixels = images[shown["row"].to_numpy()], thumbnails.side(2 * len(shown))
     heats = grad_cam.heat(model, pictures, shown["number"].to_numpy())
     arrays = {"images": np.array([thumbnails.of_array(picture, pixels) for picture in pictures])}

@@ -13,7 +13,7 @@ from components.data.artifacts import Classifier, Report
 LONGEST = 80  # characters of a folder's name
 
 
-def title(made: Classifier | Report, recipe: str = "", name: str = "") -> str:
+def model_title(made: Classifier | Report, recipe: str = "", name: str = "") -> str:
     """Return what a model is called: its recipe or its data set, and which model it is, as in `digits, top`.
 
     Args:
@@ -48,7 +48,7 @@ def arm_of(name: str) -> str:
     return name.removeprefix(model_of(name)).lstrip(", ")
 
 
-def lines_of(name: str) -> list[str]:
+def name_parts(name: str) -> list[str]:
     """Return the parts of a name: the model with its network, then each parameter."""
     return re.split("(?<!,) ", name)
 
