@@ -75,7 +75,7 @@ def test_the_first_is_champion_then_the_better_and_a_worse_one_only_by_force(mad
     assert champion(store) == "1"
     promoted, said = registry.promote(*candidate(made, tmp_path, 112))
     assert promoted and champion(store) == "2"
-    assert "accuracy 0.9333 after 0.7500 of version 1: +0.1833" in "\n".join(said)
+    assert "accuracy 0.9333 against 0.7500 of version 1: +0.1833" in "\n".join(said)
     promoted, said = registry.promote(*candidate(made, tmp_path, 91))
     assert not promoted and champion(store) == "2"
     assert said[-1].startswith("the champion stays version 2")

@@ -1,4 +1,4 @@
-"""The report on one classifier: its test scores, where it fails, its predictions, and what is drawn of them."""
+"""The report on one classifier: its test scores, its predictions, where it fails, and the images that figures show."""
 
 import shutil
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ def fill_report(
     report: Report, augmented: Augmented, splits: Splits, test_split: TestSplit, classifier: Classifier, views: str,
     batch_size: int, slices: int,
 ) -> None:  # fmt: skip
-    """Fill a Report: the scores with their intervals, where the classifier fails, and what the figures show."""
+    """Fill a Report: scores with their intervals, predictions, where the classifier fails, images for the figures."""
     test = test_split.table("test_split.csv")
     classes, model = classifier.facts["classes"], classifier.load()
     images, rows = input_views(augmented, views), augmented.rows(test["file"].tolist())
@@ -54,7 +54,7 @@ def fill_report(
 
 
 def write_facts(report: Report, augmented: Augmented, classifier: Classifier, views: str, test: pd.DataFrame) -> None:
-    """Note what the report is on: the classifier, the views and the test images, and the fingerprint of them all."""
+    """Write the facts that identify a report: digests of classifier and test split, the views, and the fingerprint."""
     test_split = fingerprints.test_split_digest(report.manifest["lineage"]["fetch"], test)
     report.facts.update(
         classifier=classifier.digest,
@@ -65,7 +65,7 @@ def write_facts(report: Report, augmented: Augmented, classifier: Classifier, vi
 
 
 def input_views(augmented: Augmented, views: str) -> np.ndarray:
-    """Return the images that a classifier predicts from: uint8 (files, views, size, size, 3).
+    """Return the images that a classifier predicts from, uint8 (files, views, size, size, 3).
 
     Raises:
         UserError: Views are to be averaged, and there are none.
@@ -78,9 +78,9 @@ def input_views(augmented: Augmented, views: str) -> np.ndarray:
 
 
 def calibrate_means(report: Report, labels: np.ndarray, validation: np.ndarray, test: np.ndarray) -> np.ndarray:
-    """Return the means over views with a temperature of their own, (n, classes); note it and the validation scores.
+    """Return the calibrated means over views of the test images, (n, classes); write temperature and validation scores.
 
-    A mean of probabilities is less sure than these, so that the temperature of one image's prediction is not its own.
+    A mean of probabilities is less confident than each of them, so it needs a temperature of its own.
 
     Args:
         report: The report.
@@ -90,11 +90,11 @@ def calibrate_means(report: Report, labels: np.ndarray, validation: np.ndarray, 
 
     Source: Rahaman & Thiery, Uncertainty Quantification and Deep Ensembles, arXiv 2007.08792.
     """
-    logits, of_test = (np.log(means + LEAST) for means in (validation, test))
+    logits, test_logits = (np.log(means + LEAST) for means in (validation, test))
     temperature = fit_temperature(labels, logits)
-    found = metrics.validation_scores(labels, softmax(logits / temperature, axis=1))
-    report.facts.update(found, temperature=temperature)
-    return softmax(of_test / temperature, axis=1)
+    scores = metrics.validation_scores(labels, softmax(logits / temperature, axis=1))
+    report.facts.update(scores, temperature=temperature)
+    return softmax(test_logits / temperature, axis=1)
 
 
 def write_scores(
@@ -121,7 +121,7 @@ def write_scores(
 
 
 def write_baselines(report: Report, labels: np.ndarray) -> None:
-    """Write `baselines.json`: what can be had without looking, the number of test images, the best epoch."""
+    """Write `baselines.json`: scores of baselines that see no image, the number of test images, the best epoch."""
     baselines = metrics.baselines(labels, report.facts["train_counts"])
     report.write_values(
         "baselines", {**baselines, "test_images": len(labels), "best_epoch": report.facts["best_epoch"]}
@@ -136,7 +136,7 @@ def write_failures(report: Report, labels: np.ndarray, probabilities: np.ndarray
 
 
 def image_measures(test: pd.DataFrame, images: np.ndarray, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the size of each test image's file, in pixels, and its brightness, the mean in [0, 255]; (rows,) each.
+    """Return two measures of each test image, (rows,) each: `size`, in pixels, and `brightness`, the mean in [0, 255].
 
     Args:
         test: The test rows, with width and height.
@@ -159,17 +159,19 @@ def write_mistakes(
     report: Report, model: keras.Model, table: pd.DataFrame, images: np.ndarray, rows: np.ndarray,
     probabilities: np.ndarray,
 ) -> None:  # fmt: skip
-    """Write the most confident mistakes and some right predictions, each with what in the image spoke for its class."""
-    known = table.assign(probability=probabilities.max(axis=1), row=rows, number=probabilities.argmax(axis=1))
-    shown = failures.example_predictions(known)
-    pictures, pixels = images[shown["row"].to_numpy()], thumbnails.side(2 * len(shown))
-    heats = grad_cam.heat(model, pictures, shown["number"].to_numpy())
+    """Write the most confident mistakes and some right predictions, each with the heat map of its predicted class."""
+    predictions_table = table.assign(
+        probability=probabilities.max(axis=1), row=rows, number=probabilities.argmax(axis=1)
+    )
+    examples = failures.example_predictions(predictions_table)
+    pictures, pixels = images[examples["row"].to_numpy()], thumbnails.side(2 * len(examples))
+    heats = grad_cam.heat(model, pictures, examples["number"].to_numpy())
     arrays = {"images": np.array([thumbnails.of_array(picture, pixels) for picture in pictures])}
-    report.write_table("mistakes.csv", shown[["file", "label", "predicted", "probability"]])
+    report.write_table("mistakes.csv", examples[["file", "label", "predicted", "probability"]])
     report.write_arrays("mistakes", arrays if heats is None else {**arrays, "heats": heats})
 
 
 def copy_leakage(splits: Splits, report: Report) -> None:
-    """Copy what a split says of images that leak between its parts into a Report: the table and the thumbnails."""
+    """Copy the table and the thumbnails of the images that leak between the parts of a split into a Report."""
     for name in ("leakage.csv", "leakage.npz"):
         shutil.copyfile(splits.path / name, report.path / name)
