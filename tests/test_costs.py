@@ -40,18 +40,18 @@ def report(model: str) -> Report:
     ],
 )
 def test_the_seconds_of_training_are_those_of_what_was_trained_last_or_of_all_members(model, seconds):
-    found = report_costs(report(model), RECORDS)
-    assert {name.removeprefix("seconds_"): value for name, value in found.items() if name[:3] == "sec"} == seconds
-    assert found["gpu_hours"] == sum(seconds.values()) / 3600
+    costs = report_costs(report(model), RECORDS)
+    assert {name.removeprefix("seconds_"): value for name, value in costs.items() if name[:3] == "sec"} == seconds
+    assert costs["gpu_hours"] == sum(seconds.values()) / 3600
     images = 200 if model == "ensemble" else 100
-    assert found["images_per_second_training"] == pytest.approx(images / seconds["training"], abs=0.01)
+    assert costs["images_per_second_training"] == pytest.approx(images / seconds["training"], abs=0.01)
 
 
 def test_what_no_record_says_is_left_out_and_so_is_the_sum():
     assert report_costs(report("benchmark"), []) == {}
-    found = report_costs(report("ensemble"), [one for one in RECORDS if one.step != "fine_tune"])
-    assert "seconds_training" not in found and "gpu_hours" not in found
-    assert found["seconds_extraction"] == 10
+    costs = report_costs(report("ensemble"), [one for one in RECORDS if one.step != "fine_tune"])
+    assert "seconds_training" not in costs and "gpu_hours" not in costs
+    assert costs["seconds_extraction"] == 10
 
 
 def test_a_record_of_another_run_says_nothing():

@@ -122,8 +122,8 @@ def calibrate(path: Path) -> None:
 
 
 def mistake(number: int, names: tuple[list[str], list[str]], path: Path, maps: bool = True) -> None:
-    found = heats(number) if maps else None
-    figures.draw_mistakes(images(number), found, *names, [0.9] * number, path, "Mistakes")
+    heat_maps = heats(number) if maps else None
+    figures.draw_mistakes(images(number), heat_maps, *names, [0.9] * number, path, "Mistakes")
 
 
 def compare(names: list[str], path: Path) -> None:
@@ -253,7 +253,7 @@ def texts(artist: Figure | Axes) -> list[str]:
     return [text.get_text() for text in artist.findobj(Text) if isinstance(text, Text)]
 
 
-def shown(axes: Axes) -> list[str]:
+def tick_labels(axes: Axes) -> list[str]:
     """The names on the vertical axis, the lowest position first."""
     return [label.get_text() for label in axes.get_yticklabels()]
 
@@ -317,7 +317,7 @@ def test_images_per_class_stacks_the_splits_and_sorts_the_classes(drawn: list[Fi
     axes = drawn[0].axes[0]
     assert "27 images in 3 classes, 8 to 10 in each" in texts(drawn[0])
     assert {"train (18)", "validation (3)", "held back (6)"} <= set(texts(drawn[0]))
-    assert shown(axes) == ["class 00", "class 01", "class 02"]
+    assert tick_labels(axes) == ["class 00", "class 01", "class 02"]
     ends = [bar.get_x() + bar.get_width() for bar in axes.patches if isinstance(bar, Rectangle)]
     assert ends == [5, 6, 7, 6, 7, 8, 8, 9, 10]  # train, then validation, then held back
 
@@ -332,7 +332,7 @@ def test_sample_grid_shows_twenty_classes_and_says_so(drawn: list[Figure], tmp_p
     figures.draw_sample_grid(images(400), classes(40) * 10, tmp_path / "figure.png", "Samples")
     axes = drawn[0].axes[0]
     assert "The first 20 of 40 classes by name." in texts(drawn[0])
-    assert shown(axes) == classes(20)
+    assert tick_labels(axes) == classes(20)
     assert len(axes.images) == 60
     assert {image.get_interpolation() for image in axes.images} == {"nearest"}
 
@@ -341,7 +341,7 @@ def test_sample_grid_puts_each_image_in_the_row_of_its_class(drawn: list[Figure]
     samples = images(3)
     figures.draw_sample_grid(samples, ["b", "a", "b"], tmp_path / "figure.png", "Samples")
     axes = drawn[0].axes[0]
-    assert shown(axes) == ["a", "b"]
+    assert tick_labels(axes) == ["a", "b"]
     rows = [int(min(image.get_extent()[2:])) for image in axes.images]
     assert rows == [0, 1, 1]
     assert np.array_equal(np.asarray(axes.images[0].get_array()), samples[1])
@@ -428,7 +428,7 @@ def test_confusion_matrix_is_shaded_by_row_and_prints_counts(drawn: list[Figure]
     assert np.asarray(axes.images[0].get_array()).tolist() == expected
     assert [text.get_text() for text in axes.texts] == [str(count) for count in matrix.flat]
     assert (axes.get_ylabel(), axes.get_xlabel()) == ("true class", "predicted class")
-    assert shown(axes) == ["a", "b", "c"]
+    assert tick_labels(axes) == ["a", "b", "c"]
 
 
 def test_confusion_matrix_of_many_classes_has_no_counts(
@@ -489,7 +489,7 @@ def test_mistakes_puts_each_beside_its_heat_wrong_ones_first(drawn: list[Figure]
     given = (["cat"] * 3, ["cat", "dog", "dog"], [0.9, 0.97, 0.8])
     figures.draw_mistakes(samples, hot, *given, tmp_path / "figure.png", "Seen")
     axes = drawn[0].axes[0]
-    assert shown(axes) == ["wrong", "right"]
+    assert tick_labels(axes) == ["wrong", "right"]
     assert [text.get_text() for text in axes.texts] == ["cat → dog (0.97)", "cat → dog (0.80)", "cat (0.90)"]
     assert [np.asarray(image.get_array()).max() for image in axes.images[::2]] == [20, 30, 10]
     under = [np.asarray(image.get_array()).sum(axis=2) for image in axes.images[1::2]]
@@ -528,7 +528,7 @@ def test_comparison_shows_the_intervals_and_the_best_in_bold(drawn: list[Figure]
         low, high = axes.get_xlim()
         assert all(low < start and end < high for (start, end), _ in rows)
     assert panels[1].get_title(loc="left") == "Log loss (lower is better)"
-    assert shown(panels[0])[2] == "fine_tuned\ntrained in 1,288 s"
+    assert tick_labels(panels[0])[2] == "fine_tuned\ntrained in 1,288 s"
     assert panels[0].yaxis_inverted()
 
 
@@ -536,7 +536,7 @@ def test_per_class_puts_the_lowest_f1_on_top_and_says_what_it_leaves_out(drawn: 
     table = class_table(classes(33))
     figures.draw_class_scores(table.sample(frac=1, random_state=0), tmp_path / "figure.png", "Class by class", "top")
     precision, recall = drawn[0].axes
-    assert shown(precision) == [f"class {number:02} ({number + 1})" for number in range(30)]
+    assert tick_labels(precision) == [f"class {number:02} ({number + 1})" for number in range(30)]
     assert any("The 30 of 33 classes with the lowest F1." in text.replace("\n", " ") for text in texts(drawn[0]))
     assert intervals(recall)[0] == ([table["recall_low"][0], table["recall_high"][0]], table["recall"][0])
 
@@ -547,8 +547,8 @@ def test_slices_shows_what_was_cut_and_says_what_could_not_be(drawn: list[Figure
         figures.draw_slice_scores(table, WHOLE, tmp_path / "figure.png", "Slices", "top")
     cut, same = drawn
     lights = ["brightness 10 to 100 (1,200)", "brightness 100 to 240 (1,200)"]
-    assert shown(cut.axes[0]) == ["size 64 to 99 pixels (1,200)", "size 100 to 5,000 pixels (1,200)", *lights]
-    assert shown(same.axes[0]) == lights
+    assert tick_labels(cut.axes[0]) == ["size 64 to 99 pixels (1,200)", "size 100 to 5,000 pixels (1,200)", *lights]
+    assert tick_labels(same.axes[0]) == lights
     assert any("All have size 64 pixels." in text for text in texts(same))
     assert [axes.lines[-1].get_xdata() for axes in same.axes] == [[value, value] for value in WHOLE.values()]
     assert intervals(cut.axes[1])[3] == ([both["log_loss_low"][3], both["log_loss_high"][3]], both["log_loss"][3])
@@ -602,7 +602,7 @@ def test_every_arm_is_named_in_full_and_no_name_covers_a_curve(
     compare(names, tmp_path / "figure.png")
     follow(names, tmp_path / "figure.png")
     bars, curves = drawn
-    labels = [label.split("\n") for label in shown(bars.axes[0])]
+    labels = [label.split("\n") for label in tick_labels(bars.axes[0])]
     assert ["".join(label[:-1]).replace(" ", "") for label in labels] == [name.replace(" ", "") for name in names]
     models = [re.split("[ ,]", name)[0] for name in names]
     rows = [(axes, legend) for axes in curves.axes if (legend := axes.get_legend())]
@@ -641,7 +641,7 @@ def test_learning_curve_draws_means_seeds_and_the_chosen_size(drawn: list[Figure
 
 def test_long_names_stay_distinct_and_mathematics_is_not_parsed(drawn: list[Figure], tmp_path: Path) -> None:
     figures.draw_sample_grid(images(8), NAMES, tmp_path / "figure.png", "Samples")
-    names = shown(drawn[0].axes[0])
+    names = tick_labels(drawn[0].axes[0])
     assert len(set(names)) == len(NAMES)
     assert max(map(len, names)) <= 30
     assert "$x_1$" in names

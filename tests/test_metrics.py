@@ -12,13 +12,13 @@ from components.scores.temperature import fit_temperature
 def test_scores_of_a_case_worked_out_by_hand():
     labels = np.array([0, 0, 0, 1, 1, 2])
     probabilities = np.array([[8, 1, 1], [6, 2, 2], [2, 6, 2], [1, 8, 1], [2, 6, 2], [1, 1, 8]]) / 10
-    found = metrics.scores(labels, probabilities)
-    assert found["accuracy"] == pytest.approx(5 / 6)
+    scores = metrics.scores(labels, probabilities)
+    assert scores["accuracy"] == pytest.approx(5 / 6)
     expected = (3 * 2 + 2 * 3 + 1 * 1) / 36
-    assert found["kappa"] == pytest.approx((5 / 6 - expected) / (1 - expected))
-    assert found["log_loss"] == pytest.approx(-np.mean(np.log([0.8, 0.6, 0.2, 0.8, 0.6, 0.8])))
-    assert found["balanced_accuracy"] == pytest.approx((2 / 3 + 1 + 1) / 3)
-    assert found["macro_f1"] == pytest.approx((0.8 + 0.8 + 1) / 3)
+    assert scores["kappa"] == pytest.approx((5 / 6 - expected) / (1 - expected))
+    assert scores["log_loss"] == pytest.approx(-np.mean(np.log([0.8, 0.6, 0.2, 0.8, 0.6, 0.8])))
+    assert scores["balanced_accuracy"] == pytest.approx((2 / 3 + 1 + 1) / 3)
+    assert scores["macro_f1"] == pytest.approx((0.8 + 0.8 + 1) / 3)
 
 
 def test_scores_where_classes_are_absent_or_alone():
@@ -36,10 +36,10 @@ def test_the_confusion_matrix_is_scikit_learns(classes):
 
 
 def test_baselines_need_no_image():
-    found = metrics.baselines(np.array([0, 0, 1, 2]), [6, 3, 1])
-    assert found["majority_accuracy"] == 0.5
-    assert found["chance_accuracy"] == pytest.approx(1 / 3)
-    assert found["prior_log_loss"] == pytest.approx(-np.mean(np.log([0.6, 0.6, 0.3, 0.1])))
+    baselines = metrics.baselines(np.array([0, 0, 1, 2]), [6, 3, 1])
+    assert baselines["majority_accuracy"] == 0.5
+    assert baselines["chance_accuracy"] == pytest.approx(1 / 3)
+    assert baselines["prior_log_loss"] == pytest.approx(-np.mean(np.log([0.6, 0.6, 0.3, 0.1])))
 
 
 @pytest.mark.parametrize("true", [0.4, 1.0, 3.0])

@@ -74,8 +74,8 @@ def test_signs_are_flipped_in_every_way():
 
 def test_the_interval_of_a_difference_of_paired_proportions():
     """Source: Fagerland, Lydersen & Laake, Statistical Analysis of Contingency Tables (2017), chapter 8, Cavo et al."""
-    found = pairs.compare_models(*outcomes(59, 16, 6, 80))["accuracy"]
-    ends = (found.difference, found.low, found.high)
+    difference = pairs.compare_models(*outcomes(59, 16, 6, 80))["accuracy"]
+    ends = (difference.difference, difference.low, difference.high)
     assert ends == tuple(pytest.approx(value, abs=5e-5) for value in (-0.0621, -0.1195, -0.0032))
 
 
@@ -147,17 +147,17 @@ def test_scores_from_sums_are_the_scores(classes):
     labels, probabilities = population(40, 1, classes)
     unit = np.random.default_rng(2).integers(0, 9, 40)
     unit = np.unique(unit, return_inverse=True)[1]
-    found = resampling.resample_model(labels, probabilities.astype(np.float32), unit)
+    model = resampling.resample_model(labels, probabilities.astype(np.float32), unit)
     weights = next(resampling.resample_weights(9))
     drawn = np.repeat(np.arange(40), weights[0][unit])
     for name, value in metrics.scores(labels, probabilities.astype(np.float32)).items():
-        assert found.scores[name].observed == pytest.approx(value)
+        assert model.scores[name].observed == pytest.approx(value)
     for name, value in metrics.scores(labels[drawn], probabilities[drawn]).items():
-        assert found.scores[name].resamples[0] == pytest.approx(value)
+        assert model.scores[name].resamples[0] == pytest.approx(value)
     for name, value in metrics.scores(labels[unit != 3], probabilities[unit != 3]).items():
-        assert found.scores[name].left_out[3] == pytest.approx(value)
+        assert model.scores[name].left_out[3] == pytest.approx(value)
     right = probabilities.argmax(axis=1) == labels
-    assert found.correct.tolist() == [right[unit == number].sum() for number in range(9)]
+    assert model.correct.tolist() == [right[unit == number].sum() for number in range(9)]
 
 
 def test_the_same_images_give_the_same_intervals_however_many_are_drawn_at_a_time(monkeypatch):
@@ -175,11 +175,11 @@ def test_a_model_that_is_right_on_all_images_or_on_none_may_be_otherwise_on_othe
     """Of 50 images: accuracy's exact interval, and with two classes of 25 kappa's as wide as twice that."""
     labels = np.repeat([0, 1], 25)
     probabilities = np.eye(2)[labels if right else 1 - labels] * 0.8 + 0.1
-    found = intervals.score_intervals(labels, probabilities)
+    ends = intervals.score_intervals(labels, probabilities)
     missed = 0.0711  # of 50; Clopper & Pearson: 1 - 0.025 ** (1 / 50)
-    assert found["accuracy"] == pytest.approx((1 - missed, 1) if right else (0, missed), abs=5e-5)
-    assert found["balanced_accuracy"] == found["macro_f1"] == pytest.approx(found["accuracy"])
-    assert found["kappa"] == pytest.approx((1 - 2 * missed, 1) if right else (-1, -1 + 2 * missed), abs=1e-4)
+    assert ends["accuracy"] == pytest.approx((1 - missed, 1) if right else (0, missed), abs=5e-5)
+    assert ends["balanced_accuracy"] == ends["macro_f1"] == pytest.approx(ends["accuracy"])
+    assert ends["kappa"] == pytest.approx((1 - 2 * missed, 1) if right else (-1, -1 + 2 * missed), abs=1e-4)
     grouped = intervals.score_intervals(labels, probabilities, np.repeat([*"abcdefghij"], 5))
     missed = 1 - 0.025 ** (1 / 10)  # of ten groups
     assert grouped["accuracy"] == pytest.approx((1 - missed, 1) if right else (0, missed))
@@ -194,20 +194,20 @@ def test_a_model_that_always_says_the_same_has_a_kappa_that_is_not_sure():
 
 def test_two_models_that_predict_the_same_differ_by_chance_at_most():
     labels, probabilities = population(50, 1)
-    found = pairs.compare_models(labels, probabilities, probabilities)
-    for difference in found.values():
+    by_score = pairs.compare_models(labels, probabilities, probabilities)
+    for difference in by_score.values():
         assert (difference.difference, difference.p, difference.images_needed) == (0, 1, np.inf)
-    assert found["accuracy"].low < 0 < found["accuracy"].high
-    assert found["kappa"].low < found["accuracy"].low and found["kappa"].high > found["accuracy"].high
+    assert by_score["accuracy"].low < 0 < by_score["accuracy"].high
+    assert by_score["kappa"].low < by_score["accuracy"].low and by_score["kappa"].high > by_score["accuracy"].high
 
 
 @pytest.mark.parametrize("groups", [1, 7])
 def test_few_groups_tell_nothing(groups):
     labels, probabilities = population(60, 1)
     names = np.arange(60) % groups
-    found = intervals.score_intervals(labels, probabilities, names.astype(str))
-    assert found["accuracy"] == (0, 1) and found["kappa"] == (-1, 1)
-    assert found["log_loss"] == (0, pytest.approx(36.04, abs=0.01))
+    ends = intervals.score_intervals(labels, probabilities, names.astype(str))
+    assert ends["accuracy"] == (0, 1) and ends["kappa"] == (-1, 1)
+    assert ends["log_loss"] == (0, pytest.approx(36.04, abs=0.01))
     pair = pairs.compare_models(labels, population(60, 2)[1], probabilities, names.astype(str))
     for name, difference in pair.items():
         assert difference.p >= 2**-groups * 2 and difference.images_needed == np.inf, name
@@ -217,18 +217,18 @@ def test_few_groups_tell_nothing(groups):
 def test_precision_and_recall_of_a_case_worked_out_by_hand():
     labels = np.array([0, 0, 0, 0, 1, 1, 1, 2, 2, 2])
     predicted = np.array([0, 0, 0, 1, 1, 1, 0, 0, 0, 1])
-    found = intervals.class_scores(labels, predicted, ["a", "b", "c", "d"]).set_index("class")
-    assert found.columns.tolist() == [
+    table = intervals.class_scores(labels, predicted, ["a", "b", "c", "d"]).set_index("class")
+    assert table.columns.tolist() == [
         "support", "precision", "precision_low", "precision_high", "recall", "recall_low", "recall_high", "f1",
     ]  # fmt: skip
-    assert found["support"].tolist() == [4, 3, 3, 0]
-    np.testing.assert_allclose(found["precision"], [3 / 6, 2 / 4, np.nan, np.nan])
-    np.testing.assert_allclose(found["recall"], [3 / 4, 2 / 3, 0, np.nan])
-    np.testing.assert_allclose(found["f1"], [6 / 10, 4 / 7, 0, np.nan])
-    assert tuple(found.loc["a", ["recall_low", "recall_high"]]) == intervals.exact_interval(3, 4)
-    assert tuple(found.loc["b", ["precision_low", "precision_high"]]) == intervals.exact_interval(2, 4)
-    assert tuple(found.loc["c", ["recall_low", "recall_high"]]) == intervals.exact_interval(0, 3)
-    assert found.loc["d"].drop("support").isna().all()
+    assert table["support"].tolist() == [4, 3, 3, 0]
+    np.testing.assert_allclose(table["precision"], [3 / 6, 2 / 4, np.nan, np.nan])
+    np.testing.assert_allclose(table["recall"], [3 / 4, 2 / 3, 0, np.nan])
+    np.testing.assert_allclose(table["f1"], [6 / 10, 4 / 7, 0, np.nan])
+    assert tuple(table.loc["a", ["recall_low", "recall_high"]]) == intervals.exact_interval(3, 4)
+    assert tuple(table.loc["b", ["precision_low", "precision_high"]]) == intervals.exact_interval(2, 4)
+    assert tuple(table.loc["c", ["recall_low", "recall_high"]]) == intervals.exact_interval(0, 3)
+    assert table.loc["d"].drop("support").isna().all()
 
 
 def test_precision_and_recall_of_groups():
@@ -237,13 +237,13 @@ def test_precision_and_recall_of_groups():
     labels = np.where(group < 4, random.integers(0, 4, 120), random.integers(0, 3, 120))
     labels[group == 9] = np.repeat([0, 1], 6)
     predicted = np.where((random.random(120) < 0.7) | (labels == 2), labels, (labels + group % 2) % 4)
-    found = intervals.class_scores(labels, predicted, [*"abcd"], group.astype(str)).set_index("class")
+    grouped = intervals.class_scores(labels, predicted, [*"abcd"], group.astype(str)).set_index("class")
     single = intervals.class_scores(labels, predicted, [*"abcd"]).set_index("class")
-    assert (found["recall_low"] <= found["recall"]).all() and (found["recall_high"] >= found["recall"]).all()
-    assert found["recall_high"]["a"] - found["recall_low"]["a"] > 0.05
-    assert tuple(found.loc["c", ["recall_low", "recall_high"]]) == intervals.exact_interval(9, 9)
-    assert tuple(found.loc["d", ["recall_low", "recall_high"]]) == (0, 1)
-    assert found[["support", "precision", "recall", "f1"]].equals(single[["support", "precision", "recall", "f1"]])
+    assert (grouped["recall_low"] <= grouped["recall"]).all() and (grouped["recall_high"] >= grouped["recall"]).all()
+    assert grouped["recall_high"]["a"] - grouped["recall_low"]["a"] > 0.05
+    assert tuple(grouped.loc["c", ["recall_low", "recall_high"]]) == intervals.exact_interval(9, 9)
+    assert tuple(grouped.loc["d", ["recall_low", "recall_high"]]) == (0, 1)
+    assert grouped[["support", "precision", "recall", "f1"]].equals(single[["support", "precision", "recall", "f1"]])
 
 
 def test_calibration_of_a_case_worked_out_by_hand():
@@ -296,7 +296,7 @@ def test_the_exact_interval_covers_any_accuracy(images):
         assert stats.binom.pmf(np.arange(images + 1), images, accuracy) @ covered >= 0.95
 
 
-def covered(truth: dict[str, float], samples: list[dict[str, resampling.Interval]]) -> dict[str, float]:
+def coverage_of(truth: dict[str, float], samples: list[dict[str, resampling.Interval]]) -> dict[str, float]:
     """Return the share of the samples whose interval covers the true score."""
     return {
         name: float(np.mean([sample[name][0] <= value <= sample[name][1] for sample in samples]))
@@ -310,11 +310,12 @@ def test_intervals_cover_the_true_scores(images, samples, skill, monkeypatch):
     monkeypatch.setattr(resampling, "RESAMPLES", 500)
     labels, probabilities = population(200_000, 0, skill=skill)
     random = np.random.default_rng(1)
-    chosen = random.integers(0, len(labels), (samples, images))
-    found = covered(
-        metrics.scores(labels, probabilities), [intervals.score_intervals(labels[i], probabilities[i]) for i in chosen]
+    draws = random.integers(0, len(labels), (samples, images))
+    coverage = coverage_of(
+        metrics.scores(labels, probabilities),
+        [intervals.score_intervals(labels[i], probabilities[i]) for i in draws],
     )
-    assert min(found[score] for score in TESTED) >= 0.92
+    assert min(coverage[score] for score in TESTED) >= 0.92
 
 
 def test_groups_of_like_images_need_a_bootstrap_over_groups(monkeypatch):
@@ -330,7 +331,7 @@ def test_groups_of_like_images_need_a_bootstrap_over_groups(monkeypatch):
         images = (10 * chosen[:, None] + np.arange(10)).ravel()
         for name, groups in (("groups", names), ("images", None)):
             samples[name].append(intervals.score_intervals(labels[images], probabilities[images], groups))
-    grouped, single = (covered(truth, found) for found in samples.values())
+    grouped, single = (coverage_of(truth, coverage) for coverage in samples.values())
     for score in TESTED:
         assert grouped[score] >= 0.9 and single[score] <= 0.8
 
@@ -351,12 +352,12 @@ def test_models_that_are_equally_good_are_seldom_told_apart(monkeypatch):
     labels, *models = two_models(300 * 100, 0, 2.5, 2.5)
     p = {score: np.empty(300) for score in TESTED}
     for number in range(300):
-        own = slice(100 * number, 100 * (number + 1))
-        for score, difference in pairs.compare_models(labels[own], models[0][own], models[1][own]).items():
+        rows = slice(100 * number, 100 * (number + 1))
+        for score, difference in pairs.compare_models(labels[rows], models[0][rows], models[1][rows]).items():
             p[score][number] = difference.p
-    found = {score: np.mean(values < 0.05) for score, values in p.items()}
-    assert found["accuracy"] <= 0.06  # exact tests err on that side
-    assert 0.02 <= found["kappa"] <= 0.08 and 0.02 <= found["log_loss"] <= 0.08
+    rates = {score: np.mean(values < 0.05) for score, values in p.items()}
+    assert rates["accuracy"] <= 0.06  # exact tests err on that side
+    assert 0.02 <= rates["kappa"] <= 0.08 and 0.02 <= rates["log_loss"] <= 0.08
 
 
 def test_as_many_images_as_are_needed_tell_models_apart_four_times_in_five(monkeypatch):
@@ -365,12 +366,12 @@ def test_as_many_images_as_are_needed_tell_models_apart_four_times_in_five(monke
     one, other = (resampling.resample_model(labels[:20_000], model[:20_000], np.arange(20_000)) for model in models)
     for score, difference in pairs.differences(one, other, 20_000, 1).items():
         images, trials = int(difference.images_needed), 120
-        found = []
+        significant = []
         for number in range(trials):
-            own = slice(images * number, images * (number + 1))
-            found.append(pairs.compare_models(labels[own], models[0][own], models[1][own])[score].p < 0.05)
+            rows = slice(images * number, images * (number + 1))
+            significant.append(pairs.compare_models(labels[rows], models[0][rows], models[1][rows])[score].p < 0.05)
         assert 100 < images < 800
-        assert 0.7 <= np.mean(found) <= 0.9
+        assert 0.7 <= np.mean(significant) <= 0.9
 
 
 def test_grouped_models_that_are_equally_good_are_seldom_told_apart():
