@@ -13,7 +13,7 @@ from components.system.errors import UserError
 
 
 def compare_reports(reports: Sequence[Report], comparison: Comparison) -> None:
-    """Fill a Comparison from reports on one data set.
+    """Write the tables, the verdict and the choice of a Comparison from reports on one data set.
 
     Raises:
         UserError: The reports are on several data sets or test splits, or two are on one and the same model.
@@ -88,7 +88,7 @@ def pooled_reports(models: Mapping[str, Sequence[Report]]) -> dict[str, list[Rep
 
 
 def pair_tests(models: Mapping[str, Sequence[Report]]) -> pd.DataFrame:
-    """Return the table of `scores.pairs.compare_pairs`, with the number of `folds` whose test images were pooled.
+    """Return the table of tests of `compare_pairs`, a row a pair of models, with the number of `folds` that are pooled.
 
     The tests take the images of several folds for independent, although the models behind them share training images.
 

@@ -18,7 +18,7 @@ COLUMNS = (
 
 
 def report_costs(report: Report, records: Iterable[Record]) -> dict[str, float]:
-    """Return the costs of a report that records say, named as in `COLUMNS`; GPU hours only if no record is missing.
+    """Return the costs of a report by the names in `COLUMNS`, as far as records say; GPU hours if no record is missing.
 
     The seconds of training are those of the step that trained the classifier, and not those of what it began from; of
     an ensemble, those of its members.
@@ -41,7 +41,7 @@ def report_costs(report: Report, records: Iterable[Record]) -> dict[str, float]:
 
 
 def seconds_and_rate(name: str, images: float, seconds: float) -> dict[str, float]:
-    """Return the costs that are shown of a long computation: its seconds and its images per second."""
+    """Return the costs of one long computation: `seconds_NAME` and `images_per_second_NAME`."""
     return {f"seconds_{name}": round(seconds, 3), f"images_per_second_{name}": round(images / max(seconds, 1e-3), 2)}
 
 

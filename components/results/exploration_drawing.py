@@ -7,7 +7,7 @@ from components.results import figures
 
 
 def draw_exploration(exploration: Exploration, drawings: Drawings) -> None:
-    """Draw the figures of a data set."""
+    """Draw the figures of a data set into Drawings, from what an exploration counted."""
     counts, sizes, samples = (exploration.table(f"{name}.csv") for name in ("class_counts", "size_counts", "samples"))
     figures.draw_images_per_class(repeat_rows(counts), drawings.figure("images_per_class"))
     all_sizes = repeat_rows(sizes)

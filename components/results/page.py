@@ -45,7 +45,7 @@ def write_page(
     verdict: Sequence[str], costs: Mapping[str, Mapping[str, float]], records: Sequence[Record],
     runs: Mapping[str, str] | None = None,
 ) -> None:  # fmt: skip
-    """Write `comparison.html` of a Page that has its figures; the same for the same inputs.
+    """Write `comparison.html` into a Page whose figures are drawn; the same inputs give the same bytes.
 
     Args:
         page: The page.
@@ -85,7 +85,7 @@ def write_page(
         data=data_facts(reports),
         leakage=leakage_section(page, main, first),
         commands=rebuild_commands(page.record.recipe, compare_records),
-        versions=package_versions(all_records),
+        versions=revisions_and_versions(all_records),
         parameters=parameter_rows(reports),
         runs=runs or {},
         value_and_interval=value_and_interval,
@@ -138,7 +138,7 @@ def pair_tables(comparison: Comparison, chosen: str) -> Mapping[str, Rows]:
 
 
 def trial_rows(comparison: Comparison) -> Rows:
-    """Return mean and standard deviation of the scores over the trials of each model that has several."""
+    """Return the table of mean and standard deviation of the scores over the trials of each model that has several."""
     return {
         str(model): {"trials": f"{len(trials)}"}
         | {SCORES[name].title: f"{trials[name].mean():.3f} ± {trials[name].std():.3f}" for name in MAIN}
@@ -279,8 +279,8 @@ def rebuild_commands(recipe: str, compare_records: Sequence[Record]) -> list[tup
     return commands
 
 
-def package_versions(records: Sequence[Record]) -> dict[str, str]:
-    """Return the revisions of code and data, and the version of each package, by name; several where records differ."""
+def revisions_and_versions(records: Sequence[Record]) -> dict[str, str]:
+    """Return revisions of code and data, and versions of packages, by name; all that occur where records differ."""
     versions: dict[str, dict[str, None]] = {}
     for entries in [*(record.revisions for record in records), *(record.versions for record in records)]:
         for name, version in entries.items():

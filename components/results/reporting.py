@@ -100,7 +100,7 @@ def calibrate_means(report: Report, labels: np.ndarray, validation: np.ndarray, 
 def write_scores(
     report: Report, labels: np.ndarray, probabilities: np.ndarray, uncalibrated: np.ndarray, groups: np.ndarray
 ) -> None:
-    """Write `metrics.json`, `intervals.json` and `calibration.csv`.
+    """Write the scores, their intervals and the calibration: `metrics.json`, `intervals.json`, `calibration.csv`.
 
     Args:
         report: The report.
@@ -129,7 +129,7 @@ def write_baselines(report: Report, labels: np.ndarray) -> None:
 
 
 def write_failures(report: Report, labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray) -> None:
-    """Write `classes.csv` and `confusions.csv`."""
+    """Write the scores of each class and the confusions of classes: `classes.csv`, `confusions.csv`."""
     classes, predicted = report.facts["classes"], probabilities.argmax(axis=1)
     report.write_table("classes.csv", class_scores(labels, predicted, classes, groups))
     report.write_table("confusions.csv", failures.confusions(labels, predicted, classes))
@@ -151,7 +151,7 @@ def write_slices(
     report: Report, by: Mapping[str, np.ndarray], slices: int, labels: np.ndarray, probabilities: np.ndarray,
     groups: np.ndarray,
 ) -> None:  # fmt: skip
-    """Write `slices.csv`, which has no rows where there are no measures to slice by."""
+    """Write the scores of slices, `slices.csv`, which has no rows where there are no measures to slice by."""
     report.write_table("slices.csv", failures.slice_scores(by, slices, labels, probabilities, groups))
 
 

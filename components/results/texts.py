@@ -4,7 +4,7 @@ import math
 
 
 def with_interval(value: float, low: float, high: float, places: int = 3) -> str:
-    """Return a score and its interval as text, such as `0.914 [0.896, 0.931]`; a dash where it is not a number."""
+    """Return a score with its interval as text, such as `0.914 [0.896, 0.931]`; a dash where the score is undefined."""
     return "–" if math.isnan(value) else f"{value:.{places}f} [{low:.{places}f}, {high:.{places}f}]"
 
 

@@ -28,7 +28,7 @@ def model_title(artifact: Classifier | Report, recipe: str = "", name: str = "")
 
 
 def model_name(model: str, network: str, parameters: Sequence[str]) -> str:
-    """Return the name of a model among others.
+    """Return the name of a model among others, such as `fine_tuned, mobilenet_v2 learning_rate=0.0001`.
 
     Args:
         model: Its name in the registry.

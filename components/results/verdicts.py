@@ -17,7 +17,7 @@ TRIAL_SCORES = {**{name: SCORES[name].title for name in MAIN}, CHOICE: "val. log
 
 
 def verdict_sentences(scores: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
-    """Return which model validation chose, how it did on test, how the others compare, and what got worse.
+    """Return the verdict in sentences: the model that validation chose, its test score, comparisons with the others.
 
     Args:
         scores: A row a model in the order of `trials_by_model`.
@@ -58,7 +58,7 @@ def pair_row(pairs: pd.DataFrame, second: str, first: str) -> dict[str, Any]:
 
 
 def pair_sentences(pair: Mapping[str, Any]) -> list[str]:
-    """Return how the second model of a pair compares with the first: by accuracy, and by each score that disagrees.
+    """Return sentences that compare the second model of a pair with the first: by accuracy and scores that disagree.
 
     Args:
         pair: A row of `pairs.csv`.
@@ -105,7 +105,7 @@ def score_sentence(pair: Mapping[str, Any], score: str) -> str:
 
 
 def arm_sentences(reports: Mapping[str, Report]) -> list[str]:
-    """Return for each model which of several values validation chose, with the log loss of each."""
+    """Return a sentence for each model with arms: the values that validation chose, and the log loss of every arm."""
     sentences = []
     for name, report in reports.items():
         if arms := report.facts.get("arms"):
@@ -116,7 +116,7 @@ def arm_sentences(reports: Mapping[str, Report]) -> list[str]:
 
 
 def trial_sentences(trials: pd.DataFrame) -> list[str]:
-    """Return the mean and standard deviation of the scores over the trials of each model that has several.
+    """Return a sentence for each model with several trials: mean and standard deviation of its scores.
 
     Args:
         trials: The table of `comparing.trial_scores`.

@@ -8,7 +8,7 @@ from components.scores.registry import LOWEST_PROBABILITY, MAIN, SCORES, VALIDAT
 
 
 def scores(labels: np.ndarray, probabilities: np.ndarray, names: Iterable[str] = SCORES) -> dict[str, float]:
-    """Return the named scores of the registry, by default all of them.
+    """Return the value of each named score of the registry, by default of all, by name.
 
     It takes a hundredth of the time in which scikit-learn checks its arguments: a head trains an epoch in that.
 

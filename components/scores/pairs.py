@@ -46,7 +46,7 @@ class Difference:
 def compare_models(
     labels: np.ndarray, first: np.ndarray, second: np.ndarray, groups: np.ndarray | None = None
 ) -> dict[str, Difference]:
-    """Return the difference of two models by every score that pairs are tested by.
+    """Return the difference of two models in each tested score, by the name of the score.
 
     Args:
         labels: Number of the true class, (n,).
@@ -59,7 +59,7 @@ def compare_models(
 
 
 def differences(first: ResampledModel, second: ResampledModel, images: int, pairs: int) -> dict[str, Difference]:
-    """Return the difference of two resampled models by every score that pairs are tested by.
+    """Return the difference of two resampled models in each tested score, by the name of the score.
 
     Accuracy is tested by `sign_flip_p`, which is McNemar's exact test where images are not grouped; the other scores by
     a bootstrap over units that are drawn for both models alike. Where every resample of a score of predicted classes
@@ -173,7 +173,7 @@ def compare_pairs(
 
 
 def holm_correction(p: np.ndarray) -> np.ndarray:
-    """Return p values corrected for their number, (pairs,).
+    """Return p values corrected for their number by Holm's procedure, (pairs,).
 
     Source: Holm, A Simple Sequentially Rejective Multiple Test Procedure, Scandinavian Journal of Statistics 6 (1979).
     """

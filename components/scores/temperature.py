@@ -21,12 +21,14 @@ def fit_temperature(labels: np.ndarray, logits: np.ndarray) -> float:
     from scipy.special import softmax
 
     def scaled_probabilities(log_temperature: float) -> np.ndarray:
+        """Return the probabilities of the logits divided by a temperature, (n, classes)."""
         return softmax(logits.astype(np.float64) / np.exp(log_temperature), axis=1)
 
     errors, low, high = np.sum(logits.argmax(axis=1) != labels), np.log(0.05), np.log(20.0)
     highest_confidence = 1 - (errors + 1) / (len(labels) + 2)
 
     def excess(log_temperature: float) -> float:
+        """Return how far the mean confidence is above the highest allowed."""
         return float(scaled_probabilities(log_temperature).max(axis=1).mean() - highest_confidence)
 
     if excess(high) > 0:

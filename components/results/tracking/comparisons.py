@@ -56,7 +56,7 @@ def log_page_or_warn(
 
 
 def require_run(report: Report) -> "Run":
-    """Return the run of a report.
+    """Return the run of a report, which the journal must have.
 
     Raises:
         UserError: The journal has none.

@@ -35,7 +35,7 @@ PAGE = 1000  # runs that MLflow lists at once
 
 @store.one_line_errors()
 def promote(classifier: Classifier, report: Report, reason: str = "") -> tuple[bool, list[str]]:
-    """Register a model under its data set's name, and make it the champion if it is better, or for a reason.
+    """Register a model, and make it the champion of its data set if it is better, or for a reason.
 
     The first version of a data set becomes champion without a comparison; the same model again changes nothing.
 
@@ -179,7 +179,7 @@ def is_better(differences: Mapping[str, "Difference"]) -> bool:
 
 
 def difference_sentences(differences: Mapping[str, "Difference"], version: str) -> list[str]:
-    """Return a sentence for each difference of a candidate and the champion, whose version is given."""
+    """Return a sentence for each score, the candidate's against that of the champion, which is this version."""
     return [
         f"{SCORES[name].title} {one.second:.4f} against {one.first:.4f} of version {version}: "
         f"{one.difference:+.4f} [{one.low:+.4f}, {one.high:+.4f}], p = {one.p:.2g}"

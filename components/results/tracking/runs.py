@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Epoch = tuple[int, dict[str, float], int]  # its number, its losses and scores, when it ended, ms
 
 TRAINING = "graft.training"  # what the model is trained from: inputs, parameters, code
-MADE_WITH = "graft.made_with"  # likewise, as far as a finished model tells it: without the code
+MADE_WITH = "graft.made_with"  # likewise, as far as a finished model records it: without the code
 MODEL = "graft.model"  # digest of its content
 FINGERPRINT = "graft.fingerprint"  # of model, views and test images
 WAY = "graft.way"  # what the trainings of one way have in common: all but their seeds
@@ -60,10 +60,16 @@ class Live:
                 self._send()
 
     def _send(self) -> None:
+        """Send the waiting epochs; give up the run where the store fails."""
         if self.run and self.waiting and not store.attempt(self._send_in_time, self.run.info.run_id):
             self.run = None
 
     def _send_in_time(self, run_id: str) -> bool:
+        """Log the waiting epochs and return True.
+
+        Raises:
+            UserError: The store has taken longer than `LIVE_SECONDS` by now.
+        """
         start, epoch = perf_counter(), self.waiting[-1][0]
         _log_epochs(run_id, self.waiting)
         self.waiting, self.sent = [], perf_counter()
@@ -209,9 +215,9 @@ def _begin_run(classifier: Classifier, model: str) -> "Run | None":
     return run
 
 
-def _delete_broken_off_run(experiment: str, made_with: str) -> None:
-    """Delete the run of a training that ended without the store, whose model it therefore does not name."""
-    run = find_run(experiment, MADE_WITH, made_with, without=MODEL)
+def _delete_broken_off_run(experiment: str, inputs_digest: str) -> None:
+    """Delete the run of a training with these inputs that ended without the store, and so names no model."""
+    run = find_run(experiment, MADE_WITH, inputs_digest, without=MODEL)
     if run:
         client().delete_run(run.info.run_id)
 
@@ -234,6 +240,7 @@ def _way_digest(artifact: Classifier | Report) -> str:
 
 
 def _end_run(run: "Run", state: str) -> None:
+    """End a run in a state, such as FINISHED or FAILED."""
     client().set_terminated(run.info.run_id, state)
 
 
@@ -269,7 +276,7 @@ def _find_or_create_experiment(name: str) -> str:
 
 
 def find_run(experiment: str, tag: str, value: str, without: str = "") -> "Run | None":
-    """Return the run of a data set's experiment that has one tag, of this value, and lacks another; None without it."""
+    """Return the run of an experiment that has one tag, of this value, and lacks another; None if there is none."""
     existing = client().get_experiment_by_name(experiment)
     if not existing:
         return None
@@ -297,6 +304,7 @@ def _create_run(artifact: Classifier | Report, model: str, identity: Mapping[str
 
 
 def _run_params(artifact: Classifier | Report) -> dict[str, str]:
+    """Return the parameters of a run by name: those of every step in its chain, and some facts of the model."""
     chain = artifact.manifest["parameters"]
     params = {f"{step}.{name}": value for step, values in chain.items() for name, value in values.items()}
     facts = (
@@ -313,6 +321,7 @@ def _run_params(artifact: Classifier | Report) -> dict[str, str]:
 
 
 def _log_params(run_id: str, artifact: Classifier | Report) -> None:
+    """Log the parameters behind an artifact."""
     from mlflow.entities import Param
 
     client().log_batch(run_id, params=[Param(*param) for param in _run_params(artifact).items()])
@@ -346,6 +355,7 @@ def log_costs(run: "Run", costs: Mapping[str, float]) -> bool:
 
 
 def _metric(name: str, value: float, time_ms: int, step: int, model_id: str | None = None) -> "Metric":
+    """Return a metric as MLflow takes it, rounded to six places."""
     from mlflow.entities import Metric
 
     return Metric(name, round(float(value), 6), time_ms, step, model_id)
@@ -401,6 +411,7 @@ def _log_model(run: "Run", classifier: Classifier, report: Report) -> str:
 
 
 def _run_note(report: Report) -> str:
+    """Return the note of a run as Markdown: its title, and a table of the scores with their intervals."""
     scores, intervals = report.metrics, report.intervals
     ranges = {name: f"{low:.4g} to {high:.4g}" for name, (low, high) in intervals.items()}
     names = [name for name in view.COLUMNS if name in scores]

@@ -62,7 +62,7 @@ def split_address(address: str) -> tuple[str, str, str, str]:
 
 
 def check_address() -> None:
-    """Check the tracking address before any library reads it, which would show what it takes for a host or a port.
+    """Check the tracking address before a library reads it, whose error could show a password that it takes for a host.
 
     Raises:
         UserError: It names no store, or its parts cannot be told from each other.
@@ -98,7 +98,7 @@ def is_server() -> bool:
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turn any error of a server, a proxy or a database into one line without user name, password and token."""
+    """Turn any error of a server, a proxy or a database into a UserError of one line, without credentials."""
     try:
         yield
     except UserError:
