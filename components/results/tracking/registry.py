@@ -76,7 +76,7 @@ def champion_of(name: str) -> "ModelVersion | None":
 
 
 def register_version(classifier: Classifier, report: Report) -> tuple[str, int]:
-    """Register a version of a model, with its scores and its card, if there is none yet.
+    """Register a version of a model with its scores and its card, if there is none yet; return it, and the looks.
 
     Returns:
         The version, and how many models have been scored on its test split.
