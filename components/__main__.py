@@ -10,7 +10,7 @@ from components.machinery.parameters import read_yaml
 from components.machinery.running import run_step
 from components.machinery.signature import load_step
 from components.system.errors import Parser, UserError, shown, told
-from components.system.processes import supervised
+from components.system.processes import run_supervised
 
 
 def section(address: str) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def parser_of(name: str) -> Parser:
             artifacts.add_argument(f"--{key}", metavar="DIR", required=True, help=text, **several)
     parameters = parser.add_argument_group("parameters")
     for key, parameter in wanted.parameters.items():
-        text, word = wanted.described(key).replace("%", "%%"), parameter.kind.__name__.upper()
+        text, word = wanted.describe(key).replace("%", "%%"), parameter.kind.__name__.upper()
         parameters.add_argument(f"--{key}", metavar=word, default=argparse.SUPPRESS, help=text)
     parser.add_argument(
         "--params", metavar="FILE:SECTION", action="append", default=[],
@@ -77,17 +77,17 @@ def main(arguments: list[str]) -> None:
     sections, recipe, views = given.pop("params"), given.pop("recipe"), dict(given.pop("view"))
     record = given.pop("record")
     told = given.pop("executor_input")
-    task = executor.read(told) if told else None
+    task = executor.read_input(told) if told else None
     wanted = load_step(arguments[0])
     artifacts = {key: given.pop(key) for key in (*wanted.inputs, *wanted.outputs)}
     values: dict[str, Any] = {}
     for address in sections:
         values.update(section(address))
-    wanted.checked({**values, **given})
+    wanted.check_values({**values, **given})
     run_step(wanted.name, artifacts, {**values, **given}, recipe, record)
     if task:
-        executor.tell(task, wanted, artifacts, views)
+        executor.write_output(task, wanted, artifacts, views)
 
 
 if __name__ == "__main__":
-    supervised(lambda: told(main))
+    run_supervised(lambda: told(main))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from components.machinery import lineage, running
 from components.machinery.signature import load_step
-from components.machinery.trainings import nth_training
+from components.machinery.trainings import training_path
 from components.system.errors import Parser, UserError, no_such, printable, told
 from pipeline import recipes, recovery
 from pipeline.places import ARTIFACTS, place
@@ -216,7 +216,7 @@ def inputs_of(task: "Task") -> dict[str, Any]:
         UserError: One is not there, or they are of different runs.
     """
     wanted = load_step(task.step)
-    paths = {key: nth_training(place(several[0]), 0) for key, several in task.inputs.items()}
+    paths = {key: training_path(place(several[0]), 0) for key, several in task.inputs.items()}
     inputs = running.read_inputs(wanted, paths)
     lineage.inherited(wanted, inputs)
     return inputs
@@ -233,14 +233,15 @@ def find_head(recipe: str, sweep: Sequence[str], network: str) -> None:
         swept[name] = values.split(",")
     wanted = load_step("train_top")
     arms = [
-        wanted.checked({**task.values, **dict(zip(swept, values, strict=True))}) for values in product(*swept.values())
+        wanted.check_values({**task.values, **dict(zip(swept, values, strict=True))})
+        for values in product(*swept.values())
     ]
     import pandas as pd
 
     from components.model import head_search
 
     inputs = inputs_of(task)
-    found = head_search.search(inputs["features"], inputs["splits"], [*map(wanted.arguments, arms)])
+    found = head_search.search(inputs["features"], inputs["splits"], [*map(wanted.function_arguments, arms)])
     table = pd.concat([pd.DataFrame(arms)[[*swept]], found], axis=1).sort_values("validation_log_loss")
     file = inputs["features"].path.with_name("heads.csv")
     table.to_csv(file, index=False)
@@ -257,7 +258,7 @@ def find_rate(recipe: str, step: str, network: str) -> None:
     from components.results import figures
 
     inputs, builder = inputs_of(task), assembly.BUILDERS[step]
-    arguments = load_step(step).arguments(task.values)
+    arguments = load_step(step).function_arguments(task.values)
     settings = arguments.pop("settings")
     training.seeded(settings.seed)
     untrained = builder(**inputs, **arguments)

@@ -240,7 +240,7 @@ class _Arrangement:
         """Return a task of a step, or the one that an earlier recipe has in common with this one."""
         words = [axis.words[arms[axis.name]] for axis in self.axes if axis.name in arms]
         words = [self.recipe.data] if name == "fetch" else [word for word in words if word]
-        values = load_step(name).checked({**self.values[name], **varied})
+        values = load_step(name).check_values({**self.values[name], **varied})
         task = Task(name, values, inputs, self.recipe.name, words, varied)
         task = self.known.setdefault(task.identity, task)
         self.arms[task] = arms

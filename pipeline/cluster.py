@@ -13,7 +13,7 @@ from components import STEPS
 from components.data.datasets import DATA_SETS
 from components.data.pinned import Pinned
 from components.machinery.parameters import Parameter
-from components.machinery.revisions import git
+from components.machinery.revisions import run_git
 from components.machinery.signature import load_step
 from components.system.errors import UserError, no_such, public, shown
 from components.system.limits import Positive, Range
@@ -289,12 +289,12 @@ def pinned(cluster: Cluster, path: str, name: str) -> str:
     repository, revision, remote = (cluster.collection[name] for name in WHERE)
     if not repository:
         return ""
-    commit = git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+    commit = run_git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
     if not commit:
         raise UserError(f"cluster: collection: there is no revision {revision!r} in this repository")
-    if revision == "HEAD" and git("status", "--porcelain", "--", "data/dvc.lock"):
+    if revision == "HEAD" and run_git("status", "--porcelain", "--", "data/dvc.lock"):
         raise UserError("data/dvc.lock has changes that no revision has: commit them, push, and `dvc push`")
-    stages = (yaml.safe_load(git("show", f"{commit}:data/dvc.lock")) or {}).get("stages", {})
+    stages = (yaml.safe_load(run_git("show", f"{commit}:data/dvc.lock")) or {}).get("stages", {})
     if not any(out["path"] == path for stage in stages.values() for out in stage.get("outs", [])):
         raise UserError(f"{path} is not pinned at {commit}: `dvc repro`, commit data/dvc.lock, push, and `dvc push`")
     fragment = "&".join(part for part in (name, f"remote={remote}" if remote else "") if part)

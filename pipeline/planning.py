@@ -16,7 +16,7 @@ from components.machinery import code
 from components.machinery.running import run_step
 from components.machinery.signature import load_step
 from components.system.errors import UserError, no_such
-from components.system.processes import in_child
+from components.system.processes import run_in_child
 from pipeline import recipes
 from pipeline.arranging import RECORD, Task, arrange
 from pipeline.places import place, places, stage_name
@@ -53,7 +53,7 @@ class Entry:
         name, recipe = task.step, "" if task.step in recipes.COLLECTION else task.recipe
         paths = {key: [str(path) for path in several] for key, several in places(task).items()}
         record = str(place(task.outputs[RECORD]))
-        return cls(name, task.values, paths, record, recipe, code.digest(name), code.versions(name))
+        return cls(name, task.values, paths, record, recipe, code.code_digest(name), code.computing_versions(name))
 
 
 def tasks_by_recipe(content: Mapping[str, Any], names: Iterable[str]) -> dict[str, list[Task]]:
@@ -126,7 +126,7 @@ def run_entry(entry: Entry) -> None:
     def work() -> None:
         run_step(wanted.name, artifacts, entry.values, entry.recipe, Path(entry.record))
 
-    status = in_child(work)
+    status = run_in_child(work)
     if status is None:  # in the child, which is done
         sys.stdout.flush()
         sys.exit()

@@ -92,7 +92,7 @@ def resolve(content: Mapping[str, Any], name: str) -> Recipe:
     values = {}
     try:
         for step_name in IN_RECIPES:
-            values[step_name] = load_step(step_name).checked(values_of(content, said, step_name))
+            values[step_name] = load_step(step_name).check_values(values_of(content, said, step_name))
         known = {key for training in TRAINING for key in load_step(training).parameters}
         for key in merged(content, said, SHARED):
             if key not in known:

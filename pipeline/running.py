@@ -19,7 +19,7 @@ def run_tasks(tasks: Iterable[Task], home: Path = Path()) -> None:
         home: Folder in which `artifacts/` and `data/` lie.
     """
     for task in tasks:
-        if not running.is_made(task.step, artifacts_of(task, home), task.values, note_of(task, home)):
+        if not running.is_up_to_date(task.step, artifacts_of(task, home), task.values, note_of(task, home)):
             run_task(task, home)
 
 
@@ -28,7 +28,7 @@ def run_task(task: Task, home: Path = Path()) -> None:
     artifacts, note = artifacts_of(task, home), note_of(task, home)
     note.unlink(missing_ok=True)
     run_step(task.step, artifacts, task.values, task.recipe, home / place(task.outputs[RECORD]))
-    running.write_note(task.step, artifacts, task.values, note)
+    running.note_inputs(task.step, artifacts, task.values, note)
 
 
 def make(made: Made, home: Path = Path()) -> Path:

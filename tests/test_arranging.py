@@ -50,7 +50,7 @@ def test_every_task_comes_after_what_it_takes_and_has_all_that_its_step_takes():
     found = tasks(folds=2, networks=("a", "b"), models=ALL, vary=arms, repeats=2, apart=True)
     for number, task in enumerate(found):
         wanted = load_step(task.step)
-        assert [*task.inputs] == [*wanted.inputs] and task.values == wanted.checked(task.values)
+        assert [*task.inputs] == [*wanted.inputs] and task.values == wanted.check_values(task.values)
         for key, several in task.inputs.items():
             assert all(issubclass(made.kind, wanted.inputs[key]) for made in several)
             assert all(made.task in found[:number] for made in several)

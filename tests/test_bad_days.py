@@ -80,7 +80,7 @@ def test_a_wrong_word_is_one_line_and_no_work(name, changed, said, made, tmp_pat
 @pytest.fixture
 def waiting(tmp_path) -> Iterator[tuple[subprocess.Popen, int]]:
     """The step `fetch`, which waits because this process holds its output, and the handle by which it does."""
-    held = transaction.held(transaction.unfinished("images", tmp_path / "images"))
+    held = transaction.lock_folder(transaction.staging_path("images", tmp_path / "images"))
     source = write_images(tmp_path / "source", 4)
     process = begin("fetch", {"images": tmp_path / "images"}, *flags("fetch", source=source))
     assert process.stderr is not None
@@ -92,7 +92,7 @@ def waiting(tmp_path) -> Iterator[tuple[subprocess.Popen, int]]:
 
 def test_a_second_run_of_a_step_waits_for_the_first_and_then_runs(waiting, tmp_path):
     process, held = waiting
-    transaction.unfinished("images", tmp_path / "images").rename(tmp_path / "images")  # as a run does that ends well
+    transaction.staging_path("images", tmp_path / "images").rename(tmp_path / "images")  # as a run does that ends well
     (tmp_path / "images" / "artifact.json").write_text("{}")
     os.close(held)
     assert ended(process)[0] == 0
@@ -154,13 +154,13 @@ def test_a_killed_training_goes_on_and_ends_as_if_it_had_never_stopped(made, tmp
 def test_what_is_kept_to_go_on_from_is_for_the_same_run_alone(tmp_path):
     first, second = (Images(tmp_path / ".images.unfinished", inputs_digest=digest) for digest in ("a", "b"))
     for output, expected in ((first, False), (first, True), (second, False), (first, False)):
-        with transaction.claimed(output):
+        with transaction.claim_folder(output):
             assert output.resume.exists() is expected
             assert set(output.path.iterdir()) <= {output.resume}
             output.resume.mkdir(exist_ok=True)
             (output.path / "half").write_text("made")
         assert list(output.path.iterdir()) == [output.resume]
-    with transaction.claimed(first):
+    with transaction.claim_folder(first):
         shutil.rmtree(first.resume)
     assert not first.path.exists()
 

@@ -28,7 +28,7 @@ def root(tmp_path, monkeypatch) -> Path:
 
 
 def digests() -> dict[str, str]:
-    return {name: code.digest(name) for name in STEPS}
+    return {name: code.code_digest(name) for name in STEPS}
 
 
 def edit(file: Path, old: str, new: str) -> None:
@@ -103,7 +103,10 @@ FUNCTION = "def f(x, *rest, k=1, **more):\n    y = x\n    return y\n"
     ],
 )
 def test_what_is_for_readers_and_type_checkers_does_not_count(other):
-    assert code.parse(other, "components/data/f.py").digest == code.parse(FUNCTION, "components/data/f.py").digest
+    assert (
+        code.parse_module(other, "components/data/f.py").digest
+        == code.parse_module(FUNCTION, "components/data/f.py").digest
+    )
 
 
 @pytest.mark.parametrize(
@@ -128,7 +131,9 @@ def test_what_is_for_readers_and_type_checkers_does_not_count(other):
     ],
 )
 def test_what_can_change_a_number_counts(one, other):
-    assert code.parse(one, "components/data/f.py").digest != code.parse(other, "components/data/f.py").digest
+    assert (
+        code.parse_module(one, "components/data/f.py").digest != code.parse_module(other, "components/data/f.py").digest
+    )
 
 
 @pytest.mark.parametrize(
@@ -141,16 +146,20 @@ def test_what_can_change_a_number_counts(one, other):
     ],
 )
 def test_what_says_the_same_has_the_same_digest(one, other):
-    assert code.parse(one, "components/data/f.py").digest == code.parse(other, "components/data/f.py").digest
+    assert (
+        code.parse_module(one, "components/data/f.py").digest == code.parse_module(other, "components/data/f.py").digest
+    )
 
 
 def test_the_annotations_of_a_step_count_and_no_others():
     one, other = "def f(*, x: int): y: int = x", "def f(*, x: float): y: int = x"
-    assert code.parse(one, "components/f.py").digest != code.parse(other, "components/f.py").digest
-    assert code.parse(one, "components/data/f.py").digest == code.parse(other, "components/data/f.py").digest
-    assert code.parse(one, "components/g.py").digest == code.parse(other, "components/g.py").digest
+    assert code.parse_module(one, "components/f.py").digest != code.parse_module(other, "components/f.py").digest
+    assert (
+        code.parse_module(one, "components/data/f.py").digest == code.parse_module(other, "components/data/f.py").digest
+    )
+    assert code.parse_module(one, "components/g.py").digest == code.parse_module(other, "components/g.py").digest
     local = one.replace("y: int", "y: float")
-    assert code.parse(one, "components/f.py").digest == code.parse(local, "components/f.py").digest
+    assert code.parse_module(one, "components/f.py").digest == code.parse_module(local, "components/f.py").digest
 
 
 # What changes the digest of a step
@@ -197,11 +206,11 @@ def test_files_beside_that_belong_to_no_module_change_nothing(root):
 
 
 def test_a_new_entry_of_a_registry_changes_no_signature(monkeypatch):
-    before = code.signature("fetch_weights")
-    code.signature.cache_clear()
+    before = code.parameter_signature("fetch_weights")
+    code.parameter_signature.cache_clear()
     monkeypatch.setitem(BACKBONES, "new", BACKBONES["mobilenet_v2"])
     assert "new" in str(load_step("fetch_weights").parameters["backbone"].limits)
-    assert code.signature("fetch_weights") == before
+    assert code.parameter_signature("fetch_weights") == before
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -227,7 +236,9 @@ def test_comments_and_texts_anywhere_change_nothing(root, seed):
 
 def digests_elsewhere(root: Path, seed: str) -> dict[str, str]:
     """Return the digests as another process has them, of the code in a folder."""
-    command = "from components import STEPS\nfrom components.machinery import code\nprint(*map(code.digest, STEPS))"
+    command = (
+        "from components import STEPS\nfrom components.machinery import code\nprint(*map(code.code_digest, STEPS))"
+    )
     surroundings = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONDONTWRITEBYTECODE": "1"}
     answer = subprocess.run(
         [sys.executable, "-c", command], cwd=root, env=surroundings, capture_output=True, text=True, check=True
@@ -275,27 +286,27 @@ def test_what_the_fields_of_the_settings_may_be_counts_for_the_steps_that_take_t
 def test_every_package_that_is_imported_behind_a_step_is_known():
     """To compute, or to compute nothing: name it here then."""
     modules = {file for name in STEPS for file in code.modules_behind(f"components/{name}.py")}
-    roots = {name.partition(".")[0] for file in modules for name in code.read(file).imports}
+    roots = {name.partition(".")[0] for file in modules for name in code.read_module(file).imports}
     computing_nothing: set[str] = set()
     assert roots - set(sys.stdlib_module_names) - {"components"} - computing_nothing == set(code.COMPUTING)
 
 
 def test_packages_of_a_step():
-    assert code.packages("augment") == ["numpy", "pillow"]
-    assert {"keras", "tensorflow"} <= {*code.packages("extract")}
-    assert "scikit-learn" in code.packages("split") and "ImageHash" in code.packages("audit")
+    assert code.computing_packages("augment") == ["numpy", "pillow"]
+    assert {"keras", "tensorflow"} <= {*code.computing_packages("extract")}
+    assert "scikit-learn" in code.computing_packages("split") and "ImageHash" in code.computing_packages("audit")
 
 
 @pytest.mark.parametrize("name", STEPS)
 def test_every_package_of_a_step_is_locked(name):
-    assert [*code.versions(name)] == code.packages(name)
+    assert [*code.computing_versions(name)] == code.computing_packages(name)
 
 
 def test_versions_are_those_that_are_locked(root):
-    assert code.versions("audit") == {}
+    assert code.computing_versions("audit") == {}
     (root / "requirements.txt").write_text(
         "imagehash==4.3.2 \\\n    --hash=sha256:00\n    # via numpy==7\nKeras[all]==3.15.1\n"
         "numpy==2.4.6 ; python_full_version < '3.12' \\\n    --hash=sha256:11\n"
         "numpy==2.5.5 ; python_full_version >= '3.12'\nnumpy-more==1\n"
     )
-    assert code.versions("audit") == {"ImageHash": "4.3.2", "numpy": "2.4.6, 2.5.5"}
+    assert code.computing_versions("audit") == {"ImageHash": "4.3.2", "numpy": "2.4.6, 2.5.5"}

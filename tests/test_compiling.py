@@ -105,9 +105,9 @@ def test_a_component_is_its_step(content, digits, tmp_path, name):
     numbered = {re.sub("_[0-9]+$", "", key): value for key, value in inputs.get("artifacts", {}).items()}
     for said, kinds in ((numbered, wanted.inputs), (outputs["artifacts"], wanted.outputs)):
         for key, kind in kinds.items():
-            assert said[key]["artifactType"]["schemaTitle"] == f"system.{executor.schema(kind)}"
+            assert said[key]["artifactType"]["schemaTitle"] == f"system.{executor.artifact_type(kind)}"
             assert said[key]["description"] == wanted.descriptions[key]
-    assert set(outputs["artifacts"]) - set(wanted.outputs) == {*executor.views(wanted.outputs), "record"}
+    assert set(outputs["artifacts"]) - set(wanted.outputs) == {*executor.view_types(wanted.outputs), "record"}
     assert outputs["artifacts"]["record"]["artifactType"]["schemaTitle"] == "system.Artifact"
     assert outputs["artifacts"]["record"]["description"]
     parameters = inputs.get("parameters", {})

@@ -107,8 +107,13 @@ def test_the_steps_compute_with_the_versions_of_this_machine():
 
 @pytest.mark.parametrize(("image", "name"), [("steps", "extract"), ("steps", "train_top"), ("fetch", "fetch")])
 def test_an_image_knows_the_code_and_the_versions_of_a_step(image, name):
-    found = f"from components.machinery import code; print(code.digest('{name}'), *code.versions('{name}').values())"
-    assert said("python", "-c", found, image=image) == " ".join([code.digest(name), *code.versions(name).values()])
+    found = (
+        "from components.machinery import code; "
+        f"print(code.code_digest('{name}'), *code.computing_versions('{name}').values())"
+    )
+    assert said("python", "-c", found, image=image) == " ".join(
+        [code.code_digest(name), *code.computing_versions(name).values()]
+    )
 
 
 def test_new_code_leaves_the_layer_of_the_dependencies_alone():
@@ -294,11 +299,11 @@ def test_every_task_of_the_compiled_pipeline_tells_kubeflow_of_its_artifacts(loc
     for folder in local_run.iterdir():
         wanted = load_step(re.sub("-[0-9]$", "", folder.name).replace("-", "_"))
         told = outputs(local_run, folder.name)
-        assert set(told) == {*wanted.outputs, *executor.views(wanted.outputs), "record"}
+        assert set(told) == {*wanted.outputs, *executor.view_types(wanted.outputs), "record"}
         assert told["record"]["type"]["schemaTitle"] == "system.Artifact"
         assert Record.read(told["record"]["uri"]).step == wanted.name
         for name, kind in wanted.outputs.items():
-            assert told[name]["type"]["schemaTitle"] == f"system.{executor.schema(kind)}"
+            assert told[name]["type"]["schemaTitle"] == f"system.{executor.artifact_type(kind)}"
             assert told[name]["metadata"]
             kind.read(told[name]["uri"])
     drawn = local_run / "draw-comparison"

@@ -280,10 +280,10 @@ def test_an_image_has_the_lock_by_which_its_steps_know_their_versions(lock):
     named = lock.replace("-cpu", "-${ACCELERATOR}").replace("-gpu", "-${ACCELERATOR}")
     assert f"uv pip install -r /opt/installer/requirements-{named}.txt\n" in target
     assert f"\nCOPY requirements-{named}.txt requirements.txt\n" in target
-    locked = code.versions_in((ROOT / f"requirements-{lock}.txt").read_text())
+    locked = code.locked_versions((ROOT / f"requirements-{lock}.txt").read_text())
     for name in IMAGE_STEPS[lock]:
-        own = {package: locked[code.normal_name(package)] for package in code.packages(name)}
-        assert own == code.versions(name)
+        own = {package: locked[code.normal_name(package)] for package in code.computing_packages(name)}
+        assert own == code.computing_versions(name)
 
 
 def test_the_dockerfile_passes_hadolint():

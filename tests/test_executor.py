@@ -30,7 +30,7 @@ def task(folder, name: str) -> dict:
     """Return the ExecutorInput of a step whose outputs lie in a folder."""
     wanted = load_step(name)
     kinds = {**wanted.outputs, "record": Record}
-    schemas = {key: executor.schema(kind) for key, kind in kinds.items()} | executor.views(wanted.outputs)
+    schemas = {key: executor.artifact_type(kind) for key, kind in kinds.items()} | executor.view_types(wanted.outputs)
     listed = {
         key: {"artifacts": [{"name": key, "type": {"schemaTitle": f"system.{schema}"}, "uri": str(folder / key)}]}
         for key, schema in schemas.items()
@@ -43,7 +43,7 @@ def task(folder, name: str) -> dict:
 def told(folder, name: str, paths: dict, files: dict | None = None) -> dict[str, dict]:
     """Return the metadata that a step which has made its outputs tells, by artifact."""
     given = task(folder, name)
-    executor.tell(given, load_step(name), paths, files or {})
+    executor.write_output(given, load_step(name), paths, files or {})
     written = json.loads((folder / "said" / "executor_output.json").read_text())
     json_format.ParseDict(written, pipeline_spec_pb2.ExecutorOutput())
     assert set(written["artifacts"]) == set(given["outputs"]["artifacts"])
@@ -55,7 +55,7 @@ def told(folder, name: str, paths: dict, files: dict | None = None) -> dict[str,
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_kubeflow_has_a_type_for_each_kind(kind):
-    schemas = {executor.schema(kind), *executor.views({"made": kind}).values()}
+    schemas = {executor.artifact_type(kind), *executor.view_types({"made": kind}).values()}
     assert all(issubclass(getattr(dsl, schema), dsl.Artifact) for schema in schemas)
 
 
@@ -115,7 +115,7 @@ def run(folder: Path, name: str, artifacts: dict[str, list[Path]]) -> dict[str, 
         words += [word for path in paths for word in (f"--{key}", str(path))]
     for key in (*load_step(name).outputs, "record"):
         words += [f"--{key}", str(folder / key)]
-    for key in executor.views(load_step(name).outputs):
+    for key in executor.view_types(load_step(name).outputs):
         words += ["--view", key, str(folder / key)]
     words += [f"--{key}={value}" for key, value in PARAMETERS[name].items()]
     done = subprocess.run(

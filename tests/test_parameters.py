@@ -74,9 +74,9 @@ def test_values_of_another_kind_are_refused(value, kind, words):
     ],
 )
 def test_what_is_out_of_range_or_no_name_is_refused(name, parameter, value, message):
-    load_step(name).checked(PARAMETERS[name])
+    load_step(name).check_values(PARAMETERS[name])
     with pytest.raises(UserError) as caught:
-        load_step(name).checked({**PARAMETERS[name], parameter: value})
+        load_step(name).check_values({**PARAMETERS[name], parameter: value})
     assert str(caught.value).startswith(f"{name}: {message}")
 
 

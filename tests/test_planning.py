@@ -45,7 +45,7 @@ def changed(before: dict[str, Entry], after: dict[str, Entry]) -> set[str]:
 def test_an_entry_has_checked_values_and_the_digest_of_the_code(content):
     entry = entries(content)["split-digits"]
     assert entry.values["train"] == 30 and type(entry.values["train"]) is float
-    assert entry.code == code.digest("split") and entry.versions == code.versions("split")
+    assert entry.code == code.code_digest("split") and entry.versions == code.computing_versions("split")
     assert entry.artifacts == {
         "images": ["data/images/digits"], "audit": ["artifacts/digits/audit"],
         "splits": ["artifacts/digits/splits"], "test_split": ["artifacts/digits/test_split"],
@@ -60,9 +60,9 @@ def test_a_value_changes_the_entry_of_its_stage_and_no_other(content):
 
 
 def test_a_version_changes_the_stages_that_use_the_package(content, monkeypatch):
-    before, known = entries(content), code.versions_in
-    monkeypatch.setattr(code, "versions_in", lambda text: {**known(text), "keras": "99"})
-    uses = {name for name, entry in before.items() if "keras" in code.packages(entry.step)}
+    before, known = entries(content), code.locked_versions
+    monkeypatch.setattr(code, "locked_versions", lambda text: {**known(text), "keras": "99"})
+    uses = {name for name, entry in before.items() if "keras" in code.computing_packages(entry.step)}
     assert changed(before, entries(content)) == uses
 
 

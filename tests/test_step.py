@@ -97,7 +97,7 @@ def test_the_fields_of_a_dataclass_are_parameters_like_the_others():
     assert list(found.parameters) == ["head", "dropout", *shared, "l2"]
     assert found.descriptions["epochs"] == load_step("fine_tune").descriptions["epochs"] == "Epochs at most."
     assert found.descriptions["l2"].startswith("Penalty ") and "settings" not in found.descriptions
-    arguments = found.arguments(found.checked(PARAMETERS["train_top"]))
+    arguments = found.function_arguments(found.check_values(PARAMETERS["train_top"]))
     settings = arguments.pop("settings")
     assert type(settings) is HeadTraining and asdict(settings) == {**TRAINING, "l2": 0}
     assert arguments == {"head": "linear", "dropout": 0.1}
@@ -119,7 +119,7 @@ SPLIT = PARAMETERS["split"]
 
 
 def test_checked_values_are_complete_and_in_order():
-    found = load_step("split").checked({name: str(value) for name, value in reversed(SPLIT.items())})
+    found = load_step("split").check_values({name: str(value) for name, value in reversed(SPLIT.items())})
     assert found == SPLIT and list(found) == list(load_step("split").parameters)
 
 
@@ -134,7 +134,7 @@ def test_checked_values_are_complete_and_in_order():
 )
 def test_parameters_that_are_unknown_or_missing(values, message):
     with pytest.raises(UserError, match=message):
-        load_step("split").checked(values)
+        load_step("split").check_values(values)
 
 
 # Running
@@ -175,7 +175,7 @@ def test_what_is_no_artifact_is_never_replaced(place, tmp_path):
 
 def test_outputs_need_places_of_their_own(place, tmp_path):
     at = {"images": place / "one", "audit": place / "audit", "splits": tmp_path / "x", "test_split": tmp_path / "x"}
-    with pytest.raises(UserError, match="split: splits and test_split are at one place"):
+    with pytest.raises(UserError, match="split: splits and test_split have the same path"):
         run_step("split", at, SPLIT)
     assert not list(tmp_path.iterdir())
 

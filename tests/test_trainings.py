@@ -10,7 +10,7 @@ import pytest
 from components.data.artifacts import Classifier, Comparison, Report, Top
 from components.data.records import Record
 from components.machinery.running import run_step
-from components.machinery.trainings import is_several
+from components.machinery.trainings import has_several_trainings
 from components.model import training
 from components.model.registry import MODELS
 from components.system.errors import UserError
@@ -103,7 +103,7 @@ def test_more_repeats_train_what_is_missing_and_fewer_drop_what_is_too_many(ways
         run_step("train_top", at, {**parameters, "repeats": repeats, **changes})
         return len(trained)
 
-    assert run(1) == 1 and not is_several(at["classifier"])
+    assert run(1) == 1 and not has_several_trainings(at["classifier"])
     (tmp_path / ".classifier.moved").mkdir()  # as a kill between two moves leaves it
     (tmp_path / ".classifier.moved" / "artifact.json").write_text("{}")
     assert run(3) == 2 and digests(at["classifier"]) == before

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from components.data.content import FORMAT, file_sha256, read_json, sha256, whole, write_json
 from components.data.records import Record
 from components.system.errors import UserError
-from components.system.hardware import gpus
+from components.system.hardware import count_gpus
 
 if TYPE_CHECKING:
     import keras
@@ -136,7 +136,7 @@ class Artifact:
 
     def did(self, name: str, images: int, seconds: float) -> None:
         """Note how many seconds a computation took for how many images, on how many GPUs."""
-        self.record.work[name] = {"images": images, "seconds": round(seconds, 3), "gpus": gpus()}
+        self.record.work[name] = {"images": images, "seconds": round(seconds, 3), "gpus": count_gpus()}
 
     @contextmanager
     def timed(self, name: str, images: int) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""The code behind a step's numbers: what it consists of, a digest of it, and the packages that compute in it.
+"""The code behind a step's numbers: its modules, a digest of them, and the packages that compute in it.
 
 The digest is of syntax trees, without what is written for readers and type checkers alone, and is the same under every
 version of Python that the project supports.
@@ -47,14 +47,14 @@ UNWRITTEN = {"ctx", "kind", "type_comment"}  # fields of nodes that change nothi
 
 
 class Module(NamedTuple):
-    """What counts of a module: the digest of its bare tree, whether that does more than import, the names imported."""
+    """What counts in a module: the digest of its bare tree, whether that does more than import, the names imported."""
 
     digest: str
     does: bool
     imports: frozenset[str]
 
 
-class Bare(ast.NodeTransformer):
+class BareTree(ast.NodeTransformer):
     """Takes from a module's tree its docstrings, its annotations, and the imports for them; notes all other imports.
 
     Args:
@@ -132,47 +132,48 @@ class Bare(ast.NodeTransformer):
         return node
 
 
-def written(node: Any) -> str:
-    """Return a tree as text, without positions and without empty fields, of which each version of Python has others."""
+def dump_tree(node: Any) -> str:
+    """Return a syntax tree as text, without positions and empty fields, which differ between versions of Python."""
     if isinstance(node, ast.AST):
         values = ((name, getattr(node, name, None)) for name in node._fields if name not in UNWRITTEN)
-        fields = (f"{name}={written(value)}" for name, value in values if value is not None and value != [])
+        fields = (f"{name}={dump_tree(value)}" for name, value in values if value is not None and value != [])
         return f"{type(node).__name__}({','.join(fields)})"
     if isinstance(node, list):
-        return f"[{','.join(map(written, node))}]"
+        return f"[{','.join(map(dump_tree, node))}]"
     return ascii(node)
 
 
 @cache
-def parse(text: str, file: str) -> Module:
-    """Return what counts of a module, given its text and its path from the repository's root.
+def parse_module(text: str, file: str) -> Module:
+    """Return what counts in a module, given its text and its path from the repository's root.
 
     Of a module right in `components` the function of its name is a step, whose annotations count.
     """
     tree, path = ast.parse(text), Path(file)
     step = path.stem if path.parent.name == "components" else ""
     kept = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == step)
-    bare = Bare(".".join(path.parent.parts), next(kept, None))
+    bare = BareTree(".".join(path.parent.parts), next(kept, None))
     bare.visit(tree)
     does = any(not isinstance(node, ast.Import | ast.ImportFrom) for node in tree.body)
-    return Module(hashlib.sha256(written(tree).encode()).hexdigest(), does, frozenset(bare.imports))
+    return Module(hashlib.sha256(dump_tree(tree).encode()).hexdigest(), does, frozenset(bare.imports))
 
 
-def read(file: str) -> Module:
-    return parse((ROOT / file).read_text(encoding="utf-8"), file)
+def read_module(file: str) -> Module:
+    """Return what counts in a module, given its path from the repository's root."""
+    return parse_module((ROOT / file).read_text(encoding="utf-8"), file)
 
 
 def modules_behind(file: str) -> frozenset[str]:
-    """Return a module's file, and those of every module of `components` that its imports lead to and that counts.
+    """Return the files of a module and of all modules of `components` that it imports, directly or not.
 
-    Not counted and not followed is what determines no number, `MACHINERY`; the `__init__.py` of a package is followed,
-    and counted where it does more than import.
+    Modules that determine no number, `MACHINERY`, are left out with what they alone import; the `__init__.py` of a
+    package is followed, and included where it does more than import.
     """
     reached: dict[str, Module] = {}
     looked_at, todo = set(MACHINERY), [file]
     while todo:
         current = todo.pop()
-        reached[current] = read(current)
+        reached[current] = read_module(current)
         names = (name for name in reached[current].imports if name.startswith("components."))
         places = (name.replace(".", "/") for name in names)
         for path in (path for place in places for path in (f"{place}.py", f"{place}/__init__.py")):
@@ -183,23 +184,23 @@ def modules_behind(file: str) -> frozenset[str]:
 
 
 def files_beside(modules: frozenset[str]) -> list[str]:
-    """Return the files that belong to modules, such as a template: of the same name, with another ending."""
+    """Return the data files of modules, such as a template: the same name with another suffix."""
     folders = {(ROOT / file).parent for file in modules}
     files = (path.relative_to(ROOT) for folder in folders for path in folder.iterdir() if path.is_file())
     others = (path for path in files if path.suffix and not path.suffix.startswith(".py"))
     return [path.as_posix() for path in others if path.with_suffix(".py").as_posix() in modules]
 
 
-def digest(step: str) -> str:
+def code_digest(step: str) -> str:
     """Return the digest of the code behind a step, which changes when that code can change a number."""
     modules = modules_behind(f"components/{step}.py")
-    digests = {file: read(file).digest for file in modules}
+    digests = {file: read_module(file).digest for file in modules}
     digests |= {file: file_sha256(ROOT / file) for file in files_beside(modules)}
-    return sha256(digests, signature(step))
+    return sha256(digests, parameter_signature(step))
 
 
 @cache
-def signature(step: str) -> list[list[str]]:
+def parameter_signature(step: str) -> list[list[str]]:
     """Return the name, the type and the limits of each of a step's parameters; of a registry, what its words name.
 
     The step's module names them, or a dataclass whose fields they are; the machinery defines them.
@@ -211,16 +212,16 @@ def signature(step: str) -> list[list[str]]:
     ]
 
 
-def packages(step: str) -> list[str]:
-    """Return the packages that compute in the code behind a step; artifacts, which all know, import them to read."""
+def computing_packages(step: str) -> list[str]:
+    """Return the packages that compute in the code behind a step; those that only read artifacts do not count."""
     modules = modules_behind(f"components/{step}.py") - {"components/data/artifacts.py"}
-    roots = {name.partition(".")[0] for file in modules for name in read(file).imports}
+    roots = {name.partition(".")[0] for file in modules for name in read_module(file).imports}
     return sorted({package for root in roots for package in COMPUTING.get(root, ())})
 
 
 @cache
-def versions_in(requirements: str) -> dict[str, str]:
-    """Return the version of each package in locked requirements, by its normal name; all, where there are several."""
+def locked_versions(requirements: str) -> dict[str, str]:
+    """Return the version of each package in the text of a lock file, by normal name; several are joined by commas."""
     versions: dict[str, str] = {}
     for name, version in re.findall(r"^([\w.-]+)(?:\[[^]]*\])? *== *([^\s;]+)", requirements, re.MULTILINE):
         package = normal_name(name)
@@ -229,12 +230,13 @@ def versions_in(requirements: str) -> dict[str, str]:
 
 
 def normal_name(package: str) -> str:
-    """Return the one spelling of a package's name, as PEP 503 has it."""
+    """Return the normalized name of a package, as PEP 503 defines it."""
     return re.sub("[-_.]+", "-", package).lower()
 
 
-def versions(step: str) -> dict[str, str]:
-    """Return the version of each package that computes behind a step, as requirements.txt locks it; none without it."""
+def computing_versions(step: str) -> dict[str, str]:
+    """Return the version of each package that computes behind a step, from requirements.txt where there is one."""
     file = ROOT / "requirements.txt"
-    known = versions_in(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return {package: known[normal_name(package)] for package in packages(step) if normal_name(package) in known}
+    locked = locked_versions(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    packages = computing_packages(step)
+    return {package: locked[normal_name(package)] for package in packages if normal_name(package) in locked}

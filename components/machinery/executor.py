@@ -1,4 +1,4 @@
-"""The seam to Kubeflow Pipelines: as what it knows the artifacts, and what a finished step tells of them.
+"""Adapter to Kubeflow Pipelines: artifact types, and the metadata that a finished step reports.
 
 Source: the messages ExecutorInput and ExecutorOutput of pipeline_spec.proto, github.com/kubeflow/pipelines.
 """
@@ -29,68 +29,70 @@ SCHEMAS: dict[type[Artifact] | type[Record], str] = {
     Report: "Metrics", Comparison: "Metrics", Exploration: "Artifact", Drawings: "Artifact",
     Page: "Artifact", Record: "Artifact",
 }  # fmt: skip
-VIEWS: dict[type[Artifact], dict[str, str]] = {  # what the UI draws of an artifact besides, by name and schema
+VIEWS: dict[type[Artifact], dict[str, str]] = {  # further outputs, which the UI draws: name and artifact type
     Report: {"confusion_matrix": "ClassificationMetrics"},
     Page: {"html": "HTML"},
 }
 
 
-def schema(kind: type[Artifact] | type[Record]) -> str:
-    """Return the type of Kubeflow's that an artifact of a kind has, without `system.` before it."""
+def artifact_type(kind: type[Artifact] | type[Record]) -> str:
+    """Return the Kubeflow artifact type of a kind, such as `Model`, without the prefix `system.`."""
     return SCHEMAS.get(kind, "Dataset")
 
 
-def views(kinds: Mapping[str, type[Artifact]]) -> dict[str, str]:
-    """Return the names and schemas of all that is drawn of some artifacts."""
+def view_types(kinds: Mapping[str, type[Artifact]]) -> dict[str, str]:
+    """Return the artifact type of each further output, by name, that the UI draws for some artifacts."""
     return {name: view for kind in kinds.values() for name, view in VIEWS.get(kind, {}).items()}
 
 
-def read(said: str) -> dict[str, Any]:
-    """Return what Kubeflow says of a task, its ExecutorInput.
+def read_input(text: str) -> dict[str, Any]:
+    """Return the ExecutorInput of a task, parsed from its JSON text.
 
     Raises:
-        UserError: It is not that.
+        UserError: The text is no ExecutorInput.
     """
     try:
-        told = json.loads(said)
-        Path(told["outputs"]["outputFile"])
+        executor_input = json.loads(text)
+        Path(executor_input["outputs"]["outputFile"])
     except (ValueError, KeyError, TypeError):
-        raise UserError(f"--executor_input is Kubeflow's own `{{{{$}}}}`; received {shown(said)}") from None
-    return told
+        raise UserError(f"--executor_input is Kubeflow's own `{{{{$}}}}`; received {shown(text)}") from None
+    return executor_input
 
 
-def tell(told: Mapping[str, Any], step: Step, paths: Mapping[str, Any], files: Mapping[str, str]) -> None:
+def write_output(
+    executor_input: Mapping[str, Any], step: Step, paths: Mapping[str, Any], files: Mapping[str, str]
+) -> None:
     """Write the ExecutorOutput: the metadata of each artifact that the step made.
 
     Args:
-        told: The task's ExecutorInput.
+        executor_input: That of the task.
         step: The step, which has finished.
-        paths: Where its artifacts are.
-        files: Where the files of views are to be, by the view's name.
+        paths: The path of each artifact of the step, by key.
+        files: The path of each further output that is a file, by name.
     """
     trainings = {key: kind.read_all([paths[key]]) for key, kind in step.outputs.items()}
     metadata: dict[str, dict[str, Any]] = {}
-    for key, (first, *others) in trainings.items():  # of a way's trainings the first is shown
+    for key, (first, *others) in trainings.items():  # the UI shows the first training of a way
         several = {"trainings": 1 + len(others)} if others else {}
-        metadata[key] = {**summary(first), **journal(first), **several}
+        metadata[key] = {**artifact_metadata(first), **run_address(first), **several}
     for artifact, *_ in trainings.values():
         if isinstance(artifact, Report):
             metadata["confusion_matrix"] = {"confusionMatrix": confusion_matrix(artifact)}
         if isinstance(artifact, Page) and "html" in files:
             Path(files["html"]).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(artifact.path / "comparison.html", files["html"])
-    outputs = told["outputs"].get("artifacts", {})
-    finished = {
-        key: {"artifacts": [{**listed["artifacts"][0], "metadata": metadata.get(key, {})}]}
-        for key, listed in outputs.items()
+    outputs = executor_input["outputs"].get("artifacts", {})
+    artifacts = {
+        key: {"artifacts": [{**output["artifacts"][0], "metadata": metadata.get(key, {})}]}
+        for key, output in outputs.items()
     }
-    file = Path(told["outputs"]["outputFile"])
+    file = Path(executor_input["outputs"]["outputFile"])
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({"artifacts": finished}), encoding="utf-8")
+    file.write_text(json.dumps({"artifacts": artifacts}), encoding="utf-8")
 
 
-def summary(artifact: Artifact) -> dict[str, str | int | float]:
-    """Return what Kubeflow shows of an artifact: scores, or its digest and the facts that are one value."""
+def artifact_metadata(artifact: Artifact) -> dict[str, str | int | float]:
+    """Return the metadata that Kubeflow shows for an artifact: scores, or the digest and the facts of one value."""
     if isinstance(artifact, Report):
         return artifact.read_values("metrics")
     if isinstance(artifact, Comparison):
@@ -99,8 +101,8 @@ def summary(artifact: Artifact) -> dict[str, str | int | float]:
     return {"digest": artifact.digest, **single}
 
 
-def journal(artifact: Artifact) -> dict[str, str]:
-    """Return the address of the run in MLflow that an artifact belongs to, where there is one."""
+def run_address(artifact: Artifact) -> dict[str, str]:
+    """Return the address of the MLflow run of a classifier or report as metadata, empty where there is none."""
     if not isinstance(artifact, Classifier | Report):
         return {}
     from components.results import tracking

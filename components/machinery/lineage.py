@@ -16,7 +16,7 @@ def inputs_digest(step: Step, inputs: Mapping[str, Any], values: Mapping[str, An
     digests = {
         key: [one.digest for one in given] if isinstance(given, list) else given.digest for key, given in inputs.items()
     }
-    return sha256(step.name, values, digests, code.digest(step.name), code.versions(step.name))
+    return sha256(step.name, values, digests, code.code_digest(step.name), code.computing_versions(step.name))
 
 
 def inherited(step: Step, inputs: Mapping[str, Artifact | list[Artifact]]) -> dict[str, Any]:

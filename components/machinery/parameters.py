@@ -17,7 +17,7 @@ TYPES = {int: "a whole number", float: "a number", str: "text"}
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter: its type, and what it may be within that type."""
+    """The type of a parameter, and its limits within that type."""
 
     kind: type
     limits: Range | Names | None = None
@@ -28,10 +28,10 @@ class Parameter:
         return cls(*get_args(hint)) if get_origin(hint) is Annotated else cls(hint)
 
     def read(self, where: str, name: str, value: Any) -> Any:
-        """Return a value as the parameter's type: text is read as a number, 1.0 passes as 1, nothing else changes.
+        """Return a value converted to the parameter's type: text to a number, 1.0 to 1, and nothing else.
 
         Raises:
-            UserError: The value is of another type, or outside what it may be.
+            UserError: The value has another type, or is outside the limits.
         """
         try:
             if isinstance(value, bool) or (self.kind is str and not isinstance(value, str)):
@@ -49,21 +49,21 @@ class Parameter:
 
 
 def keyword_types(function: Callable[..., Any]) -> dict[str, type]:
-    """Return the type of each keyword of a function, or of a dataclass, with what limits it."""
+    """Return the annotation of each keyword-only argument of a function or a dataclass, with its limits."""
     hints = get_type_hints(function, include_extras=True)
     return {name: hints[name] for name in inspect.getfullargspec(function).kwonlyargs}
 
 
 def parameters_of(function: Callable[..., Any]) -> dict[str, Parameter]:
-    """Return what each parameter of a function may be: a keyword, or the keywords of a dataclass that is one."""
-    found: dict[str, Parameter] = {}
+    """Return each parameter of a function: its keyword-only arguments, a dataclass replaced by its fields."""
+    parameters: dict[str, Parameter] = {}
     for name, kind in keyword_types(function).items():
-        found |= parameters_of(kind) if is_dataclass(kind) else {name: Parameter.of(kind)}
-    return found
+        parameters |= parameters_of(kind) if is_dataclass(kind) else {name: Parameter.of(kind)}
+    return parameters
 
 
 def arguments_of(function: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of parameters as a function takes them: those that belong to a dataclass in one."""
+    """Return values as the keyword arguments of a function, the fields of a dataclass gathered in one."""
     return {
         name: kind(**arguments_of(kind, values)) if is_dataclass(kind) else values[name]
         for name, kind in keyword_types(function).items()
@@ -71,7 +71,7 @@ def arguments_of(function: Callable[..., Any], values: Mapping[str, Any]) -> dic
 
 
 def read_yaml(file: Path) -> Any:
-    """Return what a YAML file holds.
+    """Return the content of a YAML file.
 
     Raises:
         UserError: It cannot be read.

@@ -1,4 +1,4 @@
-"""Which revision of the code and of the data, and which versions of packages, a run is of."""
+"""The revisions of code and data, and the versions of packages, that a run is recorded with."""
 
 import os
 import subprocess
@@ -15,20 +15,20 @@ REVISIONS = {  # outside git in which variable, and in git of which files
 
 
 def revisions() -> dict[str, str]:
-    """Return the git revision of the code and the one by which DVC knows the data; none where nobody knows.
+    """Return the git revision of the code and the one by which DVC knows the data; neither where it is unknown.
 
     The second is the last commit that changed `data/dvc.lock`, with `-dirty` where that file has changed since. Outside
     git, as in an image, they are GRAFT_REVISION and GRAFT_DVC_REVISION.
     """
-    known = {name: git("log", "-1", "--format=%H", "--", *paths) for name, (_, *paths) in REVISIONS.items()}
-    if git("status", "--porcelain", "--", "data/dvc.lock"):
-        known["dvc_revision"] = f"{known['dvc_revision'] or 'none'}-dirty"
-    known = {name: known[name] or os.environ.get(variable, "") for name, (variable, *_) in REVISIONS.items()}
-    return {name: revision for name, revision in known.items() if revision}
+    commits = {name: run_git("log", "-1", "--format=%H", "--", *paths) for name, (_, *paths) in REVISIONS.items()}
+    if run_git("status", "--porcelain", "--", "data/dvc.lock"):
+        commits["dvc_revision"] = f"{commits['dvc_revision'] or 'none'}-dirty"
+    commits = {name: commits[name] or os.environ.get(variable, "") for name, (variable, *_) in REVISIONS.items()}
+    return {name: revision for name, revision in commits.items() if revision}
 
 
-def git(*arguments: str) -> str:
-    """Return what git answers about the project; nothing where there is no git."""
+def run_git(*arguments: str) -> str:
+    """Return the output of a git command in the project; empty where git is not installed."""
     try:
         command = ["git", "-C", str(ROOT), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
@@ -36,7 +36,7 @@ def git(*arguments: str) -> str:
         return ""
 
 
-def installed(packages: Sequence[str]) -> dict[str, str]:
+def installed_versions(packages: Sequence[str]) -> dict[str, str]:
     """Return the version of each package that is installed."""
     versions = {}
     for package in packages:

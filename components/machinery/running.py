@@ -14,10 +14,16 @@ from components.data.content import read_json, sha256
 from components.data.records import Record, record_beside, write_records
 from components.machinery import code
 from components.machinery.lineage import finish, inherited, inputs_digest
-from components.machinery.revisions import installed, revisions
+from components.machinery.revisions import installed_versions, revisions
 from components.machinery.signature import Step, load_step
-from components.machinery.trainings import count_trainings, make_room, note_beside, nth_training, training_paths
-from components.machinery.transaction import claimed, replace, unfinished
+from components.machinery.trainings import (
+    count_trainings,
+    inputs_note_path,
+    reshape_trainings,
+    training_path,
+    training_paths,
+)
+from components.machinery.transaction import claim_folder, move_into_place, staging_path
 from components.system.errors import UserError
 from components.system.hardware import machine_type
 from components.system.resources import resource_errors
@@ -28,82 +34,90 @@ Run = tuple[Mapping[str, Any], Mapping[str, Any]]  # where every input and outpu
 def run_step(
     name: str, artifacts: Mapping[str, Any], parameters: Mapping[str, Any], recipe: str = "", record: Path | None = None
 ) -> None:
-    """Run a step: check what it is given, call it on fresh directories, move the finished ones into place.
+    """Run a step: check its parameters and inputs, call it on empty folders, and move the finished ones into place.
 
-    One that trains several times, or is given several trainings of a way, is called for each, in this process; a
-    training that is there, made from the same, is not made again.
+    A step with several trainings, its own or those of its inputs, is called once for each, all in this process; a
+    training that is already there, from the same inputs, is kept.
 
     Args:
         name: The step.
         artifacts: Path of every input and output; a list of paths where an input may be several.
         parameters: Value of every parameter.
-        recipe: Name under which the results are shown; it changes no number.
+        recipe: Name under which results are displayed; it changes no number.
         record: File for the record of the run; beside the first output if not given.
 
     Raises:
         UserError: A parameter or an input is not what the step needs, or the inputs do not belong together.
     """
     step = load_step(name)
-    values = step.checked(parameters)
+    values = step.check_values(parameters)
     for key in step.outputs:
-        unfinished(key, Path(artifacts[key]))  # which refuses a place without a name
+        staging_path(key, Path(artifacts[key]))  # which refuses a path without a name
     targets = {Path(artifacts[key]).absolute() for key in step.outputs}
     if len(targets) < len(step.outputs):
-        raise UserError(f"{step.name}: {' and '.join(step.outputs)} are at one place: give each a folder of its own")
+        raise UserError(f"{step.name}: {' and '.join(step.outputs)} have the same path: give each a folder of its own")
     first = Path(artifacts[next(iter(step.outputs))])
     file = record or record_beside(first)
-    known = {one.digest: one for one in (Record.read_all([file]) if file.is_file() else ())}
-    runs = runs_of(step, artifacts, values)
+    earlier = {one.digest: one for one in (Record.read_all([file]) if file.is_file() else ())}
+    runs = training_runs(step, artifacts, values)
     for target in targets:
-        make_room(target, len(runs))
+        reshape_trainings(target, len(runs))
     records = []
-    for number, one in enumerate(runs):
-        note = note_beside(first, number)
-        there = known.get(made_of(step, one)) if len(runs) > 1 and is_made(step.name, *one, note) else None
-        if there:
+    for number, (paths, settings) in enumerate(runs):
+        note = inputs_note_path(first, number)
+        keep = len(runs) > 1 and is_up_to_date(step.name, paths, settings, note)
+        kept = earlier.get(step_digest(step, paths)) if keep else None
+        if kept:
             print(f"{step.name}: training {number + 1} of {len(runs)} is there already", flush=True)
-        records.append(there or run_once(step, *one, recipe))
+        records.append(kept or run_once(step, paths, settings, recipe))
         write_records(records, file)
         if "repeats" in values:
-            write_note(step.name, *one, note)
+            note_inputs(step.name, paths, settings, note)
 
 
-def runs_of(step: Step, artifacts: Mapping[str, Any], values: Mapping[str, Any]) -> list[Run]:
-    """Return the paths and the values of each run of a step: one for every training that it makes or is given.
+def training_runs(step: Step, artifacts: Mapping[str, Any], values: Mapping[str, Any]) -> list[Run]:
+    """Return the paths and the values of each run of a step: one for every training that it makes or takes.
 
-    A step that makes what is of a training, such as a classifier or a report, takes the first training of all that it
-    is given for its first, and so on; one that trains several times takes a seed more each time.
+    The first run takes the first training of each input, the second the second, and so on; a step that trains several
+    times adds 1 to its seed each time. A step whose outputs are not of a training, such as `compare`, has one run.
     """
     if not any(kind.of_training for kind in step.outputs.values()):
         return [(artifacts, values)]
-    given = {key: kind for key, kind in step.inputs.items() if getattr(kind, "of_training", False)}
-    paths = {key: [Path(path) for path in listed(artifacts[key])] for key in given}
-    trainings = values.get("repeats") or max((count_trainings(one) for own in paths.values() for one in own), default=1)
+    ways = {
+        key: [Path(path) for path in as_list(artifacts[key])]
+        for key, kind in step.inputs.items()
+        if getattr(kind, "of_training", False)
+    }
+    counts = [count_trainings(path) for paths in ways.values() for path in paths]
+    trainings = values.get("repeats") or max(counts, default=1)
     runs: list[Run] = []
     for number in range(trainings):
-        own: dict[str, Any] = {**artifacts}
-        for key, several in paths.items():
-            taken = [nth_training(path, number) for path in several]
-            own[key] = taken if key in step.several else taken[0]
+        paths: dict[str, Any] = {**artifacts}
+        for key, several in ways.items():
+            inputs = [training_path(path, number) for path in several]
+            paths[key] = inputs if key in step.several else inputs[0]
         for key in step.outputs:
-            own[key] = training_paths(Path(artifacts[key]), trainings)[number]
-        seeded = {"seed": values["seed"] + number, "repeats": 1} if "repeats" in values else {}
-        runs.append((own, {**values, **seeded}))
+            paths[key] = training_paths(Path(artifacts[key]), trainings)[number]
+        seed = {"seed": values["seed"] + number, "repeats": 1} if "repeats" in values else {}
+        runs.append((paths, {**values, **seed}))
     return runs
 
 
-def listed(paths: Any) -> Sequence[Any]:
+def as_list(paths: Any) -> Sequence[Any]:
+    """Return one path or several as a sequence."""
     return [paths] if isinstance(paths, str | Path) else paths
 
 
-def made_of(step: Step, run: Run) -> str:
-    """Return the digest of what a step has made in a run, as the lineage of its outputs has it; empty if nothing."""
-    path = Path(run[0][next(iter(step.outputs))]) / MANIFEST
+def step_digest(step: Step, artifacts: Mapping[str, Any]) -> str:
+    """Return the digest of a step's outputs as their lineage has it; empty where there are none yet."""
+    path = Path(artifacts[next(iter(step.outputs))]) / MANIFEST
     return read_json(path)["lineage"].get(step.name, "") if path.is_file() else ""
 
 
 def run_once(step: Step, artifacts: Mapping[str, Any], values: Mapping[str, Any], recipe: str) -> Record:
-    """Run a step for one training; return the record of it. Arguments are as `run` takes them, the values checked.
+    """Run a step once, for one training, and return the record of the run.
+
+    Arguments are as `run_step` takes them; the values are checked already.
 
     Raises:
         UserError: An input is not what the step needs, or the inputs do not belong together.
@@ -112,57 +126,58 @@ def run_once(step: Step, artifacts: Mapping[str, Any], values: Mapping[str, Any]
     manifest = inherited(step, inputs)
     manifest["parameters"][step.name] = values
     digest = inputs_digest(step, inputs, values)
-    versions = {"python": platform.python_version(), **installed(code.packages(step.name))}
-    account = Record(step.name, "", recipe, {}, versions, revisions())
+    versions = {"python": platform.python_version(), **installed_versions(code.computing_packages(step.name))}
+    record = Record(step.name, "", recipe, {}, versions, revisions())
     first = Path(artifacts[next(iter(step.outputs))])
     with resource_errors(step.name, first), ExitStack() as stack:
         outputs = {}
         for key, kind in step.outputs.items():
-            output = kind(unfinished(key, Path(artifacts[key])), deepcopy(manifest), sha256(digest, key), account)
-            stack.enter_context(claimed(output))
+            output = kind(staging_path(key, Path(artifacts[key])), deepcopy(manifest), sha256(digest, key), record)
+            stack.enter_context(claim_folder(output))
             outputs[key] = output
-        step.function(*inputs.values(), *outputs.values(), **step.arguments(values))
+        step.function(*inputs.values(), *outputs.values(), **step.function_arguments(values))
         for output in outputs.values():
             shutil.rmtree(output.resume, ignore_errors=True)
-        made = finish(step, outputs)
+        lineage_digest = finish(step, outputs)
         for key, output in outputs.items():
-            replace(output.path, Path(artifacts[key]))
-        return dataclasses.replace(account, digest=made, machine=machine_type())
+            move_into_place(output.path, Path(artifacts[key]))
+        return dataclasses.replace(record, digest=lineage_digest, machine=machine_type())
 
 
 def read_inputs(step: Step, artifacts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the artifacts and records that a step takes, opened; a list where it takes several."""
+    """Open the artifacts and records that a step takes, by key; a list where it takes several."""
     return {
         key: kind.read_all(artifacts[key]) if key in step.several else kind.read(artifacts[key])
         for key, kind in step.inputs.items()
     }
 
 
-def is_made(name: str, artifacts: Mapping[str, Any], values: Mapping[str, Any], note: Path) -> bool:
-    """Return whether a step's outputs are there, made from these inputs, values and code, as a note says.
+def is_up_to_date(name: str, artifacts: Mapping[str, Any], values: Mapping[str, Any], note: Path) -> bool:
+    """Return whether a step's outputs exist and were made from these inputs, values and code, according to a note.
 
     Args:
         name: The step.
         artifacts: Path of every input and output.
         values: Its parameters.
-        note: The file that `write_note` wrote.
+        note: The file that `note_inputs` wrote.
     """
     step = load_step(name)
-    outputs = (Path(own[key]) for own, _ in runs_of(step, artifacts, step.checked(values)) for key in step.outputs)
-    there = all((output / MANIFEST).is_file() for output in outputs)
-    return there and note.is_file() and note.read_text(encoding="utf-8") == note_of(name, artifacts, values)
+    runs = training_runs(step, artifacts, step.check_values(values))
+    complete = all((Path(paths[key]) / MANIFEST).is_file() for paths, _ in runs for key in step.outputs)
+    digest = combined_inputs_digest(name, artifacts, values) if complete and note.is_file() else ""
+    return bool(digest) and note.read_text(encoding="utf-8") == digest
 
 
-def write_note(name: str, artifacts: Mapping[str, Any], values: Mapping[str, Any], note: Path) -> None:
-    """Note from what a step's outputs were made, in one move; arguments as `is_made` takes them."""
+def note_inputs(name: str, artifacts: Mapping[str, Any], values: Mapping[str, Any], note: Path) -> None:
+    """Write the note by which `is_up_to_date`, with the same arguments, knows what a step's outputs were made from."""
     unfinished = note.with_name(f".{note.name}")
-    unfinished.write_text(note_of(name, artifacts, values), encoding="utf-8")
+    unfinished.write_text(combined_inputs_digest(name, artifacts, values), encoding="utf-8")
     unfinished.replace(note)
 
 
-def note_of(name: str, artifacts: Mapping[str, Any], values: Mapping[str, Any]) -> str:
-    """Return the digest of all that a step would make its outputs from."""
+def combined_inputs_digest(name: str, artifacts: Mapping[str, Any], values: Mapping[str, Any]) -> str:
+    """Return one digest of the inputs, values and code of all runs of a step."""
     step = load_step(name)
-    runs = runs_of(step, artifacts, step.checked(values))
-    digests = [inputs_digest(step, read_inputs(step, own), read) for own, read in runs]
+    runs = training_runs(step, artifacts, step.check_values(values))
+    digests = [inputs_digest(step, read_inputs(step, paths), settings) for paths, settings in runs]
     return digests[0] if len(digests) == 1 else sha256(digests)

@@ -1,4 +1,4 @@
-"""A step is one typed function: its signature and docstring are all that is known of it.
+"""Reads a step from its function: the signature and the docstring say everything about it.
 
 Artifacts are its positional arguments, typed `Input[Kind]`, `Input[list[Kind]]` for one or more, or `Output[Kind]`;
 parameters are keyword-only `str`, `int` or `float`, or a dataclass of such, which steps may share: its fields are
@@ -24,14 +24,14 @@ from components.machinery.parameters import Parameter, arguments_of, keyword_typ
 from components.system.errors import UserError, no_such
 
 Kind = TypeVar("Kind", bound=Artifact)
-Given = TypeVar("Given", bound=Artifact | Sequence[Artifact] | Sequence[Record])
-Input = Annotated[Given, "input"]
+Taken = TypeVar("Taken", bound=Artifact | Sequence[Artifact] | Sequence[Record])
+Input = Annotated[Taken, "input"]
 Output = Annotated[Kind, "output"]
 
 
 @dataclass(frozen=True)
 class Step:
-    """A step as read from its function.
+    """A step, as its function declares it.
 
     Args:
         name: Name of the step, of its module and of its function.
@@ -53,11 +53,11 @@ class Step:
     outputs: Mapping[str, type[Artifact]]
     parameters: Mapping[str, Parameter]
 
-    def checked(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the parameters, each as its declared type.
+    def check_values(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return all parameters by name, each converted to its declared type.
 
         Raises:
-            UserError: One is unknown, missing, or not what it may be, or two do not go together.
+            UserError: A parameter is unknown, missing or outside its limits, or two contradict each other.
         """
         for name in values:
             if name not in self.parameters:
@@ -67,34 +67,34 @@ class Step:
             raise UserError(
                 f"{self.name} lacks {', '.join(missing)}: set it in the recipe or give --{missing[0]} VALUE"
             )
-        read = {name: kind.read(self.name, name, values[name]) for name, kind in self.parameters.items()}
-        self.arguments(read)
-        return read
+        checked = {name: kind.read(self.name, name, values[name]) for name, kind in self.parameters.items()}
+        self.function_arguments(checked)
+        return checked
 
-    def arguments(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the parameters, each as its declared type, as the function takes them.
+    def function_arguments(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return checked parameters as the keyword arguments of the function, settings gathered in their dataclass.
 
         Raises:
-            UserError: Two do not go together.
+            UserError: Two contradict each other.
         """
         try:
             return arguments_of(self.function, values)
         except UserError as error:
             raise UserError(f"{self.name}: {error}") from None
 
-    def described(self, name: str) -> str:
-        """Return what the docstring says of an argument, and of a parameter what it may be."""
+    def describe(self, name: str) -> str:
+        """Return the docstring's description of an argument, with the limits of a parameter."""
         limits = self.parameters[name].limits if name in self.parameters else None
         return " ".join((self.descriptions[name], *([f"({limits})"] if limits else [])))
 
     def uses(self, library: str) -> bool:
-        """Return whether the step's code imports a library; artifacts, which all steps know, do so to read a model."""
-        return library in code.packages(self.name)
+        """Return whether the step computes with a library; loading a model with it does not count."""
+        return library in code.computing_packages(self.name)
 
 
 @cache
 def load_step(name: str) -> Step:
-    """Read a step from its module.
+    """Return the step of a name, read from its module.
 
     Raises:
         UserError: There is no step of that name.
@@ -113,21 +113,22 @@ def load_step(name: str) -> Step:
                 several.add(argument.name)
             artifacts[direction][argument.name] = kind
     return Step(
-        name, function, documentation(function).short_description or "", descriptions_of(function),
+        name, function, parse_docstring(function).short_description or "", argument_descriptions(function),
         artifacts["input"], frozenset(several), artifacts["output"], parameters_of(function),
     )  # fmt: skip
 
 
-def documentation(one: Any) -> docstring_parser.Docstring:
-    """Return what the docstring of a function or of a class says."""
-    return docstring_parser.parse(inspect.getdoc(one) or "", docstring_parser.DocstringStyle.GOOGLE)
+def parse_docstring(documented: Any) -> docstring_parser.Docstring:
+    """Return the parsed docstring of a function or a class."""
+    return docstring_parser.parse(inspect.getdoc(documented) or "", docstring_parser.DocstringStyle.GOOGLE)
 
 
-def descriptions_of(function: Callable[..., Any]) -> dict[str, str]:
-    """Return what the docstring says of each argument; of a dataclass, what its own and those of its bases say."""
-    types, found = keyword_types(function), dict[str, str]()
+def argument_descriptions(function: Callable[..., Any]) -> dict[str, str]:
+    """Return the description of each argument in the docstrings of a function, its dataclasses and their bases."""
+    types, descriptions = keyword_types(function), dict[str, str]()
     for one in reversed(getattr(function, "__mro__", (function,))):
-        for entry in documentation(one).params:
+        for entry in parse_docstring(one).params:
             name, text = entry.arg_name, " ".join((entry.description or "").split())
-            found |= descriptions_of(types[name]) if dataclasses.is_dataclass(types.get(name)) else {name: text}
-    return found
+            fields = dataclasses.is_dataclass(types.get(name))
+            descriptions |= argument_descriptions(types[name]) if fields else {name: text}
+    return descriptions

@@ -1,4 +1,4 @@
-"""The trainings of one way: an artifact at a place, or there a folder with one for each of several trainings."""
+"""Where the trainings of one way lie: one at the path of the way, several in folders `training=N` under it."""
 
 import shutil
 from collections.abc import Sequence
@@ -11,39 +11,39 @@ PREFIX = "training="
 
 
 def training_paths(path: Path, trainings: int) -> list[Path]:
-    """Return where each of some trainings lies, or is to lie, under the path of their way."""
+    """Return the path of each training, given the path of their way and how many there are."""
     return [path / f"{PREFIX}{number}" for number in range(1, trainings + 1)] if trainings > 1 else [path]
 
 
 def count_trainings(path: Path) -> int:
-    """Return how many trainings there are at a path; 1 also where nothing is."""
-    return max(1, len([*path.glob(f"{PREFIX}*/{MANIFEST}")])) if is_several(path) else 1
+    """Return how many finished trainings lie at the path of a way; 1 also where there is nothing yet."""
+    return max(1, len([*path.glob(f"{PREFIX}*/{MANIFEST}")])) if has_several_trainings(path) else 1
 
 
-def is_several(path: Path) -> bool:
-    """Return whether there are several trainings at a path, finished or not."""
+def has_several_trainings(path: Path) -> bool:
+    """Return whether the path of a way has folders of several trainings, finished or not."""
     return not (path / MANIFEST).is_file() and any(path.glob(f"{PREFIX}*"))
 
 
-def nth_training(path: Path, number: int) -> Path:
-    """Return the path of a training, numbered from 0; that of a single one whatever its number.
+def training_path(path: Path, number: int) -> Path:
+    """Return the path of a training, numbered from 0; where the way has one training, its path for every number.
 
     Raises:
-        UserError: There are several, but not so many.
+        UserError: The way has several trainings, but not this one.
     """
-    if not is_several(path):
+    if not has_several_trainings(path):
         return path
-    found = path / f"{PREFIX}{number + 1}"
-    if not (found / MANIFEST).is_file():
+    training = path / f"{PREFIX}{number + 1}"
+    if not (training / MANIFEST).is_file():
         raise UserError(f"{path} has {count_trainings(path)} trainings, and {number + 1} are needed: make it again")
-    return found
+    return training
 
 
-def make_room(path: Path, trainings: int) -> None:
-    """Give a place the form that so many trainings have there, without losing one that is to stay."""
+def reshape_trainings(path: Path, trainings: int) -> None:
+    """Rearrange the folders of a way for another number of trainings, and remove only those beyond that number."""
     apart = path.with_name(f".{path.name}.moved")
-    shutil.rmtree(apart, ignore_errors=True)  # as a kill between two moves may have left it
-    if trainings == 1 and is_several(path):
+    shutil.rmtree(apart, ignore_errors=True)  # left by a kill between two moves
+    if trainings == 1 and has_several_trainings(path):
         first = path / f"{PREFIX}1"
         if (first / MANIFEST).is_file():
             first.rename(apart)
@@ -55,17 +55,17 @@ def make_room(path: Path, trainings: int) -> None:
         path.mkdir()
         apart.rename(path / f"{PREFIX}1")
     if trainings > 1 and path.is_dir():
-        keep_only(path, [one.name for one in training_paths(path, trainings)])
+        remove_other_trainings(path, [one.name for one in training_paths(path, trainings)])
 
 
-def keep_only(path: Path, names: Sequence[str]) -> None:
-    """Remove from a folder of trainings, finished or begun, all but those of some names."""
+def remove_other_trainings(path: Path, names: Sequence[str]) -> None:
+    """Remove from a folder all trainings, finished or begun, except those of some names."""
     for entry in path.iterdir():
         name = entry.name.removeprefix(".").removesuffix(".unfinished")
         if name not in names:
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
-def note_beside(path: Path, number: int) -> Path:
-    """Return the file, beside a way, that says from what one of its trainings was made; it is no part of the result."""
+def inputs_note_path(path: Path, number: int) -> Path:
+    """Return the file beside a way that notes the inputs of one of its trainings; it is no part of the artifact."""
     return path.with_name(f".{path.name}.{PREFIX}{number + 1}.made_from")

@@ -12,8 +12,8 @@ from components.data.artifacts import MANIFEST, Artifact
 from components.system.errors import UserError
 
 
-def unfinished(key: str, target: Path) -> Path:
-    """Return where an artifact is made before it is moved to its target.
+def staging_path(key: str, target: Path) -> Path:
+    """Return the folder in which an artifact is made before it is moved to its target.
 
     Raises:
         UserError: The target is no folder with a name of its own.
@@ -24,26 +24,26 @@ def unfinished(key: str, target: Path) -> Path:
 
 
 @contextmanager
-def claimed(output: Artifact) -> Iterator[None]:
-    """Hold the folder in which an artifact is made, so that no second run makes it at the same time; that one waits.
+def claim_folder(output: Artifact) -> Iterator[None]:
+    """Claim the folder in which an artifact is made, so that a second run of the same waits until this one is done.
 
-    The folder begins empty, but for what a run with the same inputs, parameters and code left to go on from; that alone
-    stays where the run breaks off.
+    The folder starts empty, except for what an interrupted run with the same inputs, parameters and code left to resume
+    from; only that is kept if this run is interrupted too.
     """
     folder = output.path
-    handle = held(folder)
+    handle = lock_folder(folder)
     try:
-        clear(folder, output.resume)
+        empty_folder(folder, output.resume)
         yield
     finally:
         if folder.exists():
-            clear(folder, output.resume)
+            empty_folder(folder, output.resume)
             if not any(folder.iterdir()):
                 folder.rmdir()
         os.close(handle)
 
 
-def held(folder: Path) -> int:
+def lock_folder(folder: Path) -> int:
     """Lock a folder, made where it is missing, and return its open handle; the lock ends with the process."""
     while True:
         folder.mkdir(parents=True, exist_ok=True)
@@ -51,31 +51,31 @@ def held(folder: Path) -> int:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            made = folder.with_name(folder.name[1:].removesuffix(".unfinished"))
-            print(f"waiting for another run, which is making {made}", file=sys.stderr, flush=True)
+            target = folder.with_name(folder.name[1:].removesuffix(".unfinished"))
+            print(f"waiting for another run, which is making {target}", file=sys.stderr, flush=True)
             fcntl.flock(handle, fcntl.LOCK_EX)
         if folder.exists() and os.path.samestat(os.fstat(handle), folder.stat()):
             return handle
         os.close(handle)  # the other run has moved it into place
 
 
-def clear(folder: Path, kept: Path) -> None:
-    """Empty a folder but for one path in it."""
+def empty_folder(folder: Path, keep: Path) -> None:
+    """Remove everything in a folder except one path."""
     for path in folder.iterdir():
-        if path != kept:
+        if path != keep:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def replace(finished: Path, target: Path) -> None:
-    """Put a finished directory where the target was; the old one goes only then.
+def move_into_place(finished: Path, target: Path) -> None:
+    """Move a finished folder to its target; an earlier artifact there is removed only then.
 
     Raises:
-        UserError: What is there is something else than such an artifact.
+        UserError: The target holds something other than such an artifact.
     """
     if target.exists() and not (target / MANIFEST).is_file():
-        names, own = ({path.name for path in folder.glob("*")} for folder in (target, finished))
-        if target.is_file() or names - own:
-            raise UserError(f"{target} is no artifact, and is not replaced: give another path")
+        names, expected = ({path.name for path in folder.glob("*")} for folder in (target, finished))
+        if target.is_file() or names - expected:
+            raise UserError(f"{target} holds something other than an artifact and is left as it is: give another path")
     old = target.with_name(f".{target.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if target.exists():

@@ -9,18 +9,18 @@ from pathlib import Path
 
 
 def machine_type() -> dict[str, str | int]:
-    """Return the system, the processor, and how many cores and GPUs there are."""
+    """Return a description of this machine: system, processor, number of cores and of GPUs."""
     processor = platform.processor()
     with suppress(OSError):
         if names := re.findall(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE):
             processor = names[0]
     return {
         "system": f"{platform.system()} {platform.machine()}", "processor": processor,
-        "cores": os.cpu_count() or 0, "gpus": gpus(),
+        "cores": os.cpu_count() or 0, "gpus": count_gpus(),
     }  # fmt: skip
 
 
-def gpus() -> int:
-    """Return how many GPUs TensorFlow has; none where it is not loaded."""
+def count_gpus() -> int:
+    """Return how many GPUs TensorFlow sees; 0 where it is not loaded."""
     tensorflow = sys.modules.get("tensorflow")
     return len(tensorflow.config.list_physical_devices("GPU")) if tensorflow else 0

@@ -1,4 +1,4 @@
-"""Loads large libraries: Keras without the remarks of those under it, and none under the garbage collector."""
+"""Loads large libraries quickly and quietly: without garbage collection, Keras without TensorFlow's remarks."""
 
 import gc
 import logging
@@ -20,10 +20,10 @@ DRAWING = "matplotlib.pyplot"  # for pictures of Keras's own; without it Keras l
 
 @contextmanager
 def without_collection() -> Iterator[None]:
-    """Keep Python's garbage collector from what is made inside, now and later.
+    """Exempt what is created inside from garbage collection, for good.
 
-    Large libraries make hundreds of thousands of objects that stay; going through them again and again takes two fifths
-    of the time in which Keras loads.
+    Large libraries create hundreds of thousands of objects that stay. Traversing them again and again is two fifths of
+    the time that loading Keras takes otherwise.
     """
     gc.disable()
     try:
@@ -34,7 +34,7 @@ def without_collection() -> Iterator[None]:
 
 
 class KerasFinder:
-    """Finds Keras where Python finds it, and has it loaded quietly, at its first import."""
+    """Import hook: finds Keras where Python finds it, and lets `load_keras` execute it."""
 
     @staticmethod
     def find_spec(name: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
@@ -45,7 +45,7 @@ class KerasFinder:
 
 
 def load_keras(execute: Callable[[ModuleType], None], keras: ModuleType) -> None:
-    """Execute the module of Keras; what native code says on standard error is shown only if that fails.
+    """Execute the module of Keras, and show what native code writes to standard error only if that fails.
 
     TensorFlow remarks on the processor and on a missing GPU before any setting of its own can silence it.
     """
@@ -54,14 +54,14 @@ def load_keras(execute: Callable[[ModuleType], None], keras: ModuleType) -> None
     if no_drawing:
         sys.modules[DRAWING] = None  # type: ignore[assignment]
     real = os.dup(2)
-    with tempfile.TemporaryFile() as said, without_collection():
-        os.dup2(said.fileno(), 2)
+    with tempfile.TemporaryFile() as messages, without_collection():
+        os.dup2(messages.fileno(), 2)
         try:
             execute(keras)
         except BaseException as error:
             if not isinstance(error, Exception) or not missing_resource(error, Path()):
-                said.seek(0)
-                os.write(real, said.read())
+                messages.seek(0)
+                os.write(real, messages.read())
             raise
         finally:
             os.dup2(real, 2)

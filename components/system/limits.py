@@ -1,4 +1,4 @@
-"""What a parameter may be, declared in a signature: a range of numbers, or the words of a registry."""
+"""Limits of parameters, declared in a signature: a range of numbers, or the names in a registry."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 @dataclass(frozen=True)
 class Range:
-    """The values that a number may have: in words, and as a test."""
+    """A range of numbers: in words, and as a predicate."""
 
     words: str
     holds: Callable[[Any], bool]
@@ -18,7 +18,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Names:
-    """The words that a text may be: what they name, and the registry that holds them."""
+    """The names in a registry, and the noun for what they name."""
 
     noun: str
     known: Collection[str]

@@ -1,4 +1,4 @@
-"""Child processes that end with this one, and how each end is reported."""
+"""Runs work in child processes that never outlive their parent, and reports how they ended."""
 
 import ctypes
 import multiprocessing
@@ -14,20 +14,20 @@ from components.system.resources import KEEPS_FINISHED, LESS_MEMORY
 DIES_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
-def supervised(work: Callable[[], None]) -> None:
-    """Do work in a child process, and end as it ends.
+def run_supervised(work: Callable[[], None]) -> None:
+    """Run work in a child process, and exit with its status.
 
-    SIGTERM is handed on to the work, where it is Ctrl-C. Neither process outlives the other.
+    SIGTERM is passed on to the child, where it acts as Ctrl-C. Neither process outlives the other.
     """
-    status = in_child(work)
+    status = run_in_child(work)
     if status is not None:
         sys.exit(status)
 
 
-def in_child(work: Callable[[], None]) -> int | None:
-    """Do work in a child process, and return the exit status of its end; in the child that is over, nothing.
+def run_in_child(work: Callable[[], None]) -> int | None:
+    """Run work in a child process, and return its exit status; None in the child itself, once it is done.
 
-    What ended it by force is said in one line: such an end has no word of its own.
+    A child that a signal ended is reported in one line, since it cannot report itself.
     """
     parent = os.getpid()
     child = os.fork()
@@ -60,19 +60,25 @@ def in_child(work: Callable[[], None]) -> int | None:
 
 
 def call_in_processes(function: Callable[..., None], arguments: Iterable[tuple[Any, ...]]) -> None:
-    """Call a function once for each tuple of arguments, in forked processes, one a core; none outlives this one."""
+    """Call a function once for each tuple of arguments, in as many forked processes as there are cores."""
 
     def begin() -> None:
         die_with_parent()
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches all: this process is the one to speak of it
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches every process; the parent reports it
 
-    fork = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(mp_context=fork, initializer=begin) as pool:
-        for done in [pool.submit(function, *own) for own in arguments]:
-            done.result()
+    calls, fork = list(arguments), multiprocessing.get_context("fork")
+    workers = max(1, min(os.cpu_count() or 1, len(calls)))
+    with ProcessPoolExecutor(workers, mp_context=fork, initializer=begin) as pool:
+        futures = [pool.submit(function, *call) for call in calls]
+        try:
+            for future in futures:
+                future.result()
+        finally:
+            for future in futures:
+                future.cancel()
 
 
 def die_with_parent() -> None:
-    """Let the kernel end this process when its parent ends."""
+    """Ask the kernel to kill this process when its parent ends."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(DIES_WITH_PARENT, signal.SIGKILL)

@@ -59,7 +59,7 @@ def write(
     arguments = {}
     for (name, key), value in offered.items():
         wanted = load_step(name)
-        arguments[f"{name}_{key}"] = Argument(wanted.parameters[key].kind, wanted.described(key), value)
+        arguments[f"{name}_{key}"] = Argument(wanted.parameters[key].kind, wanted.describe(key), value)
 
     def pipeline(*channels: Any) -> None:
         make_tasks(tasks, cluster, dict(zip(offered, channels, strict=True)))
@@ -177,12 +177,12 @@ def numbered_inputs(task: Task) -> dict[str, tuple[str, Made]]:
 def component(task: Task, cluster: Cluster) -> Callable[..., PipelineTask]:
     """Return a task's step as a component of Kubeflow: the interface and its descriptions are the step's."""
     wanted, inputs = load_step(task.step), numbered_inputs(task)
-    views = executor.views(wanted.outputs)
+    views = executor.view_types(wanted.outputs)
     said = {**wanted.descriptions, RECORD: "What the run took, and what it ran on."}
     arguments = {name: Argument(dsl.Input[kind_of(one)], said[key]) for name, (key, one) in inputs.items()}
     arguments |= {key: Argument(dsl.Output[kind_of(one)], said[key]) for key, one in task.outputs.items()}
     arguments |= {key: Argument(dsl.Output[getattr(dsl, schema)]) for key, schema in views.items()}
-    arguments |= {key: Argument(one.kind, wanted.described(key)) for key, one in wanted.parameters.items()}
+    arguments |= {key: Argument(one.kind, wanted.describe(key)) for key, one in wanted.parameters.items()}
     with_dvc = task.step == "fetch" or str(task.values.get("source", "")).startswith(GIT)
 
     def container(*placeholders: Any) -> dsl.ContainerSpec:
@@ -207,7 +207,7 @@ def component(task: Task, cluster: Cluster) -> Callable[..., PipelineTask]:
 
 def kind_of(made: Made) -> Any:
     """Return the class of kfp's that an artifact has."""
-    return getattr(dsl, executor.schema(made.kind))
+    return getattr(dsl, executor.artifact_type(made.kind))
 
 
 def configure(task: PipelineTask, name: str, cluster: Cluster) -> None:
