@@ -39,7 +39,7 @@ TOGETHER_SECONDS = 1  # in which a training's epochs are sent together
 MOST = 1000  # metrics that MLflow takes at once
 
 
-class Live:
+class LiveRun:
     """The run of a classifier in training; a store that does not answer costs one line, never the training.
 
     Epochs that follow each other fast are sent together, so that a short one does not wait for the store.
@@ -99,7 +99,7 @@ def live_run(classifier: Classifier, model: str) -> Iterator[Callable[[int, dict
     left as it is, one that was broken off is deleted and begun again; and where the model comes out as one that has a
     run already, that run is its own.
     """
-    run = Live(classifier, model)
+    run = LiveRun(classifier, model)
     try:
         yield run.log_epoch
     except BaseException:
