@@ -33,7 +33,7 @@ def store(database, tmp_path, monkeypatch):
 
 
 def candidate(made, folder: Path, right: int, start: int = 0, groups: bool = False) -> tuple[Classifier, Report]:
-    """Return a copy of a model whose report says that it is right on so many of the test images, and how surely.
+    """Return a copy of a model whose report says that it is right on so many of the test images.
 
     Args:
         made: Every artifact of a recipe.
@@ -107,7 +107,7 @@ def test_what_the_test_images_cannot_tell_apart_is_not_promoted(made, store, tmp
     registry.promote(*candidate(made, tmp_path, 100))
     promoted, sentences = registry.promote(*candidate(made, tmp_path, 101))
     assert not promoted and champion(store) == "1"
-    assert "and neither as surely worse" in sentences[-1]
+    assert "neither significantly worse" in sentences[-1]
 
 
 def test_whole_groups_count_as_one_image(made, store, tmp_path):
@@ -137,7 +137,7 @@ def test_a_champion_tested_on_other_images_is_not_compared(made, store, tmp_path
         ((0.1, 0.2), 0.1, 0.01, False),
     ],
 )
-def test_better_is_surely_better_by_one_and_surely_worse_by_none(loss, accuracy, p, expected):
+def test_better_is_significantly_better_by_one_score_and_worse_by_none(loss, accuracy, p, expected):
     low, high = loss
     log_loss = pairs.Difference(1, 1, (low + high) / 2, low, high, 0.5, 100)
     differences = {"log_loss": log_loss, "accuracy": pairs.Difference(0.5, 0.5, accuracy, -1, 1, p, 100)}

@@ -2,7 +2,7 @@
 
 A candidate takes the alias only if the paired comparison on the test split shows that it is better than the champion:
 the 95 % interval of the difference in log loss lies below 0, or the accuracy is higher by McNemar's exact test at
-p < 0.05, and neither is as surely worse.
+p < 0.05, and neither is significantly worse.
 """
 
 import json
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from components.scores.pairs import Difference
 
 CHAMPION = "champion"
-RULE = "better is a log loss lower by its 95 % interval, or an accuracy higher at p < 0.05, and neither as surely worse"
+RULE = "better: a log loss lower by its 95 % interval or an accuracy higher at p < 0.05, neither significantly worse"
 SIGNIFICANT = 0.05
 DESCRIPTION = 5000  # characters, at most, in MLflow's tables
 PAGE = 1000  # runs that MLflow lists at once
