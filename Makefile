@@ -13,9 +13,9 @@ export DOCKER_BUILDKIT := 1
 .PHONY: setup repro test ui experiments lock image test-containers
 
 repro: setup ## run the recipes, then print what came out
-	@python -m pipeline arrange
+	@graft arrange
 	dvc repro
-	@python -m pipeline show
+	@graft show
 
 test: setup ## lint, types, tests
 	ruff check .
@@ -25,20 +25,27 @@ test: setup ## lint, types, tests
 	pytest -n $(WORKERS) --dist worksteal
 
 ui: setup ## open the comparison in MLflow
-	@python -m pipeline ui
+	@graft ui
 
 experiments: setup ## experiments made with `dvc exp run`, best log loss on validation first
-	@python -m pipeline experiments
+	@graft experiments
 
-setup: .venv/.complete
+setup: .venv/bin/graft ## make .venv, with the locked packages and the command graft
 
 .venv/.complete: requirements-setup.txt requirements.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; \
 	  sys.exit(None if (3, 11) <= v < (3, 14) else "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 ...")'
+	@echo 'creating the environment .venv ...'
 	@$(PYTHON) -m venv .venv || { echo 'Python has no venv: apt-get install python3-venv'; exit 1; }
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-setup.txt
+	@echo "installing about $$(grep -c '^[^ #].*==' requirements.txt) packages, 3.6 GB: a minute or more ..."
 	@.venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes --compile-bytecode -r requirements.txt
 	@touch $@
+
+.venv/bin/graft: .venv/.complete pyproject.toml
+	@.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
+	@touch $@
+	@echo 'ready: after `. .venv/bin/activate`, `graft --help` lists the commands'
 
 LOCK = uv pip compile --quiet --no-header --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 IN_FETCH = dvc|numpy|pandas|pillow|scikit-learn|scipy # of the versions that the rest has; dvc-s3 wants an older botocore

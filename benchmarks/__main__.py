@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks import machine
 from benchmarks.measuring import Bench, Line, Worker, table
-from components.system.errors import Parser, UserError, no_such, told
+from components.system.errors import Parser, UserError, run_cli, unknown_name
 
 JSON, FIGURE = Path("artifacts/benchmarks.json"), Path("docs/performance.png")
 ROWS = ("fine_tuning", "heads", "extraction", "augmentation", "study", "starting", "scale")
@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> None:
     given = parser.parse_args(arguments)
     for row in given.rows:
         if row not in ROWS:
-            raise no_such("row", row, ROWS)
+            raise unknown_name("row", row, ROWS)
     if given.show:
         if not given.json.is_file():
             raise UserError(f"no {given.json} to show: `python -m benchmarks` writes it")
@@ -76,4 +76,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    told(main)
+    run_cli(main)

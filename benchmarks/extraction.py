@@ -83,4 +83,4 @@ def extract(features: Made, home: Path) -> tuple[float, str]:
     from components.data.artifacts import Features
 
     taken = sum(here.seconds(task, home) for task in tasks_behind(features) if task.step not in COLLECTION)
-    return taken, str(Features.read(home / place(features)).facts["precision"])
+    return taken, str(Features.read(home / place(features)).facts.precision)

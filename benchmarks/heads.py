@@ -72,12 +72,12 @@ def fill(at: Mapping[str, Path]) -> "tuple[Part, Part]":
     from components.model import assembly
 
     features, splits = Features.read(at["features"]), Splits.read(at["splits"])
-    parts = assembly.parts(features, splits)
+    split_rows = assembly.rows_of_splits(features, splits)
     array = np.load(features.path / features.array_name, mmap_mode="r+")
-    for part in parts:
-        array[part.rows, 0] = synthetic.features(part.labels, array.shape[-1]).astype(array.dtype)
+    for rows in split_rows:
+        array[rows.rows, 0] = synthetic.features(rows.labels, array.shape[-1]).astype(array.dtype)
     array.flush()
-    train, validation = ((array[part.rows, 0].astype(np.float32), part.labels) for part in parts)
+    train, validation = ((array[rows.rows, 0].astype(np.float32), rows.labels) for rows in split_rows)
     return train, validation
 
 
@@ -98,6 +98,6 @@ def trained(task: Task, home: Path, epochs: int) -> "tuple[list[np.ndarray], lis
     here.seconds(here.changed(task, epochs=1, learning_rate=UNMOVED), home)
     weights = Top.read(at["top"]).load().get_weights()
     here.seconds(here.changed(task, epochs=epochs), home)
-    part, _ = assembly.parts(Features.read(at["features"]), Splits.read(at["splits"]))
-    orders = [part.draw(task.values["seed"], epoch)[0] for epoch in range(epochs)]
+    rows, _ = assembly.rows_of_splits(Features.read(at["features"]), Splits.read(at["splits"]))
+    orders = [rows.epoch_order(task.values["seed"], epoch)[0] for epoch in range(epochs)]
     return weights, orders, Classifier.read(at["classifier"]).table("history.csv")["loss"].tolist()

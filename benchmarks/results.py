@@ -15,10 +15,10 @@ from benchmarks import here
 from components.data.artifacts import Report
 from components.results.titles import folder_name
 from components.scores.registry import MAIN, VALIDATION
-from components.system.errors import Parser, told
+from components.system.errors import Parser, run_cli
 from pipeline import recipes
-from pipeline.__main__ import assigned
 from pipeline.arranging import Made, Task
+from pipeline.commands.words import read_assignments
 from pipeline.planning import tasks_by_recipe
 from pipeline.running import make
 
@@ -36,7 +36,7 @@ def run(recipe: str, networks: Sequence[str], changes: Sequence[str], seeds: Seq
     if networks:
         content["recipes"][recipe] = {**recipes.sayings(content, recipe), "networks": networks}
     rows = []
-    for seed, tasks in trials(content, recipe, dict(map(assigned, changes)), seeds).items():
+    for seed, tasks in trials(content, recipe, read_assignments(changes), seeds).items():
         for report in (made for task in tasks for made in task.outputs.values() if made.kind is Report):
             weights = [word for word in report.task.words if word in recipes.resolve(content, recipe).networks]
             varied = [word for word in report.task.words if word not in weights]
@@ -91,4 +91,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    told(main)
+    run_cli(main)

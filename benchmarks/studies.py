@@ -53,7 +53,7 @@ class Study:
     @property
     def first(self) -> str:
         """First layer that is fine-tuned."""
-        return backbones.get(self.backbone).first_trainable(self.resolved.values["extract"]["unfreeze"])
+        return backbones.get(self.backbone).first_trainable_layer(self.resolved.values["extract"]["unfreeze"])
 
 
 STUDIES = (

@@ -1,23 +1,36 @@
-"""The one entry point of the steps: python -m components STEP --name value ..."""
+"""One step on the command line: python -m components STEP --name value ..."""
 
-import argparse
 from pathlib import Path
 from typing import Any
 
 from components import STEPS
 from components.machinery import executor
+from components.machinery.command_line import OMITTED, CommandArgument
 from components.machinery.parameters import read_yaml
 from components.machinery.running import run_step
-from components.machinery.signature import load_step
-from components.system.errors import Parser, UserError, shown, told
+from components.machinery.signature import Step, load_step
+from components.system.errors import Parser, UserError, run_cli, shorten
 from components.system.processes import run_supervised
 
+SECTION = "FILE:SECTION"
 
-def section(address: str) -> dict[str, Any]:
-    """Return the mapping at FILE:SECTION of a YAML file, the section's keys joined by dots."""
+
+def overview(command: str) -> str:
+    """Return the help of the command that runs steps: all steps, a line each."""
+    lines = [f"  {name:17} {load_step(name).summary}" for name in STEPS]
+    heading = f"{command} STEP --name value ...\n\nsteps, in the order in which data flows:"
+    return "\n".join([heading, *lines, "", f"`{command} STEP --help` says what a step takes"])
+
+
+def read_section(address: str) -> dict[str, Any]:
+    """Return the mapping at FILE:SECTION of a YAML file; the names of nested sections are joined by dots.
+
+    Raises:
+        UserError: There is no such file or section.
+    """
     file, _, path = address.rpartition(":")
     if not file:
-        raise UserError(f"--params {address}: FILE:SECTION is needed, as in params.yaml:defaults.split")
+        raise UserError(f"--params {address}: {SECTION} is needed, as in params.yaml:defaults.split")
     value = read_yaml(Path(file))
     for key in path.split("."):
         if not isinstance(value, dict) or key not in value:
@@ -26,68 +39,69 @@ def section(address: str) -> dict[str, Any]:
     if value is None:  # a name without lines
         return {}
     if not isinstance(value, dict):
-        raise UserError(f"--params {address}: a section is `name: value` lines; received {shown(value)}")
+        raise UserError(f"--params {address}: a section is `name: value` lines; received {shorten(value)}")
     return value
 
 
-def parser_of(name: str) -> Parser:
-    """Return the command line of one step, derived from its signature and docstring."""
-    wanted = load_step(name)
-    parser = Parser(prog=f"python -m components {name}", description=wanted.summary, allow_abbrev=False)
+def step_parser(step: Step, command: str) -> Parser:
+    """Return the parser of a step's arguments, derived from its signature and docstring.
+
+    Args:
+        step: The step.
+        command: What is typed to call it.
+    """
+    parser = Parser(prog=command, description=step.summary, allow_abbrev=False)
     artifacts = parser.add_argument_group("artifacts")
-    for direction, kinds in (("in", wanted.inputs), ("out", wanted.outputs)):
+    for direction, kinds in (("in", step.inputs), ("out", step.outputs)):
         for key, kind in kinds.items():
-            text = f"{direction}, {kind.__name__}: {wanted.descriptions[key]}".replace("%", "%%")
-            several: dict[str, Any] = {"action": "extend", "nargs": "+"} if key in wanted.several else {}
-            artifacts.add_argument(f"--{key}", metavar="DIR", required=True, help=text, **several)
+            text = f"{direction}, {kind.__name__}: {step.descriptions[key]}"
+            CommandArgument(key, Path, text, "DIR", several=key in step.several).add_to(artifacts, step.name)
     parameters = parser.add_argument_group("parameters")
-    for key, parameter in wanted.parameters.items():
-        text, word = wanted.describe(key).replace("%", "%%"), parameter.kind.__name__.upper()
-        parameters.add_argument(f"--{key}", metavar=word, default=argparse.SUPPRESS, help=text)
+    for key, parameter in step.parameters.items():
+        word = parameter.kind.__name__.upper()
+        CommandArgument(key, str, step.describe(key), word, OMITTED).add_to(parameters, step.name)
     parser.add_argument(
-        "--params", metavar="FILE:SECTION", action="append", default=[],
-        help="read parameters from a section of a YAML file; later sections, then flags, win",
+        "--params", metavar=SECTION, action="append", default=[],
+        help="read parameters from a section of a YAML file; later sections win over earlier ones, flags over all",
     )  # fmt: skip
-    parser.add_argument("--recipe", metavar="NAME", default="", help="name under which the results are shown")
+    parser.add_argument("--recipe", metavar="NAME", default="", help="name of a recipe, under which results are shown")
     parser.add_argument(
-        "--record", metavar="FILE", type=Path, help="where the record of the run goes, if not beside the first output"
+        "--record", metavar="FILE", type=Path, help="file for the record of the run, if not beside the first output"
     )
     kubeflow = parser.add_argument_group("Kubeflow, which fills these in by itself")
-    kubeflow.add_argument("--executor_input", metavar="JSON", help="what it says of the task, {{$}}")
+    kubeflow.add_argument("--executor_input", metavar="JSON", help="the task as Kubeflow describes it, {{$}}")
     kubeflow.add_argument(
-        "--view",
-        nargs=2,
-        metavar=("NAME", "FILE"),
-        action="append",
-        default=[],
-        help="where it takes what it draws from",
-    )
+        "--view", nargs=2, metavar=("NAME", "FILE"), action="append", default=[],
+        help="a file from which its UI draws something",
+    )  # fmt: skip
     return parser
 
 
-def main(arguments: list[str]) -> None:
+def main(arguments: list[str], command: str = "python -m components") -> None:
+    """Run the step that the command line names; without one, print the help.
+
+    Args:
+        arguments: The step, and its options.
+        command: What is typed before them.
+    """
     if not arguments or arguments[0] in ("-h", "--help"):
-        print("python -m components STEP --name value ...\n\nsteps, in the order in which data flows:")
-        for name in STEPS:
-            print(f"  {name:16} {load_step(name).summary}")
-        print("\npython -m components STEP --help says what a step takes")
+        print(overview(command))
         return
-    parser = parser_of(arguments[0])
-    given = vars(parser.parse_args(arguments[1:]))
-    sections, recipe, views = given.pop("params"), given.pop("recipe"), dict(given.pop("view"))
-    record = given.pop("record")
-    told = given.pop("executor_input")
-    task = executor.read_input(told) if told else None
-    wanted = load_step(arguments[0])
-    artifacts = {key: given.pop(key) for key in (*wanted.inputs, *wanted.outputs)}
+    step = load_step(arguments[0])
+    options = vars(step_parser(step, f"{command} {step.name}").parse_args(arguments[1:]))
+    sections, recipe, record = (options.pop(name) for name in ("params", "recipe", "record"))
+    executor_input, views = options.pop("executor_input"), dict(options.pop("view"))
+    task = executor.read_input(executor_input) if executor_input else None
+    artifacts = {key: options.pop(key) for key in (*step.inputs, *step.outputs)}
     values: dict[str, Any] = {}
     for address in sections:
-        values.update(section(address))
-    wanted.check_values({**values, **given})
-    run_step(wanted.name, artifacts, {**values, **given}, recipe, record)
+        values.update(read_section(address))
+    values |= options
+    step.check_values(values)
+    run_step(step.name, artifacts, values, recipe, record)
     if task:
-        executor.write_output(task, wanted, artifacts, views)
+        executor.write_output(task, step, artifacts, views)
 
 
 if __name__ == "__main__":
-    run_supervised(lambda: told(main))
+    run_supervised(lambda: run_cli(main))

@@ -1,4 +1,4 @@
-"""Find the images that a data set holds twice."""
+"""Find the duplicates in a data set."""
 
 from typing import Annotated
 
@@ -13,15 +13,15 @@ def audit(
     *,
     distance: Annotated[int, Range("from 0 to 16", lambda value: 0 <= value <= 16)],
 ) -> None:
-    """Find the images that a data set holds twice, byte-identical or near-identical, and those of two labels.
+    """Find the duplicates in a data set, byte-identical or near-identical, and those of two labels.
 
-    Near-identical are images, not plain ones, whose perceptual hashes (pHash) differ in at most `distance` of 64 bits
-    and the details of whose thumbnails, 16 x 16 pixels in colour, correlate by 0.95 or more; by 0.99 or more where one
-    has fewer than 32 pixels a side.
+    Two images, not plain ones, are near-identical if their perceptual hashes (pHash) differ in at most `distance` of 64
+    bits and the details of their thumbnails, 16 x 16 pixels in colour, correlate by 0.95 or more; by 0.99 or more where
+    one has fewer than 32 pixels a side.
 
     Args:
         images: The data set.
-        audit: What is there twice.
+        audit: The duplicates.
         distance: Bits of 64 in which the hashes of two near-identical images may differ.
     """
     import pandas as pd
@@ -32,28 +32,28 @@ def audit(
     content = pd.factorize(table["sha256"])[0]
     first = table.drop_duplicates("sha256")  # of each content
     originals = first["file"].to_numpy()
-    hashes, details = duplicates.fingerprints([images.file(file) for file in originals])
-    least = duplicates.limits(first["width"].to_numpy(), first["height"].to_numpy())
-    near, cluster = duplicates.near(hashes, details, least, distance)
+    hashes, details = duplicates.hashes_and_details([images.file(file) for file in originals])
+    needed = duplicates.min_correlations(first["width"].to_numpy(), first["height"].to_numpy())
+    near, cluster = duplicates.cluster_near_identical(hashes, details, needed, distance)
 
     table["hash"] = [f"{value:016x}" for value in hashes[content]]
     table["cluster"] = originals[cluster[content]]
     table.loc[~table["cluster"].duplicated(keep=False), "cluster"] = ""
     audit.write_table("hashes.csv", table[["file", "hash", "cluster"]])
 
-    same = zip(table["file"], originals[content], strict=True)
-    rows = [(file, original, "identical", 0, 1.0) for file, original in same if file != original]
-    rows += [(originals[later], originals[early], "near", bits, round(like, 4)) for early, later, bits, like in near]
+    originals_of_files = zip(table["file"], originals[content], strict=True)
+    rows = [(file, original, "identical", 0, 1.0) for file, original in originals_of_files if file != original]
+    rows += [(originals[later], originals[early], "near", bits, round(corr, 4)) for early, later, bits, corr in near]
     pairs = pd.DataFrame(rows, columns=["file", "other", "kind", "distance", "similarity"])
     label = table.set_index("file")["label"]
     audit.write_table("pairs.csv", pairs.assign(label=pairs["file"].map(label), other_label=pairs["other"].map(label)))
 
     sizes = table.loc[table["cluster"] != "", "cluster"].value_counts()
-    audit.facts["duplicates"] = {
+    audit.facts.duplicates = {
         "identical_pairs": int((pairs["kind"] == "identical").sum()),
         "near_pairs": int((pairs["kind"] == "near").sum()),
-        "two_labels": len(duplicates.two_labels(table)),
+        "two_labels": len(duplicates.label_conflicts(table)),
         "clusters": len(sizes),
         "largest_cluster": int(sizes.max()) if len(sizes) else 0,
     }
-    print("audit:", ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in audit.facts["duplicates"].items()))
+    print("audit:", ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in audit.facts.duplicates.items()))

@@ -1,4 +1,4 @@
-"""Bring every image to the working size, and make random views of it."""
+"""Bring every image to the working size, and draw random views of it."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,10 +24,10 @@ def augment(
     brightness: Share,
     seed: Seed,
 ) -> None:
-    """Bring every image to the size that the networks see, and make random views of it.
+    """Bring every image to the size that the networks see, and draw random views of it.
 
-    Each view is drawn from the seed, the file's name and the view's number, so that an image that is added changes none
-    of the others. All of a view's geometry is one affine map, resampled once.
+    Each view is drawn from the seed, the file's name and the view's number: adding an image changes no other one's
+    views. The geometry of a view is one affine map, resampled once.
 
     Args:
         images: The data set.
@@ -42,22 +42,26 @@ def augment(
         brightness: Largest change of brightness either way, as a fraction.
         seed: Seed of the views.
     """
+    from dataclasses import asdict
+
     from components.data import augmentation
     from components.data import images as image_files
-    from components.data.artifacts import release
+    from components.data.memory_maps import release
     from components.system.progress import bar
 
-    limits = augmentation.Limits(rotation, shear, zoom, shift, flip, brightness)
+    limits = augmentation.ViewLimits(rotation, shear, zoom, shift, flip, brightness)
     names = images.table("images.csv")["file"].tolist()
-    augmented.facts.update(image_size=image_size, views=views)
+    facts = augmented.facts
+    facts.image_size, facts.views = image_size, views
+    facts.view_limits, facts.view_seed = asdict(limits), seed
     array = augmented.create(names, (1 + views, image_size, image_size, 3), "uint8")
 
     def views_of(name: str) -> "np.ndarray":
-        draws = [augmentation.draw(limits, seed, name, view) for view in range(views)]
-        return augmentation.apply(image_files.read(images.file(name), image_size), draws)
+        transforms = [augmentation.draw_transform(limits, seed, name, view) for view in range(views)]
+        return augmentation.apply_transforms(image_files.read_pixels(images.file(name), image_size), transforms)
 
-    with augmented.timed("augmentation", len(names)), bar("augment", len(names), "image") as progress:
-        for place, batch in image_files.in_batches(views_of, names, 32):
-            array[place] = batch
+    with augmented.time_work("augmentation", len(names)), bar("augment", len(names), "image") as progress:
+        for rows, batch in image_files.map_in_batches(views_of, names, 32):
+            array[rows] = batch
             release(array)
             progress.update(len(batch))

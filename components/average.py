@@ -2,7 +2,7 @@
 
 from components.data.artifacts import Augmented, Classifier, Splits
 from components.machinery.signature import Input, Output
-from components.model.naming import name_of
+from components.model.naming import model_name
 from components.system.limits import Count
 
 
@@ -16,12 +16,12 @@ def average(
 ) -> None:
     """Average the probabilities of classifiers: an ensemble, one classifier like any other.
 
-    Its temperature is fitted on validation, where its scores are those that it can be chosen by.
+    Its temperature is fitted on validation, and its scores there are those that it can be chosen by.
 
     Args:
-        augmented: The plain images, of several those of the classifiers' size; their views are not used.
+        augmented: The plain images; of several sets, the one of the classifiers' size is used, and its views are not.
         splits: The training and validation rows.
-        classifiers: What is averaged, all trained on these rows.
+        classifiers: The classifiers to average, all trained on these rows.
         classifier: The ensemble.
         batch_size: Images a batch.
 
@@ -31,5 +31,5 @@ def average(
     from components.model import ensemble
     from components.results import tracking
 
-    with tracking.live_run(classifier, name_of("average")):
-        ensemble.average(augmented, splits, classifiers, classifier, batch_size)
+    with tracking.live_run(classifier, model_name("average")):
+        ensemble.average_classifiers(augmented, splits, classifiers, classifier, batch_size)

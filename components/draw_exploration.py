@@ -1,14 +1,14 @@
-"""Draw what the data set looks like."""
+"""Draw the figures of a data set."""
 
 from components.data.artifacts import Drawings, Exploration
 from components.machinery.signature import Input, Output
 
 
 def draw_exploration(exploration: Input[Exploration], drawings: Output[Drawings]) -> None:
-    """Draw what the data set looks like: images a class, samples, sizes, colours, views, the stock network's words.
+    """Draw the figures of a data set: images a class, sizes, samples, colours, views, the stock network's words.
 
     Args:
-        exploration: What was found out.
+        exploration: The counts, samples, densities and words of the data set.
         drawings: The figures.
     """
     from components.results import exploration_drawing

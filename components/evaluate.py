@@ -38,9 +38,9 @@ def evaluate(
     Raises:
         UserError: Views are to be averaged, and there are none; or the classifier was trained on others.
     """
-    from components.model.prediction import views_of
+    from components.model.prediction import training_views
     from components.results import reporting, tracking
 
-    model_views = views_of(classifier, augmented)
-    reporting.fill_report(report, model_views, splits, test_split, classifier, views, batch_size, slices)
+    trained_on = training_views(classifier, augmented)
+    reporting.fill_report(report, trained_on, splits, test_split, classifier, views, batch_size, slices)
     tracking.complete_run_or_warn(classifier, report)

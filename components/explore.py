@@ -1,4 +1,4 @@
-"""Find out what the data set looks like."""
+"""Describe a data set: counts, samples, colours and views of it."""
 
 from components.data.artifacts import Augmented, Exploration, Images, Splits, Weights
 from components.machinery.signature import Input, Output
@@ -15,16 +15,16 @@ def explore(
     samples: Count,
     seed: Seed,
 ) -> None:
-    """Find out what the data set looks like: images a class, samples, sizes, colours, views, the stock network's words.
+    """Describe a data set: images a class, sizes, samples, colours, views, and the stock network's words for them.
 
-    Samples, colours, views and words are of training images; the test images are only counted and measured.
+    Samples, colours, views and words are of training images; of the test images only numbers and sizes are used.
 
     Args:
         images: The data set.
         splits: The training and validation rows.
         augmented: The plain images at the working size and their views.
-        weights: The backbone's pretrained weights; with its top they tell what ImageNet would call the samples.
-        exploration: The counts, samples and densities that are drawn, and the words.
+        weights: The backbone's pretrained weights; with its top they predict the ImageNet class of the samples.
+        exploration: The counts, samples, densities and words.
         samples: Training images of each class to choose.
         seed: Seed of the choice of samples.
     """
@@ -38,12 +38,12 @@ def explore(
     chosen = train.groupby("label").sample(samples, replace=True, random_state=seed).drop_duplicates()
     exploring.write_samples(exploration, images, chosen)
     exploring.write_densities(exploration, augmented, train)
-    if augmented.facts["views"]:
-        count = min(exploring.AUGMENTED, len(train))
+    if augmented.facts.views:
+        count = min(exploring.IMAGES_WITH_VIEWS, len(train))
         exploring.write_views(exploration, augmented, train["file"].sample(count, random_state=seed).tolist())
 
     if weights.stock.is_file():
-        words = stock.words(weights, images, chosen)
+        words = stock.likeliest_classes(weights, images, chosen)
     else:
         print("explore: these weights came without the network's top: its words are left out")
         words = pd.DataFrame(columns=stock.COLUMNS)

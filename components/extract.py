@@ -1,4 +1,4 @@
-"""Compute once what the frozen network makes of every image and view."""
+"""Compute once the features and tensors of every image and view."""
 
 from typing import Annotated
 
@@ -7,7 +7,7 @@ from components.machinery.signature import Input, Output
 from components.model.backbones import POOLINGS
 from components.system.limits import Count, Names, Positive
 
-PREFIXES = {  # what to do where the tensors take more than they may
+PREFIXES = {  # what to do where the tensors take more than `storage_limit`
     "stored": "take fewer views, `augment: {views: ..}`, or store the images alone, `extract: {prefix: live}`",
     "live": "take smaller images, `augment: {image_size: ..}`",
 }
@@ -26,29 +26,29 @@ def extract(
     batch_size: Count,
     storage_limit: Positive,
 ) -> None:
-    """Compute once what the frozen network makes of every image and view: its features, and its tensors at the cut.
+    """Compute once, with the frozen network, the features of every image and view, and their tensors at the cut.
 
     Args:
         augmented: The plain images and their views.
         weights: Pretrained weights, which say what the backbone is.
-        chosen_precision: What long sums are computed in.
+        chosen_precision: The precision that long sums are computed in.
         features: The backbone's output, pooled, of every file and view.
-        tensors: What fine-tuning starts from: the activations at the cut, likewise, or the plain images.
+        tensors: What fine-tuning starts from: the activations at the cut of every file and view, or the plain images.
         unfreeze: First layer that fine-tuning will train: its name, `last_block`, or `last_blocks`, a third.
         pooling: `average` over positions, for the heads that take channels; `none` for those that take maps.
-        prefix: The layers before the cut: `stored`, what they make, or `live`, to be run again on fresh views.
+        prefix: The layers before the cut: `stored`, their output is kept, or `live`, they are run again on fresh views.
         batch_size: Views a batch.
-        storage_limit: Most that the tensors may take, GB.
+        storage_limit: GB that the tensors may take at most.
 
     Raises:
-        UserError: The backbone has no such layer, or the tensors would take more than they may.
+        UserError: The backbone has no such layer, or the tensors would take more than the limit.
     """
     from components.model import backbones, extraction
 
-    entry, precision = backbones.get(weights.facts["backbone"]), chosen_precision.facts["precision"]
-    network = entry.build(augmented.facts["image_size"], weights.file)
-    first = entry.first_trainable(unfreeze)
-    frozen = extraction.frozen(entry, network, first, pooling, at_cut=prefix == "stored", precision=precision)
+    entry, precision = backbones.get(weights.facts.backbone), chosen_precision.facts.precision
+    network = entry.build(augmented.facts.image_size, weights.file)
+    first = entry.first_trainable_layer(unfreeze)
+    frozen = extraction.frozen_network(entry, network, first, pooling, at_cut=prefix == "stored", precision=precision)
 
     files, views = augmented.table("files.csv")["file"].tolist(), augmented.array
     pooled, *at_cut = [(views.shape[1], *output.shape[1:]) for output in frozen.outputs]
@@ -56,9 +56,10 @@ def extract(
     extraction.check_storage(len(files), *stored, storage_limit, PREFIXES[prefix])
 
     arrays = [features.create(files, pooled, "float32"), tensors.create(files, *stored)]
-    with features.timed("extraction", views.shape[0] * views.shape[1]):
-        extraction.write(extraction.graph(frozen), views, arrays[: 1 + len(at_cut)], batch_size)
+    with features.time_work("extraction", views.shape[0] * views.shape[1]):
+        extraction.write_outputs(extraction.extraction_graph(frozen), views, arrays[: 1 + len(at_cut)], batch_size)
     if not at_cut:
-        extraction.write(lambda images: [images], views[:, :1], arrays[1:], batch_size)
+        extraction.write_outputs(lambda images: [images], views[:, :1], arrays[1:], batch_size)
     for artifact in (features, tensors):
-        artifact.facts.update(first_trainable=first, pooling=pooling, prefix=prefix, precision=precision)
+        facts = artifact.facts
+        facts.first_trainable, facts.pooling, facts.prefix, facts.precision = first, pooling, prefix, precision

@@ -8,25 +8,25 @@ from components.system.limits import Share
 def fetch(images: Output[Images], *, data_set: str, source: str, max_quarantined: Share) -> None:
     """Bring a data set to one layout: one folder a class, readable images only, with a digest of its content.
 
-    The digest covers the path and the bytes of every image, so it is the same whichever way the data set came. Files
-    that are no readable images stay behind and are listed in `quarantine.csv`; the source is not changed.
+    The digest covers the path and the bytes of every image, and does not depend on the source. Files that are not
+    readable images are not copied, but listed in `quarantine.csv`; the source is not changed.
 
-    `images.csv` says of each image, where it is known, to which published part it belongs (`train`, `validation`,
-    `test`, or the number of the published split that tests on it) and to which group, such as a person. Folders named
-    `train`, `test` and the like that hold the class folders are such parts; the groups of your own images come from a
-    `groups.csv` (file, group) beside the class folders.
+    `images.csv` has, where it is known, the published part of each image (`train`, `validation`, `test`, or the number
+    of the published split that tests on it) and its group, such as a person. Folders named `train`, `test` and the like
+    that hold the class folders are such parts; the groups of your own images come from a `groups.csv` (file, group)
+    beside the class folders.
 
-    What DVC pinned is fetched as it is, held against its digest, and is the same data set to every step; its commit
-    goes with it, as the data's revision in the journal. It takes git and DVC, with the credentials that they find.
+    A data set that DVC has pinned is fetched unchanged and checked against its digest; every step treats it like any
+    other. Its commit is noted as the data's revision. This needs git and DVC, with their usual credentials.
 
     Args:
         images: The data set.
         data_set: Name of an entry in the registry of data sets, or a new name for images of your own.
         source: `published`, or a folder, an archive (tar, tar.gz, zip) or its http(s) address, with one folder a class;
-            an address may end in #sha256=HEX, the digest that the downloaded file must have. Or what DVC pinned,
-            `git+ADDRESS@REVISION`: the address of a git repository, the 40 digits of a commit in it whose
-            `data/images/DATA_SET` a `fetch` made, and at the end, if need be, #remote=NAME, a DVC remote other than the
-            default, #name=NAME, where the repository has it under another name, or both, joined by &.
+            an address may end in #sha256=HEX, the digest that the downloaded file must have. Or, for a data set that
+            DVC has pinned, `git+ADDRESS@REVISION`: the address of a git repository, and the 40 digits of a commit in it
+            that pins `data/images/DATA_SET`; it may end in #remote=NAME, a DVC remote other than the default,
+            #name=NAME, another name of the data set in the repository, or both, joined by &.
         max_quarantined: Largest share of the files that may be unreadable.
 
     Raises:
@@ -35,37 +35,38 @@ def fetch(images: Output[Images], *, data_set: str, source: str, max_quarantined
     import tempfile
     from pathlib import Path
 
-    from components.data import archives, layout
+    from components.data import layout
     from components.data.datasets import DATA_SETS
-    from components.data.pinned import GIT, Pinned
-    from components.system.errors import UserError, no_such, public
+    from components.data.pinned import GIT, PinnedSource
+    from components.data.sources import open_source
+    from components.system.errors import UserError, redact, unknown_name
 
-    entry, place = DATA_SETS.get(data_set), public(source)
+    entry, place = DATA_SETS.get(data_set), redact(source)
     if source == "published" and entry is None:
-        raise no_such("published data set", data_set, DATA_SETS)
+        raise unknown_name("published data set", data_set, DATA_SETS)
     if source == "published" and entry and entry.page:
         raise UserError(
-            f"{data_set} cannot be downloaded without asking for it: get it from {entry.page} and give its path "
+            f"{data_set} has no public download: get it from {entry.page} and give its path "
             f"as the source, in params.yaml under `data: own:` instead of `published`"
         )
     if source.startswith(GIT):
-        version = Pinned.read(source, "data/images", data_set)
-        found = version.get(images)
-        if found.facts.get("data_set") != data_set:
-            raise UserError(f"{version} is the data set {found.facts.get('data_set')!r}, not {data_set!r}: name that")
-        layout.check(found, max_quarantined)
-        images.address_by_content(found.digest)
-        images.facts.update(found.facts)
-        images.record.revisions["dvc_revision"] = version.revision
-        place = str(version)
-    elif source == "published" and entry and entry.make:
+        pinned_source = PinnedSource.parse(source, "data/images", data_set)
+        pinned = pinned_source.fetch_into(images)
+        if (name := pinned.facts.data_set) != data_set:
+            raise UserError(f"{pinned_source} is the data set {name!r}, not {data_set!r}: name that")
+        layout.check_pinned_images(pinned, max_quarantined)
+        images.address_by_content(pinned.digest)
+        vars(images.facts).update(vars(pinned.facts))
+        images.record.revisions["dvc_revision"] = pinned_source.revision
+        place = str(pinned_source)
+    elif source == "published" and entry and entry.write:
         with tempfile.TemporaryDirectory(prefix="graft-") as temporary:
-            entry.make(Path(temporary))
+            entry.write(Path(temporary))
             layout.lay_out(Path(temporary), images, entry, max_quarantined)
     else:
-        with archives.opened(entry.address if source == "published" and entry else source) as folder:
+        with open_source(entry.address if source == "published" and entry else source) as folder:
             layout.lay_out(folder, images, entry, max_quarantined)
-    images.facts["data_set"] = data_set
+    images.facts.data_set = data_set
     if entry and entry.digest and images.digest != entry.digest:
         raise UserError(
             f"{place} is not the published {data_set}: its content has the digest {images.digest}, "

@@ -1,8 +1,8 @@
-"""Train the backbone's last layers, from the trained head on."""
+"""Train the backbone's last layers together with the trained head."""
 
 from components.data.artifacts import Classifier, Splits, Tensors, Top, Weights
 from components.machinery.signature import Input, Output
-from components.model.naming import name_of
+from components.model.naming import model_name
 from components.model.settings import FineTuning
 
 
@@ -32,15 +32,15 @@ def fine_tune(
     """
     import keras
 
-    from components.model import assembly, delivery, training
+    from components.model import assembly, delivery, runtime, training
     from components.results import tracking
 
-    training.seeded(settings.seed)
-    with training.strategy().scope(), tracking.live_run(classifier, name_of("fine_tune")) as log_epoch:
-        untrained = assembly.fine_tuned(tensors, splits, top, weights)
+    runtime.set_seed(settings.seed)
+    with runtime.device_strategy().scope(), tracking.live_run(classifier, model_name("fine_tune")) as log_epoch:
+        untrained = assembly.assemble_fine_tuning(tensors, splits, top, weights)
         sizes = [keras.ops.size(weight) for weight in untrained.model.trainable_weights]
-        classifier.facts["trainable_parameters"] = int(sum(sizes))
-        trained = training.train(
-            "fine_tune", untrained.model, untrained.parts, settings, log_epoch, classifier.resume, untrained.head
+        classifier.facts.trainable_parameters = int(sum(sizes))
+        result = training.train(
+            "fine_tune", untrained.model, untrained.split_rows, settings, log_epoch, classifier.resume, untrained.head
         )
-        delivery.deliver(classifier, name_of("fine_tune"), untrained.layers, trained, untrained.parts)
+        delivery.deliver(classifier, model_name("fine_tune"), untrained.layers, result, untrained.split_rows)

@@ -30,17 +30,17 @@ def split(
     """Decide which images train, which validate and which test.
 
     Each part's size is a number of images, or a fraction of all of them. What the three leave over is not used. With
-    `published` the publisher decides what is test, `validation` is drawn from the rest, and all else trains: whatever
-    `train` and `test` say is not used. So it is with `folds` of 2 or more, which are drawn by the method: every image
-    is in one of them, and the one whose number is `fold` is test.
+    `published` the publisher's test part is the test part, `validation` is drawn from the rest, and all else is train:
+    `train` and `test` are not used. Likewise with `folds` of 2 or more, which are drawn by the method: every image is
+    in one of them, and the one whose number is `fold` is the test part.
 
-    Identical and near-identical images stay in one part with `stratified` and `grouped`. Whatever lies across parts, or
-    has two labels, is listed in `leakage.csv`, and said.
+    Identical and near-identical images stay in one part with `stratified` and `grouped`. Duplicates and groups across
+    parts, and duplicates of two labels, are listed in `leakage.csv`, with a warning for those across parts.
 
     Args:
         images: The data set.
-        audit: Which of its images are there twice.
-        splits: The training and validation rows, and what leaks between the parts.
+        audit: The duplicates in it.
+        splits: The training and validation rows, and the leakage between the parts.
         test_split: The test rows, which `evaluate` alone accepts.
         method: `stratified` keeps the shares of the classes in every part; `random` does not; `grouped` keeps every
             group, such as a person, in one part, and sizes and shares as nearly as that allows; `published` tests on
@@ -48,13 +48,13 @@ def split(
         train: Size of the training part, a whole number of images or a fraction in (0, 1).
         validation: Size of the validation part, likewise.
         test: Size of the test part, likewise.
-        folds: Number of folds, of which one is the test part; 1 for a test part of the size that `test` says.
+        folds: Number of folds, of which one is the test part; 1 for a test part of the size `test`.
         fold: Number of the fold that is the test part, from 0; with `published`, of the published split where the data
             set has several.
         seed: Seed of the drawing.
 
     Raises:
-        UserError: The sizes or folds do not fit the data set, it has not what the method needs, or a class is too small
+        UserError: The sizes or folds do not fit the data set, it lacks what the method needs, or a class is too small
             to be in every part.
     """
     from components.data import leakage, splitting
@@ -63,19 +63,20 @@ def split(
     table = images.table("images.csv").merge(clusters, on="file", how="left", validate="one_to_one")
     if method == "published" or folds > 1:
         train = test = 0
-    sizes = splitting.counts({"train": train, "validation": validation, "test": test}, len(table))
-    drawn = splitting.draw(table, sizes, method, seed, fold, folds)
+    sizes = splitting.part_sizes({"train": train, "validation": validation, "test": test}, len(table))
+    drawn = splitting.draw_split(table, sizes, method, seed, fold, folds)
     rows = drawn.loc[drawn["split"].isin(["train", "validation"]), ["file", "label", "split"]]
     splits.write_table("splits.csv", rows)
-    tested = drawn.loc[drawn["split"] == "test", ["file", "label", "group", "width", "height"]]
-    test_split.write_table("test_split.csv", tested)
+    test_rows = drawn.loc[drawn["split"] == "test", ["file", "label", "group", "width", "height"]]
+    test_split.write_table("test_split.csv", test_rows)
     grouped = drawn[drawn["group"] != ""].groupby("split")["group"].nunique()
-    splits.facts["groups"] = {part: int(grouped.get(part, 0)) for part in sizes}
+    splits.facts.split_method = method
+    splits.facts.groups = {part: int(grouped.get(part, 0)) for part in sizes}
 
-    leaks = leakage.leaks(drawn)
+    leaks = leakage.leakage_table(drawn)
     splits.write_table("leakage.csv", leaks)
-    splits.facts["leakage"] = {**audit.facts["duplicates"], **leakage.counts(leaks, len(tested))}
-    splits.facts["warnings"] = leakage.sentences(method, splits.facts["leakage"], len(tested))
-    for line in splits.facts["warnings"]:
+    splits.facts.leakage = {**audit.facts.duplicates, **leakage.leakage_counts(leaks, len(test_rows))}
+    splits.facts.warnings = leakage.leakage_warnings(method, splits.facts.leakage, len(test_rows))
+    for line in splits.facts.warnings:
         print(f"split: {line}")
-    splits.write_arrays("leakage", leakage.pictures(images, leaks, leakage.examples(leaks)))
+    splits.write_arrays("leakage", leakage.example_thumbnails(images, leaks, leakage.example_rows(leaks)))

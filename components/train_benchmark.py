@@ -5,7 +5,7 @@ from typing import Annotated
 from components.data.artifacts import Augmented, Classifier, Splits
 from components.machinery.signature import Input, Output
 from components.model.benchmark import NETWORKS
-from components.model.naming import name_of
+from components.model.naming import model_name
 from components.model.settings import Training
 from components.system.limits import Count, Names, Pixels, Range
 
@@ -30,19 +30,19 @@ def train_benchmark(
         network: cnn, a convolutional network, or perceptron, one dense layer on the pixels.
         image_size: Pixels a side that it sees; images are resized to it inside the model.
         width: Channels of the first stage, doubled from stage to stage up to eight times; of cnn alone.
-        stages: Convolutions, each followed by pooling, three or more; of cnn alone.
+        stages: How many convolutions, each followed by pooling, three or more; of cnn alone.
         settings: How to train.
 
     Raises:
         UserError: The images are too small for the stages, or training diverges.
     """
-    from components.model import assembly, delivery, training
+    from components.model import assembly, delivery, runtime, training
     from components.results import tracking
 
-    training.seeded(settings.seed)
-    untrained = assembly.benchmark(augmented, splits, network, image_size, width, stages)
-    with tracking.live_run(classifier, name_of("train_benchmark")) as log_epoch:
-        trained = training.train(
-            "train_benchmark", untrained.model, untrained.parts, settings, log_epoch, classifier.resume
+    runtime.set_seed(settings.seed)
+    untrained = assembly.assemble_benchmark(augmented, splits, network, image_size, width, stages)
+    with tracking.live_run(classifier, model_name("train_benchmark")) as log_epoch:
+        result = training.train(
+            "train_benchmark", untrained.model, untrained.split_rows, settings, log_epoch, classifier.resume
         )
-        delivery.deliver(classifier, name_of("train_benchmark"), untrained.layers, trained, untrained.parts)
+        delivery.deliver(classifier, model_name("train_benchmark"), untrained.layers, result, untrained.split_rows)

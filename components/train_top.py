@@ -5,7 +5,7 @@ from typing import Annotated
 from components.data.artifacts import Classifier, Features, Splits, Top, Weights
 from components.machinery.signature import Input, Output
 from components.model.heads import HEADS
-from components.model.naming import name_of
+from components.model.naming import model_name
 from components.model.settings import HeadTraining
 from components.system.limits import Names, PartialShare
 
@@ -36,16 +36,16 @@ def train_top(
     Raises:
         UserError: The head takes features of another pooling, or training diverges.
     """
-    from components.model import assembly, delivery, training
+    from components.model import assembly, delivery, runtime, training
     from components.results import tracking
 
-    if features.facts["pooling"] == "average":
-        training.one_thread()
-    training.seeded(settings.seed)
-    untrained = assembly.top(features, splits, weights, head, dropout)
-    with tracking.live_run(classifier, name_of("train_top")) as log_epoch:
-        trained = training.train(
-            "train_top", untrained.model, untrained.parts, settings, log_epoch, classifier.resume, untrained.head
+    if features.facts.pooling == "average":
+        runtime.use_one_thread()
+    runtime.set_seed(settings.seed)
+    untrained = assembly.assemble_top(features, splits, weights, head, dropout)
+    with tracking.live_run(classifier, model_name("train_top")) as log_epoch:
+        result = training.train(
+            "train_top", untrained.model, untrained.split_rows, settings, log_epoch, classifier.resume, untrained.head
         )
         top.save(untrained.model)
-        delivery.deliver(classifier, name_of("train_top"), untrained.layers, trained, untrained.parts)
+        delivery.deliver(classifier, model_name("train_top"), untrained.layers, result, untrained.split_rows)

@@ -13,7 +13,8 @@ from functools import cached_property
 from typing import Any
 
 from components import STEPS
-from components.data.artifacts import Artifact, Classifier
+from components.data.artifact import Artifact
+from components.data.artifacts import Classifier
 from components.data.content import sha256
 from components.data.records import Record
 from components.machinery.signature import load_step

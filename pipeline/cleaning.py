@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from components.data.artifacts import MANIFEST
+from components.data.artifact import MANIFEST
 from components.data.records import SUFFIX
 from pipeline.arranging import Task
 from pipeline.places import ARTIFACTS, COLLECTIONS, place

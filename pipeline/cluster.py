@@ -11,11 +11,11 @@ import yaml
 
 from components import STEPS
 from components.data.datasets import DATA_SETS
-from components.data.pinned import Pinned
+from components.data.pinned import PinnedSource
 from components.machinery.parameters import Parameter
 from components.machinery.revisions import run_git
 from components.machinery.signature import load_step
-from components.system.errors import UserError, no_such, public, shown
+from components.system.errors import UserError, redact, shorten, unknown_name
 from components.system.limits import Positive, Range
 from pipeline.recipes import fetch_values, mapping, one_of, section, weights_values
 
@@ -116,7 +116,7 @@ def read(content: Mapping[str, Any], tags: bool = False) -> Cluster:
         text("cluster: environment", name, value)
     pull = given["image_pull_secrets"]
     if not isinstance(pull, list):
-        raise UserError(f"cluster: image_pull_secrets is a list of names of secrets; received {shown(pull)}")
+        raise UserError(f"cluster: image_pull_secrets is a list of names of secrets; received {shorten(pull)}")
     for name in pull:
         check_name("cluster: image_pull_secrets", name)
     trainings = one_of("choice of trainings", text("cluster", "trainings", given["trainings"]), TRAININGS)
@@ -156,20 +156,20 @@ def check_tracking(address: Any) -> None:
     if address != "off" and (parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc):
         raise UserError(
             f"cluster: tracking is http(s)://HOST:PORT or `off`, and who signs in comes from a secret; "
-            f"received {public(address)!r}"
+            f"received {redact(address)!r}"
         )
 
 
 def check_name(where: str, name: Any) -> None:
     if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", name):
         raise UserError(
-            f"{where}: the name of an object in Kubernetes is small letters, digits, - and .; received {shown(name)}"
+            f"{where}: the name of an object in Kubernetes is small letters, digits, - and .; received {shorten(name)}"
         )
 
 
 def check_variable(where: str, name: Any) -> None:
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
-        raise UserError(f"{where}: the name of a variable is letters, digits and _; received {shown(name)}")
+        raise UserError(f"{where}: the name of a variable is letters, digits and _; received {shorten(name)}")
 
 
 def check_secrets(where: str, secrets: Mapping[str, Any]) -> None:
@@ -183,7 +183,7 @@ def check_secrets(where: str, secrets: Mapping[str, Any]) -> None:
         elif not mounted:
             raise UserError(
                 f"{where}: {name}: give `VARIABLE: KEY` lines, KEY being one of the secret's, or the folder to mount "
-                f"it in; received {shown(used)}"
+                f"it in; received {shorten(used)}"
             )
 
 
@@ -199,7 +199,7 @@ def pool(name: str, values: Any) -> Pool:
     for key, hint in hints.items():
         if key == "tolerations":
             if not isinstance(given[key], list):
-                raise UserError(f"{where}: tolerations is a list, [] for none; received {shown(given[key])}")
+                raise UserError(f"{where}: tolerations is a list, [] for none; received {shorten(given[key])}")
             read[key] = [toleration(where, entry) for entry in given[key]]
         elif key in ("node_selector", "volumes"):
             entries = mapping(given[key], f"{where}: {key}")
@@ -223,12 +223,12 @@ def pools_of_steps(named: dict[str, Any], pools: Mapping[str, Pool]) -> dict[str
     """
     for name in named:
         if name not in STEPS:
-            raise no_such("step in cluster: steps", name, STEPS)
+            raise unknown_name("step in cluster: steps", name, STEPS)
     used = {name: "gpu" if load_step(name).uses("keras") else "cpu" for name in STEPS} | named
     for name, where in used.items():
         if text("cluster: steps", name, where) not in pools:
             said = f"cluster: steps: {name}" if name in named else f"cluster: steps does not name {name}"
-            raise UserError(f"{said}: {no_such('pool', where, pools)}")
+            raise UserError(f"{said}: {unknown_name('pool', where, pools)}")
     return used
 
 
@@ -236,7 +236,7 @@ def toleration(where: str, entry: Any) -> dict[str, Any]:
     given = mapping(entry, f"{where}: tolerations")
     for key in given:
         if key not in TOLERATION:
-            raise no_such(f"setting in a toleration of {where}", key, TOLERATION)
+            raise unknown_name(f"setting in a toleration of {where}", key, TOLERATION)
     return {key: Parameter(TOLERATION[key]).read(f"{where}: tolerations", key, value) for key, value in given.items()}
 
 
@@ -299,5 +299,5 @@ def pinned(cluster: Cluster, path: str, name: str) -> str:
         raise UserError(f"{path} is not pinned at {commit}: `dvc repro`, commit data/dvc.lock, push, and `dvc push`")
     fragment = "&".join(part for part in (name, f"remote={remote}" if remote else "") if part)
     source = f"git+{repository}@{commit}" + (f"#{fragment}" if fragment else "")
-    Pinned.read(source, "", "")  # which says if it would show a password
+    PinnedSource.parse(source, "", "")  # which says if it would show a password
     return source

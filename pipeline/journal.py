@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from components.data.artifacts import Classifier, Comparison, Page, Report
-from components.data.records import Record, records_behind
+from components.data.records import Record, records_by_step
 from components.results import costs, tracking
 from components.system.errors import UserError
 from pipeline.places import ARTIFACTS
@@ -43,8 +43,8 @@ class Results:
         self.pages += pages
         self.classifiers |= {classifier.digest: classifier for classifier in classifiers}
         for report in reports:
-            report.record = records_behind(report.manifest["lineage"], records).get("evaluate", Record())
-            self.reports.setdefault(report.facts["fingerprint"], report)
+            report.record = records_by_step(report.manifest["lineage"], records).get("evaluate", Record())
+            self.reports.setdefault(report.facts.fingerprint, report)
 
     def classifier_of(self, report: Report) -> Classifier:
         """Return the classifier that a report is on.
@@ -52,9 +52,9 @@ class Results:
         Raises:
             UserError: It is not there.
         """
-        if report.facts["classifier"] not in self.classifiers:
+        if report.facts.classifier not in self.classifiers:
             raise UserError(f"{report.path} is of a classifier that is not there: `dvc repro` makes both anew")
-        return self.classifiers[report.facts["classifier"]]
+        return self.classifiers[report.facts.classifier]
 
 
 def log(results: Results) -> bool:
@@ -71,7 +71,7 @@ def log(results: Results) -> bool:
     logged: dict[str, Report] = {}
 
     def log_report(report: Report) -> bool:
-        fingerprint = report.facts["fingerprint"]
+        fingerprint = report.facts.fingerprint
         written = tracking.complete_run(results.classifier_of(report), report, spent[fingerprint])
         logged[fingerprint] = report
         return written

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from components.data.content import sha256
-from components.data.records import record_beside
+from components.data.records import record_path
 from pipeline.arranging import RECORD, Made, Task
 from pipeline.recipes import COLLECTION
 
@@ -18,7 +18,7 @@ def place(made: Made) -> Path:
     """Return where an artifact or a record lies: `artifacts/RECIPE/WORDS/...`, or the collection."""
     task, key = made.task, made.key
     if key == RECORD:
-        return record_beside(place(next(iter(task.outputs.values()))))
+        return record_path(place(next(iter(task.outputs.values()))))
     if key in COLLECTIONS:
         return COLLECTIONS[key].joinpath(*task.words)
     folder = ARTIFACTS.joinpath(task.recipe, *task.words)

@@ -15,7 +15,7 @@ from components.data.content import file_sha256
 from components.machinery import code
 from components.machinery.running import run_step
 from components.machinery.signature import load_step
-from components.system.errors import UserError, no_such
+from components.system.errors import UserError, unknown_name
 from components.system.processes import run_in_child
 from pipeline import recipes
 from pipeline.arranging import RECORD, Task, arrange
@@ -114,7 +114,7 @@ def read_entry(address: str) -> Entry:
     name = address.rpartition(":")[2]
     known = sorted(file.stem for file in PLAN.glob("*.json"))
     if name not in known:
-        raise no_such("stage", name, known)
+        raise unknown_name("stage", name, known)
     return Entry(**json.loads((PLAN / f"{name}.json").read_text(encoding="utf-8")))
 
 

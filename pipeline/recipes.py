@@ -13,7 +13,7 @@ from components.machinery.parameters import read_yaml
 from components.machinery.signature import load_step
 from components.model.backbones import BACKBONES
 from components.model.registry import MODELS
-from components.system.errors import UserError, no_such, shown
+from components.system.errors import UserError, shorten, unknown_name
 
 PARAMS = Path("params.yaml")
 COLLECTION = ("fetch", "fetch_weights")  # the steps that bring data sets and weights in
@@ -72,13 +72,13 @@ def shaped(content: Any, file: Path = PARAMS) -> dict[str, Any]:
     """
     if not isinstance(content, dict):
         raise UserError(
-            f"{file} is a mapping with active, data, weights, defaults and recipes; received {shown(content)}"
+            f"{file} is a mapping with active, data, weights, defaults and recipes; received {shorten(content)}"
         )
     if not isinstance(content.get("active"), list):
-        raise UserError(f"{file}: 'active' is a list of recipes; received {shown(content.get('active'))}")
+        raise UserError(f"{file}: 'active' is a list of recipes; received {shorten(content.get('active'))}")
     for name in ("recipes", "defaults", "data", "weights"):
         if not isinstance(content.get(name), dict):
-            raise UserError(f"{file}: {name!r} is a mapping of names; received {shown(content.get(name))}")
+            raise UserError(f"{file}: {name!r} is a mapping of names; received {shorten(content.get(name))}")
     return content
 
 
@@ -96,7 +96,7 @@ def resolve(content: Mapping[str, Any], name: str) -> Recipe:
         known = {key for training in TRAINING for key in load_step(training).parameters}
         for key in merged(content, said, SHARED):
             if key not in known:
-                raise no_such("parameter of training", key, sorted(known))
+                raise unknown_name("parameter of training", key, sorted(known))
         vary = {key: varied(key, arms) for key, arms in mapping(said.get("vary"), "vary").items()}
         check_sizes(values["split"])
         return Recipe(
@@ -152,7 +152,7 @@ def sayings(content: Mapping[str, Any], name: str, behind: tuple[str, ...] = ())
     own = mapping(content["recipes"][name], f"recipe {name}")
     for entry in own:
         if entry not in ENTRIES:
-            raise no_such(f"step in the recipe {name}", entry, ENTRIES)
+            raise unknown_name(f"step in the recipe {name}", entry, ENTRIES)
     said = sayings(content, own["like"], (*behind, name)) if "like" in own else {}
     for entry, value in own.items():
         if entry in SECTIONS:
@@ -191,16 +191,16 @@ def varied(name: str, arms: Any) -> dict[str, list[Any]]:
         UserError: There is no such step or parameter, or the values are no list, or not what they may be.
     """
     if name not in IN_RECIPES:
-        raise no_such("step to vary", name, IN_RECIPES)
+        raise unknown_name("step to vary", name, IN_RECIPES)
     kinds, read = load_step(name).parameters, {}
     for parameter, values in mapping(arms, f"vary: {name}").items():
         address = f"vary: {name}: {parameter}"
         if parameter not in kinds:
-            raise no_such(f"parameter of {name}", parameter, kinds)
+            raise unknown_name(f"parameter of {name}", parameter, kinds)
         if parameter == "repeats":
             raise UserError(f"{address}: repeats are trainings of one way, no choice: give their number alone")
         if not isinstance(values, list) or not values:
-            raise UserError(f"{address} is a list of values; received {shown(values)}")
+            raise UserError(f"{address} is a list of values; received {shorten(values)}")
         read[parameter] = [kinds[parameter].read("vary", f"{name}.{parameter}", value) for value in values]
         for value in read[parameter]:
             if read[parameter].count(value) > 1:
@@ -215,7 +215,7 @@ def one_of(entry: str, name: Any, known: Iterable[str]) -> str:
         UserError: It is not.
     """
     if name not in list(known):
-        raise no_such(entry, name, known)
+        raise unknown_name(entry, name, known)
     return name
 
 
@@ -226,7 +226,7 @@ def several_of(entry: str, names: Any, known: Iterable[str]) -> tuple[str, ...]:
         UserError: They are not.
     """
     if not isinstance(names, list) or not names:
-        raise UserError(f"{entry} is a list of names; received {shown(names)}")
+        raise UserError(f"{entry} is a list of names; received {shorten(names)}")
     for name in names:
         one_of(entry, name, known)
         if names.count(name) > 1:
@@ -271,7 +271,7 @@ def mapping(value: Any, what: str) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise UserError(f"{what} is `name: value` lines; received {shown(value)}")
+        raise UserError(f"{what} is `name: value` lines; received {shorten(value)}")
     return value
 
 
@@ -284,7 +284,7 @@ def section(value: Any, where: str, names: Iterable[str]) -> dict[str, Any]:
     given = mapping(value, where)
     for name in given:
         if name not in names:
-            raise no_such(f"setting in {where}", name, names)
+            raise unknown_name(f"setting in {where}", name, names)
     missing = [name for name in names if name not in given]
     if missing:
         raise UserError(f"{where} in params.yaml lacks {', '.join(missing)}")
@@ -299,7 +299,7 @@ def check(content: Mapping[str, Any]) -> None:
     """
     for name, value in content["defaults"].items():
         if name not in [*IN_RECIPES, SHARED, "models"]:
-            raise no_such("step in the defaults", name, [*IN_RECIPES, SHARED, "models"])
+            raise unknown_name("step in the defaults", name, [*IN_RECIPES, SHARED, "models"])
         if name != "models":
             mapping(value, f"defaults: {name}")
     check_names(content["recipes"], "recipes")
@@ -341,8 +341,8 @@ def check_source(content: Mapping[str, Any], noun: str, name: str) -> None:
         there = False
     if not there:
         raise UserError(
-            f"{noun}: own: {name}: nothing is at {shown(source)}: correct the source; a path that is not absolute "
-            f"begins at {shown(str(Path.cwd()))}"
+            f"{noun}: own: {name}: nothing is at {shorten(source)}: correct the source; a path that is not absolute "
+            f"begins at {shorten(str(Path.cwd()))}"
         )
 
 
@@ -354,11 +354,11 @@ def check_names(names: Iterable[Any], where: str) -> None:
     """
     for name in names:
         if not isinstance(name, str) or not re.fullmatch(r"\w[\w-]*", name, re.ASCII):
-            raise UserError(f"{where}: a name is letters, digits, _ and -; received {shown(name)}")
+            raise UserError(f"{where}: a name is letters, digits, _ and -; received {shorten(name)}")
         if len(name) > LONGEST_NAME:
             raise UserError(
                 f"{where}: a name has at most {LONGEST_NAME} characters, to be that of a folder; received "
-                f"{len(name)}, {shown(name)}"
+                f"{len(name)}, {shorten(name)}"
             )
 
 
@@ -389,10 +389,10 @@ def declared(content: Mapping[str, Any], noun: str) -> list[str]:
     for name, entry in own.items():
         source = mapping(entry, f"{noun}: own: {name}").get("source")
         if not isinstance(source, str) or not re.fullmatch(r"[^\x00-\x1f]+", source):
-            raise UserError(f"{noun}: own: {name}: source is the path of a folder or file; received {shown(source)}")
+            raise UserError(f"{noun}: own: {name}: source is the path of a folder or file; received {shorten(source)}")
         if source.startswith("~"):
             raise UserError(
-                f"{noun}: own: {name}: DVC knows no ~: write the path in full, from / on; received {shown(source)}"
+                f"{noun}: own: {name}: DVC knows no ~: write the path in full, from / on; received {shorten(source)}"
             )
         if noun == "weights":
             one_of("backbone", entry.get("backbone"), registry)

@@ -7,7 +7,8 @@ from typing import Any
 
 import yaml
 
-from components.data.artifacts import MANIFEST, Classifier, Comparison, Images, Report
+from components.data.artifact import MANIFEST
+from components.data.artifacts import Classifier, Comparison, Images, Report
 from components.machinery.trainings import training_paths
 from components.system.errors import UserError
 from pipeline.arranging import RECORD, Made, Task
@@ -15,7 +16,7 @@ from pipeline.places import place
 from pipeline.planning import PLAN
 from pipeline.recipes import COLLECTION, own_source
 
-WRITE = "python -m pipeline arrange"
+WRITE = "graft arrange"
 EXPERIMENTS, DATA = Path("dvc.yaml"), Path("data/dvc.yaml")
 HEADINGS = {
     EXPERIMENTS: f"""\

@@ -60,7 +60,7 @@ def trials() -> dict[tuple[int, int], list[Task]]:
 def scores(tasks: list[Task], home: Path) -> dict[str, float]:
     """Return the validation kappa of each model, trained in a folder."""
     made = [made for task in tasks for made in task.outputs.values() if made.kind is Classifier]
-    return {one.task.model: Classifier.read(make(one, home)).facts["validation_kappa"] for one in made}
+    return {one.task.model: Classifier.read(make(one, home)).facts.validation_kappa for one in made}
 
 
 if __name__ == "__main__":

@@ -18,9 +18,10 @@ from PIL import Image
 
 from components.data.artifacts import Report, TestSplit
 from components.data.content import file_sha256
-from components.data.records import Record, record_beside
+from components.data.records import Record, record_path
 from components.machinery.code import ROOT
 from components.machinery.running import run_step
+from components.model.backbones import BACKBONES
 from components.results import tracking
 from pipeline.arranging import Task, arrange
 from pipeline.places import place
@@ -43,6 +44,14 @@ def write_images(folder: Path, per_class: int, size: int = 12, classes: tuple[st
             side[: size // 3] += 150
             Image.fromarray(pixels).save(folder / name / f"{image:02}.png")
     return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what is slow by nature, unless GRAFT_SLOW=1 asks for it."""
+    if not os.environ.get("GRAFT_SLOW"):
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="slow by nature; GRAFT_SLOW=1 runs it, as .ci/run does"))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -98,6 +107,8 @@ MODELS = {"train_benchmark": "benchmark", "train_top": "top", "fine_tune": "fine
 
 
 NETWORK = "glyphs"
+LARGE = ("vgg16", "vgg19", "resnet50", "efficientnet_v2_b0", "convnext_tiny")  # slow where they are run twice
+TRAINED = [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in BACKBONES]
 
 
 def recipe_of(parameters: dict[str, dict] = PARAMETERS, name: str = "edges", **said) -> Recipe:
@@ -142,7 +153,7 @@ def evaluate(at: Mapping[str, Path], **changed: str | int) -> None:
 def recorded(path: Path) -> Report:
     """Open a report, with the record of its making."""
     report = Report.read(path)
-    report.record = Record.read(record_beside(path))
+    report.record = Record.read(record_path(path))
     return report
 
 

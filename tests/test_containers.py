@@ -33,7 +33,7 @@ from pipeline.arranging import SHOWN
 from pipeline.places import place
 from pipeline.running import find
 from tests.conftest import MODELS, free_port, wait_for
-from tests.test_tracking import IGNORED
+from tests.results.tracking.test_tracking import IGNORED
 
 pytestmark = [
     IGNORED,
@@ -199,7 +199,7 @@ def test_the_journal_of_containers_is_whole_and_names_kubeflow_s_run_and_the_cod
     revision = subprocess.check_output(["git", "-C", str(ROOT), "rev-parse", "HEAD"], text=True).strip()
     by_fingerprint = {run.data.tags["graft.fingerprint"]: run for run in runs(server)}
     for model, report in reports.items():
-        run = by_fingerprint[report.facts["fingerprint"]]
+        run = by_fingerprint[report.facts.fingerprint]
         assert run.data.tags["graft.model"] == Classifier.read(work / "classifiers" / model).digest
         assert run.data.tags["git_revision"].startswith(revision)
         assert run.data.tags["kfp_run_id"] == "the-run"
@@ -210,7 +210,7 @@ def test_the_journal_of_containers_is_whole_and_names_kubeflow_s_run_and_the_cod
 def test_the_page_of_containers_has_the_costs_of_every_model_and_is_in_the_journal(reports, work, server):
     page = Page.read(work / "page")
     costs = page.table("costs.csv").set_index("fingerprint")
-    assert [*costs.index] == [report.facts["fingerprint"] for report in reports.values()]
+    assert [*costs.index] == [report.facts.fingerprint for report in reports.values()]
     assert (costs["gpu_hours"] >= 0).all() and (costs["seconds_training"] > 0).all()
     assert "<html" in (page.path / "comparison.html").read_text()
     revision = subprocess.check_output(["git", "-C", str(ROOT), "rev-parse", "HEAD"], text=True).strip()
@@ -338,7 +338,7 @@ def test_validation_chooses_an_arm_of_a_sweep_which_alone_is_on_the_page(local_r
     ranked = sorted(arms, key=lambda number: arms[number]["validation_log_loss"])
     chosen = Classifier.read(outputs(local_run, "choose-classifier")["classifier"]["uri"])
     assert chosen.digest == arms[ranked[0]]["digest"]
-    assert [arm["values"] for arm in chosen.facts["arms"]] == [{"fine_tune.epochs": number} for number in ranked]
+    assert [arm["values"] for arm in chosen.facts.arms] == [{"fine_tune.epochs": number} for number in ranked]
     text = (local_run / "draw-comparison" / "page" / "comparison.txt").read_text()
     assert re.findall(r"^(fine_tuned.*?) +-?[0-9.]+ \[", text, re.M) == ["fine_tuned"]
 

@@ -62,7 +62,7 @@ def test_each_is_one_place_and_a_step_four():
 def test_the_tests_take_them_up(extended):
     said(extended, "pipeline", "check")
     chosen = "mobilenet_050 or deep or shapes"
-    files = ("test_models", "test_stock", "test_layout", "test_recipes")
+    files = ("model/test_models", "model/test_stock", "data/test_layout", "pipeline/test_recipes")
     told = said(extended, "pytest", "-p", "no:cacheprovider", "-k", chosen, *(f"tests/{name}.py" for name in files))
     assert int(re.findall(r"(\d+) passed", told)[0]) >= 12
     assert "failed" not in told
@@ -125,7 +125,7 @@ def test_a_score_is_known_everywhere(ran):
     recipe = folder / "artifacts/shapes"
     comparison = Comparison.read(recipe / "comparison")
     scores, pairs = (comparison.table(f"{name}.csv") for name in ("comparison", "pairs"))
-    reports = {report.facts["model"]: report for report in Report.read_all([recipe])}
+    reports = {report.facts.model: report for report in Report.read_all([recipe])}
     for model, row in scores.set_index("model").iterrows():
         report = reports[str(model)]
         told = report.table("predictions.csv")

@@ -224,6 +224,7 @@ def status(server: str, host: str) -> int:
         return refused.code
 
 
+@pytest.mark.slow  # PostgreSQL, an emulated S3 and six processes of MLflow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 def test_wiring(database, store, tmp_path):
     """The server of each file journals into PostgreSQL and S3; the second finds what the first has written there."""

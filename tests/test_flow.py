@@ -91,7 +91,7 @@ def test_averaged_views_are_the_mean_over_them_with_a_temperature_of_its_own(mad
     evaluate(at, views="averaged")
     averaged, classifier = Report.read(at["report"]), Classifier.read(at["classifier"])
     augmented, validation = Augmented.read(made["augmented"]), Splits.read(made["splits"]).part("validation")
-    network, temperature = classifier.load(), averaged.facts["temperature"]
+    network, temperature = classifier.load(), averaged.facts.temperature
     before = keras.Model(network.input, keras.ops.softmax(network.get_layer("temperature").input))
 
     def mean(files: pd.Series) -> np.ndarray:
@@ -107,7 +107,7 @@ def test_averaged_views_are_the_mean_over_them_with_a_temperature_of_its_own(mad
     )
     expected = softmax(np.log(mean(table["file"])) / temperature, axis=1)
     np.testing.assert_allclose(table.filter(like="probability_"), expected, atol=1e-5)
-    assert averaged.facts["fingerprint"] != Report.read(made["benchmark"]).facts["fingerprint"]
+    assert averaged.facts.fingerprint != Report.read(made["benchmark"]).facts.fingerprint
 
 
 def test_training_and_testing_share_no_image(made):
@@ -137,7 +137,7 @@ def test_the_comparison_says_what_the_reports_say(made):
     assert pairs[["first", "second"]].to_numpy().tolist() == [
         ["benchmark", "top"], ["benchmark", "fine_tuned"], ["top", "fine_tuned"],
     ]  # fmt: skip
-    losses = {m: Classifier.read(made[f"classifiers/{m}"]).facts["validation_log_loss"] for m in MODELS.values()}
+    losses = {m: Classifier.read(made[f"classifiers/{m}"]).facts.validation_log_loss for m in MODELS.values()}
     chosen = min(losses, key=lambda model: losses[model])
     assert f"{chosen} is chosen on validation" in text
     assert len(re.findall(rf"^{chosen} is (?:better|worse) than|cannot tell {chosen} from", text, re.M)) >= 2
@@ -195,7 +195,7 @@ def test_weights_tell_models_apart_too(made):
     from components.results.trials import trials_by_model
 
     one, other = (Report.read(made["top"]) for _ in range(2))
-    other.facts.update(backbone="vgg16", weights_sha256="0123456789")
+    vars(other.facts).update(backbone="vgg16", weights_sha256="0123456789")
     assert [*trials_by_model([one, other])] == ["top, vgg16_small", "top, vgg16"]
 
 
@@ -216,6 +216,13 @@ def test_every_file_that_the_documents_name_exists():
             assert there or f"This one is written in `{name}`" in text, f"{document}: {name}"  # by its reader
         for name in re.findall(r"\]\(([\w./]+)\)", text):
             assert ((ROOT / document).parent / name).exists(), f"{document} links to {name}"
+
+
+def test_the_tests_mirror_the_packages():
+    """A folder of tests is a package; those of the steps, which are `components` itself, lie in `tests/steps/`."""
+    tests = {folder.relative_to(ROOT / "tests").parent for folder in (ROOT / "tests").rglob("test_*.py")} - {Path()}
+    for folder in tests - {Path("steps")}:
+        assert any((ROOT / top / folder / "__init__.py").exists() for top in (".", "components")), folder
 
 
 def test_the_locks_have_hashes_and_name_no_host():

@@ -10,7 +10,7 @@ import pytest
 
 from components import STEPS
 from components.data.artifacts import Exploration
-from components.data.records import Record, record_beside
+from components.data.records import Record, record_path
 from components.machinery import code
 from components.machinery.code import ROOT
 from components.machinery.running import run_step
@@ -35,8 +35,7 @@ def test_steps_that_compute_draw_nothing(name):
     assert not [module for module in modules if module.startswith(drawing)]
 
 
-@pytest.mark.parametrize("place", ["here", "another process"])
-def test_the_same_inputs_give_the_same_bytes(place, made, tmp_path):
+def test_the_same_inputs_give_the_same_bytes_in_another_process(made, tmp_path):
     made_anew = {"exploration": "exploration", "splits": "splits", "test_split": "test_split"}
     made_anew |= {f"reports/{model}": model for model in MODELS.values()} | {"comparison": "comparison"}
     at = {name: str(path) for name, path in made.items()}
@@ -49,15 +48,11 @@ def test_the_same_inputs_give_the_same_bytes(place, made, tmp_path):
         runs.append(("evaluate", given))
     reports = [own[f"reports/{model}"] for model in MODELS.values()]
     runs.append(("compare", {"reports": reports, "comparison": own["comparison"]}))
-    if place == "here":
-        for name, artifacts in runs:
-            run_step(name, artifacts, PARAMETERS[name], "another recipe")
-    else:
-        listed = json.dumps([(name, artifacts, PARAMETERS[name]) for name, artifacts in runs])
-        environment = {**os.environ, "PYTHONHASHSEED": "7"}
-        command = [sys.executable, "-c", AGAIN, listed]
-        done = subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+    listed = json.dumps([(name, artifacts, PARAMETERS[name]) for name, artifacts in runs])
+    environment = {**os.environ, "PYTHONHASHSEED": "7"}
+    command = [sys.executable, "-c", AGAIN, listed]
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     for key, original in made_anew.items():
         assert digests(tmp_path / key) == digests(made[original]), key
 
@@ -89,4 +84,4 @@ def test_other_records_change_the_page_alone(made, tmp_path):
     assert one.keys() == other.keys()
     changed = {"artifact.json", "comparison.html", "comparison.txt", "costs.csv", "figures/comparison.png"}
     assert {name for name in one if one[name] != other[name]} == changed
-    assert Record.read(record_beside(tmp_path / "page")).step == "draw_comparison"
+    assert Record.read(record_path(tmp_path / "page")).step == "draw_comparison"

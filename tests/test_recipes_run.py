@@ -11,14 +11,16 @@ import keras
 import numpy as np
 import pytest
 
-from components.data import archives
 from components.data.artifacts import Classifier, Comparison, Report, Weights
 from components.data.datasets import DATA_SETS
+from components.data.sources import open_source
 from components.model import backbones
 from components.results import failures
 from tests.conftest import MODELS, run_steps, write_images
-from tests.test_data_sets import real, write_copy, write_splits
+from tests.data.test_data_sets import real, write_copy, write_splits
 from tests.test_studies import BENCHMARKS, COUNTS, IMAGE_SIZE, RECIPES, RESOLVED, STUDIES
+
+pytestmark = pytest.mark.slow  # photographs through VGG and ResNet, forward and backward
 
 ABOVE = {"kth_animals": "KTH_ANIMALS", "sign_language": "Dataset"}  # the classes
 ARCHIVES = {"kth_animals": "kth_animals.tar", "sign_language": "sign_language_digits.tar"}  # of the others, samples
@@ -37,7 +39,7 @@ def write(study: str, top: Path, per_folder: int) -> None:
 
 def copy(study: str, top: Path, per_folder: int) -> None:
     """Copy the first real images of every folder."""
-    with archives.opened(str(real(ARCHIVES.get(study, f"samples/{study}")))) as whole:
+    with open_source(str(real(ARCHIVES.get(study, f"samples/{study}")))) as whole:
         for folder in {path.parent for path in whole.rglob("*") if path.suffix.lower() in ENDINGS}:
             (top / folder.relative_to(whole)).mkdir(parents=True)
             for file in sorted(folder.iterdir())[:per_folder]:
@@ -80,10 +82,10 @@ def test_delivered_models_have_the_parameters_of_the_study(ran):
     study, at = ran
     found = {model: classifier.facts for model, classifier in delivered(at).items()}
     trainable, _, total = COUNTS[study, RECIPES[study]["extract"]["unfreeze"]]
-    assert found["fine_tuned"]["trainable_parameters"] == trainable
-    assert found["fine_tuned"]["model_parameters"] == found["top"]["model_parameters"] == total
+    assert found["fine_tuned"].trainable_parameters == trainable
+    assert found["fine_tuned"].model_parameters == found["top"].model_parameters == total
     if study in BENCHMARKS:
-        assert found["benchmark"]["model_parameters"] == BENCHMARKS[study]
+        assert found["benchmark"].model_parameters == BENCHMARKS[study]
 
 
 def test_delivered_models_take_photographs_of_224_pixels_and_give_probabilities_of_the_classes_in_order(ran):
@@ -93,8 +95,8 @@ def test_delivered_models_take_photographs_of_224_pixels_and_give_probabilities_
         network = classifier.load()
         assert network.input_shape == (None, IMAGE_SIZE, IMAGE_SIZE, 3)
         assert network.output_shape == (None, len(classes))
-        assert classifier.facts["classes"] == classes
-        assert classifier.facts["train_counts"] == [1] * len(classes)
+        assert classifier.facts.classes == classes
+        assert classifier.facts.train_counts == [1] * len(classes)
         probabilities = Report.read(at[model]).table("predictions.csv").filter(like="probability_")
         assert probabilities.columns.tolist() == [f"probability_{name}" for name in classes]
         np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
@@ -104,9 +106,9 @@ def test_fine_tuning_moves_what_it_is_to_train_and_nothing_else(ran):
     """Not the frozen layers, and of batch normalisation neither weights nor statistics."""
     study, at = ran
     weights = Weights.read(at["weights"])
-    before = backbones.get(weights.facts["backbone"]).build(IMAGE_SIZE, weights.file)
+    before = backbones.get(weights.facts.backbone).build(IMAGE_SIZE, weights.file)
     after = delivered(at)["fine_tuned"].load().get_layer(before.name)
-    first = backbones.get(weights.facts["backbone"]).first_trainable(RECIPES[study]["extract"]["unfreeze"])
+    first = backbones.get(weights.facts.backbone).first_trainable_layer(RECIPES[study]["extract"]["unfreeze"])
     trained = False
     for layer, tuned in zip(before.layers, after.layers, strict=True):
         trained = trained or layer.name == first

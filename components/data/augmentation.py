@@ -1,4 +1,4 @@
-"""Random views: one affine map and one change of brightness each."""
+"""Random views of images: one affine map and one change of brightness each."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,8 +9,8 @@ from PIL import Image
 
 
 @dataclass(frozen=True)
-class Limits:
-    """How far a view may go: rotation in degrees, the others as fractions, each either way."""
+class ViewLimits:
+    """How much a view may differ from its image: rotation in degrees, the rest as fractions, each either way."""
 
     rotation: float
     shear: float
@@ -21,15 +21,20 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Draw:
-    """One view: `matrix` (2, 3) maps its coordinates, in fractions from the centre, to the image's; brightness gain."""
+class ViewTransform:
+    """What makes a view of an image: an affine map and a factor of brightness.
+
+    Args:
+        matrix: Maps the view's coordinates to the image's, (2, 3), in fractions of the side from the centre.
+        gain: Factor of brightness.
+    """
 
     matrix: np.ndarray
     gain: float
 
 
-def draw(limits: Limits, seed: int, file: str, view: int) -> Draw:
-    """Draw a view of a file: the same for the same limits, seed, file name and number."""
+def draw_transform(limits: ViewLimits, seed: int, file: str, view: int) -> ViewTransform:
+    """Return the random transform of a file's view: the same for the same limits, seed, file name and view number."""
     key = hashlib.sha256(f"{seed}\0{file}\0{view}".encode()).digest()
     random = np.random.default_rng(np.frombuffer(key, dtype=np.uint32))
     angle, shear, zoom, right, down, gain, coin = random.uniform(-1, 1, size=7)
@@ -38,34 +43,46 @@ def draw(limits: Limits, seed: int, file: str, view: int) -> Draw:
     mirror = -1.0 if limits.flip == "horizontal" and coin < 0 else 1.0
     linear = rotation @ np.array([[mirror, limits.shear * shear], [0, 1]]) * (1 + limits.zoom * zoom)
     shift = limits.shift * np.array([right, down])
-    return Draw(np.column_stack([linear, shift]), 1 + limits.brightness * gain)
+    return ViewTransform(np.column_stack([linear, shift]), 1 + limits.brightness * gain)
 
 
-def apply(image: np.ndarray, draws: Sequence[Draw]) -> np.ndarray:
-    """Return an image and its views: uint8 (size, size, 3) to uint8 (1 + views, size, size, 3).
+def apply_transforms(image: np.ndarray, transforms: Sequence[ViewTransform]) -> np.ndarray:
+    """Return an image and, after it, a view of it for each transform, stacked.
 
-    What lies outside the image repeats its edge; resampling is bilinear.
+    Outside the image its edge is repeated; resampling is bilinear.
+
+    Args:
+        image: uint8 (size, size, 3).
+        transforms: What makes each view.
+
+    Returns:
+        uint8 (1 + views, size, size, 3).
     """
     size = len(image)
     centre = np.full(2, size / 2)
-    margin = 1 + max((overhang(one.matrix, size) for one in draws), default=0)
+    margin = 1 + max((overhang(transform.matrix, size) for transform in transforms), default=0)
     edge = np.clip(np.arange(-margin, size + margin), 0, size - 1)
     padded = Image.fromarray(image.take(edge, axis=0).take(edge, axis=1))
-    views = np.empty((1 + len(draws), *image.shape), dtype=np.uint8)
+    views = np.empty((1 + len(transforms), *image.shape), dtype=np.uint8)
     views[0] = image
-    for number, one in enumerate(draws, start=1):
-        linear, shift = one.matrix[:, :2], one.matrix[:, 2] * size
+    for number, transform in enumerate(transforms, start=1):
+        linear, shift = transform.matrix[:, :2], transform.matrix[:, 2] * size
         offset = margin + centre + shift - linear @ centre
         rows = np.column_stack([linear, offset]).round(12)  # so that the cosine of a quarter turn is 0
         coefficients = tuple(rows.ravel())
         view = padded.transform((size, size), Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR)
         values = np.arange(256, dtype=np.float32)
-        values *= one.gain
+        values *= transform.gain
         views[number] = view.point(3 * values.round().clip(0, 255).astype(int).tolist())
     return views
 
 
 def overhang(matrix: np.ndarray, size: int) -> int:
-    """Return how far a view reaches beyond the image, on the side where it does so most, in pixels."""
+    """Return how many pixels a view reaches beyond the image, on the side where it reaches furthest.
+
+    Args:
+        matrix: The map of a `ViewTransform`, (2, 3).
+        size: The image's side in pixels.
+    """
     reach = abs(matrix[:, :2]).sum(axis=1) / 2 + abs(matrix[:, 2])  # of its corners, from the image's centre
     return max(0, int(np.ceil((reach.max() - 0.5) * size)))

@@ -12,17 +12,18 @@ class DataSet:
     Args:
         title: Its name in full.
         license: Terms of use.
-        citation: Whom to cite.
+        citation: What to cite.
         classes: The classes in order.
         images: How many readable images it has.
-        digest: Digest of its content once fetched; empty where no copy was at hand.
-        address: Where it is published, as an archive. It may move on: the digest decides.
-        page: Where a person gets it, if there is no archive for everyone.
-        make: Writes the data set, folders of classes, into an empty folder.
-        folders: Names of the class folders, in the order of the classes, where they are others.
-        folds: Which files list the test images of each published split, `CLASS/FILE NUMBER` a line; the splits are
-            numbered in the order of the files' names.
-        turns: Whether the images are numbered as they were taken, each person showing the classes once, in order.
+        digest: Digest of its content once fetched; empty where it is not known.
+        address: Address of the published archive. Its content may change: the digest decides.
+        page: Page from which a person gets it, where no archive can be downloaded.
+        write: Writes the data set, folders of classes, into an empty folder, where it needs no download.
+        folders: Names of the class folders, in the order of the classes, where they differ from those.
+        test_lists: Pattern of the files that list the test images of each published split, `CLASS/FILE NUMBER` a line;
+            the splits are numbered in the order of the files' names.
+        numbered_by_person: Whether the numbers in the file names follow the order in which the images were taken, of
+            one person after the other, each showing the classes in order.
     """
 
     title: str
@@ -33,14 +34,14 @@ class DataSet:
     digest: str
     address: str = ""
     page: str = ""
-    make: Callable[[Path], None] | None = None
+    write: Callable[[Path], None] | None = None
     folders: tuple[str, ...] = ()
-    folds: str = ""
-    turns: bool = False
+    test_lists: str = ""
+    numbered_by_person: bool = False
 
     @property
     def labels(self) -> dict[str, str]:
-        """The class of each class folder."""
+        """The class of each class folder, by the folder's name."""
         return dict(zip(self.folders or self.classes, self.classes, strict=True))
 
 
@@ -68,7 +69,7 @@ DATA_SETS = {
         classes=TEN_DIGITS,
         images=1797,
         digest="e0119be9877a294fd98ca9028731034bf715f8557e5a4bb07b360e2fb18c6832",
-        make=write_digits,
+        write=write_digits,
     ),
     "sign_language": DataSet(
         title="Sign Language Digits, Ankara Ayranci Anadolu High School",
@@ -79,7 +80,7 @@ DATA_SETS = {
         images=2062,
         digest="c2f92fe1c000e2d67fb86a0ee351530395796e8a46be7fdd50eb3652323a7860",
         address="https://github.com/ardamavi/Sign-Language-Digits-Dataset/archive/refs/heads/master.zip",
-        turns=True,
+        numbered_by_person=True,
     ),
     "kth_animals": DataSet(  # 1,740 images are published; of two there is no readable copy
         title="KTH-ANIMALS, KTH Royal Institute of Technology, Stockholm",
@@ -106,7 +107,7 @@ DATA_SETS = {
         images=4947,
         digest="",
         address="http://aisdatasets.informatik.uni-freiburg.de/freiburg_groceries_dataset/freiburg_groceries_dataset.tar.gz",
-        folds="splits/test[0-9].txt",
+        test_lists="splits/test[0-9].txt",
     ),
     "car_damage": DataSet(
         title="Car Damage Detective, where a car is damaged",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from components.system.errors import UserError, public
+from components.system.errors import UserError, redact
 from components.system.progress import bar
 from components.system.resources import NO_SPACE
 
@@ -20,46 +20,51 @@ CHUNK = 1 << 20  # bytes read at once
 BY_HAND = "download it by hand and give its path as the source"
 
 
-class Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows an address that has moved, at most 10 times, to where the first could have been; knows where it led."""
+class SafeRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows at most 10 redirects, each to an address that `check_address` allows; notes where the last one led."""
 
-    led = ""
+    note = ""  # for errors, after the address
 
     def redirect_request(self, req: urllib.request.Request, fp: Any, *answer: Any) -> urllib.request.Request | None:
         fp.close()  # it is read to its end otherwise, which may never come
-        self.led = f", which leads to {answer[-1]}"
+        self.note = f", which leads to {answer[-1]}"
         check_address(answer[-1], encrypted=req.type == "https")
         return super().redirect_request(req, fp, *answer)
 
 
 def check_address(address: str, encrypted: bool = False) -> None:
-    """Hold that a file can be fetched from an address; with https only, where the address before had it."""
+    """Raise a ValueError unless an address is http(s), with `encrypted` https, and has no user name."""
     try:
         parts = urlsplit(address)
     except ValueError:
-        raise ValueError("it is no address") from None  # what it says may show a password
+        raise ValueError("it is not an address") from None  # the reason may contain a password
     if parts.scheme not in ("http", "https"):
         raise ValueError("only http:// and https:// can be fetched")
     if encrypted and parts.scheme == "http":
-        raise ValueError("https does not go on to http")
+        raise ValueError("a redirect from https to http is not followed")
     if "@" in parts.netloc:
         raise ValueError("an address with a user name is not fetched")
 
 
 def download(address: str, target: Path) -> None:
-    """Write what an http(s) address answers to a file; `#sha256=HEX` at its end is the digest the file must have.
+    """Download an http(s) address to a file; `#sha256=HEX` at its end is the digest that the file must have.
 
     Raises:
-        UserError: The address does not answer, leads astray, ends early or answers something else.
+        UserError: The address does not answer, redirects elsewhere than to http(s), ends early, or the file has another
+            digest.
+        OSError: The disk is full.
     """
-    place, mark, fragment = quote(address, safe=string.punctuation, errors="surrogateescape").partition("#")
-    wanted = re.fullmatch("sha256=([0-9a-fA-F]{64})", fragment)
-    if mark and not wanted:
-        raise UserError(f"{public(address)}: what follows a # is sha256= and 64 hexadecimal digits, as this is not")
-    redirects, digest = Redirects(), hashlib.sha256()
+    url, mark, fragment = quote(address, safe=string.punctuation, errors="surrogateescape").partition("#")
+    expected = re.fullmatch("sha256=([0-9a-fA-F]{64})", fragment)
+    if mark and not expected:
+        raise UserError(
+            f"expected #sha256=<64 hex digits> after the address; received {redact(address)}: correct the digest, or "
+            "leave it out"
+        )
+    redirects, digest = SafeRedirects(), hashlib.sha256()
     try:
-        check_address(place)
-        with urllib.request.build_opener(redirects).open(place, timeout=60) as answer, target.open("wb") as file:
+        check_address(url)
+        with urllib.request.build_opener(redirects).open(url, timeout=60) as answer, target.open("wb") as file:
             check_space(answer.length or 0)
             with bar("download", answer.length or 0, "byte") as progress:
                 while chunk := answer.read(CHUNK):
@@ -72,20 +77,20 @@ def download(address: str, target: Path) -> None:
             error.close()
         if getattr(error, "errno", None) in NO_SPACE:
             raise
-        reason = " ".join(public(str(error)).split())[:300]
-        raise UserError(f"cannot download {public(place + redirects.led)}: {reason}; {BY_HAND}") from error
-    shown = public(place + redirects.led)
+        reason = " ".join(redact(str(error)).split())[:300]
+        raise UserError(f"cannot download {redact(url + redirects.note)}: {reason}; {BY_HAND}") from error
+    place = redact(url + redirects.note)
     if missing:
-        raise UserError(f"{shown} ended early: {missing} bytes are missing; try again, or {BY_HAND}")
-    if wanted and digest.hexdigest() != wanted[1].lower():
+        raise UserError(f"{place} ended early: {missing} bytes are missing; try again, or {BY_HAND}")
+    if expected and digest.hexdigest() != expected[1].lower():
         raise UserError(
-            f"{shown} is another file than expected: its sha256 is {digest.hexdigest()}, not {wanted[1].lower()}; "
+            f"{place} is not the expected file: its sha256 is {digest.hexdigest()}, not {expected[1].lower()}; "
             "get it again, or correct the address"
         )
 
 
 def check_space(needed: int) -> None:
-    """Hold that so many bytes fit where temporary folders are."""
+    """Raise a ValueError unless so many bytes are free in the folder of temporary files."""
     folder = tempfile.gettempdir()
     free = shutil.disk_usage(folder).free
     if needed > free:

@@ -1,11 +1,11 @@
 """Images that a data set holds twice: the same bytes, or nearly the same picture.
 
-A perceptual hash finds, among all pairs, those that may be alike; the pixels decide. An image and its mirror image are
-two images, and plain ones, which all look alike, are near-identical to none.
+Perceptual hashes select, among all pairs, those that may be alike; the correlation of their details decides. An image
+and its mirror image are two images, and a plain image, whose detail is empty, is near-identical to none.
 
-The limits are set by what was measured, with hashes at most 8 bits apart. Of 300 animals and 300 hands all were found
-again as a JPEG of quality 60, at half the size or 10 % brighter, and 99 % without a border of 1 %. The 17 closest pairs
-of 1,738 animals are one picture each, at 0.98 or more, followed by two shots of one scene at 0.93; the closest pair of
+The limits follow from measurements, with hashes at most 8 bits apart. Of 300 animals and 300 hands all were recognised
+as a JPEG of quality 60, at half the size or 10 % brighter, and 99 % without a border of 1 %. The 17 closest pairs of
+1,738 animals are one picture each, at 0.98 or more, followed by two shots of one scene at 0.93; the closest pair of
 2,062 hands, of two people, is at 0.94, and that of 1,797 digits of 8 x 8 pixels at 0.98.
 """
 
@@ -23,19 +23,21 @@ from components.system.progress import bar
 if TYPE_CHECKING:
     import pandas as pd
 
-HASH = 8  # bytes
-SIDE, COARSE = 16, 4  # pixels a side of a thumbnail, and of the blurred one that its detail is the difference from
-PLAIN = 2.0  # of 255: an image whose detail has a smaller deviation says too little
-SIMILAR = 0.95  # least correlation of the details of two near-identical images
-SMALL, SIMILAR_SMALL = 32, 0.99  # the same where an image has fewer pixels a side: few pixels are soon alike
-PAIRS = 2**20  # of hashes that are held side by side at a time
-CLOSE = 2**12  # pairs whose details are
+HASH_BYTES = 8
+SIDE = 16  # pixels of a thumbnail
+BLURRED_SIDE = 4  # pixels of the blurred thumbnail; the detail is the difference between the two
+DETAIL = SIDE * SIDE * 3  # values
+PLAIN = 2.0  # of 255: an image whose detail has a smaller standard deviation is plain
+MIN_CORRELATION = 0.95  # of the details of two near-identical images
+SMALL_SIDE, MIN_CORRELATION_SMALL = 32, 0.99  # for images of fewer pixels a side, of which many are alike
+HASHES_AT_ONCE = 2**20  # pairs whose hashes are compared in one block
+DETAILS_AT_ONCE = 2**12  # pairs whose details are
 
-Pairs = list[tuple[int, int, int, float]]
+Pair = tuple[int, int, int, float]  # row of the earlier image, row of the later, differing bits, correlation
 
 
-def fingerprint(file: Path) -> np.ndarray:
-    """Return an image's hash and then its detail: bytes, uint8 (HASH + 2 * SIDE * SIDE * 3,).
+def hash_and_detail(file: Path) -> np.ndarray:
+    """Return an image's perceptual hash and then its detail, as bytes: uint8 (HASH_BYTES + 2 * DETAIL,).
 
     The detail is what a thumbnail has beyond its blurred self, float16 of mean 0 and length 1, all 0 for a plain image.
 
@@ -43,9 +45,10 @@ def fingerprint(file: Path) -> np.ndarray:
         The hash is pHash as the library ImageHash has it: which of the 8 x 8 lowest frequencies of the discrete cosine
         transform, of the image in grey at 32 x 32 pixels, are above their median.
     """
-    image = images.decode(file, enough=64).resize((64, 64), Image.Resampling.BILINEAR, reducing_gap=2)
+    image = images.read_image(file, min_side=64).resize((64, 64), Image.Resampling.BILINEAR, reducing_gap=2)
     thumbnail = image.resize((SIDE, SIDE), Image.Resampling.BOX)
-    blurred = thumbnail.resize((COARSE, COARSE), Image.Resampling.BOX).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+    small = thumbnail.resize((BLURRED_SIDE, BLURRED_SIDE), Image.Resampling.BOX)
+    blurred = small.resize((SIDE, SIDE), Image.Resampling.BILINEAR)
     detail = np.asarray(thumbnail, np.float32).ravel() - np.asarray(blurred, np.float32).ravel()
     detail -= detail.mean()
     length = np.linalg.norm(detail)
@@ -53,19 +56,20 @@ def fingerprint(file: Path) -> np.ndarray:
     return np.concatenate([np.packbits(imagehash.phash(image).hash), detail.astype(np.float16).view(np.uint8)])
 
 
-def fingerprints(files: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the hashes of images, uint64 (n,), and their details, float16 (n, SIDE * SIDE * 3)."""
-    found = np.empty((len(files), HASH + 2 * SIDE * SIDE * 3), np.uint8)
+def hashes_and_details(files: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the perceptual hashes of image files, uint64 (n,), and their details, float16 (n, DETAIL)."""
+    rows = np.empty((len(files), HASH_BYTES + 2 * DETAIL), np.uint8)
     with bar("audit", len(files), "image") as progress:
-        for place, batch in images.in_batches(fingerprint, files, 64):
-            found[place] = batch
+        for place, batch in images.map_in_batches(hash_and_detail, files, 64):
+            rows[place] = batch
             progress.update(len(batch))
-    return found[:, :HASH].copy().view(">u8")[:, 0].astype(np.uint64), found[:, HASH:].copy().view(np.float16)
+    hashes, details = rows[:, :HASH_BYTES].copy(), rows[:, HASH_BYTES:].copy()
+    return hashes.view(">u8")[:, 0].astype(np.uint64), details.view(np.float16)
 
 
-def alike(hashes: np.ndarray, distance: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the places of all pairs, the earlier first, whose hashes differ in at most so many bits, block by block."""
-    rows = max(1, PAIRS // max(len(hashes), 1))
+def pairs_of_close_hashes(hashes: np.ndarray, distance: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield, block by block, the pairs of hashes that differ in at most so many bits: rows of the first and second."""
+    rows = max(1, HASHES_AT_ONCE // max(len(hashes), 1))
     for start in range(0, len(hashes), rows):
         bits = np.bitwise_count(hashes[start : start + rows, None] ^ hashes[None, start:])
         first, second = np.nonzero(bits <= distance)
@@ -73,48 +77,54 @@ def alike(hashes: np.ndarray, distance: int) -> Iterator[tuple[np.ndarray, np.nd
         yield first[later] + start, second[later] + start
 
 
-def limits(widths: np.ndarray, heights: np.ndarray) -> np.ndarray:
-    """Return the least correlation with each image of one that is near-identical to it, (n,), by its size in pixels."""
-    return np.where(np.minimum(widths, heights) < SMALL, SIMILAR_SMALL, SIMILAR)
+def min_correlations(widths: np.ndarray, heights: np.ndarray) -> np.ndarray:
+    """Return the least correlation of each image with a near-identical one, (n,), from the images' sizes in pixels."""
+    return np.where(np.minimum(widths, heights) < SMALL_SIDE, MIN_CORRELATION_SMALL, MIN_CORRELATION)
 
 
-def near(hashes: np.ndarray, details: np.ndarray, least: np.ndarray, distance: int) -> tuple[Pairs, np.ndarray]:
-    """Return the near-identical pairs that connect the clusters, and the first image of each image's cluster.
+def cluster_near_identical(
+    hashes: np.ndarray, details: np.ndarray, min_correlation: np.ndarray, distance: int
+) -> tuple[list[Pair], np.ndarray]:
+    """Return the clusters of near-identical images: pairs that connect them, and the cluster of each image.
 
-    Pairs within a cluster as it stands are passed over: there are fewer pairs than images, and few are looked at, even
-    where all images are alike.
+    A pair whose images are in one cluster already is skipped: there are fewer pairs than images, and few are compared,
+    even where all images are alike.
 
     Args:
         hashes: uint64 (n,).
-        details: float16 (n, SIDE * SIDE * 3).
-        least: Least correlation of each image with another, (n,).
+        details: float16 (n, DETAIL).
+        min_correlation: Least correlation of each image with a near-identical one, (n,).
         distance: Bits in which two hashes may differ.
 
     Returns:
-        Place of the earlier image, of the later, bits in which they differ, and correlation; and places (n,).
+        The pairs; and for each image the row of its cluster's first image, (n,).
     """
-    pairs: Pairs = []
+    pairs: list[Pair] = []
     cluster = np.arange(len(hashes))
-    telling = np.flatnonzero(details.any(axis=1))
-    for block in alike(hashes[telling], distance):
-        first, second = (telling[places] for places in block)
+    detailed = np.flatnonzero(details.any(axis=1))
+    for block in pairs_of_close_hashes(hashes[detailed], distance):
+        first, second = (detailed[rows] for rows in block)
         while len(first):
             apart = cluster[first] != cluster[second]
             first, second = first[apart], second[apart]
-            some, others = first[:CLOSE], second[:CLOSE]
-            similar = (details[some].astype(np.float32) * details[others]).sum(axis=1)
-            for pair in np.flatnonzero(similar >= np.maximum(least[some], least[others])):
-                one, other = int(some[pair]), int(others[pair])
+            some, others = first[:DETAILS_AT_ONCE], second[:DETAILS_AT_ONCE]
+            correlation = (details[some].astype(np.float32) * details[others]).sum(axis=1)
+            needed = np.maximum(min_correlation[some], min_correlation[others])
+            for number in np.flatnonzero(correlation >= needed):
+                one, other = int(some[number]), int(others[number])
                 low, high = sorted((cluster[one], cluster[other]))
                 if low != high:
                     cluster[cluster == high] = low
-                    pairs.append((one, other, int(np.bitwise_count(hashes[one] ^ hashes[other])), float(similar[pair])))
-            first, second = first[CLOSE:], second[CLOSE:]
+                    bits = int(np.bitwise_count(hashes[one] ^ hashes[other]))
+                    pairs.append((one, other, bits, float(correlation[number])))
+            first, second = first[DETAILS_AT_ONCE:], second[DETAILS_AT_ONCE:]
     return pairs, cluster
 
 
-def two_labels(table: "pd.DataFrame") -> "pd.DataFrame":
-    """Return the images labelled otherwise than most of their cluster, each with the first of those: file, other.
+def label_conflicts(table: "pd.DataFrame") -> "pd.DataFrame":
+    """Return the images whose label is not the commonest of their cluster: `file`, `other`.
+
+    `other` is the first image of the cluster that has the commonest label.
 
     Args:
         table: One row an image, with its `file`, `label` and `cluster`, which is empty where it has none.

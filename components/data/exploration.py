@@ -1,4 +1,4 @@
-"""What a data set looks like, in numbers and thumbnails: all that its figures show."""
+"""What a data set looks like, in counts, densities and thumbnails: the content of an Exploration."""
 
 import numpy as np
 import pandas as pd
@@ -7,17 +7,17 @@ from components.data import images as image_files
 from components.data import thumbnails
 from components.data.artifacts import Augmented, Exploration, Images
 
-MOST_CLASSES = 20  # in figures with a row or a panel for each
-AUGMENTED = 6  # images that are shown beside their views
+MOST_CLASSES = 20  # in figures with a row or a panel for each class
+IMAGES_WITH_VIEWS = 6  # images drawn beside their views
 
 
-def samples_a_class(classes: int) -> int:
-    """Return how many samples of each class a figure of so many classes has room for."""
+def samples_per_class(classes: int) -> int:
+    """Return how many samples of each class fit into a figure of so many classes."""
     return int(np.clip(50 / min(classes, MOST_CLASSES), 3, 8))
 
 
 def write_counts(exploration: Exploration, table: pd.DataFrame, parts: pd.DataFrame) -> None:
-    """Write how many images each class has in each split, and how many have each size.
+    """Write `class_counts.csv`, images by class and split, and `size_counts.csv`, images by width and height.
 
     Args:
         exploration: The artifact to fill.
@@ -30,18 +30,18 @@ def write_counts(exploration: Exploration, table: pd.DataFrame, parts: pd.DataFr
 
 
 def write_samples(exploration: Exploration, images: Images, chosen: pd.DataFrame) -> None:
-    """Write the chosen images, file and label, and thumbnails of as many as a figure shows, by number of the row."""
+    """Write `samples.csv`, file and label of chosen images, and `samples.npz`, thumbnails of those in the figure."""
     rows = chosen.reset_index(drop=True)
     exploration.write_table("samples.csv", rows[["file", "label"]])
     classes = sorted(set(rows["label"]))
-    first = rows[rows["label"].isin(classes[:MOST_CLASSES])].groupby("label").head(samples_a_class(len(classes)))
-    with image_files.hushed():
-        pictures = {str(row): thumbnails.of_file(images.file(file)) for row, file in first["file"].items()}
+    first = rows[rows["label"].isin(classes[:MOST_CLASSES])].groupby("label").head(samples_per_class(len(classes)))
+    with image_files.without_pillow_warnings():
+        pictures = {str(row): thumbnails.read_thumbnail(images.file(file)) for row, file in first["file"].items()}
     exploration.write_arrays("samples", pictures)
 
 
 def write_densities(exploration: Exploration, augmented: Augmented, train: pd.DataFrame) -> None:
-    """Write the density of each value of red, green and blue over the training images of each class."""
+    """Write `rgb_densities.npz`, how frequent each value of red, green and blue is in a class's training images."""
     densities = {}
     for label, rows in train.groupby("label"):
         plain = augmented.array[augmented.rows(rows["file"].tolist()), 0]
@@ -52,8 +52,8 @@ def write_densities(exploration: Exploration, augmented: Augmented, train: pd.Da
 
 
 def write_views(exploration: Exploration, augmented: Augmented, files: list[str]) -> None:
-    """Write thumbnails of images and their views, (images, 1 + K, height, width, 3)."""
+    """Write `augmented.npz`, thumbnails of images and their views, uint8 (images, 1 + K, height, width, 3)."""
     views = augmented.array[augmented.rows(files)]
-    pixels = thumbnails.side(views.shape[0] * views.shape[1])
-    small = np.stack([[thumbnails.of_array(view, pixels) for view in own] for own in views])
+    pixels = thumbnails.thumbnail_side(views.shape[0] * views.shape[1])
+    small = np.stack([[thumbnails.make_thumbnail(view, pixels) for view in image] for image in views])
     exploration.write_arrays("augmented", {"views": small})

@@ -1,4 +1,4 @@
-"""Folders from elsewhere: what lies in them, under which names, and the bytes of their files; nothing is trusted."""
+"""Folders that are not trusted: the folders and files in them, their names, and the bytes of their files."""
 
 import os
 import stat
@@ -7,13 +7,13 @@ from pathlib import Path
 
 from components.system.errors import UserError
 
-LITTER = ("__macosx", "thumbs.db", "desktop.ini")  # what systems leave in folders and archives, in any case
-FILE_SIZE = 500_000_000  # bytes, at most
-NAME_LENGTH = 1_000  # bytes of a file's path within the data set, at most
+LITTER = ("__macosx", "thumbs.db", "desktop.ini")  # that systems leave in folders and archives, in any case
+MAX_FILE_SIZE = 500_000_000  # bytes
+MAX_NAME_LENGTH = 1_000  # bytes of a file's path within the data set
 
 
 def folders_in(folder: Path) -> list[Path]:
-    """Return its folders in order, without links and what is skipped.
+    """Return the folders directly in a folder, in order, without links, hidden ones and litter.
 
     Raises:
         UserError: The folder cannot be read.
@@ -21,48 +21,66 @@ def folders_in(folder: Path) -> list[Path]:
     try:
         entries = list(os.scandir(folder))
     except OSError as error:
-        raise UserError(f"the folder {folder.name} cannot be read ({error.strerror}): mend that") from error
-    return sorted(Path(at.path) for at in entries if at.is_dir(follow_symlinks=False) and not skipped(at.name))
+        raise UserError(f"the folder {folder.name} cannot be read ({error.strerror}): change its rights") from error
+    folders = (entry for entry in entries if entry.is_dir(follow_symlinks=False) and not is_skipped(entry.name))
+    return sorted(Path(entry.path) for entry in folders)
 
 
 def linked_folders(root: Path, parts: Iterable[str]) -> list[str]:
-    """Return the paths, beside the class folders of every part, of the links that are no links to files, in order."""
-    links = (path for part in parts for path in (root / part).iterdir() if path.is_symlink() and not skipped(path.name))
-    return sorted(path.relative_to(root).as_posix() for path in links if not path.is_file())
+    """Return the paths from the root, in order, of the links directly in part folders that do not lead to a file.
+
+    Args:
+        root: The folder of the part folders.
+        parts: Names of the part folders; an empty one is the root itself.
+    """
+    paths = (path for part in parts for path in (root / part).iterdir())
+    links = (path for path in paths if path.is_symlink() and not is_skipped(path.name) and not path.is_file())
+    return sorted(path.relative_to(root).as_posix() for path in links)
 
 
-def skipped(name: str) -> bool:
-    """Return whether a file or folder is passed over in silence: hidden, or a system's litter."""
+def is_skipped(name: str) -> bool:
+    """Return whether a file or folder of a name is ignored without a word: hidden, or a system's litter."""
     return name.startswith(".") or name.lower() in LITTER
 
 
-def below(root: Path, label: str) -> list[str]:
-    """Return, in order, the paths of all in a class that is no folder, or is one that cannot be read."""
-    found, folders = [], [label]
-    for folder in folders:
+def paths_below(root: Path, folder: str) -> list[str]:
+    """Return the paths from the root, in order, of all files in a folder, at any depth.
+
+    Files are whatever is not a folder, such as links and pipes; a folder that cannot be read stands for its content.
+
+    Args:
+        root: The folder from which paths are returned.
+        folder: Path of the folder to search, from the root.
+    """
+    paths, folders = [], [folder]
+    for current in folders:
         try:
-            entries = [entry for entry in os.scandir(root / folder) if not skipped(entry.name)]
+            entries = [entry for entry in os.scandir(root / current) if not is_skipped(entry.name)]
         except OSError:
-            found.append(folder)
+            paths.append(current)
             continue
         for entry in entries:
-            (folders if entry.is_dir(follow_symlinks=False) else found).append(f"{folder}/{entry.name}")
-    return sorted(found, key=lambda name: name.split("/"))
+            (folders if entry.is_dir(follow_symlinks=False) else paths).append(f"{current}/{entry.name}")
+    return sorted(paths, key=lambda name: name.split("/"))
 
 
-def check_name(name: str) -> None:
-    """Raise a ValueError that says what keeps a name out of the tables and off the disk, if something does."""
+def check_path_name(name: str) -> None:
+    """Raise a ValueError if the path of a file or folder cannot be kept in a table: not UTF-8, or too long."""
     if name != name.encode(errors="replace").decode():
         raise ValueError("its name is not UTF-8")
-    if len(name.encode()) > NAME_LENGTH:
-        raise ValueError(f"its path is longer than {NAME_LENGTH:,} bytes")
+    if len(name.encode()) > MAX_NAME_LENGTH:
+        raise ValueError(f"its path is longer than {MAX_NAME_LENGTH:,} bytes")
 
 
-def read(path: Path, source: Path) -> bytes:
+def read_untrusted(path: Path, source: Path) -> bytes:
     """Return the bytes of a file, which may be a link to another in the source.
 
+    Args:
+        path: The file.
+        source: The folder that a link must not leave.
+
     Raises:
-        ValueError: It is no file to read; the message says what it is.
+        ValueError: It is not a regular file, or is too large; the message says what it is.
         OSError: It cannot be read.
     """
     if path.is_symlink():
@@ -79,6 +97,6 @@ def read(path: Path, source: Path) -> bytes:
         raise ValueError("a folder that cannot be read")
     if not stat.S_ISREG(status.st_mode):
         raise ValueError("a pipe, socket or device")
-    if status.st_size > FILE_SIZE:
-        raise ValueError(f"{status.st_size:,} bytes: more than {FILE_SIZE:,}")
+    if status.st_size > MAX_FILE_SIZE:
+        raise ValueError(f"{status.st_size:,} bytes: more than {MAX_FILE_SIZE:,}")
     return path.read_bytes()

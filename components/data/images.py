@@ -1,4 +1,4 @@
-"""Image files: checking, reading and writing them."""
+"""Reading image files: as images of any size, or as pixels at the working size."""
 
 import io
 import os
@@ -15,42 +15,42 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 Item = TypeVar("Item")
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "AVIF", "JPEG2000")  # JPEG's reader reads MPO too
-PIXELS = 100_000_000  # of one image, at most
+MAX_PIXELS = 100_000_000  # of one image, at most
 
 
-def decode(file: Path, enough: int = 0) -> Image.Image:
-    """Return a file's image, as `decode_bytes` does."""
-    return decode_bytes(file.read_bytes(), enough)
+def read_image(file: Path, min_side: int = 0) -> Image.Image:
+    """Return the image in a file as upright RGB, as `decode_image` does from its bytes."""
+    return decode_image(file.read_bytes(), min_side)
 
 
-def decode_bytes(content: bytes, enough: int = 0) -> Image.Image:
-    """Return the image that a file holds, its first frame, as upright RGB.
+def decode_image(content: bytes, min_side: int = 0) -> Image.Image:
+    """Return the image that a file's bytes encode, or its first frame, as upright RGB.
 
-    EXIF rotation is applied, transparency is laid on white, and 16 bits are scaled to 8. The format is what the bytes
-    say, not the file's name.
+    EXIF rotation is applied, transparency is laid on white, and 16 bits are scaled to 8. The bytes tell the format, not
+    the file's name.
 
     Args:
         content: The file's bytes.
-        enough: Pixels a side, where an image of that size or larger will do: a JPEG is then scaled as it is decoded.
+        min_side: Pixels a side that suffice: a JPEG is decoded at a smaller scale, not below that; 0 for the full size.
 
     Raises:
-        Exception: It is no readable image; which one depends on the format.
+        Exception: It is not a readable image; the type depends on the format.
     """
     try:
-        opened = Image.open(io.BytesIO(content), formats=FORMATS)
+        stored = Image.open(io.BytesIO(content), formats=FORMATS)
     except UnidentifiedImageError:
-        raise ValueError(f"not an image of a format that is read: {', '.join(FORMATS)}") from None
+        raise ValueError(f"not an image in a supported format: {', '.join(FORMATS)}") from None
     except Image.DecompressionBombError as error:
-        raise ValueError(f"{str(error).partition(' exceeds')[0]}: more than {PIXELS:,}") from None
-    with opened:
-        if opened.width * opened.height > PIXELS:
-            raise ValueError(f"Image size ({opened.width * opened.height} pixels): more than {PIXELS:,}")
-        if enough:
-            opened.draft(None, (enough, enough))
-        opened.load()
-        opened.getexif()
-        opened.info.pop("exif", None)  # already parsed; `exif_transpose` would write it anew, and fail where it is odd
-        image = ImageOps.exif_transpose(opened)
+        raise ValueError(f"{str(error).partition(' exceeds')[0]}: more than {MAX_PIXELS:,}") from None
+    with stored:
+        if stored.width * stored.height > MAX_PIXELS:
+            raise ValueError(f"Image size ({stored.width * stored.height} pixels): more than {MAX_PIXELS:,}")
+        if min_side:
+            stored.draft(None, (min_side, min_side))
+        stored.load()
+        stored.getexif()
+        stored.info.pop("exif", None)  # already parsed; `exif_transpose` would write it anew, and fail where it is odd
+        image = ImageOps.exif_transpose(stored)
         if image.mode == "F":
             raise ValueError("its pixels are fractions of no agreed range: convert it to 8 or 16 bits")
         if image.mode.startswith("I"):
@@ -66,36 +66,40 @@ def decode_bytes(content: bytes, enough: int = 0) -> Image.Image:
         return image.convert("RGB")
 
 
-def read(file: Path, size: int) -> np.ndarray:
-    """Return a file's image at the working size, as `read_bytes` does."""
-    return read_bytes(file.read_bytes(), size)
+def read_pixels(file: Path, size: int) -> np.ndarray:
+    """Return the pixels of an image file at the working size, uint8 (size, size, 3), as `decode_pixels` does."""
+    return decode_pixels(file.read_bytes(), size)
 
 
-def read_bytes(content: bytes, size: int) -> np.ndarray:
-    """Return an image at the working size: uint8 (size, size, 3); resampled bilinearly, with antialiasing."""
-    image = decode_bytes(content)
+def decode_pixels(content: bytes, size: int) -> np.ndarray:
+    """Return the pixels of an image at the working size, uint8 (size, size, 3), resampled bilinearly, antialiased."""
+    image = decode_image(content)
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR), dtype=np.uint8)
 
 
 @contextmanager
-def hushed() -> Iterator[None]:
-    """Keep Pillow's warnings of odd files from the person: what cannot be read is an error.
+def without_pillow_warnings() -> Iterator[None]:
+    """Silence Pillow's warnings of odd files: a file that cannot be read is an error.
 
-    Filters are the process's, so this is set around threads that decode, not within them.
+    Filters of warnings belong to the process: use this around the threads that decode, not within them.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")
         yield
 
 
-def in_batches(
-    make: Callable[[Item], np.ndarray], items: Sequence[Item], batch_size: int
+def map_in_batches(
+    function: Callable[[Item], np.ndarray], items: Sequence[Item], batch_size: int
 ) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield (places in `items`, what `make` gives for each of them, stacked), in order, worked ahead on all cores."""
+    """Yield, batch by batch in order, a slice of the items and the stacked arrays that a function returns for them.
+
+    The function runs on all cores, up to two batches ahead.
+    """
     places = [slice(start, min(start + batch_size, len(items))) for start in range(0, len(items), batch_size)]
-    with hushed(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        waiting = [[pool.submit(make, item) for item in items[place]] for place in places[:2]]
+    with without_pillow_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
+        pending = [[pool.submit(function, item) for item in items[place]] for place in places[:2]]
         for number, place in enumerate(places):
-            batch = np.stack([future.result() for future in waiting.pop(0)])
-            waiting += [[pool.submit(make, item) for item in items[later]] for later in places[number + 2 : number + 3]]
+            batch = np.stack([future.result() for future in pending.pop(0)])
+            upcoming = places[number + 2 : number + 3]
+            pending += [[pool.submit(function, item) for item in items[later]] for later in upcoming]
             yield place, batch

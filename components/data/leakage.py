@@ -1,4 +1,4 @@
-"""What leaks from one part of a data set to another: images that are there twice, groups, and what has two labels."""
+"""Leakage between the parts of a data set: duplicates and groups across them, and duplicates of two labels."""
 
 import numpy as np
 import pandas as pd
@@ -7,76 +7,100 @@ from components.data import duplicates, thumbnails
 from components.data import images as image_files
 from components.data.artifacts import Images
 
-TWICE = ("identical", "near")
-SHOWN = 12  # pairs in a figure
+DUPLICATES = ("identical", "near")  # kinds
+MOST_EXAMPLES = 12  # pairs in a figure
 COLUMNS = ["kind", "file", "split", "label", "other", "other_split", "other_label"]
 
 
-def leaks(drawn: pd.DataFrame) -> pd.DataFrame:
-    """Return all that leaks, a row each, with the columns of `leakage.csv`.
+def leakage_table(images: pd.DataFrame) -> pd.DataFrame:
+    """Return the table `leakage.csv`: a row for each label conflict, duplicate across the parts, and group across them.
 
     Args:
-        drawn: One row an image, with its file, label, sha256, group, cluster and split.
+        images: One row an image, with its file, label, sha256, group, cluster and split.
     """
-    test, train, validation = (drawn[drawn["split"] == split] for split in ("test", "train", "validation"))
-    known = pd.concat([train, validation])
+    test, train, validation = (images[images["split"] == split] for split in ("test", "train", "validation"))
+    not_test = pd.concat([train, validation])
     pairs = [
-        shared(images, others, key, kind)
+        pairs_in_common(part, others, key, kind)
         for kind, key in (("identical", "sha256"), ("near", "cluster"))
-        for images, others in ((test, known), (validation, train))
+        for part, others in ((test, not_test), (validation, train))
     ]
-    twice = pd.concat(pairs).drop_duplicates("file")
-    groups = shared(test.drop_duplicates("group"), known, "group", "group")
-    labels = duplicates.two_labels(drawn).assign(kind="two labels")
-    rows = pd.concat([labels, twice, groups], ignore_index=True)
-    about = drawn.set_index("file")[["split", "label"]]
+    across = pd.concat(pairs).drop_duplicates("file")
+    groups = pairs_in_common(test.drop_duplicates("group"), not_test, "group", "group")
+    conflicts = duplicates.label_conflicts(images).assign(kind="two labels")
+    rows = pd.concat([conflicts, across, groups], ignore_index=True)
+    split_and_label = images.set_index("file")[["split", "label"]]
     for side in ("", "other_"):
-        rows[[f"{side}split", f"{side}label"]] = about.loc[rows["other" if side else "file"]].to_numpy()
+        rows[[f"{side}split", f"{side}label"]] = split_and_label.loc[rows["other" if side else "file"]].to_numpy()
     return rows[COLUMNS]
 
 
-def shared(images: pd.DataFrame, others: pd.DataFrame, key: str, kind: str) -> pd.DataFrame:
-    """Return the images that have something, not empty, in common with others, each with the first of those."""
+def pairs_in_common(images: pd.DataFrame, others: pd.DataFrame, key: str, kind: str) -> pd.DataFrame:
+    """Return the images that share the value of a column with one of others, a row each: `file`, `other`, `kind`.
+
+    Args:
+        images: One row an image, with its file and the column; empty values are not shared.
+        others: The images to share with; of several the first is `other`.
+        key: The column.
+        kind: The kind of leakage.
+    """
     pairs = images[images[key] != ""].merge(others.drop_duplicates(key), on=key, suffixes=("", "_other"))
     return pd.DataFrame({"file": pairs["file"], "other": pairs["file_other"], "kind": kind})
 
 
-def counts(rows: pd.DataFrame, tested: int) -> dict[str, float]:
-    """Return how many test images, what share of all that are tested, and how many groups lie across parts."""
-    across = int((rows["kind"].isin(TWICE) & (rows["split"] == "test")).sum())
+def leakage_counts(rows: pd.DataFrame, test_images: int) -> dict[str, float]:
+    """Return how many test images have a duplicate in another part, their share, and how many groups lie in two parts.
+
+    Args:
+        rows: The table of `leakage_table`.
+        test_images: Number of images in the test part.
+    """
+    across = int((rows["kind"].isin(DUPLICATES) & (rows["split"] == "test")).sum())
     groups = int((rows["kind"] == "group").sum())
-    return {"across_splits": across, "groups_across_splits": groups, "test_share": across / max(tested, 1)}
+    return {"across_splits": across, "groups_across_splits": groups, "test_share": across / max(test_images, 1)}
 
 
-def sentences(method: str, numbers: dict[str, float], tested: int) -> list[str]:
-    """Return what is to be said of what lies across parts, a line each."""
-    said = []
+def leakage_warnings(method: str, numbers: dict[str, float], test_images: int) -> list[str]:
+    """Return a warning each for duplicates and for groups that lie across the parts, if there are any.
+
+    Args:
+        method: The split method.
+        numbers: The counts of `leakage_counts`.
+        test_images: Number of images in the test part.
+    """
+    warnings = []
     if across := numbers["across_splits"]:
-        said.append(
-            f"{method}: {across} of {tested} test images ({100 * numbers['test_share']:.1f} %) have an identical or "
-            "near-identical image in train or validation: scores on them say what was memorised, not what was learned; "
+        warnings.append(
+            f"{method}: {across} of {test_images} test images ({100 * numbers['test_share']:.1f} %) have an identical "
+            "or near-identical image in train or validation: scores on them measure memory, not learning; "
             "`method: stratified` or `grouped` keeps them together"
         )
     if groups := numbers["groups_across_splits"]:
-        said.append(
-            f"{method}: {groups} groups of the test images are in train or validation too: scores say how well known "
-            "groups are told, not new ones; `method: grouped` keeps them apart"
+        warnings.append(
+            f"{method}: {groups} groups of the test images are in train or validation too: scores hold for known "
+            "groups, not for new ones; `method: grouped` keeps each group in one part"
         )
-    return said
+    return warnings
 
 
-def examples(rows: pd.DataFrame) -> list[int]:
-    """Return the places of rows to be shown, as many of each kind as there is room for."""
+def example_rows(rows: pd.DataFrame) -> list[int]:
+    """Return the numbers of at most 12 rows to draw in a figure, with as many of each kind as there is room for."""
     ranks = rows.groupby("kind").cumcount().to_numpy()
-    return sorted(np.argsort(ranks, kind="stable")[:SHOWN].tolist())
+    return sorted(np.argsort(ranks, kind="stable")[:MOST_EXAMPLES].tolist())
 
 
-def pictures(images: Images, rows: pd.DataFrame, examples: list[int]) -> dict[str, np.ndarray]:
-    """Return thumbnails of both images of some rows by `ROW` and `ROW_other`."""
-    pixels = thumbnails.side(2 * len(examples))
-    with image_files.hushed():
+def example_thumbnails(images: Images, rows: pd.DataFrame, examples: list[int]) -> dict[str, np.ndarray]:
+    """Return thumbnails of the two images of some rows, by `ROW` and `ROW_other`, uint8 (height, width, 3).
+
+    Args:
+        images: The data set.
+        rows: The table of `leakage_table`.
+        examples: Numbers of the rows.
+    """
+    pixels = thumbnails.thumbnail_side(2 * len(examples))
+    with image_files.without_pillow_warnings():
         return {
-            f"{row}{end}": thumbnails.of_file(images.file(rows[side].iloc[row]), pixels)
+            f"{row}{end}": thumbnails.read_thumbnail(images.file(rows[side].iloc[row]), pixels)
             for row in examples
             for side, end in (("file", ""), ("other", "_other"))
         }

@@ -1,4 +1,4 @@
-"""What is listed of images beside them: published splits, groups such as persons."""
+"""Published splits and groups of images: from the lists beside them, or from the numbers in their names."""
 
 import csv
 from collections.abc import Iterable, Iterator
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.data.datasets import DataSet
-from components.data.folders import read
+from components.data.folders import read_untrusted
 from components.system.errors import UserError
 
 if TYPE_CHECKING:
@@ -15,73 +15,97 @@ if TYPE_CHECKING:
 GROUPS = "groups.csv"
 
 
-def persons(table: "pd.DataFrame", classes: list[str]) -> list[str]:
-    """Return the number of the person on each image: a new one begins where the next image's class does not advance."""
+def person_numbers(table: "pd.DataFrame", classes: list[str]) -> list[str]:
+    """Return the number of the person on each image, where one person after the other shows the classes in order.
+
+    The next person begins where, by the numbers in the files' names, the class does not advance.
+
+    Args:
+        table: One row an image, with its `file` and `label`.
+        classes: The classes in order.
+    """
     number = table["file"].str.extract(r"(\d+)\D*$", expand=False).astype(int)
     order = number.sort_values(kind="stable").index
     turn = table["label"].map(classes.index)[order]
     return (turn.diff() <= 0).cumsum().add(1).astype(str)[table.index].tolist()
 
 
-def lists(source: Path, root: Path, entry: DataSet | None) -> list[Path]:
-    """Return the files that list published splits, or for a person's own images groups: the nearest above them."""
+def find_lists(source: Path, root: Path, entry: DataSet | None) -> list[Path]:
+    """Return the files that list the published splits of a registered data set, or any other's `groups.csv`.
+
+    Args:
+        source: The folder beyond which nothing is searched.
+        root: Where the class folders lie; the nearest `groups.csv` from there upwards counts.
+        entry: The registered data set; None for images of a person's own.
+    """
     if entry:
-        return sorted(source.rglob(entry.folds)) if entry.folds else []
+        return sorted(source.rglob(entry.test_lists)) if entry.test_lists else []
     folders = (folder for folder in (root, *root.parents) if folder.is_relative_to(source))
     return [folder / GROUPS for folder in folders if (folder / GROUPS).exists()][:1]
 
 
 def fold_lines(files: list[Path], source: Path) -> Iterator[tuple[str, str, str]]:
-    """Yield each line's place, image and split: the number of the file, which lists its test images."""
+    """Yield the place, the image and the split of each line of the files that list the splits' test images, in order.
+
+    A place is the file's name, for errors; a split is the number of its file.
+    """
     for number, path in enumerate(files):
-        for line in text(path, source).splitlines():
+        for line in read_text(path, source).splitlines():
             yield path.name, line.rpartition(" ")[0], str(number)
 
 
 def group_lines(files: list[Path], source: Path) -> Iterator[tuple[str, str, str]]:
-    """Yield each line's place, image and group.
+    """Yield the place, the image and the group of each line of a `groups.csv`; a place is for errors.
 
     Raises:
-        UserError: A line is no file and its group.
+        UserError: A line is not a file and its group.
     """
-    reader = csv.reader(text(files[0], source).splitlines(keepends=True), strict=True)
+    reader = csv.reader(read_text(files[0], source).splitlines(keepends=True), strict=True)
     try:
         for row in filter(None, reader):
             place = f"line {reader.line_num} of {GROUPS}"
             if len(row) != 2 or not all(row) or (reader.line_num == 1) != (row == ["file", "group"]):
-                raise UserError(f"{place}: a first line `file,group` and then a file and its group a line are expected")
+                raise UserError(
+                    f"{place}: expected a first line `file,group`, then a file and its group a line; received "
+                    f"{','.join(row)!r:.100}: correct the list"
+                )
             if reader.line_num > 1:
                 yield place, row[0], row[1]
     except csv.Error as error:
-        raise UserError(f"line {reader.line_num} of {GROUPS} is no CSV ({error}): mend it") from error
+        raise UserError(f"line {reader.line_num} of {GROUPS} is not CSV ({error}): correct it") from error
 
 
-def listed(lines: Iterable[tuple[str, str, str]], names: list[str], known: set[str]) -> list[str]:
-    """Return what lines (place, image, value) say of each image.
+def values_of_images(lines: Iterable[tuple[str, str, str]], names: list[str], all_names: set[str]) -> list[str]:
+    """Return the value of each image in lists, its group or its split, in the order of the images.
+
+    Args:
+        lines: Place for errors, image and value of each line of the lists.
+        names: The images.
+        all_names: Names that the lists may have: the images', and those of files that are unreadable.
 
     Raises:
-        UserError: A line names no known image, or not all images have one value.
+        UserError: A line names another image, or an image has no value or two.
     """
     values: dict[str, str] = {}
     for place, name, value in lines:
-        if name not in known:
-            raise UserError(f"{place}: {name!r} is no image of this data set: correct the list")
+        if name not in all_names:
+            raise UserError(f"{place}: {name!r} is not an image of this data set: correct the list")
         if values.setdefault(name, value) != value:
-            raise UserError(f"{place}: {(name)} is listed under {(values[name])} too: correct the list")
+            raise UserError(f"{place}: {name} is listed under {values[name]} too: correct the list")
     missing = [name for name in names if name not in values]
     if missing:
-        raise UserError(f"{len(missing)} images are in no list of groups or splits, {(missing[0])} first: add them")
+        raise UserError(f"{len(missing)} images are in no list of groups or splits, {missing[0]} first: add them")
     return [values[name] for name in names]
 
 
-def text(path: Path, source: Path) -> str:
-    """Return a text file of the source.
+def read_text(path: Path, source: Path) -> str:
+    """Return the content of a text file of the source, in UTF-8.
 
     Raises:
-        UserError: It is no such file.
+        UserError: It cannot be read as text.
     """
     try:
-        return read(path, source).decode("utf-8-sig")
+        return read_untrusted(path, source).decode("utf-8-sig")
     except (ValueError, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UserError(f"{path.name} cannot be read as text ({reason}): mend or remove it") from error

@@ -1,4 +1,4 @@
-"""Data sets and weights as DVC pinned them: a commit of a git repository, and the DVC remote that holds their bytes."""
+"""Data sets and weights that DVC has pinned: in a commit of a git repository, with their bytes in a DVC remote."""
 
 import getpass
 import importlib.util
@@ -14,21 +14,21 @@ from tempfile import TemporaryDirectory
 from typing import TypeVar
 from urllib.parse import parse_qsl
 
-from components.data.artifacts import MANIFEST, Artifact
-from components.system.errors import UserError, public, shown
+from components.data.artifact import MANIFEST, Artifact
+from components.system.errors import UserError, redact, shorten
 
 Kind = TypeVar("Kind", bound=Artifact)
 
 GIT = "git+"
-SIGNED = r"https?://.*[@?]|([^/]*://)?[^/@]*:[^/@]*@"  # a user of http, or any with a password
+CREDENTIALS = r"https?://.*[@?]|([^/]*://)?[^/@]*:[^/@]*@"  # a user of http, or any with a password
 
 
 @dataclass(frozen=True)
-class Pinned:
-    """Where an artifact is pinned.
+class PinnedSource:
+    """Where DVC has pinned an artifact.
 
     Args:
-        address: What git clones.
+        address: Address of the git repository.
         revision: The commit, 40 hexadecimal digits.
         path: The artifact's folder in the repository.
         remote: The DVC remote; empty for the repository's default.
@@ -40,51 +40,52 @@ class Pinned:
     remote: str
 
     def __str__(self) -> str:
-        return f"{self.path} of {public(self.address)} at {self.revision[:12]}"
+        return f"{self.path} of {redact(self.address)} at {self.revision[:12]}"
 
     @classmethod
-    def read(cls, source: str, folder: str, name: str) -> "Pinned":
-        """Return what `git+ADDRESS@REVISION#name=NAME&remote=REMOTE` says; what follows the # may lack.
+    def parse(cls, source: str, folder: str, name: str) -> "PinnedSource":
+        """Return the source that a text names, `git+ADDRESS@REVISION`, with or without `#name=NAME&remote=REMOTE`.
 
         Args:
             source: The text.
-            folder: Where in the repository such artifacts lie.
+            folder: Folder of such artifacts in the repository.
             name: The artifact's name there, unless the text has another.
 
         Raises:
-            UserError: It is not of that form, or would show a password.
+            UserError: It is not of that form, or contains a password.
         """
         text = source.removeprefix(GIT)
-        if re.match(SIGNED, text.rpartition("@")[0], re.IGNORECASE | re.DOTALL):
+        if re.match(CREDENTIALS, text.rpartition("@")[0], re.IGNORECASE | re.DOTALL):
             raise UserError(
-                "an address of git with a user name, password or token in it is not taken, as others would see them: "
-                "leave them out, and let a credential helper of git or an SSH key sign in"
+                "an address of git must not contain a user name, password or token, which others would see: leave them "
+                "out, and let a credential helper of git or an SSH key sign in"
             )
         place, _, fragment = text.partition("#")
         address, _, revision = place.rpartition("@")
         if not address or not re.fullmatch("[0-9a-f]{40}", revision):
             raise UserError(
-                "a source in git is git+ADDRESS@REVISION, the revision being the 40 hexadecimal digits of a commit, as "
-                f"`git rev-parse REVISION` gives them; received {shown(revision) if address else 'none'}"
+                "expected git+ADDRESS@REVISION, the revision as the 40 hexadecimal digits of a commit, which "
+                f"`git rev-parse REVISION` prints; received {shorten(revision) if address else 'none'}"
             )
         try:
-            given = dict(parse_qsl(fragment, strict_parsing=True, max_num_fields=2)) if fragment else {}
-            if given.keys() - {"name", "remote"}:
+            options = dict(parse_qsl(fragment, strict_parsing=True, max_num_fields=2)) if fragment else {}
+            if options.keys() - {"name", "remote"}:
                 raise ValueError
         except ValueError:
             raise UserError(
-                f"{public(address)}: what follows a # is name=NAME, remote=REMOTE or both, joined by &, as this is not"
+                f"{redact(address)}: expected #name=NAME, #remote=REMOTE or #name=NAME&remote=REMOTE after the "
+                "revision: correct what follows the #, or leave it out"
             ) from None
-        return cls(address, revision, f"{folder}/{given.get('name', name)}", given.get("remote", ""))
+        return cls(address, revision, f"{folder}/{options.get('name', name)}", options.get("remote", ""))
 
-    def get(self, output: Kind) -> Kind:
-        """Fill an output with the pinned artifact, and return that: its manifest is still the pinned one.
+    def fetch_into(self, output: Kind) -> Kind:
+        """Fill an output with the pinned artifact's files, and return the artifact there, with the pinned manifest.
 
         Args:
-            output: The artifact to fill.
+            output: The artifact to fill; its own manifest does not change.
 
         Raises:
-            UserError: Git or DVC is lacking or fails, or what is pinned is no such artifact.
+            UserError: Git or DVC is missing or fails, or another kind of artifact is pinned.
         """
         if not importlib.util.find_spec("dvc") or not shutil.which("git"):
             raise UserError(
@@ -92,24 +93,26 @@ class Pinned:
             )
         target = output.path.absolute() / "pinned"
         with TemporaryDirectory(prefix="graft-") as temporary:
-            clone, surroundings = f"{temporary}/clone", environment(temporary)
-            run(
-                ["git", "clone", "-q", "--no-checkout", "--", self.address, clone], surroundings,
-                f"cannot clone {public(self.address)}", "check the address, and with what git signs in there",
+            clone, variables = f"{temporary}/clone", command_environment(temporary)
+            run_command(
+                ["git", "clone", "-q", "--no-checkout", "--", self.address, clone], variables,
+                f"cannot clone {redact(self.address)}", "check the address, and the credentials that git has for it",
             )  # fmt: skip
-            run(
-                ["git", "-C", clone, "checkout", "-q", "--detach", self.revision], surroundings,
-                f"{public(self.address)} has no commit {self.revision} on a branch or tag", "push it, or correct it",
+            run_command(
+                ["git", "-C", clone, "checkout", "-q", "--detach", self.revision], variables,
+                f"{redact(self.address)} has no commit {self.revision} on a branch or tag", "push it, or correct it",
             )  # fmt: skip
             get = ["get", clone, self.path, f"--remote={self.remote}", "--out", str(target)]
-            run(
-                [sys.executable, "-P", "-m", "dvc", *get], surroundings, f"cannot get {self}",
-                "see that it is pinned there, `dvc push` was run, and the remote (#remote=NAME) can be read from here",
+            run_command(
+                [sys.executable, "-P", "-m", "dvc", *get], variables, f"cannot get {self}",
+                "check that it is pinned there, `dvc push` was run, and the remote (#remote=NAME) can be read here",
             )  # fmt: skip
         try:
             pinned = type(output).read(target)
         except UserError as error:
-            raise UserError(f"{self} is nothing that a step made ({error})") from error
+            raise UserError(
+                f"{self} is not an artifact that a step made ({error}): correct the name or the commit"
+            ) from error
         for file in target.iterdir():
             if file.name != MANIFEST:
                 file.rename(output.path / file.name)
@@ -117,32 +120,41 @@ class Pinned:
         return type(output)(output.path, pinned.manifest)
 
 
-def environment(folder: str) -> dict[str, str]:
-    """Return what git and DVC run under: asking nothing, writing to a folder, with a home and a name if they have none.
+def command_environment(folder: str) -> dict[str, str]:
+    """Return environment variables under which git and DVC ask for nothing, and have a home and a user.
 
-    A container's user may have neither. A home that there is stays: git and DVC find their credentials by it.
+    A container's user may have neither. An existing home stays: git and DVC find their credentials by it.
+
+    Args:
+        folder: Where DVC keeps its cache, and the home where there is none.
     """
-    found = {**os.environ, "HOME": os.environ.get("HOME") or folder, "DVC_SITE_CACHE_DIR": folder}
+    variables = {**os.environ, "HOME": os.environ.get("HOME") or folder, "DVC_SITE_CACHE_DIR": folder}
     try:
         getpass.getuser()
     except (KeyError, OSError):
-        found["USER"] = "graft"
-    return {**found, "DVC_NO_ANALYTICS": "1", "GIT_TERMINAL_PROMPT": "0", "SSH_ASKPASS_REQUIRE": "never"}
+        variables["USER"] = "graft"
+    return {**variables, "DVC_NO_ANALYTICS": "1", "GIT_TERMINAL_PROMPT": "0", "SSH_ASKPASS_REQUIRE": "never"}
 
 
-def run(command: Sequence[str], surroundings: Mapping[str, str], failed: str, advice: str) -> None:
-    """Run a command without a terminal.
+def run_command(command: Sequence[str], variables: Mapping[str, str], failure: str, advice: str) -> None:
+    """Run a command without a terminal, and wait for its end.
+
+    Args:
+        command: The program and its arguments.
+        variables: The environment variables.
+        failure: What to say if it fails, before its own message.
+        advice: What to do then, after it.
 
     Raises:
-        UserError: It failed, with what it said.
+        UserError: It failed.
     """
     try:
         process = subprocess.Popen(
-            command, env=surroundings, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            command, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             encoding="utf-8", errors="replace", start_new_session=True,
         )  # fmt: skip
     except ValueError as error:  # a character that no command line holds
-        raise UserError(f"{failed}: {error}; {advice}") from error
+        raise UserError(f"{failure}: {error}; {advice}") from error
     with process:
         try:
             _, stderr = process.communicate()
@@ -150,7 +162,7 @@ def run(command: Sequence[str], surroundings: Mapping[str, str], failed: str, ad
             os.killpg(process.pid, signal.SIGKILL)  # its own children too
             raise
     if process.returncode:
-        said = re.sub("ERROR: |fatal: |unexpected error - |failed to get .* - |Having any troubles.*", "", stderr)
-        reason = " ".join(public(said).split())[:300] or f"exit status {process.returncode}"
-        reason = re.sub(r"^\[('.*')\]$", r"\1 is not there", reason)  # all that DVC says of an unknown path
-        raise UserError(f"{failed}: {reason}; {advice}")
+        message = re.sub("ERROR: |fatal: |unexpected error - |failed to get .* - |Having any troubles.*", "", stderr)
+        reason = " ".join(redact(message).split())[:300] or f"exit status {process.returncode}"
+        reason = re.sub(r"^\[('.*')\]$", r"\1 is not there", reason)  # DVC's whole message for an unknown path
+        raise UserError(f"{failure}: {reason}; {advice}")

@@ -1,4 +1,4 @@
-"""Records: what a run of a step took, and what it ran on. No result depends on one."""
+"""Records: what a run of a step cost, and what it ran on. No result depends on one."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Self
 
-from components.data.content import FORMAT, read_json
+from components.data.json_files import FORMAT, read_json
 from components.system.errors import UserError
 
 SUFFIX = ".record.json"
@@ -16,15 +16,15 @@ SUFFIX = ".record.json"
 
 @dataclass(frozen=True)
 class Record:
-    """What the making of a step's outputs took: an output of its own, for those that show costs and for the journal.
+    """What a run of a step cost and what it ran on: a file beside the step's outputs, read for costs and the journal.
 
     Args:
         step: The step.
-        digest: What it made: the step's digest in the lineage of its outputs.
-        recipe: The recipe that asked for it.
+        digest: The step's digest in the lineage of its outputs: the digest of what the run made.
+        recipe: The recipe that the run belongs to.
         work: Images, seconds and GPUs of each long computation, by its name.
-        versions: Of Python and of the packages that compute.
-        revisions: Git revision of the code, and the one by which DVC knows the data; none where nobody knows.
+        versions: Versions of Python and of the packages that compute.
+        revisions: Commits: `git_revision` of the code; `dvc_revision`, in which DVC pins the data; empty if unknown.
         machine: System, processor, cores and GPUs.
     """
 
@@ -38,55 +38,56 @@ class Record:
 
     @classmethod
     def read(cls, path: Path | str) -> Self:
-        """Read a record; of the runs of several trainings, the first.
+        """Return the record in a file; of several trainings, the first.
 
         Raises:
-            UserError: There is none, it is damaged, or it was written in another format.
+            UserError: There is no such file, it is damaged, or it was written in another format.
         """
         return cls.read_all([path])[0]
 
     @classmethod
     def read_all(cls, paths: Sequence[Path | str]) -> list[Self]:
-        """Read records; a folder stands for all that are in it, by name.
+        """Return the records in files; a folder stands for all record files in it, by name.
 
         Raises:
-            UserError: There is none, one is damaged, or was written in another format.
+            UserError: There is no such file, one is damaged, or one was written in another format.
         """
         files = (sorted(path.rglob(f"*{SUFFIX}")) if path.is_dir() else [path] for path in map(Path, paths))
-        return [record for several in files for file in several for record in cls._read_file(file)]
+        return [record for group in files for file in group for record in cls._read_file(file)]
 
     @classmethod
     def _read_file(cls, path: Path) -> list[Self]:
+        """Return the records in one file, a record for each training."""
         if not path.is_file():
             raise UserError(f"no record {path}: `dvc repro` writes it, `dvc pull` brings it back")
         content = read_json(path)
-        names = [one.name for one in fields(cls)]
+        names = [field.name for field in fields(cls)]
         try:
-            return [cls(**{name: one[name] for name in names}) for one in content.get("trainings", [content])]
+            return [cls(**{name: training[name] for name in names}) for training in content.get("trainings", [content])]
         except KeyError as error:
-            raise UserError(f"{path} is no record, it lacks {error}: make it again") from error
+            raise UserError(f"{path} is not a record: it lacks {error}; make it again") from error
 
 
 def write_records(records: Sequence[Record], path: Path) -> None:
-    """Write the record of a run, or of the runs of several trainings, in one move.
+    """Write the record of a run, or those of its several trainings, to a file, all or nothing.
 
-    One that is there and tells of the making of the same content stays: what was made, and when, has not changed by
-    being made again.
+    A record already in the file stays if it is of the same content: making that again changes neither what was made nor
+    when.
     """
     try:
-        known = Record.read_all([path])
+        existing = Record.read_all([path])
     except UserError:
-        known = []
-    kept = {(one.step, one.digest): one for one in known}
-    written = [kept.get((one.step, one.digest), one) for one in records]
-    if written == known:
+        existing = []
+    by_content = {(record.step, record.digest): record for record in existing}
+    merged = [by_content.get((record.step, record.digest), record) for record in records]
+    if merged == existing:
         return
-    several = {"trainings": [asdict(one) for one in written]} if len(written) > 1 else asdict(written[0])
+    content = {"trainings": [asdict(record) for record in merged]} if len(merged) > 1 else asdict(merged[0])
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=".record-")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(json.dumps({"format": FORMAT, **several}, indent=2, ensure_ascii=False) + "\n")
+            file.write(json.dumps({"format": FORMAT, **content}, indent=2, ensure_ascii=False) + "\n")
         Path(unfinished).chmod(0o644)
         Path(unfinished).replace(path)
     except BaseException:
@@ -94,11 +95,16 @@ def write_records(records: Sequence[Record], path: Path) -> None:
         raise
 
 
-def record_beside(output: Path | str) -> Path:
-    """Return where the record of a run lies whose first output is at a path."""
+def record_path(output: Path | str) -> Path:
+    """Return the path of the record of the run whose first output lies at a path."""
     return Path(output).with_name(f"{Path(output).name}{SUFFIX}")
 
 
-def records_behind(lineage: Mapping[str, str], records: Iterable[Record]) -> dict[str, Record]:
-    """Return the record of every step in the lineage of an artifact, by the step's name, of those that are known."""
+def records_by_step(lineage: Mapping[str, str], records: Iterable[Record]) -> dict[str, Record]:
+    """Return, of some records, those of the steps in an artifact's lineage, by the step's name.
+
+    Args:
+        lineage: The digest of what each step made, by the step's name.
+        records: Records of any runs.
+    """
     return {record.step: record for record in records if lineage.get(record.step) == record.digest}

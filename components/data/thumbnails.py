@@ -1,4 +1,4 @@
-"""Thumbnails: images as large as a figure shows them, uint8 (height, width, 3)."""
+"""Thumbnails: images at the size at which a figure draws them, uint8 (height, width, 3)."""
 
 import math
 from pathlib import Path
@@ -14,21 +14,22 @@ SMALL = 64  # pixels a side up to which an image is drawn as its pixels
 LARGEST = 160  # pixels a side; no figure shows an image larger
 
 
-def side(number: int) -> int:
-    """Return the pixels a side that each of a number of images has at most in one figure."""
-    return min(LARGEST, max(SMALL + 1, math.ceil(DOTS * math.sqrt(AREA / max(number, 1)))))
+def thumbnail_side(images_in_figure: int) -> int:
+    """Return the largest side in pixels that each of so many images may have in one figure."""
+    return min(LARGEST, max(SMALL + 1, math.ceil(DOTS * math.sqrt(AREA / max(images_in_figure, 1)))))
 
 
-def of_file(file: Path, pixels: int = LARGEST) -> np.ndarray:
-    """Return a file's image with at most so many pixels a side."""
-    return reduced(images.decode(file, enough=pixels), pixels)
+def read_thumbnail(file: Path, pixels: int = LARGEST) -> np.ndarray:
+    """Return the image in a file, shrunk to at most so many pixels a side: uint8 (height, width, 3)."""
+    return shrink(images.read_image(file, min_side=pixels), pixels)
 
 
-def of_array(image: np.ndarray, pixels: int = LARGEST) -> np.ndarray:
-    """Return an image, uint8 (height, width, 3), with at most so many pixels a side."""
-    return reduced(Image.fromarray(image), pixels)
+def make_thumbnail(image: np.ndarray, pixels: int = LARGEST) -> np.ndarray:
+    """Return an image, uint8 (height, width, 3), shrunk to at most so many pixels a side."""
+    return shrink(Image.fromarray(image), pixels)
 
 
-def reduced(image: Image.Image, pixels: int) -> np.ndarray:
+def shrink(image: Image.Image, pixels: int) -> np.ndarray:
+    """Shrink a Pillow image in place to at most so many pixels a side; return its pixels."""
     image.thumbnail((pixels, pixels))
     return np.asarray(image)

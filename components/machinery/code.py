@@ -214,7 +214,7 @@ def parameter_signature(step: str) -> list[list[str]]:
 
 def computing_packages(step: str) -> list[str]:
     """Return the packages that compute in the code behind a step; those that only read artifacts do not count."""
-    modules = modules_behind(f"components/{step}.py") - {"components/data/artifacts.py"}
+    modules = modules_behind(f"components/{step}.py") - modules_behind("components/data/artifacts.py")
     roots = {name.partition(".")[0] for file in modules for name in read_module(file).imports}
     return sorted({package for root in roots for package in COMPUTING.get(root, ())})
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from components.data.artifact import Artifact
 from components.data.artifacts import (
-    Artifact,
     Classifier,
     Comparison,
     Drawings,
@@ -22,7 +22,7 @@ from components.data.artifacts import (
 )
 from components.data.records import Record
 from components.machinery.signature import Step
-from components.system.errors import UserError, shown
+from components.system.errors import UserError, shorten
 
 SCHEMAS: dict[type[Artifact] | type[Record], str] = {
     Weights: "Model", Top: "Model", Classifier: "Model",
@@ -55,7 +55,7 @@ def read_input(text: str) -> dict[str, Any]:
         executor_input = json.loads(text)
         Path(executor_input["outputs"]["outputFile"])
     except (ValueError, KeyError, TypeError):
-        raise UserError(f"--executor_input is Kubeflow's own `{{{{$}}}}`; received {shown(text)}") from None
+        raise UserError(f"--executor_input is Kubeflow's own `{{{{$}}}}`; received {shorten(text)}") from None
     return executor_input
 
 
@@ -97,7 +97,7 @@ def artifact_metadata(artifact: Artifact) -> dict[str, str | int | float]:
         return artifact.read_values("metrics")
     if isinstance(artifact, Comparison):
         return artifact.read_values("chosen")
-    single = {name: fact for name, fact in artifact.facts.items() if isinstance(fact, str | int | float)}
+    single = {name: fact for name, fact in vars(artifact.facts).items() if isinstance(fact, str | int | float)}
     return {"digest": artifact.digest, **single}
 
 
@@ -116,6 +116,6 @@ def confusion_matrix(report: Report) -> dict[str, Any]:
     from components.results.failures import report_confusion_matrix
 
     return {
-        "annotationSpecs": [{"displayName": name} for name in report.facts["classes"]],
+        "annotationSpecs": [{"displayName": name} for name in report.facts.classes],
         "rows": [{"row": counts} for counts in report_confusion_matrix(report).tolist()],
     }

@@ -1,14 +1,14 @@
 """What a step makes its outputs from, and what they take over from its inputs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from components.data.artifacts import Artifact
+from components.data.artifact import Artifact
 from components.data.content import sha256
 from components.data.records import Record
 from components.machinery import code
 from components.machinery.signature import Step
-from components.system.errors import UserError
+from components.system.errors import UserError, shorten
 
 
 def inputs_digest(step: Step, inputs: Mapping[str, Any], values: Mapping[str, Any]) -> str:
@@ -19,32 +19,48 @@ def inputs_digest(step: Step, inputs: Mapping[str, Any], values: Mapping[str, An
     return sha256(step.name, values, digests, code.code_digest(step.name), code.computing_versions(step.name))
 
 
-def inherited(step: Step, inputs: Mapping[str, Artifact | list[Artifact]]) -> dict[str, Any]:
+def inherited_manifest(step: Step, inputs: Mapping[str, Artifact | list[Artifact]]) -> dict[str, Any]:
     """Return what a step's outputs take over from the manifests of its inputs.
 
     The artifacts of one list are alternatives: they have their kind's common ground, and what else they differ in is
-    left out.
+    left out. Only facts that the kind of an output declares are taken over.
 
     Raises:
-        UserError: Two inputs go back to different runs of one step, so that they do not belong together.
+        UserError: Two inputs go back to different runs of one step, or contradict each other in a fact, so that they do
+            not belong together.
     """
     manifest: dict[str, Any] = {"facts": {}, "parameters": {}, "lineage": {}}
-    for given in inputs.values():
+    sources: dict[str, str] = {}  # the input that a fact comes from
+    for key, given in inputs.items():
         artifacts = given if isinstance(given, list) else [given]
         if not artifacts or isinstance(artifacts[0], Record):
             continue
         manifests, ground = [artifact.manifest for artifact in artifacts], type(artifacts[0]).common_ground
-        common = {part: alike([one[part] for one in manifests]) for part in manifest}
+        common = {part: agreed_values([one[part] for one in manifests]) for part in manifest}
         for ancestor in dict.fromkeys(ancestor for one in manifests for ancestor in one["lineage"]):
             digest = common["lineage"].get(ancestor)
             if ancestor in ground if digest is None else manifest["lineage"].get(ancestor, digest) != digest:
                 raise UserError(f"{step.name}: its inputs go back to different runs of {ancestor}: make them from one")
+        common["facts"] = facts_of_kinds(common["facts"], step.outputs.values())
+        for name, fact in common["facts"].items():
+            other = manifest["facts"].get(name, fact)
+            if other != fact:
+                raise UserError(
+                    f"{step.name}: its inputs contradict each other: {name} is {shorten(other)} in {sources[name]} and "
+                    f"{shorten(fact)} in {key}: make them from the same"
+                )
+            sources[name] = key
         for part, own in manifest.items():
             own.update(common[part])
     return manifest
 
 
-def alike(mappings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def facts_of_kinds(facts: Mapping[str, Any], kinds: Iterable[type[Artifact]]) -> dict[str, Any]:
+    """Return those facts that one of some kinds of artifacts declares."""
+    return {name: fact for name, fact in facts.items() if any(kind.facts_type.declares(name) for kind in kinds)}
+
+
+def agreed_values(mappings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return what one of the mappings says and none of the others contradicts."""
     return {
         key: value

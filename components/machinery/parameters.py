@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import yaml
 
-from components.system.errors import UserError, no_such, shown
+from components.system.errors import UserError, shorten, unknown_name
 from components.system.limits import Names, Range
 
 TYPES = {int: "a whole number", float: "a number", str: "text"}
@@ -40,11 +40,11 @@ class Parameter:
             if self.kind is not str and (not math.isfinite(read) or read != float(value)):
                 raise ValueError
         except (ValueError, TypeError, OverflowError):
-            raise UserError(f"{where}: {name} is {TYPES[self.kind]}; received {shown(value)}") from None
+            raise UserError(f"{where}: {name} is {TYPES[self.kind]}; received {shorten(value)}") from None
         if isinstance(self.limits, Names) and read not in self.limits.known:
-            raise UserError(f"{where}: {no_such(self.limits.noun, read, self.limits.known)}")
+            raise UserError(f"{where}: {unknown_name(self.limits.noun, read, self.limits.known)}")
         if isinstance(self.limits, Range) and not self.limits.holds(read):
-            raise UserError(f"{where}: {name} is {self.limits.words}; received {shown(read)}")
+            raise UserError(f"{where}: {name} is {self.limits.words}; received {shorten(read)}")
         return read
 
 

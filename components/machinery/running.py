@@ -9,11 +9,12 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from components.data.artifacts import MANIFEST
-from components.data.content import read_json, sha256
-from components.data.records import Record, record_beside, write_records
+from components.data.artifact import MANIFEST
+from components.data.content import sha256
+from components.data.json_files import read_json
+from components.data.records import Record, record_path, write_records
 from components.machinery import code
-from components.machinery.lineage import finish, inherited, inputs_digest
+from components.machinery.lineage import facts_of_kinds, finish, inherited_manifest, inputs_digest
 from components.machinery.revisions import installed_versions, revisions
 from components.machinery.signature import Step, load_step
 from components.machinery.trainings import (
@@ -57,7 +58,7 @@ def run_step(
     if len(targets) < len(step.outputs):
         raise UserError(f"{step.name}: {' and '.join(step.outputs)} have the same path: give each a folder of its own")
     first = Path(artifacts[next(iter(step.outputs))])
-    file = record or record_beside(first)
+    file = record or record_path(first)
     earlier = {one.digest: one for one in (Record.read_all([file]) if file.is_file() else ())}
     runs = training_runs(step, artifacts, values)
     for target in targets:
@@ -123,7 +124,7 @@ def run_once(step: Step, artifacts: Mapping[str, Any], values: Mapping[str, Any]
         UserError: An input is not what the step needs, or the inputs do not belong together.
     """
     inputs = read_inputs(step, artifacts)
-    manifest = inherited(step, inputs)
+    manifest = inherited_manifest(step, inputs)
     manifest["parameters"][step.name] = values
     digest = inputs_digest(step, inputs, values)
     versions = {"python": platform.python_version(), **installed_versions(code.computing_packages(step.name))}
@@ -132,7 +133,8 @@ def run_once(step: Step, artifacts: Mapping[str, Any], values: Mapping[str, Any]
     with resource_errors(step.name, first), ExitStack() as stack:
         outputs = {}
         for key, kind in step.outputs.items():
-            output = kind(staging_path(key, Path(artifacts[key])), deepcopy(manifest), sha256(digest, key), record)
+            own = deepcopy({**manifest, "facts": facts_of_kinds(manifest["facts"], [kind])})
+            output = kind(staging_path(key, Path(artifacts[key])), own, sha256(digest, key), record)
             stack.enter_context(claim_folder(output))
             outputs[key] = output
         step.function(*inputs.values(), *outputs.values(), **step.function_arguments(values))

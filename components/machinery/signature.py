@@ -17,11 +17,11 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 import docstring_parser
 
 from components import STEPS
-from components.data.artifacts import Artifact
+from components.data.artifact import Artifact
 from components.data.records import Record
 from components.machinery import code
 from components.machinery.parameters import Parameter, arguments_of, keyword_types, parameters_of
-from components.system.errors import UserError, no_such
+from components.system.errors import UserError, unknown_name
 
 Kind = TypeVar("Kind", bound=Artifact)
 Taken = TypeVar("Taken", bound=Artifact | Sequence[Artifact] | Sequence[Record])
@@ -61,7 +61,7 @@ class Step:
         """
         for name in values:
             if name not in self.parameters:
-                raise no_such(f"parameter of {self.name}", name, self.parameters)
+                raise unknown_name(f"parameter of {self.name}", name, self.parameters)
         missing = [name for name in self.parameters if name not in values]
         if missing:
             raise UserError(
@@ -100,7 +100,7 @@ def load_step(name: str) -> Step:
         UserError: There is no step of that name.
     """
     if name not in STEPS:
-        raise no_such("step", name, STEPS)
+        raise unknown_name("step", name, STEPS)
     function = getattr(importlib.import_module(f"components.{name}"), name)
     hints = get_type_hints(function, include_extras=True)
     artifacts: dict[str, dict[str, type[Artifact]]] = {"input": {}, "output": {}}

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from components.data.artifacts import MANIFEST
+from components.data.artifact import MANIFEST
 from components.system.errors import UserError
 
 PREFIX = "training="

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from components.data.artifacts import MANIFEST, Artifact
+from components.data.artifact import MANIFEST, Artifact
 from components.system.errors import UserError
 
 

@@ -1,17 +1,18 @@
-"""The three models before their training: what is trained, on which rows, and what is delivered with it."""
+"""Untrained models: what each training step trains, on which rows, and the layers that are delivered with it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import keras
 import numpy as np
 
-from components.data.artifacts import Augmented, Features, Keyed, Splits, Tensors, Top, Weights
-from components.data.augmentation import Limits
+from components.data.artifacts import Augmented, Features, Splits, Tensors, Top, Weights
+from components.data.augmentation import ViewLimits
+from components.data.memory_maps import FileArray
 from components.model import backbones, heads
-from components.model import benchmark as network_from_scratch
+from components.model import benchmark as benchmark_networks
 from components.model.cut import cut
-from components.model.epochs import FreshRows, Rows
+from components.model.rows import FreshRows, Rows
 
 
 @dataclass(frozen=True)
@@ -20,86 +21,89 @@ class Untrained:
 
     Args:
         model: Stored views to logits, (batch, ...) to (batch, classes); what it is to train is marked trainable.
-        parts: The training and the validation part.
+        split_rows: The rows that train, and those that validate.
         layers: From raw RGB, (batch, size, size, 3) in [0, 255], to logits; they share the model's weights.
-        head: That part of the model which is no backbone; None where there is no backbone.
+        head: The layers of the model that are no part of a backbone; None for a model without a backbone.
     """
 
     model: keras.Model
-    parts: tuple[Rows, Rows]
+    split_rows: tuple[Rows, Rows]
     layers: list[keras.Layer]
     head: keras.Model | None = None
 
 
-def benchmark(
+def assemble_benchmark(
     augmented: Augmented, splits: Splits, network: str, image_size: int, width: int, stages: int
 ) -> Untrained:
-    """Return a network from scratch, which resizes the images itself."""
+    """Return a benchmark network to be trained from scratch on stored images, which it resizes itself."""
     layers = [
         keras.layers.Resizing(image_size, image_size, name="resizing"),
         keras.layers.Rescaling(1 / 127.5, -1.0, name="preprocessing"),
-        network_from_scratch.build(network, image_size, len(splits.facts["classes"]), width, stages),
+        benchmark_networks.build(network, image_size, len(splits.facts.classes), width, stages),
     ]
     model = keras.Sequential([keras.Input(augmented.array.shape[2:]), *layers])
-    return Untrained(model, parts(augmented, splits), layers)
+    return Untrained(model, rows_of_splits(augmented, splits), layers)
 
 
-def top(features: Features, splits: Splits, weights: Weights, head: str, dropout: float) -> Untrained:
-    """Return a new head, to be trained on stored features.
+def assemble_top(features: Features, splits: Splits, weights: Weights, head: str, dropout: float) -> Untrained:
+    """Return a new head to be trained on stored features, delivered with the backbone before it.
 
     Raises:
         UserError: The head takes features of another pooling.
     """
     model = new_head(features, head, dropout)
-    entry = backbones.get(weights.facts["backbone"])
-    network = entry.build(features.facts["image_size"], weights.file)
-    layers = [entry.preprocessing(), network, backbones.pooling(features.facts["pooling"]), model]
-    return Untrained(model, parts(features, splits), layers, model)
+    entry = backbones.get(weights.facts.backbone)
+    network = entry.build(features.facts.image_size, weights.file)
+    layers = [entry.preprocessing(), network, backbones.pooling_layer(features.facts.pooling), model]
+    return Untrained(model, rows_of_splits(features, splits), layers, model)
 
 
 def new_head(features: Features, head: str, dropout: float) -> keras.Model:
-    """Return a new head: features, (batch, ...), to logits, (batch, classes).
+    """Return a new head for stored features: (batch, ...) to logits, (batch, classes).
 
     Raises:
         UserError: The head takes features of another pooling.
     """
-    shape, classes = features.array.shape[2:], len(features.facts["classes"])
-    return heads.build(head, features.facts["pooling"], shape, classes, dropout)
+    shape, classes = features.array.shape[2:], len(features.facts.classes)
+    return heads.build(head, features.facts.pooling, shape, classes, dropout)
 
 
-def fine_tuned(tensors: Tensors, splits: Splits, top: Top, weights: Weights) -> Untrained:
-    """Return the backbone from the cut on, with the trained head; under `prefix: live` the whole of it, on images."""
-    entry = backbones.get(weights.facts["backbone"])
-    network = entry.build(tensors.facts["image_size"], weights.file)
-    prefix, suffix = cut(network, tensors.facts["first_trainable"])
-    head, pooling = top.load(), backbones.pooling(top.facts["pooling"])
+def assemble_fine_tuning(tensors: Tensors, splits: Splits, top: Top, weights: Weights) -> Untrained:
+    """Return the backbone behind the cut with the trained head, to be trained on stored tensors.
+
+    Under `prefix: live` the whole backbone is in the model, and it is trained on images, of which every epoch makes
+    views of its own.
+    """
+    entry = backbones.get(weights.facts.backbone)
+    network = entry.build(tensors.facts.image_size, weights.file)
+    prefix, suffix = cut(network, tensors.facts.first_trainable)
+    head, pooling = top.load(), backbones.pooling_layer(top.facts.pooling)
     model = keras.Model(suffix.input, head(pooling(suffix.output)))
     layers = [entry.preprocessing(), network, pooling, head]
-    train, validation = parts(tensors, splits)
-    if tensors.facts["prefix"] == "live":
+    train, validation = rows_of_splits(tensors, splits)
+    if tensors.facts.prefix == "live":
         image = keras.Input(network.input_shape[1:])
         model = keras.Model(image, model(prefix(entry.preprocessing()(image), training=False)))
-        drawn = tensors.manifest["parameters"]["augment"]
-        if drawn["views"]:
-            limits = Limits(**{field.name: drawn[field.name] for field in fields(Limits)})
+        if tensors.facts.views:
+            limits = ViewLimits(**tensors.facts.view_limits)
             files = splits.part("train")["file"].tolist()
-            train = FreshRows(train.array, train.rows, train.labels, files, limits, drawn["seed"])
+            train = FreshRows(train.array, train.rows, train.labels, files, limits, tensors.facts.view_seed)
     return Untrained(model, (train, validation), layers, head)
 
 
-def parts(array: Keyed | Augmented, splits: Splits) -> tuple[Rows, Rows]:
-    """Return the training and the validation part of a stored array."""
-    numbers = {name: number for number, name in enumerate(splits.facts["classes"])}
-    found = []
+def rows_of_splits(array: FileArray, splits: Splits) -> tuple[Rows, Rows]:
+    """Return the rows of a stored array that train, and those that validate."""
+    numbers = {name: number for number, name in enumerate(splits.facts.classes)}
+    split_rows = []
     for name in ("train", "validation"):
         table = splits.part(name)
         labels = table["label"].map(numbers).to_numpy(dtype=np.int64)
-        found.append(Rows(array.array, array.rows(table["file"].tolist()), labels))
-    return found[0], found[1]
+        split_rows.append(Rows(array.array, array.rows(table["file"].tolist()), labels))
+    return split_rows[0], split_rows[1]
 
 
-BUILDERS: dict[str, Callable[..., Untrained]] = {
-    "train_benchmark": benchmark,
-    "train_top": top,
-    "fine_tune": fine_tuned,
+ASSEMBLERS: dict[str, Callable[..., Untrained]] = {  # by step
+    "train_benchmark": assemble_benchmark,
+    "train_top": assemble_top,
+    "fine_tune": assemble_fine_tuning,
 }

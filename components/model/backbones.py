@@ -8,19 +8,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from components.system.errors import UserError, no_such
+from components.system.errors import UserError, unknown_name
 
 if TYPE_CHECKING:
     import keras
 
 CUTS = ("last_block", "last_blocks")
-Numbers = float | tuple[float, ...]
+ChannelValues = float | tuple[float, ...]  # one for all channels, or one for each
 Network = Callable[[int, str | None, bool], "keras.Model"]
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """One network without its top.
+    """An entry of the registry: a network without its top, and the facts that belong to it.
 
     Args:
         network: Takes an image size in pixels, `imagenet`, for the weights that keras.applications has to download, or
@@ -34,18 +34,18 @@ class Backbone:
         cuts: The first layer that is trained under `unfreeze: last_block`, and under `last_blocks`, a third of the
             network.
         license: Terms of the pretrained weights.
-        products: The fewest in a sum that `precision: bfloat16` computes so; shorter ones are not worth it, and where
-            roundings add up to more than a hundredth of the features, only the longest are.
+        min_products: The fewest products in a sum for `precision: bfloat16` to compute it so; shorter sums are not
+            worth it, and where roundings add up to more than a hundredth of the features, only the longest are.
     """
 
     network: Network
     bgr: bool
-    scale: Numbers
-    offset: Numbers
+    scale: ChannelValues
+    offset: ChannelValues
     image_size: int
     cuts: tuple[str, str]
     license: str
-    products: int = 256
+    min_products: int = 256
 
     def build(self, image_size: int, weights: Path | None = None, top: bool = False) -> "keras.Model":
         """Return the network for images of `image_size` pixels, with the weights of a file or random ones.
@@ -62,14 +62,14 @@ class Backbone:
             try:
                 with warnings.catch_warnings():  # Keras only warns where it leaves a layer at random
                     warnings.simplefilter("error", UserWarning)
-                    load(network, weights)
+                    load_weights(network, weights)
             except Exception as error:  # Keras and h5py throw what they like at a file that is none of theirs
                 reason = " ".join(str(error).split())[:200]
                 raise UserError(f"the weights {weights} do not fit the backbone {network.name!r}: {reason}") from error
         return network
 
-    def read(self, weights: Path) -> "keras.Model":
-        """Return the network of its own image size with the weights of a file, with its top where the file holds one.
+    def build_from_file(self, weights: Path) -> "keras.Model":
+        """Return the network at its own image size with the weights of a file, with its top where the file holds one.
 
         Raises:
             UserError: The file does not fit it.
@@ -93,48 +93,52 @@ class Backbone:
             raise UserError(f"cannot download the ImageNet weights: {error}; give the path of a file") from error
 
     def preprocessing(self) -> "keras.Model":
-        """Return what comes before the network: raw RGB, (batch, height, width, 3) in [0, 255], to what it takes."""
+        """Return the layers before the network: raw RGB, (batch, height, width, 3) in [0, 255], to what it takes."""
         import keras
 
         image = keras.Input((None, None, 3))
         x = keras.ops.flip(image, axis=-1) if self.bgr else image
         return keras.Model(image, keras.layers.Rescaling(self.scale, self.offset)(x), name="preprocessing")
 
-    def first_trainable(self, unfreeze: str) -> str:
-        """Return the layer that `unfreeze` names: one of `CUTS`, or a layer of the network."""
+    def first_trainable_layer(self, unfreeze: str) -> str:
+        """Return the name of the first layer to train: `last_block` and `last_blocks` stand for layers of `cuts`."""
         return dict(zip(CUTS, self.cuts, strict=True)).get(unfreeze, unfreeze)
 
 
 def get(name: str) -> Backbone:
-    """Return the backbone of that name, or raise a UserError that lists the names."""
+    """Return the entry of the registry of that name.
+
+    Raises:
+        UserError: There is none.
+    """
     if name not in BACKBONES:
-        raise no_such("backbone", name, BACKBONES)
+        raise unknown_name("backbone", name, BACKBONES)
     return BACKBONES[name]
 
 
-def load(network: "keras.Model", weights: Path) -> None:
-    """Load a weights file into a network, of today's Keras or of the one before, which tells them apart by the name."""
+def load_weights(network: "keras.Model", weights: Path) -> None:
+    """Load a weights file of Keras 3 or of Keras 2 into a network; Keras tells them apart by the name of the file."""
     import h5py  # type: ignore[import-untyped]
 
     with h5py.File(weights) as content, TemporaryDirectory() as folder:
-        legacy = "layer_names" in content.attrs or "model_weights" in content
-        named = Path(folder) / ("legacy.h5" if legacy else "today.weights.h5")
-        named.symlink_to(weights.resolve())
-        network.load_weights(named)
+        is_keras_2 = "layer_names" in content.attrs or "model_weights" in content
+        link = Path(folder) / ("keras_2.h5" if is_keras_2 else "keras_3.weights.h5")
+        link.symlink_to(weights.resolve())
+        network.load_weights(link)
 
 
 POOLINGS = {"average": "GlobalAveragePooling2D", "none": "Identity"}
 
 
-def pooling(name: str) -> "keras.Layer":
-    """Return the layer of the registry that turns a backbone's output into features: channels, or maps as they are."""
+def pooling_layer(name: str) -> "keras.Layer":
+    """Return the layer that turns a backbone's output into features: channels' averages, or maps as they are."""
     import keras
 
     return getattr(keras.layers, POOLINGS[name])(name="pooling")
 
 
-def words() -> list[str]:
-    """Return what ImageNet calls its classes, in the order of a network's output; keras.applications downloads that.
+def imagenet_class_names() -> list[str]:
+    """Return the names of ImageNet's classes, in the order of a network's output; keras.applications downloads them.
 
     Raises:
         UserError: The download fails.
@@ -143,22 +147,22 @@ def words() -> list[str]:
     import numpy as np
 
     try:
-        found = keras.applications.imagenet_utils.decode_predictions(np.eye(1000), top=1)
+        decoded = keras.applications.imagenet_utils.decode_predictions(np.eye(1000), top=1)
     except Exception as error:  # Keras raises a bare Exception for a download that fails
         raise UserError(
             f"cannot download the names of ImageNet's classes: {error}; put imagenet_class_index.json into "
             f"~/.keras/models, or set `stock: leave`"
         ) from error
-    return [name for ((_, name, _),) in found]
+    return [name for ((_, name, _),) in decoded]
 
 
 def vgg16_small(image_size: int, weights: str | None, top: bool) -> "keras.Model":
-    """VGG16's thirteen convolutions at a quarter of the width, named as VGG16's layers (16 to 128 channels).
+    """Return VGG16's thirteen convolutions at a quarter of the width (16 to 128 channels), named as VGG16's layers.
 
     Source: Simonyan and Zisserman, arXiv 1409.1556, configuration D.
 
     Raises:
-        UserError: ImageNet weights or a top are wanted; there are none.
+        UserError: ImageNet weights or a top are asked for; there are none.
     """
     import keras
 
@@ -178,11 +182,11 @@ def vgg16_small(image_size: int, weights: str | None, top: bool) -> "keras.Model
 
 
 def application(name: str, image_size: int, weights: str | None, top: bool, **options: Any) -> "keras.Model":
-    """Return a network of keras.applications."""
+    """Return a network that a function of keras.applications builds, such as `MobileNet`."""
     import keras
 
-    given = {"input_shape": (image_size, image_size, 3), "include_top": top, "weights": weights}
-    return getattr(keras.applications, name)(**given, **options)
+    arguments = {"input_shape": (image_size, image_size, 3), "include_top": top, "weights": weights}
+    return getattr(keras.applications, name)(**arguments, **options)
 
 
 # What networks were pretrained on, as keras.applications' `preprocess_input` makes it: bgr, scale, offset.
@@ -216,11 +220,11 @@ BACKBONES = {
     ),
     "mobilenet_v2": Backbone(
         partial(application, "MobileNetV2"), *CENTRED, 224, ("block_16_expand", "block_10_expand"), "Apache-2.0",
-        products=768,
+        min_products=768,
     ),
     "efficientnet_v2_b0": Backbone(
         partial(application, "EfficientNetV2B0", include_preprocessing=False), *TORCH, 224,
-        ("block6h_expand_conv", "block6a_expand_conv"), "Apache-2.0", products=768,
+        ("block6h_expand_conv", "block6a_expand_conv"), "Apache-2.0", min_products=768,
     ),
     "convnext_tiny": Backbone(
         partial(application, "ConvNeXtTiny", include_preprocessing=False), *TORCH, 224,

@@ -1,4 +1,4 @@
-"""The registry of benchmarks: networks that are trained from scratch on the same images."""
+"""The registry of benchmark networks, which are trained from scratch on the same images."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def cnn(image_size: int, classes: int, width: int, stages: int) -> "keras.Model":
-    """A convolutional network of 3 x 3 convolutions, each with max-pooling; channels double from `width` to 8 times it.
+    """Return a network of 3 x 3 convolutions, each with max-pooling; channels double from `width` to 8 times it.
 
     Dropout of 0.5, 0.4 and 0.3 follows the last three stages, then global average pooling. Width 64 and five stages at
     224 pixels make the network of the KTH animals study; unlike there, pixels are centred and weights start as He et
@@ -38,7 +38,7 @@ def cnn(image_size: int, classes: int, width: int, stages: int) -> "keras.Model"
 
 
 def perceptron(image_size: int, classes: int, width: int, stages: int) -> "keras.Model":
-    """One dense layer on the pixels: the baseline of the groceries study; it has no width and no stages."""
+    """Return one dense layer on the pixels: the baseline of the groceries study; it has no width and no stages."""
     import keras
 
     inputs = keras.Input((image_size, image_size, 3))

@@ -7,44 +7,44 @@ from typing import Any
 from components.data.artifacts import Classifier
 from components.system.errors import UserError
 
-FILES = ("model.keras", "history.csv", "validation.json")
+FILES = ("model.keras", "history.csv", "validation.json")  # of a classifier
 
 
-def choose(arms: Sequence[Classifier], chosen: Classifier) -> None:
-    """Make a classifier the copy of that arm which has the lowest log loss on validation, the first of equals.
+def copy_best(arms: Sequence[Classifier], target: Classifier) -> None:
+    """Copy the arm with the lowest log loss on validation, the first of equals, into another classifier.
 
-    Its fact `arms` has the values in which they differ, by `STEP.PARAMETER`, and the validation log loss of each, the
-    best first.
+    The copy's fact `arms` has the values in which the arms differ, by `STEP.PARAMETER`, and the validation log loss of
+    each, the best first.
 
     Raises:
         UserError: They are of different models, or two are alike.
     """
-    models = {arm.facts["model"] for arm in arms}
+    models = {arm.facts.model for arm in arms}
     if len(models) > 1:
         raise UserError(
             f"choose_classifier: one is chosen of the arms of one model; received {', '.join(sorted(models))}"
         )
-    ranked = sorted(arms, key=lambda arm: arm.facts["validation_log_loss"])
+    ranked = sorted(arms, key=lambda arm: arm.facts.validation_log_loss)
     best = ranked[0]
-    tried = [
-        {"values": values, "validation_log_loss": arm.facts["validation_log_loss"]}
+    ranking = [
+        {"values": values, "validation_log_loss": arm.facts.validation_log_loss}
         for arm, values in zip(ranked, differing_values(ranked), strict=True)
     ]
     for name in FILES:
-        shutil.copyfile(best.path / name, chosen.path / name)
-    for part in ("facts", "parameters", "lineage"):
-        chosen.manifest[part] = {**best.manifest[part]}
-    chosen.manifest["parameters"]["choose_classifier"] = {}
-    chosen.facts["arms"] = tried
+        shutil.copyfile(best.path / name, target.path / name)
+    for section in ("facts", "parameters", "lineage"):
+        target.manifest[section] = {**best.manifest[section]}
+    target.manifest["parameters"]["choose_classifier"] = {}
+    target.facts.arms = ranking
 
 
 def differing_values(arms: Sequence[Classifier]) -> list[dict[str, Any]]:
-    """Return the parameters of each arm in which they differ, by `STEP.PARAMETER`.
+    """Return for each arm the values of the parameters in which the arms differ, by `STEP.PARAMETER`.
 
     Raises:
         UserError: Two do not differ.
     """
-    chains = [
+    parameters = [
         {
             f"{step}.{name}": value
             for step, values in arm.manifest["parameters"].items()
@@ -52,11 +52,11 @@ def differing_values(arms: Sequence[Classifier]) -> list[dict[str, Any]]:
         }
         for arm in arms
     ]
-    keys = [key for key in chains[0] if any(chain.get(key) != chains[0][key] for chain in chains)]
-    values = [{key: chain.get(key) for key in keys} for chain in chains]
-    for number, own in enumerate(values):
-        if own in values[:number]:
+    keys = [key for key in parameters[0] if any(one.get(key) != parameters[0][key] for one in parameters)]
+    differing = [{key: one.get(key) for key in keys} for one in parameters]
+    for number, values in enumerate(differing):
+        if values in differing[:number]:
             raise UserError(
                 f"choose_classifier: {arms[number].path} and another arm are trained alike: give one of them"
             )
-    return values
+    return differing

@@ -1,15 +1,15 @@
-"""Cutting a network at the first trainable layer: a frozen prefix, computed once, and a suffix that is trained."""
+"""Cuts a network at its first trainable layer: a frozen prefix, computed once, and a suffix that is trained."""
 
 from typing import TYPE_CHECKING
 
-from components.system.errors import no_such
+from components.system.errors import unknown_name
 
 if TYPE_CHECKING:
     import keras
 
 
 def cut(network: "keras.Model", first_trainable: str) -> tuple["keras.Model", "keras.Model"]:
-    """Cut a functional network into prefix and suffix, which share its layers.
+    """Return the frozen prefix and the trainable suffix of a functional network, which share its layers.
 
     The cut is the last single tensor, before the first trainable layer, that everything behind it is computed from:
     inside a residual block that is the block's input. Layers of the suffix that come before the first trainable one are
@@ -30,7 +30,7 @@ def cut(network: "keras.Model", first_trainable: str) -> tuple["keras.Model", "k
     layers = network.layers
     names = [layer.name for layer in layers]
     if first_trainable not in names[1:]:
-        raise no_such(f"layer of {network.name}", first_trainable, names[1:])
+        raise unknown_name(f"layer of {network.name}", first_trainable, names[1:])
     first = names.index(first_trainable)
     for number, layer in enumerate(layers):
         layer.trainable = number >= first and not isinstance(layer, keras.layers.BatchNormalization)
@@ -40,7 +40,7 @@ def cut(network: "keras.Model", first_trainable: str) -> tuple["keras.Model", "k
 
 
 def tensor_before(network: "keras.Model", layer: str) -> "keras.KerasTensor":
-    """Return the last tensor before a layer that alone feeds that layer and everything behind it."""
+    """Return the last tensor before a layer from which alone that layer and everything behind it are computed."""
     operations = network.operations  # the layers, and sums and the like that were written as such
     position = {operation.name: number for number, operation in enumerate(operations)}
     last_use = [0] * len(operations)

@@ -1,4 +1,4 @@
-"""Delivering a classifier: one Keras model from raw RGB to calibrated probabilities, with its record."""
+"""Delivering a classifier: one Keras model from raw RGB to calibrated probabilities, with its history and scores."""
 
 from collections.abc import Sequence
 
@@ -7,28 +7,29 @@ import numpy as np
 from scipy.special import softmax
 
 from components.data.artifacts import Classifier
-from components.model.epochs import Rows
-from components.model.training import Trained
+from components.model.rows import Rows
+from components.model.training import TrainingResult
 from components.scores import metrics
 from components.scores.temperature import fit_temperature
 
 
 def deliver(
-    classifier: Classifier, name: str, layers: Sequence[keras.Layer], trained: Trained, parts: tuple[Rows, Rows]
-) -> None:
-    """Fit the temperature on validation, save the model and write the record.
+    classifier: Classifier, name: str, layers: Sequence[keras.Layer], result: TrainingResult,
+    split_rows: tuple[Rows, Rows],
+) -> None:  # fmt: skip
+    """Write a classifier: the model with a temperature fitted on validation, its history, its scores on validation.
 
     Args:
-        classifier: The artifact to fill.
+        classifier: The classifier to be written.
         name: Which of the models of the registry it is.
         layers: From raw RGB, (batch, size, size, 3) in [0, 255], to logits.
-        trained: Its training.
-        parts: The training and validation part that it was trained on.
+        result: What its training came to.
+        split_rows: The rows that trained it, and those that validate it.
     """
-    train, validation = parts
-    classes = classifier.facts["classes"]
-    temperature = fit_temperature(validation.labels, trained.logits)
-    size = classifier.facts["image_size"]
+    train, validation = split_rows
+    classes = classifier.facts.classes
+    temperature = fit_temperature(validation.labels, result.logits)
+    size = classifier.facts.image_size
     image = keras.Input((size, size, 3), name="image")
     x = image
     for layer in layers:
@@ -38,19 +39,15 @@ def deliver(
     for layer in model.layers:
         layer.trainable = False
     classifier.save(model)
-    classifier.write_table("history.csv", trained.history)
-    validated = metrics.validation_scores(validation.labels, softmax(trained.logits / temperature, axis=1))
-    classifier.write_values(
-        "validation", {name.removeprefix("validation_"): value for name, value in validated.items()}
-    )
-    classifier.facts.update(
-        model=name,
-        temperature=temperature,
-        model_parameters=model.count_params(),
-        train_counts=np.bincount(train.labels, minlength=len(classes)).tolist(),
-        validation_images=len(validation.labels),
-        epochs=len(trained.history),
-        best_epoch=trained.best_epoch,
-        **validated,
-    )
-    classifier.did("training", len(train.rows) * len(trained.history), trained.training_seconds)
+    classifier.write_table("history.csv", result.history)
+    scores = metrics.validation_scores(validation.labels, softmax(result.logits / temperature, axis=1))
+    classifier.write_values("validation", {name.removeprefix("validation_"): value for name, value in scores.items()})
+    facts = classifier.facts
+    facts.model = name
+    facts.temperature = temperature
+    facts.model_parameters = model.count_params()
+    facts.train_counts = np.bincount(train.labels, minlength=len(classes)).tolist()
+    facts.validation_images = len(validation.labels)
+    facts.epochs, facts.best_epoch = len(result.history), result.best_epoch
+    vars(facts).update(scores)
+    classifier.note_work("training", len(train.rows) * len(result.history), result.training_seconds)

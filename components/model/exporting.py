@@ -1,61 +1,117 @@
-"""Delivered models as files that run without Keras: ONNX and LiteRT, held to the same probabilities."""
+"""Delivered models as files that run without Keras: ONNX and LiteRT, checked to give the same probabilities."""
 
 import importlib
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from components.model.served import Served
+from components.model.served import ServedModel
 from components.system.errors import UserError
 
 if TYPE_CHECKING:
     import keras
 
 TOLERANCE = 1e-4
-OPSET = 18  # of ONNX
 
 
-def export(model: Served, kind: str, file: Path, pixels: np.ndarray) -> float:
-    """Write a model as a file that takes and gives what it does; return the largest difference in probability.
+def run_onnx(file: Path, pixels: np.ndarray) -> np.ndarray:
+    """Return the probabilities that an ONNX file gives for images, (n, classes)."""
+    session = import_optional("onnxruntime").InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    return session.run(None, {session.get_inputs()[0].name: pixels})[0]
+
+
+def run_litert(file: Path, pixels: np.ndarray) -> np.ndarray:
+    """Return the probabilities that a LiteRT file gives for images, (n, classes)."""
+    interpreter = import_optional("ai_edge_litert.interpreter").Interpreter(str(file))
+    place = interpreter.get_input_details()[0]["index"]
+    interpreter.resize_tensor_input(place, pixels.shape)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(place, pixels)
+    interpreter.invoke()
+    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+
+
+class Format(NamedTuple):
+    """A format that Keras exports to.
+
+    Args:
+        suffix: Of its files, without which Keras writes none.
+        options: Options of Keras's export.
+        converter: Module that Keras needs besides TensorFlow; empty for none.
+        run: Takes a file and images, float32 (n, size, size, 3); returns their probabilities, (n, classes).
+    """
+
+    suffix: str
+    options: Mapping[str, Any]
+    converter: str
+    run: Callable[[Path, np.ndarray], np.ndarray]
+
+
+FORMATS = {
+    "onnx": Format(".onnx", {"opset_version": 18}, "tf2onnx", run_onnx),
+    "litert": Format(".tflite", {}, "", run_litert),
+}
+
+
+def export(model: ServedModel, name: str, file: Path, pixels: np.ndarray) -> float:
+    """Write a model to a file of another format, and return the largest difference of a probability from the model's.
 
     Args:
         model: The model.
-        kind: One of `FORMATS`.
+        name: One of `FORMATS`.
         file: Where it is written; only if the probabilities are the same.
-        pixels: Images to hold it to, uint8 (n, size, size, 3).
+        pixels: Images to compare the probabilities on, uint8 (n, size, size, 3).
 
     Raises:
-        UserError: There is no image to check it on, the converter is not installed or fails, or the probabilities
+        UserError: There is no image to compare on, the converter is not installed or fails, or the probabilities
             differ by more than `TOLERANCE`.
     """
     if not len(pixels):
         raise UserError("no image is kept with this model to check the export on: give some with --images")
-    convert, run = FORMATS[kind]
     file.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=file.parent, prefix=f".{file.name}.") as folder:
-        fresh = Path(folder, file.name)
+        unchecked = Path(folder, f"model{FORMATS[name].suffix}")
         try:
-            convert(model.network, fresh)
-            found = run(fresh, pixels.astype(np.float32))
+            convert(model.network, name, unchecked)
+            probabilities = FORMATS[name].run(unchecked, pixels.astype(np.float32))
         except UserError:
             raise
         except Exception as error:  # converters throw what they like
             raise UserError(
-                f"{kind}: this model could not be converted ({' '.join(str(error).split())[:200]})"
+                f"{name}: this model could not be converted ({' '.join(str(error).split())[:200]})"
             ) from error
-        difference = float(np.abs(found - model.probabilities(pixels)).max())
+        difference = float(np.abs(probabilities - model.probabilities(pixels)).max())
         if not difference <= TOLERANCE:
-            raise UserError(f"{kind}: the probabilities differ by {difference:.2g}, more than {TOLERANCE}: not written")
-        fresh.replace(file)
+            raise UserError(f"{name}: the probabilities differ by {difference:.2g}, more than {TOLERANCE}: not written")
+        unchecked.replace(file)
     return difference
 
 
-def needed(name: str) -> ModuleType:
-    """Return a module of a converter or of what runs its files.
+def convert(network: "keras.Model", name: str, file: Path) -> None:
+    """Write a network in another format: input `image`, any number of images; output `probabilities`.
+
+    Raises:
+        UserError: The converter is not installed.
+    """
+    import keras
+
+    _, options, converter, _ = FORMATS[name]
+    if converter:
+        import_optional(converter)
+    image = keras.InputSpec(dtype="float32", shape=network.input_shape, name="image")
+    model = keras.Model(network.inputs, {"probabilities": network.output})  # else converters choose the name
+    with warnings.catch_warnings():  # on what Keras and converters do themselves
+        warnings.simplefilter("ignore")
+        model.export(file, format=name, verbose=False, input_signature=[image], **options)
+
+
+def import_optional(name: str) -> ModuleType:
+    """Return a module of a converter, or of a library that runs the files of one.
 
     Raises:
         UserError: It is not installed.
@@ -66,43 +122,3 @@ def needed(name: str) -> ModuleType:
         raise UserError(
             f"{error.name or name} is not installed: `.venv/bin/uv pip install --group export` brings it"
         ) from error
-
-
-def to_onnx(network: "keras.Model", file: Path) -> None:
-    """Write a network for ONNX Runtime: input `image`, output `probabilities`; any number of images."""
-    import tensorflow
-
-    converter = needed("tf2onnx")
-    shape = tensorflow.TensorSpec(network.input_shape, tensorflow.float32, name="image")
-    function = tensorflow.function(lambda image: {"probabilities": network(image, training=False)})
-    converter.convert.from_function(function, input_signature=[shape], opset=OPSET, output_path=str(file))
-
-
-def run_onnx(file: Path, pixels: np.ndarray) -> np.ndarray:
-    """Return what a file of ONNX makes of images, (n, classes)."""
-    session = needed("onnxruntime").InferenceSession(str(file), providers=["CPUExecutionProvider"])
-    return session.run(None, {session.get_inputs()[0].name: pixels})[0]
-
-
-def to_litert(network: "keras.Model", file: Path) -> None:
-    """Write a network for LiteRT; its input may be resized to any number of images."""
-    import tensorflow
-
-    file.write_bytes(tensorflow.lite.TFLiteConverter.from_keras_model(network).convert())
-
-
-def run_litert(file: Path, pixels: np.ndarray) -> np.ndarray:
-    """Return what a file of LiteRT makes of images, (n, classes)."""
-    interpreter = needed("ai_edge_litert.interpreter").Interpreter(str(file))
-    place = interpreter.get_input_details()[0]["index"]
-    interpreter.resize_tensor_input(place, pixels.shape)
-    interpreter.allocate_tensors()
-    interpreter.set_tensor(place, pixels)
-    interpreter.invoke()
-    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
-
-
-FORMATS: dict[str, tuple[Callable[["keras.Model", Path], None], Callable[[Path, np.ndarray], np.ndarray]]] = {
-    "onnx": (to_onnx, run_onnx),
-    "litert": (to_litert, run_litert),
-}

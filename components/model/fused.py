@@ -1,6 +1,6 @@
-"""Keras's optimizers with their rule of update as one operation.
+"""Keras's optimizers with their update as one operation of TensorFlow.
 
-Keras makes a rule of a dozen operations, each of them a pass over all weights; TensorFlow has the same rules in one.
+Keras computes an update in a dozen operations, each of them a pass over all weights; TensorFlow has the same in one.
 """
 
 import keras
@@ -8,9 +8,10 @@ import tensorflow as tf
 
 
 class Adam(keras.optimizers.Adam):
-    """Adam; the names of the arguments are TensorFlow's."""
+    """Adam."""
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
+        """Move one variable of the model by its gradient."""
         number = self._get_variable_index(variable)
         step = tf.cast(self.iterations + 1, variable.dtype)
         tf.raw_ops.ResourceApplyAdam(
@@ -22,17 +23,19 @@ class Adam(keras.optimizers.Adam):
 
 
 class AdamW(Adam, keras.optimizers.AdamW):
-    """Adam, and weight decay beside it."""
+    """Adam with weight decay beside its step."""
 
 
 class RMSprop(keras.optimizers.RMSprop):
-    """RMSprop without momentum, for which the operation wants a place all the same."""
+    """RMSprop without momentum, for which the operation needs variables all the same."""
 
     def build(self, variables: list[keras.Variable]) -> None:
+        """Create the variables of the optimizer, those of the momentum among them."""
         super().build(variables)
         self._momentums = self.add_optimizer_variables(variables, "momentum")
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
+        """Move one variable of the model by its gradient."""
         number = self._get_variable_index(variable)
         tf.raw_ops.ResourceApplyRMSProp(
             var=variable.handle, ms=self._velocities[number].value.handle, mom=self._momentums[number].value.handle,
@@ -45,6 +48,7 @@ class SGD(keras.optimizers.SGD):
     """Gradient descent, with momentum or without."""
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
+        """Move one variable of the model by its gradient."""
         rate = tf.cast(learning_rate, variable.dtype)
         if not self.momentum:
             tf.raw_ops.ResourceApplyGradientDescent(var=variable.handle, alpha=rate, delta=gradient)

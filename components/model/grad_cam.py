@@ -1,4 +1,4 @@
-"""Grad-CAM: what in an image speaks for a class, by a classifier's own gradients."""
+"""Grad-CAM: where in an image a classifier sees a class, by its gradients."""
 
 from functools import partial
 
@@ -8,13 +8,13 @@ import numpy.typing as npt
 import tensorflow as tf
 from PIL import Image
 
-LEAST = 4  # positions a side of a feature map that says where something is
+MIN_SIDE = 4  # positions a side of a feature map that says where something is
 
 
-def heat(
+def heat_maps(
     model: keras.Model, images: npt.NDArray[np.uint8], classes: npt.NDArray[np.integer]
 ) -> npt.NDArray[np.float32] | None:
-    """Return where in each image its class is seen: (n, height, width) in [0, 1], 0 where nothing speaks for it.
+    """Return a heat map of where in each image its class is seen, (n, height, width) in [0, 1]; None if there is none.
 
     The map is the network's last one of 4 x 4 positions or more; the score is the logit. A network without maps, as a
     perceptron, gives None: a pixel alone is no feature whose place means something. An ensemble's is the mean of the
@@ -31,40 +31,40 @@ def heat(
     names = [layer.name for layer in model.layers]
     if "members" in names:
         members = [layer for layer in model.get_layer("members").layers if isinstance(layer, keras.Model)]
-        seen_by = [seen for member in members if (seen := heat(member, images, classes)) is not None]
-        side = max((seen.shape[1] for seen in seen_by), default=0)
-        return np.mean([resized(seen, (side, side)) for seen in seen_by], axis=0) if seen_by else None
+        of_members = [maps for member in members if (maps := heat_maps(member, images, classes)) is not None]
+        side = max((maps.shape[1] for maps in of_members), default=0)
+        return np.mean([resize_heats(maps, (side, side)) for maps in of_members], axis=0) if of_members else None
     place = names.index("preprocessing") + 1
     network = model.layers[place]
     outputs = [node.outputs[0] for node in (operation._inbound_nodes[0] for operation in network.operations[1:])]
-    maps = [output for output in outputs if len(output.shape) == 4 and min(output.shape[1:3]) >= LEAST]
-    if not maps:
+    feature_maps = [output for output in outputs if len(output.shape) == 4 and min(output.shape[1:3]) >= MIN_SIDE]
+    if not feature_maps:
         return None
-    both = keras.Model(network.input, [maps[-1], network.output])
+    map_and_output = keras.Model(network.input, [feature_maps[-1], network.output])
 
     @partial(tf.function, autograph=False)  # as a graph, in which no gradient goes back behind the map
-    def traced(image: tf.Tensor, number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def map_and_gradient(image: tf.Tensor, number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         x = tf.cast(image[None], tf.float32)
         for layer in model.layers[1:place]:
             x = layer(x)
         with tf.GradientTape() as tape:
             tape.watch(x)
-            activations, x = both(x, training=False)
+            activations, x = map_and_output(x, training=False)
             for layer in model.layers[place + 1 : names.index("temperature")]:
                 x = layer(x, training=False)
             score = x[:, number]
         return activations, tape.gradient(score, activations)
 
-    found = []
+    heats = []
     for image, number in zip(images, classes, strict=True):
-        activations, gradients = traced(tf.constant(image), tf.constant(number))
+        activations, gradients = map_and_gradient(tf.constant(image), tf.constant(number))
         weights = tf.reduce_mean(gradients, axis=(1, 2), keepdims=True)
-        seen = tf.nn.relu(tf.reduce_sum(weights * activations, axis=-1))[0].numpy()
-        found.append(seen / (seen.max() or 1))
-    return np.array(found)
+        heat = tf.nn.relu(tf.reduce_sum(weights * activations, axis=-1))[0].numpy()
+        heats.append(heat / (heat.max() or 1))
+    return np.array(heats)
 
 
-def resized(heats: npt.NDArray[np.floating], size: tuple[int, int]) -> npt.NDArray[np.float32]:
-    """Return heat maps, (n, height, width), at another width and height."""
+def resize_heats(heats: npt.NDArray[np.floating], size: tuple[int, int]) -> npt.NDArray[np.float32]:
+    """Return heat maps, (n, height, width), at another size, which is (width, height)."""
     images = (Image.fromarray(heat.astype(np.float32)) for heat in heats)
     return np.stack([np.asarray(image.resize(size, Image.Resampling.BILINEAR)) for image in images])

@@ -11,13 +11,13 @@ import keras
 import pandas as pd
 
 from components.data.artifacts import Features, Splits
-from components.model import assembly, training
+from components.model import assembly, runtime, training
 from components.model.settings import HeadTraining
 from components.system.progress import bar
 
 
-def search(features: Features, splits: Splits, arguments: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Train heads, as many at once as there are cores, and score them on validation.
+def train_heads(features: Features, splits: Splits, arguments: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Train heads, as many at once as there are cores, and return the scores of each on validation.
 
     An operation of a head is too small for two cores; whole trainings are not.
 
@@ -33,27 +33,29 @@ def search(features: Features, splits: Splits, arguments: Sequence[Mapping[str, 
     Raises:
         UserError: A head takes features of another pooling, or its training diverges.
     """
-    training.one_thread()
-    parts = assembly.parts(features, splits)
+    runtime.use_one_thread()
+    split_rows = assembly.rows_of_splits(features, splits)
 
-    def build(head: str, dropout: float, settings: HeadTraining) -> keras.Model:
-        training.seeded(settings.seed)
+    def build_head(head: str, dropout: float, settings: HeadTraining) -> keras.Model:
+        runtime.set_seed(settings.seed)
         return assembly.new_head(features, head, dropout)
 
-    def train(head: keras.Model, settings: HeadTraining) -> dict[str, float]:
+    def train_head(head: keras.Model, settings: HeadTraining) -> dict[str, float]:
         with TemporaryDirectory() as folder:
-            trained = training.train("", head, parts, settings, lambda *epoch: None, Path(folder), head)
-        best = trained.history.iloc[trained.best_epoch - 1].filter(like="validation_")
+            result = training.train("", head, split_rows, settings, lambda *epoch: None, Path(folder), head)
+        scores = result.history.iloc[result.best_epoch - 1].filter(like="validation_")
         return {
-            "best_epoch": trained.best_epoch,
-            "epochs": len(trained.history),
-            **{str(name).replace("_loss", "_log_loss"): float(score) for name, score in best.items()},
-            "seconds": round(trained.training_seconds, 3),
+            "best_epoch": result.best_epoch,
+            "epochs": len(result.history),
+            **{str(name).replace("_loss", "_log_loss"): float(score) for name, score in scores.items()},
+            "seconds": round(result.training_seconds, 3),
         }
 
-    heads = [build(**own) for own in arguments]  # one after the other: a seed is the whole process's
+    heads = [build_head(**values) for values in arguments]  # one after the other: a seed is the whole process's
     with ThreadPoolExecutor(os.cpu_count()) as pool, bar("find_head", len(heads), "head") as progress:
-        waiting = [pool.submit(train, head, own["settings"]) for head, own in zip(heads, arguments, strict=True)]
-        for future in waiting:
+        trainings = [
+            pool.submit(train_head, head, values["settings"]) for head, values in zip(heads, arguments, strict=True)
+        ]
+        for future in trainings:
             future.add_done_callback(lambda _: progress.update())
-        return pd.DataFrame([future.result() for future in waiting])
+        return pd.DataFrame([future.result() for future in trainings])

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     import keras
 
 
-def linear(shape: tuple[int, ...], classes: int, dropout: float) -> "keras.Model":
-    """Dropout and one dense layer: multinomial logistic regression where dropout is 0."""
+def linear_head(shape: tuple[int, ...], classes: int, dropout: float) -> "keras.Model":
+    """Return one dense layer behind dropout: multinomial logistic regression where dropout is 0."""
     import keras
 
     inputs = keras.Input(shape)
@@ -19,8 +19,8 @@ def linear(shape: tuple[int, ...], classes: int, dropout: float) -> "keras.Model
     return keras.Model(inputs, keras.layers.Dense(classes, name="logits")(x), name="head")
 
 
-def hidden(shape: tuple[int, ...], classes: int, dropout: float) -> "keras.Model":
-    """One hidden layer of 64 rectified units, dropout, and the logits."""
+def hidden_layer_head(shape: tuple[int, ...], classes: int, dropout: float) -> "keras.Model":
+    """Return a hidden layer of 64 rectified units, dropout, and the layer of logits."""
     import keras
 
     inputs = keras.Input(shape)
@@ -29,8 +29,8 @@ def hidden(shape: tuple[int, ...], classes: int, dropout: float) -> "keras.Model
     return keras.Model(inputs, keras.layers.Dense(classes, name="logits")(x), name="head")
 
 
-def conv(shape: tuple[int, ...], classes: int, dropout: float) -> "keras.Model":
-    """Convolutions of 32 and 64 channels, each with pooling, dropout between them, and 128 rectified units."""
+def convolutional_head(shape: tuple[int, ...], classes: int, dropout: float) -> "keras.Model":
+    """Return convolutions of 32 and 64 channels, dropout between them, 128 rectified units, and the layer of logits."""
     import keras
 
     inputs = keras.Input(shape)
@@ -46,11 +46,12 @@ def conv(shape: tuple[int, ...], classes: int, dropout: float) -> "keras.Model":
 
 @dataclass(frozen=True)
 class Head:
-    """One head.
+    """An entry of the registry: how a head is built, and which features it takes.
 
     Args:
-        network: Takes the shape of the features of one image, the number of classes and the share of dropout.
-        pooling: The pooling of `extract` that gives the features it takes.
+        network: Takes the shape of the features of one image, the number of classes and the share of dropout; returns
+            the head.
+        pooling: The pooling of `extract` that gives such features.
     """
 
     network: Callable[[tuple[int, ...], int, float], "keras.Model"]
@@ -58,23 +59,30 @@ class Head:
 
 
 HEADS = {
-    "linear": Head(linear, "average"),
-    "hidden": Head(hidden, "average"),
-    "conv": Head(conv, "none"),
+    "linear": Head(linear_head, "average"),
+    "hidden": Head(hidden_layer_head, "average"),
+    "conv": Head(convolutional_head, "none"),
 }
 
 
 def build(name: str, pooling: str, shape: tuple[int, ...], classes: int, dropout: float) -> "keras.Model":
     """Return a new head of the registry: features (batch, *shape) to logits (batch, classes).
 
+    Args:
+        name: Which one.
+        pooling: The pooling of the features.
+        shape: Of the features of one image.
+        classes: Number of classes.
+        dropout: Share of the features that are left out at random in training, in [0, 1).
+
     Raises:
         UserError: The head takes features of another pooling.
     """
     head = HEADS[name]
     if head.pooling != pooling:
-        fitting = " or ".join(other for other, entry in HEADS.items() if entry.pooling == pooling)
+        alternatives = " or ".join(other for other, entry in HEADS.items() if entry.pooling == pooling)
         raise UserError(
             f"the head {name!r} takes features of `extract: {{pooling: {head.pooling}}}`; received {pooling}: "
-            f"extract them so, or take the head {fitting}"
+            f"extract them so, or take the head {alternatives}"
         )
     return head.network(shape, classes, dropout)

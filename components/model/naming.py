@@ -1,8 +1,8 @@
-"""What a step calls the model that it makes: apart from the registry, since a colour there changes no training."""
+"""The name of the model that a step makes; apart from the registry, whose colours must not count as training code."""
 
 from components.model.registry import MODELS
 
 
-def name_of(step: str) -> str:
+def model_name(step: str) -> str:
     """Return the name of the model that a step makes."""
     return next(name for name, model in MODELS.items() if model.step == step)

@@ -1,4 +1,4 @@
-"""The registries of training: optimizers, schedules, class weights, and what early stopping goes by."""
+"""The registries of training: optimizers, schedules, class weights, and scores that choose the best epoch."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -26,12 +26,12 @@ MONITORS = {"log_loss": ("validation_loss", "min"), "accuracy": ("validation_acc
 def build(
     name: str, learning_rate: "float | keras.optimizers.schedules.LearningRateSchedule", **options: Any
 ) -> "keras.Optimizer":
-    """Return a new optimizer of the registry, given those of the options that it has.
+    """Return a new optimizer of the registry; of the options it takes those that it has.
 
     Source:
         AdamW: Loshchilov and Hutter, arXiv 1711.05101.
     """
     from components.model import fused
 
-    kind, own = OPTIMIZERS[name]
-    return getattr(fused, kind)(learning_rate, **{option: options[option] for option in own})
+    kind, names = OPTIMIZERS[name]
+    return getattr(fused, kind)(learning_rate, **{option: options[option] for option in names})

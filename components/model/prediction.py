@@ -1,4 +1,4 @@
-"""What models say of stored images."""
+"""Predictions of a model for stored images, batch by batch."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,42 +8,43 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from components.data.artifacts import Augmented, Classifier, release
+from components.data.artifacts import Augmented, Classifier
+from components.data.memory_maps import release
 from components.system.errors import UserError
 from components.system.progress import bar
 
-LEAST = 1e-30  # probability, so that no logarithm is infinite
+LOG_FLOOR = 1e-30  # added to a probability, so that no logarithm is infinite
 
 
-def views_of(classifier: Classifier, augmented: Sequence[Augmented]) -> Augmented:
-    """Return the images and views that a classifier was trained on; of an average over several, some of its size.
+def training_views(classifier: Classifier, augmented: Sequence[Augmented]) -> Augmented:
+    """Return the set of views that a classifier was trained on; for an average, one with images of its size.
 
     Raises:
-        UserError: They are not among those given.
+        UserError: None of them is.
     """
-    digest, size = classifier.manifest["lineage"].get("augment"), classifier.facts["image_size"]
-    for one in augmented:
-        if one.digest == digest or (digest is None and one.facts["image_size"] == size):
-            return one
+    digest, size = classifier.manifest["lineage"].get("augment"), classifier.facts.image_size
+    for views in augmented:
+        if views.digest == digest or (digest is None and views.facts.image_size == size):
+            return views
     raise UserError(f"{classifier.path} was trained on other views than {augmented[0].path}: give those")
 
 
-def inference(model: keras.Model, of_one: tuple[int, ...], dtype: npt.DTypeLike) -> Callable[[np.ndarray], Any]:
-    """Return a model as one graph for batches of any size.
+def inference_graph(model: keras.Model, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Callable[[np.ndarray], Any]:
+    """Return a function that computes a model's output for a batch of any size, as one graph.
 
     Args:
         model: The model.
-        of_one: Shape of what is inferred from, such as (size, size, 3).
-        dtype: Its dtype.
+        shape: Of one element of a batch, such as (size, size, 3).
+        dtype: Of a batch.
     """
-    of_batch = tf.TensorSpec((None, *of_one), dtype)
-    return tf.function(lambda batch: model(batch, training=False), [of_batch], autograph=False)
+    batch_spec = tf.TensorSpec((None, *shape), dtype)
+    return tf.function(lambda batch: model(batch, training=False), [batch_spec], autograph=False)
 
 
-def predictions(
+def predict_probabilities(
     model: keras.Model, views: np.ndarray, rows: np.ndarray, batch_size: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the probabilities of some images, and those before the temperature, (rows, classes) each, in one pass.
+    """Return the probabilities of some images, calibrated and uncalibrated, (rows, classes) each, from one pass.
 
     Where there are several views of an image, both are the means over them.
 
@@ -57,20 +58,27 @@ def predictions(
     """
     uncalibrated = keras.ops.softmax(model.get_layer("temperature").input)
     both = keras.Model(model.input, [model.output, uncalibrated], name=model.name)
-    found = outputs(both, views, rows, batch_size)
-    return found[0].mean(axis=1), found[1].mean(axis=1)
+    after, before = predict_views(both, views, rows, batch_size)
+    return after.mean(axis=1), before.mean(axis=1)
 
 
-def outputs(model: keras.Model, views: np.ndarray, rows: np.ndarray, batch_size: int) -> list[np.ndarray]:
-    """Return each output of a model, (rows, views, ...), for some images, as `predictions` takes them."""
-    found: list[list[np.ndarray]] = [[] for _ in model.outputs]
-    infer = inference(model, views.shape[2:], views.dtype)
+def predict_views(model: keras.Model, views: np.ndarray, rows: np.ndarray, batch_size: int) -> list[np.ndarray]:
+    """Return each output of a model for all views of some images, (rows, views, ...).
+
+    Args:
+        model: Takes views, (batch, ...).
+        views: All images and their views, (files, views, ...).
+        rows: Numbers of the files.
+        batch_size: Images a batch.
+    """
+    batches: list[list[np.ndarray]] = [[] for _ in model.outputs]  # of each output
+    infer = inference_graph(model, views.shape[2:], views.dtype)
     with bar(f"predict {model.name}", len(rows), "image") as progress:
         for start in range(0, len(rows), batch_size):
             batch = views[rows[start : start + batch_size]]
-            made = infer(batch.reshape(-1, *batch.shape[2:]))
-            for parts, part in zip(found, made if len(found) > 1 else [made], strict=True):
-                parts.append(part.numpy().reshape(*batch.shape[:2], *part.shape[1:]))
+            outputs = infer(batch.reshape(-1, *batch.shape[2:]))
+            for of_output, output in zip(batches, outputs if len(batches) > 1 else [outputs], strict=True):
+                of_output.append(output.numpy().reshape(*batch.shape[:2], *output.shape[1:]))
             release(views)
             progress.update(len(batch))
-    return [np.concatenate(parts) for parts in found]
+    return [np.concatenate(of_output) for of_output in batches]

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from scipy.ndimage import gaussian_filter1d
 
-from components.model import training
-from components.model.epochs import Rows
+from components.model.rows import Rows
 from components.model.settings import Training
+from components.model.trainer import Trainer, image_weights
 from components.system.errors import UserError
 from components.system.progress import bar
 
@@ -18,12 +18,12 @@ SMOOTHING = 15  # batches, the standard deviation of a Gaussian
 DIVERGED = 4  # times the loss of the first batches, or of chance where that is more
 
 
-def sweep(model: keras.Model, part: Rows, settings: Training, head: keras.Model | None) -> pd.DataFrame:
-    """Train on batch after batch, each at a higher learning rate than the one before, until the loss diverges.
+def record_losses(model: keras.Model, rows: Rows, settings: Training, head: keras.Model | None) -> pd.DataFrame:
+    """Train at a learning rate that grows from batch to batch until the loss diverges; return the loss of each batch.
 
     Args:
         model: Views to logits, (batch, ...) to (batch, classes).
-        part: The training part.
+        rows: The rows that train.
         settings: How to train; the learning rate, its schedule and the number of epochs count for nothing.
         head: The model's head, where it has one.
 
@@ -34,22 +34,22 @@ def sweep(model: keras.Model, part: Rows, settings: Training, head: keras.Model 
         Smith, arXiv 1506.01186, with rates that grow by a factor.
     """
     growth = (HIGHEST / LOWEST) ** (1 / (BATCHES - 1))
-    trainer = training.Trainer(
+    trainer = Trainer(
         model, head, settings, lambda share: keras.optimizers.schedules.ExponentialDecay(share * LOWEST, 1, growth)
     )
-    weights = training.class_weights(settings.class_weights, part.labels)
-    batches = math.ceil(len(part.rows) / settings.batch_size)
+    weights = image_weights(settings.class_weights, rows.labels)
+    batches = math.ceil(len(rows.rows) / settings.batch_size)
     chance = math.log(model.output_shape[-1])
     losses: list[float] = []
     with bar("find_rate", BATCHES, "batch") as progress:
         while len(losses) < BATCHES:
             epoch, number = divmod(len(losses), batches)
             if number == 0:
-                order, views = part.draw(settings.seed, epoch)
-            place = slice(number * settings.batch_size, (number + 1) * settings.batch_size)
-            chosen = order[place]
-            shares = weights[chosen] / np.float32(len(chosen))
-            loss = float(trainer.batch(part.read(chosen, views[place]), part.labels[chosen], shares)[0])
+                order, views = rows.epoch_order(settings.seed, epoch)
+            batch = slice(number * settings.batch_size, (number + 1) * settings.batch_size)
+            numbers = order[batch]
+            shares = weights[numbers] / np.float32(len(numbers))
+            loss = float(trainer.train_batch(rows.read(numbers, views[batch]), rows.labels[numbers], shares)[0])
             if not loss < DIVERGED * max([chance, *(losses[:SMOOTHING] or [loss])]):
                 break
             losses.append(loss)
@@ -59,18 +59,21 @@ def sweep(model: keras.Model, part: Rows, settings: Training, head: keras.Model 
     return pd.DataFrame({"learning_rate": rates, "loss": losses, "smoothed": smoothed})
 
 
-def falling(curve: pd.DataFrame) -> pd.DataFrame:
-    """Return the part of the curve up to the lowest smoothed loss."""
+def falling_part(curve: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the curve up to the lowest smoothed loss."""
     return curve[: int(curve["smoothed"].argmin()) + 1] if len(curve) else curve
 
 
-def suggested(curve: pd.DataFrame) -> float:
+def suggest_rate(curve: pd.DataFrame) -> float:
     """Return the learning rate at which the smoothed loss falls most steeply over the rate's logarithm.
+
+    Args:
+        curve: As `record_losses` returns it.
 
     Raises:
         UserError: It never falls.
     """
-    part = falling(curve)
-    if len(part) < 2:
+    falling = falling_part(curve)
+    if len(falling) < 2:
         raise UserError(f"the loss falls at no learning rate from {LOWEST:g} on: is the model trained already?")
-    return float(part["learning_rate"][int(np.argmin(np.gradient(part["smoothed"])))])
+    return float(falling["learning_rate"][int(np.argmin(np.gradient(falling["smoothed"])))])

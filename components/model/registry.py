@@ -1,4 +1,4 @@
-"""The registry of models: what the steps that train make, in the order in which they are shown."""
+"""The registry of models: the step that makes each, and how figures draw it, in the order of tables and figures."""
 
 from typing import NamedTuple
 
@@ -8,20 +8,20 @@ class Model(NamedTuple):
 
     Args:
         step: The step that makes it.
-        colour: In figures, of Okabe and Ito's palette.
-        marker: In figures, as Matplotlib names it.
-        trained: Whether it is trained, with a seed; else it is made of models that are.
+        colour: Its colour in figures, of Okabe and Ito's palette.
+        marker: Its marker in figures, as Matplotlib names it.
+        is_trained: Whether it is trained, with a seed; else it is made of models that are.
     """
 
     step: str
     colour: str
     marker: str
-    trained: bool = True
+    is_trained: bool = True
 
 
 MODELS = {
     "benchmark": Model("train_benchmark", "#E69F00", "s"),
     "top": Model("train_top", "#56B4E9", "^"),
     "fine_tuned": Model("fine_tune", "#0072B2", "o"),
-    "ensemble": Model("average", "#D55E00", "P", trained=False),
+    "ensemble": Model("average", "#D55E00", "P", is_trained=False),
 }

@@ -1,4 +1,4 @@
-"""What a logged model is where it is served: images in, class names and probabilities out.
+"""A classifier as MLflow serves it: images in, class names and probabilities out.
 
 MLflow loads this file from the model's own folder, where the repository is not; of the project it needs `images` alone.
 """
@@ -23,7 +23,7 @@ BATCH = 32  # images
 COLUMN = "image"
 
 
-class Served:
+class ServedModel:
     """A classifier that takes images as files, base64 or arrays.
 
     Args:
@@ -43,7 +43,7 @@ class Served:
             return np.concatenate([self.network.predict_on_batch(pixels[at : at + BATCH]) for at in batches])
 
     def predict(self, data: "pd.DataFrame") -> "pd.DataFrame":
-        """Return a row an image: the class predicted, its probability, and the probabilities of all by class.
+        """Return a row for each image: the predicted class, its probability, and the probability of every class.
 
         Args:
             data: The column `image`: the bytes of an image file, as they are or in base64, or raw RGB.
@@ -53,17 +53,17 @@ class Served:
         """
         import pandas as pd
 
-        given = list(one_by_one(data[COLUMN]))
-        if not given:
-            raise refused("no image: give one or more")
-        with images.hushed():
-            pixels = np.stack([self.pixels(image, number) for number, image in enumerate(given, start=1)])
-        found = self.probabilities(pixels)
-        predicted = found.argmax(axis=1)
+        cells = list(flatten(data[COLUMN]))
+        if not cells:
+            raise bad_request("no image: give one or more")
+        with images.without_pillow_warnings():
+            pixels = np.stack([self.pixels(image, number) for number, image in enumerate(cells, start=1)])
+        probabilities = self.probabilities(pixels)
+        predicted = probabilities.argmax(axis=1)
         return pd.DataFrame({
             "predicted": [self.classes[number] for number in predicted],
-            "probability": [float(row[number]) for row, number in zip(found, predicted, strict=True)],
-            "probabilities": [dict(zip(self.classes, map(float, row), strict=True)) for row in found],
+            "probability": [float(row[number]) for row, number in zip(probabilities, predicted, strict=True)],
+            "probabilities": [dict(zip(self.classes, map(float, row), strict=True)) for row in probabilities],
         })  # fmt: skip
 
     def pixels(self, image: Any, number: int) -> np.ndarray:
@@ -74,25 +74,29 @@ class Served:
         """
         if isinstance(image, str | bytes):
             try:
-                return images.read_bytes(decoded(image), self.size)
+                return images.decode_pixels(decode_base64(image), self.size)
             except Exception as error:  # Pillow throws what it likes
-                raise refused(f"image {number} cannot be read ({' '.join(str(error).split())[:200]})") from error
-        wanted = (self.size, self.size, 3)
+                raise bad_request(f"image {number} cannot be read ({' '.join(str(error).split())[:200]})") from error
+        shape = (self.size, self.size, 3)
         try:
             pixels = np.asarray(image, np.float32)
         except (TypeError, ValueError):
-            raise refused(f"image {number} is neither base64 nor an array of numbers, {wanted}") from None
-        if pixels.shape != wanted:
-            raise refused(f"image {number} is raw RGB of the shape {wanted}, or a file in base64; got {pixels.shape}")
+            raise bad_request(
+                f"image {number} is neither base64 nor an array of numbers of the shape {shape}"
+            ) from None
+        if pixels.shape != shape:
+            raise bad_request(
+                f"image {number}: expected raw RGB of the shape {shape}, or a file in base64; received {pixels.shape}"
+            )
         if not (pixels.min() >= 0 and pixels.max() <= 255):
-            raise refused(
-                f"image {number} is raw RGB in [0, 255]; its values run from {pixels.min()} to {pixels.max()}"
+            raise bad_request(
+                f"image {number}: expected raw RGB in [0, 255]; received values from {pixels.min()} to {pixels.max()}"
             )
         return pixels
 
 
-def decoded(image: str | bytes) -> bytes:
-    """Return the bytes of an image file, which may be in base64."""
+def decode_base64(image: str | bytes) -> bytes:
+    """Return the bytes of an image file: as they are, or decoded where they are a text in base64."""
     if isinstance(image, bytes):
         return image
     try:
@@ -101,8 +105,8 @@ def decoded(image: str | bytes) -> bytes:
         raise ValueError(f"no base64: {error}") from None
 
 
-def one_by_one(column: Iterable[Any]) -> Iterable[Any]:
-    """Yield every image of a column; MLflow makes one cell of a list of texts, or of an empty list."""
+def flatten(column: Iterable[Any]) -> Iterable[Any]:
+    """Yield every image of a column, also those of a cell that is a list, which MLflow makes of a list of texts."""
     for cell in column:
         if isinstance(cell, list) and all(isinstance(image, str) for image in cell):
             yield from cell
@@ -110,17 +114,17 @@ def one_by_one(column: Iterable[Any]) -> Iterable[Any]:
             yield cell
 
 
-def refused(reason: str) -> "MlflowException":
+def bad_request(reason: str) -> "MlflowException":
     """Return the error that MLflow's server answers with status 400 and the reason."""
     from mlflow.exceptions import MlflowException
 
     return MlflowException.invalid_parameter_value(reason)
 
 
-def _load_pyfunc(path: str) -> Served:
-    """Return what MLflow serves: the classifier whose artifact lies at a path."""
+def _load_pyfunc(path: str) -> ServedModel:
+    """Return the classifier whose artifact lies at a path; MLflow calls this to load a logged model."""
     import keras
 
     facts = json.loads((Path(path) / "artifact.json").read_text(encoding="utf-8"))["facts"]
     network = keras.saving.load_model(Path(path) / "model.keras", compile=False, safe_mode=True)
-    return Served(network, facts["classes"])
+    return ServedModel(network, facts["classes"])

@@ -1,4 +1,4 @@
-"""How to train: the parameters that the training steps share, each typed, limited and described once."""
+"""How to train: the parameters that the training steps share, each with its type, its limits and its description."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -17,20 +17,20 @@ class Training:
         learning_rate: Step size of the optimizer.
         schedule: The learning rate over all epochs: constant, or cosine, which falls to 0.
         warm_up: Share of all batches in which the learning rate rises from 0, in [0, 1).
-        momentum: Share of the last step that goes on in the next, in [0, 1); of sgd alone.
+        momentum: Share of the last step that is added to the next, in [0, 1); of sgd alone.
         weight_decay: Share of the weights, times the learning rate, that each step takes off; of adamw alone.
         label_smoothing: Share of each training label that is spread over all classes, in [0, 1).
         class_weights: Weights of the images in the training loss: none, or balanced, the same sum for each class.
-        monitor: What the best epoch is best in, on validation: log_loss or accuracy.
+        monitor: The score on validation by which the best epoch is chosen: log_loss or accuracy.
         min_delta: By how much an epoch must be better than the best.
         epochs: Epochs at most.
-        patience: Epochs without a better one before it stops.
+        patience: Epochs without a better one before training stops.
         batch_size: Images a batch.
         seed: Seed of new weights, the dropout, the order and the views.
-        repeats: Trainings, each with a seed one more than the one before; they are one way to reuse a network.
+        repeats: How many trainings, each with a seed one more than the one before; together they are one way.
 
     Raises:
-        UserError: There is to be weight decay, and the optimizer has none.
+        UserError: The weight decay is not 0, and the optimizer has none.
     """
 
     optimizer: Annotated[str, Names("optimizer", OPTIMIZERS)]

@@ -29,8 +29,8 @@ def compare_reports(reports: Sequence[Report], comparison: Comparison) -> None:
     report = main[chosen]
     comparison.write_values("verdict", {
         "verdict": [*verdict_sentences(scores, pairs), *arm_sentences(main)],
-        "warnings": reports[0].facts["warnings"], "trials": trial_sentences(trials),
-        "chosen": {"model": chosen, "fingerprint": report.facts["fingerprint"]},
+        "warnings": reports[0].facts.warnings, "trials": trial_sentences(trials),
+        "chosen": {"model": chosen, "fingerprint": report.facts.fingerprint},
     })  # fmt: skip
     validation = {name: report.metrics[f"validation_{name}"] for name in MAIN}
     comparison.write_values("chosen", {"model": chosen, **validation})
@@ -42,7 +42,7 @@ def trial_scores(models: Mapping[str, Sequence[Report]]) -> pd.DataFrame:
     A seed or fold is empty where a model has none of the kind.
     """
     rows = [
-        [name, report.facts["fingerprint"], *(chain_parameters(report).get(key, "") for key in SEEDS)]
+        [name, report.facts.fingerprint, *(chain_parameters(report).get(key, "") for key in SEEDS)]
         + [report.metrics[score] for score in TRIAL_SCORES]
         for name, trials in models.items()
         for report in trials

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from components.data.artifacts import Report
-from components.data.records import Record, records_behind
+from components.data.records import Record, records_by_step
 from components.model.registry import MODELS
 
 WORK = {
@@ -23,7 +23,7 @@ def report_costs(report: Report, records: Iterable[Record]) -> dict[str, float]:
     The seconds of training are those of the step that trained the classifier, and not those of what it began from; of
     an ensemble, those of its members.
     """
-    by_step = records_behind(report.manifest["lineage"], records)
+    by_step = records_by_step(report.manifest["lineage"], records)
     costs: dict[str, float] = {}
     gpu_seconds, complete = 0.0, True
     for name, step in WORK.items():
@@ -47,5 +47,5 @@ def seconds_and_rate(name: str, images: float, seconds: float) -> dict[str, floa
 
 def training_steps(report: Report) -> Sequence[str]:
     """Return the steps that trained a report's classifier: one, or those of the members of an ensemble."""
-    model = MODELS[report.facts["model"]]
-    return [model.step] if model.trained else [MODELS[member].step for member in report.facts["members"]]
+    model = MODELS[report.facts.model]
+    return [model.step] if model.is_trained else [MODELS[member].step for member in report.facts.members]

@@ -6,13 +6,13 @@ import numpy as np
 
 from components.data import images
 from components.data.artifacts import Classifier
-from components.model.served import Served
+from components.model.served import ServedModel
 from components.results.tracking import logged
 
 URIS = ("models:/", "runs:/")
 
 
-def open_model(address: str) -> tuple[Served, np.ndarray]:
+def open_model(address: str) -> tuple[ServedModel, np.ndarray]:
     """Return a delivered model with its example images, uint8 (n, size, size, 3); n is 0 where none were kept.
 
     Args:
@@ -23,7 +23,7 @@ def open_model(address: str) -> tuple[Served, np.ndarray]:
     """
     if address.startswith(URIS):
         with logged.open_logged_model(address) as (classifier, examples):
-            pixels = np.stack([np.asarray(images.decode_bytes(image)) for image in examples])
+            pixels = np.stack([np.asarray(images.decode_image(image)) for image in examples])
             return load_served(classifier), pixels
     classifier = Classifier.read(address)
     served = load_served(classifier)
@@ -33,9 +33,9 @@ def open_model(address: str) -> tuple[Served, np.ndarray]:
     return served, np.empty((0, served.size, served.size, 3), np.uint8)
 
 
-def load_served(classifier: Classifier) -> Served:
+def load_served(classifier: Classifier) -> ServedModel:
     """Return a classifier loaded for serving."""
-    return Served(classifier.load(), classifier.facts["classes"])
+    return ServedModel(classifier.load(), classifier.facts.classes)
 
 
 def report_path(classifier: Path) -> Path:

@@ -27,12 +27,12 @@ def draw_comparison(
     """
     models = trials_by_model(reports)
     compared = comparison.table("trials.csv")["fingerprint"].tolist()
-    if [report.facts["fingerprint"] for trials in models.values() for report in trials] != compared:
+    if [report.facts.fingerprint for trials in models.values() for report in trials] != compared:
         raise UserError("draw_comparison: other reports were compared: give those that compare was given, in its order")
     main, recipe = {name: trials[0] for name, trials in models.items()}, page.record.recipe
-    costs = {report.facts["fingerprint"]: report_costs(report, records) for report in reports}
+    costs = {report.facts.fingerprint: report_costs(report, records) for report in reports}
     by_name = reports_by_name(models)
-    rows = [{"report": name, "fingerprint": report.facts["fingerprint"]} for name, report in by_name.items()]
+    rows = [{"report": name, "fingerprint": report.facts.fingerprint} for name, report in by_name.items()]
     table = pd.DataFrame([{**row, **costs[row["fingerprint"]]} for row in rows])
     page.write_table("costs.csv", table.reindex(columns=["report", "fingerprint", *COLUMNS]))
     processes.call_in_processes(
@@ -45,12 +45,12 @@ def draw_comparison(
 
     scores = comparison.table("comparison.csv").set_index("model")
     scores["seconds_training"] = [
-        costs[report.facts["fingerprint"]].get("seconds_training", float("nan")) for report in main.values()
+        costs[report.facts.fingerprint].get("seconds_training", float("nan")) for report in main.values()
     ]
     verdict = comparison.read_values("verdict")
-    subject = recipe or comparison.facts["data_set"]
+    subject = recipe or comparison.facts.data_set
     figures.draw_model_scores(scores, page.figure("comparison"), f"{subject}: {verdict['verdict'][0]}")
-    curves = {name: report.table("curves.csv") for name, report in main.items() if report.facts["epochs"]}
+    curves = {name: report.table("curves.csv") for name, report in main.items() if report.facts.epochs}
     best = {name: int(main[name].metrics["best_epoch"]) for name in curves}
     figures.draw_model_curves(curves, best, page.figure("validation_curves"), f"{subject}: validation, epoch by epoch")
 
@@ -66,13 +66,13 @@ def draw_comparison(
 
 def draw_report(report: Report, title: str, page: Page, folder: str) -> None:
     """Draw the figures of a report into a folder of a page's figures."""
-    classes, model, scores = report.facts["classes"], report.facts["model"], report.read_values("metrics")
+    classes, model, scores = report.facts.classes, report.facts.model, report.read_values("metrics")
     history = report.table("curves.csv")
     file = page.figure(f"{folder}/learning_curves")
     if history.empty:
         figures.draw_statement(file, title, "It was not trained epoch by epoch")
     else:
-        figures.draw_training_curves(history, report.facts["best_epoch"], file, title)
+        figures.draw_training_curves(history, report.facts.best_epoch, file, title)
 
     calibration = report.table("calibration.csv")
     bins = {str(name): rows for name, rows in calibration.groupby("temperature", sort=False)}
@@ -94,7 +94,7 @@ def draw_report(report: Report, title: str, page: Page, folder: str) -> None:
     draw_report_mistakes(report, title, page, folder)
 
     leaks, thumbnails = report.table("leakage.csv"), report.arrays("leakage")
-    examples = leakage.examples(leaks)
+    examples = leakage.example_rows(leaks)
     pairs = [[thumbnails[f"{row}"], thumbnails[f"{row}_other"]] for row in examples]
     figures.draw_leakage(leaks, examples, pairs, page.figure(f"{folder}/leakage"))
 

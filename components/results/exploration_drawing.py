@@ -15,14 +15,14 @@ def draw_exploration(exploration: Exploration, drawings: Drawings) -> None:
 
     pictures = {int(row): picture for row, picture in exploration.arrays("samples").items()}
     labels = samples.loc[[*pictures], "label"].tolist()
-    title = f"{exploration.facts['data_set']}: training images"
+    title = f"{exploration.facts.data_set}: training images"
     classes = samples["label"].nunique()
     figures.draw_sample_grid([*pictures.values()], labels, drawings.figure("samples"), title, classes)
 
     densities = exploration.arrays("rgb_densities")
     histograms = dict(zip(densities["labels"].tolist(), densities["densities"], strict=True))
     figures.draw_rgb_densities(histograms, drawings.figure("rgb_densities"))
-    if exploration.facts["views"]:
+    if exploration.facts.views:
         views = exploration.arrays("augmented")["views"]
         figures.draw_augmented_samples(views[:, 0], views[:, 1:], drawings.figure("augmented"))
 
@@ -33,7 +33,7 @@ def draw_exploration(exploration: Exploration, drawings: Drawings) -> None:
         return
     first = samples.groupby("label").head(1)
     examples = [pictures[row] for row in first.index if row in pictures]
-    title = f"What {exploration.facts['backbone']} calls training images, as pretrained on ImageNet"
+    title = f"What {exploration.facts.backbone} calls training images, as pretrained on ImageNet"
     figures.draw_stock_words(examples, words[words["file"].isin(first["file"])], file, title)
 
 

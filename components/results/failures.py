@@ -21,7 +21,7 @@ def class_numbers(names: pd.Series, classes: Sequence[str]) -> np.ndarray:
 
 def report_confusion_matrix(report: Report) -> np.ndarray:
     """Return a report's confusion matrix: test images of each true class (rows) predicted as each class (columns)."""
-    table, classes = report.table("predictions.csv"), report.facts["classes"]
+    table, classes = report.table("predictions.csv"), report.facts.classes
     labels, predicted = (class_numbers(table[column], classes) for column in ("label", "predicted"))
     return metrics.confusion_matrix(labels, predicted, len(classes))
 

@@ -11,7 +11,7 @@ import jinja2
 import pandas as pd
 
 from components.data.artifacts import Artifact, Comparison, Page, Report
-from components.data.records import Record, records_behind
+from components.data.records import Record, records_by_step
 from components.results import pictures
 from components.results.costs import WORK
 from components.results.texts import two_digits, with_interval
@@ -95,7 +95,7 @@ def write_page(
 
 def step_records(artifact: Artifact, step: str, records: Sequence[Record]) -> list[Record]:
     """Return the record of a step in an artifact's lineage, in a list that is empty if it is not among the records."""
-    by_step = records_behind(artifact.manifest["lineage"], records)
+    by_step = records_by_step(artifact.manifest["lineage"], records)
     return [by_step[step]] if step in by_step else []
 
 
@@ -106,7 +106,7 @@ def score_text(row: Mapping[Any, Any], name: str) -> str:
 
 def interval_note(report: Report) -> str:
     """Return the sentence that says whether the intervals are over test images or over groups of them."""
-    groups = report.facts["groups"]["test"]
+    groups = report.facts.groups["test"]
     units = f"the {groups:,} groups of the test images" if groups else "the test images"
     return (
         f"The intervals are over {units}: they say how far a score moves with other images, not with another training."
@@ -153,7 +153,7 @@ def calibration_row(report: Report) -> dict[str, str]:
     for name, (low, high) in report.intervals.items():
         row |= {f"{name}_low": low, f"{name}_high": high}
     return {
-        "temperature": f"{report.facts['temperature']:.3g}" if "temperature" in report.facts else "",
+        "temperature": f"{report.facts.temperature:.3g}",
         "log loss before": score_text(row, "log_loss_uncalibrated"),
         "log loss after": score_text(row, "log_loss"),
         "calibration error before": f"{row['ece_uncalibrated']:.3f}",
@@ -210,10 +210,11 @@ def slice_rows(report: Report) -> Rows:
 
 def cost_row(report: Report, costs: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
     """Return a model's row of the table of costs: seconds of each long computation, epochs, parameters."""
-    report_costs = costs.get(report.facts["fingerprint"], {})
+    report_costs = costs.get(report.facts.fingerprint, {})
     keys = {f"{name} s": f"seconds_{name}" for name in WORK}
     seconds = {title: f"{report_costs[key]:,.1f}" if key in report_costs else "" for title, key in keys.items()}
-    return seconds | {title: f"{report.facts[key]:,}" if key in report.facts else "" for title, key in SIZES.items()}
+    facts = vars(report.facts)
+    return seconds | {title: f"{facts[key]:,}" if key in facts else "" for title, key in SIZES.items()}
 
 
 def data_facts(reports: Mapping[str, Report]) -> dict[str, str]:
@@ -221,14 +222,14 @@ def data_facts(reports: Mapping[str, Report]) -> dict[str, str]:
     first = next(iter(reports.values()))
     facts, lineage = first.facts, first.manifest["lineage"]
     weights = {
-        f"{facts['backbone']}, {facts['weights_sha256']} ({facts['weights_license']})": None
+        f"{facts.backbone}, {facts.weights_sha256} ({facts.weights_license})": None
         for facts in (report.facts for report in reports.values())
-        if "weights_sha256" in facts
+        if facts.weights_sha256
     }
     return {
-        "classes": f"{len(facts['classes'])}: {', '.join(facts['classes'])}",
-        "training images": f"{sum(facts['train_counts']):,}",
-        "validation images": f"{facts['validation_images']:,}",
+        "classes": f"{len(facts.classes)}: {', '.join(facts.classes)}",
+        "training images": f"{sum(facts.train_counts):,}",
+        "validation images": f"{facts.validation_images:,}",
         "test images": f"{first.metrics['test_images']:,}",
         "digest of the images": lineage["fetch"],
         "digest of the split": lineage["split"],
@@ -236,15 +237,13 @@ def data_facts(reports: Mapping[str, Report]) -> dict[str, str]:
     }
 
 
-def leakage_section(page: Page, name: str, report: Report) -> dict[str, Any] | None:
-    """Return counts, figure and table of the images that leak between the parts of the split; None without an audit."""
-    if "leakage" not in report.facts:
-        return None
+def leakage_section(page: Page, name: str, report: Report) -> dict[str, Any]:
+    """Return the counts, the figure and the table of the images that leak between the parts of the split."""
     table = report.table("leakage.csv")
     return {
         "counts": {
             LEAKAGE[key]: f"{count:,}" if isinstance(count, int) else f"{count:.1%}"
-            for key, count in report.facts["leakage"].items()
+            for key, count in report.facts.leakage.items()
         },
         "figure": None if table.empty else pictures.leakage_picture(page, name),
         "rows": {

@@ -67,8 +67,8 @@ def scores_picture(page: Page, table: pd.DataFrame) -> Picture:
 
 def curves_picture(page: Page, reports: Mapping[str, Report]) -> Picture:
     """Return the picture of validation loss and validation kappa of all trainings."""
-    trained = {name: report.facts for name, report in reports.items() if report.facts["epochs"]}
-    best = ", ".join(f"{name} {facts['best_epoch']}" for name, facts in trained.items())
+    trained = {name: report.facts for name, report in reports.items() if report.facts.epochs}
+    best = ", ".join(f"{name} {facts.best_epoch}" for name, facts in trained.items())
     alt = f"Validation loss and validation kappa over the epochs. The weights that were kept are of epoch: {best}."
     return png_picture(page.figure("validation_curves"), "Validation while training", alt)
 

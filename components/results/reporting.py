@@ -11,7 +11,7 @@ from scipy.special import softmax
 from components.data import thumbnails
 from components.data.artifacts import PROBABILITY, Augmented, Classifier, Report, Splits, TestSplit
 from components.model import grad_cam
-from components.model.prediction import LEAST, predictions
+from components.model.prediction import LOG_FLOOR, predict_probabilities
 from components.results import failures, fingerprints
 from components.results.failures import class_numbers
 from components.scores import metrics
@@ -28,14 +28,14 @@ def fill_report(
 ) -> None:  # fmt: skip
     """Fill a Report: scores with their intervals, predictions, where the classifier fails, images for the figures."""
     test = test_split.table("test_split.csv")
-    classes, model = classifier.facts["classes"], classifier.load()
+    classes, model = classifier.facts.classes, classifier.load()
     images, rows = input_views(augmented, views), augmented.rows(test["file"].tolist())
-    with report.timed("evaluation", len(rows)):
-        probabilities, uncalibrated = predictions(model, images, rows, batch_size)
+    with report.time_work("evaluation", len(rows)):
+        probabilities, uncalibrated = predict_probabilities(model, images, rows, batch_size)
     write_facts(report, augmented, classifier, views, test)
     if views != "plain":
         validation = splits.part("validation")
-        _, means = predictions(model, images, augmented.rows(validation["file"].tolist()), batch_size)
+        _, means = predict_probabilities(model, images, augmented.rows(validation["file"].tolist()), batch_size)
         probabilities = calibrate_means(report, class_numbers(validation["label"], classes), means, uncalibrated)
     plain = images[:, 0]
     np.save(report.path / "example.npy", plain[rows[:2]])
@@ -56,12 +56,8 @@ def fill_report(
 def write_facts(report: Report, augmented: Augmented, classifier: Classifier, views: str, test: pd.DataFrame) -> None:
     """Write the facts that identify a report: digests of classifier and test split, the views, and the fingerprint."""
     test_split = fingerprints.test_split_digest(report.manifest["lineage"]["fetch"], test)
-    report.facts.update(
-        classifier=classifier.digest,
-        test_split=test_split,
-        views=views,
-        fingerprint=fingerprints.fingerprint(classifier.digest, views, augmented.digest, test_split),
-    )
+    report.facts.classifier, report.facts.test_split, report.facts.views = classifier.digest, test_split, views
+    report.facts.fingerprint = fingerprints.fingerprint(classifier.digest, views, augmented.digest, test_split)
 
 
 def input_views(augmented: Augmented, views: str) -> np.ndarray:
@@ -72,7 +68,7 @@ def input_views(augmented: Augmented, views: str) -> np.ndarray:
     """
     if views == "plain":
         return augmented.array[:, :1]
-    if not augmented.facts["views"]:
+    if not augmented.facts.views:
         raise UserError("evaluate: views is averaged, but `augment` made none: give it views of 1 or more")
     return augmented.array
 
@@ -90,10 +86,11 @@ def calibrate_means(report: Report, labels: np.ndarray, validation: np.ndarray, 
 
     Source: Rahaman & Thiery, Uncertainty Quantification and Deep Ensembles, arXiv 2007.08792.
     """
-    logits, test_logits = (np.log(means + LEAST) for means in (validation, test))
+    logits, test_logits = (np.log(means + LOG_FLOOR) for means in (validation, test))
     temperature = fit_temperature(labels, logits)
     scores = metrics.validation_scores(labels, softmax(logits / temperature, axis=1))
-    report.facts.update(scores, temperature=temperature)
+    vars(report.facts).update(scores)
+    report.facts.temperature = temperature
     return softmax(test_logits / temperature, axis=1)
 
 
@@ -114,7 +111,7 @@ def write_scores(
     ends["log_loss_uncalibrated"] = score_intervals(labels, uncalibrated, groups, ["log_loss"])["log_loss"]
     after, scores["ece"] = calibration_bins(labels, probabilities)
     before, scores["ece_uncalibrated"] = calibration_bins(labels, uncalibrated)
-    report.write_values("metrics", scores | {name: report.facts[name] for name in VALIDATION})
+    report.write_values("metrics", scores | {name: getattr(report.facts, name) for name in VALIDATION})
     report.write_values("intervals", ends)
     bins = {"before": before, "after": after}
     report.write_table("calibration.csv", pd.concat(bins, names=["temperature"]).reset_index("temperature"))
@@ -122,15 +119,13 @@ def write_scores(
 
 def write_baselines(report: Report, labels: np.ndarray) -> None:
     """Write `baselines.json`: scores of baselines that see no image, the number of test images, the best epoch."""
-    baselines = metrics.baselines(labels, report.facts["train_counts"])
-    report.write_values(
-        "baselines", {**baselines, "test_images": len(labels), "best_epoch": report.facts["best_epoch"]}
-    )
+    baselines = metrics.baselines(labels, report.facts.train_counts)
+    report.write_values("baselines", {**baselines, "test_images": len(labels), "best_epoch": report.facts.best_epoch})
 
 
 def write_failures(report: Report, labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray) -> None:
     """Write the scores of each class and the confusions of classes: `classes.csv`, `confusions.csv`."""
-    classes, predicted = report.facts["classes"], probabilities.argmax(axis=1)
+    classes, predicted = report.facts.classes, probabilities.argmax(axis=1)
     report.write_table("classes.csv", class_scores(labels, predicted, classes, groups))
     report.write_table("confusions.csv", failures.confusions(labels, predicted, classes))
 
@@ -164,9 +159,9 @@ def write_mistakes(
         probability=probabilities.max(axis=1), row=rows, number=probabilities.argmax(axis=1)
     )
     examples = failures.example_predictions(predictions_table)
-    pictures, pixels = images[examples["row"].to_numpy()], thumbnails.side(2 * len(examples))
-    heats = grad_cam.heat(model, pictures, examples["number"].to_numpy())
-    arrays = {"images": np.array([thumbnails.of_array(picture, pixels) for picture in pictures])}
+    pictures, pixels = images[examples["row"].to_numpy()], thumbnails.thumbnail_side(2 * len(examples))
+    heats = grad_cam.heat_maps(model, pictures, examples["number"].to_numpy())
+    arrays = {"images": np.array([thumbnails.make_thumbnail(picture, pixels) for picture in pictures])}
     report.write_table("mistakes.csv", examples[["file", "label", "predicted", "probability"]])
     report.write_arrays("mistakes", arrays if heats is None else {**arrays, "heats": heats})
 

@@ -22,9 +22,9 @@ def model_title(artifact: Classifier | Report, recipe: str = "", name: str = "")
         name: Its name among the models that it is compared with, if there are any.
     """
     facts = artifact.facts
-    averaged = ", views averaged" if facts.get("views") == "averaged" else ""
-    alone = name in ("", facts["model"])
-    return f"{recipe or artifact.record.recipe or facts['data_set']}, {facts['model'] + averaged if alone else name}"
+    averaged = ", views averaged" if isinstance(artifact, Report) and artifact.facts.views == "averaged" else ""
+    alone = name in ("", facts.model)
+    return f"{recipe or artifact.record.recipe or facts.data_set}, {facts.model + averaged if alone else name}"
 
 
 def model_name(model: str, network: str, parameters: Sequence[str]) -> str:

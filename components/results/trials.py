@@ -13,7 +13,7 @@ from components.scores.registry import CHOICE
 from components.system.errors import UserError
 
 SEEDS = (  # parameters that trials of one model differ in
-    "seed", *(f"{model.step}.seed" for model in MODELS.values() if model.trained),
+    "seed", *(f"{model.step}.seed" for model in MODELS.values() if model.is_trained),
     "augment.seed", "split.seed", "split.fold",
 )  # fmt: skip
 TRAININGS = [model.step for model in MODELS.values()]
@@ -37,7 +37,7 @@ def trials_by_model(reports: Sequence[Report]) -> dict[str, list[Report]]:
         if report.manifest["lineage"]["fetch"] != reports[0].manifest["lineage"]["fetch"]:
             raise UserError(f"{reports[0].path} and {report.path} are on different data sets: compare reports on one")
         parameters = frozenset((key, value) for key, value in chain_parameters(report).items() if key not in SEEDS)
-        arms.setdefault((report.facts["model"], names.get(network_of(report), ""), parameters), []).append(report)
+        arms.setdefault((report.facts.model, names.get(network_of(report), ""), parameters), []).append(report)
     main_seeds: dict[str, object] = {}
     for report in reports:
         main_seeds = seeds_and_fold(report) | main_seeds
@@ -82,7 +82,7 @@ def network_names(reports: Sequence[Report]) -> dict[tuple[str, str] | None, str
 
 def network_of(report: Report) -> tuple[str, str] | None:
     """Return the backbone and the digest of the weights behind a report's model; None without a pretrained network."""
-    backbone, weights = (report.facts.get(name) for name in ("backbone", "weights_sha256"))
+    backbone, weights = report.facts.backbone, report.facts.weights_sha256
     return (backbone, weights) if backbone and weights else None
 
 
@@ -123,7 +123,7 @@ def chain_parameters(report: Report) -> dict[str, object]:
     chain: Mapping[str, Mapping[str, object]] = report.manifest["parameters"]
     *_, evaluation = chain
     *_, training = (step for step in chain if step in TRAININGS)
-    chosen = {address for arm in report.facts.get("arms", ()) for address in arm["values"]}
+    chosen = {address for arm in report.facts.arms for address in arm["values"]}
     parameters = {
         name if step == training else f"{step}.{name}": value
         for step, values in chain.items()
@@ -131,7 +131,7 @@ def chain_parameters(report: Report) -> dict[str, object]:
         for name, value in values.items()
         if f"{step}.{name}" not in chosen
     }
-    return parameters | {"views": chain[evaluation]["views"]}
+    return parameters | {"views": report.facts.views}
 
 
 def seeds_and_fold(report: Report) -> dict[str, object]:

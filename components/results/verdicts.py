@@ -108,7 +108,7 @@ def arm_sentences(reports: Mapping[str, Report]) -> list[str]:
     """Return a sentence for each model with arms: the values that validation chose, and the log loss of every arm."""
     sentences = []
     for name, report in reports.items():
-        if arms := report.facts.get("arms"):
+        if arms := report.facts.arms:
             values = [", ".join(f"{key}={value}" for key, value in arm["values"].items()) for arm in arms]
             ranking = "; ".join(f"{text} {arm[CHOICE]:.4f}" for text, arm in zip(values, arms, strict=True))
             sentences.append(f"Of {len(arms)} arms of {name}, validation chose {values[0]}, by log loss: {ranking}.")

@@ -1,4 +1,4 @@
-"""The one error a person is meant to read, and how every command ends on it."""
+"""The error that a person is meant to read, what its messages are put together from, and how commands end on it."""
 
 import argparse
 import difflib
@@ -9,54 +9,62 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import NoReturn
 
-LISTED = 12  # names
-LONGEST = 80  # characters
+MOST_NAMES, LONGEST = 12, 80  # names and characters that a message spells out
 
 
 class UserError(Exception):
-    """What is wrong, what was received and what to do, in one line; shown without a traceback."""
+    """An error that a person can mend: what is wrong, what was received, what to do; one line and no traceback."""
 
     def __init__(self, message: str):
-        super().__init__(printable(message))
+        super().__init__(one_line(message))
 
 
-def printable(text: str) -> str:
-    """Return a text as one line: what does not print is escaped."""
+def one_line(text: str) -> str:
+    """Return a text with line breaks and all else that does not print escaped."""
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
-def shown(value: object) -> str:
-    """Return what was received as a message shows it, however long it is."""
+def shorten(value: object) -> str:
+    """Return a value as Python writes it, with dots for the middle of what is long: as a message quotes it."""
     short = reprlib.Repr()
     short.maxlevel, short.maxstring, short.maxother = 2, LONGEST, LONGEST
     return short.repr(value)[: 2 * LONGEST]
 
 
-def no_such(noun: str, received: object, known: Iterable[object]) -> UserError:
-    """Return the error for a name that is not in a registry, with the nearest names first."""
+def unknown_name(noun: str, received: object, known: Iterable[object]) -> UserError:
+    """Return the error for a name that is not in a registry, which suggests the nearest and lists those there are.
+
+    Args:
+        noun: What the registry's names stand for, such as `backbone`.
+        received: The name.
+        known: The registry's names.
+    """
     name, names = str(received)[:LONGEST], sorted(map(str, known))  # YAML reads some names as numbers or booleans
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    listed = names if len(names) <= LISTED else difflib.get_close_matches(name, names, LISTED, 0)
-    more = f" and {len(names) - len(listed)} more" if len(names) > len(listed) else ""
-    return UserError(f"no {noun} {name!r}{hint} (there are: {', '.join(listed)}{more})")
+    nearest = names if len(names) <= MOST_NAMES else difflib.get_close_matches(name, names, MOST_NAMES, 0)
+    more = f" and {len(names) - len(nearest)} more" if len(names) > len(nearest) else ""
+    return UserError(f"no {noun} {name!r}{hint} (there are: {', '.join(nearest)}{more})")
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
+    """A parser of command lines whose errors are one line, and name the command that prints its help."""
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message}; `{self.prog} --help` says what it takes")
 
 
-def public(text: str) -> str:
+def redact(text: str) -> str:
     """Return a text without the user names, passwords and queries of its addresses: what precedes @ or follows ?."""
     text = re.sub(r"://(\S*|[^\s/@:]*:[^/@]*)@", "://", text)  # a blank may be in a password
     return re.sub(r"(://\S*?\?)\S*", r"\1...", text)
 
 
-def told(main: Callable[[list[str]], None]) -> None:
-    """Run a command on its command line; what a person is meant to read is one line, and the exit status 2."""
+def run_cli(main: Callable[[list[str]], None]) -> None:
+    """Call a command's `main` with the words of the command line.
+
+    A `UserError` is one line and exit status 2, Ctrl-C a line and 130, a reader that stops reading 141.
+    """
     try:
         main(sys.argv[1:])
     except UserError as error:
@@ -65,6 +73,6 @@ def told(main: Callable[[list[str]], None]) -> None:
     except KeyboardInterrupt:
         print("stopped: what is finished stays; the same command goes on from there", file=sys.stderr)
         sys.exit(130)
-    except BrokenPipeError:  # whoever reads has read enough
+    except BrokenPipeError:  # as of `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)

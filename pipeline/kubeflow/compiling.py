@@ -9,7 +9,7 @@ from kfp import compiler, dsl, kubernetes
 from kfp.dsl.pipeline_task import PipelineTask
 
 from components.data.artifacts import Classifier, Page
-from components.data.pinned import GIT, Pinned
+from components.data.pinned import GIT, PinnedSource
 from components.machinery import executor
 from components.machinery.signature import load_step
 from components.system.errors import UserError
@@ -155,7 +155,7 @@ def make_tasks(tasks: Sequence[Task], cluster: Cluster, given: Values) -> None:
         run.set_display_name(display_name(task))
         configure(run, task.step, cluster)
         if source.startswith(GIT):
-            run.set_env_variable("GRAFT_DVC_REVISION", Pinned.read(source, "", "").revision)
+            run.set_env_variable("GRAFT_DVC_REVISION", PinnedSource.parse(source, "", "").revision)
         made |= {one: run.outputs[key] for key, one in task.outputs.items()}
 
 

@@ -22,7 +22,7 @@ from kfp_server_api import ApiException, V2beta1Pipeline
 from urllib3 import Retry
 from urllib3.exceptions import HTTPError, SSLError
 
-from components.system.errors import UserError, printable, public
+from components.system.errors import UserError, one_line, redact
 
 SECRETS = ("KF_PIPELINES_TOKEN", "KF_PIPELINES_COOKIES")
 SIGN_IN = f"sign in by {', '.join(SECRETS)} or {KF_PIPELINES_SA_TOKEN_ENV} (docs/kubeflow.md)"
@@ -59,7 +59,7 @@ def connect(host: str, namespace: str = "") -> kfp.Client:
     """
     if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#@]*)?", host):
         form = f"http(s)://HOST[:PORT][/pipeline], without user name, password and query, and {SIGN_IN}"
-        raise UserError(f"no server's address: {public(host)!r}; give {form}")
+        raise UserError(f"no server's address: {redact(host)!r}; give {form}")
     secrets = {name: os.environ.get(name, "").strip() for name in SECRETS}
     for name, secret in secrets.items():
         if not (secret.isascii() and secret.isprintable()):
@@ -140,7 +140,7 @@ def wait(client: kfp.Client, run_id: str) -> str:
             for key, name, one in (*((task.task_id, task.display_name, task) for task in own), ("", "the run", run)):
                 if one.state and states.get(key) != one.state:
                     states[key] = one.state
-                    print(f"{name}: {one.state}", *([printable(one.error.message)] if one.error else []), flush=True)
+                    print(f"{name}: {one.state}", *([one_line(one.error.message)] if one.error else []), flush=True)
             if run.state in ENDED:
                 return str(run.state)
         sleep(POLL)
@@ -165,7 +165,7 @@ def _make_plain(client: kfp.Client, host: str) -> None:
             kind, line = _told(host, error)
             for secret in re.findall(r"[^\s;,=]{8,}", f"{headers.get('authorization')} {headers.get('Cookie')}"):
                 line = line.replace(secret, "...")
-            raise kind(public(line)[:LONGEST]) from error
+            raise kind(redact(line)[:LONGEST]) from error
         return answer
 
     rest.request = request

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-from components.data.exploration import MOST_CLASSES, samples_a_class
+from components.data.exploration import MOST_CLASSES, samples_per_class
 from components.results.figures.mosaic import Images, draw_image, mosaic_axes, mosaic_side
 from components.results.figures.style import (
     ACCENT,
@@ -67,7 +67,7 @@ def draw_sample_grid(images: Images, labels: Sequence[str], path: Path, title: s
         classes: How many classes there are, if more than the images are of.
     """
     rows: dict[str, list[npt.NDArray[np.uint8]]] = {label: [] for label in sorted(set(labels))[:MOST_CLASSES]}
-    most = samples_a_class(len(rows))
+    most = samples_per_class(len(rows))
     for image, label in zip(images, labels, strict=True):
         if label in rows and len(rows[label]) < most:
             rows[label].append(image)

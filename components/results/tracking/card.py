@@ -39,7 +39,7 @@ def card_text(classifier: Classifier, report: Report, looks: int) -> str:
 def use_lines(classifier: Classifier) -> Iterator[str]:
     """Yield the lines on the intended use: classes, image size, data set."""
     facts = classifier.facts
-    name, size, classes = facts["data_set"], facts["image_size"], facts["classes"]
+    name, size, classes = facts.data_set, facts.image_size, facts.classes
     listed = textwrap.shorten(", ".join(classes), LONGEST, placeholder=" ...")
     yield f"Says which of {len(classes)} classes an image belongs to: {listed}."
     yield f"For images like those of the data set {name}, seen at {size} x {size} pixels; no others were tried."
@@ -75,14 +75,14 @@ def limit_lines(report: Report, looks: int) -> Iterator[str]:
         f"- The class recognised least, {worst['class']}: {worst['recall']:.1%} of {worst['support']} test images "
         f"(95 % interval {worst['recall_low']:.1%} to {worst['recall_high']:.1%})."
     )
-    groups, method = report.facts.get("groups", {}).get("test", 0), report.manifest["parameters"]["split"]["method"]
+    groups, method = report.facts.groups["test"], report.facts.split_method
     if method == "grouped":
         yield f"- The test images are of {groups} groups, none of which it was trained on."
     elif groups:
         yield f"- The test images are of {groups} groups, which may be among the training images too (split: {method})."
     else:
         yield f"- Which images belong together is not known: the split, {method}, could keep no groups in one part."
-    for name, count in report.facts.get("leakage", {}).items():
+    for name, count in report.facts.leakage.items():
         yield f"- Audit of the data, {name.replace('_', ' ')}: {count:g}."
 
 
@@ -102,11 +102,11 @@ def class_lines(report: Report) -> Iterator[str]:
 def data_lines(classifier: Classifier, report: Report) -> Iterator[str]:
     """Yield the lines on the data: licence, digests, the number of images in each part."""
     facts, lineage = classifier.facts, classifier.manifest["lineage"]
-    name = facts["data_set"]
+    name = facts.data_set
     if name in DATA_SETS:
         yield f"- {DATA_SETS[name].title} ({DATA_SETS[name].license}): {DATA_SETS[name].citation}"
     yield f"- {name}, digest `{lineage['fetch']}`"
-    counts = sum(facts["train_counts"]), facts["validation_images"], int(report.metrics["test_images"])
+    counts = sum(facts.train_counts), facts.validation_images, int(report.metrics["test_images"])
     yield "- {:,} training, {:,} validation and {:,} test images".format(*counts)
     for key, revision in report.record.revisions.items():
         yield f"- {key.replace('_', ' ')} `{revision}`"
@@ -115,11 +115,11 @@ def data_lines(classifier: Classifier, report: Report) -> Iterator[str]:
 def training_lines(classifier: Classifier, report: Report) -> Iterator[str]:
     """Yield the lines on the training: recipe, network, epochs, temperature."""
     facts = classifier.facts
-    yield f"- recipe {report.record.recipe}, model {facts['model']}, {facts['model_parameters']:,} parameters"
-    if "backbone" in facts:
-        yield f"- backbone {facts['backbone']}, weights `{facts['weights_sha256']}` ({facts['weights_license']})"
-    if "members" in facts:
-        yield f"- the mean of {', '.join(facts['members'])}"
+    yield f"- recipe {report.record.recipe}, model {facts.model}, {facts.model_parameters:,} parameters"
+    if facts.backbone:
+        yield f"- backbone {facts.backbone}, weights `{facts.weights_sha256}` ({facts.weights_license})"
+    if facts.members:
+        yield f"- the mean of {', '.join(facts.members)}"
     else:
-        yield f"- epoch {facts['best_epoch']} of {facts['epochs']}, the best on validation"
-    yield f"- temperature {facts['temperature']:.4g}, fitted on validation"
+        yield f"- epoch {facts.best_epoch} of {facts.epochs}, the best on validation"
+    yield f"- temperature {facts.temperature:.4g}, fitted on validation"

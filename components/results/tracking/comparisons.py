@@ -37,7 +37,7 @@ def log_page(
     files = [page.path / name for name in ("comparison.html", "comparison.txt", "costs.csv")]
     files += [comparison.path / name for name in ("comparison.csv", "pairs.csv")]
     for report, run in incomplete:
-        run_id, fingerprint = run.info.run_id, report.facts["fingerprint"]
+        run_id, fingerprint = run.info.run_id, report.facts.fingerprint
         for file in files:
             store.client().log_artifact(run_id, str(file), "comparison")
         figures = page.path / "figures" / titles.folder_name(names[fingerprint])
@@ -61,7 +61,7 @@ def require_run(report: Report) -> "Run":
     Raises:
         UserError: The journal has none.
     """
-    run = runs.find_run(report.facts["data_set"], runs.FINGERPRINT, report.facts["fingerprint"])
+    run = runs.find_run(report.facts.data_set, runs.FINGERPRINT, report.facts.fingerprint)
     if run is None:
         raise UserError(f"the journal has no run of {report.path} to put the comparison on")
     return run

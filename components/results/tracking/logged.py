@@ -10,7 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from components.data.artifacts import MANIFEST, Classifier, Report
+from components.data.artifact import MANIFEST
+from components.data.artifacts import Classifier, Report
 from components.data.content import sha256
 from components.model import served
 from components.results.tracking import store
@@ -40,7 +41,7 @@ def save_model(folder: str, classifier: Classifier, report: Report, run_id: str,
     from mlflow import __version__, pyfunc
     from mlflow.models import Model
 
-    metadata = {"classes": classifier.facts["classes"], "model": classifier.digest}
+    metadata = {"classes": classifier.facts.classes, "model": classifier.digest}
     model = Model(run_id=run_id, model_uuid=model_id, model_id=model_id, metadata=metadata)
     data = {"data": f"data/{classifier.path.name}", "model_type": "keras", "save_format": "tf"}
     model.add_flavor("tensorflow", **data, keras_version=version("keras"), code=None)
@@ -112,6 +113,6 @@ def open_logged_model(uri: str) -> Iterator[tuple[Classifier, list[bytes]]]:
             path = Path(mlflow.artifacts.download_artifacts(uri, dst_path=folder))
         records = sorted(path.glob(f"data/*/{MANIFEST}"))
         if not records:
-            raise UserError(f"{uri} holds no classifier of this project: `python -m pipeline log` logs yours")
+            raise UserError(f"{uri} holds no classifier of this project: `graft log` logs yours")
         rows = json.loads((path / "input_example.json").read_text(encoding="utf-8"))["data"]
         yield Classifier.read(records[0].parent), [base64.b64decode(image) for (image,) in rows]

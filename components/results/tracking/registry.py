@@ -51,9 +51,9 @@ def promote(classifier: Classifier, report: Report, reason: str = "") -> tuple[b
         UserError: The journal is off, does not answer or refuses; or the champion was tested on other images, and
             there is no reason.
     """
-    name, title = classifier.facts["data_set"], titles.model_title(report)
+    name, title = classifier.facts.data_set, titles.model_title(report)
     champion = champion_of(name)
-    if champion and champion.tags.get(FINGERPRINT) == report.facts["fingerprint"]:
+    if champion and champion.tags.get(FINGERPRINT) == report.facts.fingerprint:
         return True, [f"{name}: {title} is the champion already, as version {champion.version}: nothing changes"]
     version, looks = register_version(classifier, report)
     better, verdict = judge_candidate(report, version, champion, reason)
@@ -81,9 +81,9 @@ def register_version(classifier: Classifier, report: Report) -> tuple[str, int]:
     Returns:
         The version, and how many models have been scored on its test split.
     """
-    name = classifier.facts["data_set"]
+    name = classifier.facts.data_set
     runs.complete_run(classifier, report)
-    run = runs.find_run(name, FINGERPRINT, report.facts["fingerprint"])
+    run = runs.find_run(name, FINGERPRINT, report.facts.fingerprint)
     if not (run and run.outputs and run.outputs.model_outputs and TEST_SPLIT in run.data.tags):
         raise UserError(f"the run {run and run.info.run_id} was logged by another version: delete it, then once more")
     looks = count_looks(run)
@@ -96,7 +96,7 @@ def register_version(classifier: Classifier, report: Report) -> tuple[str, int]:
     if not client().search_registered_models(f"name = '{name}'"):
         client().create_registered_model(name, description=f"Models of the data set {name}, by their recipes.")
     versions = client().search_model_versions(f"name = '{name}'")
-    existing = [str(one.version) for one in versions if one.tags.get(FINGERPRINT) == report.facts["fingerprint"]]
+    existing = [str(one.version) for one in versions if one.tags.get(FINGERPRINT) == report.facts.fingerprint]
     version = existing[0] if existing else str(create_version(name, run, model_id, report).version)
     client().update_model_version(name, version, text[:DESCRIPTION])
     client().set_model_version_tag(name, version, "test_looks", str(looks))
@@ -137,7 +137,7 @@ def judge_candidate(
     """
     if champion is None:
         return True, ["there is no champion to compare it with: it is the first"]
-    if champion.tags.get(TEST_SPLIT) != report.facts["test_split"]:
+    if champion.tags.get(TEST_SPLIT) != report.facts.test_split:
         problem = (
             f"version {version} cannot be compared with the champion, version {champion.version}, which was tested on "
             f"other images and may have been trained on these"
@@ -158,7 +158,7 @@ def compare_with_champion(report: Report, champion: "ModelVersion") -> Mapping[s
     with TemporaryDirectory() as folder:
         file = Path(client().download_artifacts(str(champion.run_id), "report/predictions.csv", folder))
         other = Report(file.parent).table(file.name).set_index("file")
-    candidate, classes = report.table("predictions.csv").set_index("file"), report.facts["classes"]
+    candidate, classes = report.table("predictions.csv").set_index("file"), report.facts.classes
     columns = [PROBABILITY + name for name in classes]
     labels = class_numbers(candidate["label"], classes)
     return compare_models(

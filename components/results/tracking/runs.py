@@ -120,8 +120,8 @@ def complete_run(classifier: Classifier, report: Report, costs: Mapping[str, flo
     Raises:
         UserError: The store does not answer or refuses, or the journal is off.
     """
-    fingerprint = report.facts["fingerprint"]
-    experiment, plain = classifier.facts["data_set"], report.facts["views"] == "plain"
+    fingerprint = report.facts.fingerprint
+    experiment, plain = classifier.facts.data_set, report.facts.views == "plain"
     run = find_run(experiment, FINGERPRINT, fingerprint)
     if run and run.data.tags.get(COMPLETE):
         return log_costs(run, costs)
@@ -131,7 +131,7 @@ def complete_run(classifier: Classifier, report: Report, costs: Mapping[str, flo
         run = run or find_run(experiment, MODEL, classifier.digest, without=FINGERPRINT)
         if not run:
             _delete_broken_off_run(experiment, tags[MADE_WITH])
-    run = run or _create_run(report, classifier.facts["model"], tags)
+    run = run or _create_run(report, classifier.facts.model, tags)
     run_id = run.info.run_id
     client().set_tag(run_id, FINGERPRINT, fingerprint)
     _log_params(run_id, report)
@@ -141,7 +141,7 @@ def complete_run(classifier: Classifier, report: Report, costs: Mapping[str, flo
     _log_epochs(run_id, [(epoch, history.loc[epoch].to_dict(), int(time() * 1000)) for epoch in missing])
     client().log_artifacts(run_id, str(report.path), "report")
     client().log_inputs(run_id, _dataset_inputs(classifier, report))
-    client().set_tag(run_id, TEST_SPLIT, report.facts["test_split"])
+    client().set_tag(run_id, TEST_SPLIT, report.facts.test_split)
     model_id = _log_model(run, classifier, report) if plain else None  # none that is served averages views
     scores = report_metrics(report)
     if scores.keys() - run.data.metrics.keys():
@@ -169,7 +169,7 @@ def report_metrics(report: Report) -> dict[str, float]:
         for name, interval in report.intervals.items()
         for end, value in zip(("low", "high"), interval, strict=True)
     }
-    leakage = {f"leakage_{name}": count for name, count in report.facts.get("leakage", {}).items()}
+    leakage = {f"leakage_{name}": count for name, count in report.facts.leakage.items()}
     return {**report.metrics, **intervals, **leakage}
 
 
@@ -197,15 +197,15 @@ def run_address(artifact: Classifier | Report) -> str | None:
 
     Where the server does not answer, one line is printed on standard error.
     """
-    tag = (FINGERPRINT, artifact.facts["fingerprint"]) if isinstance(artifact, Report) else (MODEL, artifact.digest)
-    run = store.attempt(find_run, artifact.facts["data_set"], *tag) if store.is_server() else None
+    tag = (FINGERPRINT, artifact.facts.fingerprint) if isinstance(artifact, Report) else (MODEL, artifact.digest)
+    run = store.attempt(find_run, artifact.facts.data_set, *tag) if store.is_server() else None
     return run and f"{store.public_address().rstrip('/')}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
 
 
 def _begin_run(classifier: Classifier, model: str) -> "Run | None":
     """Return a new run to log to; None where the same training has a finished run already."""
     tags = {TRAINING: classifier.inputs_digest, MADE_WITH: _inputs_digest(classifier)}
-    run = find_run(classifier.facts["data_set"], TRAINING, classifier.inputs_digest)
+    run = find_run(classifier.facts.data_set, TRAINING, classifier.inputs_digest)
     if run and MODEL in run.data.tags:
         return None
     if run:
@@ -236,7 +236,7 @@ def _way_digest(artifact: Classifier | Report) -> str:
     unseeded = {step: {name: value for name, value in values.items() if name != "seed"} if step in TRAININGS else values
                 for step, values in chain.items() if step != "evaluate"}  # fmt: skip
     lineage = {name: digest for name, digest in artifact.manifest["lineage"].items() if name in ("fetch", "split")}
-    return sha256(unseeded, lineage, artifact.facts.get("weights_sha256", ""))
+    return sha256(unseeded, lineage, artifact.facts.weights_sha256)
 
 
 def _end_run(run: "Run", state: str) -> None:
@@ -247,11 +247,11 @@ def _end_run(run: "Run", state: str) -> None:
 def _finish_run(run: "Run", classifier: Classifier) -> None:
     """Log the scores of a finished training, or delete its run where the same model has one from before."""
     digest = classifier.content_digest()
-    earlier = find_run(classifier.facts["data_set"], MODEL, digest)
+    earlier = find_run(classifier.facts.data_set, MODEL, digest)
     if earlier and earlier.info.run_id != run.info.run_id:
         client().delete_run(run.info.run_id)
         return
-    scores = {name: value for name, value in classifier.facts.items() if name in view.COLUMNS}
+    scores = {name: value for name, value in vars(classifier.facts).items() if name in view.COLUMNS}
     _log_scores(run, scores | work_metrics(classifier.record.work))
     client().set_tag(run.info.run_id, MODEL, digest)
     _end_run(run, "FINISHED")
@@ -293,14 +293,14 @@ def _create_run(artifact: Classifier | Report, model: str, identity: Mapping[str
         "model": model,
         "recipe": recipe,
         "comparison": lineage["split"][:12],
-        "data_set": facts["data_set"],
+        "data_set": facts.data_set,
         "data_digest": lineage["fetch"],
         **artifact.record.revisions,
     }
     if kubeflow := os.environ.get("KFP_RUN_ID"):
         tags["kfp_run_id"] = kubeflow
-    name = f"{recipe or facts['data_set']}-{model}"
-    return client().create_run(_find_or_create_experiment(facts["data_set"]), run_name=name, tags=tags)
+    name = f"{recipe or facts.data_set}-{model}"
+    return client().create_run(_find_or_create_experiment(facts.data_set), run_name=name, tags=tags)
 
 
 def _run_params(artifact: Classifier | Report) -> dict[str, str]:
@@ -316,7 +316,7 @@ def _run_params(artifact: Classifier | Report) -> dict[str, str]:
         "trainable_parameters",
         "best_epoch",
     )
-    params |= {name: artifact.facts[name] for name in facts if name in artifact.facts}
+    params |= {name: value for name, value in vars(artifact.facts).items() if name in facts}
     return {name: str(value) for name, value in params.items()}
 
 
@@ -370,13 +370,13 @@ def _dataset_inputs(classifier: Classifier, report: Report) -> list["DatasetInpu
     from components.data.datasets import DATA_SETS
 
     facts = classifier.facts
-    name, trained = facts["data_set"], sum(facts["train_counts"]) + facts["validation_images"]
+    name, trained = facts.data_set, sum(facts.train_counts) + facts.validation_images
     address = DATA_SETS[name].address if name in DATA_SETS else ""
     source = HTTPDatasetSource(address) if address else CodeDatasetSource(report.record.revisions)
     source_fields = source._get_source_type(), source.to_json()
     parts = (
         (name, classifier.manifest["lineage"]["fetch"][:32], trained, "training"),
-        (f"{name}, test split", report.facts["test_split"], int(report.metrics["test_images"]), "test"),
+        (f"{name}, test split", report.facts.test_split, int(report.metrics["test_images"]), "test"),
     )
     return [
         DatasetInput(
@@ -384,7 +384,7 @@ def _dataset_inputs(classifier: Classifier, report: Report) -> list["DatasetInpu
                 title,
                 digest,
                 *source_fields,
-                profile=json.dumps({"num_rows": images, "classes": len(facts["classes"])}),
+                profile=json.dumps({"num_rows": images, "classes": len(facts.classes)}),
             ),
             [InputTag("mlflow.data.context", use)],
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
-from components.system.errors import UserError, public
+from components.system.errors import UserError, redact
 from components.system.libraries import without_collection
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ SETTINGS = {
 FILES = ("sqlite", "file", "")  # schemes of stores that are a path
 NETWORKED = ("http", "postgresql", "mysql", "mssql")
 HOST = r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(:\d*)?"
-LATER = "`python -m pipeline log` completes the journal later"
+LATER = "`graft log` completes the journal later"
 
 
 def tracking_address() -> str:
@@ -125,7 +125,7 @@ def without_secrets(text: str) -> str:
     spellings = login_spellings()
     for secret in spellings:
         text = text.replace(f"://{secret}@", "://").replace(f"?{secret}", "?...")
-    text = public(text)
+    text = redact(text)
     for secret in spellings:
         # as a word: a user name of one letter is in every text
         text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "...", text)

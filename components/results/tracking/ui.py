@@ -20,9 +20,7 @@ def serve(port: int = 5000) -> None:
     """
     experiments = runs.experiment_ids()
     if not experiments:
-        raise UserError(
-            f"no run in {store.public_address()} yet: `make repro` writes some, `python -m pipeline log` too"
-        )
+        raise UserError(f"no run in {store.public_address()} yet: `make repro` writes some, `graft log` too")
     address = store.tracking_address()
     if store.is_server():
         _open_comparisons(store.public_address(), experiments)
@@ -56,9 +54,7 @@ def _wait_for_server(server: subprocess.Popen, health: str) -> None:
                 return
         except OSError:
             sleep(0.5)
-    raise UserError(
-        f"mlflow server ended with {server.returncode}: is the port taken? `python -m pipeline ui --port N`"
-    )
+    raise UserError(f"mlflow server ended with {server.returncode}: is the port taken? `graft ui --port N`")
 
 
 def _open_comparisons(host: str, experiments: dict[str, str]) -> None:

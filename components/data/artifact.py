@@ -1,0 +1,166 @@
+"""What every artifact is: a directory with a manifest that says of which kind it is and what it was made from."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, cast, get_args
+
+from components.data import tables
+from components.data.content import file_sha256, sha256
+from components.data.facts import Facts
+from components.data.json_files import FORMAT, damage_errors, read_json, write_json
+from components.data.records import Record
+from components.system.errors import UserError
+from components.system.hardware import count_gpus
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+MANIFEST = "artifact.json"
+
+KindOfFacts = TypeVar("KindOfFacts", bound=Facts)
+
+
+class Artifact(Generic[KindOfFacts]):
+    """A directory with a manifest, which with all else in it follows from the inputs of the step that made it alone.
+
+    The manifest, `artifact.json`, holds the kind; the digest of the content; the facts that steps downstream need; the
+    parameters of the whole chain by step; and the lineage, the digest of what every step behind it made. What differs
+    from one run to the next, such as seconds, is in the run's `Record`.
+
+    While a step makes it, an artifact knows the `inputs_digest`, of the inputs, the parameters and the code that it is
+    made from, and the `record` of the run, in which it notes its long computations.
+    """
+
+    common_ground: ClassVar = {"fetch", "split"}  # steps that alternatives, the artifacts of one list, go back to
+    of_training: ClassVar = False  # whether there is one for each of several trainings of a way
+    text_columns: ClassVar[tuple[str, ...]] = ()  # of the kind's tables
+    columns_with_gaps: ClassVar[tuple[str, ...]] = ()  # of numbers, empty where there is no number
+
+    facts_type: ClassVar[type[Facts]] = Facts  # a kind names its own: `class Images(Artifact[ImagesFacts])`
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        arguments = (argument for base in getattr(cls, "__orig_bases__", ()) for argument in get_args(base))
+        cls.facts_type = next((one for one in arguments if isinstance(one, type)), cls.facts_type)
+
+    def __init__(
+        self, path: Path | str, manifest: Mapping[str, Any] | None = None, inputs_digest: str = "",
+        record: Record | None = None,
+    ):  # fmt: skip
+        self.path = Path(path)
+        empty = {"digest": "", "facts": {}, "parameters": {}, "lineage": {}}
+        self.manifest: dict[str, Any] = {"kind": type(self).__name__, "format": FORMAT, **empty, **(manifest or {})}
+        self.inputs_digest = inputs_digest
+        self.record = record or Record()
+
+    @classmethod
+    def read(cls, path: Path | str) -> Self:
+        """Open a finished artifact.
+
+        Raises:
+            UserError: There is none at that path, or it is of another kind.
+        """
+        if not (Path(path) / MANIFEST).is_file():
+            if inside := sorted(Path(path).glob(f"*/{MANIFEST}")):
+                raise UserError(f"{path} holds {len(inside)} artifacts: name one of them, as in {inside[0].parent}")
+            raise UserError(f"no {cls.__name__} at {path}: run the step that makes it, or `dvc pull` it")
+        manifest = read_json(Path(path) / MANIFEST)
+        if manifest.get("kind") != cls.__name__:
+            raise UserError(f"{path} is of the kind {manifest.get('kind')}; {cls.__name__} is needed")
+        return cls(path, manifest)
+
+    @classmethod
+    def read_all(cls, paths: Sequence[Path | str]) -> list[Self]:
+        """Open finished artifacts; a folder that is none stands for all of the kind that are in it, by name.
+
+        Raises:
+            UserError: There is none at a path, or it is of another kind.
+        """
+        artifacts = []
+        for path in map(Path, paths):
+            is_folder = path.is_dir() and not (path / MANIFEST).is_file()
+            artifacts += cls.list_in(path) if is_folder else [cls.read(path)]
+        if not artifacts:
+            raise UserError(f"no {cls.__name__} in {', '.join(map(str, paths))}: run the steps that make some")
+        return artifacts
+
+    @classmethod
+    def list_in(cls, folder: Path) -> list[Self]:
+        """Open all finished artifacts of the kind that are in a folder, by name."""
+        manifests = (file for file in sorted(folder.rglob(MANIFEST)) if "/." not in file.as_posix())
+        kinds = ((file.parent, read_json(file).get("kind")) for file in manifests)
+        return [cls.read(path) for path, kind in kinds if kind == cls.__name__]
+
+    def content_digest(self) -> str:
+        """Return the digest of the facts and of every file but the manifest."""
+        files = sorted(path for path in self.path.rglob("*") if path.is_file() and path.name != MANIFEST)
+        digests = {path.relative_to(self.path).as_posix(): file_sha256(path) for path in files}
+        return sha256(type(self).__name__, self.manifest["facts"], digests)
+
+    def address_by_content(self, digest: str) -> None:
+        """Set the digest of what came from outside, and forget where it came from: only what it is counts."""
+        self.manifest.update(digest=digest, parameters={})
+
+    def write_manifest(self) -> None:
+        write_json(self.path / MANIFEST, self.manifest)
+
+    @property
+    def digest(self) -> str:
+        return self.manifest["digest"]
+
+    @property
+    def facts(self) -> KindOfFacts:
+        return cast(KindOfFacts, self.facts_type(self.manifest["facts"], self.path))
+
+    def note_work(self, name: str, images: int, seconds: float) -> None:
+        """Note how many seconds a computation took for how many images, on how many GPUs."""
+        self.record.work[name] = {"images": images, "seconds": round(seconds, 3), "gpus": count_gpus()}
+
+    @contextmanager
+    def time_work(self, name: str, images: int) -> Iterator[None]:
+        """Note how many seconds the block takes for how many images."""
+        start = perf_counter()
+        yield
+        self.note_work(name, images, perf_counter() - start)
+
+    @property
+    def resume(self) -> Path:
+        """Where a step keeps what it goes on from after it was broken off, for a run from the same inputs alone."""
+        return self.path / f".{self.inputs_digest}.resume"
+
+    def figure(self, name: str) -> Path:
+        """Return where a figure of the artifact is drawn; a name may have a folder before it."""
+        file = self.path / "figures" / f"{name}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return file
+
+    def read_values(self, name: str) -> dict[str, Any]:
+        with damage_errors(self.path):
+            return json.loads((self.path / f"{name}.json").read_text(encoding="utf-8"))
+
+    def write_values(self, name: str, values: Mapping[str, Any]) -> None:
+        write_json(self.path / f"{name}.json", values)
+
+    def table(self, name: str) -> "pd.DataFrame":
+        """Read one of the artifact's tables; labels and file names stay text."""
+        return tables.read_table(self.path / name, self.text_columns, self.columns_with_gaps)
+
+    def write_table(self, name: str, table: "pd.DataFrame") -> None:
+        tables.write_table(self.path / name, table)
+
+    def arrays(self, name: str) -> dict[str, "np.ndarray"]:
+        """Read the arrays of one of the artifact's `.npz` files, by name."""
+        import numpy as np
+
+        with damage_errors(self.path), (self.path / f"{name}.npz").open("rb") as file, np.load(file) as arrays:
+            return dict(arrays)
+
+    def write_arrays(self, name: str, arrays: Mapping[str, "np.ndarray"]) -> None:
+        """Write arrays by name, uncompressed, to a `.npz` file: the same bytes for the same arrays."""
+        import numpy as np
+
+        np.savez(self.path / f"{name}.npz", allow_pickle=False, **arrays)

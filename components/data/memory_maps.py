@@ -1,0 +1,71 @@
+"""Arrays on disk that are mapped into memory: larger than it, and given back batch by batch."""
+
+import mmap
+import os
+from typing import TYPE_CHECKING, Any
+
+from components.data.artifact import Artifact, KindOfFacts
+from components.data.json_files import damage_errors
+from components.system.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def release(array: "np.ndarray") -> None:
+    """Give back the memory that a file's map has taken for what was read or written so far; nothing for other arrays.
+
+    A process that goes through a file of any size batch by batch stays small so. What was written is in the system's
+    hands, and what is read again comes from its cache, or from the disk.
+
+    Args:
+        array: A memory-mapped array of `FileArray`, or a view of one.
+    """
+    base: Any = array
+    while base is not None and not isinstance(base, mmap.mmap):
+        base = getattr(base, "base", None)
+    if base is not None:
+        base.madvise(mmap.MADV_DONTNEED)
+
+
+class FileArray(Artifact[KindOfFacts]):
+    """An array on disk with one row for each file of `files.csv`."""
+
+    array_name = "array.npy"
+    text_columns = ("file",)
+
+    @property
+    def array(self) -> "np.ndarray":
+        """The array, memory-mapped, read-only; axis 0 is the file, axis 1 its views."""
+        import numpy as np
+
+        with damage_errors(self.path):
+            return np.load(self.path / self.array_name, mmap_mode="r")
+
+    def create(self, files: list[str], shape: tuple[int, ...], dtype: str) -> "np.ndarray":
+        """Write the files and return a new memory-mapped array of shape (files, *shape); its bytes are reserved."""
+        import numpy as np
+        import pandas as pd
+
+        self.write_table("files.csv", pd.DataFrame({"file": files}))
+        array = np.lib.format.open_memmap(self.path / self.array_name, "w+", dtype, (len(files), *shape))
+        with (self.path / self.array_name).open("r+b") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, array.nbytes)  # else a full disk ends the process at a write
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, f"{file.name}, {array.nbytes / 1e9:.3g} GB") from error
+        return array
+
+    def rows(self, files: list[str]) -> "np.ndarray":
+        """Return the row number of each file.
+
+        Raises:
+            UserError: A file is not there.
+        """
+        import numpy as np
+
+        row = {file: number for number, file in enumerate(self.table("files.csv")["file"])}
+        missing = [file for file in files if file not in row]
+        if missing:
+            raise UserError(f"{self.path} lacks {len(missing)} images, {missing[0]} first: make it again")
+        return np.array([row[file] for file in files], dtype=np.int64)

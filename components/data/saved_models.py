@@ -1,0 +1,80 @@
+"""Keras models as artifacts: equal models are equal files, and a file that holds code is refused."""
+
+import hashlib
+import json
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from components.data.artifact import Artifact, KindOfFacts
+from components.data.content import sha256
+from components.system.errors import UserError
+
+if TYPE_CHECKING:
+    import keras
+
+MODEL_PARTS = ("config.json", "model.weights.h5")  # of a `.keras` archive
+
+
+class SavedModel(Artifact[KindOfFacts]):
+    """A saved Keras model; its digest is that of its architecture, its weights and its classes."""
+
+    file_name: str
+    of_training: ClassVar = True
+
+    def content_digest(self) -> str:
+        with zipfile.ZipFile(self.file) as archive:
+            parts = {name: hashlib.sha256(archive.read(name)).hexdigest() for name in MODEL_PARTS}
+        return sha256(type(self).__name__, self.manifest["facts"]["classes"], parts)
+
+    def save(self, model: "keras.Model") -> None:
+        """Write a model: equal models are equal files, without dates and addresses in memory."""
+        with tempfile.TemporaryDirectory(dir=self.path) as folder:
+            saved = Path(folder, self.file_name)
+            model.save(saved)
+            with zipfile.ZipFile(saved) as source, zipfile.ZipFile(self.file, "w") as target:
+                for name in sorted(source.namelist()):
+                    content = source.read(name)
+                    if name.endswith(".json"):
+                        content = json.dumps(without_traces(json.loads(content))).encode()
+                    target.writestr(zipfile.ZipInfo(name), content)
+
+    @property
+    def file(self) -> Path:
+        return self.path / self.file_name
+
+    def load(self) -> "keras.Model":
+        """Return the model, not compiled. A file that holds code is refused: Keras's safe mode runs and unpickles none.
+
+        Raises:
+            UserError: The file is no model, is damaged, or holds code.
+        """
+        import keras
+
+        try:
+            return keras.saving.load_model(self.file, compile=False, safe_mode=True)
+        except Exception as error:  # Keras, h5py and zipfile throw what they like
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(f"{self.file} is no model that can be loaded ({reason}): make it again") from error
+
+
+def without_traces(config: Any) -> Any:
+    """Return what Keras says of a model without when it was saved, and objects numbered in their order.
+
+    Keras numbers an object that several layers share by its address in memory.
+    """
+    numbers: dict[int, int] = {}
+
+    def clean(value: Any) -> Any:
+        if isinstance(value, list):
+            return [clean(one) for one in value]
+        if not isinstance(value, dict):
+            return value
+        cleaned = {key: clean(one) for key, one in value.items() if key != "date_saved"}
+        if "shared_object_id" in cleaned:
+            number = cleaned["shared_object_id"]
+            cleaned["shared_object_id"] = numbers.setdefault(number, len(numbers))
+        return cleaned
+
+    return clean(config)

@@ -1,0 +1,68 @@
+"""Predictions of a delivered model for image files."""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from components.data import folders, images
+from components.model.served import BATCH, ServedModel
+from components.system.errors import UserError
+
+
+def list_files(paths: Sequence[Path]) -> list[Path]:
+    """Return the files that paths name: those in a folder, at any depth, in order; not the hidden ones.
+
+    Raises:
+        UserError: A path is neither file nor folder, or there is no file.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            files += [path / name for name in folders.paths_below(path, ".")]
+        elif path.exists():
+            files.append(path)
+        else:
+            raise UserError(f"no image {path}: give files, or folders of images")
+    if not files:
+        raise UserError(f"no file in {', '.join(map(str, paths))}: give files, or folders of images")
+    return files
+
+
+def predict_files(model: ServedModel, files: Sequence[Path]) -> Iterator[tuple[Path, np.ndarray | str]]:
+    """Yield each file with the probabilities of its classes, (classes,), or with the reason why it cannot be read."""
+    for start in range(0, len(files), BATCH):
+        batch = files[start : start + BATCH]
+        attempts = try_images(batch, model.size)
+        pixels = [image for image in attempts if not isinstance(image, str)]
+        probabilities = iter(model.probabilities(np.stack(pixels)) if pixels else [])
+        for file, image in zip(batch, attempts, strict=True):
+            yield file, image if isinstance(image, str) else next(probabilities)
+
+
+def try_images(files: Sequence[Path], size: int) -> list[np.ndarray | str]:
+    """Return the image of each file, uint8 (size, size, 3), or the reason why it cannot be read."""
+
+    def attempt(file: Path) -> np.ndarray | str:
+        try:
+            return images.read_pixels(file, size)
+        except Exception as error:  # Pillow throws what it likes
+            return " ".join(str(error).split())
+
+    with images.without_pillow_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(attempt, files))
+
+
+def read_images(files: Sequence[Path], size: int) -> np.ndarray:
+    """Return the images of files, uint8 (n, size, size, 3).
+
+    Raises:
+        UserError: One cannot be read.
+    """
+    attempts = try_images(files, size)
+    for file, image in zip(files, attempts, strict=True):
+        if isinstance(image, str):
+            raise UserError(f"{file} cannot be read ({image}): give another image")
+    return np.stack(attempts)

@@ -1,0 +1,59 @@
+"""The choice between float32 and bfloat16, by speed and by how far the features move."""
+
+import sys
+from time import perf_counter
+
+import numpy as np
+import pandas as pd
+
+from components.data.artifacts import Augmented, Weights
+from components.model import backbones
+from components.model.extraction import extraction_graph, frozen_network, view_batches
+
+TRIAL_VIEWS, TRIALS = 8, 3  # views that each precision is measured on, and how often
+MIN_SPEEDUP, MAX_DIFFERENCE = 1.2, 0.01  # over float32, and as a share of the features' length, for bfloat16 to pay
+
+
+def measure_precisions(augmented: Augmented, weights: Weights) -> pd.DataFrame:
+    """Return how fast each precision is on a few views, and how far its pooled features are from those of float32.
+
+    A row a precision: `precision`, `views_per_second`, and `difference` as a share of the features' length.
+    """
+    entry = backbones.get(weights.facts.backbone)
+    network = entry.build(augmented.facts.image_size, weights.file)
+    first = entry.first_trainable_layer("last_block")
+    graphs = {
+        name: extraction_graph(frozen_network(entry, network, first, "average", False, name))
+        for name in ("float32", "bfloat16")
+    }
+    batch = next(view_batches(augmented.array, TRIAL_VIEWS))
+    features = {name: graph(batch)[0] for name, graph in graphs.items()}
+    seconds = dict.fromkeys(graphs, np.inf)
+    for name in [*graphs] * TRIALS:  # in turns
+        start = perf_counter()
+        graphs[name](batch)
+        seconds[name] = min(seconds[name], perf_counter() - start)
+    length = np.linalg.norm(features["float32"])
+    rows = [
+        (name, len(batch) / seconds[name], float(np.linalg.norm(features[name] - features["float32"]) / length))
+        for name in graphs
+    ]
+    return pd.DataFrame(rows, columns=["precision", "views_per_second", "difference"])
+
+
+def better_precision(speeds: pd.DataFrame) -> str:
+    """Return bfloat16 where it is clearly faster and gives nearly the same features, else float32; print the reason.
+
+    Args:
+        speeds: As `measure_precisions` returns them.
+    """
+    rates = dict(zip(speeds["precision"], speeds["views_per_second"], strict=True))
+    difference = float(speeds["difference"].max())
+    pays = rates["bfloat16"] > MIN_SPEEDUP * rates["float32"] and difference < MAX_DIFFERENCE
+    better = "bfloat16" if pays else "float32"
+    measured = ", ".join(f"{name} {rate:,.1f} views/s" for name, rate in rates.items())
+    print(
+        f"choose_precision: {better} is chosen ({measured}; features differ by {difference:.1e})",
+        file=sys.stderr, flush=True,
+    )  # fmt: skip
+    return better

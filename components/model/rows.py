@@ -1,0 +1,87 @@
+"""The rows of a stored array that train or validate: read from disk, view by view, in the order of an epoch."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from components.data import augmentation
+from components.data.memory_maps import release
+
+READ_BATCH = 1024  # images that are read at once
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The images of one split.
+
+    Args:
+        array: All images and their views, (files, views, ...), on disk.
+        rows: Which of the files are of the split, (n,).
+        labels: Their class numbers, (n,).
+    """
+
+    array: np.ndarray
+    rows: np.ndarray
+    labels: np.ndarray
+    fresh: ClassVar[bool] = False  # whether every epoch makes views of its own
+
+    def epoch_order(self, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the order in which an epoch takes the images, numbered from 0, and the view it takes of each, (n,)."""
+        random = np.random.default_rng([seed, epoch])
+        order = random.permutation(len(self.rows))
+        return order, random.integers(self.array.shape[1], size=len(order))
+
+    @cached_property
+    def all_views(self) -> tf.Tensor:
+        """All views of all images in memory, view by view, (views * images, ...)."""
+        images, views = len(self.rows), self.array.shape[1]
+        whole = np.empty((views * images, *self.array.shape[2:]), self.array.dtype)
+        for view in range(views):
+            for start in range(0, images, READ_BATCH):
+                numbers = np.arange(start, min(start + READ_BATCH, images))
+                whole[view * images + numbers] = self.read(numbers, view)
+        return tf.constant(whole)
+
+    def read(self, numbers: np.ndarray, views: np.ndarray | int) -> np.ndarray:
+        """Return one view of each of some images, (n, ...)."""
+        batch = self.array[self.rows[numbers], views]
+        release(self.array)
+        return batch
+
+
+@dataclass(frozen=True)
+class FreshRows(Rows):
+    """The images of one split, (files, 1, size, size, 3), of which every epoch makes a view of its own.
+
+    Args:
+        files: Name of each file.
+        limits: How far a view may go.
+        view_seed: Seed of the views.
+    """
+
+    files: Sequence[str]
+    limits: augmentation.ViewLimits
+    view_seed: int
+    fresh: ClassVar[bool] = True
+
+    def epoch_order(self, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the order in which an epoch takes the images, and as the view of each the epoch's number, (n,)."""
+        order, _ = super().epoch_order(seed, epoch)
+        return order, np.full_like(order, epoch)
+
+    def read(self, numbers: np.ndarray, views: np.ndarray | int) -> np.ndarray:
+        """Return a view of each of some images, drawn by its number, uint8 (n, size, size, 3)."""
+
+        def make_view(image: np.ndarray, number: int, view: int) -> np.ndarray:
+            draw = augmentation.draw_transform(self.limits, self.view_seed, self.files[number], view)
+            return augmentation.apply_transforms(image, [draw])[1]
+
+        plain, views = super().read(numbers, 0), np.broadcast_to(views, numbers.shape)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return np.stack([*pool.map(make_view, plain, numbers, views)])

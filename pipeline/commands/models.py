@@ -1,0 +1,135 @@
+"""Commands on delivered models: predicting, exporting, promoting."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from components.system.errors import UserError, one_line
+from components.system.limits import Names
+from pipeline.commands.words import File, Image, Model, Recipe
+from pipeline.places import ARTIFACTS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from components.data.artifacts import Report
+    from components.model.served import ServedModel
+    from pipeline.journal import Results
+
+Format = Annotated[str, "FORMAT", Names("format", ("onnx", "litert"))]
+
+
+def predict(images: Sequence[Image], *, model: Model, csv: File | None = None) -> None:
+    """Print the most probable class of each image, and how probable it is.
+
+    An image that cannot be read is a line on standard error, and exit status 2 after the others.
+
+    Args:
+        images: Image files, or folders of them.
+        model: The folder of a classifier, or its address in MLflow: models:/NAME@champion, models:/ID, runs:/RUN/model.
+        csv: Write the probabilities of all classes to this file.
+    """
+    from components.model import file_predictions
+    from components.results.delivered import open_model
+
+    files = file_predictions.list_files(images)
+    opened, _ = open_model(model)
+    table = prediction_table(opened, files)
+    if csv:
+        csv.parent.mkdir(parents=True, exist_ok=True)
+        table.to_csv(csv, index=False)
+    if len(table):
+        lines = table[["file", "predicted", "probability"]].assign(file=table["file"].map(one_line))
+        print(lines.to_string(index=False, float_format="%.4f"))
+    if len(table) < len(files):
+        raise SystemExit(2)
+
+
+def prediction_table(model: "ServedModel", files: list[Path]) -> "pd.DataFrame":
+    """Return a row for each image that can be read, and print a line on standard error for each that cannot.
+
+    Args:
+        model: The model.
+        files: Image files.
+
+    Returns:
+        file, predicted, probability, and the probability of each class as `probability_CLASS`.
+    """
+    import pandas as pd
+
+    from components.data.artifacts import PROBABILITY
+    from components.model import file_predictions
+
+    columns, rows = [PROBABILITY + name for name in model.classes], list[list[Any]]()
+    for file, answer in file_predictions.predict_files(model, files):
+        if isinstance(answer, str):
+            print(f"{one_line(str(file))} cannot be read ({answer})", file=sys.stderr)
+        else:
+            rows.append([str(file), model.classes[answer.argmax()], float(answer.max()), *map(float, answer)])
+    return pd.DataFrame(rows, columns=["file", "predicted", "probability", *columns])
+
+
+def export(file: File, *, model: Model, to: Format, images: Sequence[Image] = ()) -> None:
+    """Write a model for ONNX Runtime or LiteRT.
+
+    The file is kept only if it gives the same probabilities as the model.
+
+    Args:
+        file: The file to write.
+        model: The folder of a classifier, or its address in MLflow: models:/NAME@champion, models:/ID, runs:/RUN/model.
+        to: The format.
+        images: Image files, or folders of them, to compare the probabilities on, in place of two test images.
+    """
+    from components.model import exporting, file_predictions
+    from components.results.delivered import open_model
+
+    opened, pixels = open_model(model)
+    if images:
+        pixels = file_predictions.read_images(file_predictions.list_files(images), opened.size)
+    difference = exporting.export(opened, to, file, pixels)
+    print(f"{file}: {len(pixels)} images get the same probabilities, to {difference:.1g}")
+
+
+def promote(recipe: Recipe, *, force: Annotated[str, "REASON"] = "") -> None:
+    """Register the model that a recipe's comparison chose, and make it champion if it is better.
+
+    The champion is the model to use for a data set, models:/DATA_SET@champion in MLflow. If it stays another one, the
+    exit status is 1.
+
+    Args:
+        recipe: A recipe that has been run.
+        force: Make it champion whatever the comparison with the champion says, for this reason, which is recorded.
+    """
+    from components.results.tracking import registry
+    from pipeline.journal import Results
+
+    results = Results()
+    report = chosen_report(recipe, results)
+    is_champion, sentences = registry.promote(results.classifier_of(report), report, force)
+    print("\n".join(sentences))
+    if not is_champion:
+        raise SystemExit(1)
+
+
+def chosen_report(recipe: str, results: "Results") -> "Report":
+    """Return the report on the model that a recipe's comparison chose.
+
+    Raises:
+        UserError: There is none, or the model cannot be served.
+    """
+    from components.data.artifacts import Comparison
+
+    chosen = Comparison.read(ARTIFACTS / recipe / "comparison").read_values("verdict").get("chosen")
+    if chosen is None:
+        raise UserError(f"the comparison of {recipe} is of another version: `dvc repro` makes it anew")
+    if recipe in results.unread:
+        raise results.unread[recipe]
+    report = results.reports.get(chosen["fingerprint"])
+    if report is None:
+        raise UserError(f"{recipe} has no report any more on what its comparison chose: `dvc repro` compares anew")
+    if report.facts.views != "plain":
+        raise UserError(
+            f"{chosen['model']} was chosen with averaged views, which no served model makes: compare without them"
+        )
+    return report

@@ -1,0 +1,99 @@
+"""Commands on recipes: checking params.yaml, writing the stages, running them, removing what is no longer needed."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+from components.system.processes import run_supervised
+from pipeline import recipes, recovery
+
+if TYPE_CHECKING:
+    from pipeline.arranging import Task
+
+
+def check() -> None:
+    """Check params.yaml: every name and every parameter of every recipe.
+
+    DVC's lock files are repaired where a kill left them half written.
+    """
+    for line in recovery.mend():
+        print(line)
+    check_tasks(recipes.read())
+
+
+def check_tasks(content: Mapping[str, Any]) -> "dict[str, Task]":
+    """Check all of params.yaml; return the tasks of the active recipes by the names of their stages.
+
+    Raises:
+        UserError: Something in it is wrong.
+    """
+    from pipeline import planning
+
+    recipes.check(content)
+    recipes.check_sources(content)
+    return planning.active_tasks(content)
+
+
+def arrange() -> None:
+    """Write the stages of all active recipes into dvc.yaml and data/dvc.yaml."""
+    from pipeline import stages
+
+    for line in recovery.mend():
+        print(line)
+    content = recipes.read()
+    tasks = check_tasks(content)
+    for file in stages.write(stages.render(content, tasks)):
+        print(f"{file}: written; {len(tasks)} stages in all for {', '.join(content['active']) or 'no active recipe'}")
+
+
+def plan() -> None:
+    """Check params.yaml, and write the plan: the values and the digest of the code of every stage.
+
+    This is the first stage of `dvc repro`.
+    """
+    from pipeline import planning, stages
+
+    content = recipes.read()
+    tasks = check_tasks(content)
+    stages.check(stages.render(content, tasks))
+    planning.write(tasks)
+
+
+def run(stage: Annotated[str, "STAGE"]) -> None:
+    """Run one stage of the plan, whether or not anything has changed.
+
+    `dvc repro` calls this for each stage that is not up to date.
+
+    Args:
+        stage: Its name in dvc.yaml, such as split-digits.
+    """
+    from pipeline import planning
+
+    planning.run_entry(planning.read_entry(stage))
+
+
+def step(*words: str) -> None:
+    """Run one step on artifacts of your choice; `graft step` lists the steps."""
+    from components import __main__ as steps
+    from components.system.errors import run_cli
+
+    run_supervised(lambda: run_cli(lambda _: steps.main([*words], "graft step")))
+
+
+def clean(*, remove: bool = False) -> None:
+    """List what is in artifacts/ and data/ that no active recipe needs, with its size.
+
+    Args:
+        remove: Remove it; DVC's cache keeps a copy of what its stages made, until `dvc gc --workspace`.
+    """
+    from pipeline import cleaning, planning
+
+    content = recipes.read()
+    recipes.check(content)
+    unneeded = cleaning.unneeded(planning.active_tasks(content).values())
+    for path, size in unneeded.items():
+        print(f"{size / 1e6:10,.1f} MB  {path}")
+    advice = "" if remove or not unneeded else "; --remove removes it"
+    print(f"{sum(unneeded.values()) / 1e6:10,.1f} MB  in all{advice}")
+    if remove and unneeded:
+        cleaning.remove(unneeded)
+        print("removed; DVC's cache has a copy of what was made by its stages, until `dvc gc --workspace`")

@@ -1,0 +1,53 @@
+"""Commands on results: comparisons, experiments, and the journal in MLflow."""
+
+from typing import Annotated
+
+from components.system.errors import UserError
+from components.system.limits import Range
+from pipeline.places import ARTIFACTS
+
+WIDTH = 120  # characters of a table's lines
+Port = Annotated[int, Range("from 1 to 65535", lambda value: 1 <= value <= 65535)]
+
+
+def show() -> None:
+    """Print the comparison of every recipe that has been run."""
+    tables = sorted(ARTIFACTS.rglob("page/comparison.txt"))
+    for table in tables:
+        print(table.read_text(encoding="utf-8"))
+    if not tables:
+        raise UserError("no comparison yet: `make repro` makes one")
+    print("`make ui` opens them in MLflow; the figures are under artifacts/RECIPE/; your own images: README.md")
+
+
+def experiments() -> None:
+    """Print the experiments of `dvc exp run`: what differs, and their log loss on validation, best first."""
+    from pipeline import experiments as dvc_experiments
+
+    table = dvc_experiments.table(dvc_experiments.read())
+    text = table.fillna("").to_string(line_width=WIDTH, float_format="%.4f")
+    print(text if table.size else "no two experiments are different")
+
+
+def ui(*, port: Port = 5000) -> None:
+    """Open the comparisons in MLflow's user interface.
+
+    A journal on this machine is served until Ctrl-C; of a server, the addresses are printed.
+
+    Args:
+        port: Port on 127.0.0.1 for the server.
+    """
+    from components.results.tracking import ui as interface
+
+    interface.serve(port)
+
+
+def log() -> None:
+    """Write to MLflow whatever it lacks of finished runs.
+
+    What cannot be read is a line on standard error, and exit status 2 after the rest.
+    """
+    from pipeline import journal
+
+    if not journal.log(journal.Results()):
+        raise SystemExit(2)

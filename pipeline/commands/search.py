@@ -1,0 +1,113 @@
+"""Commands that search for settings, on the stored features of a recipe that has been run."""
+
+from collections.abc import Sequence
+from itertools import product
+from typing import TYPE_CHECKING, Annotated, Any
+
+from components.machinery import lineage, running
+from components.machinery.signature import load_step
+from components.machinery.trainings import training_path
+from components.system.errors import UserError
+from components.system.limits import Names
+from pipeline import recipes
+from pipeline.commands.words import Name, Recipe, Sweep, read_sweeps
+from pipeline.places import place
+
+if TYPE_CHECKING:
+    from pipeline.arranging import Task
+
+TrainingStep = Annotated[str, "STEP", Names("step that trains", recipes.TRAINING)]
+
+
+def find_head(recipe: Recipe, *, sweep: Sequence[Sweep], network: Name = "") -> None:
+    """Train many heads on a recipe's stored features, and rank them by their log loss on validation.
+
+    The table is written beside the features, as heads.csv.
+
+    Args:
+        recipe: A recipe that has been run.
+        sweep: Values of a parameter of train_top; given several times, all combinations are trained.
+        network: One of the recipe's networks, if not the first.
+    """
+    task = find_task(recipe, "train_top", network)
+    swept: dict[str, list[str]] = {}
+    for address, values in read_sweeps(sweep).items():
+        section, _, name = address.partition(".")
+        if section != "train_top":
+            raise UserError(f"--sweep takes train_top.PARAMETER=VALUE,... here; received {address}={','.join(values)}")
+        swept[name] = values
+    step = load_step("train_top")
+    arms = [dict(zip(swept, values, strict=True)) for values in product(*swept.values())]
+    heads = [step.check_values({**task.values, **arm}) for arm in arms]
+    import pandas as pd
+
+    from components.model import head_search
+
+    inputs = open_inputs(task)
+    scores = head_search.train_heads(inputs["features"], inputs["splits"], [*map(step.function_arguments, heads)])
+    table = pd.concat([pd.DataFrame(heads)[[*swept]], scores], axis=1).sort_values("validation_log_loss")
+    file = inputs["features"].path.with_name("heads.csv")
+    table.to_csv(file, index=False)
+    print(table.to_string(index=False, float_format="%.4g"))
+    best = ", ".join(f"{name}: {table[name].iloc[0]}" for name in swept)
+    print(f"\nbest on validation, before the temperature: {best} (train_top of {recipe}); the table is {file}")
+
+
+def find_rate(recipe: Recipe, *, step: TrainingStep, network: Name = "") -> None:
+    """Suggest a learning rate for a step, and draw the curve of the training loss from which it is read.
+
+    Only training images are used.
+
+    Args:
+        recipe: A recipe that has been run.
+        step: The step whose learning rate is to be found.
+        network: One of the recipe's networks, if not the first.
+    """
+    task = find_task(recipe, step, network)
+    from components.model import assembly, rate_finder, runtime
+    from components.results import figures
+
+    inputs, arguments = open_inputs(task), load_step(step).function_arguments(task.values)
+    settings = arguments.pop("settings")
+    runtime.set_seed(settings.seed)
+    untrained = assembly.ASSEMBLERS[step](**inputs, **arguments)
+    curve = rate_finder.record_losses(untrained.model, untrained.split_rows[0], settings, untrained.head)
+    rate = rate_finder.suggest_rate(curve)
+    picture = place(task.outputs["classifier"]).parent.with_name("rates") / f"{step}.png"
+    picture.parent.mkdir(exist_ok=True)
+    figures.draw_learning_rates(curve, rate, picture, f"{recipe}, {step}: the learning rate")
+    print(f"learning_rate: {rate:.1e} ({task.values['learning_rate']:.1e} in the recipe); look at {picture}")
+
+
+def find_task(recipe: str, step: str, network: str) -> "Task":
+    """Return the task of a step in an active recipe, with the recipe's own values.
+
+    Args:
+        recipe: The recipe.
+        step: The step.
+        network: One of the recipe's networks; its first if empty.
+
+    Raises:
+        UserError: There is no such recipe or network.
+    """
+    from pipeline import planning
+
+    content = recipes.read()
+    recipes.one_of("active recipe", recipe, content["active"])
+    networks = recipes.resolve(content, recipe).networks
+    network = recipes.one_of(f"network of {recipe}", network or networks[0], networks)
+    tasks = [task for task in planning.tasks_by_recipe(content, [recipe])[recipe] if task.step == step]
+    return min(tasks, key=lambda task: (network not in task.words, len(task.words)))
+
+
+def open_inputs(task: "Task") -> dict[str, Any]:
+    """Return the artifacts that a task takes, opened, by their keys.
+
+    Raises:
+        UserError: One is not there, or they are of different runs.
+    """
+    step = load_step(task.step)
+    paths = {key: training_path(place(several[0]), 0) for key, several in task.inputs.items()}
+    inputs = running.read_inputs(step, paths)
+    lineage.inherited_manifest(step, inputs)
+    return inputs

@@ -1,0 +1,233 @@
+"""Image files as pixels: what is stored is what is read, upright, in RGB."""
+
+import importlib
+import io
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image, TiffImagePlugin
+
+from components.data import images
+
+Pixels = npt.NDArray[np.uint8]
+RANDOM = np.random.default_rng(0)
+RGB: Pixels = RANDOM.integers(0, 256, (6, 9, 3), dtype=np.uint8)
+GREY: Pixels = RGB[..., 0]
+ALPHA: Pixels = RGB[..., 1] // 128 * 255
+PALETTE = Image.fromarray(RGB).quantize(16)
+PALETTE_RGB = np.asarray(PALETTE.convert("RGB"))
+FLIPPED = PALETTE.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+STACKED = np.repeat(GREY[..., None], 3, axis=2)
+
+
+def over_white(pixels: npt.NDArray[np.uint8], alpha: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    return np.where(alpha[..., None] == 255, pixels, 255).astype(np.uint8)
+
+
+def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def deep_png(pixels: Pixels) -> bytes:
+    """Return a PNG of 16 bits a channel, which Pillow reads and does not write."""
+    tensorflow = importlib.import_module("tensorflow")
+    return tensorflow.io.encode_png(pixels.astype(np.uint16) * 257).numpy()
+
+
+def deep_tiff(pixels: Pixels, order: bytes) -> bytes:
+    """Return a TIFF of 16 bits a channel, RGB or RGBA, in a byte order."""
+    height, width, channels = pixels.shape
+    data = (pixels.astype(np.uint16) * 257).astype("<u2" if order == b"II" else ">u2").tobytes()
+    tags = TiffImagePlugin.ImageFileDirectory_v2(order + (b"*\0" if order == b"II" else b"\0*") + bytes(4))
+    tags[256], tags[257], tags[258], tags[259], tags[262] = width, height, (16,) * channels, 1, 2
+    tags[273], tags[277], tags[278], tags[279] = 0, channels, height, len(data)
+    if channels == 4:
+        tags[338] = 2  # the fourth is alpha
+    file = io.BytesIO()
+    tags.save(file)
+    return file.getvalue() + data
+
+
+FILES = {
+    **{kind: (encode(Image.fromarray(RGB), kind), RGB) for kind in ("PNG", "BMP", "TIFF", "PPM", "JPEG2000")},
+    "WebP": (encode(Image.fromarray(RGB), "WEBP", lossless=True), RGB),
+    "grey": (encode(Image.fromarray(GREY), "PNG"), STACKED),
+    "black and white": (encode(Image.fromarray(GREY >= 128), "PNG"), STACKED // 128 * 255),
+    "palette": (encode(PALETTE, "PNG"), PALETTE_RGB),
+    "GIF": (encode(PALETTE, "GIF"), PALETTE_RGB),
+    "alpha": (encode(Image.fromarray(np.dstack([RGB, ALPHA])), "PNG"), over_white(RGB, ALPHA)),
+    "grey and alpha": (encode(Image.fromarray(np.dstack([GREY, ALPHA])), "PNG"), over_white(STACKED, ALPHA)),
+    "CMYK": (encode(Image.fromarray(np.dstack([255 - RGB, 0 * GREY]), "CMYK"), "TIFF"), RGB),
+    "16-bit grey": (encode(Image.fromarray(GREY.astype(np.uint16) * 257), "PNG"), STACKED),
+    "16-bit grey TIFF": (encode(Image.fromarray(GREY.astype(np.uint16) * 257), "TIFF"), STACKED),
+    "16-bit grey, clear colour": (
+        encode(Image.fromarray(GREY.astype(np.uint16) * 257), "PNG", transparency=int(GREY[0, 0]) * 257),
+        np.where(GREY[0, 0] == STACKED, 255, STACKED),
+    ),
+    "32-bit grey TIFF": (encode(Image.fromarray(GREY.astype(np.int32) * 257), "TIFF"), STACKED),
+    "16-bit RGB": (deep_png(RGB), RGB),
+    "16-bit alpha": (deep_png(np.dstack([RGB, ALPHA])), over_white(RGB, ALPHA)),
+    "16-bit grey and alpha": (deep_png(np.dstack([GREY, ALPHA])), over_white(STACKED, ALPHA)),
+    **{f"16-bit RGB TIFF {order!r}": (deep_tiff(RGB, order), RGB) for order in (b"II", b"MM")},
+    "16-bit alpha TIFF": (deep_tiff(np.dstack([RGB, ALPHA]), b"II"), over_white(RGB, ALPHA)),
+    **{
+        f"animated {kind}": (encode(PALETTE, kind, save_all=True, append_images=[FLIPPED], lossless=True), PALETTE_RGB)
+        for kind in ("GIF", "PNG", "WEBP", "TIFF")
+    },
+    "one pixel": (encode(Image.fromarray(RGB[:1, :1]), "PNG"), RGB[:1, :1]),
+}
+
+
+@pytest.mark.parametrize(("content", "expected"), FILES.values(), ids=FILES)
+def test_every_pixel_is_read_as_stored(content, expected, tmp_path):
+    """Whatever the file is called."""
+    (tmp_path / "image.jpg").write_bytes(content)
+    decoded = images.read_image(tmp_path / "image.jpg")
+    assert decoded.mode == "RGB"
+    np.testing.assert_array_equal(np.asarray(decoded), expected)
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (b"", "not an image in a supported format: JPEG, PNG"),
+        (encode(Image.fromarray(RGB), "EPS"), "not an image in a supported format"),
+        (encode(Image.fromarray(RGB), "ICO"), "not an image in a supported format"),
+        (encode(Image.fromarray(RGB), "JPEG")[:-100], "Truncated|truncated|broken"),
+        (b"P4 10001 10000\n", r"Image size \(100010000 pixels\): more than 100,000,000"),
+        (b"P6 1000000 1000000 255\n", r"Image size \(1000000000000 pixels\): more than 100,000,000"),
+        (encode(Image.fromarray(GREY.astype(np.float32)), "TIFF"), "fractions of no agreed range"),
+        (encode(Image.fromarray(np.array([[0, 65536]], np.int32)), "TIFF"), "from 0 to 65536"),
+        (encode(Image.fromarray(np.array([[-1, 5]], np.int32)), "TIFF"), "from -1 to 5"),
+    ],
+)
+def test_what_is_no_readable_image_says_why(content, match):
+    with images.without_pillow_warnings(), pytest.raises((ValueError, OSError), match=match):
+        images.decode_image(content)
+
+
+def test_pillow_s_warnings_do_not_reach_the_person(tmp_path):
+    """An image of 95 megapixels, which Pillow warns of, ends on its missing pixels; so do the threads."""
+    (tmp_path / "image.png").write_bytes(b"P4 9500 10000\n")
+    with pytest.raises(OSError, match="truncated"):
+        list(images.map_in_batches(lambda file: images.read_pixels(file, 4), [tmp_path / "image.png"], 1))
+
+
+def test_16_bits_are_rounded_to_8(tmp_path):
+    grey = np.array([[0, 128, 129, 1000, 65406, 65407, 65535]], dtype=np.uint16)
+    Image.fromarray(grey).save(tmp_path / "image.png")
+    assert np.asarray(images.read_image(tmp_path / "image.png"))[0, :, 0].tolist() == [0, 0, 1, 4, 254, 255, 255]
+
+
+def test_half_transparent_pixels_are_mixed_with_white(tmp_path):
+    alpha = np.full(GREY.shape, 128, np.uint8)
+    Image.fromarray(np.dstack([RGB, alpha])).save(tmp_path / "image.png")
+    expected = (RGB * (128 / 255) + 127).round()
+    np.testing.assert_allclose(np.asarray(images.read_image(tmp_path / "image.png")), expected, atol=1)
+
+
+def test_a_transparent_colour_of_a_palette_is_white(tmp_path):
+    PALETTE.save(tmp_path / "image.png", transparency=3)
+    clear = np.asarray(PALETTE) == 3
+    assert clear.any() and not clear.all()
+    decoded = np.asarray(images.read_image(tmp_path / "image.png"))
+    np.testing.assert_array_equal(decoded, np.where(clear[..., None], 255, np.asarray(PALETTE.convert("RGB"))))
+
+
+UPRIGHT = {  # how stored pixels are turned to be seen upright (Exif 2.32, table 6, tag 0x0112)
+    1: lambda stored: stored,
+    2: np.fliplr,
+    3: lambda stored: np.rot90(stored, 2),
+    4: np.flipud,
+    5: lambda stored: stored.swapaxes(0, 1),
+    6: lambda stored: np.rot90(stored, -1),
+    7: lambda stored: np.rot90(stored, 2).swapaxes(0, 1),
+    8: np.rot90,
+}
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize(("orientation", "upright"), UPRIGHT.items())
+def test_photographs_are_turned_upright(orientation, upright, kind):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = encode(Image.fromarray(RGB), kind, exif=exif, lossless=True)
+    with Image.open(io.BytesIO(content)) as opened:
+        stored = np.asarray(opened)
+    np.testing.assert_array_equal(np.asarray(images.decode_image(content)), upright(stored))
+
+
+def test_a_printer_s_colours_become_rgb(tmp_path):
+    Image.new("CMYK", (4, 4), (0, 255, 255, 0)).save(tmp_path / "image.jpg")
+    red = np.asarray(images.read_image(tmp_path / "image.jpg"))
+    np.testing.assert_allclose(red, np.broadcast_to([254, 0, 0], red.shape), atol=2)
+
+
+def test_the_file_stays_as_it_is(tmp_path):
+    file = tmp_path / "image.png"
+    Image.fromarray(RGB).save(file)
+    before = file.read_bytes()
+    images.read_pixels(file, 5)
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("size", [1, 5, 6, 40])
+@pytest.mark.parametrize("shape", [(6, 9), (9, 6), (1, 30), (7, 7)])
+def test_read_gives_a_square_of_the_working_size(size, shape, tmp_path):
+    Image.new("RGB", shape, (10, 20, 30)).save(tmp_path / "image.png")
+    read = images.read_pixels(tmp_path / "image.png", size)
+    assert read.dtype == np.uint8
+    np.testing.assert_array_equal(read, np.broadcast_to(np.array([10, 20, 30]), (size, size, 3)))
+
+
+def test_read_changes_nothing_at_the_image_s_own_size(tmp_path):
+    Image.fromarray(RGB[:, :6]).save(tmp_path / "image.png")
+    np.testing.assert_array_equal(images.read_pixels(tmp_path / "image.png", 6), RGB[:, :6])
+
+
+def test_read_averages_where_it_shrinks(tmp_path):
+    """Without antialiasing a fine chequerboard would become black or white."""
+    board = np.indices((64, 64)).sum(axis=0) % 2 * np.uint8(255)
+    Image.fromarray(board.astype(np.uint8)).save(tmp_path / "image.png")
+    np.testing.assert_allclose(images.read_pixels(tmp_path / "image.png", 4), 127.5, atol=2)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7, 8, 100])
+def test_batches_come_in_order_whichever_is_ready_first(batch_size):
+    items = list(range(7))
+    last = threading.Event()
+
+    def make(item: int) -> npt.NDArray[np.int64]:
+        if item == 0 and batch_size > 1:  # where there are two workers, the second comes before the first
+            last.wait(0.1)
+        elif item == 1:
+            last.set()
+        return np.full(2, item)
+
+    places, batches = zip(*images.map_in_batches(make, items, batch_size), strict=True)
+    assert [items[place] for place in places] == [batch[:, 0].tolist() for batch in batches]
+    assert [len(batch) for batch in batches[:-1]] == [batch_size] * (len(batches) - 1)
+    assert np.concatenate(batches)[:, 1].tolist() == items
+
+
+def test_no_items_make_no_batches():
+    assert list(images.map_in_batches(np.asarray, [], 3)) == []
+
+
+def test_what_goes_wrong_with_an_item_is_raised(tmp_path):
+    Image.fromarray(RGB).save(tmp_path / "0.png")
+    files = [tmp_path / "0.png", tmp_path / "1.png"]
+    batches: list[tuple[slice, np.ndarray]] = []
+
+    def read(file: Path) -> Pixels:
+        return images.read_pixels(file, 4)
+
+    with pytest.raises(FileNotFoundError, match=r"1\.png"):
+        batches.extend(images.map_in_batches(read, files, 1))
+    assert len(batches) <= 1

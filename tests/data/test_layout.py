@@ -1,0 +1,545 @@
+"""Fetching: one layout, what is no image set aside, and a digest of the content alone."""
+
+import io
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from stat import S_ISLNK
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from components.data import folders
+from components.data import images as image_files
+from components.data.artifacts import Images
+from components.data.datasets import DATA_SETS, DataSet, write_digits
+from components.machinery.code import ROOT
+from components.machinery.running import run_step
+from components.system.errors import UserError, one_line
+from tests.conftest import CLASSES, write_images
+
+
+def fetch(source: Path | str, target: Path, data_set: str = "own", max_quarantined: float = 1) -> Images:
+    parameters = {"data_set": data_set, "source": str(source), "max_quarantined": max_quarantined}
+    run_step("fetch", {"images": target}, parameters)
+    return Images.read(target)
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    return write_images(tmp_path / "edges", 2)
+
+
+def quarantine(images: Images) -> dict[str, str]:
+    table = images.table("quarantine.csv")
+    return dict(zip(table["file"], table["reason"], strict=True))
+
+
+def test_one_layout(folder, tmp_path):
+    images = fetch(folder, tmp_path / "images")
+    table = images.table("images.csv")
+    assert table.columns.tolist() == ["file", "label", "width", "height", "sha256", "part", "group"]
+    assert table["file"].tolist() == [f"{name}/0{image}.png" for name in CLASSES for image in range(2)]
+    assert table["label"].tolist() == [name for name in CLASSES for _ in range(2)]
+    assert set(table["width"]) == set(table["height"]) == {12}
+    assert all(images.file(file).read_bytes() == (folder / file).read_bytes() for file in table["file"])
+    assert vars(images.facts) == {"classes": list(CLASSES), "data_set": "own"}
+    assert quarantine(images) == {}
+
+
+def test_the_manifest_says_what_the_images_are_and_not_whence_they_came(folder, tmp_path):
+    images = fetch(folder, tmp_path / "images")
+    assert images.manifest["lineage"] == {"fetch": images.digest}
+    assert images.manifest["parameters"] == {}
+    assert str(tmp_path) not in json.dumps(images.manifest)
+
+
+def test_what_is_no_readable_image_is_listed_and_left_behind(folder, tmp_path):
+    whole = (folder / "up" / "00.png").read_bytes()
+    bad = {"notes.txt": b"no image", "empty.png": b"", "short.png": whole[:-200], "head.png": whole[:20]}
+    for name, content in bad.items():
+        (folder / "up" / name).write_bytes(content)
+    images = fetch(folder, tmp_path / "images")
+    reasons = quarantine(images)
+    assert sorted(reasons) == sorted(f"up/{name}" for name in bad)
+    assert all(reasons.values()) and not any(str(tmp_path) in reason for reason in reasons.values())
+    assert "truncated" in reasons["up/short.png"]
+    assert len(images.table("images.csv")) == 6
+    assert not any(images.file(name).exists() for name in reasons)
+
+
+def test_a_photograph_with_damaged_exif_stops_nothing(folder, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E] = 6, "hello"  # orientation, description
+    Image.new("RGB", (8, 8)).save(folder / "up" / "photo.jpg", exif=exif)
+    described = (folder / "up" / "photo.jpg").read_bytes()
+    (folder / "up" / "photo.jpg").write_bytes(described.replace(b"\x01\x0e\x00\x02", b"\x01\x01\x00\x02"))  # a length
+    assert len(fetch(folder, tmp_path / "images").table("images.csv")) == 7
+
+
+def test_hidden_files_and_a_system_s_litter_are_skipped(folder, tmp_path):
+    plain = fetch(folder, tmp_path / "plain")
+    hidden = (".hidden/a.png", "up/.hidden.png", "up/.hidden/a.png", "up/._00.png")
+    for name in (*hidden, "up/Thumbs.db", "up/thumbs.DB", "up/Desktop.ini", "up/__MACOSX/a.png"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy(folder / "up" / "00.png", folder / name)
+    images = fetch(folder, tmp_path / "images")
+    assert images.manifest == plain.manifest
+    assert quarantine(images) == {}
+
+
+def test_folders_within_a_class_belong_to_it(folder, tmp_path):
+    (folder / "up" / "more").mkdir()
+    (folder / "up" / "00.png").rename(folder / "up" / "more" / "00.png")
+    table = fetch(folder, tmp_path / "images").table("images.csv").set_index("file")
+    assert table.loc["up/more/00.png", "label"] == "up"
+
+
+def beside(*names: str) -> Callable[[Path], None]:
+    def change(top: Path) -> None:
+        for name in names:
+            (top / name).parent.mkdir(parents=True, exist_ok=True)
+            (top / name).write_bytes(b"text")
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [beside(), beside(".DS_Store"), beside("README.md", "LICENSE"), beside("__MACOSX/deep/er/edges/up/._00.png")],
+    ids=["alone", "hidden file", "files beside", "zipped by macOS"],
+)
+def test_class_folders_are_found_deeper_down(change, tmp_path):
+    plain = fetch(write_images(tmp_path / "edges", 2), tmp_path / "plain")
+    write_images(tmp_path / "top" / "deep" / "er" / "edges", 2)
+    change(tmp_path / "top")
+    assert fetch(tmp_path / "top", tmp_path / "images").manifest == plain.manifest
+
+
+def test_a_folder_of_lists_beside_that_of_the_classes_is_not_guessed_to_be_none(folder, tmp_path):
+    """Folders within a class belong to it, so that the classes could as well be those two."""
+    plain = fetch(folder, tmp_path / "plain")
+    shutil.copytree(folder, tmp_path / "groceries" / "images")
+    beside("splits/test0.txt")(tmp_path / "groceries")
+    with pytest.raises(UserError, match=r"no readable image of splits: .* give the folder in which the classes lie as"):
+        fetch(tmp_path / "groceries", tmp_path / "own")
+    assert not (tmp_path / "own").exists()
+    assert fetch(tmp_path / "groceries" / "images", tmp_path / "own", max_quarantined=0).manifest == plain.manifest
+
+
+def test_labels_and_names_stay_text(tmp_path):
+    classes = ("007", "1e5", "NA", "null", 'a, "b"', "ö")
+    write_images(tmp_path / "edges", 1, classes=classes)
+    table = fetch(tmp_path / "edges", tmp_path / "images").table("images.csv")
+    assert set(table["label"]) == set(classes)
+    assert set(table["file"]) == {f"{name}/00.png" for name in classes}
+
+
+LONG = "n" * 251 + ".png"  # 255 bytes, the most there can be
+NAMES = (
+    "a b.PNG",
+    "ö 日本.Png",
+    "two\nlines.png",
+    "carriage\rreturn.png",
+    'a, "b".png',
+    "it's.png",
+    "-rf.png",
+    "no ending",
+    "a%20b&c;.png",
+    LONG,
+)
+
+
+def test_odd_names_are_kept(folder, tmp_path):
+    for number, name in enumerate(NAMES):
+        Image.new("RGB", (number + 1, 2)).save(folder / "up" / name, "PNG")
+    images = fetch(folder, tmp_path / "images", max_quarantined=0)
+    table = images.table("images.csv").set_index("file")
+    assert [table.loc[f"up/{name}", "width"] for name in NAMES] == list(range(1, len(NAMES) + 1))
+    assert all(images.file(f"up/{name}").read_bytes() == (folder / "up" / name).read_bytes() for name in NAMES)
+
+
+def outside(folder: Path) -> Path:
+    shutil.copytree(folder / "up", folder.parent / "outside", dirs_exist_ok=True)
+    return folder.parent / "outside"
+
+
+def open_socket(path: Path) -> None:
+    os.chdir(path.parent)  # the address of a socket is short
+    with socket.socket(socket.AF_UNIX) as opened:
+        opened.bind(path.name)
+
+
+def write_too_large(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(folders.MAX_FILE_SIZE + 1)
+
+
+def make_too_deep(folder: Path) -> None:
+    """Make folders in a folder, deeper than any path can name."""
+    os.chdir(folder)
+    for _ in range(20):
+        Path(LONG).mkdir()
+        os.chdir(LONG)
+
+
+SET_ASIDE = {  # what is put at a path, and the reason in the quarantine
+    "link out.png": (lambda path: path.symlink_to(outside(path.parents[1]) / "00.png"), "leaves the data set"),
+    "broken.png": (lambda path: path.symlink_to("nothing"), "a link that leads nowhere"),
+    "loop.png": (lambda path: path.symlink_to(path.name), "a link that leads nowhere"),
+    "linked folder": (lambda path: path.symlink_to(outside(path.parents[1])), "a link to a folder"),
+    "round and round": (lambda path: path.symlink_to(".."), "a link to a folder"),
+    "pipe.png": (os.mkfifo, "a pipe, socket or device"),
+    "socket.png": (open_socket, "a pipe, socket or device"),
+    "large.png": (write_too_large, "500,000,001 bytes: more than 500,000,000"),
+    "caf\udce9.png": (lambda path: path.write_bytes(b""), "its name is not UTF-8"),
+    "bomb.png": (lambda path: path.write_bytes(b"P6 100000 100000 255\n"), "10000000000 pixels"),
+    "nearly.png": (lambda path: path.write_bytes(b"P4 9500 10000\n"), "truncated"),  # Pillow would warn of its size
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SET_ASIDE, ids=ascii)
+def test_what_is_no_file_to_read_is_set_aside(name, folder, tmp_path, monkeypatch):
+    make, reason = SET_ASIDE[name]
+    monkeypatch.chdir(tmp_path)
+    make(folder / "up" / name)
+    before = contents(folder)
+    images = fetch(folder, tmp_path / "images")
+    ((file, why),) = quarantine(images).items()
+    assert file == f"up/{one_line(name)}"
+    assert reason in why and str(tmp_path) not in why
+    assert len(images.table("images.csv")) == 6
+    assert contents(folder) == before
+
+
+def contents(folder: Path) -> dict[str, tuple[int, int, int, str]]:
+    """Return mode, size, time of change and target of everything in a folder, by path."""
+    statuses = {path.relative_to(folder).as_posix(): path.lstat() for path in folder.rglob("*")}
+    return {
+        name: (at.st_mode, at.st_size, at.st_mtime_ns, (folder / name).readlink().name if S_ISLNK(at.st_mode) else "")
+        for name, at in statuses.items()
+    }
+
+
+def test_folders_deeper_than_any_path(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make_too_deep(folder / "up")
+    images = fetch(folder, tmp_path / "images")
+    assert list(quarantine(images).values()) == ["its path is longer than 1,000 bytes"]
+    (tmp_path / "other").mkdir()
+    make_too_deep(tmp_path / "other")
+    with pytest.raises(UserError, match="cannot be read \\(File name too long\\)"):
+        fetch(tmp_path / "other", tmp_path / "images")
+
+
+@pytest.mark.parametrize("name", ["00.png", ""])
+def test_what_may_not_be_read_is_set_aside(name, folder, tmp_path):
+    shutil.copytree(folder / "up", folder / "up" / "more")
+    locked = folder / "up" / "more" / name
+    locked.chmod(0)
+    if os.access(locked, os.R_OK):
+        pytest.skip("root reads everything")
+    assert list(quarantine(fetch(folder, tmp_path / "images"))) == [locked.relative_to(folder).as_posix()]
+    locked.chmod(0o700)
+
+
+def test_links_within_the_data_set_are_files_of_it(folder, tmp_path):
+    (folder / "up" / "again.png").symlink_to("../down/00.png")
+    (tmp_path / "link").symlink_to(folder)
+    images = fetch(tmp_path / "link", tmp_path / "images", max_quarantined=0)
+    assert images.file("up/again.png").read_bytes() == (folder / "down" / "00.png").read_bytes()
+    assert not images.file("up/again.png").is_symlink()
+
+
+def test_a_class_that_is_a_link_is_named(folder, tmp_path):
+    (folder / "right").symlink_to(outside(folder))
+    assert quarantine(fetch(folder, tmp_path / "images")) == {"right": "a link to a folder, which is not followed"}
+    shutil.rmtree(folder / "left")
+    shutil.rmtree(folder / "down")
+    (folder / "up").rename(tmp_path / "up")
+    with pytest.raises(UserError, match="received none; links to folders are not followed: right"):
+        fetch(folder, tmp_path / "images")
+
+
+@pytest.mark.parametrize(("name", "match"), [("caf\udce9", "not UTF-8")], ids=ascii)
+def test_a_class_that_no_table_can_name(name, match, folder, tmp_path):
+    (folder / "up").rename(folder / name)
+    with pytest.raises(UserError, match=match) as caught:
+        fetch(folder, tmp_path / "images")
+    assert str(caught.value).isprintable()
+
+
+def test_more_unreadable_files_than_may_be_end_it(folder, tmp_path):
+    for name in ("two\nlines.txt", "b.txt"):
+        (folder / "up" / name).write_bytes(b"text")
+    assert len(quarantine(fetch(folder, tmp_path / "images", max_quarantined=0.25))) == 2
+    with pytest.raises(UserError, match=r"^2 of 8 files .* 0\.249 .*: up/b\.txt \(not an image.*mend.*raise") as caught:
+        fetch(folder, tmp_path / "other", max_quarantined=0.249)
+    assert str(caught.value).isprintable()
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1])
+def test_a_share_that_is_none(share, folder, tmp_path):
+    with pytest.raises(UserError, match=rf"max_quarantined is in \[0, 1\]; received {share}"):
+        fetch(folder, tmp_path / "images", max_quarantined=share)
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty", "text"])
+def test_what_is_no_source_is_one_line_on_the_command_line(kind, tmp_path):
+    if kind == "empty":
+        (tmp_path / kind).mkdir()
+    elif kind == "text":
+        (tmp_path / kind).write_text("text")
+    arguments = ["--data_set", "own", "--source", str(tmp_path / kind), "--max_quarantined", "0"]
+    command = [sys.executable, "-m", "components", "fetch", "--images", str(tmp_path / "images"), *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1 and kind in done.stderr
+    assert not (tmp_path / "images").exists()
+
+
+def originals(random: np.random.Generator) -> list[bytes]:
+    """Return an image in every format, with EXIF where there can be."""
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E] = 6, "hello"  # orientation, description
+    image = Image.fromarray(random.integers(0, 256, (16, 24, 3), dtype=np.uint8))
+    files = []
+    for kind in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM"):
+        file = io.BytesIO()
+        image.save(file, kind, exif=exif)
+        files.append(file.getvalue())
+    return files
+
+
+def mutate(random: np.random.Generator, content: bytes) -> bytes:
+    """Return a content with a byte changed, a piece cut out, its end cut off or a piece put in, up to three times."""
+    changed = bytearray(content)
+    for _ in range(random.integers(1, 4)):
+        at = int(random.integers(random.choice([200, len(content)])))
+        how = random.integers(4)
+        if how == 0 and at < len(changed):
+            changed[at] ^= int(random.integers(1, 256))
+        elif how == 1:
+            del changed[at : at + int(random.integers(1, 50))]
+        elif how == 2:
+            del changed[at:]
+        else:
+            changed[at:at] = random.bytes(int(random.integers(1, 20)))
+    return bytes(changed)
+
+
+def test_damaged_images_of_every_kind_hurt_nothing(folder, tmp_path):
+    random = np.random.default_rng(0)
+    kinds = originals(random)
+    for number in range(500):
+        (folder / "up" / f"{number}.jpg").write_bytes(mutate(random, kinds[number % len(kinds)]))
+    before = contents(tmp_path)
+    images = fetch(folder, tmp_path / "images")
+    after = contents(tmp_path)
+    assert {name: at for name, at in after.items() if not name.startswith("images")} == before
+    files = images.table("images.csv")["file"]
+    assert 6 + 20 < len(files) < 500
+    assert len(files) + len(quarantine(images)) == 506
+    with image_files.without_pillow_warnings():
+        assert {image_files.read_pixels(images.file(file), 4).shape for file in files} == {(4, 4, 3)}
+    assert not any("0x" in reason or str(tmp_path) in reason for reason in quarantine(images).values())
+
+
+@pytest.mark.slow
+def test_200_000_files(folder, tmp_path):
+    count, classes = 200_000, 4
+    for label in range(classes):
+        (tmp_path / "many" / str(label)).mkdir(parents=True)
+        Image.new("RGB", (1, 1), (label, 0, 0)).save(tmp_path / f"{label}.bmp")
+        for number in range(count // classes):
+            (tmp_path / "many" / str(label) / f"{number:06}.bmp").hardlink_to(tmp_path / f"{label}.bmp")
+    fetching = (
+        "import resource, sys; from components.machinery.running import run_step; "
+        "values = {'data_set': 'many', 'source': sys.argv[1]}; "
+        "run_step('fetch', {'images': sys.argv[2]}, {**values, 'max_quarantined': 0}); "
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)"
+    )
+    peak = []
+    for source in (folder, tmp_path / "many"):
+        command = [sys.executable, "-c", fetching, str(source), str(tmp_path / "images")]
+        peak.append(int(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout))
+    table = Images.read(tmp_path / "images").table("images.csv")
+    assert table["label"].value_counts().to_dict() == {str(label): count // classes for label in range(classes)}
+    assert peak[1] - peak[0] < 2000 * count
+
+
+def leave_one_class(folder: Path) -> None:
+    shutil.rmtree(folder / "left")
+    shutil.rmtree(folder / "down")
+
+
+def leave_no_class(folder: Path) -> None:
+    leave_one_class(folder)
+    shutil.rmtree(folder / "up")
+
+
+def leave_images_without_folders(folder: Path) -> None:
+    shutil.copy(folder / "up" / "00.png", folder)
+    leave_no_class(folder)
+
+
+def add_a_class_without_images(folder: Path) -> None:
+    (folder / "empty").mkdir()
+
+
+def damage_a_class(folder: Path) -> None:
+    for file in (folder / "up").iterdir():
+        file.write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (leave_one_class, "two or more folders, one a class"),
+        (leave_no_class, "two or more folders, one a class"),
+        (leave_images_without_folders, "two or more folders, one a class"),
+        (add_a_class_without_images, "empty"),
+        (damage_a_class, "up"),
+    ],
+)
+def test_folders_that_are_no_data_set(change, match, folder, tmp_path):
+    change(folder)
+    with pytest.raises(UserError, match=match):
+        fetch(folder, tmp_path / "images")
+    assert not (tmp_path / "images").exists()
+
+
+def test_the_digest_is_of_names_and_bytes_alone(folder, tmp_path):
+    digest = fetch(folder, tmp_path / "images").digest
+    elsewhere = tmp_path / "else" / "where"
+    for file in sorted(folder.rglob("*.png"), reverse=True):  # written in another order
+        (elsewhere / file.relative_to(folder)).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, elsewhere / file.relative_to(folder))
+    (elsewhere / "up" / "notes.txt").write_text("no image")
+    assert fetch(elsewhere, tmp_path / "copy").digest == digest
+
+
+def lengthen_a_file(folder: Path) -> None:
+    with (folder / "up" / "00.png").open("ab") as file:
+        file.write(b"\0")
+
+
+def rename_a_file(folder: Path) -> None:
+    (folder / "up" / "01.png").rename(folder / "up" / "02.png")
+
+
+def exchange_two_files(folder: Path) -> None:
+    (folder / "up" / "00.png").rename(folder / "up" / "zz.png")
+    (folder / "up" / "01.png").rename(folder / "up" / "00.png")
+    (folder / "up" / "zz.png").rename(folder / "up" / "01.png")
+
+
+def relabel_a_file(folder: Path) -> None:
+    (folder / "up" / "00.png").rename(folder / "down" / "02.png")
+
+
+def remove_a_file(folder: Path) -> None:
+    (folder / "up" / "00.png").unlink()
+
+
+@pytest.mark.parametrize("change", [lengthen_a_file, rename_a_file, exchange_two_files, relabel_a_file, remove_a_file])
+def test_the_digest_changes_with_a_byte_and_with_a_name(change, folder, tmp_path):
+    digest = fetch(folder, tmp_path / "images").digest
+    change(folder)
+    assert fetch(folder, tmp_path / "images").digest != digest
+
+
+@pytest.fixture
+def registered(folder, tmp_path, monkeypatch) -> DataSet:
+    """The data set as an entry of the registry, its classes in an order of their own."""
+    digest = fetch(folder, tmp_path / "images").digest
+    entry = DataSet("Edges", "CC0", "nobody", ("up", "left", "down"), 6, digest)
+    monkeypatch.setitem(DATA_SETS, "edges", entry)
+    return entry
+
+
+@pytest.mark.parametrize("other", ["zzz", "__MACOSX/edges"])
+def test_a_registered_data_set_has_its_classes_in_its_order(other, registered, folder, tmp_path):
+    whole = tmp_path / "whole"
+    (whole / other).mkdir(parents=True)
+    shutil.copytree(folder, whole / "photos" / "edges")
+    for source in (folder, whole):
+        images = fetch(source, tmp_path / "images", "edges")
+        assert vars(images.facts) == {"classes": ["up", "left", "down"], "data_set": "edges"}
+        assert images.digest == registered.digest
+
+
+def test_a_registered_name_is_not_given_to_other_content(registered, folder, tmp_path):
+    lengthen_a_file(folder)
+    other = fetch(folder, tmp_path / "own").digest
+    with pytest.raises(UserError, match="not the published edges") as caught:
+        fetch(folder, tmp_path / "images", "edges")
+    assert registered.digest in str(caught.value) and other in str(caught.value)
+    assert Images.read(tmp_path / "images").digest == registered.digest
+
+
+def add_a_class(folder: Path) -> None:
+    (folder / "right").mkdir()
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (remove_a_file, "5 readable images, the published data set 6"),
+        (leave_one_class, "the classes up, left, down expected; received up"),
+        (add_a_class, "expected; received down, left, right, up"),
+        (leave_no_class, "whole has no folders up, left, down"),
+    ],
+    ids=["image missing", "classes missing", "class too many", "no class"],
+)
+def test_a_registered_data_set_that_is_not_whole(change, match, registered, folder, tmp_path):
+    whole = tmp_path / "whole"
+    shutil.copytree(folder, whole / "edges")
+    change(whole / "edges")
+    with pytest.raises(UserError, match=match):
+        fetch(whole, tmp_path / "again", "edges")
+
+
+def test_a_name_that_nobody_published(tmp_path):
+    with pytest.raises(UserError, match="no published data set 'digts'; did you mean 'digits'"):
+        fetch("published", tmp_path / "images", "digts")
+
+
+def test_the_built_in_digits(tmp_path):
+    from sklearn.datasets import load_digits
+
+    images = fetch("published", tmp_path / "images", "digits")
+    table = images.table("images.csv").sort_values("file", key=lambda files: files.str.rpartition("/")[2])
+    grey, labels = load_digits(return_X_y=True)
+    assert len(table) == DATA_SETS["digits"].images == len(labels) == 1797
+    assert images.digest == DATA_SETS["digits"].digest
+    assert images.facts.classes == [str(digit) for digit in range(10)]
+    assert table["label"].tolist() == labels.astype(str).tolist()
+    pixels = np.stack([np.asarray(image_files.read_image(images.file(file))) for file in table["file"]])
+    expected = (grey.reshape(-1, 8, 8, 1) / 16 * 255).round()
+    np.testing.assert_array_equal(pixels, np.broadcast_to(expected, pixels.shape))
+
+
+def test_digits_with_one_pixel_changed_are_not_the_published_ones(tmp_path):
+    write_digits(tmp_path)
+    file = next((tmp_path / "digits" / "0").iterdir())
+    with Image.open(file) as image:
+        image.putpixel((0, 0), (1, 0, 0))
+    image.save(file)
+    with pytest.raises(UserError, match=DATA_SETS["digits"].digest):
+        fetch(tmp_path, tmp_path / "images", "digits")
+
+
+@pytest.mark.parametrize("name", DATA_SETS)
+def test_the_registry_says_everything(name):
+    entry = DATA_SETS[name]
+    assert all((entry.title, entry.license, entry.citation, entry.images))
+    assert sum(map(bool, (entry.address, entry.page, entry.write))) == 1
+    assert len(set(entry.classes)) == len(entry.labels) == len(entry.classes) >= 2

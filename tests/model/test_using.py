@@ -1,0 +1,275 @@
+"""Delivered models in use: predictions on the command line and over HTTP, and exports."""
+
+import base64
+import importlib
+import json
+import os
+import shutil
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.error import HTTPError
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from components.data import images
+from components.data.artifacts import Classifier, Report
+from components.model import backbones, exporting
+from components.model.served import ServedModel
+from components.results import tracking
+from components.results.tracking import runs
+from components.system.errors import UserError
+from pipeline.__main__ import main
+from tests.conftest import CLASSES, free_port, serving
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+
+
+@pytest.fixture(scope="module")
+def journal(made, database, tmp_path_factory) -> Iterator[str]:
+    """A journal that holds the fine-tuned model; the address of the logged model."""
+    folder = tmp_path_factory.mktemp("journal")
+    shutil.copy(database.removeprefix("sqlite:///"), folder / "mlflow.db")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+        patch.chdir(folder)
+        tracking.client.cache_clear()
+        classifier = Classifier.read(made["classifiers/fine_tuned"])
+        tracking.complete_run(classifier, Report.read(made["fine_tuned"]))
+        run = runs.find_run("edges", runs.MODEL, classifier.digest)
+        assert run is not None and run.outputs is not None
+        yield f"models:/{run.outputs.model_outputs[0].model_id}"
+    tracking.client.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def photographs(source, tmp_path_factory) -> Path:
+    """Images as they come: upright by EXIF alone, transparent, of 16 bits, large, and one whose name misleads."""
+    folder = tmp_path_factory.mktemp("photographs")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation
+    with Image.open(source / "up" / "00.png") as image:
+        image.save(folder / "turned.jpg", exif=exif)
+        image.putalpha(128)
+        image.save(folder / "clear.png")
+        image.convert("RGB").resize((300, 200)).save(folder / "large.bmp")
+    Image.fromarray(np.arange(144, dtype=np.uint16).reshape(12, 12) * 400).save(folder / "deep.png")
+    shutil.copy(source / "left" / "01.png", folder / "misnamed.jpg")
+    return folder
+
+
+def run_command(capsys, *arguments: str) -> tuple[list[str], list[str]]:
+    """Return the lines that a command prints, and those on standard error."""
+    main([*arguments])
+    out, err = capsys.readouterr()
+    return out.splitlines(), err.splitlines()
+
+
+# The command line
+
+
+def test_predict_gives_what_the_report_has(made, source, journal, tmp_path, capsys):
+    expected = Report.read(made["fine_tuned"]).table("predictions.csv")
+    files = [str(source / file) for file in expected["file"]]
+    for number, model in enumerate((str(made["classifiers/fine_tuned"]), journal)):
+        out, err = run_command(capsys, "predict", "--model", model, *files, "--csv", str(tmp_path / f"{number}.csv"))
+        table = pd.read_csv(tmp_path / f"{number}.csv")
+        columns = [f"probability_{name}" for name in CLASSES]
+        assert table.columns.tolist() == ["file", "predicted", "probability", *columns]
+        assert table["file"].tolist() == files and table["predicted"].tolist() == expected["predicted"].tolist()
+        np.testing.assert_allclose(table[columns], expected[columns], atol=1e-6)
+        assert out[0].split() == ["file", "predicted", "probability"] and len(out) == 1 + len(files)
+        assert out[1].split() == [files[0], table["predicted"][0], f"{table['probability'][0]:.4f}"]
+        assert err == []
+
+
+def test_an_image_that_cannot_be_read_is_a_line_and_the_others_are_predicted(made, photographs, tmp_path, capsys):
+    shutil.copytree(photographs, tmp_path / "all" / "more")
+    (tmp_path / "all" / "notes.txt").write_text("no image")
+    (tmp_path / "all" / ".hidden").write_text("no image")
+    (tmp_path / "all" / "short.png").write_bytes((photographs / "clear.png").read_bytes()[:60])
+    with pytest.raises(SystemExit) as ended:
+        main(["predict", "--model", str(made["classifiers/top"]), str(tmp_path / "all")])
+    out, err = capsys.readouterr()
+    assert ended.value.code == 2
+    names = [Path(line.split()[0]).name for line in out.splitlines()[1:]]
+    assert names == ["clear.png", "deep.png", "large.bmp", "misnamed.jpg", "turned.jpg"]
+    assert [Path(line.split(" cannot be read (")[0]).name for line in err.splitlines()] == ["notes.txt", "short.png"]
+
+
+@pytest.mark.parametrize(
+    ("model", "image", "message"),
+    [
+        ("nowhere", "", "no Classifier at nowhere"),
+        ("models:/no_such@champion", "", "MLflow at sqlite:///.* did not take this: "),
+        ("top", "no_such.png", "no image .*no_such.png: give files, or folders of images"),
+        ("top", "empty", "no file in .*empty: give files"),
+    ],
+)
+def test_what_is_no_model_or_no_image_is_one_line(made, journal, tmp_path, monkeypatch, model, image, message):
+    monkeypatch.chdir(tmp_path)
+    Path("empty").mkdir()
+    Path("there.png").touch()
+    with pytest.raises(UserError, match=message):
+        main(["predict", "--model", str(made["classifiers/top"]) if model == "top" else model, image or "there.png"])
+
+
+# Over HTTP
+
+
+@pytest.fixture(scope="module")
+def server(journal, tmp_path_factory) -> Iterator[str]:
+    """A real `mlflow models serve`, which can import nothing of the repository; stopped with all that it started."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    for package in ("components", "pipeline"):
+        (folder / f"{package}.py").write_text("raise ImportError('the repository is not here')")
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    command = ["models", "serve", "--env-manager", "local", "--model-uri", journal]
+    with serving(command, free_port(), environment, folder) as address:
+        yield address
+
+
+def post(server: str, request: object) -> tuple[int, dict]:
+    """Return the status and the answer of a request."""
+    body = request if isinstance(request, bytes) else json.dumps(request).encode()
+    posted = urllib.request.Request(f"{server}/invocations", body, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(posted, timeout=60) as answer:
+            return answer.status, json.load(answer)
+    except HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+def base64_of(file: Path) -> str:
+    return base64.b64encode(file.read_bytes()).decode()
+
+
+def test_the_served_model_answers_as_predict_does(made, server, source, photographs, tmp_path, capsys):
+    files = [*sorted(photographs.iterdir()), source / "down" / "00.png"]
+    main(
+        ["predict", "--model", str(made["classifiers/fine_tuned"]), *map(str, files), "--csv", str(tmp_path / "t.csv")]
+    )
+    expected = pd.read_csv(tmp_path / "t.csv")
+    texts, raw = [base64_of(file) for file in files], [images.read_pixels(file, 32).tolist() for file in files]
+    for request in (
+        {"dataframe_records": [{"image": text} for text in texts]},
+        {"dataframe_split": {"columns": ["image"], "data": [[text] for text in texts]}},
+        {"instances": [{"image": text} for text in texts]},
+        {"inputs": texts},
+        {"inputs": {"image": texts}},
+        {"inputs": raw},
+        {"instances": raw},
+        {"dataframe_records": [{"image": one} for one in [*raw[:3], *texts[3:]]]},
+    ):
+        status, answer = post(server, request)
+        assert status == 200, answer
+        table = pd.DataFrame(answer["predictions"])
+        assert table["predicted"].tolist() == expected["predicted"].tolist()
+        np.testing.assert_allclose(table["probability"], expected["probability"], atol=1e-5)
+        shares = pd.DataFrame([*table["probabilities"]])
+        assert shares.columns.tolist() == [*CLASSES]
+        np.testing.assert_allclose(shares, expected.filter(like="probability_"), atol=1e-5)
+
+
+BLACK = np.zeros((32, 32, 3))
+BAD = {
+    "no base64": ({"inputs": ["&&&"]}, "image 1 cannot be read (no base64: "),
+    "base64 of no image": ({"inputs": ["bm8gaW1hZ2U="]}, "image 1 cannot be read (not an image of a format"),
+    "wrong shape": ({"inputs": [np.zeros((8, 8, 3)).tolist()]}, "(32, 32, 3), or a file in base64; received (8,"),
+    "one image, no list": ({"inputs": BLACK.tolist()}, "(32, 32, 3), or a file in base64; received (32, 3)"),
+    "broken off": ({"inputs": ["bm8gaW1hZ2U"]}, "image 1 cannot be read (no base64: "),
+    "ragged": ({"inputs": [[[1, 2], [3]]]}, "image 1 is neither base64 nor an array of numbers"),
+    "out of range": ({"inputs": [(BLACK - 1).tolist()]}, "raw RGB in [0, 255]; received values from -1.0 to -1.0"),
+    "the second": ({"dataframe_records": [{"image": BLACK.tolist()}, {"image": 7}]}, "image 2: expected raw RGB"),
+    "null": ({"dataframe_records": [{"image": None}]}, "image 1: expected raw RGB"),
+    "unknown column": ({"dataframe_records": [{"picture": "bm8gaW1hZ2U="}]}, "missing inputs ['image']"),
+    "empty list": ({"inputs": []}, "no image: give one or more"),
+    "no records": ({"dataframe_records": []}, "missing inputs ['image']"),
+    "no input": ({}, "exactly one of the input fields"),
+    "no JSON": (b"{", "valid JSON"),
+    "no object": ([], "Received a list"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_request_is_answered_with_400_and_why_and_the_next_is_served(name, server, source):
+    request, message = BAD[name]
+    status, answer = post(server, request)
+    assert status == 400
+    assert message in answer["message"]
+    assert "Traceback" not in json.dumps(answer)
+    assert post(server, {"inputs": [base64_of(source / "up" / "00.png")]})[0] == 200
+
+
+# Exports
+
+
+@pytest.mark.parametrize("kind", exporting.FORMATS)
+def test_an_exported_model_gives_the_same_probabilities(kind, made, source, journal, tmp_path, capsys):
+    file = tmp_path / f"model.{kind}"
+    keras.utils.enable_interactive_logging()  # as Keras does whenever its session is cleared, before a training
+    for model in (str(made["classifiers/fine_tuned"]), journal):
+        (line,), err = run_command(capsys, "export", "--model", model, "--to", kind, str(file))
+        assert line.startswith(f"{file}: 2 images get the same probabilities, to ") and err == []
+    table = Report.read(made["fine_tuned"]).table("predictions.csv")
+    raw = np.stack([images.read_pixels(source / file, 32) for file in table["file"]]).astype(np.float32)
+    probabilities = exporting.FORMATS[kind].run(file, raw)
+    np.testing.assert_allclose(probabilities, table.filter(like="probability_"), atol=1e-4)
+    shutil.copytree(made["classifiers/top"], tmp_path / "alone")
+    alone = ["export", "--model", str(tmp_path / "alone"), "--to", kind, str(tmp_path / "other")]
+    with pytest.raises(UserError, match=r"no image is kept with this model .* give some with --images"):
+        main(alone)
+    main([*alone, "--images", str(source / "up")])
+    assert "other: 16 images get" in capsys.readouterr().out
+
+
+def names_in(file: Path, kind: str) -> tuple[str, str]:
+    """Return what an exported file calls its input and its output."""
+    if kind == "onnx":
+        session = importlib.import_module("onnxruntime").InferenceSession(file)
+        return session.get_inputs()[0].name, session.get_outputs()[0].name
+    (signature,) = (
+        importlib.import_module("ai_edge_litert.interpreter").Interpreter(str(file)).get_signature_list().values()
+    )
+    return signature["inputs"][0], signature["outputs"][0]
+
+
+@pytest.mark.parametrize("kind", exporting.FORMATS)
+def test_a_network_of_imagenet_s_is_exported(kind, tmp_path):
+    keras.utils.set_random_seed(1)
+    backbone = backbones.get("mobilenet_025").build(64)
+    inputs = keras.Input((64, 64, 3))
+    x = keras.layers.GlobalAveragePooling2D()(backbone(keras.layers.Rescaling(1 / 127.5, -1)(inputs)))
+    network = keras.Model(inputs, keras.layers.Softmax()(keras.layers.Dense(5)(x)))
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    served = ServedModel(network, [*"abcde"])
+    assert exporting.export(served, kind, tmp_path / "file", pixels) <= exporting.TOLERANCE
+    assert names_in(tmp_path / "file", kind) == ("image", "probabilities")
+
+
+@pytest.mark.parametrize("kind", exporting.FORMATS)
+def test_a_file_that_gives_other_probabilities_is_not_kept(kind, made, tmp_path, monkeypatch):
+    right = exporting.FORMATS[kind]
+    wrong = right._replace(run=lambda file, pixels: right.run(file, pixels) + 0.001)
+    monkeypatch.setitem(exporting.FORMATS, kind, wrong)
+    arguments = ["export", "--model", str(made["classifiers/top"]), "--to", kind, str(tmp_path / "file")]
+    with pytest.raises(UserError, match=r"the probabilities differ by 0\.001, more than 0\.0001: not written"):
+        main(arguments)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("kind", "module"), [("onnx", "tf2onnx"), ("onnx", "onnxruntime"), ("litert", "ai_edge_litert.interpreter")]
+)
+def test_a_converter_that_is_not_installed_is_named(kind, module, made, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, module, None)
+    arguments = ["export", "--model", str(made["classifiers/top"]), "--to", kind, str(tmp_path / "file")]
+    with pytest.raises(UserError, match=f"{module}.* is not installed: "):
+        main(arguments)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,302 @@
+"""The audit: duplicates are listed, images that only look alike are not; duplicates across the parts are warned of."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image, ImageEnhance, ImageOps
+from scipy.sparse.csgraph import connected_components
+
+from benchmarks import synthetic
+from components.data import duplicates, images, leakage, thumbnails
+from components.data.artifacts import Audit, Splits, TestSplit
+from components.data.datasets import write_digits
+from components.data.sources import open_source
+from components.machinery.running import run_step
+from components.results import figures
+from tests.conftest import write_images
+from tests.data.test_data_sets import real
+
+SPLIT = {"method": "stratified", "train": 0.5, "validation": 0.25, "test": 0.25, "folds": 1, "fold": 0, "seed": 1}
+
+
+def fetch_and_audit(source: Path, folder: Path, distance: int = 8) -> Audit:
+    run_step("fetch", {"images": folder / "images"}, {"data_set": "own", "source": str(source), "max_quarantined": 0})
+    run_step("audit", {"images": folder / "images", "audit": folder / "audit"}, {"distance": distance})
+    return Audit.read(folder / "audit")
+
+
+def pairs(audit: Audit, *columns: str) -> list[tuple[Any, ...]]:
+    table = audit.table("pairs.csv")[["file", "other", *columns]]
+    return sorted(tuple(sorted(row[:2])) + row[2:] for row in table.itertuples(index=False, name=None))
+
+
+@pytest.fixture
+def source(tmp_path) -> Path:
+    """Pictures that compress and decode as photographs do, of which none is like another."""
+    return synthetic.photographs(tmp_path / "source", 24, 96, 3)
+
+
+def crop(image: Image.Image) -> Image.Image:
+    width, height = image.size
+    return image.crop((round(0.01 * width), round(0.01 * height), round(0.99 * width), round(0.99 * height)))
+
+
+CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "as PNG": lambda image: image,
+    "half the size": lambda image: image.resize((image.width // 2, image.height // 2)),
+    "2 % cropped": crop,
+    "brighter by 10 %": lambda image: ImageEnhance.Brightness(image).enhance(1.1),
+}
+
+
+@pytest.mark.parametrize("change", ["JPEG of quality 60", *CHANGES])
+def test_every_changed_copy_is_listed_and_nothing_else(change, source, tmp_path):
+    expected = []
+    for file in sorted(source.glob("*/*.jpg")):
+        with Image.open(file) as image:
+            if change == "JPEG of quality 60":
+                image.save(file.with_suffix(".again.jpg"), quality=60)
+            else:
+                CHANGES[change](image).save(file.with_suffix(".again.png"))
+        (copy,) = file.parent.glob(f"{file.stem}.again.*")
+        expected.append(tuple(sorted(f"{file.parent.name}/{one.name}" for one in (file, copy))) + ("near",))
+    audit = fetch_and_audit(source, tmp_path)
+    assert pairs(audit, "kind") == sorted(expected)
+    assert audit.facts.duplicates == {
+        "identical_pairs": 0, "near_pairs": 24, "two_labels": 0, "clusters": 24, "largest_cluster": 2,
+    }  # fmt: skip
+
+
+def test_a_mirror_image_is_another_image(source, tmp_path):
+    for file in sorted(source.glob("*/*.jpg")):
+        with Image.open(file) as image:
+            ImageOps.mirror(image).save(file.with_suffix(".png"))
+    assert pairs(fetch_and_audit(source, tmp_path)) == []
+
+
+def test_copies_are_of_one_cluster_whatever_their_labels(source, tmp_path):
+    first = source / "class00" / "000000.jpg"
+    for name in ("class00/a.jpg", "class01/b.jpg"):
+        shutil.copy(first, source / name)
+    with Image.open(first) as image:
+        image.save(source / "class02" / "c.png")
+    audit = fetch_and_audit(source, tmp_path)
+    table = audit.table("hashes.csv").set_index("file")
+    four = ["class00/000000.jpg", "class00/a.jpg", "class01/b.jpg", "class02/c.png"]
+    assert table.index[table["cluster"] != ""].tolist() == four
+    assert set(table.loc[four, "cluster"]) == {four[0]}
+    assert table.loc[four[:3], "hash"].nunique() == 1 and table["hash"].str.fullmatch("[0-9a-f]{16}").all()
+    known = audit.table("pairs.csv").set_index("file")
+    assert known["kind"].to_dict() == {four[1]: "identical", four[2]: "identical", four[3]: "near"}
+    assert known["label"].tolist() == ["class00", "class01", "class02"] and set(known["other_label"]) == {"class00"}
+    assert audit.facts.duplicates == {
+        "identical_pairs": 2, "near_pairs": 1, "two_labels": 2, "clusters": 1, "largest_cluster": 4,
+    }  # fmt: skip
+
+
+def test_a_jpeg_is_scaled_as_it_is_decoded(tmp_path):
+    image = Image.effect_noise((1000, 800), 60).resize((100, 80)).resize((1000, 800))
+    for name in ("image.jpg", "image.png"):
+        image.save(tmp_path / name)
+    small, whole = (
+        images.read_image(tmp_path / "image.jpg", min_side=64),
+        images.read_image(tmp_path / "image.png", min_side=64),
+    )
+    assert (small.size, whole.size) == ((125, 100), (1000, 800))
+    apart = np.asarray(small, np.float32) - np.asarray(whole.resize((125, 100), Image.Resampling.BOX), np.float32)
+    assert abs(apart).mean() < 2
+
+
+def test_plain_images_are_not_alike(tmp_path):
+    for number in range(60):
+        (tmp_path / "source" / str(number % 3)).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 40), (number, 4 * number, 255 - number)).save(
+            tmp_path / f"source/{number % 3}/{number}.png"
+        )
+    assert pairs(fetch_and_audit(tmp_path / "source", tmp_path)) == []
+
+
+def test_the_built_in_digits_are_all_different(tmp_path):
+    write_digits(tmp_path)
+    assert pairs(fetch_and_audit(tmp_path / "digits", tmp_path)) == []
+
+
+def test_noise_on_one_edge_is_not_alike(tmp_path):
+    assert pairs(fetch_and_audit(write_images(tmp_path / "edges", 16), tmp_path)) == []
+
+
+def details(rows: np.ndarray) -> np.ndarray:
+    """Return rows as details are: of mean 0 and length 1."""
+    rows = rows - rows.mean(axis=1, keepdims=True)
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float16)
+
+
+@pytest.mark.parametrize("count", [2, 300])
+def test_clusters_are_those_of_all_pairs(count):
+    """As many pairs are listed as it takes; every one of them holds, and no two clusters are alike."""
+    random = np.random.default_rng(count)
+    kinds = random.normal(size=(count // 2, 768))
+    drawn = details(kinds[random.integers(0, len(kinds), count)] + random.normal(0, 0.2, (count, 768)))
+    hashes = random.integers(0, 2**6, count).astype(np.uint64)
+    needed = random.choice([0.95, 0.96], count)
+    near, cluster = duplicates.cluster_near_identical(hashes, drawn, needed, 2)
+    bits = np.bitwise_count(hashes[:, None] ^ hashes[None])
+    alike = (bits <= 2) & (drawn.astype(np.float32) @ drawn.astype(np.float32).T >= np.maximum(needed[:, None], needed))
+    number, expected = connected_components(alike)
+    assert len(near) == count - number and (count < 9 or 40 < len(near) < alike.sum() // 2 - count // 2)
+    assert all(first < later and alike[first, later] for first, later, *_ in near)
+    assert all(bits[first, later] == apart for first, later, apart, _ in near)
+    assert len(set(zip(cluster, expected, strict=True))) == len(set(cluster)) == number
+    assert all(cluster[cluster] == cluster) and (cluster <= np.arange(count)).all()
+
+
+def test_a_camera_that_does_not_move_gives_few_pairs():
+    """Where all are alike there are more pairs than could be listed: fewer than images are."""
+    random = np.random.default_rng(0)
+    drawn = details(random.normal(size=768) + random.normal(0, 0.05, (3000, 768)))
+    near, cluster = duplicates.cluster_near_identical(np.zeros(3000, np.uint64), drawn, np.full(3000, 0.95), 8)
+    assert len(near) == 2999 and set(cluster) == {0}
+
+
+@pytest.mark.parametrize(("size", "expected"), [(64, 1), (32, 1), (31, 0), (16, 0)])
+def test_small_images_have_to_be_more_alike(size, expected, source, tmp_path):
+    """Few pixels are soon alike: 8 x 8 digits of one class are by 0.98."""
+    first, second = (tmp_path / "small" / name / "1.png" for name in ("a", "b"))
+    with Image.open(source / "class00" / "000000.jpg") as image:
+        for file, box in ((first, (0, 0, 64, 64)), (second, (0.5, 0.5, 64.5, 64.5))):
+            file.parent.mkdir(parents=True)
+            image.resize((size, size), Image.Resampling.BILINEAR, box=box).save(file)
+    assert len(pairs(fetch_and_audit(tmp_path / "small", tmp_path))) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"), [("kth_animals", ["identical"] + ["near"] * 15), ("sign_language_digits", [])]
+)
+def test_real_photographs(name, kinds, tmp_path):
+    """Every pair was looked at: they are one picture each. People who make the same sign are not."""
+    with open_source(str(real(f"{name}.tar"))) as source:
+        listed = pairs(fetch_and_audit(source, tmp_path), "kind")
+    assert sorted(kind for *_, kind in listed) == kinds
+    assert not kinds or ("sheep/8_1.jpg", "sheep/8_65.jpg", "identical") in listed
+
+
+# What lies across the parts
+
+
+def split_table(rows: list[str]) -> pd.DataFrame:
+    """Return a table of images from a line each: split, label, sha256, cluster and group, - for none."""
+    columns = ["split", "label", "sha256", "cluster", "group"]
+    table = pd.DataFrame([row.replace("-", "").split(" ") for row in rows], columns=columns)
+    return table.assign(file=[f"{number}" for number in range(len(rows))])
+
+
+LEAKING = split_table([
+    "train cat a x me", "train dog a x -", "train cat b x you", "validation cat c x he", "test cat a x me",
+    "test cat d x you", "test cat e - me", "validation dog f y -", "test dog g y he", "unused cat h y -",
+    "test dog i z -", "test dog j z -", "train dog k - they",
+])  # fmt: skip
+
+
+def test_every_image_that_is_shared_is_listed_once():
+    rows = leakage.leakage_table(LEAKING)
+    assert rows.columns.tolist() == leakage.COLUMNS
+    columns = ["kind", "file", "split", "other", "other_split"]
+    assert list(rows[columns].itertuples(index=False, name=None)) == [
+        ("two labels", "1", "train", "0", "train"),
+        ("two labels", "9", "unused", "7", "validation"),
+        ("identical", "4", "test", "0", "train"),
+        ("near", "5", "test", "0", "train"),
+        ("near", "8", "test", "7", "validation"),
+        ("near", "3", "validation", "0", "train"),
+        ("group", "4", "test", "0", "train"),
+        ("group", "5", "test", "2", "train"),
+        ("group", "8", "test", "3", "validation"),
+    ]
+    assert rows["label"].tolist() == LEAKING.set_index("file")["label"][rows["file"]].tolist()
+    assert rows["other_label"].tolist() == LEAKING.set_index("file")["label"][rows["other"]].tolist()
+    numbers = leakage.leakage_counts(rows, 6)
+    assert numbers == {"across_splits": 3, "groups_across_splits": 3, "test_share": 0.5}
+    warnings = leakage.leakage_warnings("published", numbers, 6)
+    assert warnings[0].startswith(
+        "published: 3 of 6 test images (50.0 %) have an identical or near-identical image in train"
+    )
+    assert warnings[1].startswith("published: 3 groups of the test images are in train or validation too")
+
+
+def test_nothing_leaks_from_what_is_not_used():
+    rows = leakage.leakage_table(LEAKING.assign(split=["unused"] * 4 + ["test"] * 9))
+    assert set(rows["kind"]) == {"two labels"}
+    assert leakage.leakage_counts(rows, 9) == {"across_splits": 0, "groups_across_splits": 0, "test_share": 0}
+    assert leakage.leakage_warnings("random", leakage.leakage_counts(rows, 9), 9) == []
+    assert leakage.leakage_table(LEAKING.assign(cluster="", group="", sha256=LEAKING["file"])).empty
+
+
+def test_the_figure_shows_some_of_each_kind():
+    rows = pd.DataFrame({"kind": ["two labels"] * 2 + ["identical"] * 30 + ["near"] * 5})
+    assert leakage.example_rows(rows) == [0, 1, *range(2, 7), *range(32, 37)]
+    assert leakage.example_rows(rows[:0]) == []
+
+
+@pytest.mark.parametrize("number", [0, 1, 12])
+def test_the_figure_takes_any_number_of_pairs_and_is_the_same_every_time(number, tmp_path):
+    rows = pd.DataFrame([("near", "f", "test", "a" * 60, "g", "train", "$x_1$ 汉字")] * number, columns=leakage.COLUMNS)
+    pair = [np.full((40, 90, 3), value, np.uint8) for value in (40, 200)]
+    for name in ("first.png", "second.png"):
+        figures.draw_leakage(rows, range(number), [pair] * number, tmp_path / name)
+    first, second = ((tmp_path / name).read_bytes() for name in ("first.png", "second.png"))
+    assert first == second and 5_000 < len(first) < 500_000
+
+
+@pytest.fixture
+def twins(tmp_path, source) -> dict[str, Path]:
+    """A data set of 24 images and a copy of each, of which one has another label; where its artifacts lie."""
+    for number, file in enumerate(sorted(source.glob("*/*.jpg"))):
+        other = source / ("class01" if number == 0 else file.parent.name)
+        shutil.copy(file, other / f"{file.stem}.again.jpg")
+    fetch_and_audit(source, tmp_path)
+    return {name: tmp_path / name for name in ("images", "audit", "splits", "test_split")}
+
+
+@pytest.mark.parametrize("method", ["stratified", "random"])
+def test_the_step_keeps_twins_together_or_warns_of_what_it_does_to_the_scores(method, twins, capsys):
+    run_step("split", twins, {**SPLIT, "method": method})
+    splits = Splits.read(twins["splits"])
+    numbers, rows = splits.facts.leakage, splits.table("leakage.csv")
+    assert numbers["identical_pairs"] == 24 and numbers["two_labels"] == 1
+    assert numbers["across_splits"] == ((rows["kind"] == "identical") & (rows["split"] == "test")).sum()
+    warnings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("split: ")]
+    test = TestSplit.read(twins["test_split"]).table("test_split.csv")
+    assert len(test) == 12
+    assert splits.facts.warnings == [line.removeprefix("split: ") for line in warnings]
+    if method == "stratified":
+        assert (numbers["across_splits"], warnings) == (0, [])
+        assert rows["kind"].tolist() == ["two labels"]
+    else:
+        assert len(warnings) == 1 and f"{numbers['across_splits']} of 12 test images" in warnings[0]
+        assert numbers["test_share"] == numbers["across_splits"] / 12 > 0.5
+        assert set(rows.loc[rows["split"] == "test", "file"]) <= set(test["file"])
+    assert {*splits.arrays("leakage")} == {
+        f"{row}{end}" for row in leakage.example_rows(rows) for end in ("", "_other")
+    }
+    assert all(0 < max(image.shape) <= thumbnails.LARGEST for image in splits.arrays("leakage").values())
+
+
+def test_groups_across_the_parts_are_warned_of(tmp_path, capsys):
+    source = write_images(tmp_path / "edges", 8)
+    files = sorted(path.relative_to(source) for path in source.rglob("*.png"))
+    (source / "groups.csv").write_text("\n".join(["file,group", *(f"{file},{file.stem[-1]}" for file in files)]))
+    fetch_and_audit(source, tmp_path)
+    at = {name: tmp_path / name for name in ("images", "audit", "splits", "test_split")}
+    run_step("split", at, SPLIT)
+    numbers = Splits.read(at["splits"]).facts.leakage
+    test = TestSplit.read(at["test_split"]).table("test_split.csv")
+    assert 0 < numbers["groups_across_splits"] <= test["group"].nunique()
+    assert "groups of the test images are in train or validation too" in capsys.readouterr().out
+    run_step("split", at, {**SPLIT, "method": "grouped"})
+    assert Splits.read(at["splits"]).facts.leakage["groups_across_splits"] == 0
+    assert "groups" not in capsys.readouterr().out
