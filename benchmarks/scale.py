@@ -7,8 +7,8 @@ from pathlib import Path
 from benchmarks import here, plain, synthetic
 from benchmarks.measuring import Aim, Bench, Line, Worker
 from components.machinery.code import ROOT
-from pipeline.arranging import tasks_behind
-from pipeline.running import find, make
+from pipeline.arranging import tasks_to_make
+from pipeline.running import find_output, make
 
 SIZE, CLASSES, NETWORK = 64, 10, "glyphs"
 WEIGHTS = ROOT / "pretraining/vgg16_small.weights.h5"
@@ -26,6 +26,7 @@ PLAIN = 10_000  # images at most of the plain way: with ten times as many it tak
 
 
 def measure(bench: Bench) -> Iterator[Line]:
+    """Yield the memory and the seconds of a run both ways, by the number of images."""
     counts = bench.pick((1_000, 10_000, 100_000), (1_000, 10_000))
     costs: dict[int, dict[str, here.Cost]] = {}
     peers: dict[int, here.Cost] = {}
@@ -61,21 +62,21 @@ def measure(bench: Bench) -> Iterator[Line]:
 def stepped(bench: Bench, source: Path) -> dict[str, here.Cost]:
     """Run every step behind a fine-tuned model's scores as a command of its own; return what each cost."""
     tasks = here.tasks_of("digits", source, NETWORK, SAID)
-    bench.here(make, find(tasks, "weights"), bench.folder)
-    wanted = tasks_behind(find(tasks, "report", "fine_tuned"))
-    return {task.step: here.command(task, bench.folder) for task in wanted if task.step != "fetch_weights"}
+    bench.here(make, find_output(tasks, "weights"), bench.folder)
+    wanted = tasks_to_make(find_output(tasks, "report", "fine_tuned"))
+    return {task.step: here.step_cost(task, bench.folder) for task in wanted if task.step != "fetch_weights"}
 
 
 def draw(lines: list[Line], path: Path) -> None:
     """Draw memory and time against the number of images, on logarithmic axes."""
     from matplotlib.ticker import LogLocator
 
-    from components.results.figures.style import ACCENT, MUTED, saved
+    from components.results.figures.style import ACCENT, MUTED, new_figure
 
     note = (
         f"Images of {SIZE} pixels, the built-in backbone; the largest process of all steps, and their seconds together."
     )
-    with saved(path, (8, 3.2), "What a run holds in memory, and how long it takes", note, legend=2) as figure:
+    with new_figure(path, (8, 3.2), "What a run holds in memory, and how long it takes", note, legend=2) as figure:
         panels = zip(figure.subplots(1, 2), (("memory", "GB"), ("time", "seconds")), strict=True)
         for axes, (what, unit) in panels:
             found = [line for line in lines if line.case.endswith(f"images: {what}")]
