@@ -93,7 +93,7 @@ def keras_start_seconds() -> float:
 def costs_of(report: Output, home: Path) -> dict[str, float]:
     """Return the seconds of each long computation behind a report, such as `seconds_extraction`."""
     records = [home / path_of(task.outputs[RECORD]) for task in tasks_to_make(report)]
-    return costs.costs(Report.read(home / path_of(report)), Record.read_all(records))
+    return costs.report_costs(Report.read(home / path_of(report)), Record.read_all(records))
 
 
 def step_cost(task: Task, home: Path) -> Cost:

@@ -26,6 +26,7 @@ PLAIN = 10_000  # images at most of the plain way: with ten times as many it tak
 
 
 def measure(bench: Bench) -> Iterator[Line]:
+    """Yield the memory and the seconds of a run both ways, by the number of images."""
     counts = bench.pick((1_000, 10_000, 100_000), (1_000, 10_000))
     costs: dict[int, dict[str, here.Cost]] = {}
     peers: dict[int, here.Cost] = {}
@@ -70,12 +71,12 @@ def draw(lines: list[Line], path: Path) -> None:
     """Draw memory and time against the number of images, on logarithmic axes."""
     from matplotlib.ticker import LogLocator
 
-    from components.results.figures.style import ACCENT, MUTED, saved
+    from components.results.figures.style import ACCENT, MUTED, new_figure
 
     note = (
         f"Images of {SIZE} pixels, the built-in backbone; the largest process of all steps, and their seconds together."
     )
-    with saved(path, (8, 3.2), "What a run holds in memory, and how long it takes", note, legend=2) as figure:
+    with new_figure(path, (8, 3.2), "What a run holds in memory, and how long it takes", note, legend=2) as figure:
         panels = zip(figure.subplots(1, 2), (("memory", "GB"), ("time", "seconds")), strict=True)
         for axes, (what, unit) in panels:
             found = [line for line in lines if line.case.endswith(f"images: {what}")]

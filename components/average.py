@@ -31,5 +31,5 @@ def average(
     from components.model import ensemble
     from components.results import tracking
 
-    with tracking.live(classifier, model_name("average")):
+    with tracking.live_run(classifier, model_name("average")):
         ensemble.average_classifiers(augmented, splits, classifiers, classifier, batch_size)

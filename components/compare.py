@@ -1,22 +1,22 @@
-"""Put the reports of a recipe side by side."""
+"""Compare the reports of a recipe."""
 
 from components.data.artifacts import Comparison, Report
 from components.machinery.signature import Input, Output
 
 
 def compare(reports: Input[list[Report]], comparison: Output[Comparison]) -> None:
-    """Put reports side by side, and say which model was chosen, how it did, and what the test images can tell apart.
+    """Compare models: a table of their scores, a test of every pair, and a verdict on the one that validation chose.
 
-    The choice is made on validation log loss; the test scores only say how good it was.
+    The choice is made on validation log loss; the test scores only say how good the chosen model is.
 
     Args:
-        reports: Reports on the models, of which one may be there several times, trained with other parameters, or with
-            other seeds or on other folds, which are its trials. The first report's test split is the main one.
+        reports: Reports on the models. A model may have several: with other parameters each is an arm of its own; with
+            other seeds or on other folds they are its trials. The first report's test split is the main one.
         comparison: The table, the tests of every two models and the verdict.
 
     Raises:
         UserError: The reports are on several data sets or test splits, or two are on one and the same model.
     """
-    from components.results import comparing
+    from components.results.comparing import compare_reports
 
-    comparing.compare(reports, comparison)
+    compare_reports(reports, comparison)

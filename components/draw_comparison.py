@@ -1,4 +1,4 @@
-"""Draw a comparison and the reports that it is of."""
+"""Draw a comparison and its reports as a page."""
 
 from components.data.artifacts import Comparison, Page, Report
 from components.data.records import Record
@@ -14,9 +14,9 @@ def draw_comparison(
     """Draw a comparison and its reports as one page, with what each model cost, and put it into the journal.
 
     Args:
-        comparison: What was compared.
+        comparison: The comparison.
         reports: The reports that were compared, in the same order.
-        records: Records of the steps behind them, for the costs and the versions; what none says is left empty.
+        records: Records of the steps behind them, for costs and versions; cells are empty where there is no record.
         page: The page, its text, the figures and the table of costs.
 
     Raises:
@@ -25,4 +25,4 @@ def draw_comparison(
     from components.results import drawing, tracking
 
     costs = drawing.draw_comparison(comparison, reports, records, page)
-    tracking.log_page_or_say(page, comparison, reports, costs)
+    tracking.log_page_or_warn(page, comparison, reports, costs)

@@ -20,20 +20,20 @@ def evaluate(
 ) -> None:
     """Score a classifier on the test split, and complete its run in the journal.
 
-    One pass over the images gives every number: file, label and probabilities stay together.
+    Every number comes from one pass over the images, so that file, label and probabilities stay together.
 
     Args:
-        augmented: The plain images and their views; of several, those that the classifier was trained on count.
-        splits: The training and validation rows, on which it is calibrated and chosen where it predicts from several
-            views; and what leaks from them into the test images.
+        augmented: The plain images and their views; of several, those that the classifier was trained on are used.
+        splits: The training and validation rows: means over views are calibrated on validation. Also the table of the
+            images that leak between the parts.
         test_split: The test rows.
         classifier: The classifier.
         report: Scores with their intervals, predictions, and where the classifier fails.
-        views: What it predicts from: plain, the image as it is, or averaged, the mean over it and its views, with a
-            temperature of its own.
+        views: What it predicts from: `plain`, the image as it is; or `averaged`, the mean over it and its views, with
+            a temperature of its own.
         batch_size: Images a batch.
-        slices: Equal parts into which the test images are cut, by size and by brightness, to be scored each by itself;
-            0 for none.
+        slices: Number of equal parts into which the test images are cut, by size and by brightness, to be scored each
+            by itself; 0 for none.
 
     Raises:
         UserError: Views are to be averaged, and there are none; or the classifier was trained on others.
@@ -42,5 +42,5 @@ def evaluate(
     from components.results import reporting, tracking
 
     trained_on = training_views(classifier, augmented)
-    reporting.fill(report, trained_on, splits, test_split, classifier, views, batch_size, slices)
-    tracking.complete_or_say(classifier, report)
+    reporting.fill_report(report, trained_on, splits, test_split, classifier, views, batch_size, slices)
+    tracking.complete_run_or_warn(classifier, report)

@@ -36,7 +36,7 @@ def fine_tune(
     from components.results import tracking
 
     runtime.set_seed(settings.seed)
-    with runtime.device_strategy().scope(), tracking.live(classifier, model_name("fine_tune")) as log_epoch:
+    with runtime.device_strategy().scope(), tracking.live_run(classifier, model_name("fine_tune")) as log_epoch:
         untrained = assembly.assemble_fine_tuning(tensors, splits, top, weights)
         sizes = [keras.ops.size(weight) for weight in untrained.model.trainable_weights]
         classifier.facts.trainable_parameters = int(sum(sizes))

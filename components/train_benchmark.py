@@ -41,7 +41,7 @@ def train_benchmark(
 
     runtime.set_seed(settings.seed)
     untrained = assembly.assemble_benchmark(augmented, splits, network, image_size, width, stages)
-    with tracking.live(classifier, model_name("train_benchmark")) as log_epoch:
+    with tracking.live_run(classifier, model_name("train_benchmark")) as log_epoch:
         result = training.train(
             "train_benchmark", untrained.model, untrained.split_rows, settings, log_epoch, classifier.resume
         )

@@ -43,7 +43,7 @@ def train_top(
         runtime.use_one_thread()
     runtime.set_seed(settings.seed)
     untrained = assembly.assemble_top(features, splits, weights, head, dropout)
-    with tracking.live(classifier, model_name("train_top")) as log_epoch:
+    with tracking.live_run(classifier, model_name("train_top")) as log_epoch:
         result = training.train(
             "train_top", untrained.model, untrained.split_rows, settings, log_epoch, classifier.resume, untrained.head
         )

@@ -65,12 +65,14 @@ def log(results: Results) -> bool:
     """
     for name, error in results.unread.items():
         print(f"{name}: {error}", file=sys.stderr)
-    spent = {fingerprint: costs.costs(report, results.records) for fingerprint, report in results.reports.items()}
+    spent = {
+        fingerprint: costs.report_costs(report, results.records) for fingerprint, report in results.reports.items()
+    }
     logged: dict[str, Report] = {}
 
     def log_report(report: Report) -> bool:
         fingerprint = report.facts.fingerprint
-        written = tracking.complete(results.classifier_of(report), report, spent[fingerprint])
+        written = tracking.complete_run(results.classifier_of(report), report, spent[fingerprint])
         logged[fingerprint] = report
         return written
 
@@ -95,7 +97,7 @@ def write_and_print(path: Path, action: Callable[..., bool], *arguments: Any) ->
     try:
         print(f"{name}: {'written' if action(*arguments) else 'was there'}")
     except UserError as error:
-        tracking.experiments()
+        tracking.experiment_ids()
         print(f"{name}: {error}", file=sys.stderr)
         return False
     return True

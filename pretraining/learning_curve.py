@@ -42,7 +42,7 @@ def main() -> None:
     chosen = int(min(means.index[means >= THRESHOLD]))
     table.to_csv("docs/learning_curve.csv", index=False)
     title = f"digits: validation kappa by training images; {chosen} are used"
-    figures.learning_curve(table, Path("docs/learning_curve.png"), title, chosen)
+    figures.draw_learning_curve(table, Path("docs/learning_curve.png"), title, chosen)
     print(f"{table.groupby(['train_images', 'model'])['score'].mean().unstack().round(4)}\nchosen: {chosen}")
 
 

@@ -17,6 +17,7 @@ from components.machinery.running import run_step
 from components.machinery.signature import load_step
 from components.results import costs
 from components.scores import metrics
+from components.scores.temperature import fit_temperature
 from components.system.errors import UserError
 from pipeline import collection, recipes
 from tests.conftest import CLASSES, MODELS, PARAMETERS, digests, evaluate
@@ -81,7 +82,7 @@ def test_a_report_agrees_with_itself(made):
         }  # fmt: skip
         assert {"log_loss_uncalibrated", "prior_log_loss"} <= set(report.metrics)
         assert not [name for name in report.metrics if name.startswith("seconds")]
-        spent = costs.costs(report, Record.read_all([made["page"].parent]))
+        spent = costs.report_costs(report, Record.read_all([made["page"].parent]))
         assert ("seconds_extraction" in spent) == (model != "benchmark")
 
 
@@ -100,7 +101,7 @@ def test_averaged_views_are_the_mean_over_them_with_a_temperature_of_its_own(mad
 
     table, labels = averaged.table("predictions.csv"), validation["label"].map(CLASSES.index).to_numpy()
     means = mean(validation["file"])
-    assert temperature == pytest.approx(metrics.temperature(labels, np.log(means)), rel=1e-5)
+    assert temperature == pytest.approx(fit_temperature(labels, np.log(means)), rel=1e-5)
     assert averaged.metrics["validation_log_loss"] == pytest.approx(
         metrics.log_loss(labels, softmax(np.log(means) / temperature, axis=1)), rel=1e-5
     )
@@ -191,11 +192,11 @@ def test_models_trained_several_times_are_named_by_what_differs_and_ranked_on_va
 
 
 def test_weights_tell_models_apart_too(made):
-    from components.results import comparing
+    from components.results.trials import trials_by_model
 
     one, other = (Report.read(made["top"]) for _ in range(2))
     vars(other.facts).update(backbone="vgg16", weights_sha256="0123456789")
-    assert [*comparing.names([one, other])] == ["top, vgg16_small", "top, vgg16"]
+    assert [*trials_by_model([one, other])] == ["top, vgg16_small", "top, vgg16"]
 
 
 def test_a_report_given_twice(made, tmp_path):

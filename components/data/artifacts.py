@@ -271,8 +271,8 @@ class Report(Artifact[ReportFacts]):
     """One classifier on the test split: its scores, where it fails, and what is drawn of that.
 
     `metrics.json` has the scores, `intervals.json` the 95 % interval of each of the test, low and high,
-    `baselines.json` what can be had without looking, the number of test images and the best epoch. `predictions.csv`
-    has the test split, then the predicted class and the probability of each; `curves.csv` the epochs. What `statistics`
+    `baselines.json` those of baselines that see no image, the number of test images, the best epoch. `predictions.csv`
+    has the test split, then the predicted class and the probability of each; `curves.csv` the epochs. What `scores`
     finds is in `calibration.csv`, bins `before` and `after` the temperature, and `classes.csv`; what `failures` finds
     in `confusions.csv` and `slices.csv`, which has no rows where slices were not asked for. `mistakes.csv` (file,
     label, predicted, probability) has the test images that are shown, `mistakes.npz` their thumbnails, `images` (n,

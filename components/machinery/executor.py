@@ -107,17 +107,15 @@ def run_address(artifact: Artifact) -> dict[str, str]:
         return {}
     from components.results import tracking
 
-    address = tracking.address(artifact)
+    address = tracking.run_address(artifact)
     return {"mlflow": address} if address else {}
 
 
 def confusion_matrix(report: Report) -> dict[str, Any]:
     """Return the test images counted by class (rows) and predicted class (columns), as Kubeflow's UI draws them."""
-    import pandas as pd
+    from components.results.failures import report_confusion_matrix
 
-    table, classes = report.table("predictions.csv"), report.facts.classes
-    counts = pd.crosstab(table["label"], table["predicted"]).reindex(index=classes, columns=classes, fill_value=0)
     return {
-        "annotationSpecs": [{"displayName": name} for name in classes],
-        "rows": [{"row": [int(count) for count in row]} for row in counts.to_numpy()],
+        "annotationSpecs": [{"displayName": name} for name in report.facts.classes],
+        "rows": [{"row": counts} for counts in report_confusion_matrix(report).tolist()],
     }

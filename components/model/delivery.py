@@ -10,6 +10,7 @@ from components.data.artifacts import Classifier
 from components.model.rows import Rows
 from components.model.training import TrainingResult
 from components.scores import metrics
+from components.scores.temperature import fit_temperature
 
 
 def deliver(
@@ -27,7 +28,7 @@ def deliver(
     """
     train, validation = split_rows
     classes = classifier.facts.classes
-    temperature = metrics.temperature(validation.labels, result.logits)
+    temperature = fit_temperature(validation.labels, result.logits)
     size = classifier.facts.image_size
     image = keras.Input((size, size, 3), name="image")
     x = image

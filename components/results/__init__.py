@@ -1,0 +1,1 @@
+"""Results: reports on models, their comparison, page and figures, and the journal."""

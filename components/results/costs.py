@@ -1,4 +1,4 @@
-"""What results cost: seconds, rates and GPU hours of the long computations behind a report, as far as records say."""
+"""Costs of results: seconds, rates and GPU hours of the long computations behind a report, as far as records say."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,41 +6,46 @@ from components.data.artifacts import Report
 from components.data.records import Record, records_by_step
 from components.model.registry import MODELS
 
-WORK = {"augmentation": "augment", "extraction": "extract", "training": "", "evaluation": "evaluate"}  # done by a step
+WORK = {
+    "augmentation": "augment",
+    "extraction": "extract",
+    "training": "",
+    "evaluation": "evaluate",
+}  # and its step
 COLUMNS = (
     *(f"seconds_{name}" for name in WORK), *(f"images_per_second_{name}" for name in WORK), "gpu_hours",
 )  # fmt: skip
 
 
-def costs(report: Report, records: Iterable[Record]) -> dict[str, float]:
-    """Return the costs that are known, of the names in `COLUMNS`; GPU hours only where the records are complete.
+def report_costs(report: Report, records: Iterable[Record]) -> dict[str, float]:
+    """Return the costs of a report by the names in `COLUMNS`, as far as records say; GPU hours if no record is missing.
 
     The seconds of training are those of the step that trained the classifier, and not those of what it began from; of
     an ensemble, those of its members.
     """
-    known = records_by_step(report.manifest["lineage"], records)
-    found: dict[str, float] = {}
+    by_step = records_by_step(report.manifest["lineage"], records)
+    costs: dict[str, float] = {}
     gpu_seconds, complete = 0.0, True
     for name, step in WORK.items():
         steps = [step] if step else training_steps(report)
         if step and step not in report.manifest["lineage"]:
             continue
-        done = [known[one].work[name] for one in steps if one in known and name in known[one].work]
-        if len(done) < len(steps):
+        work = [by_step[one].work[name] for one in steps if one in by_step and name in by_step[one].work]
+        if len(work) < len(steps):
             complete = False
             continue
-        seconds, images = (sum(one[key] for one in done) for key in ("seconds", "images"))
-        found |= seconds_and_rate(name, images, seconds)
-        gpu_seconds += sum(one["seconds"] * one["gpus"] for one in done)
-    return {**found, "gpu_hours": gpu_seconds / 3600} if complete else found
+        seconds, images = (sum(one[key] for one in work) for key in ("seconds", "images"))
+        costs |= seconds_and_rate(name, images, seconds)
+        gpu_seconds += sum(one["seconds"] * one["gpus"] for one in work)
+    return {**costs, "gpu_hours": gpu_seconds / 3600} if complete else costs
 
 
 def seconds_and_rate(name: str, images: float, seconds: float) -> dict[str, float]:
-    """Return what is shown of a long computation: its seconds and its rate."""
+    """Return the costs of one long computation: `seconds_NAME` and `images_per_second_NAME`."""
     return {f"seconds_{name}": round(seconds, 3), f"images_per_second_{name}": round(images / max(seconds, 1e-3), 2)}
 
 
 def training_steps(report: Report) -> Sequence[str]:
-    """Return the step that trained a report's classifier; of an ensemble, several."""
+    """Return the steps that trained a report's classifier: one, or those of the members of an ensemble."""
     model = MODELS[report.facts.model]
     return [model.step] if model.is_trained else [MODELS[member].step for member in report.facts.members]

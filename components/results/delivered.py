@@ -13,7 +13,7 @@ URIS = ("models:/", "runs:/")
 
 
 def open_model(address: str) -> tuple[ServedModel, np.ndarray]:
-    """Return a delivered model, and images that it was tested on, uint8 (n, size, size, 3); n is 0 if none are kept.
+    """Return a delivered model with its example images, uint8 (n, size, size, 3); n is 0 where none were kept.
 
     Args:
         address: The folder of a Classifier, or where MLflow has it: `models:/NAME@champion`, `models:/ID`, `runs:/...`.
@@ -22,7 +22,7 @@ def open_model(address: str) -> tuple[ServedModel, np.ndarray]:
         UserError: There is no such model, or it cannot be loaded.
     """
     if address.startswith(URIS):
-        with logged.fetched(address) as (classifier, examples):
+        with logged.open_logged_model(address) as (classifier, examples):
             pixels = np.stack([np.asarray(images.decode_image(image)) for image in examples])
             return load_served(classifier), pixels
     classifier = Classifier.read(address)
@@ -34,12 +34,12 @@ def open_model(address: str) -> tuple[ServedModel, np.ndarray]:
 
 
 def load_served(classifier: Classifier) -> ServedModel:
-    """Return a classifier as it is served."""
+    """Return a classifier loaded for serving."""
     return ServedModel(classifier.load(), classifier.facts.classes)
 
 
 def report_path(classifier: Path) -> Path:
-    """Return where the report on a classifier lies: `reports` in place of the folder of all classifiers."""
+    """Return the folder of the report on a classifier: its own path with `reports` in place of `classifiers`."""
     parts = [*classifier.absolute().parts]
     names = [number for number, part in enumerate(parts[:-1]) if part in ("classifiers", "chosen")]
     return Path(*parts[: names[-1]], "reports", *parts[names[-1] + 1 :]) if names else classifier / "report"

@@ -1,4 +1,4 @@
-"""Where a classifier fails: the classes it takes for others, and slices of the test images."""
+"""Where a classifier fails: confusions of classes, the most confident mistakes, scores by slice of the test images."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,21 +6,28 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from components.scores import metrics, statistics
+from components.data.artifacts import Report
+from components.scores import metrics
+from components.scores.intervals import score_intervals
 from components.scores.registry import MAIN
 
-WRONG, RIGHT = 12, 4  # test images of either kind that are shown with what they are told by
+WRONG, RIGHT = 12, 4  # wrong and right predictions that are shown with their heat maps
 
 
-def counts(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """Return the confusion matrix (classes, classes): rows are the true classes, columns the predicted ones."""
-    matrix = np.zeros((classes, classes), np.int64)
-    np.add.at(matrix, (labels, predicted), 1)
-    return matrix
+def class_numbers(names: pd.Series, classes: Sequence[str]) -> np.ndarray:
+    """Return the number of each named class in the list of classes, (n,)."""
+    return names.map({name: number for number, name in enumerate(classes)}).to_numpy(dtype=np.int64)
+
+
+def report_confusion_matrix(report: Report) -> np.ndarray:
+    """Return a report's confusion matrix: test images of each true class (rows) predicted as each class (columns)."""
+    table, classes = report.table("predictions.csv"), report.facts.classes
+    labels, predicted = (class_numbers(table[column], classes) for column in ("label", "predicted"))
+    return metrics.confusion_matrix(labels, predicted, len(classes))
 
 
 def confusions(labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
-    """Return how often each class was taken for another, the most frequent first: label, predicted, count, share.
+    """Return how often each class was predicted as another, the most frequent first: label, predicted, count, share.
 
     Args:
         labels: Number of the true class, (n,).
@@ -30,19 +37,19 @@ def confusions(labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str]
     Returns:
         One row for each pair that occurs; `share` is of the test images of the label, in (0, 1].
     """
-    matrix = counts(labels, predicted, len(classes))
+    matrix = metrics.confusion_matrix(labels, predicted, len(classes))
     totals = matrix.sum(axis=1)
     rows = [
         (classes[label], classes[other], count, count / totals[label])
         for (label, other), count in np.ndenumerate(matrix)
         if count and label != other
     ]
-    found = pd.DataFrame(rows, columns=["label", "predicted", "count", "share"])
-    return found.sort_values(["count", "share"], ascending=False, kind="stable")
+    table = pd.DataFrame(rows, columns=["label", "predicted", "count", "share"])
+    return table.sort_values(["count", "share"], ascending=False, kind="stable")
 
 
-def examples(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return the most confident mistakes, then some right predictions from all over the test images.
+def example_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the most confident mistakes, then of some right predictions from all over the test images.
 
     Args:
         predictions: One row a test image, with its label, the predicted class and the probability of that.
@@ -53,10 +60,10 @@ def examples(predictions: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([confident, right.iloc[places]])
 
 
-def slices(
+def slice_scores(
     by: Mapping[str, np.ndarray], parts: int, labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray
 ) -> pd.DataFrame:
-    """Return the scores of slices of the test images, cut into equal parts by each of some measures.
+    """Return the scores of slices of the test images, which each measure cuts into equal parts.
 
     Args:
         by: Measures of the images, (n,) each, by name.
@@ -66,23 +73,23 @@ def slices(
         groups: Names of the images' groups, (n,).
 
     Returns:
-        One row a slice: by, low and high (what its images measure), images, and the main scores, each with _low and
+        One row a slice: by, low and high (the range of the measure), images, and the main scores, each with _low and
         _high behind it, the ends of its 95 % interval.
     """
     rows = []
     for name, values in by.items():
-        part = part_of(values, parts)
-        for own in (part == number for number in np.unique(part)):
-            found = metrics.main_scores(labels[own], probabilities[own])
-            ends = statistics.intervals(labels[own], probabilities[own], groups[own])
-            row = {"by": name, "low": values[own].min(), "high": values[own].max(), "images": int(own.sum())}
+        part = part_numbers(values, parts)
+        for inside in (part == number for number in np.unique(part)):
+            scores = metrics.main_scores(labels[inside], probabilities[inside])
+            ends = score_intervals(labels[inside], probabilities[inside], groups[inside])
+            row = {"by": name, "low": values[inside].min(), "high": values[inside].max(), "images": int(inside.sum())}
             for score in MAIN:
-                row |= {score: found[score], f"{score}_low": ends[score][0], f"{score}_high": ends[score][1]}
+                row |= {score: scores[score], f"{score}_low": ends[score][0], f"{score}_high": ends[score][1]}
             rows.append(row)
     columns = ["by", "low", "high", "images", *(f"{score}{end}" for score in MAIN for end in ("", "_low", "_high"))]
     return pd.DataFrame(rows, columns=columns)
 
 
-def part_of(values: np.ndarray, parts: int) -> np.ndarray:
-    """Return the number of the part, from 0 to parts - 1, of each value; equal values are in one part, (n,)."""
+def part_numbers(values: np.ndarray, parts: int) -> np.ndarray:
+    """Return the number of the part that each value falls in, from 0 to parts - 1, (n,); equal values share a part."""
     return ((rankdata(values) - 0.5) * parts / len(values)).astype(np.int64)

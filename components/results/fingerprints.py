@@ -1,4 +1,4 @@
-"""Fingerprints: what results are known by in the journal, from content alone."""
+"""Fingerprints: digests, from content alone, that identify results in the journal."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""The figures as they are on the page of a comparison: embedded, and in words for who cannot see them."""
+"""The figures embedded in the page of a comparison, each with a caption and a text alternative."""
 
 import base64
 import io
@@ -17,9 +17,13 @@ from components.scores.registry import MAIN, SCORES
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure: its caption, in words what it shows, the address that holds the file itself, and its width.
+    """A figure as the page embeds it.
 
-    The width is in CSS pixels, 96 an inch.
+    Args:
+        caption: Text below it.
+        alt: What it shows, in words, for those who cannot see it.
+        address: Data URI that holds the file.
+        width: CSS pixels, 96 an inch.
     """
 
     caption: str
@@ -28,90 +32,91 @@ class Picture:
     width: int
 
 
-def drawing(path: Path, caption: str, alt: str) -> Picture:
-    """Return a figure of lines and letters, as the PNG that it is, as wide as it was drawn."""
+def png_picture(path: Path, caption: str, alt: str) -> Picture:
+    """Return a picture of a figure of lines and letters: the PNG itself, as wide as it was drawn."""
     with Image.open(path) as image:
         width = round(96 * image.width / DOTS)
-    return Picture(caption, alt, embedded(path.read_bytes(), "png"), width)
+    return Picture(caption, alt, data_uri(path.read_bytes(), "png"), width)
 
 
-def photographs(path: Path, caption: str, alt: str) -> Picture:
-    """Return a figure of photographs, as WebP, which takes a fraction of the bytes, as wide as it has pixels."""
+def webp_picture(path: Path, caption: str, alt: str) -> Picture:
+    """Return a picture of a figure of photographs: as WebP, which takes a fraction of the bytes, in its own pixels."""
     content = io.BytesIO()
     with Image.open(path) as image:
         image.convert("RGB").save(content, "WEBP", quality=80)
-    return Picture(caption, alt, embedded(content.getvalue(), "webp"), image.width)
+    return Picture(caption, alt, data_uri(content.getvalue(), "webp"), image.width)
 
 
-def embedded(content: bytes, kind: str) -> str:
-    """Return the address that holds the content of a picture of some kind."""
+def data_uri(content: bytes, kind: str) -> str:
+    """Return the data URI of the content of an image file, whose kind is `png` or `webp`."""
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def figure(page: Page, name: str, of: str) -> Path:
-    """Return the file of a figure of a report, which goes by some name."""
-    return page.figure(f"{folder_name(name)}/{of}")
+def figure_file(page: Page, name: str, figure: str) -> Path:
+    """Return the PNG file of a figure of the report with this name."""
+    return page.figure(f"{folder_name(name)}/{figure}")
 
 
-def scores(page: Page, table: pd.DataFrame) -> Picture:
-    """Return the test scores, of which the table has the texts, a row a model."""
+def scores_picture(page: Page, table: pd.DataFrame) -> Picture:
+    """Return the picture of the test scores, whose texts are in the table, a row a model."""
     columns = table[[SCORES[name].title for name in MAIN]]
     texts = (", ".join(f"{title} {text.strip()}" for title, text in row.items()) for _, row in columns.iterrows())
-    said = "; ".join(f"{name}: {text}" for name, text in zip(table.index, texts, strict=True))
-    return drawing(page.figure("comparison"), "Test scores with their intervals", f"{said}.")
+    alt = "; ".join(f"{name}: {text}" for name, text in zip(table.index, texts, strict=True))
+    return png_picture(page.figure("comparison"), "Test scores with their intervals", f"{alt}.")
 
 
-def curves(page: Page, reports: Mapping[str, Report]) -> Picture:
-    """Return the validation of all trainings."""
+def curves_picture(page: Page, reports: Mapping[str, Report]) -> Picture:
+    """Return the picture of validation loss and validation kappa of all trainings."""
     trained = {name: report.facts for name, report in reports.items() if report.facts.epochs}
-    kept = ", ".join(f"{name} {facts.best_epoch}" for name, facts in trained.items())
-    said = f"Validation loss and validation kappa over the epochs. The weights that were kept are of epoch: {kept}."
-    return drawing(page.figure("validation_curves"), "Validation while training", said)
+    best = ", ".join(f"{name} {facts.best_epoch}" for name, facts in trained.items())
+    alt = f"Validation loss and validation kappa over the epochs. The weights that were kept are of epoch: {best}."
+    return png_picture(page.figure("validation_curves"), "Validation while training", alt)
 
 
-def matrix(page: Page, name: str, report: Report) -> Picture:
-    """Return the confusion matrix of a model."""
+def confusion_picture(page: Page, name: str, report: Report) -> Picture:
+    """Return the picture of a model's confusion matrix."""
     pairs = report.table("confusions.csv").head(3).to_dict("records")
-    said = ", ".join(f"{row['label']} for {row['predicted']} ({row['count']} times)" for row in pairs)
-    alt = f"Confusion matrix of {name}, accuracy {report.metrics['accuracy']:.3f}. Most often taken: {said or 'none'}."
-    return drawing(figure(page, name, "confusion_matrix"), name, alt)
+    confused = ", ".join(f"{row['label']} as {row['predicted']} ({row['count']} times)" for row in pairs) or "none"
+    accuracy = report.metrics["accuracy"]
+    alt = f"Confusion matrix of {name}, accuracy {accuracy:.3f}. Most often misclassified: {confused}."
+    return png_picture(figure_file(page, name, "confusion_matrix"), name, alt)
 
 
-def reliability(page: Page, name: str, report: Report) -> Picture:
-    """Return the reliability diagram of a model."""
-    found = report.metrics
-    alt = f"Reliability diagram of {name}: expected calibration error {found['ece_uncalibrated']:.3f} before the "
-    return drawing(figure(page, name, "reliability"), name, f"{alt}temperature, {found['ece']:.3f} after it.")
+def reliability_picture(page: Page, name: str, report: Report) -> Picture:
+    """Return the picture of a model's reliability diagram."""
+    before, after = (report.metrics[score] for score in ("ece_uncalibrated", "ece"))
+    alt = f"Reliability diagram of {name}: expected calibration error {before:.3f} before the temperature, "
+    return png_picture(figure_file(page, name, "reliability"), name, f"{alt}{after:.3f} after it.")
 
 
-def classes(page: Page, name: str, report: Report) -> Picture:
-    """Return the scores of each class for a model."""
+def classes_picture(page: Page, name: str, report: Report) -> Picture:
+    """Return the picture of a model's precision and recall, class by class."""
     lowest = report.table("classes.csv").sort_values("f1", kind="stable").head(3).to_dict("records")
-    said = ", ".join(f"{row['class']} ({row['f1']:.3f})" for row in lowest)
-    alt = f"Precision and recall of each class for {name}. The lowest F1: {said}."
-    return drawing(figure(page, name, "classes"), "Precision and recall, class by class", alt)
+    classes = ", ".join(f"{row['class']} ({row['f1']:.3f})" for row in lowest)
+    alt = f"Precision and recall of each class for {name}. The lowest F1: {classes}."
+    return png_picture(figure_file(page, name, "classes"), "Precision and recall, class by class", alt)
 
 
-def mistakes(page: Page, name: str, report: Report) -> Picture:
-    """Return the most confident mistakes of a model."""
-    told = report.table("predictions.csv")
-    wrong = told[told["label"] != told["predicted"]]
+def mistakes_picture(page: Page, name: str, report: Report) -> Picture:
+    """Return the picture of a model's most confident mistakes."""
+    predictions = report.table("predictions.csv")
+    wrong = predictions[predictions["label"] != predictions["predicted"]]
     first = wrong.assign(top=wrong.filter(like=PROBABILITY).max(axis=1)).nlargest(3, "top").to_dict("records")
-    said = ", ".join(f"{row['label']} for {row['predicted']} ({row['top']:.2f})" for row in first)
-    alt = f"Test images and their heat maps (Grad-CAM). The most confident mistakes of {name}: {said or 'none'}."
-    return photographs(figure(page, name, "mistakes"), "The most confident mistakes, and what they were told by", alt)
+    mistakes = ", ".join(f"{row['label']} as {row['predicted']} ({row['top']:.2f})" for row in first) or "none"
+    alt = f"Test images and their heat maps (Grad-CAM). The most confident mistakes of {name}: {mistakes}."
+    return webp_picture(figure_file(page, name, "mistakes"), "The most confident mistakes, and their heat maps", alt)
 
 
-def slices(page: Page, name: str, report: Report) -> Picture | None:
-    """Return the scores of slices of the test images for a model; none where they were not asked for."""
+def slices_picture(page: Page, name: str, report: Report) -> Picture | None:
+    """Return the picture of a model's scores by slice of the test images; None where slices were not asked for."""
     table = report.table("slices.csv")
     if table.empty:
         return None
     alt = f"Scores of {name} by the size and by the brightness of the test images, as in the table below."
-    return drawing(figure(page, name, "slices"), "By the size and the brightness of the image", alt)
+    return png_picture(figure_file(page, name, "slices"), "By the size and the brightness of the image", alt)
 
 
-def leakage(page: Page, name: str) -> Picture:
-    """Return the images that leak from one part of the split to another."""
-    alt = "Images beside what they have in another part of the split, or with another label, as in the table."
-    return photographs(figure(page, name, "leakage"), "Images that leak between the parts of the split", alt)
+def leakage_picture(page: Page, name: str) -> Picture:
+    """Return the picture of the images that leak from one part of the split to another."""
+    alt = "Images beside their duplicates in another part of the split, or with another label, as in the table."
+    return webp_picture(figure_file(page, name, "leakage"), "Images that leak between the parts of the split", alt)

@@ -1,4 +1,4 @@
-"""The report on one classifier: its test scores, where it fails, its predictions, and what is drawn of them."""
+"""The report on one classifier: its test scores, its predictions, where it fails, and the images that figures show."""
 
 import shutil
 from collections.abc import Mapping
@@ -13,16 +13,20 @@ from components.data.artifacts import PROBABILITY, Augmented, Classifier, Report
 from components.model import grad_cam
 from components.model.prediction import LOG_FLOOR, predict_probabilities
 from components.results import failures, fingerprints
-from components.scores import metrics, statistics
+from components.results.failures import class_numbers
+from components.scores import metrics
+from components.scores.calibration import calibration_bins
+from components.scores.intervals import class_scores, score_intervals
 from components.scores.registry import VALIDATION
+from components.scores.temperature import fit_temperature
 from components.system.errors import UserError
 
 
-def fill(
+def fill_report(
     report: Report, augmented: Augmented, splits: Splits, test_split: TestSplit, classifier: Classifier, views: str,
     batch_size: int, slices: int,
 ) -> None:  # fmt: skip
-    """Fill a Report: the scores with their intervals, where the classifier fails, and what the figures show."""
+    """Fill a Report: scores with their intervals, predictions, where the classifier fails, images for the figures."""
     test = test_split.table("test_split.csv")
     classes, model = classifier.facts.classes, classifier.load()
     images, rows = input_views(augmented, views), augmented.rows(test["file"].tolist())
@@ -32,7 +36,7 @@ def fill(
     if views != "plain":
         validation = splits.part("validation")
         _, means = predict_probabilities(model, images, augmented.rows(validation["file"].tolist()), batch_size)
-        probabilities = calibrate_means(report, numbers(validation, classes), means, uncalibrated)
+        probabilities = calibrate_means(report, class_numbers(validation["label"], classes), means, uncalibrated)
     plain = images[:, 0]
     np.save(report.path / "example.npy", plain[rows[:2]])
     table = test.assign(predicted=[classes[number] for number in probabilities.argmax(axis=1)])
@@ -40,24 +44,24 @@ def fill(
     report.write_table("predictions.csv", table)
     report.write_table("curves.csv", classifier.table("history.csv"))
 
-    labels, groups = numbers(test, classes), test["group"].to_numpy()
+    labels, groups = class_numbers(test["label"], classes), test["group"].to_numpy()
     write_scores(report, labels, probabilities, uncalibrated, groups)
     write_baselines(report, labels)
     write_failures(report, labels, probabilities, groups)
-    write_slices(report, measures(test, plain, rows) if slices else {}, slices, labels, probabilities, groups)
+    write_slices(report, image_measures(test, plain, rows) if slices else {}, slices, labels, probabilities, groups)
     write_mistakes(report, model, table, plain, rows, probabilities)
     copy_leakage(splits, report)
 
 
 def write_facts(report: Report, augmented: Augmented, classifier: Classifier, views: str, test: pd.DataFrame) -> None:
-    """Note what the report is on: the classifier, the views and the test images, and the fingerprint of them all."""
+    """Write the facts that identify a report: digests of classifier and test split, the views, and the fingerprint."""
     test_split = fingerprints.test_split_digest(report.manifest["lineage"]["fetch"], test)
     report.facts.classifier, report.facts.test_split, report.facts.views = classifier.digest, test_split, views
     report.facts.fingerprint = fingerprints.fingerprint(classifier.digest, views, augmented.digest, test_split)
 
 
 def input_views(augmented: Augmented, views: str) -> np.ndarray:
-    """Return the images that a classifier predicts from: uint8 (files, views, size, size, 3).
+    """Return the images that a classifier predicts from, uint8 (files, views, size, size, 3).
 
     Raises:
         UserError: Views are to be averaged, and there are none.
@@ -70,9 +74,9 @@ def input_views(augmented: Augmented, views: str) -> np.ndarray:
 
 
 def calibrate_means(report: Report, labels: np.ndarray, validation: np.ndarray, test: np.ndarray) -> np.ndarray:
-    """Return the means over views with a temperature of their own, (n, classes); note it and the validation scores.
+    """Return the calibrated means over views of the test images, (n, classes); write temperature and validation scores.
 
-    A mean of probabilities is less sure than these, so that the temperature of one image's prediction is not its own.
+    A mean of probabilities is less confident than each of them, so it needs a temperature of its own.
 
     Args:
         report: The report.
@@ -82,23 +86,18 @@ def calibrate_means(report: Report, labels: np.ndarray, validation: np.ndarray, 
 
     Source: Rahaman & Thiery, Uncertainty Quantification and Deep Ensembles, arXiv 2007.08792.
     """
-    logits, of_test = (np.log(means + LOG_FLOOR) for means in (validation, test))
-    temperature = metrics.temperature(labels, logits)
-    found = metrics.validation_scores(labels, softmax(logits / temperature, axis=1))
-    vars(report.facts).update(found)
+    logits, test_logits = (np.log(means + LOG_FLOOR) for means in (validation, test))
+    temperature = fit_temperature(labels, logits)
+    scores = metrics.validation_scores(labels, softmax(logits / temperature, axis=1))
+    vars(report.facts).update(scores)
     report.facts.temperature = temperature
-    return softmax(of_test / temperature, axis=1)
-
-
-def numbers(table: pd.DataFrame, classes: list[str]) -> np.ndarray:
-    """Return the number of the class of each row, (n,)."""
-    return table["label"].map({name: number for number, name in enumerate(classes)}).to_numpy(dtype=np.int64)
+    return softmax(test_logits / temperature, axis=1)
 
 
 def write_scores(
     report: Report, labels: np.ndarray, probabilities: np.ndarray, uncalibrated: np.ndarray, groups: np.ndarray
 ) -> None:
-    """Write `metrics.json`, `intervals.json` and `calibration.csv`.
+    """Write the scores, their intervals and the calibration: `metrics.json`, `intervals.json`, `calibration.csv`.
 
     Args:
         report: The report.
@@ -107,11 +106,11 @@ def write_scores(
         uncalibrated: The same before the temperature.
         groups: Names of the images' groups, (n,).
     """
-    scores, ends = metrics.scores(labels, probabilities), statistics.intervals(labels, probabilities, groups)
+    scores, ends = metrics.scores(labels, probabilities), score_intervals(labels, probabilities, groups)
     scores["log_loss_uncalibrated"] = metrics.log_loss(labels, uncalibrated)
-    ends["log_loss_uncalibrated"] = statistics.intervals(labels, uncalibrated, groups, ["log_loss"])["log_loss"]
-    after, scores["ece"] = statistics.calibration(labels, probabilities)
-    before, scores["ece_uncalibrated"] = statistics.calibration(labels, uncalibrated)
+    ends["log_loss_uncalibrated"] = score_intervals(labels, uncalibrated, groups, ["log_loss"])["log_loss"]
+    after, scores["ece"] = calibration_bins(labels, probabilities)
+    before, scores["ece_uncalibrated"] = calibration_bins(labels, uncalibrated)
     report.write_values("metrics", scores | {name: getattr(report.facts, name) for name in VALIDATION})
     report.write_values("intervals", ends)
     bins = {"before": before, "after": after}
@@ -119,20 +118,20 @@ def write_scores(
 
 
 def write_baselines(report: Report, labels: np.ndarray) -> None:
-    """Write `baselines.json`: what can be had without looking, the number of test images, the best epoch."""
+    """Write `baselines.json`: scores of baselines that see no image, the number of test images, the best epoch."""
     baselines = metrics.baselines(labels, report.facts.train_counts)
     report.write_values("baselines", {**baselines, "test_images": len(labels), "best_epoch": report.facts.best_epoch})
 
 
 def write_failures(report: Report, labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray) -> None:
-    """Write `classes.csv` and `confusions.csv`."""
+    """Write the scores of each class and the confusions of classes: `classes.csv`, `confusions.csv`."""
     classes, predicted = report.facts.classes, probabilities.argmax(axis=1)
-    report.write_table("classes.csv", statistics.per_class(labels, predicted, classes, groups))
+    report.write_table("classes.csv", class_scores(labels, predicted, classes, groups))
     report.write_table("confusions.csv", failures.confusions(labels, predicted, classes))
 
 
-def measures(test: pd.DataFrame, images: np.ndarray, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the size of each test image's file, in pixels, and its brightness, the mean in [0, 255]; (rows,) each.
+def image_measures(test: pd.DataFrame, images: np.ndarray, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Return two measures of each test image, (rows,) each: `size`, in pixels, and `brightness`, the mean in [0, 255].
 
     Args:
         test: The test rows, with width and height.
@@ -147,25 +146,27 @@ def write_slices(
     report: Report, by: Mapping[str, np.ndarray], slices: int, labels: np.ndarray, probabilities: np.ndarray,
     groups: np.ndarray,
 ) -> None:  # fmt: skip
-    """Write `slices.csv`, which has no rows where there are no measures to slice by."""
-    report.write_table("slices.csv", failures.slices(by, slices, labels, probabilities, groups))
+    """Write the scores of slices, `slices.csv`, which has no rows where there are no measures to slice by."""
+    report.write_table("slices.csv", failures.slice_scores(by, slices, labels, probabilities, groups))
 
 
 def write_mistakes(
     report: Report, model: keras.Model, table: pd.DataFrame, images: np.ndarray, rows: np.ndarray,
     probabilities: np.ndarray,
 ) -> None:  # fmt: skip
-    """Write the most confident mistakes and some right predictions, each with what in the image spoke for its class."""
-    known = table.assign(probability=probabilities.max(axis=1), row=rows, number=probabilities.argmax(axis=1))
-    shown = failures.examples(known)
-    pictures, pixels = images[shown["row"].to_numpy()], thumbnails.thumbnail_side(2 * len(shown))
-    heats = grad_cam.heat_maps(model, pictures, shown["number"].to_numpy())
+    """Write the most confident mistakes and some right predictions, each with the heat map of its predicted class."""
+    predictions_table = table.assign(
+        probability=probabilities.max(axis=1), row=rows, number=probabilities.argmax(axis=1)
+    )
+    examples = failures.example_predictions(predictions_table)
+    pictures, pixels = images[examples["row"].to_numpy()], thumbnails.thumbnail_side(2 * len(examples))
+    heats = grad_cam.heat_maps(model, pictures, examples["number"].to_numpy())
     arrays = {"images": np.array([thumbnails.make_thumbnail(picture, pixels) for picture in pictures])}
-    report.write_table("mistakes.csv", shown[["file", "label", "predicted", "probability"]])
+    report.write_table("mistakes.csv", examples[["file", "label", "predicted", "probability"]])
     report.write_arrays("mistakes", arrays if heats is None else {**arrays, "heats": heats})
 
 
 def copy_leakage(splits: Splits, report: Report) -> None:
-    """Copy what a split says of images that leak between its parts into a Report: the table and the thumbnails."""
+    """Copy the table and the thumbnails of the images that leak between the parts of a split into a Report."""
     for name in ("leakage.csv", "leakage.npz"):
         shutil.copyfile(splits.path / name, report.path / name)

@@ -1,4 +1,4 @@
-"""The registry of scores: an entry says all that is known of one, and is all that a new one needs.
+"""The registry of scores: one entry defines a score, and is all that a new score needs.
 
 Each is computed from sums over images, which can be resampled: its interval comes with it.
 """
@@ -14,60 +14,62 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-LOWEST_PROBABILITY = sys.float_info.epsilon  # 2.2e-16, as in scikit-learn: of less, no log is taken
+LOWEST_PROBABILITY = sys.float_info.epsilon  # 2.2e-16, as in scikit-learn: lower ones are raised to it before the log
 
 
 @dataclass(frozen=True)
 class Sums:
-    """What scores are computed from: sums over the images of some sets.
+    """Sums over the images of one or more sets, from which every score is computed.
 
     Args:
-        losses: The log losses, in nats, (sets,).
-        of: The images of each class, (sets, classes).
-        predicted: Those predicted as it, (sets, classes).
-        right: Those rightly so, (sets, classes).
+        losses: Sum of the log losses, in nats, (sets,).
+        actual: Images of each class, (sets, classes).
+        predicted: Images predicted as each class, (sets, classes).
+        correct: Images of each class that are predicted as it, (sets, classes).
     """
 
     losses: "np.ndarray"
-    of: "np.ndarray"
+    actual: "np.ndarray"
     predicted: "np.ndarray"
-    right: "np.ndarray"
+    correct: "np.ndarray"
 
     @cached_property
     def images(self) -> "np.ndarray":
-        """The images of each set, (sets,)."""
-        return self.of.sum(axis=1)
+        """Number of images in each set, (sets,)."""
+        return self.actual.sum(axis=1)
 
     @cached_property
     def accuracy(self) -> "np.ndarray":
-        """The share of right images, (sets,)."""
-        return quotient(self.right.sum(axis=1), self.images)
+        """Share of the images that are predicted correctly, (sets,)."""
+        return ratio_or_zero(self.correct.sum(axis=1), self.images)
 
     @cached_property
-    def by_chance(self) -> "np.ndarray":
-        """The accuracy of as many predictions of each class that fall on images by chance, (sets,)."""
-        return quotient((self.of * self.predicted).sum(axis=1), self.images**2)
+    def chance_accuracy(self) -> "np.ndarray":
+        """Accuracy to expect if the same predictions were assigned to the images at random, (sets,)."""
+        return ratio_or_zero((self.actual * self.predicted).sum(axis=1), self.images**2)
 
 
 @dataclass(frozen=True)
 class Score:
-    """A score.
+    """Definition of a score.
 
     Args:
-        title: What it is called in tables and sentences.
-        of: What computes it: from sums over some sets to the score of each, (sets,).
-        possible: The lowest and the highest that it can be.
-        better: Which end is better.
-        main: Whether it is a column in tables and in MLflow's view and a panel in figures, and is known on validation.
+        title: Its name in tables and sentences.
+        compute: Function from sums over some sets to the score of each set, (sets,).
+        bounds: Lowest and highest possible value.
+        better: Whether higher or lower values are better.
+        main: Whether it is a column in tables and in MLflow's view and a panel in figures, and is computed on
+            validation too.
         tested: Whether pairs of models are tested by it.
         on_validation: Whether tables show it on validation, too.
-        scale: From sums to the accuracy that one unit of it is worth, while images and predictions of each class stay
-            as many as they are; None of a score that more than the predicted classes determines.
+        scale: Function from sums to the change in accuracy that a change of the score by 1 corresponds to, while the
+            counts of images and of predictions of each class stay the same; None for a score that depends on more than
+            the predicted classes.
     """
 
     title: str
-    of: "Callable[[Sums], np.ndarray]"
-    possible: tuple[float, float] = (0.0, 1.0)
+    compute: "Callable[[Sums], np.ndarray]"
+    bounds: tuple[float, float] = (0.0, 1.0)
     better: Literal["higher", "lower"] = "higher"
     main: bool = False
     tested: bool = False
@@ -76,45 +78,47 @@ class Score:
 
     @property
     def heading(self) -> str:
-        """What stands above its panel."""
+        """Heading of its panel in figures."""
         return f"{self.title[0].upper()}{self.title[1:]} ({self.better} is better)"
 
     def best(self, values: "pd.Series") -> float:
-        """Return the best of some values."""
+        """Return the best of several values of the score: the highest or the lowest."""
         return float(values.max() if self.better == "higher" else values.min())
 
 
-def quotient(part: "np.ndarray", whole: "np.ndarray") -> "np.ndarray":
-    """Return part / whole, 0 where the whole is 0."""
+def ratio_or_zero(part: "np.ndarray", whole: "np.ndarray") -> "np.ndarray":
+    """Return part / whole, element by element; 0 where the whole is 0."""
     import numpy as np
 
     return np.divide(part, whole, out=np.zeros(np.shape(whole)), where=whole > 0)
 
 
 def kappa(sums: Sums) -> "np.ndarray":
-    """Return Cohen's kappa; 0 where labels and predictions are all of one class, which leaves it undefined.
+    """Return Cohen's kappa, (sets,); 0 where it is undefined, as labels and predictions are all of one class.
 
     Source: Cohen, doi:10.1177/001316446002000104.
     """
-    return quotient(sums.accuracy - sums.by_chance, 1 - sums.by_chance)
+    return ratio_or_zero(sums.accuracy - sums.chance_accuracy, 1 - sums.chance_accuracy)
 
 
 def balanced_accuracy(sums: Sums) -> "np.ndarray":
-    """Return the mean recall of the classes that there are."""
-    return quotient(quotient(sums.right, sums.of).sum(axis=1), (sums.of > 0).sum(axis=1))
+    """Return the mean recall over the classes that have images, (sets,)."""
+    return ratio_or_zero(ratio_or_zero(sums.correct, sums.actual).sum(axis=1), (sums.actual > 0).sum(axis=1))
 
 
 def macro_f1(sums: Sums) -> "np.ndarray":
-    """Return the mean F1 of the classes that there are."""
-    return quotient(quotient(2 * sums.right, sums.of + sums.predicted).sum(axis=1), (sums.of > 0).sum(axis=1))
+    """Return the mean F1 over the classes that have images, (sets,)."""
+    class_f1 = ratio_or_zero(2 * sums.correct, sums.actual + sums.predicted)
+    return ratio_or_zero(class_f1.sum(axis=1), (sums.actual > 0).sum(axis=1))
 
 
 SCORES = {
     "kappa": Score(
-        "kappa", kappa, (-1.0, 1.0), main=True, tested=True, on_validation=True, scale=lambda sums: 1 - sums.by_chance
+        "kappa", kappa, (-1.0, 1.0), main=True, tested=True, on_validation=True,
+        scale=lambda sums: 1 - sums.chance_accuracy,
     ),
     "log_loss": Score(
-        "log loss", lambda sums: quotient(sums.losses, sums.images), (0.0, -math.log(LOWEST_PROBABILITY)), "lower",
+        "log loss", lambda sums: ratio_or_zero(sums.losses, sums.images), (0.0, -math.log(LOWEST_PROBABILITY)), "lower",
         main=True, tested=True, on_validation=True, scale=None,
     ),
     "accuracy": Score("accuracy", lambda sums: sums.accuracy, main=True, tested=True),
@@ -124,7 +128,7 @@ SCORES = {
 
 MAIN = [name for name, score in SCORES.items() if score.main]
 VALIDATION = [f"validation_{name}" for name in MAIN]
-CHOICE = "validation_log_loss"  # what models are chosen by
-HEADLINE = "kappa"  # what a verdict names first
-EXACT = "accuracy"  # the share of right images: its interval and its test are exact, and pairs are judged by it first
+CHOICE = "validation_log_loss"  # models are chosen by its lowest value
+HEADLINE = "kappa"  # the score that a verdict names first
+EXACT = "accuracy"  # its interval and its test are exact; pairs are judged by it first
 TESTED = [EXACT, *(name for name, score in SCORES.items() if score.tested and name != EXACT)]

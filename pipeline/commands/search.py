@@ -75,7 +75,7 @@ def find_rate(recipe: Recipe, *, step: TrainingStep, network: Name = "") -> None
     rate = rate_finder.suggest_rate(curve)
     picture = path_of(task.outputs["classifier"]).parent.with_name("rates") / f"{step}.png"
     picture.parent.mkdir(exist_ok=True)
-    figures.learning_rates(curve, rate, picture, f"{recipe}, {step}: the learning rate")
+    figures.draw_learning_rates(curve, rate, picture, f"{recipe}, {step}: the learning rate")
     print(f"learning_rate: {rate:.1e} ({task.values['learning_rate']:.1e} in the recipe); look at {picture}")
 
 

@@ -194,7 +194,7 @@ def test_the_commit_is_the_version_of_all_that_is_made_of_it(collection, source,
     assert records["pinned"].revisions["dvc_revision"] == collection.first
     assert records["folder"].revisions.get("dvc_revision") != collection.first
     assert classifiers["folder"].manifest == classifiers["pinned"].manifest
-    experiment = tracking.experiments()["edges"]
+    experiment = tracking.experiment_ids()["edges"]
     (run,) = tracking.client().search_runs([experiment])
     assert run.data.tags["dvc_revision"] == collection.first
     tracking.client().rename_experiment(experiment, f"edges of {tmp_path}")

@@ -113,7 +113,7 @@ def test_the_costs_of_a_chosen_model_are_those_of_its_own_training(varied):
     (report,) = map(Report.read, paths["top"])
     records = Record.read_all([home])
     (of_head,) = (record for record in records if record.digest == report.manifest["lineage"]["train_top"])
-    spent = costs.costs(report, records)
+    spent = costs.report_costs(report, records)
     assert spent["seconds_training"] == pytest.approx(of_head.work["training"]["seconds"], abs=1e-3)
     assert "gpu_hours" in spent
 

@@ -40,8 +40,8 @@ def journal(made, database, tmp_path_factory) -> Iterator[str]:
         patch.chdir(folder)
         tracking.client.cache_clear()
         classifier = Classifier.read(made["classifiers/fine_tuned"])
-        tracking.complete(classifier, Report.read(made["fine_tuned"]))
-        run = runs.find("edges", runs.MODEL, classifier.digest)
+        tracking.complete_run(classifier, Report.read(made["fine_tuned"]))
+        run = runs.find_run("edges", runs.MODEL, classifier.digest)
         assert run is not None and run.outputs is not None
         yield f"models:/{run.outputs.model_outputs[0].model_id}"
     tracking.client.cache_clear()

@@ -11,8 +11,11 @@ import pytest
 from scipy.special import softmax
 
 from components.data.artifacts import Comparison, Page, Report
-from components.results import comparing, drawing, titles
-from components.scores import metrics, statistics
+from components.results import comparing, drawing, titles, verdicts
+from components.results.trials import SEEDS, trials_by_model
+from components.scores import intervals, metrics
+from components.scores.pairs import compare_pairs
+from components.scores.registry import TESTED
 from components.system.errors import UserError
 
 CLASSES = ["a", "b", "c"]
@@ -26,8 +29,8 @@ def write(
     """Write a report on images that are hard or easy for any model, which tells their classes by its skill."""
     random = np.random.default_rng([fold, 7])
     labels, shared = random.integers(0, 3, images), random.normal(0, 1, (images, 3))
-    own = np.random.default_rng([seed, fold, *model.encode()])
-    probabilities = softmax(shared + own.normal(0, 1, (images, 3)) + skill * np.eye(3)[labels], axis=1)
+    own_noise = np.random.default_rng([seed, fold, *model.encode()])
+    probabilities = softmax(shared + own_noise.normal(0, 1, (images, 3)) + skill * np.eye(3)[labels], axis=1)
     parameters: dict[str, dict] = {"split": {"method": "stratified", "fold": fold, "seed": 1}}
     parameters |= {step: {"learning_rate": rate, "seed": seed} for step in CHAIN[model]} | {
         "evaluate": {"views": "plain"}
@@ -55,10 +58,10 @@ def write(
     table[[f"probability_{name}" for name in CLASSES]] = probabilities
     report.write_table("predictions.csv", table)
     names = table["group"].to_numpy()
-    report.write_values("intervals", statistics.intervals(labels, probabilities, names))
-    found = metrics.scores(labels, probabilities)
+    report.write_values("intervals", intervals.score_intervals(labels, probabilities, names))
+    test_metrics = metrics.scores(labels, probabilities)
     validation = {"validation_kappa": skill / 10, "validation_log_loss": 1 / skill, "validation_accuracy": skill / 10}
-    report.write_values("metrics", {**found, **validation})
+    report.write_values("metrics", {**test_metrics, **validation})
     report.write_values("baselines", {**metrics.baselines(labels, [9, 9, 9]), "test_images": images, "best_epoch": 1})
     report.write_table("curves.csv", pd.DataFrame({"epoch": [1], "validation_loss": [0.5], "validation_kappa": [0.5]}))
     report.write_manifest()
@@ -73,7 +76,7 @@ def pair(**values: float) -> dict:
         ("kappa", 0.878, 0.914, 0.013, 0.06),
         ("log_loss", 0.378, 0.243, -0.2, -0.1),
     ):
-        own = {
+        test = {
             "first": one,
             "second": other,
             "difference": other - one,
@@ -81,49 +84,49 @@ def pair(**values: float) -> dict:
             "high": high,
             "p_corrected": 0.0021,
         }
-        row |= {f"{score}_{name}": value for name, value in own.items()} | {f"{score}_images_needed": 437.2}
+        row |= {f"{score}_{name}": value for name, value in test.items()} | {f"{score}_images_needed": 437.2}
     return row | values
 
 
-UNTOLD = {
+NOT_SIGNIFICANT = {
     "accuracy_p_corrected": 0.3, "accuracy_low": -0.0149, "accuracy_images_needed": 1689.0, "kappa_p_corrected": 1.0,
     "log_loss_p_corrected": 0.0499,
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "sentences"),
     [
         (
             {},
             [
-                "fine_tuned is better than top: accuracy 0.923 after 0.890, 3.3 points more (95 % interval 1.2 to 5.5; "
-                "McNemar's exact test, p = 0.0021, corrected for 3 pairs)."
+                "fine_tuned is better than top: accuracy 0.923 against 0.890, 3.3 points more (95 % interval 1.2 to "
+                "5.5; McNemar's exact test, p = 0.0021, corrected for 3 pairs)."
             ],
         ),
         (
-            {**UNTOLD, "pairs": 1, "groups": 40},
+            {**NOT_SIGNIFICANT, "pairs": 1, "groups": 40},
             [
-                "These 1,000 test images cannot tell fine_tuned from top: accuracy 0.923 after 0.890 (95 % interval of "
-                "the difference -1.5 to 5.5 points; exact sign-flip test over 40 groups, p = 0.3); at this difference "
-                "it would take about 1,700.",
-                "fine_tuned is better than top by log loss: log loss 0.243 after 0.378, 0.135 less (95 % interval "
+                "These 1,000 test images cannot tell fine_tuned from top: accuracy 0.923 against 0.890 (95 % interval "
+                "of the difference -1.5 to 5.5 points; exact sign-flip test over 40 groups, p = 0.3); at this "
+                "difference it would take about 1,700.",
+                "fine_tuned is better than top by log loss: log loss 0.243 against 0.378, 0.135 less (95 % interval "
                 "0.100 to 0.200; paired bootstrap over 40 groups, p = 0.05).",
             ],
         ),
     ],
 )
-def test_a_sentence_to_quote(values, said):
-    assert comparing.pair_sentences(pair(**values)) == said
+def test_a_sentence_to_quote(values, sentences):
+    assert verdicts.pair_sentences(pair(**values)) == sentences
 
 
 def test_a_model_that_is_worse_is_said_to_be_so_and_by_which_score():
-    turned = comparing.turn(pd.DataFrame([pair(folds=5, kappa_p_corrected=0.05)]), "top", "fine_tuned")
-    assert comparing.turn(pd.DataFrame([pair()]), "fine_tuned", "top") == pair()
-    assert comparing.pair_sentences(turned) == [
-        "On 1,000 test images of 5 folds top is worse than fine_tuned: accuracy 0.890 after 0.923, 3.3 points less (95 "
-        "% interval 1.2 to 5.5; McNemar's exact test, p = 0.0021, corrected for 3 pairs).",
-        "These 1,000 test images of 5 folds cannot tell top from fine_tuned by kappa: kappa 0.878 after 0.914 (95 % "
+    row = verdicts.pair_row(pd.DataFrame([pair(folds=5, kappa_p_corrected=0.05)]), "top", "fine_tuned")
+    assert verdicts.pair_row(pd.DataFrame([pair()]), "fine_tuned", "top") == pair()
+    assert verdicts.pair_sentences(row) == [
+        "On 1,000 test images of 5 folds top is worse than fine_tuned: accuracy 0.890 against 0.923, 3.3 points less "
+        "(95 % interval 1.2 to 5.5; McNemar's exact test, p = 0.0021, corrected for 3 pairs).",
+        "These 1,000 test images of 5 folds cannot tell top from fine_tuned by kappa: kappa 0.878 against 0.914 (95 % "
         "interval of the difference -0.060 to -0.013; paired bootstrap, p = 0.05, corrected for 3 pairs); at this "
         "difference it would take about 440.",
     ]
@@ -131,11 +134,11 @@ def test_a_model_that_is_worse_is_said_to_be_so_and_by_which_score():
 
 def test_no_number_of_images_tells_equal_models_apart():
     same = {"accuracy_second": 0.89, "accuracy_difference": 0.0, "accuracy_images_needed": np.inf}
-    (said, *_) = comparing.pair_sentences(pair(**UNTOLD | same))
-    assert said.endswith("corrected for 3 pairs).") and "0.890 after 0.890" in said
+    (sentence, *_) = verdicts.pair_sentences(pair(**NOT_SIGNIFICANT | same))
+    assert sentence.endswith("corrected for 3 pairs).") and "0.890 against 0.890" in sentence
 
 
-def told_apart(arms: list[str], kappas: list[float], losses: list[float], p: float) -> list[str]:
+def verdict_beginnings(arms: list[str], kappas: list[float], losses: list[float], p: float) -> list[str]:
     """Return the verdict on models of such scores, whose every difference has that p, as far as the numbers."""
     scores = pd.DataFrame({"kappa": kappas, "validation_log_loss": losses}, index=arms)
     scores["kappa_low"], scores["kappa_high"] = scores["kappa"] - 0.05, scores["kappa"] + 0.05
@@ -148,14 +151,14 @@ def told_apart(arms: list[str], kappas: list[float], losses: list[float], p: flo
             rows.append(
                 pair(**values, **{f"{score}_p_corrected": p for score in signs}) | {"first": one, "second": other}
             )
-    return [re.split(r":(?! a=)", said)[0] for said in comparing.verdict(scores, pd.DataFrame(rows))]
+    return [re.split(r":(?! a=)", sentence)[0] for sentence in verdicts.verdict_sentences(scores, pd.DataFrame(rows))]
 
 
 THREE = ["benchmark", "top", "fine_tuned"]
 
 
 @pytest.mark.parametrize(
-    ("arms", "kappas", "losses", "p", "said"),
+    ("arms", "kappas", "losses", "p", "expected"),
     [
         (
             THREE, [0.5, 0.7, 0.9], [1.0, 0.8, 0.2], 0.01,
@@ -197,14 +200,14 @@ THREE = ["benchmark", "top", "fine_tuned"]
         ),
     ],
 )  # fmt: skip
-def test_the_verdict_is_chosen_on_validation_and_owns_up_to_what_got_worse(arms, kappas, losses, p, said):
-    assert told_apart(arms, kappas, losses, p) == said
+def test_the_verdict_is_chosen_on_validation_and_owns_up_to_what_got_worse(arms, kappas, losses, p, expected):
+    assert verdict_beginnings(arms, kappas, losses, p) == expected
 
 
 @pytest.fixture
 def compared(tmp_path, monkeypatch):
     """Compare reports, and write the text without figures and page, which come with the flow; return both."""
-    for name in ("figures", "page", "processes"):
+    for name in ("figures", "processes", "write_page"):
         monkeypatch.setattr(drawing, name, Mock())
 
     def compare(*reports: Report) -> tuple[Comparison, str]:
@@ -213,7 +216,7 @@ def compared(tmp_path, monkeypatch):
         for artifact in (comparison, page):
             shutil.rmtree(artifact.path, ignore_errors=True)
             artifact.path.mkdir()
-        comparing.compare(reports, comparison)
+        comparing.compare_reports(reports, comparison)
         drawing.draw_comparison(comparison, reports, [], page)
         return comparison, (page.path / "comparison.txt").read_text()
 
@@ -226,7 +229,7 @@ def test_every_score_has_its_interval_and_every_two_models_their_tests(compared,
     table, pairs = comparison.table("comparison.csv").set_index("model"), comparison.table("pairs.csv")
     lines = text.splitlines()
     for name, report in reports.items():
-        for score in statistics.TESTED:
+        for score in TESTED:
             low, high = report.intervals[score]
             row = table.loc[name, [score, f"{score}_low", f"{score}_high"]].tolist()
             assert row == [report.metrics[score], low, high]
@@ -239,14 +242,14 @@ def test_every_score_has_its_interval_and_every_two_models_their_tests(compared,
     models = {
         name: report.table("predictions.csv").filter(like="probability_").to_numpy() for name, report in reports.items()
     }
-    pd.testing.assert_frame_equal(pairs.drop(columns="folds"), statistics.compare_pairs(labels, models))
+    pd.testing.assert_frame_equal(pairs.drop(columns="folds"), compare_pairs(labels, models))
     assert pairs["folds"].tolist() == [1, 1, 1]
     ranked = {name: reports["fine_tuned"].metrics[f"validation_{name}"] for name in ("kappa", "log_loss", "accuracy")}
     assert comparison.read_values("chosen") == {"model": "fine_tuned", **ranked}
     assert comparison.read_values("verdict")["chosen"] == {"model": "fine_tuned", "fingerprint": "fine_tuned"}
     assert "fine_tuned is better than benchmark: accuracy" in text
     assert "These 60 test images cannot tell fine_tuned from top: accuracy" in text
-    assert "* best on test; 95 % intervals in brackets; without looking: accuracy" in text
+    assert "* best on test; 95 % intervals in brackets; baselines: always the commonest class, accuracy" in text
     assert "trials" not in table and "mean of" not in text
     assert comparison.table("trials.csv")["model"].tolist() == THREE
 
@@ -278,7 +281,7 @@ def test_trials_by_seed_are_told_as_mean_and_spread(compared, tmp_path):
     comparison, text = compared(*reports)
     table, trials = comparison.table("comparison.csv").set_index("model"), comparison.table("trials.csv")
     assert table.index.tolist() == THREE and table["trials"].tolist() == [3] * 3
-    assert trials.columns.tolist() == ["model", "fingerprint", *comparing.TRIAL, *comparing.SPREAD]
+    assert trials.columns.tolist() == ["model", "fingerprint", *SEEDS, *verdicts.TRIAL_SCORES]
     assert trials["seed"].tolist() == [3, 1, 2] * 3
     assert trials["train_top.seed"].tolist() == [""] * 6 + ["3", "1", "2"]
     for name in THREE:
@@ -292,7 +295,7 @@ def test_trials_by_seed_are_told_as_mean_and_spread(compared, tmp_path):
 
 
 def test_models_are_compared_of_the_same_seeds_in_whatever_order_the_trials_come(tmp_path):
-    given = [
+    trainings = [
         ("benchmark", 0.1, 3),
         ("top", 0.1, 3),
         ("top", 0.1, 5),
@@ -300,9 +303,9 @@ def test_models_are_compared_of_the_same_seeds_in_whatever_order_the_trials_come
         ("top", 0.2, 3),
         ("fine_tuned", 0.1, 3),
     ]
-    reports = [write(tmp_path / str(n), model, rate=rate, seed=seed) for n, (model, rate, seed) in enumerate(given)]
-    found = comparing.names(reports)
-    assert [reports.index(own[0]) for own in found.values()] == [0, 1, 4, 5]
+    reports = [write(tmp_path / str(n), model, rate=rate, seed=seed) for n, (model, rate, seed) in enumerate(trainings)]
+    models = trials_by_model(reports)
+    assert [reports.index(trials[0]) for trials in models.values()] == [0, 1, 4, 5]
 
 
 def test_folds_are_taken_together_where_every_model_has_the_same(compared, tmp_path):
@@ -337,14 +340,14 @@ def test_other_test_splits_than_the_main_one_are_left_out_of_the_pairs(overlappi
 
 
 def test_a_model_is_named_by_what_differs_but_for_seeds_and_folds(tmp_path):
-    given = [("top", 0.1, 1), ("fine_tuned", 0.1, 1), ("top", 0.2, 2), ("top", 0.1, 3), ("ensemble", 0.1, 1)]
+    trainings = [("top", 0.1, 1), ("fine_tuned", 0.1, 1), ("top", 0.2, 2), ("top", 0.1, 3), ("ensemble", 0.1, 1)]
     reports = []
-    for number, (model, rate, seed) in enumerate(given):
+    for number, (model, rate, seed) in enumerate(trainings):
         report = write(tmp_path / str(number), "top", rate=rate, seed=seed)
         report.facts.model = model
         reports.append(report)
-    found = comparing.names(reports)
-    assert {name: [given[reports.index(report)][2] for report in own] for name, own in found.items()} == {
+    models = trials_by_model(reports)
+    assert {name: [trainings[reports.index(report)][2] for report in trials] for name, trials in models.items()} == {
         "top learning_rate=0.1": [1, 3], "top learning_rate=0.2": [2], "fine_tuned": [1], "ensemble": [1],
     }  # fmt: skip
 
@@ -374,21 +377,21 @@ WEIGHTS = "1a2b3c4d" * 8
 )  # fmt: skip
 def test_a_model_is_named_by_its_network_where_there_are_several(networks, expected, compared, tmp_path):
     """And what is made with none, or of several, is called as ever."""
-    given = [(model, network) for model in ("top", "fine_tuned") for network in networks]
-    given += [("fine_tuned", networks[0]), ("benchmark", ""), ("top", "")]
-    reports = [write(tmp_path / str(number), model, network=network) for number, (model, network) in enumerate(given)]
+    arms = [(model, network) for model in ("top", "fine_tuned") for network in networks]
+    arms += [("fine_tuned", networks[0]), ("benchmark", ""), ("top", "")]
+    reports = [write(tmp_path / str(number), model, network=network) for number, (model, network) in enumerate(arms)]
     for report, rate in zip(reports[len(networks) :: len(networks)], (0.1, 0.2), strict=False):
         report.manifest["parameters"]["fine_tune"]["learning_rate"] = rate
     vars(reports[-1].facts).update(model="ensemble", members=["top"], backbone="vgg16")  # all that its members agree on
-    found = comparing.names(reports)
-    assert [*found] == ["benchmark", *expected, "ensemble"]
-    assert [titles.model_of(name) for name in found] == [own.facts.model for own, *_ in found.values()]
-    assert all(titles.folder_name(name) == re.sub(",? ", ",", name) for name in found)
+    models = trials_by_model(reports)
+    assert [*models] == ["benchmark", *expected, "ensemble"]
+    assert [titles.model_of(name) for name in models] == [report.facts.model for report, *_ in models.values()]
+    assert all(titles.folder_name(name) == re.sub(",? ", ",", name) for name in models)
     comparison, text = compared(*reports)
-    assert comparison.table("comparison.csv")["model"].tolist() == [*found]
+    assert comparison.table("comparison.csv")["model"].tolist() == [*models]
     ranked = [titles.arm_of(name) for name in expected if name.startswith("top")]
-    said = f"top by its log loss on validation: {' (0.5000), '.join(ranked)} (0.5000)."
-    assert (said in text) == (len(networks) > 1)
+    ranking = f"top by its log loss on validation: {' (0.5000), '.join(ranked)} (0.5000)."
+    assert (ranking in text) == (len(networks) > 1)
 
 
 def broken(name: str, reports: list[Report]) -> None:

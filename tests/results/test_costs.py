@@ -4,7 +4,7 @@ import pytest
 
 from components.data.artifacts import Report
 from components.data.records import Record
-from components.results.costs import costs
+from components.results.costs import report_costs
 
 CHAINS = {
     "benchmark": ["augment", "train_benchmark", "evaluate"],
@@ -40,21 +40,21 @@ def report(model: str) -> Report:
     ],
 )
 def test_the_seconds_of_training_are_those_of_what_was_trained_last_or_of_all_members(model, seconds):
-    found = costs(report(model), RECORDS)
-    assert {name.removeprefix("seconds_"): value for name, value in found.items() if name[:3] == "sec"} == seconds
-    assert found["gpu_hours"] == sum(seconds.values()) / 3600
+    costs = report_costs(report(model), RECORDS)
+    assert {name.removeprefix("seconds_"): value for name, value in costs.items() if name[:3] == "sec"} == seconds
+    assert costs["gpu_hours"] == sum(seconds.values()) / 3600
     images = 200 if model == "ensemble" else 100
-    assert found["images_per_second_training"] == pytest.approx(images / seconds["training"], abs=0.01)
+    assert costs["images_per_second_training"] == pytest.approx(images / seconds["training"], abs=0.01)
 
 
 def test_what_no_record_says_is_left_out_and_so_is_the_sum():
-    assert costs(report("benchmark"), []) == {}
-    found = costs(report("ensemble"), [one for one in RECORDS if one.step != "fine_tune"])
-    assert "seconds_training" not in found and "gpu_hours" not in found
-    assert found["seconds_extraction"] == 10
+    assert report_costs(report("benchmark"), []) == {}
+    costs = report_costs(report("ensemble"), [one for one in RECORDS if one.step != "fine_tune"])
+    assert "seconds_training" not in costs and "gpu_hours" not in costs
+    assert costs["seconds_extraction"] == 10
 
 
 def test_a_record_of_another_run_says_nothing():
     others = [record(step, 5, "another's") for step in WORK]
-    assert costs(report("fine_tuned"), others) == {}
-    assert costs(report("fine_tuned"), [*others, *RECORDS]) == costs(report("fine_tuned"), RECORDS)
+    assert report_costs(report("fine_tuned"), others) == {}
+    assert report_costs(report("fine_tuned"), [*others, *RECORDS]) == report_costs(report("fine_tuned"), RECORDS)

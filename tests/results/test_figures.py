@@ -119,22 +119,22 @@ def bins(accuracy: list[float]) -> pd.DataFrame:
 
 def calibrate(path: Path) -> None:
     both = {"before": bins([0.2, 0.3, 0.6]), "after": bins([0.3, 0.6, 0.9])}
-    figures.reliability(both, path, "Calibration", "A note", "top")
+    figures.draw_reliability(both, path, "Calibration", "A note", "top")
 
 
 def mistake(number: int, names: tuple[list[str], list[str]], path: Path, maps: bool = True) -> None:
-    found = heats(number) if maps else None
-    figures.mistakes(images(number), found, *names, [0.9] * number, path, "Mistakes")
+    heat_maps = heats(number) if maps else None
+    figures.draw_mistakes(images(number), heat_maps, *names, [0.9] * number, path, "Mistakes")
 
 
 def compare(names: list[str], path: Path) -> None:
     table = pd.concat([scores()[:1]] * len(names)).set_axis(names)
-    figures.comparison(table, path, f"Scores of {names[-1]}")
+    figures.draw_model_scores(table, path, f"Scores of {names[-1]}")
 
 
 def follow(names: list[str], path: Path) -> None:
     histories = {name: history([3 + place, 2, 1 + place / 9]) for place, name in enumerate(names)}
-    figures.model_curves(histories, dict.fromkeys(names, 3), path, "Curves")
+    figures.draw_model_curves(histories, dict.fromkeys(names, 3), path, "Curves")
 
 
 def trainings() -> pd.DataFrame:
@@ -162,47 +162,51 @@ def confusions(number: int) -> npt.NDArray[np.int_]:
 WHOLE = {"kappa": 0.6, "log_loss": 0.7, "accuracy": 0.65}  # of all test images
 
 EVERY: dict[str, Draw] = {
-    "images_per_class": lambda path: figures.images_per_class(split_table(classes(3)), path),
-    "sample_grid": lambda path: figures.sample_grid(images(9), classes(3) * 3, path, "Samples"),
-    "image_sizes": lambda path: figures.image_sizes([8, 8, 20], [6, 6, 30], path),
-    "rgb_densities": lambda path: figures.rgb_densities(densities(classes(3)), path),
-    "augmented_samples": lambda path: figures.augmented_samples(np.stack(images(2)), views(2, 3), path),
-    "confusion_matrix": lambda path: figures.confusion_matrix(confusions(3), classes(3), path, "top"),
-    "learning_curves": lambda path: figures.learning_curves(history([2, 1, 1.5]), 2, path, "top"),
+    "images_per_class": lambda path: figures.draw_images_per_class(split_table(classes(3)), path),
+    "sample_grid": lambda path: figures.draw_sample_grid(images(9), classes(3) * 3, path, "Samples"),
+    "image_sizes": lambda path: figures.draw_image_sizes([8, 8, 20], [6, 6, 30], path),
+    "rgb_densities": lambda path: figures.draw_rgb_densities(densities(classes(3)), path),
+    "augmented_samples": lambda path: figures.draw_augmented_samples(np.stack(images(2)), views(2, 3), path),
+    "confusion_matrix": lambda path: figures.draw_confusion_matrix(confusions(3), classes(3), path, "top"),
+    "learning_curves": lambda path: figures.draw_training_curves(history([2, 1, 1.5]), 2, path, "top"),
     "reliability": calibrate,
     "mistakes": partial(mistake, 3, (classes(3), ["class 00"] * 3)),
-    "per_class": lambda path: figures.per_class(class_table(classes(4)), path, "Class by class", "top"),
-    "slices": lambda path: figures.slices(slice_table([(64, 99), (100, 5_000)]), WHOLE, path, "Slices", "top"),
-    "comparison": lambda path: figures.comparison(scores(), path, "Scores"),
-    "model_curves": lambda path: figures.model_curves(
+    "per_class": lambda path: figures.draw_class_scores(class_table(classes(4)), path, "Class by class", "top"),
+    "slices": lambda path: figures.draw_slice_scores(
+        slice_table([(64, 99), (100, 5_000)]), WHOLE, path, "Slices", "top"
+    ),
+    "comparison": lambda path: figures.draw_model_scores(scores(), path, "Scores"),
+    "model_curves": lambda path: figures.draw_model_curves(
         {"benchmark": history([3, 2, 1.5]), "top": history([1, 0.5])}, {"benchmark": 3, "top": 2}, path, "Curves"
     ),
-    "learning_curve": lambda path: figures.learning_curve(trainings(), path, "More images help", 100),
+    "learning_curve": lambda path: figures.draw_learning_curve(trainings(), path, "More images help", 100),
 }
 
 EDGES: dict[str, Draw] = {
-    "images_per_class 2": lambda path: figures.images_per_class(split_table(classes(2)), path),
-    "images_per_class 40": lambda path: figures.images_per_class(split_table(classes(40)), path),
-    "images_per_class names": lambda path: figures.images_per_class(split_table(NAMES[:-1]), path),
-    "sample_grid 40": lambda path: figures.sample_grid(images(80), classes(40) * 2, path, "Samples"),
-    "sample_grid names": lambda path: figures.sample_grid(images(8), NAMES, path, "Samples"),
-    "sample_grid sizes": lambda path: figures.sample_grid(
+    "images_per_class 2": lambda path: figures.draw_images_per_class(split_table(classes(2)), path),
+    "images_per_class 40": lambda path: figures.draw_images_per_class(split_table(classes(40)), path),
+    "images_per_class names": lambda path: figures.draw_images_per_class(split_table(NAMES[:-1]), path),
+    "sample_grid 40": lambda path: figures.draw_sample_grid(images(80), classes(40) * 2, path, "Samples"),
+    "sample_grid names": lambda path: figures.draw_sample_grid(images(8), NAMES, path, "Samples"),
+    "sample_grid sizes": lambda path: figures.draw_sample_grid(
         [np.zeros(shape, np.uint8) for shape in ((8, 3, 3), (90, 300, 3), (1, 1, 3))], ["a", "a", "b"], path, "Samples"
     ),
-    "image_sizes same": lambda path: figures.image_sizes([8] * 5, [6] * 5, path),
-    "image_sizes wide": lambda path: figures.image_sizes([30, 4000], [10, 10], path),
-    "rgb_densities 2": lambda path: figures.rgb_densities(densities(classes(2)), path),
-    "rgb_densities 40": lambda path: figures.rgb_densities(densities(classes(40)), path),
-    "rgb_densities names": lambda path: figures.rgb_densities(densities(NAMES), path),
-    "rgb_densities black": lambda path: figures.rgb_densities({"black": np.eye(3, 256)[[0, 0, 0]]}, path),
-    "augmented_samples 1": lambda path: figures.augmented_samples(np.stack(images(1)), views(1, 1), path),
-    "confusion_matrix 2": lambda path: figures.confusion_matrix(confusions(2), classes(2), path, "top"),
-    "confusion_matrix 40": lambda path: figures.confusion_matrix(confusions(40), classes(40), path, "top"),
-    "confusion_matrix names": lambda path: figures.confusion_matrix(confusions(8), NAMES, path, "top"),
-    "confusion_matrix empty": lambda path: figures.confusion_matrix(np.zeros((2, 2), int), classes(2), path, "top"),
-    "learning_curves 1": lambda path: figures.learning_curves(history([2]), 1, path, "One epoch"),
-    "learning_curves nan": lambda path: figures.learning_curves(history([np.nan, np.nan]), 1, path, "Diverged"),
-    "mistakes 16": lambda path: figures.mistakes(
+    "image_sizes same": lambda path: figures.draw_image_sizes([8] * 5, [6] * 5, path),
+    "image_sizes wide": lambda path: figures.draw_image_sizes([30, 4000], [10, 10], path),
+    "rgb_densities 2": lambda path: figures.draw_rgb_densities(densities(classes(2)), path),
+    "rgb_densities 40": lambda path: figures.draw_rgb_densities(densities(classes(40)), path),
+    "rgb_densities names": lambda path: figures.draw_rgb_densities(densities(NAMES), path),
+    "rgb_densities black": lambda path: figures.draw_rgb_densities({"black": np.eye(3, 256)[[0, 0, 0]]}, path),
+    "augmented_samples 1": lambda path: figures.draw_augmented_samples(np.stack(images(1)), views(1, 1), path),
+    "confusion_matrix 2": lambda path: figures.draw_confusion_matrix(confusions(2), classes(2), path, "top"),
+    "confusion_matrix 40": lambda path: figures.draw_confusion_matrix(confusions(40), classes(40), path, "top"),
+    "confusion_matrix names": lambda path: figures.draw_confusion_matrix(confusions(8), NAMES, path, "top"),
+    "confusion_matrix empty": lambda path: figures.draw_confusion_matrix(
+        np.zeros((2, 2), int), classes(2), path, "top"
+    ),
+    "learning_curves 1": lambda path: figures.draw_training_curves(history([2]), 1, path, "One epoch"),
+    "learning_curves nan": lambda path: figures.draw_training_curves(history([np.nan, np.nan]), 1, path, "Diverged"),
+    "mistakes 16": lambda path: figures.draw_mistakes(
         [np.full((90, 120, 3), shade, np.uint8) for shade in range(16)],
         heats(16),
         NAMES * 2,
@@ -214,21 +218,25 @@ EDGES: dict[str, Draw] = {
     "mistakes none": partial(mistake, 4, (classes(4), classes(4))),
     "mistakes no images": partial(mistake, 0, ([], [])),
     "mistakes no map": partial(mistake, 16, (NAMES * 2, NAMES + [LONG] * 8), maps=False),
-    "per_class 1": lambda path: figures.per_class(class_table(classes(2))[1:], path, "Never seen", "benchmark"),
-    "per_class 40": lambda path: figures.per_class(class_table(classes(40)), path, "Class by class", "ensemble"),
-    "per_class names": lambda path: figures.per_class(class_table(NAMES[:-1]), path, "Class by class", "fine_tuned"),
-    "slices same": lambda path: figures.slices(slice_table([])[:1], WHOLE, path, "Slices", "top"),
-    "slices 20": lambda path: figures.slices(
+    "per_class 1": lambda path: figures.draw_class_scores(class_table(classes(2))[1:], path, "Never seen", "benchmark"),
+    "per_class 40": lambda path: figures.draw_class_scores(
+        class_table(classes(40)), path, "Class by class", "ensemble"
+    ),
+    "per_class names": lambda path: figures.draw_class_scores(
+        class_table(NAMES[:-1]), path, "Class by class", "fine_tuned"
+    ),
+    "slices same": lambda path: figures.draw_slice_scores(slice_table([])[:1], WHOLE, path, "Slices", "top"),
+    "slices 20": lambda path: figures.draw_slice_scores(
         slice_table([(999 + 10**6 * part, 10**6 * (part + 1)) for part in range(10)]), WHOLE, path, "Slices", "top"
     ),
-    "reliability 1": lambda path: figures.reliability({"after": bins([1.0])}, path, "Sure", "", "benchmark"),
-    "comparison 1": lambda path: figures.comparison(scores()[:1], path, "One model"),
-    "comparison nan": lambda path: figures.comparison(scores().replace(0.4, np.nan), path, "A score is missing"),
-    "comparison unknown": lambda path: figures.comparison(
+    "reliability 1": lambda path: figures.draw_reliability({"after": bins([1.0])}, path, "Sure", "", "benchmark"),
+    "comparison 1": lambda path: figures.draw_model_scores(scores()[:1], path, "One model"),
+    "comparison nan": lambda path: figures.draw_model_scores(scores().replace(0.4, np.nan), path, "A score is missing"),
+    "comparison unknown": lambda path: figures.draw_model_scores(
         scores().assign(log_loss_low=0.0, log_loss_high=36.0), path, "Too few images for an interval"
     ),
-    "model_curves 1": lambda path: figures.model_curves({"top": history([2])}, {"top": 1}, path, "One epoch"),
-    "learning_curve 1": lambda path: figures.learning_curve(trainings()[:1], path, "One training", 400),
+    "model_curves 1": lambda path: figures.draw_model_curves({"top": history([2])}, {"top": 1}, path, "One epoch"),
+    "learning_curve 1": lambda path: figures.draw_learning_curve(trainings()[:1], path, "One training", 400),
     **{f"comparison {name}": partial(compare, names) for name, names in ARMS.items()},
     **{f"model_curves {name}": partial(follow, names) for name, names in ARMS.items()},
 }
@@ -246,7 +254,7 @@ def texts(artist: Figure | Axes) -> list[str]:
     return [text.get_text() for text in artist.findobj(Text) if isinstance(text, Text)]
 
 
-def shown(axes: Axes) -> list[str]:
+def tick_labels(axes: Axes) -> list[str]:
     """The names on the vertical axis, the lowest position first."""
     return [label.get_text() for label in axes.get_yticklabels()]
 
@@ -293,11 +301,11 @@ def test_pyplot_stays_out() -> None:
 
 
 def test_a_model_has_its_colour_in_every_figure(drawn: list[Figure], tmp_path: Path) -> None:
-    figures.comparison(scores(), tmp_path / "figure.png", "Scores")
+    figures.draw_model_scores(scores(), tmp_path / "figure.png", "Scores")
     dots = {to_hex(line.get_color()).upper() for line in drawn[0].axes[0].lines}
     histories = {model: history([2, 1]) for model in ("fine_tuned", "top", "benchmark")}
-    figures.model_curves(histories, dict.fromkeys(histories, 2), tmp_path / "figure.png", "Curves")
-    figures.learning_curve(trainings(), tmp_path / "figure.png", "More images help", 100)
+    figures.draw_model_curves(histories, dict.fromkeys(histories, 2), tmp_path / "figure.png", "Curves")
+    figures.draw_learning_curve(trainings(), tmp_path / "figure.png", "More images help", 100)
     for figure in drawn[1:]:
         lines = {str(line.get_label()): to_hex(line.get_color()).upper() for line in figure.axes[0].lines}
         assert {model: lines[model] for model in histories} == {model: COLOURS[model] for model in histories}
@@ -306,11 +314,11 @@ def test_a_model_has_its_colour_in_every_figure(drawn: list[Figure], tmp_path: P
 
 
 def test_images_per_class_stacks_the_splits_and_sorts_the_classes(drawn: list[Figure], tmp_path: Path) -> None:
-    figures.images_per_class(split_table(classes(3)), tmp_path / "figure.png")
+    figures.draw_images_per_class(split_table(classes(3)), tmp_path / "figure.png")
     axes = drawn[0].axes[0]
     assert "27 images in 3 classes, 8 to 10 in each" in texts(drawn[0])
     assert {"train (18)", "validation (3)", "held back (6)"} <= set(texts(drawn[0]))
-    assert shown(axes) == ["class 00", "class 01", "class 02"]
+    assert tick_labels(axes) == ["class 00", "class 01", "class 02"]
     ends = [bar.get_x() + bar.get_width() for bar in axes.patches if isinstance(bar, Rectangle)]
     assert ends == [5, 6, 7, 6, 7, 8, 8, 9, 10]  # train, then validation, then held back
 
@@ -318,23 +326,23 @@ def test_images_per_class_stacks_the_splits_and_sorts_the_classes(drawn: list[Fi
 def test_an_unknown_split_is_not_left_out_silently(tmp_path: Path) -> None:
     table = split_table(classes(2)).replace("held back", "held out")
     with pytest.raises(ValueError, match="held out"):
-        figures.images_per_class(table, tmp_path / "figure.png")
+        figures.draw_images_per_class(table, tmp_path / "figure.png")
 
 
 def test_sample_grid_shows_twenty_classes_and_says_so(drawn: list[Figure], tmp_path: Path) -> None:
-    figures.sample_grid(images(400), classes(40) * 10, tmp_path / "figure.png", "Samples")
+    figures.draw_sample_grid(images(400), classes(40) * 10, tmp_path / "figure.png", "Samples")
     axes = drawn[0].axes[0]
     assert "The first 20 of 40 classes by name." in texts(drawn[0])
-    assert shown(axes) == classes(20)
+    assert tick_labels(axes) == classes(20)
     assert len(axes.images) == 60
     assert {image.get_interpolation() for image in axes.images} == {"nearest"}
 
 
 def test_sample_grid_puts_each_image_in_the_row_of_its_class(drawn: list[Figure], tmp_path: Path) -> None:
     samples = images(3)
-    figures.sample_grid(samples, ["b", "a", "b"], tmp_path / "figure.png", "Samples")
+    figures.draw_sample_grid(samples, ["b", "a", "b"], tmp_path / "figure.png", "Samples")
     axes = drawn[0].axes[0]
-    assert shown(axes) == ["a", "b"]
+    assert tick_labels(axes) == ["a", "b"]
     rows = [int(min(image.get_extent()[2:])) for image in axes.images]
     assert rows == [0, 1, 1]
     assert np.array_equal(np.asarray(axes.images[0].get_array()), samples[1])
@@ -342,7 +350,7 @@ def test_sample_grid_puts_each_image_in_the_row_of_its_class(drawn: list[Figure]
 
 
 def test_images_keep_their_proportions(drawn: list[Figure], tmp_path: Path) -> None:
-    figures.sample_grid([np.zeros((30, 120, 3), np.uint8)], ["wide"], tmp_path / "figure.png", "Samples")
+    figures.draw_sample_grid([np.zeros((30, 120, 3), np.uint8)], ["wide"], tmp_path / "figure.png", "Samples")
     axes = drawn[0].axes[0]
     left, right, bottom, top = axes.images[0].get_extent()
     corners = axes.transData.transform([(left, bottom), (right, top)])
@@ -353,20 +361,20 @@ def test_images_keep_their_proportions(drawn: list[Figure], tmp_path: Path) -> N
 def test_images_are_upright(tmp_path: Path) -> None:
     image = np.zeros((20, 20, 3), np.uint8)
     image[:10, :, 0] = image[10:, :, 2] = 255
-    figures.sample_grid([image], ["red over blue"], tmp_path / "figure.png", "Samples")
+    figures.draw_sample_grid([image], ["red over blue"], tmp_path / "figure.png", "Samples")
     colours = pixels(tmp_path / "figure.png")
     red, blue = ((colours == colour).all(axis=2).nonzero()[0] for colour in ((255, 0, 0), (0, 0, 255)))
     assert red.max() < blue.min()
 
 
 def test_image_sizes_says_that_all_are_the_same(drawn: list[Figure], tmp_path: Path) -> None:
-    figures.image_sizes([8] * 1797, [6] * 1797, tmp_path / "figure.png")
+    figures.draw_image_sizes([8] * 1797, [6] * 1797, tmp_path / "figure.png")
     assert {"All 1,797 images have the same size", "8 × 6 pixels"} <= set(texts(drawn[0]))
     assert not drawn[0].axes
 
 
 def test_image_sizes_counts_the_images_of_a_size(drawn: list[Figure], tmp_path: Path) -> None:
-    figures.image_sizes([8, 8, 20], [6, 6, 30], tmp_path / "figure.png")
+    figures.draw_image_sizes([8, 8, 20], [6, 6, 30], tmp_path / "figure.png")
     dots = drawn[0].axes[0].collections[0]
     assert isinstance(dots, PathCollection)
     assert np.asarray(dots.get_offsets()).tolist() == [[8, 6], [20, 30]]
@@ -381,7 +389,7 @@ def test_rgb_densities_shows_some_classes_and_says_so(
 ) -> None:
     monkeypatch.setattr(data_set, "MOST_CLASSES", 5)
     histograms = densities(classes(7))
-    figures.rgb_densities(histograms, tmp_path / "figure.png")
+    figures.draw_rgb_densities(histograms, tmp_path / "figure.png")
     assert [axes.get_title(loc="left") for axes in drawn[0].axes] == classes(5)
     assert any("The first 5 of 7 classes by name." in text for text in texts(drawn[0]))
     blue = drawn[0].axes[3].lines[2]
@@ -392,19 +400,19 @@ def test_rgb_densities_is_not_flattened_by_one_peak(drawn: list[Figure], tmp_pat
     histograms = densities(classes(3))
     histograms["class 01"] = histograms["class 01"] / 2
     histograms["class 01"][:, 0] += 0.5
-    figures.rgb_densities(histograms, tmp_path / "figure.png")
+    figures.draw_rgb_densities(histograms, tmp_path / "figure.png")
     assert drawn[0].axes[0].get_ylim()[1] < 0.05
     assert any("The highest peaks are cut off." in text for text in texts(drawn[0]))
 
 
 def test_rgb_densities_of_grey_images_says_that_the_channels_are_the_same(drawn: list[Figure], tmp_path: Path) -> None:
-    figures.rgb_densities({"grey": densities(["grey"])["grey"][[0, 0, 0]]}, tmp_path / "figure.png")
+    figures.draw_rgb_densities({"grey": densities(["grey"])["grey"][[0, 0, 0]]}, tmp_path / "figure.png")
     assert any("red, green and blue are the same" in text for text in texts(drawn[0]))
 
 
 def test_augmented_samples_puts_the_original_first(drawn: list[Figure], tmp_path: Path) -> None:
     originals, augmented = np.stack(images(2)), views(2, 3)
-    figures.augmented_samples(originals, augmented, tmp_path / "figure.png")
+    figures.draw_augmented_samples(originals, augmented, tmp_path / "figure.png")
     axes = drawn[0].axes[0]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["original", "view 1", "view 2", "view 3"]
     shown_images = [np.asarray(image.get_array()) for image in axes.images]
@@ -414,14 +422,14 @@ def test_augmented_samples_puts_the_original_first(drawn: list[Figure], tmp_path
 
 def test_confusion_matrix_is_shaded_by_row_and_prints_counts(drawn: list[Figure], tmp_path: Path) -> None:
     matrix = np.array([[30, 10, 0], [1, 0, 3], [0, 0, 0]])
-    figures.confusion_matrix(matrix, ["a", "b", "c"], tmp_path / "figure.png", "top")
+    figures.draw_confusion_matrix(matrix, ["a", "b", "c"], tmp_path / "figure.png", "top")
     axes = drawn[0].axes[0]
     assert "top: accuracy 0.682 (30 of 44 images)" in texts(drawn[0])
     expected = [[0.75, 0.25, 0], [0.25, 0, 0.75], [0, 0, 0]]
     assert np.asarray(axes.images[0].get_array()).tolist() == expected
     assert [text.get_text() for text in axes.texts] == [str(count) for count in matrix.flat]
     assert (axes.get_ylabel(), axes.get_xlabel()) == ("true class", "predicted class")
-    assert shown(axes) == ["a", "b", "c"]
+    assert tick_labels(axes) == ["a", "b", "c"]
 
 
 def test_confusion_matrix_of_many_classes_has_no_counts(
@@ -430,7 +438,7 @@ def test_confusion_matrix_of_many_classes_has_no_counts(
     assert predictions.CLASSES_WITH_COUNTS == 25
     monkeypatch.setattr(predictions, "CLASSES_WITH_COUNTS", 4)
     for number in (4, 5):
-        figures.confusion_matrix(confusions(number), classes(number), tmp_path / "figure.png", "top")
+        figures.draw_confusion_matrix(confusions(number), classes(number), tmp_path / "figure.png", "top")
     assert [len(figure.axes[0].texts) for figure in drawn] == [16, 0]
 
 
@@ -445,7 +453,7 @@ def test_counts_are_legible_on_every_shade(drawn: list[Figure], tmp_path: Path) 
     shares = [1, 3, 10, 30, 50, 60, 65, 67, 69, 75, 90, 100]  # percent, one row each
     matrix = np.diag(shares)
     matrix[:, 0] += 100 - np.array(shares)
-    figures.confusion_matrix(matrix, classes(12), tmp_path / "figure.png", "top")
+    figures.draw_confusion_matrix(matrix, classes(12), tmp_path / "figure.png", "top")
     counts = np.array(drawn[0].axes[0].texts).reshape(12, 12).diagonal()
     for share, count in list(zip(shares, counts, strict=True))[1:]:
         text, shade = luminance(to_hex(count.get_color())), luminance(to_hex(style.SHADES(share / 100)))
@@ -460,7 +468,7 @@ def marks(axes: Axes) -> list[tuple[float, float]]:
 
 def test_learning_curves_marks_the_epoch_that_was_kept(drawn: list[Figure], tmp_path: Path) -> None:
     """Which need not be the one with the lowest validation loss."""
-    figures.learning_curves(history([2, 0.6, 0.4, 0.8]), 2, tmp_path / "figure.png", "top")
+    figures.draw_training_curves(history([2, 0.6, 0.4, 0.8]), 2, tmp_path / "figure.png", "top")
     assert "The weights of epoch 2 were kept: validation loss 0.600, accuracy 0.800." in texts(drawn[0])
     assert [marks(axes) for axes in drawn[0].axes] == [[(2, 0.6)], [(2, 0.8), (2, 0.7)]]
     for axes in drawn[0].axes:
@@ -468,8 +476,8 @@ def test_learning_curves_marks_the_epoch_that_was_kept(drawn: list[Figure], tmp_
 
 
 def test_the_ticks_of_epochs_are_whole(drawn: list[Figure], tmp_path: Path) -> None:
-    figures.learning_curves(history([2]), 1, tmp_path / "figure.png", "top")
-    figures.model_curves({"top": history([2, 1])}, {"top": 2}, tmp_path / "figure.png", "top")
+    figures.draw_training_curves(history([2]), 1, tmp_path / "figure.png", "top")
+    figures.draw_model_curves({"top": history([2, 1])}, {"top": 2}, tmp_path / "figure.png", "top")
     for axes in (axes for figure in drawn for axes in figure.axes):
         ticks = axes.get_xticks()
         assert len(ticks) >= 2
@@ -480,9 +488,9 @@ def test_mistakes_puts_each_beside_its_heat_wrong_ones_first(drawn: list[Figure]
     samples, hot = [np.full((8, 8, 3), shade, np.uint8) for shade in (10, 20, 30)], np.zeros((3, 4, 4))
     hot[np.arange(3), [0, 3, 0], [0, 0, 3]] = 1
     given = (["cat"] * 3, ["cat", "dog", "dog"], [0.9, 0.97, 0.8])
-    figures.mistakes(samples, hot, *given, tmp_path / "figure.png", "Seen")
+    figures.draw_mistakes(samples, hot, *given, tmp_path / "figure.png", "Seen")
     axes = drawn[0].axes[0]
-    assert shown(axes) == ["wrong", "right"]
+    assert tick_labels(axes) == ["wrong", "right"]
     assert [text.get_text() for text in axes.texts] == ["cat → dog (0.97)", "cat → dog (0.80)", "cat (0.90)"]
     assert [np.asarray(image.get_array()).max() for image in axes.images[::2]] == [20, 30, 10]
     under = [np.asarray(image.get_array()).sum(axis=2) for image in axes.images[1::2]]
@@ -506,7 +514,7 @@ def intervals(axes: Axes) -> list[tuple[list[float], float]]:
 
 
 def test_comparison_shows_the_intervals_and_the_best_in_bold(drawn: list[Figure], tmp_path: Path) -> None:
-    figures.comparison(scores(), tmp_path / "figure.png", "Scores")
+    figures.draw_model_scores(scores(), tmp_path / "figure.png", "Scores")
     panels = drawn[0].axes
     assert [[text.get_text() for text in axes.texts] for axes in panels] == [
         ["\N{MINUS SIGN}0.100", "0.700", "0.800", "0.750"], ["1.500", "0.400", "0.600", "0.500"],
@@ -521,15 +529,15 @@ def test_comparison_shows_the_intervals_and_the_best_in_bold(drawn: list[Figure]
         low, high = axes.get_xlim()
         assert all(low < start and end < high for (start, end), _ in rows)
     assert panels[1].get_title(loc="left") == "Log loss (lower is better)"
-    assert shown(panels[0])[2] == "fine_tuned\ntrained in 1,288 s"
+    assert tick_labels(panels[0])[2] == "fine_tuned\ntrained in 1,288 s"
     assert panels[0].yaxis_inverted()
 
 
 def test_per_class_puts_the_lowest_f1_on_top_and_says_what_it_leaves_out(drawn: list[Figure], tmp_path: Path) -> None:
     table = class_table(classes(33))
-    figures.per_class(table.sample(frac=1, random_state=0), tmp_path / "figure.png", "Class by class", "top")
+    figures.draw_class_scores(table.sample(frac=1, random_state=0), tmp_path / "figure.png", "Class by class", "top")
     precision, recall = drawn[0].axes
-    assert shown(precision) == [f"class {number:02} ({number + 1})" for number in range(30)]
+    assert tick_labels(precision) == [f"class {number:02} ({number + 1})" for number in range(30)]
     assert any("The 30 of 33 classes with the lowest F1." in text.replace("\n", " ") for text in texts(drawn[0]))
     assert intervals(recall)[0] == ([table["recall_low"][0], table["recall_high"][0]], table["recall"][0])
 
@@ -537,18 +545,18 @@ def test_per_class_puts_the_lowest_f1_on_top_and_says_what_it_leaves_out(drawn: 
 def test_slices_shows_what_was_cut_and_says_what_could_not_be(drawn: list[Figure], tmp_path: Path) -> None:
     both, alone = slice_table([(64, 99), (100, 5_000)]), slice_table([(64, 64)])
     for table in (both, alone):
-        figures.slices(table, WHOLE, tmp_path / "figure.png", "Slices", "top")
+        figures.draw_slice_scores(table, WHOLE, tmp_path / "figure.png", "Slices", "top")
     cut, same = drawn
     lights = ["brightness 10 to 100 (1,200)", "brightness 100 to 240 (1,200)"]
-    assert shown(cut.axes[0]) == ["size 64 to 99 pixels (1,200)", "size 100 to 5,000 pixels (1,200)", *lights]
-    assert shown(same.axes[0]) == lights
+    assert tick_labels(cut.axes[0]) == ["size 64 to 99 pixels (1,200)", "size 100 to 5,000 pixels (1,200)", *lights]
+    assert tick_labels(same.axes[0]) == lights
     assert any("All have size 64 pixels." in text for text in texts(same))
     assert [axes.lines[-1].get_xdata() for axes in same.axes] == [[value, value] for value in WHOLE.values()]
     assert intervals(cut.axes[1])[3] == ([both["log_loss_low"][3], both["log_loss_high"][3]], both["log_loss"][3])
 
 
 def test_slices_of_images_that_are_all_alike_says_so(drawn: list[Figure], tmp_path: Path) -> None:
-    figures.slices(slice_table([(64, 64)])[:2], WHOLE, tmp_path / "figure.png", "Slices", "top")
+    figures.draw_slice_scores(slice_table([(64, 64)])[:2], WHOLE, tmp_path / "figure.png", "Slices", "top")
     assert any("all images are alike" in text for text in texts(drawn[0]))
     assert not drawn[0].axes
 
@@ -569,7 +577,7 @@ def test_reliability_draws_bins_that_have_images_the_last_in_the_model_s_colour(
 
 def test_model_curves_marks_the_epoch_of_each_model_that_was_kept(drawn: list[Figure], tmp_path: Path) -> None:
     histories = {"benchmark": history([3, 2, 2.5]), "top": history([1, 2])}
-    figures.model_curves(histories, {"benchmark": 3, "top": 1}, tmp_path / "figure.png", "Curves")
+    figures.draw_model_curves(histories, {"benchmark": 3, "top": 1}, tmp_path / "figure.png", "Curves")
     assert [marks(axes) for axes in drawn[0].axes] == [[(3, 2.5), (1, 1)], [(3, -0.25), (1, 0.5)]]
     assert {line.get_linestyle() for line in drawn[0].axes[0].lines if len(np.asarray(line.get_xdata())) > 1} == {"-"}
 
@@ -595,7 +603,7 @@ def test_every_arm_is_named_in_full_and_no_name_covers_a_curve(
     compare(names, tmp_path / "figure.png")
     follow(names, tmp_path / "figure.png")
     bars, curves = drawn
-    labels = [label.split("\n") for label in shown(bars.axes[0])]
+    labels = [label.split("\n") for label in tick_labels(bars.axes[0])]
     assert ["".join(label[:-1]).replace(" ", "") for label in labels] == [name.replace(" ", "") for name in names]
     models = [re.split("[ ,]", name)[0] for name in names]
     rows = [(axes, legend) for axes in curves.axes if (legend := axes.get_legend())]
@@ -621,7 +629,7 @@ def test_a_figure_grows_with_its_models(drawn: list[Figure], tmp_path: Path) -> 
 
 
 def test_learning_curve_draws_means_seeds_and_the_chosen_size(drawn: list[Figure], tmp_path: Path) -> None:
-    figures.learning_curve(trainings(), tmp_path / "figure.png", "More images help", 103)
+    figures.draw_learning_curve(trainings(), tmp_path / "figure.png", "More images help", 103)
     axes = drawn[0].axes[0]
     lines = {str(line.get_label()): line for line in axes.lines}
     assert lines["top"].get_ydata() == pytest.approx([0.535, 0.56, 0.5615, 0.71])
@@ -633,8 +641,8 @@ def test_learning_curve_draws_means_seeds_and_the_chosen_size(drawn: list[Figure
 
 
 def test_long_names_stay_distinct_and_mathematics_is_not_parsed(drawn: list[Figure], tmp_path: Path) -> None:
-    figures.sample_grid(images(8), NAMES, tmp_path / "figure.png", "Samples")
-    names = shown(drawn[0].axes[0])
+    figures.draw_sample_grid(images(8), NAMES, tmp_path / "figure.png", "Samples")
+    names = tick_labels(drawn[0].axes[0])
     assert len(set(names)) == len(NAMES)
     assert max(map(len, names)) <= 30
     assert "$x_1$" in names

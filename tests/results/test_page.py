@@ -97,41 +97,43 @@ def read(folder: Path) -> Reader:
 
 
 def test_the_page_says_what_the_comparison_says(made):
-    found = read(made["page"])
+    reader = read(made["page"])
     records = Record.read_all([made["page"].parent])
     title, _, header, _, *lines = (made["page"] / "comparison.txt").read_text().splitlines()
-    (scores,), (costs,) = found.under("Scores"), found.under("What each cost")
-    (parameters,) = found.under("The parameters that made each model")
-    assert found.texts.count(title) == 2  # in the head and in the body
+    (scores,), (costs,) = reader.under("Scores"), reader.under("Costs")
+    (parameters,) = reader.under("Parameters of each model")
+    assert reader.texts.count(title) == 2  # in the head and in the body
     assert " ".join(scores[0][1:]).split() == header.split()
     assert [row[0] for row in scores[1:]] == [row[0] for row in costs[1:]] == [*MODELS.values()]
     for row, line in zip(scores[1:], lines, strict=False):
         assert sorted(" ".join(row).replace("*", " ").split()) == sorted(line.replace("*", " ").split())
-    assert set(lines[lines.index("") + 1 :]) <= set(found.texts)
+    assert set(lines[lines.index("") + 1 :]) <= set(reader.texts)
     values = {name: row for name, *row in parameters}
     for model in MODELS.values():
         report = Report.read(made[model])
         column = values["parameter"].index(model)
         chain = report.manifest["parameters"]
-        expected = {f"{name}.{key}": str(value) for name, own in chain.items() for key, value in own.items()}
+        expected = {
+            f"{name}.{key}": str(value) for name, step_values in chain.items() for key, value in step_values.items()
+        }
         assert {name: row[column] for name, row in values.items() if row[column]} == {"parameter": model, **expected}
         record = records_by_step(report.manifest["lineage"], records)[registry.MODELS[model].step]
         assert costs[1 + column][3] == f"{record.work['training']['seconds']:,.1f}"
     lineage = Comparison.read(made["comparison"]).manifest["lineage"]
-    assert {lineage["fetch"], lineage["split"]} <= set(found.texts)
+    assert {lineage["fetch"], lineage["split"]} <= set(reader.texts)
 
 
 def test_the_page_says_of_every_pair_and_of_calibration_what_was_found(made):
-    found, comparison = read(made["page"]), Comparison.read(made["comparison"])
-    (calibration,) = found.under("Calibration")
-    *ours, others = [above for above, _ in found.tables if " against " in above]
-    assert {*ours, others} == {"top against benchmark", "fine_tuned against benchmark", "fine_tuned against top"}
+    reader, comparison = read(made["page"]), Comparison.read(made["comparison"])
+    (calibration,) = reader.under("Calibration")
+    *of_chosen, others = [above for above, _ in reader.tables if " against " in above]
+    assert {*of_chosen, others} == {"top against benchmark", "fine_tuned against benchmark", "fine_tuned against top"}
     chosen = comparison.read_values("chosen")["model"]
-    assert [chosen in pair.split() for pair in (*ours, others)] == [True, True, False]
+    assert [chosen in pair.split() for pair in (*of_chosen, others)] == [True, True, False]
     for row in comparison.table("pairs.csv").to_dict("records"):
-        ((_, (_, *shown), *_),) = found.under(f"{row['second']} against {row['first']}")
-        assert shown[0] == f"{row['kappa_difference']:+.3f} [{row['kappa_low']:+.3f}, {row['kappa_high']:+.3f}]"
-        assert float(shown[1].removeprefix("< ")) == pytest.approx(max(row["kappa_p_corrected"], 0.001), abs=5e-4)
+        ((_, (_, *tests), *_),) = reader.under(f"{row['second']} against {row['first']}")
+        assert tests[0] == f"{row['kappa_difference']:+.3f} [{row['kappa_low']:+.3f}, {row['kappa_high']:+.3f}]"
+        assert float(tests[1].removeprefix("< ")) == pytest.approx(max(row["kappa_p_corrected"], 0.001), abs=5e-4)
     for model, *cells in calibration[1:]:
         report = Report.read(made[model])
         low, high = report.intervals["log_loss_uncalibrated"]
@@ -140,15 +142,15 @@ def test_the_page_says_of_every_pair_and_of_calibration_what_was_found(made):
 
 
 def test_the_page_says_where_each_model_fails(made):
-    found = read(made["page"])
-    classes, slices = found.under("Class by class"), found.under("By the size and the brightness of the image")
-    confusions = found.under("Classes taken for others")
-    for model, shown, cut in zip(MODELS.values(), classes, slices, strict=True):
+    reader = read(made["page"])
+    classes, slices = reader.under("Class by class"), reader.under("By the size and the brightness of the image")
+    confusions = reader.under("Most frequent confusions")
+    for model, rows, cut in zip(MODELS.values(), classes, slices, strict=True):
         report = Report.read(made[model])
         wrong = round(12 * (1 - report.metrics["accuracy"]))
-        assert f"{model}: {wrong} of 12 test images wrong" in found.texts
+        assert f"{model}: {wrong} of 12 test images wrong" in reader.texts
         recalls = [f"{value:.3f}" for value in report.table("classes.csv")["recall"]]
-        assert [row[3].split()[0] for row in shown[1:]] == recalls
+        assert [row[3].split()[0] for row in rows[1:]] == recalls
         assert [row[1] for row in cut[1:]] == [str(images) for images in report.table("slices.csv")["images"]]
         pairs = report.table("confusions.csv")
         if wrong:
@@ -158,12 +160,12 @@ def test_the_page_says_where_each_model_fails(made):
 
 
 def test_the_page_says_how_to_get_it_again(made):
-    found, comparison = read(made["page"]), Comparison.read(made["comparison"])
-    text, record = "\n".join(found.texts), Record.read(record_path(made["comparison"]))
+    reader, comparison = read(made["page"]), Comparison.read(made["comparison"])
+    text, record = "\n".join(reader.texts), Record.read(record_path(made["comparison"]))
     assert record.digest == comparison.digest
     assert f"git checkout {record.revisions['git_revision'].removesuffix('-dirty')}" in text
     assert "dvc repro draw_comparison-edges" in text and "dvc pull --with-deps" in text
-    assert set(Record.read(record_path(made["top"])).versions.values()) <= set(found.texts)
+    assert set(Record.read(record_path(made["top"])).versions.values()) <= set(reader.texts)
 
 
 def test_the_page_says_what_leaks(made, tmp_path):
@@ -181,20 +183,20 @@ def test_the_page_says_what_leaks(made, tmp_path):
             f"{row}{end}": np.full((8, 8, 3), row, np.uint8) for row in range(len(rows)) for end in ("", "_other")
         }
         report.write_arrays("leakage", images)
-    found = read(compared(tmp_path, reports))
-    (table,) = found.under("What leaks between the parts of the split")
+    reader = read(compared(tmp_path, reports))
+    (table,) = reader.under("Leakage between the parts of the split")
     assert table[1] == ["near: 0.png", "test", "up", "twin.png", "train", "left"]
     assert len(table) == 1 + page.LEAKS
     assert {page.LEAKAGE["across_splits"], "1,234", "25.0%", "2 more are in leakage.csv of each report."} <= set(
-        found.texts
+        reader.texts
     )
 
 
 def test_the_page_needs_nothing_else(made):
     """All that it shows is in it: the figures of the comparison and of each report, in any place and without a net."""
-    found = read(made["page"])
-    pictures = [attributes for tag, attributes in found.elements if tag == "img"]
-    drawn = [base64.b64decode(source.partition(",")[2]) for source in found.values("src") if "image/png" in source]
+    reader = read(made["page"])
+    pictures = [attributes for tag, attributes in reader.elements if tag == "img"]
+    drawn = [base64.b64decode(source.partition(",")[2]) for source in reader.values("src") if "image/png" in source]
     files = [made["page"] / "figures" / f"{name}.png" for name in ("comparison", "validation_curves")]
     for name in ("confusion_matrix", "reliability", "classes", "slices"):
         files += [made["page"] / "figures" / model / f"{name}.png" for model in MODELS.values()]
@@ -204,16 +206,16 @@ def test_the_page_needs_nothing_else(made):
     for picture, model in zip(photographs, MODELS.values(), strict=True):
         content = base64.b64decode(str(picture["src"]).partition(",")[2])
         with (
-            Image.open(io.BytesIO(content)) as shown,
-            Image.open(made["page"] / "figures" / model / "mistakes.png") as own,
+            Image.open(io.BytesIO(content)) as embedded,
+            Image.open(made["page"] / "figures" / model / "mistakes.png") as figure,
         ):
-            assert shown.size == own.size
-            difference = np.abs(np.asarray(shown, float) - np.asarray(own.convert("RGB"), float))
+            assert embedded.size == figure.size
+            difference = np.abs(np.asarray(embedded, float) - np.asarray(figure.convert("RGB"), float))
             assert difference.mean() < 5
     assert all(len(str(picture.get("alt"))) > 20 for picture in pictures)
-    numbers = [int(text.split()[1].strip(".")) for text in found.texts if text.startswith("Figure ")]
+    numbers = [int(text.split()[1].strip(".")) for text in reader.texts if text.startswith("Figure ")]
     assert numbers == [*range(1, len(pictures) + 1)]
-    assert {tag for tag, _ in found.elements}.isdisjoint({"a", "link", "script", "iframe", "base", "form"})
+    assert {tag for tag, _ in reader.elements}.isdisjoint({"a", "link", "script", "iframe", "base", "form"})
     text = (made["page"] / "comparison.html").read_text()
     assert "url(" not in text and "@import" not in text and "://" not in text
     assert (
@@ -223,9 +225,9 @@ def test_the_page_needs_nothing_else(made):
 
 
 def test_the_same_reports_and_records_make_the_same_page(made, tmp_path):
-    given = {**made, "reports": [made[model] for model in MODELS.values()], "records": [made["page"].parent]}
+    inputs = {**made, "reports": [made[model] for model in MODELS.values()], "records": [made["page"].parent]}
     for name in ("first", "second"):
-        run_step("draw_comparison", {**given, "page": tmp_path / name}, {}, "edges")
+        run_step("draw_comparison", {**inputs, "page": tmp_path / name}, {}, "edges")
     assert digests(tmp_path / "first") == digests(tmp_path / "second") == digests(made["page"])
 
 
@@ -233,13 +235,13 @@ def test_a_page_without_records_has_empty_cells_and_other_records_change_the_pag
     reports = [made[model] for model in MODELS.values()]
     page = compared(tmp_path, reports)
     assert digests(tmp_path / "comparison") == digests(made["comparison"])
-    found, costs = read(page), pd.read_csv(page / "costs.csv")
-    (header, *rows), *_ = found.under("What each cost")
+    reader, costs = read(page), pd.read_csv(page / "costs.csv")
+    (header, *rows), *_ = reader.under("Costs")
     assert {row[header.index("training s")] for row in rows} == {""}
     assert costs["report"].tolist() == [*MODELS.values()] and costs.filter(regex="second|gpu").isna().all(axis=None)
-    text, known = (page / "comparison.txt").read_text(), (made["page"] / "comparison.txt").read_text()
-    assert text.split("\n\n")[2:] == known.split("\n\n")[2:]
-    assert "git checkout" not in "".join(found.texts)
+    text, with_records = (page / "comparison.txt").read_text(), (made["page"] / "comparison.txt").read_text()
+    assert text.split("\n\n")[2:] == with_records.split("\n\n")[2:]
+    assert "git checkout" not in "".join(reader.texts)
     assert {name for name in STEPS if Record in load_step(name).inputs.values()} == {"draw_comparison"}
 
 
@@ -274,9 +276,9 @@ def test_a_folder_has_a_safe_name_and_each_its_own(name):
 
 
 def test_other_reports_than_those_compared_are_refused(made, tmp_path):
-    given = {**made, "records": [tmp_path], "page": tmp_path / "page"}
+    inputs = {**made, "records": [tmp_path], "page": tmp_path / "page"}
     with pytest.raises(UserError, match="give those that compare was given"):
-        run_step("draw_comparison", {**given, "reports": [made["top"]]}, {})
+        run_step("draw_comparison", {**inputs, "reports": [made["top"]]}, {})
 
 
 def test_any_name_is_shown_as_it_is(made, tmp_path):
@@ -286,38 +288,38 @@ def test_any_name_is_shown_as_it_is(made, tmp_path):
     manifest["facts"]["classes"] = [NASTY, *CLASSES]
     manifest["parameters"]["train_top"][NASTY] = NASTY
     (tmp_path / "top" / "artifact.json").write_text(json.dumps(manifest))
-    found = read(compared(tmp_path, [tmp_path / "top"], NASTY))
-    assert {tag for tag, _ in found.elements} == {tag for tag, _ in read(made["page"]).elements}
-    assert not [name for _, attributes in found.elements for name in attributes if name.startswith("on")]
-    assert f"4: {NASTY}, {', '.join(CLASSES)}" in found.texts
-    assert [f"train_top.{NASTY}", NASTY] in found.tables[-1][1]
-    assert found.texts.count(f"{NASTY}: 12 test images") == 2
-    assert any(f"dvc repro {shlex.quote(f'draw_comparison-{NASTY}')}" in text for text in found.texts)
+    reader = read(compared(tmp_path, [tmp_path / "top"], NASTY))
+    assert {tag for tag, _ in reader.elements} == {tag for tag, _ in read(made["page"]).elements}
+    assert not [name for _, attributes in reader.elements for name in attributes if name.startswith("on")]
+    assert f"4: {NASTY}, {', '.join(CLASSES)}" in reader.texts
+    assert [f"train_top.{NASTY}", NASTY] in reader.tables[-1][1]
+    assert reader.texts.count(f"{NASTY}: 12 test images") == 2
+    assert any(f"dvc repro {shlex.quote(f'draw_comparison-{NASTY}')}" in text for text in reader.texts)
 
 
 def test_the_page_says_how_far_trials_spread(made, tmp_path):
     for name in ("comparison", "page"):
         shutil.copytree(made[name], tmp_path / name)
-    shown, comparison = Page.read(tmp_path / "page"), Comparison.read(tmp_path / "comparison")
+    drawn_page, comparison = Page.read(tmp_path / "page"), Comparison.read(tmp_path / "comparison")
     scores = scores_of(comparison)
     once = comparison.table("trials.csv")
     again = once[once["model"] == "top"].assign(kappa=once["kappa"][1] + 0.1)
     comparison.write_table("trials.csv", pd.concat([once, again]))
     named = {model: Report.read(made[model]) for model in MODELS.values()}
-    page.write(shown, comparison, named, "edges", drawing.score_texts(scores), "", [], {}, [])
-    ((header, row),) = read(shown.path).under("Trained again")
+    page.write_page(drawn_page, comparison, named, "edges", drawing.score_table(scores), "", [], {}, [])
+    ((header, row),) = read(drawn_page.path).under("Over several trainings")
     assert header == ["model", "trials", "kappa", "log loss", "accuracy"]
     assert row[:3] == ["top", "2", f"{once['kappa'][1] + 0.05:.3f} ± {0.1 / 2**0.5:.3f}"]
     assert row[4] == f"{once['accuracy'][1]:.3f} ± 0.000"
 
 
-@pytest.mark.parametrize("known", [("top",), ("benchmark", "fine_tuned")])
-def test_models_link_to_their_runs_where_these_are_known(made, tmp_path, known):
+@pytest.mark.parametrize("linked", [("top",), ("benchmark", "fine_tuned")])
+def test_models_link_to_their_runs_where_these_are_known(made, tmp_path, linked):
     shutil.copytree(made["page"], tmp_path / "page")
-    shown = Page.read(tmp_path / "page")
+    drawn_page = Page.read(tmp_path / "page")
     named = {model: Report.read(made[model]) for model in MODELS.values()}
     comparison = Comparison.read(made["comparison"])
     scores = scores_of(comparison)
-    runs = {model: f"http://127.0.0.1/#/experiments/1/runs/{model}" for model in known}
-    page.write(shown, comparison, named, "edges", drawing.score_texts(scores), "", [], {}, [], runs)
-    assert set(read(shown.path).values("href")) == set(runs.values())
+    runs = {model: f"http://127.0.0.1/#/experiments/1/runs/{model}" for model in linked}
+    page.write_page(drawn_page, comparison, named, "edges", drawing.score_table(scores), "", [], {}, [], runs)
+    assert set(read(drawn_page.path).values("href")) == set(runs.values())

@@ -9,7 +9,7 @@ from scipy.special import softmax
 
 from components.data.artifacts import Classifier, Report, Splits, TestSplit
 from components.results import failures, fingerprints, reporting
-from components.scores import metrics, statistics
+from components.scores import calibration, intervals, metrics
 from tests.conftest import CLASSES, MODELS
 
 
@@ -28,16 +28,16 @@ def test_a_report_has_the_interval_of_every_test_score(made):
         report = Report.read(made[model])
         table = report.table("predictions.csv")
         labels = table["label"].map(CLASSES.index).to_numpy()
-        told = table[[f"probability_{name}" for name in CLASSES]].to_numpy()
-        expected = statistics.intervals(labels, told, table["group"].to_numpy())
-        found = report.intervals
-        uncalibrated = found.pop("log_loss_uncalibrated")
-        assert found.keys() == metrics.scores(labels, told).keys()
-        for name, ends in found.items():
+        probabilities = table[[f"probability_{name}" for name in CLASSES]].to_numpy()
+        expected = intervals.score_intervals(labels, probabilities, table["group"].to_numpy())
+        interval_of = report.intervals
+        uncalibrated = interval_of.pop("log_loss_uncalibrated")
+        assert interval_of.keys() == metrics.scores(labels, probabilities).keys()
+        for name, ends in interval_of.items():
             assert ends == pytest.approx(expected[name], rel=1e-4)
             assert ends[0] <= report.metrics[name] <= ends[1]
         assert uncalibrated[0] < report.metrics["log_loss_uncalibrated"] < uncalibrated[1]
-        assert report.metrics["ece"] == pytest.approx(statistics.calibration(labels, told)[1], abs=1e-4)
+        assert report.metrics["ece"] == pytest.approx(calibration.calibration_bins(labels, probabilities)[1], abs=1e-4)
 
 
 def test_a_model_that_is_too_sure_is_told_before_and_after_the_temperature(report):
@@ -47,12 +47,12 @@ def test_a_model_that_is_too_sure_is_told_before_and_after_the_temperature(repor
     calibrated, sure = softmax(logits, axis=1), softmax(3 * logits, axis=1)
     labels = np.array([random.choice(4, p=row) for row in calibrated])
     reporting.write_scores(report, labels, calibrated, sure, np.full(6000, ""))
-    found = report.read_values("metrics")
+    scores = report.read_values("metrics")
     excess = sure.max(axis=1).mean() - np.mean(sure.argmax(axis=1) == labels)
-    assert found["ece"] < 0.03
-    assert found["ece_uncalibrated"] == pytest.approx(excess, abs=0.01) and excess > 0.15
-    assert found["log_loss_uncalibrated"] > report.intervals["log_loss"][1]
-    assert report.intervals["log_loss_uncalibrated"][0] > found["log_loss"]
+    assert scores["ece"] < 0.03
+    assert scores["ece_uncalibrated"] == pytest.approx(excess, abs=0.01) and excess > 0.15
+    assert scores["log_loss_uncalibrated"] > report.intervals["log_loss"][1]
+    assert report.intervals["log_loss_uncalibrated"][0] > scores["log_loss"]
     bins = report.table("calibration.csv")
     assert bins["temperature"].tolist() == ["before"] * 15 + ["after"] * 15
     many = bins[bins["images"] > 200].groupby("temperature")
@@ -60,7 +60,7 @@ def test_a_model_that_is_too_sure_is_told_before_and_after_the_temperature(repor
     assert distances["before"] > 0.15 and distances["after"] < 0.1
     for name, rows in bins.groupby("temperature"):
         error = (rows["images"] / 6000 * (rows["confidence"] - rows["accuracy"]).abs()).sum()
-        assert error == pytest.approx(found["ece" if name == "after" else "ece_uncalibrated"])
+        assert error == pytest.approx(scores["ece" if name == "after" else "ece_uncalibrated"])
 
 
 def test_confusions_are_counted_by_pair_the_most_frequent_first(report):
@@ -68,8 +68,8 @@ def test_confusions_are_counted_by_pair_the_most_frequent_first(report):
     predicted = np.array([0] * 7 + [1] * 3 + [0, 0, 0, 1] + [2, 0] + [3])
     probabilities = 0.1 + 0.6 * np.eye(4)[predicted]
     reporting.write_failures(report, labels, probabilities, np.full(len(labels), ""))
-    found = report.table("confusions.csv")
-    assert list(found.itertuples(index=False, name=None)) == [
+    table = report.table("confusions.csv")
+    assert list(table.itertuples(index=False, name=None)) == [
         ("b", "a", 3, 0.75), ("a", "b", 3, 0.3), ("c", "a", 1, 0.5),
     ]  # fmt: skip
     classes = report.table("classes.csv").set_index("class")
@@ -81,9 +81,9 @@ def test_confusions_are_counted_by_pair_the_most_frequent_first(report):
 def test_a_class_without_test_images_has_no_recall(report):
     predicted = np.array([0, 1, 1])
     reporting.write_failures(report, np.array([0, 0, 1]), np.eye(4)[predicted], np.full(3, ""))
-    found = report.table("classes.csv").set_index("class")
-    assert found.loc["c", ["precision", "precision_low", "recall", "recall_high", "f1"]].isna().all()
-    assert not found.loc[["a", "b"]].isna().any(axis=None)
+    table = report.table("classes.csv").set_index("class")
+    assert table.loc["c", ["precision", "precision_low", "recall", "recall_high", "f1"]].isna().all()
+    assert not table.loc[["a", "b"]].isna().any(axis=None)
 
 
 @pytest.fixture
@@ -99,31 +99,31 @@ def lit(report) -> dict[str, np.ndarray]:
     return {"images": images, "rows": rows, "labels": labels, "probabilities": probabilities}
 
 
-def sliced(report: Report, parts: int, lit: dict[str, np.ndarray], widths: list[int]) -> pd.DataFrame:
+def slice_table(report: Report, parts: int, lit: dict[str, np.ndarray], widths: list[int]) -> pd.DataFrame:
     test = pd.DataFrame({"width": widths, "height": 8})
-    by = reporting.measures(test, lit["images"], lit["rows"])
+    by = reporting.image_measures(test, lit["images"], lit["rows"])
     reporting.write_slices(report, by, parts, lit["labels"], lit["probabilities"], np.full(60, ""))
     return report.table("slices.csv")
 
 
 def test_slices_find_the_light_in_which_a_model_fails(report, lit):
-    found = sliced(report, 2, lit, [8, 8, 8, 10, 10] * 12)
-    assert found["by"].tolist() == ["size", "size", "brightness", "brightness"]
-    assert found["images"].tolist() == [36, 24, 30, 30]
-    assert found[["low", "high"]].iloc[:2].to_numpy().tolist() == [[64, 64], [80, 80]]
-    (dark_low, dark_high), (light_low, light_high) = found[["low", "high"]].iloc[2:].to_numpy()
+    slices = slice_table(report, 2, lit, [8, 8, 8, 10, 10] * 12)
+    assert slices["by"].tolist() == ["size", "size", "brightness", "brightness"]
+    assert slices["images"].tolist() == [36, 24, 30, 30]
+    assert slices[["low", "high"]].iloc[:2].to_numpy().tolist() == [[64, 64], [80, 80]]
+    (dark_low, dark_high), (light_low, light_high) = slices[["low", "high"]].iloc[2:].to_numpy()
     assert 20 < dark_low < dark_high < 40 and 200 < light_low < light_high < 220
-    dark, light = columns(found, "accuracy")[2:]
+    dark, light = columns(slices, "accuracy")[2:]
     assert dark[:2] == (0, 0) and dark[2] == pytest.approx(0.1157, abs=1e-4)  # Clopper and Pearson's of 0 of 30
     assert light[::2] == (1, 1) and light[1] == pytest.approx(0.8843, abs=1e-4)
-    assert found["log_loss"].iloc[2:].tolist() == pytest.approx([-np.log(0.1), -np.log(0.7)])
+    assert slices["log_loss"].iloc[2:].tolist() == pytest.approx([-np.log(0.1), -np.log(0.7)])
 
 
 def test_images_that_are_all_of_one_size_are_one_slice(report, lit):
-    found = sliced(report, 3, lit, [8] * 60)
-    assert found["by"].tolist() == ["size"] + ["brightness"] * 3
-    assert found["images"].tolist() == [60, 20, 20, 20]
-    assert (found["low"][0], found["high"][0]) == (64, 64)
+    slices = slice_table(report, 3, lit, [8] * 60)
+    assert slices["by"].tolist() == ["size"] + ["brightness"] * 3
+    assert slices["images"].tolist() == [60, 20, 20, 20]
+    assert (slices["low"][0], slices["high"][0]) == (64, 64)
 
 
 def test_no_slices_are_made_where_none_are_asked_for(report, lit):
@@ -136,7 +136,7 @@ def test_no_slices_are_made_where_none_are_asked_for(report, lit):
 @pytest.mark.parametrize("images", [10, 31, 200])
 def test_parts_are_equal_and_in_order(parts, images):
     values = np.random.default_rng(0).permutation(images)
-    part = failures.part_of(values, parts)
+    part = failures.part_numbers(values, parts)
     sizes = np.bincount(part, minlength=parts)
     assert sizes.sum() == images and sizes.max() - sizes.min() <= 1
     ends = [(values[part == number].min(), values[part == number].max()) for number in range(parts)]
@@ -144,8 +144,8 @@ def test_parts_are_equal_and_in_order(parts, images):
 
 
 def test_equal_values_stay_together():
-    assert failures.part_of(np.array([5, 5, 5, 5, 5, 5, 5, 5, 5, 9]), 3).tolist() == [1] * 9 + [2]
-    assert set(failures.part_of(np.ones(7), 10)) == {5}
+    assert failures.part_numbers(np.array([5, 5, 5, 5, 5, 5, 5, 5, 5, 9]), 3).tolist() == [1] * 9 + [2]
+    assert set(failures.part_numbers(np.ones(7), 10)) == {5}
 
 
 def test_a_report_is_known_by_its_model_its_views_and_its_test_images(made):
@@ -161,13 +161,15 @@ def test_a_report_is_known_by_its_model_its_views_and_its_test_images(made):
 
 def test_the_images_that_are_shown_are_the_most_confident_mistakes_and_some_that_are_right(made):
     report = Report.read(made["benchmark"])
-    table, shown = (report.table(f"{name}.csv") for name in ("predictions", "mistakes"))
+    table, mistakes = (report.table(f"{name}.csv") for name in ("predictions", "mistakes"))
     arrays = report.arrays("mistakes")
     wrong = int((table["label"] != table["predicted"]).sum())
-    assert (shown["label"] != shown["predicted"]).tolist() == [True] * wrong + [False] * min(4, len(table) - wrong)
-    assert shown["probability"][:wrong].is_monotonic_decreasing
-    assert arrays["images"].shape == (len(shown), 32, 32, 3) and arrays["images"].dtype == np.uint8
-    assert arrays["heats"].shape[0] == len(shown) and arrays["heats"].max() == 1
+    assert (mistakes["label"] != mistakes["predicted"]).tolist() == [True] * wrong + [False] * min(
+        4, len(table) - wrong
+    )
+    assert mistakes["probability"][:wrong].is_monotonic_decreasing
+    assert arrays["images"].shape == (len(mistakes), 32, 32, 3) and arrays["images"].dtype == np.uint8
+    assert arrays["heats"].shape[0] == len(mistakes) and arrays["heats"].max() == 1
 
 
 def test_a_model_that_makes_no_mistake_has_no_confusions(report):

@@ -2,21 +2,23 @@
 
 import numpy as np
 import pytest
+import sklearn.metrics
 from scipy.special import softmax
 
 from components.scores import metrics
+from components.scores.temperature import fit_temperature
 
 
 def test_scores_of_a_case_worked_out_by_hand():
     labels = np.array([0, 0, 0, 1, 1, 2])
     probabilities = np.array([[8, 1, 1], [6, 2, 2], [2, 6, 2], [1, 8, 1], [2, 6, 2], [1, 1, 8]]) / 10
-    found = metrics.scores(labels, probabilities)
-    assert found["accuracy"] == pytest.approx(5 / 6)
+    scores = metrics.scores(labels, probabilities)
+    assert scores["accuracy"] == pytest.approx(5 / 6)
     expected = (3 * 2 + 2 * 3 + 1 * 1) / 36
-    assert found["kappa"] == pytest.approx((5 / 6 - expected) / (1 - expected))
-    assert found["log_loss"] == pytest.approx(-np.mean(np.log([0.8, 0.6, 0.2, 0.8, 0.6, 0.8])))
-    assert found["balanced_accuracy"] == pytest.approx((2 / 3 + 1 + 1) / 3)
-    assert found["macro_f1"] == pytest.approx((0.8 + 0.8 + 1) / 3)
+    assert scores["kappa"] == pytest.approx((5 / 6 - expected) / (1 - expected))
+    assert scores["log_loss"] == pytest.approx(-np.mean(np.log([0.8, 0.6, 0.2, 0.8, 0.6, 0.8])))
+    assert scores["balanced_accuracy"] == pytest.approx((2 / 3 + 1 + 1) / 3)
+    assert scores["macro_f1"] == pytest.approx((0.8 + 0.8 + 1) / 3)
 
 
 def test_scores_where_classes_are_absent_or_alone():
@@ -26,11 +28,18 @@ def test_scores_where_classes_are_absent_or_alone():
     assert (absent["balanced_accuracy"], absent["macro_f1"]) == (1.0, 1.0)
 
 
+@pytest.mark.parametrize("classes", [2, 3, 12])
+def test_the_confusion_matrix_is_scikit_learns(classes):
+    labels, predicted = np.random.default_rng(0).integers(0, classes - 1, (2, 50))  # the last has no image
+    expected = sklearn.metrics.confusion_matrix(labels, predicted, labels=range(classes))
+    assert metrics.confusion_matrix(labels, predicted, classes).tolist() == expected.tolist()
+
+
 def test_baselines_need_no_image():
-    found = metrics.baselines(np.array([0, 0, 1, 2]), [6, 3, 1])
-    assert found["majority_accuracy"] == 0.5
-    assert found["chance_accuracy"] == pytest.approx(1 / 3)
-    assert found["prior_log_loss"] == pytest.approx(-np.mean(np.log([0.6, 0.6, 0.3, 0.1])))
+    baselines = metrics.baselines(np.array([0, 0, 1, 2]), [6, 3, 1])
+    assert baselines["majority_accuracy"] == 0.5
+    assert baselines["chance_accuracy"] == pytest.approx(1 / 3)
+    assert baselines["prior_log_loss"] == pytest.approx(-np.mean(np.log([0.6, 0.6, 0.3, 0.1])))
 
 
 @pytest.mark.parametrize("true", [0.4, 1.0, 3.0])
@@ -38,7 +47,7 @@ def test_the_temperature_of_known_logits_is_found(true):
     random = np.random.default_rng(0)
     logits = random.normal(0, 2, (4000, 4))
     labels = np.array([random.choice(4, p=row) for row in softmax(logits, axis=1)])
-    fitted = metrics.temperature(labels, logits * true)
+    fitted = fit_temperature(labels, logits * true)
     assert fitted == pytest.approx(true, rel=0.1)
     calibrated = metrics.log_loss(labels, softmax(logits * true / fitted, axis=1))
     assert calibrated <= metrics.log_loss(labels, softmax(logits * true, axis=1))
@@ -48,6 +57,6 @@ def test_the_temperature_of_known_logits_is_found(true):
 def test_a_model_that_is_right_on_every_validation_image_is_not_sure_without_limit(images):
     labels = np.arange(images) % 3
     logits = 4 * np.eye(3)[labels] + np.random.default_rng(0).uniform(0, 1, (images, 3))
-    probabilities = softmax(logits / metrics.temperature(labels, logits), axis=1)
+    probabilities = softmax(logits / fit_temperature(labels, logits), axis=1)
     assert (probabilities.argmax(axis=1) == labels).all()
     assert 1 - probabilities.max(axis=1).mean() == pytest.approx(1 / (images + 2), rel=0.2)

@@ -247,7 +247,7 @@ def test_the_figure_takes_any_number_of_pairs_and_is_the_same_every_time(number,
     rows = pd.DataFrame([("near", "f", "test", "a" * 60, "g", "train", "$x_1$ 汉字")] * number, columns=leakage.COLUMNS)
     pair = [np.full((40, 90, 3), value, np.uint8) for value in (40, 200)]
     for name in ("first.png", "second.png"):
-        figures.leakage(rows, range(number), [pair] * number, tmp_path / name)
+        figures.draw_leakage(rows, range(number), [pair] * number, tmp_path / name)
     first, second = ((tmp_path / name).read_bytes() for name in ("first.png", "second.png"))
     assert first == second and 5_000 < len(first) < 500_000
 

@@ -1,37 +1,42 @@
 """The figures: each function draws one and saves it as a PNG, the same bytes for the same input."""
 
-from components.results.figures.curves import learning_curve, learning_curves, learning_rates, model_curves
-from components.results.figures.data_set import (
-    augmented_samples,
-    image_sizes,
-    images_per_class,
-    rgb_densities,
-    sample_grid,
-    stock_words,
+from components.results.figures.curves import (
+    draw_learning_curve,
+    draw_learning_rates,
+    draw_model_curves,
+    draw_training_curves,
 )
-from components.results.figures.intervals import comparison, per_class, slices
-from components.results.figures.leakage import leakage
-from components.results.figures.mistakes import mistakes
-from components.results.figures.predictions import confusion_matrix, reliability
-from components.results.figures.style import statement
+from components.results.figures.data_set import (
+    draw_augmented_samples,
+    draw_image_sizes,
+    draw_images_per_class,
+    draw_rgb_densities,
+    draw_sample_grid,
+    draw_stock_words,
+)
+from components.results.figures.intervals import draw_class_scores, draw_model_scores, draw_slice_scores
+from components.results.figures.leakage import draw_leakage
+from components.results.figures.mistakes import draw_mistakes
+from components.results.figures.predictions import draw_confusion_matrix, draw_reliability
+from components.results.figures.style import draw_statement
 
 __all__ = [
-    "augmented_samples",
-    "comparison",
-    "confusion_matrix",
-    "image_sizes",
-    "images_per_class",
-    "leakage",
-    "learning_curve",
-    "learning_curves",
-    "learning_rates",
-    "mistakes",
-    "model_curves",
-    "per_class",
-    "reliability",
-    "rgb_densities",
-    "sample_grid",
-    "slices",
-    "statement",
-    "stock_words",
+    "draw_augmented_samples",
+    "draw_class_scores",
+    "draw_confusion_matrix",
+    "draw_image_sizes",
+    "draw_images_per_class",
+    "draw_leakage",
+    "draw_learning_curve",
+    "draw_learning_rates",
+    "draw_mistakes",
+    "draw_model_curves",
+    "draw_model_scores",
+    "draw_reliability",
+    "draw_rgb_densities",
+    "draw_sample_grid",
+    "draw_slice_scores",
+    "draw_statement",
+    "draw_stock_words",
+    "draw_training_curves",
 ]

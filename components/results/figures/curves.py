@@ -12,14 +12,23 @@ from matplotlib.typing import ColorType, LineStyleType
 
 from components.model.registry import MODELS
 from components.results import titles
-from components.results.figures.style import INK, LINES, MUTED, SPLITS, arms_of, saved, shades, stacked
+from components.results.figures.style import (
+    INK,
+    LINES,
+    MUTED,
+    SPLITS,
+    name_colours,
+    names_by_model,
+    new_figure,
+    stack_name,
+)
 
 
-def _curve(
+def _draw_curve(
     axes: Axes, history: pd.DataFrame, best_epoch: int, column: str, label: str, color: ColorType,
     linestyle: LineStyleType = "-", marker: str = "o",
 ) -> None:  # fmt: skip
-    """Draw one column over the epochs; one of validation with a mark at the best epoch."""
+    """Draw a column of a history over the epochs, with a mark at the best epoch if it is one of validation."""
     epochs, values = history["epoch"], history[column]
     axes.plot(epochs, values, label=label, color=color, linestyle=linestyle, marker=marker if len(values) == 1 else "")
     if column.startswith("validation"):
@@ -27,14 +36,14 @@ def _curve(
         axes.plot(epochs[best], values[best], marker, color=color, markersize=5.5)
 
 
-def _epochs(axes: Axes, title: str) -> None:
-    """Give axes their title and whole epochs."""
+def _label_epochs(axes: Axes, title: str) -> None:
+    """Set the title of axes over epochs, and ticks at whole epochs."""
     low, high = axes.get_xlim()
     axes.set(title=title, xlabel="epoch", xlim=(low, high) if high - low > 1 else (low - 1, high + 1))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
 
 
-def learning_curves(history: pd.DataFrame, best_epoch: int, path: Path, title: str) -> None:
+def draw_training_curves(history: pd.DataFrame, best_epoch: int, path: Path, title: str) -> None:
     """Draw the loss and the scores of one training over its epochs, and mark the epoch whose weights were kept.
 
     Args:
@@ -48,21 +57,23 @@ def learning_curves(history: pd.DataFrame, best_epoch: int, path: Path, title: s
     best = history.set_index("epoch").loc[best_epoch]
     note = f"The weights of epoch {best_epoch} were kept: validation loss {best['validation_loss']:.3f}, "
     note += f"accuracy {best['validation_accuracy']:.3f}."
-    with saved(path, (8.5, 3.4), title, note) as figure:
+    with new_figure(path, (8.5, 3.4), title, note) as figure:
         losses, scores = figure.subplots(1, 2)
-        _curve(losses, history, best_epoch, "loss", "train", train)
-        _curve(losses, history, best_epoch, "validation_loss", "validation", validation)
-        _curve(scores, history, best_epoch, "accuracy", "train accuracy", train)
-        _curve(scores, history, best_epoch, "validation_accuracy", "validation accuracy", validation)
-        _curve(scores, history, best_epoch, "validation_kappa", "validation kappa", validation, "--", "D")
+        _draw_curve(losses, history, best_epoch, "loss", "train", train)
+        _draw_curve(losses, history, best_epoch, "validation_loss", "validation", validation)
+        _draw_curve(scores, history, best_epoch, "accuracy", "train accuracy", train)
+        _draw_curve(scores, history, best_epoch, "validation_accuracy", "validation accuracy", validation)
+        _draw_curve(scores, history, best_epoch, "validation_kappa", "validation kappa", validation, "--", "D")
         for axes, heading in ((losses, "Loss (lower is better)"), (scores, "Scores (higher is better)")):
-            _epochs(axes, heading)
+            _label_epochs(axes, heading)
             axes.legend()
             axes.axvline(best_epoch, color=MUTED, linewidth=1, linestyle=":", zorder=1)
 
 
-def model_curves(histories: Mapping[str, pd.DataFrame], best_epochs: Mapping[str, int], path: Path, title: str) -> None:
-    """Draw the validation loss and the validation kappa over the epochs: of the models, then of all arms of each.
+def draw_model_curves(
+    histories: Mapping[str, pd.DataFrame], best_epochs: Mapping[str, int], path: Path, title: str
+) -> None:
+    """Draw validation loss and validation kappa over the epochs: first the best arm of each model, then all arms.
 
     Args:
         histories: For each name one row an epoch, with columns epoch, validation_loss and validation_kappa; of a model
@@ -71,44 +82,46 @@ def model_curves(histories: Mapping[str, pd.DataFrame], best_epochs: Mapping[str
         path: PNG file to write.
         title: What was compared, on what data.
     """
-    models, colours = arms_of(histories), shades(histories)
+    models, colours = names_by_model(histories), name_colours(histories)
     rows = {"": [arms[0] for arms in models.values()]} | {name: arms for name, arms in models.items() if len(arms) > 1}
-    labels = {swept: [stacked(titles.arm_of(name) if swept else name) for name in arms] for swept, arms in rows.items()}
-    heights = [max(3.2, 0.7 + 0.2 * len("\n".join(own).splitlines())) for own in labels.values()]
+    labels = {
+        swept: [stack_name(titles.arm_of(name) if swept else name) for name in arms] for swept, arms in rows.items()
+    }
+    heights = [max(3.2, 0.7 + 0.2 * len("\n".join(lines).splitlines())) for lines in labels.values()]
     note = "The marks are at the epoch of each model whose weights were kept."
     note += " The upper row has the best of each model; each row below, all of one model." if len(rows) > 1 else ""
-    with saved(path, (8.5 if len(rows) == 1 else 11, sum(heights)), title, note, legend=3) as figure:
+    with new_figure(path, (8.5 if len(rows) == 1 else 11, sum(heights)), title, note, legend=3) as figure:
         panels = figure.subplots(len(rows), 2, squeeze=False, height_ratios=heights)
         for (losses, scores), (swept, arms) in zip(panels, rows.items(), strict=True):
             for name, label, line in zip(arms, labels[swept], itertools.cycle(LINES if swept else LINES[:1])):
                 for axes, column in ((losses, "validation_loss"), (scores, "validation_kappa")):
                     mark = MODELS[titles.model_of(name)].marker
-                    _curve(axes, histories[name], best_epochs[name], column, label, colours[name], line, mark)
-            of = f" of {swept}" if swept else ""
-            _epochs(losses, f"Validation loss{of} (lower is better)")
-            _epochs(scores, f"Validation kappa{of} (higher is better)")
+                    _draw_curve(axes, histories[name], best_epochs[name], column, label, colours[name], line, mark)
+            suffix = f" of {swept}" if swept else ""
+            _label_epochs(losses, f"Validation loss{suffix} (lower is better)")
+            _label_epochs(scores, f"Validation kappa{suffix} (higher is better)")
             if swept:
                 scores.legend(loc="upper left", bbox_to_anchor=(1, 1), handlelength=4)
 
 
-def learning_curve(table: pd.DataFrame, path: Path, title: str, chosen: int) -> None:
-    """Draw the score of each model over the number of training images: a dot a seed, a line through the means.
+def draw_learning_curve(table: pd.DataFrame, path: Path, title: str, chosen: int) -> None:
+    """Draw the score of each model over the number of training images: a dot for each seed, a line through the means.
 
     Args:
         table: One row a training, with columns model, train_images, seed and score.
         path: PNG file to write.
-        title: What is seen.
+        title: What the figure shows.
         chosen: The number of training images that the experiment uses, marked by a line.
     """
     seeds = table["seed"].nunique()
     note = f"Lines are means over {seeds} seeds, dots are the seeds." if seeds > 1 else ""
-    with saved(path, (6.5, 3.8), title, note, legend=4) as figure:
+    with new_figure(path, (6.5, 3.8), title, note, legend=4) as figure:
         axes = figure.add_subplot(xscale="log", xlabel="training images", ylabel="score")
         for model, rows in table.groupby("model", sort=False):
-            own = MODELS[str(model)]
+            look = MODELS[str(model)]
             means = rows.groupby("train_images")["score"].mean()
-            axes.plot(rows["train_images"], rows["score"], "o", color=own.colour, alpha=0.4, markersize=4, mew=0)
-            axes.plot(means.index, means, own.marker, ls="-", color=own.colour, ms=4.5, label=str(model))
+            axes.plot(rows["train_images"], rows["score"], "o", color=look.colour, alpha=0.4, markersize=4, mew=0)
+            axes.plot(means.index, means, look.marker, ls="-", color=look.colour, ms=4.5, label=str(model))
         axes.axvline(chosen, color=MUTED, linewidth=1, linestyle=":", label=f"chosen ({chosen:,})", zorder=1)
         sizes = sorted(set(table["train_images"]))
         ticks = sizes[:1]
@@ -120,8 +133,8 @@ def learning_curve(table: pd.DataFrame, path: Path, title: str, chosen: int) -> 
         axes.xaxis.set_minor_locator(NullLocator())
 
 
-def learning_rates(curve: pd.DataFrame, rate: float, path: Path, title: str) -> None:
-    """Draw the loss over the learning rate, each batch and smoothed, and mark the suggested rate.
+def draw_learning_rates(curve: pd.DataFrame, rate: float, path: Path, title: str) -> None:
+    """Draw the training loss over the learning rate, batch by batch and smoothed, and mark the suggested rate.
 
     Args:
         curve: One row a batch: learning_rate, loss, smoothed.
@@ -129,7 +142,7 @@ def learning_rates(curve: pd.DataFrame, rate: float, path: Path, title: str) -> 
         path: PNG file to write.
         title: What was trained.
     """
-    with saved(path, (6.5, 3.8), title, legend=3) as figure:
+    with new_figure(path, (6.5, 3.8), title, legend=3) as figure:
         axes = figure.add_subplot(xscale="log", xlabel="learning rate", ylabel="training loss")
         falling = curve[: int(curve["smoothed"].argmin()) + 1]
         axes.set_ylim(0, 1.1 * falling["loss"].max())

@@ -10,11 +10,20 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from components.data.exploration import MOST_CLASSES, samples_per_class
-from components.results.figures.mosaic import Images, mosaic_axes, mosaic_side, put
-from components.results.figures.style import ACCENT, CHANNELS, INK, MUTED, SPLITS, saved, short, statement
+from components.results.figures.mosaic import Images, draw_image, mosaic_axes, mosaic_side
+from components.results.figures.style import (
+    ACCENT,
+    CHANNELS,
+    INK,
+    MUTED,
+    SPLITS,
+    draw_statement,
+    new_figure,
+    shorten_name,
+)
 
 
-def images_per_class(table: pd.DataFrame, path: Path) -> None:
+def draw_images_per_class(table: pd.DataFrame, path: Path) -> None:
     """Draw the number of images of each class as bars stacked by split, the largest class on top.
 
     Args:
@@ -27,7 +36,7 @@ def images_per_class(table: pd.DataFrame, path: Path) -> None:
     least, most = totals.min(), totals.max()
     title = f"{len(table):,} images in {len(totals)} classes, "
     title += f"{least:,} in each" if least == most else f"{least:,} to {most:,} in each"
-    with saved(path, (7, 1 + 0.24 * len(totals)), title, legend=4) as figure:
+    with new_figure(path, (7, 1 + 0.24 * len(totals)), title, legend=4) as figure:
         axes = figure.add_subplot(xlabel="images", ylim=(-0.6, len(totals) - 0.4), xlim=(0, 1.09 * most))
         names = range(len(totals))
         left = np.zeros(len(totals))
@@ -40,14 +49,14 @@ def images_per_class(table: pd.DataFrame, path: Path) -> None:
             left += widths
         for name, total in zip(names, totals, strict=True):
             axes.annotate(f"{total:,}", (total, name), (4, 0), textcoords="offset points", va="center", fontsize=8)
-        axes.set_yticks(names, [short(label) for label in totals.index], color=INK)
+        axes.set_yticks(names, [shorten_name(label) for label in totals.index], color=INK)
         axes.tick_params(axis="y", length=0)
         axes.grid(visible=False, axis="y")
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
 
-def sample_grid(images: Images, labels: Sequence[str], path: Path, title: str, classes: int = 0) -> None:
+def draw_sample_grid(images: Images, labels: Sequence[str], path: Path, title: str, classes: int = 0) -> None:
     """Draw the first images of each class, one row a class, for the first 20 classes by name.
 
     Args:
@@ -66,16 +75,16 @@ def sample_grid(images: Images, labels: Sequence[str], path: Path, title: str, c
     note = f"The first {MOST_CLASSES} of {classes} classes by name." if classes > MOST_CLASSES else ""
     columns = max(map(len, rows.values()))
     side = mosaic_side(columns * len(rows), images)
-    with saved(path, (columns * side, len(rows) * side), title, note, constrained=False) as figure:
+    with new_figure(path, (columns * side, len(rows) * side), title, note, constrained=False) as figure:
         axes = mosaic_axes(figure, 0, columns, len(rows))
         for row, samples in enumerate(rows.values()):
             for column, image in enumerate(samples):
-                put(axes, image, column, row)
-        axes.set_yticks(np.arange(len(rows)) + 0.5, [short(label) for label in rows])
+                draw_image(axes, image, column, row)
+        axes.set_yticks(np.arange(len(rows)) + 0.5, [shorten_name(label) for label in rows])
 
 
-def image_sizes(widths: Sequence[int], heights: Sequence[int], path: Path) -> None:
-    """Draw the sizes of the images, each size a dot whose area grows with the number of images that have it.
+def draw_image_sizes(widths: Sequence[int], heights: Sequence[int], path: Path) -> None:
+    """Draw the sizes of the images: a dot for each size, larger the more images have it.
 
     Args:
         widths: Pixels of each image.
@@ -84,13 +93,13 @@ def image_sizes(widths: Sequence[int], heights: Sequence[int], path: Path) -> No
     """
     sizes = pd.DataFrame({"width": widths, "height": heights}).value_counts(sort=False).reset_index()
     if len(sizes) == 1:
-        statement(path, f"All {len(widths):,} images have the same size", f"{widths[0]:,} × {heights[0]:,} pixels")
+        draw_statement(path, f"All {len(widths):,} images have the same size", f"{widths[0]:,} × {heights[0]:,} pixels")
         return
     least, most, commonest = min(*widths, *heights), max(*widths, *heights), sizes["count"].max()
     title = f"{len(widths):,} images have {len(sizes):,} different sizes"
     note = f"Sides of {least:,} to {most:,} pixels; median width {np.median(widths):,.0f}, "
     note += f"median height {np.median(heights):,.0f}."
-    with saved(path, (5.5, 5.5), title, note, legend=2) as figure:
+    with new_figure(path, (5.5, 5.5), title, note, legend=2) as figure:
         axes = figure.add_subplot(xlabel="width in pixels", ylabel="height in pixels", aspect="equal")
         axes.set(xlim=(0, 1.06 * most), ylim=(0, 1.06 * most))
         axes.plot((0, 1.06 * most), (0, 1.06 * most), "--", color=MUTED, linewidth=1, label="square images", zorder=1)
@@ -104,8 +113,8 @@ def image_sizes(widths: Sequence[int], heights: Sequence[int], path: Path) -> No
             axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
 
-def rgb_densities(histograms: Mapping[str, npt.NDArray[np.floating]], path: Path) -> None:
-    """Draw how the pixel values of each class are distributed, one panel a class, for the first 20 classes by name.
+def draw_rgb_densities(histograms: Mapping[str, npt.NDArray[np.floating]], path: Path) -> None:
+    """Draw the distribution of the pixel values of each class, a panel a class, for the first 20 classes by name.
 
     Args:
         histograms: For each class an array (3, 256): the density of each value of red, green and blue.
@@ -121,12 +130,12 @@ def rgb_densities(histograms: Mapping[str, npt.NDArray[np.floating]], path: Path
     grey = bool((values == values[:, :1]).all())
     title = "Pixel values of each class" + ": red, green and blue are the same" * grey
     size = (2.1 * columns + 0.4, 1.45 * rows + 0.4)
-    with saved(path, size, title, " ".join(notes), legend=0 if grey else 3) as figure:
+    with new_figure(path, size, title, " ".join(notes), legend=0 if grey else 3) as figure:
         panels = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
         for panel, name, densities in zip(panels, classes, values, strict=False):
             for (channel, colour), density in zip(CHANNELS.items(), densities, strict=True):
                 panel.plot(density, color=INK if grey else colour, linewidth=1.1, label=channel)
-            panel.set(title=short(name, 24), xlim=(-3, 258), ylim=(0, top), xticks=(0, 128, 255))
+            panel.set(title=shorten_name(name, 24), xlim=(-3, 258), ylim=(0, top), xticks=(0, 128, 255))
             panel.yaxis.set_major_locator(MaxNLocator(3))
         for panel in panels[len(classes) :]:
             panel.remove()
@@ -136,7 +145,7 @@ def rgb_densities(histograms: Mapping[str, npt.NDArray[np.floating]], path: Path
         figure.supylabel("density", fontsize=9, color=MUTED)
 
 
-def augmented_samples(originals: npt.NDArray[np.uint8], views: npt.NDArray[np.uint8], path: Path) -> None:
+def draw_augmented_samples(originals: npt.NDArray[np.uint8], views: npt.NDArray[np.uint8], path: Path) -> None:
     """Draw each image beside its augmented views, one row an image.
 
     Args:
@@ -147,39 +156,45 @@ def augmented_samples(originals: npt.NDArray[np.uint8], views: npt.NDArray[np.ui
     rows, columns = views.shape[0], views.shape[1] + 1
     side = mosaic_side(rows * columns, list(originals))
     title = "Original images and their augmented views"
-    with saved(path, (columns * side + 0.15, rows * side), title, constrained=False) as figure:
+    with new_figure(path, (columns * side + 0.15, rows * side), title, constrained=False) as figure:
         gap = 0.15 / side
         axes = mosaic_axes(figure, -gap, columns, rows)
         for row in range(rows):
-            put(axes, originals[row], -gap, row)
+            draw_image(axes, originals[row], -gap, row)
             for column in range(1, columns):
-                put(axes, views[row, column - 1], column, row)
+                draw_image(axes, views[row, column - 1], column, row)
         axes.xaxis.tick_top()
         headings = ["original", *(f"view {view}" if side > 0.45 else f"{view}" for view in range(1, columns))]
         axes.set_xticks([0.5 - gap, *(np.arange(1, columns) + 0.5)], headings)
 
 
-def stock_words(images: Images, words: pd.DataFrame, path: Path, title: str) -> None:
-    """Draw images beside what a network with its original classes calls them, for the first 20 images.
+def draw_stock_words(images: Images, words: pd.DataFrame, path: Path, title: str) -> None:
+    """Draw the first 20 images, each beside the likeliest of the network's original classes.
 
     Args:
         images: One array (h, w, 3) an image, in [0, 255]; the sizes may differ.
         words: Rows of file, label, word and probability, likeliest first: those of each image in turn.
         path: PNG file to write.
-        title: Whose words they are.
+        title: Which network predicts the words.
     """
-    told = [rows for _, rows in words.groupby("file", sort=False)][:MOST_CLASSES]
-    columns = 2 if len(told) > 1 else 1
-    rows = math.ceil(len(told) / columns)
+    predictions = [rows for _, rows in words.groupby("file", sort=False)][:MOST_CLASSES]
+    columns = 2 if len(predictions) > 1 else 1
+    rows = math.ceil(len(predictions) / columns)
     side, width = 1.1, 3.4  # inches of an image; images that a cell is wide
-    more = f"The first {MOST_CLASSES} of {words['file'].nunique()}. " if words["file"].nunique() > len(told) else ""
+    more = (
+        f"The first {MOST_CLASSES} of {words['file'].nunique()}. " if words["file"].nunique() > len(predictions) else ""
+    )
     note = f"{more}In bold the class of the image; below, the likeliest of ImageNet's classes and their probabilities."
-    with saved(path, (columns * width * side, rows * 1.08 * side), title, note, constrained=False) as figure:
+    with new_figure(path, (columns * width * side, rows * 1.08 * side), title, note, constrained=False) as figure:
         axes = mosaic_axes(figure, 0, columns * width, rows * 1.08)
-        for place, (image, one) in enumerate(zip(images, told, strict=False)):
+        for place, (image, image_words) in enumerate(zip(images, predictions, strict=False)):
             x, y = place % columns * width, place // columns * 1.08
-            put(axes, image, x, y)
-            axes.text(x + 1.05, y + 0.1, short(one["label"].iloc[0]), va="center", fontsize=8, weight="bold")
-            for line, (word, probability) in enumerate(zip(one["word"], one["probability"], strict=True), start=1):
-                text = f"{probability:.2f}  {short(word.replace('_', ' '))}"
+            draw_image(axes, image, x, y)
+            axes.text(
+                x + 1.05, y + 0.1, shorten_name(image_words["label"].iloc[0]), va="center", fontsize=8, weight="bold"
+            )
+            for line, (word, probability) in enumerate(
+                zip(image_words["word"], image_words["probability"], strict=True), start=1
+            ):
+                text = f"{probability:.2f}  {shorten_name(word.replace('_', ' '))}"
                 axes.text(x + 1.05, y + 0.1 + 0.165 * line, text, va="center", fontsize=7.5)

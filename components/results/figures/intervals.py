@@ -10,7 +10,15 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.typing import ColorType
 
 from components.model.registry import MODELS
-from components.results.figures.style import INK, MUTED, saved, shades, short, stacked, statement
+from components.results.figures.style import (
+    INK,
+    MUTED,
+    draw_statement,
+    name_colours,
+    new_figure,
+    shorten_name,
+    stack_name,
+)
 from components.results.titles import model_of
 from components.scores.registry import MAIN, SCORES
 
@@ -19,8 +27,8 @@ HEADINGS = {name: SCORES[name].heading for name in MAIN}
 NOTE = "Lines are 95 % intervals."
 
 
-def comparison(table: pd.DataFrame, path: Path, title: str) -> None:
-    """Draw the test scores of the models with their intervals, one panel a score, the best value in bold.
+def draw_model_scores(table: pd.DataFrame, path: Path, title: str) -> None:
+    """Draw the test scores of the models with their intervals: a panel for each score, the best value in bold.
 
     Args:
         table: One row a model, indexed by its name, with seconds_training, which may be missing, and the main scores,
@@ -28,27 +36,27 @@ def comparison(table: pd.DataFrame, path: Path, title: str) -> None:
         path: PNG file to write.
         title: What was compared, on what data.
     """
-    colours = shades(table.index)
+    colours = name_colours(table.index)
     marks = [MODELS[model_of(str(name))].marker for name in table.index]
     labels = [
-        stacked(str(model)) + ("" if pd.isna(seconds) else f"\ntrained in {seconds:,.0f} s")
+        stack_name(str(model)) + ("" if pd.isna(seconds) else f"\ntrained in {seconds:,.0f} s")
         for model, seconds in table["seconds_training"].items()
     ]
     height = 0.2 + 0.13 * max(label.count("\n") + 1 for label in labels)
-    with saved(path, (3 * len(HEADINGS), 0.75 + height * len(table)), title, NOTE) as figure:
-        panels = _panels(figure, HEADINGS, labels)
+    with new_figure(path, (3 * len(HEADINGS), 0.75 + height * len(table)), title, NOTE) as figure:
+        panels = _score_panels(figure, HEADINGS, labels)
         for score, axes in panels.items():
-            _dots(axes, table, score, [colours[str(model)] for model in table.index], marks)
+            _draw_intervals(axes, table, score, [colours[str(model)] for model in table.index], marks)
             best = SCORES[score].best(table[score])
             for place, value in enumerate(table[score]):
                 axes.annotate(
                     f"{value:.3f}".replace("-", "\N{MINUS SIGN}"), (value, place), (0, 5), ha="center", va="bottom",
                     textcoords="offset points", weight="bold" if value == best else "normal",
                 )  # fmt: skip
-            _fit(axes, table, score)
+            _fit_axis(axes, table, score)
 
 
-def per_class(table: pd.DataFrame, path: Path, title: str, model: str) -> None:
+def draw_class_scores(table: pd.DataFrame, path: Path, title: str, model: str) -> None:
     """Draw the precision and the recall of each class with their intervals, the class with the lowest F1 on top.
 
     Args:
@@ -58,52 +66,56 @@ def per_class(table: pd.DataFrame, path: Path, title: str, model: str) -> None:
         model: Which model it was, for its colour.
     """
     lowest = table.sort_values("f1", kind="stable").head(MOST_CLASSES)
-    labels = [f"{short(row['class'], 24)} ({row['support']:,})" for row in lowest.to_dict("records")]
+    labels = [f"{shorten_name(row['class'], 24)} ({row['support']:,})" for row in lowest.to_dict("records")]
     some = f" The {MOST_CLASSES} of {len(table)} classes with the lowest F1." if len(table) > len(lowest) else ""
     note = f"Beside each class its test images, the lowest F1 on top.{some} {NOTE}"
-    headings = {"precision": "Precision: of those called so, are so", "recall": "Recall: of those that are so, found"}
+    headings = {"precision": "Precision: predictions that are right", "recall": "Recall: images that are recognised"}
     least = float(lowest[["precision_low", "recall_low"]].fillna(1).to_numpy().min())
-    with saved(path, (8.5, 0.75 + 0.22 * len(lowest)), title, note) as figure:
-        for score, axes in _panels(figure, headings, labels).items():
-            _dots(axes, lowest, score, [MODELS[model].colour] * len(lowest), [MODELS[model].marker] * len(lowest))
+    with new_figure(path, (8.5, 0.75 + 0.22 * len(lowest)), title, note) as figure:
+        for score, axes in _score_panels(figure, headings, labels).items():
+            _draw_intervals(
+                axes, lowest, score, [MODELS[model].colour] * len(lowest), [MODELS[model].marker] * len(lowest)
+            )
             axes.set_xlim(min(least, 0.9) - 0.03, 1.03)
 
 
-def slices(table: pd.DataFrame, scores: Mapping[str, float], path: Path, title: str, model: str) -> None:
-    """Draw the scores of slices of the test images with their intervals, and by a line those of all together.
+def draw_slice_scores(table: pd.DataFrame, scores: Mapping[str, float], path: Path, title: str, model: str) -> None:
+    """Draw the scores of slices of the test images with their intervals, and a line at the score of all test images.
 
     Args:
-        table: One row a slice: by (what they are cut by), low and high (what its images have of it), images, and the
-            main scores, each with _low and _high behind it too.
+        table: One row a slice: by (the measure that the images are cut by), low and high (its range in the slice),
+            images, and the main scores, each with _low and _high behind it too.
         scores: The main scores of all test images.
         path: PNG file to write.
         title: What was tested.
         model: Which model it was, for its colour.
     """
     alone = table[~table["by"].duplicated(keep=False)]
-    note = " ".join([NOTE, "Dotted: all test images.", *(f"All have {_extent(row)}." for _, row in alone.iterrows())])
+    note = " ".join(
+        [NOTE, "Dotted: all test images.", *(f"All have {_slice_range(row)}." for _, row in alone.iterrows())]
+    )
     cut = table.drop(alone.index).reset_index(drop=True)
     if cut.empty:
-        statement(path, title, "Nothing to slice: all images are alike in size and brightness")
+        draw_statement(path, title, "Nothing to slice: all images are alike in size and brightness")
         return
-    labels = [f"{_extent(row)} ({row['images']:,})" for _, row in cut.iterrows()]
-    with saved(path, (3 * len(HEADINGS), 0.75 + 0.26 * len(cut)), title, note) as figure:
-        for score, axes in _panels(figure, HEADINGS, labels).items():
-            _dots(axes, cut, score, [MODELS[model].colour] * len(cut), [MODELS[model].marker] * len(cut))
+    labels = [f"{_slice_range(row)} ({row['images']:,})" for _, row in cut.iterrows()]
+    with new_figure(path, (3 * len(HEADINGS), 0.75 + 0.26 * len(cut)), title, note) as figure:
+        for score, axes in _score_panels(figure, HEADINGS, labels).items():
+            _draw_intervals(axes, cut, score, [MODELS[model].colour] * len(cut), [MODELS[model].marker] * len(cut))
             axes.axvline(scores[score], color=MUTED, linewidth=1, linestyle=":", zorder=1)
             for place in cut.index[1:][cut["by"].iloc[1:].to_numpy() != cut["by"].iloc[:-1].to_numpy()]:
                 axes.axhline(place - 0.5, color="#AAAAAA", linewidth=0.8)
-            _fit(axes, cut, score)
+            _fit_axis(axes, cut, score)
 
 
-def _extent(row: pd.Series) -> str:
-    """Return in words what the images of a slice have of what they are sliced by."""
+def _slice_range(row: pd.Series) -> str:
+    """Return the measure and its range in a slice as text, such as `brightness 20 to 40`."""
     ends = dict.fromkeys(f"{row[end]:,.0f}" for end in ("low", "high"))
     return f"{row['by']} {' to '.join(ends)}{' pixels' * (row['by'] == 'size')}"
 
 
-def _panels(figure: Figure, headings: Mapping[str, str], labels: Sequence[str]) -> dict[str, Axes]:
-    """Return a panel for each score, side by side, with the same rows, the first on top."""
+def _score_panels(figure: Figure, headings: Mapping[str, str], labels: Sequence[str]) -> dict[str, Axes]:
+    """Return the axes of a panel for each score, side by side, with the same labelled rows."""
     panels = dict(zip(headings, figure.subplots(1, len(headings), sharey=True), strict=True))
     for score, axes in panels.items():
         axes.set(title=headings[score], ylim=(len(labels) - 0.45, -0.65))
@@ -114,16 +126,18 @@ def _panels(figure: Figure, headings: Mapping[str, str], labels: Sequence[str]) 
     return panels
 
 
-def _dots(axes: Axes, table: pd.DataFrame, score: str, colours: Sequence[ColorType], marks: Sequence[str]) -> None:
-    """Draw a score of each row as a dot on the line of its interval."""
+def _draw_intervals(
+    axes: Axes, table: pd.DataFrame, score: str, colours: Sequence[ColorType], marks: Sequence[str]
+) -> None:
+    """Draw the score of each row as a dot on a line that is its interval."""
     columns = (table[score], table[f"{score}_low"], table[f"{score}_high"])
     for place, (value, low, high, colour, mark) in enumerate(zip(*columns, colours, marks, strict=True)):
         axes.plot((low, high), (place, place), color=colour, linewidth=2.2, alpha=0.6, solid_capstyle="butt")
         axes.plot([value], [place], mark, color=colour, markersize=6)
 
 
-def _fit(axes: Axes, table: pd.DataFrame, score: str) -> None:
-    """Show all intervals, on an axis that is not so short that next to nothing looks like much."""
+def _fit_axis(axes: Axes, table: pd.DataFrame, score: str) -> None:
+    """Set the limits of an axis to show all intervals, but not so narrow that tiny differences look large."""
     low, high = table[f"{score}_low"].min(), table[f"{score}_high"].max()
     if low <= high:  # none of them where no score is known
         margin = 0.15 * max(high - low, 0.05)

@@ -1,4 +1,4 @@
-"""The figure of mistakes, with what in each image spoke for its class."""
+"""The figure of mistakes, each image with the heat map of its predicted class."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,21 +8,22 @@ import numpy.typing as npt
 from matplotlib import colormaps
 from PIL import Image
 
-from components.results.figures.mosaic import Images, mosaic_axes, mosaic_side, put
-from components.results.figures.style import saved, short, statement
+from components.results.figures.mosaic import Images, draw_image, mosaic_axes, mosaic_side
+from components.results.figures.style import draw_statement, new_figure, shorten_name
 
 COLUMNS = 4  # pairs in a row
 
 
-def mistakes(
+def draw_mistakes(
     images: Images, heats: npt.NDArray[np.floating] | None, true: Sequence[str], predicted: Sequence[str],
     probability: Sequence[float], path: Path, title: str,
 ) -> None:  # fmt: skip
-    """Draw images, each beside itself under its heat: the wrong predictions, then the right ones, in the given order.
+    """Draw images and beside each its heat map: the wrong predictions, then the right ones, in their order.
 
     Args:
         images: One array (h, w, 3) an image, in [0, 255]; the sizes may differ.
-        heats: Where in each image the predicted class is seen, (n, height, width) in [0, 1]; None where no map says it.
+        heats: Where in each image the predicted class is seen, (n, height, width) in [0, 1]; None if the network has no
+            maps.
         true: The class of each image.
         predicted: The class that the model gives it.
         probability: What the model gives that class, in [0, 1].
@@ -35,7 +36,7 @@ def mistakes(
     rows = [(name, group[start : start + COLUMNS])
             for name, group in groups.items() for start in range(0, len(group), COLUMNS)]  # fmt: skip
     if not rows:
-        statement(path, title, "No test images")
+        draw_statement(path, title, "No test images")
         return
     parts = 1 if heats is None else 2
     side = mosaic_side(parts * COLUMNS * len(rows), images)
@@ -46,27 +47,27 @@ def mistakes(
     if heats is None:
         note = "True → predicted class, and its probability. No heat maps: the network has no convolutions."
     size = ((columns * width - gap / side) * side, len(rows) * height * side)
-    with saved(path, size, title, note, constrained=False) as figure:
+    with new_figure(path, size, title, note, constrained=False) as figure:
         axes = mosaic_axes(figure, 0, size[0] / side, len(rows) * height)
         for row, (_, group) in enumerate(rows):
             for column, index in enumerate(group):
-                put(axes, images[index], column * width, row * height)
+                draw_image(axes, images[index], column * width, row * height)
                 if heats is not None:
-                    put(axes, under(images[index], heats[index]), column * width + 1, row * height)
-                text = caption(true[index], predicted[index], probability[index])
+                    draw_image(axes, overlay_heat(images[index], heats[index]), column * width + 1, row * height)
+                text = prediction_caption(true[index], predicted[index], probability[index])
                 axes.text(column * width + parts / 2, row * height + 1, text, ha="center", va="top", fontsize=7.5)
         axes.set_yticks(np.arange(len(rows)) * height + 0.5, [name for name, _ in rows])
 
 
-def caption(true: str, predicted: str, probability: float) -> str:
-    """Return what an image is and is called, and with what probability, on two lines where the names are long."""
-    names = dict.fromkeys(short(name, 18) for name in (true, predicted))
+def prediction_caption(true: str, predicted: str, probability: float) -> str:
+    """Return the true class, the predicted class and its probability as text, on two lines where the names are long."""
+    names = dict.fromkeys(shorten_name(name, 18) for name in (true, predicted))
     arrow = " →\n" if len("".join(names)) > 14 else " → "
     return f"{arrow.join(names)} ({probability:.2f})"
 
 
-def under(image: npt.NDArray[np.uint8], heat: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
-    """Return an image (h, w, 3) under its heat, half and half."""
+def overlay_heat(image: npt.NDArray[np.uint8], heat: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
+    """Return an image (h, w, 3) blended half and half with its heat map."""
     small = Image.fromarray(heat.astype(np.float32))
     smooth = np.asarray(small.resize(image.shape[1::-1], Image.Resampling.BILINEAR))
     return ((image + 255 * colormaps["inferno"](smooth)[..., :3]) / 2).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""The figures of what a classifier predicts."""
+"""The figures of a classifier's predictions: confusion matrix, reliability diagram."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,12 +10,12 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from components.model.registry import MODELS
-from components.results.figures.style import GRID, INK, MUTED, SHADES, saved, short
+from components.results.figures.style import GRID, INK, MUTED, SHADES, new_figure, shorten_name
 
 CLASSES_WITH_COUNTS = 25  # in a confusion matrix; beyond it the numbers are too small to read
 
 
-def confusion_matrix(matrix: npt.NDArray[np.integer], classes: Sequence[str], path: Path, title: str) -> None:
+def draw_confusion_matrix(matrix: npt.NDArray[np.integer], classes: Sequence[str], path: Path, title: str) -> None:
     """Draw a confusion matrix, shaded by the share of each true class; with counts where they can be read.
 
     Args:
@@ -24,11 +24,11 @@ def confusion_matrix(matrix: npt.NDArray[np.integer], classes: Sequence[str], pa
         path: PNG file to write.
         title: What was predicted; the accuracy and the number of images are added.
     """
-    count, total, right = len(classes), int(matrix.sum()), int(np.trace(matrix))
+    count, total, correct = len(classes), int(matrix.sum()), int(np.trace(matrix))
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     side = float(np.clip(0.46 * count, 2.4, 9.0))
-    title = f"{title}: accuracy {right / max(total, 1):.3f} ({right:,} of {total:,} images)"
-    with saved(path, (side, side), title, constrained=False) as figure:
+    title = f"{title}: accuracy {correct / max(total, 1):.3f} ({correct:,} of {total:,} images)"
+    with new_figure(path, (side, side), title, constrained=False) as figure:
         axes = figure.add_axes((0, 0, 1, 1), xlabel="predicted class", ylabel="true class")
         shading = axes.imshow(shares, SHADES, vmin=0, vmax=1, interpolation="nearest", aspect="auto")
         if count <= CLASSES_WITH_COUNTS:
@@ -36,7 +36,7 @@ def confusion_matrix(matrix: npt.NDArray[np.integer], classes: Sequence[str], pa
                 colour = "white" if shares[row, column] > 0.68 else INK if number else "#999999"
                 axes.text(column, row, f"{number}", ha="center", va="center", color=colour, fontsize=8)
         ticks = range(0, count, math.ceil(count / 80))
-        names = [short(classes[tick]) for tick in ticks]
+        names = [shorten_name(classes[tick]) for tick in ticks]
         size = 8 if count <= 40 else 6
         slanted = max(map(len, names)) * 0.08 > side / count
         axes.set_yticks(ticks, names, color=INK, fontsize=size)
@@ -57,34 +57,34 @@ def confusion_matrix(matrix: npt.NDArray[np.integer], classes: Sequence[str], pa
         bar.set_label("share of the true class")
 
 
-def reliability(bins: Mapping[str, pd.DataFrame], path: Path, title: str, note: str, model: str) -> None:
-    """Draw how often predictions of each probability are right, and how many there are.
+def draw_reliability(bins: Mapping[str, pd.DataFrame], path: Path, title: str, note: str, model: str) -> None:
+    """Draw a reliability diagram: the accuracy of predictions over their confidence, and how many there are.
 
     Args:
-        bins: For each kind of probabilities, such as before and after a temperature, the last to be looked at most, one
-            row a bin: low and high end, images, confidence (their mean probability of the predicted class), accuracy.
+        bins: For each kind of probabilities, such as before and after a temperature, the last emphasised, one row a
+            bin: low and high end, images, confidence (their mean probability of the predicted class), accuracy.
         path: PNG file to write.
         title: What was tested.
-        note: What the figure comes to in numbers.
+        note: The calibration in numbers.
         model: Which model it was, for its colour.
 
     Source: Guo et al., On Calibration of Modern Neural Networks, arXiv 1706.04599.
     """
-    own = MODELS[model]
-    looks = dict(zip(reversed([*bins]), ((own.colour, "-", own.marker), (MUTED, "--", "o")), strict=False))
-    with saved(path, (5.5, 5.2), title, note, legend=len(bins) + 1) as figure:
+    look = MODELS[model]
+    lines = dict(zip(reversed([*bins]), ((look.colour, "-", look.marker), (MUTED, "--", "o")), strict=False))
+    with new_figure(path, (5.5, 5.2), title, note, legend=len(bins) + 1) as figure:
         shares, counts = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
         shares.plot((0, 1), (0, 1), ":", color=MUTED, linewidth=1, label="perfect", zorder=1)
         for name, table in bins.items():
-            colour, line, mark = looks[name]
-            known = table[table["images"] > 0]
+            colour, line, mark = lines[name]
+            filled = table[table["images"] > 0]
             parts = table["images"] / table["images"].sum()
-            shares.plot(known["confidence"], known["accuracy"], color=colour, linestyle=line, label=name)
-            areas = 4 + 120 * np.sqrt(parts[known.index])
-            shares.scatter(known["confidence"], known["accuracy"], areas, colour, marker=mark, linewidths=0, zorder=3)
+            shares.plot(filled["confidence"], filled["accuracy"], color=colour, linestyle=line, label=name)
+            areas = 4 + 120 * np.sqrt(parts[filled.index])
+            shares.scatter(filled["confidence"], filled["accuracy"], areas, colour, marker=mark, linewidths=0, zorder=3)
             edges = [*table["low"], table["high"].iloc[-1]]
             counts.stairs(parts, edges, color=colour, linestyle=line, linewidth=1.4)
-        shares.set(xlim=(0, 1.02), ylim=(-0.03, 1.03), ylabel="share that is right")
-        counts.set(xlabel="probability of the predicted class", ylabel="images")
+        shares.set(xlim=(0, 1.02), ylim=(-0.03, 1.03), ylabel="accuracy")
+        counts.set(xlabel="confidence: probability of the predicted class", ylabel="images")
         counts.yaxis.set_major_locator(MaxNLocator(2))
         counts.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))

@@ -1,4 +1,4 @@
-"""What the figures share: their colours, their letters, and a page with its title."""
+"""The style that the figures share: colours, fonts, and a figure with title, note and legend."""
 
 import textwrap
 import warnings
@@ -18,7 +18,7 @@ from components.results import titles
 # Okabe and Ito's palette, in which one colour stands for one thing throughout.
 INK, MUTED, GRID = "#222222", "#666666", "#E4E4E4"
 ACCENT = "#0072B2"
-LINES: tuple[LineStyleType, ...] = ("-", "--", ":", "-.", (0, (9, 2)))  # of the arms of one model, for print in grey
+LINES: tuple[LineStyleType, ...] = ("-", "--", ":", "-.", (0, (9, 2)))  # of the arms of one model, for grey prints
 SPLITS = {"train": "#009E73", "validation": "#CC79A7", "held back": "#BBBBBB"}
 CHANNELS = {"red": "#D55E00", "green": "#009E73", "blue": "#0072B2"}
 SHADES = LinearSegmentedColormap.from_list(
@@ -38,10 +38,10 @@ STYLE = {
 
 
 @contextmanager
-def saved(
+def new_figure(
     path: Path, size: tuple[float, float], title: str, note: str = "", *, legend: int = 0, constrained: bool = True
 ) -> Iterator[Figure]:
-    """Yield an empty figure in the common style, then head it with a title and a note and save it.
+    """Yield an empty figure in the common style; once it is drawn, add its title and note and save it.
 
     The style holds inside only. A character that no installed font has is drawn as a box, without a warning.
 
@@ -59,12 +59,12 @@ def saved(
         warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from font")
         figure = Figure(size, layout="constrained" if constrained else None)
         yield figure
-        box = head(figure, title, note, legend)
+        box = add_heading(figure, title, note, legend)
         figure.savefig(path, format="png", bbox_inches=box, metadata={"Software": None})
 
 
-def head(figure: Figure, title: str, note: str, legend: int) -> Bbox:
-    """Put the legend, then the note, then the title above all that the figure holds, and return its box in inches."""
+def add_heading(figure: Figure, title: str, note: str, legend: int) -> Bbox:
+    """Add the legend, then the note, then the title above a drawn figure, and return the box around all in inches."""
     engine = figure.get_layout_engine()
     if engine:
         engine.execute(figure)
@@ -85,37 +85,37 @@ def head(figure: Figure, title: str, note: str, legend: int) -> Bbox:
     return box.padded(0.12)
 
 
-def statement(path: Path, title: str, text: str) -> None:
-    """Save a figure that has nothing to draw: a title, and what there is to say in large letters."""
-    with saved(path, (5, 0.5), title, constrained=False) as figure:
+def draw_statement(path: Path, title: str, text: str) -> None:
+    """Save a figure of a title and a text in large letters, where there is nothing to draw."""
+    with new_figure(path, (5, 0.5), title, constrained=False) as figure:
         figure.text(0, 0.4, text, fontsize=20, color=ACCENT, va="center")
 
 
-def short(name: object, longest: int = 30) -> str:
-    """Return a name of at most `longest` characters, without its middle where it is longer."""
+def shorten_name(name: object, longest: int = 30) -> str:
+    """Return a name cut to at most `longest` characters, with an ellipsis in its middle."""
     text = str(name).encode(errors="replace").decode()
     half = (longest - 1) // 2
     return text if len(text) <= longest else f"{text[:half]}…{text[-half:]}"
 
 
-def arms_of(names: Iterable[str]) -> dict[str, list[str]]:
-    """Return the names of each model of the registry."""
-    found: dict[str, list[str]] = {}
+def names_by_model(names: Iterable[str]) -> dict[str, list[str]]:
+    """Return the names grouped by the registry's model that each begins with."""
+    groups: dict[str, list[str]] = {}
     for name in names:
-        found.setdefault(titles.model_of(name), []).append(name)
-    return found
+        groups.setdefault(titles.model_of(name), []).append(name)
+    return groups
 
 
-def shades(names: Iterable[str]) -> dict[str, ColorType]:
-    """Return the colour of each name: its model's for the first of a model, darker from one to the next."""
-    found: dict[str, ColorType] = {}
-    for model, arms in arms_of(names).items():
+def name_colours(names: Iterable[str]) -> dict[str, ColorType]:
+    """Return a colour for each name: the model's own for its first name, darker from one to the next."""
+    colours: dict[str, ColorType] = {}
+    for model, arms in names_by_model(names).items():
         darker = LinearSegmentedColormap.from_list("darker", [MODELS[model].colour, INK])
-        found |= {arm: darker(0.7 * number / len(arms)) for number, arm in enumerate(arms)}
-    return found
+        colours |= {arm: darker(0.7 * number / len(arms)) for number, arm in enumerate(arms)}
+    return colours
 
 
-def stacked(name: str) -> str:
-    """Return a name with its model and network on the first line and a parameter on each line below."""
-    parts = titles.lines_of(name)
+def stack_name(name: str) -> str:
+    """Return a name on several lines: its model and network on the first, then each parameter."""
+    parts = titles.name_parts(name)
     return "\n".join(line for part in parts for line in textwrap.wrap(part, 34, break_on_hyphens=False))

@@ -3,17 +3,17 @@
 Artifacts and records hold the whole of it; nothing is ever read back from the journal into a result.
 """
 
-from components.results.tracking.comparisons import log_page, log_page_or_say
-from components.results.tracking.runs import address, complete, complete_or_say, experiments, live
+from components.results.tracking.comparisons import log_page, log_page_or_warn
+from components.results.tracking.runs import complete_run, complete_run_or_warn, experiment_ids, live_run, run_address
 from components.results.tracking.store import client
 
 __all__ = [
-    "address",
     "client",
-    "complete",
-    "complete_or_say",
-    "experiments",
-    "live",
+    "complete_run",
+    "complete_run_or_warn",
+    "experiment_ids",
+    "live_run",
     "log_page",
-    "log_page_or_say",
+    "log_page_or_warn",
+    "run_address",
 ]

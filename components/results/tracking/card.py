@@ -1,4 +1,4 @@
-"""The model card: what a model is for, what it was made from, how it does, and where that ends; as measured, no more.
+"""The model card: intended use, scores, limits, data and training of a model, as far as they were measured.
 
 Source: Mitchell et al., Model Cards for Model Reporting, doi:10.1145/3287560.3287596.
 """
@@ -9,14 +9,15 @@ from collections.abc import Iterator
 from components.data.artifacts import Classifier, Report
 from components.data.datasets import DATA_SETS
 from components.results import titles
+from components.results.texts import with_interval
 
 FILE = "model_card.md"
 LISTED = 12  # classes
 LONGEST = 400  # characters of the classes' names
 
 
-def written(classifier: Classifier, report: Report, looks: int) -> str:
-    """Return the card of a model as Markdown.
+def card_text(classifier: Classifier, report: Report, looks: int) -> str:
+    """Return the model card as Markdown.
 
     Args:
         classifier: The model.
@@ -24,19 +25,19 @@ def written(classifier: Classifier, report: Report, looks: int) -> str:
         looks: How many models have been scored on its test split.
     """
     parts = {
-        "Intended use": use(classifier),
-        "Scores": scores(report),
-        "Limits": limits(report, looks),
-        "Scores by class": by_class(report),
-        "Data": data(classifier, report),
-        "Training": training(classifier, report),
+        "Intended use": use_lines(classifier),
+        "Scores": score_lines(report),
+        "Limits": limit_lines(report, looks),
+        "Scores by class": class_lines(report),
+        "Data": data_lines(classifier, report),
+        "Training": training_lines(classifier, report),
     }
     texts = (f"## {title}\n\n" + "\n".join(lines) + "\n" for title, lines in parts.items())
-    return f"# {titles.title(report)}\n\n" + "\n".join(texts)
+    return f"# {titles.model_title(report)}\n\n" + "\n".join(texts)
 
 
-def use(classifier: Classifier) -> Iterator[str]:
-    """Yield what the model is for."""
+def use_lines(classifier: Classifier) -> Iterator[str]:
+    """Yield the lines on the intended use: classes, image size, data set."""
     facts = classifier.facts
     name, size, classes = facts.data_set, facts.image_size, facts.classes
     listed = textwrap.shorten(", ".join(classes), LONGEST, placeholder=" ...")
@@ -45,30 +46,30 @@ def use(classifier: Classifier) -> Iterator[str]:
     yield "An image of none of these classes gets one of them all the same."
 
 
-def shown(report: Report, name: str) -> str:
-    """Return a score with its interval, as in `0.9144 [0.8961, 0.9310]`."""
+def score_with_interval(report: Report, name: str) -> str:
+    """Return a score of a report with its interval as text, such as `0.9144 [0.8961, 0.9310]`."""
     low, high = report.intervals[name]
-    return f"{report.metrics[name]:.4f} [{low:.4f}, {high:.4f}]"
+    return with_interval(report.metrics[name], low, high, 4)
 
 
-def scores(report: Report) -> Iterator[str]:
-    """Yield the test scores with their intervals, and what they are to be held against."""
-    found = report.metrics
-    yield f"On {int(found['test_images']):,} test images, with 95 % intervals:\n"
+def score_lines(report: Report) -> Iterator[str]:
+    """Yield the lines on the test scores with their intervals, and on the baselines."""
+    metrics = report.metrics
+    yield f"On {int(metrics['test_images']):,} test images, with 95 % intervals:\n"
     yield "| score | |\n|---|---|"
     for name in report.intervals:
-        yield f"| {name.replace('_', ' ')} | {shown(report, name)} |"
+        yield f"| {name.replace('_', ' ')} | {score_with_interval(report, name)} |"
     yield (
-        f"\nWithout looking at an image: accuracy {found['majority_accuracy']:.4f} by the most frequent class, "
-        f"log loss {found['prior_log_loss']:.4f} by the classes' shares."
+        f"\nBaselines: always the commonest class, accuracy {metrics['majority_accuracy']:.4f}; "
+        f"the class frequencies, log loss {metrics['prior_log_loss']:.4f}."
     )
 
 
-def limits(report: Report, looks: int) -> Iterator[str]:
-    """Yield what the measurements say of how far the scores can be trusted."""
+def limit_lines(report: Report, looks: int) -> Iterator[str]:
+    """Yield the lines on how far the scores can be trusted: intervals, other models tested, groups, leakage."""
     images, (low, high) = int(report.metrics["test_images"]), report.intervals["accuracy"]
     yield f"- {images:,} test images leave the accuracy anywhere from {low:.1%} to {high:.1%} (95 % interval)."
-    yield f"- Models whose scores on these test images are known: {looks}. The best of several looks better than it is."
+    yield f"- Models scored on these test images so far: {looks}. The best of several looks better than it is."
     worst = report.table("classes.csv").sort_values("recall", kind="stable").to_dict("records")[0]
     yield (
         f"- The class recognised least, {worst['class']}: {worst['recall']:.1%} of {worst['support']} test images "
@@ -81,25 +82,25 @@ def limits(report: Report, looks: int) -> Iterator[str]:
         yield f"- The test images are of {groups} groups, which may be among the training images too (split: {method})."
     else:
         yield f"- Which images belong together is not known: the split, {method}, could keep no groups in one part."
-    for name, found in report.facts.leakage.items():
-        yield f"- Audit of the data, {name.replace('_', ' ')}: {found:g}."
+    for name, count in report.facts.leakage.items():
+        yield f"- Audit of the data, {name.replace('_', ' ')}: {count:g}."
 
 
-def by_class(report: Report) -> Iterator[str]:
-    """Yield the scores of each class, or of those that are recognised least."""
+def class_lines(report: Report) -> Iterator[str]:
+    """Yield the lines of the table of scores by class, those of the lowest recall first."""
     table = report.table("classes.csv").sort_values("recall", kind="stable")
     yield "| class | test images | precision | recall |\n|---|---|---|---|"
     for row in table.head(LISTED).to_dict("records"):
         precision, recall = (
-            f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]" for name in ("precision", "recall")
+            with_interval(row[name], row[f"{name}_low"], row[f"{name}_high"]) for name in ("precision", "recall")
         )
         yield f"| {str(row['class']).replace('|', ' ')} | {row['support']} | {precision} | {recall} |"
     if len(table) > LISTED:
         yield f"\nThe {LISTED} recognised least of {len(table)}; all are in the run's `report/classes.csv`."
 
 
-def data(classifier: Classifier, report: Report) -> Iterator[str]:
-    """Yield which images it was made from, and how they were parted."""
+def data_lines(classifier: Classifier, report: Report) -> Iterator[str]:
+    """Yield the lines on the data: licence, digests, the number of images in each part."""
     facts, lineage = classifier.facts, classifier.manifest["lineage"]
     name = facts.data_set
     if name in DATA_SETS:
@@ -111,8 +112,8 @@ def data(classifier: Classifier, report: Report) -> Iterator[str]:
         yield f"- {key.replace('_', ' ')} `{revision}`"
 
 
-def training(classifier: Classifier, report: Report) -> Iterator[str]:
-    """Yield how it was made."""
+def training_lines(classifier: Classifier, report: Report) -> Iterator[str]:
+    """Yield the lines on the training: recipe, network, epochs, temperature."""
     facts = classifier.facts
     yield f"- recipe {report.record.recipe}, model {facts.model}, {facts.model_parameters:,} parameters"
     if facts.backbone:

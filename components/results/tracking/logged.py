@@ -1,4 +1,4 @@
-"""The model as MLflow keeps it: the Classifier artifact whole, beside the code that serves it anywhere."""
+"""Logged models: the whole Classifier artifact in MLflow's format, beside the code that serves it anywhere."""
 
 import base64
 import io
@@ -26,8 +26,16 @@ CODE = ("data/images.py", "model/served.py")  # of the components: all that serv
 NEEDED = ("keras", "numpy", "pandas", "pillow", "tensorflow")  # and MLflow, which is smaller in the steps' images
 
 
-def save(folder: str, classifier: Classifier, report: Report, run_id: str, model_id: str) -> None:
-    """Write the model: `mlflow models serve` takes images and gives class names, `mlflow.tensorflow` gives Keras's."""
+def save_model(folder: str, classifier: Classifier, report: Report, run_id: str, model_id: str) -> None:
+    """Save a classifier as an MLflow model, which `mlflow models serve` serves and `mlflow.tensorflow` loads.
+
+    Args:
+        folder: Where to write it.
+        classifier: The model.
+        report: The report on it, whose example image goes with it.
+        run_id: The run that it belongs to.
+        model_id: Its identifier in MLflow.
+    """
     import numpy as np
     import pandas as pd
     from mlflow import __version__, pyfunc
@@ -45,14 +53,14 @@ def save(folder: str, classifier: Classifier, report: Report, run_id: str, model
             data_path=str(classifier.path),
             code_paths=[str(package)],
             mlflow_model=model,
-            signature=signature(),
-            input_example=pd.DataFrame({served.COLUMN: [*map(as_base64, np.load(report.path / "example.npy"))]}),
+            signature=model_signature(),
+            input_example=pd.DataFrame({served.COLUMN: [*map(png_base64, np.load(report.path / "example.npy"))]}),
             pip_requirements=[f"mlflow=={__version__}", *(f"{name}=={version(name)}" for name in NEEDED)],
         )
 
 
 def write_package(folder: Path) -> Path:
-    """Write what serving needs as a package whose name is its own, and return its path.
+    """Write the code that serving needs as a package with a name of its own, and return its path.
 
     A server has every model's code on one path, where another project may have `components`, and another version of
     this one: the name has the digest of the code.
@@ -68,8 +76,8 @@ def write_package(folder: Path) -> Path:
     return package
 
 
-def signature() -> "ModelSignature":
-    """Return what a logged model takes and gives: a file in base64 or raw RGB; the class and the probabilities."""
+def model_signature() -> "ModelSignature":
+    """Return the signature of logged models: a file in base64 or raw RGB in; class and probabilities out."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
     from mlflow.types.schema import AnyType, Map
@@ -81,7 +89,7 @@ def signature() -> "ModelSignature":
     )
 
 
-def as_base64(image: "np.ndarray") -> str:
+def png_base64(image: "np.ndarray") -> str:
     """Return an image, uint8 (height, width, 3), as a PNG in base64."""
     from PIL import Image
 
@@ -91,7 +99,7 @@ def as_base64(image: "np.ndarray") -> str:
 
 
 @contextmanager
-def fetched(uri: str) -> Iterator[tuple[Classifier, list[bytes]]]:
+def open_logged_model(uri: str) -> Iterator[tuple[Classifier, list[bytes]]]:
     """Yield the classifier of a logged model, `models:/...` or `runs:/...`, and the image files of its input example.
 
     Raises:
@@ -101,7 +109,7 @@ def fetched(uri: str) -> Iterator[tuple[Classifier, list[bytes]]]:
     import mlflow
 
     with TemporaryDirectory() as folder:
-        with store.plain():
+        with store.one_line_errors():
             path = Path(mlflow.artifacts.download_artifacts(uri, dst_path=folder))
         records = sorted(path.glob(f"data/*/{MANIFEST}"))
         if not records:

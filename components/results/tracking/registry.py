@@ -1,8 +1,8 @@
 """The registry: models under the name of their data set, of which the alias `champion` is the one to use.
 
-A candidate takes the alias only if the paired comparison on the test split says that it is better than the champion:
+A candidate takes the alias only if the paired comparison on the test split shows that it is better than the champion:
 the 95 % interval of the difference in log loss lies below 0, or the accuracy is higher by McNemar's exact test at
-p < 0.05, and neither is as surely worse.
+p < 0.05, and neither is significantly worse.
 """
 
 import json
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from components.data.artifacts import PROBABILITY, Classifier, Report
 from components.results import titles
+from components.results.failures import class_numbers
 from components.results.tracking import card, runs, store
 from components.results.tracking.runs import FINGERPRINT, TEST_SPLIT
 from components.results.tracking.store import client
@@ -23,18 +24,18 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
 
-    from components.scores.statistics import Difference
+    from components.scores.pairs import Difference
 
 CHAMPION = "champion"
-RULE = "better is a log loss lower by its 95 % interval, or an accuracy higher at p < 0.05, and neither as surely worse"
+RULE = "better: a log loss lower by its 95 % interval or an accuracy higher at p < 0.05, neither significantly worse"
 SIGNIFICANT = 0.05
 DESCRIPTION = 5000  # characters, at most, in MLflow's tables
 PAGE = 1000  # runs that MLflow lists at once
 
 
-@store.plain()
+@store.one_line_errors()
 def promote(classifier: Classifier, report: Report, reason: str = "") -> tuple[bool, list[str]]:
-    """Register a model under its data set's name, and make it the champion if it is better, or for a reason.
+    """Register a model, and make it the champion of its data set if it is better, or for a reason.
 
     The first version of a data set becomes champion without a comparison; the same model again changes nothing.
 
@@ -44,49 +45,49 @@ def promote(classifier: Classifier, report: Report, reason: str = "") -> tuple[b
         reason: Why it is to be champion whatever the comparison says; recorded as the version's tag `forced`.
 
     Returns:
-        Whether it is the champion now, and what was found and done, a sentence each.
+        Whether it is the champion now, and sentences on what was compared and done.
 
     Raises:
         UserError: The journal is off, does not answer or refuses; or the champion was tested on other images, and
             there is no reason.
     """
-    name, title = classifier.facts.data_set, titles.title(report)
+    name, title = classifier.facts.data_set, titles.model_title(report)
     champion = champion_of(name)
     if champion and champion.tags.get(FINGERPRINT) == report.facts.fingerprint:
         return True, [f"{name}: {title} is the champion already, as version {champion.version}: nothing changes"]
-    version, looks = register(classifier, report)
-    better, found = decided(report, version, champion, reason)
-    said = [f"{name}: {title} is version {version}; models scored on its test split so far: {looks}", *found]
-    tags = {"verdict": "; ".join(found), **({"forced": reason} if reason else {})}
+    version, looks = register_version(classifier, report)
+    better, verdict = judge_candidate(report, version, champion, reason)
+    sentences = [f"{name}: {title} is version {version}; models scored on its test split so far: {looks}", *verdict]
+    tags = {"verdict": "; ".join(verdict), **({"forced": reason} if reason else {})}
     for key, value in tags.items():
         client().set_model_version_tag(name, version, key, value[:DESCRIPTION])
     if not better and not reason:
-        return False, [*said, f"the champion stays version {champion.version if champion else ''} ({RULE})"]
+        return False, [*sentences, f"the champion stays version {champion.version if champion else ''} ({RULE})"]
     client().set_registered_model_alias(name, CHAMPION, version)
-    return True, [*said, f"version {version} is the champion{'' if better else f', as asked for: {reason}'}"]
+    return True, [*sentences, f"version {version} is the champion{'' if better else f', as asked for: {reason}'}"]
 
 
 def champion_of(name: str) -> "ModelVersion | None":
-    """Return the champion of a data set; none where there is none yet."""
+    """Return the version of the champion of a data set; None if there is none yet."""
     for model in client().search_registered_models(f"name = '{name}'"):
         if CHAMPION in model.aliases:
             return client().get_model_version(name, model.aliases[CHAMPION])
     return None
 
 
-def register(classifier: Classifier, report: Report) -> tuple[str, int]:
-    """Make a version of a model, with its scores and its card, where there is none.
+def register_version(classifier: Classifier, report: Report) -> tuple[str, int]:
+    """Register a version of a model with its scores and its card, if there is none yet; return it, and the looks.
 
     Returns:
         The version, and how many models have been scored on its test split.
     """
     name = classifier.facts.data_set
-    runs.complete(classifier, report)
-    run = runs.find(name, FINGERPRINT, report.facts.fingerprint)
+    runs.complete_run(classifier, report)
+    run = runs.find_run(name, FINGERPRINT, report.facts.fingerprint)
     if not (run and run.outputs and run.outputs.model_outputs and TEST_SPLIT in run.data.tags):
         raise UserError(f"the run {run and run.info.run_id} was logged by another version: delete it, then once more")
-    looks = looks_at(run)
-    text = card.written(classifier, report, looks)
+    looks = count_looks(run)
+    text = card.card_text(classifier, report, looks)
     model_id = run.outputs.model_outputs[0].model_id
     with TemporaryDirectory() as folder:
         file = Path(folder, card.FILE)
@@ -95,39 +96,41 @@ def register(classifier: Classifier, report: Report) -> tuple[str, int]:
     if not client().search_registered_models(f"name = '{name}'"):
         client().create_registered_model(name, description=f"Models of the data set {name}, by their recipes.")
     versions = client().search_model_versions(f"name = '{name}'")
-    known = [str(one.version) for one in versions if one.tags.get(FINGERPRINT) == report.facts.fingerprint]
-    version = known[0] if known else str(created(name, run, model_id, report).version)
+    existing = [str(one.version) for one in versions if one.tags.get(FINGERPRINT) == report.facts.fingerprint]
+    version = existing[0] if existing else str(create_version(name, run, model_id, report).version)
     client().update_model_version(name, version, text[:DESCRIPTION])
     client().set_model_version_tag(name, version, "test_looks", str(looks))
     return version, looks
 
 
-def created(name: str, run: "Run", model_id: str, report: Report) -> "ModelVersion":
-    """Make a version, whose tags say what the model was made from and its scores."""
+def create_version(name: str, run: "Run", model_id: str, report: Report) -> "ModelVersion":
+    """Create and return a version of a registered model, with its inputs and scores as tags."""
     kept = (FINGERPRINT, TEST_SPLIT, "model", "recipe", "comparison", "data_digest", "dvc_revision", "git_revision")
     tags = {key: run.data.tags[key] for key in kept if key in run.data.tags}
-    tags |= {score: card.shown(report, score) for score in report.intervals}
+    tags |= {score: card.score_with_interval(report, score) for score in report.intervals}
     version = client().create_model_version(name, f"models:/{model_id}", run.info.run_id, tags, model_id=model_id)
-    known = [{"name": name, "version": str(version.version)}]  # which a server writes by itself, for its UI
-    client().set_logged_model_tags(model_id, {"mlflow.modelVersions": json.dumps(known)})
+    listed = [{"name": name, "version": str(version.version)}]  # which a server writes by itself, for its UI
+    client().set_logged_model_tags(model_id, {"mlflow.modelVersions": json.dumps(listed)})
     return version
 
 
-def looks_at(run: "Run") -> int:
-    """Return how many models the journal has test scores of, on the test split of a run: each read it once as new."""
+def count_looks(run: "Run") -> int:
+    """Return how many models have test scores in the journal on the test split of a run: each is a look at it."""
     split, token, models = run.data.tags[TEST_SPLIT], None, set()
     while True:
         page = client().search_runs(
             [run.info.experiment_id], f"tags.{TEST_SPLIT} = '{split}'", max_results=PAGE, page_token=token
         )
-        models |= {found.data.tags[FINGERPRINT] for found in page if HEADLINE in found.data.metrics}
+        models |= {one.data.tags[FINGERPRINT] for one in page if HEADLINE in one.data.metrics}
         token = page.token
         if not token:
             return len(models)
 
 
-def decided(report: Report, version: str, champion: "ModelVersion | None", reason: str) -> tuple[bool, list[str]]:
-    """Return whether a candidate is better than the champion, and what says so.
+def judge_candidate(
+    report: Report, version: str, champion: "ModelVersion | None", reason: str
+) -> tuple[bool, list[str]]:
+    """Return whether a candidate is better than the champion, and the sentences that say why.
 
     Raises:
         UserError: The champion was tested on other images, and there is no reason to promote the candidate anyway.
@@ -135,45 +138,50 @@ def decided(report: Report, version: str, champion: "ModelVersion | None", reaso
     if champion is None:
         return True, ["there is no champion to compare it with: it is the first"]
     if champion.tags.get(TEST_SPLIT) != report.facts.test_split:
-        said = (
+        problem = (
             f"version {version} cannot be compared with the champion, version {champion.version}, which was tested on "
             f"other images and may have been trained on these"
         )
         if not reason:
-            raise UserError(f"{said}: run the champion's recipe on this split and promote it, or give --force REASON")
-        return False, [said]
-    found = compared(report, champion)
-    return better(found), lines(found, str(champion.version))
+            raise UserError(
+                f"{problem}: run the champion's recipe on this split and promote it, or give --force REASON"
+            )
+        return False, [problem]
+    differences = compare_with_champion(report, champion)
+    return is_better(differences), difference_sentences(differences, str(champion.version))
 
 
-def compared(report: Report, champion: "ModelVersion") -> Mapping[str, "Difference"]:
-    """Return how a candidate scores after the champion on the same test images, image by image."""
-    from components.scores import statistics
+def compare_with_champion(report: Report, champion: "ModelVersion") -> Mapping[str, "Difference"]:
+    """Return the difference of a candidate and the champion on the same test images, by score."""
+    from components.scores.pairs import compare_models
 
     with TemporaryDirectory() as folder:
         file = Path(client().download_artifacts(str(champion.run_id), "report/predictions.csv", folder))
         other = Report(file.parent).table(file.name).set_index("file")
-    own, classes = report.table("predictions.csv").set_index("file"), report.facts.classes
+    candidate, classes = report.table("predictions.csv").set_index("file"), report.facts.classes
     columns = [PROBABILITY + name for name in classes]
-    labels = own["label"].map({name: number for number, name in enumerate(classes)}).to_numpy()
-    return statistics.paired(
-        labels, other.loc[own.index, columns].to_numpy(), own[columns].to_numpy(), own["group"].to_numpy()
+    labels = class_numbers(candidate["label"], classes)
+    return compare_models(
+        labels,
+        other.loc[candidate.index, columns].to_numpy(),
+        candidate[columns].to_numpy(),
+        candidate["group"].to_numpy(),
     )
 
 
-def better(found: Mapping[str, "Difference"]) -> bool:
-    """Return whether the second of two models is better than the first: by log loss or accuracy, and by none worse."""
-    loss, accuracy = found["log_loss"], found["accuracy"]
-    sure = accuracy.p < SIGNIFICANT
-    gains = loss.high < 0 or (sure and accuracy.difference > 0)
-    losses = loss.low > 0 or (sure and accuracy.difference < 0)
+def is_better(differences: Mapping[str, "Difference"]) -> bool:
+    """Return whether the second of two models is better by log loss or accuracy, and significantly worse by neither."""
+    loss, accuracy = differences["log_loss"], differences["accuracy"]
+    significant = accuracy.p < SIGNIFICANT
+    gains = loss.high < 0 or (significant and accuracy.difference > 0)
+    losses = loss.low > 0 or (significant and accuracy.difference < 0)
     return gains and not losses
 
 
-def lines(found: Mapping[str, "Difference"], version: str) -> list[str]:
-    """Return each difference as a sentence."""
+def difference_sentences(differences: Mapping[str, "Difference"], version: str) -> list[str]:
+    """Return a sentence for each score, the candidate's against that of the champion, which is this version."""
     return [
-        f"{SCORES[name].title} {one.second:.4f} after {one.first:.4f} of version {version}: "
+        f"{SCORES[name].title} {one.second:.4f} against {one.first:.4f} of version {version}: "
         f"{one.difference:+.4f} [{one.low:+.4f}, {one.high:+.4f}], p = {one.p:.2g}"
-        for name, one in found.items()
+        for name, one in differences.items()
     ]

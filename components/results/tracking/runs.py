@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Epoch = tuple[int, dict[str, float], int]  # its number, its losses and scores, when it ended, ms
 
 TRAINING = "graft.training"  # what the model is trained from: inputs, parameters, code
-MADE_WITH = "graft.made_with"  # likewise, as far as a finished model tells it: without the code
+MADE_WITH = "graft.made_with"  # likewise, as far as a finished model records it: without the code
 MODEL = "graft.model"  # digest of its content
 FINGERPRINT = "graft.fingerprint"  # of model, views and test images
 WAY = "graft.way"  # what the trainings of one way have in common: all but their seeds
@@ -39,7 +39,7 @@ TOGETHER_SECONDS = 1  # in which a training's epochs are sent together
 MOST = 1000  # metrics that MLflow takes at once
 
 
-class Live:
+class LiveRun:
     """The run of a classifier in training; a store that does not answer costs one line, never the training.
 
     Epochs that follow each other fast are sent together, so that a short one does not wait for the store.
@@ -48,7 +48,9 @@ class Live:
     def __init__(self, classifier: Classifier, model: str):
         self.seconds, self.sent = 0.0, 0.0
         self.waiting: list[Epoch] = []
-        self.run: Run | None = None if store.address() == "off" else store.attempt(_begin, classifier, model)
+        self.run: Run | None = (
+            None if store.tracking_address() == "off" else store.attempt(_begin_run, classifier, model)
+        )
 
     def log_epoch(self, epoch: int, values: dict[str, float]) -> None:
         """Log the losses and scores of an epoch, numbered from 1, unless the store has failed or is too slow."""
@@ -58,40 +60,46 @@ class Live:
                 self._send()
 
     def _send(self) -> None:
+        """Send the waiting epochs; give up the run where the store fails."""
         if self.run and self.waiting and not store.attempt(self._send_in_time, self.run.info.run_id):
             self.run = None
 
     def _send_in_time(self, run_id: str) -> bool:
+        """Log the waiting epochs and return True.
+
+        Raises:
+            UserError: The store has taken longer than `LIVE_SECONDS` by now.
+        """
         start, epoch = perf_counter(), self.waiting[-1][0]
         _log_epochs(run_id, self.waiting)
         self.waiting, self.sent = [], perf_counter()
         self.seconds += self.sent - start
         if self.seconds > LIVE_SECONDS:
-            raise UserError(f"MLflow at {store.shown()} is too slow: {self.seconds:.1f} s for {epoch} epochs")
+            raise UserError(f"MLflow at {store.public_address()} is too slow: {self.seconds:.1f} s for {epoch} epochs")
         return True
 
     def fail(self) -> None:
         """End the run of a training that broke off."""
         self._send()
         if self.run:
-            store.attempt(_terminate, self.run, "FAILED")
+            store.attempt(_end_run, self.run, "FAILED")
 
     def finish(self, classifier: Classifier) -> None:
         """End the run of a training that delivered a classifier."""
         self._send()
         if self.run:
-            store.attempt(_finish, self.run, classifier)
+            store.attempt(_finish_run, self.run, classifier)
 
 
 @contextmanager
-def live(classifier: Classifier, model: str) -> Iterator[Callable[[int, dict[str, float]], None]]:
+def live_run(classifier: Classifier, model: str) -> Iterator[Callable[[int, dict[str, float]], None]]:
     """Open the run of a classifier in training, and yield the function that logs an epoch.
 
-    What the delivered classifier says of its validation is logged at the end. The finished run of the same training is
+    The validation scores of the delivered classifier are logged at the end. The finished run of the same training is
     left as it is, one that was broken off is deleted and begun again; and where the model comes out as one that has a
     run already, that run is its own.
     """
-    run = Live(classifier, model)
+    run = LiveRun(classifier, model)
     try:
         yield run.log_epoch
     except BaseException:
@@ -100,202 +108,204 @@ def live(classifier: Classifier, model: str) -> Iterator[Callable[[int, dict[str
     run.finish(classifier)
 
 
-@store.plain()
-def complete(classifier: Classifier, report: Report, costs: Mapping[str, float] = {}) -> bool:
-    """Write all of a run that is missing, from artifacts and records alone; return whether anything was.
+@store.one_line_errors()
+def complete_run(classifier: Classifier, report: Report, costs: Mapping[str, float] = {}) -> bool:
+    """Log all that a run lacks, from artifacts and records alone; return whether it lacked anything.
 
     Args:
         classifier: The model.
         report: Its test scores, with the record of their making.
-        costs: What is known of the seconds behind it.
+        costs: Seconds, rates and GPU hours behind it, as far as records say.
 
     Raises:
         UserError: The store does not answer or refuses, or the journal is off.
     """
     fingerprint = report.facts.fingerprint
     experiment, plain = classifier.facts.data_set, report.facts.views == "plain"
-    run = find(experiment, FINGERPRINT, fingerprint)
+    run = find_run(experiment, FINGERPRINT, fingerprint)
     if run and run.data.tags.get(COMPLETE):
         return log_costs(run, costs)
-    known = {FINGERPRINT: fingerprint}
+    tags = {FINGERPRINT: fingerprint}
     if plain:
-        known |= {MODEL: classifier.digest, MADE_WITH: _made_with(classifier)}
-        run = run or find(experiment, MODEL, classifier.digest, without=FINGERPRINT)
+        tags |= {MODEL: classifier.digest, MADE_WITH: _inputs_digest(classifier)}
+        run = run or find_run(experiment, MODEL, classifier.digest, without=FINGERPRINT)
         if not run:
-            _lose_broken_off(experiment, known[MADE_WITH])
-    run = run or _create(report, classifier.facts.model, known)
+            _delete_broken_off_run(experiment, tags[MADE_WITH])
+    run = run or _create_run(report, classifier.facts.model, tags)
     run_id = run.info.run_id
     client().set_tag(run_id, FINGERPRINT, fingerprint)
     _log_params(run_id, report)
-    there = {metric.step for metric in client().get_metric_history(run_id, "epoch/loss")}
+    logged_epochs = {metric.step for metric in client().get_metric_history(run_id, "epoch/loss")}
     history = classifier.table("history.csv").set_index("epoch")
-    missing = history.index.difference(list(there))
+    missing = history.index.difference(list(logged_epochs))
     _log_epochs(run_id, [(epoch, history.loc[epoch].to_dict(), int(time() * 1000)) for epoch in missing])
     client().log_artifacts(run_id, str(report.path), "report")
-    client().log_inputs(run_id, _data(classifier, report))
+    client().log_inputs(run_id, _dataset_inputs(classifier, report))
     client().set_tag(run_id, TEST_SPLIT, report.facts.test_split)
     model_id = _log_model(run, classifier, report) if plain else None  # none that is served averages views
-    scores = numbers(report)
+    scores = report_metrics(report)
     if scores.keys() - run.data.metrics.keys():
         _log_scores(run, scores, model_id)
     log_costs(run, costs)
-    client().set_tag(run_id, "mlflow.note.content", _note(report))
+    client().set_tag(run_id, "mlflow.note.content", _run_note(report))
     client().set_terminated(run_id, "FINISHED")
     client().set_tag(run_id, COMPLETE, "true")
     return True
 
 
-def complete_or_say(classifier: Classifier, report: Report) -> None:
-    """Complete the run of a report that is being made; where the store does not answer, say so in one line."""
-    if store.address() != "off":
+def complete_run_or_warn(classifier: Classifier, report: Report) -> None:
+    """Complete the run of a report in the making; where the store does not answer, print one line."""
+    if store.tracking_address() != "off":
         *_, step = report.manifest["parameters"]
         report.manifest["digest"] = report.manifest["lineage"][step] = report.content_digest()
         report.write_manifest()
-        store.attempt(complete, classifier, report, seconds_of(report.record.work))
+        store.attempt(complete_run, classifier, report, work_metrics(report.record.work))
 
 
-def numbers(report: Report) -> dict[str, float]:
-    """Return all that is logged of a report: scores, the ends of their 95 % intervals, what the audit found."""
+def report_metrics(report: Report) -> dict[str, float]:
+    """Return the metrics that are logged of a report: scores, the ends of their 95 % intervals, leakage counts."""
     intervals = {
         f"{name}_{end}": value
         for name, interval in report.intervals.items()
         for end, value in zip(("low", "high"), interval, strict=True)
     }
-    leakage = {f"leakage_{name}": found for name, found in report.facts.leakage.items()}
+    leakage = {f"leakage_{name}": count for name, count in report.facts.leakage.items()}
     return {**report.metrics, **intervals, **leakage}
 
 
-def seconds_of(work: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """Return what is logged of long computations: their seconds and rates."""
-    found: dict[str, float] = {}
-    for name, done in work.items():
-        found |= seconds_and_rate(name, done["images"], done["seconds"])
-    return found
+def work_metrics(work: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Return the metrics that are logged of long computations: their seconds and rates."""
+    metrics: dict[str, float] = {}
+    for name, computation in work.items():
+        metrics |= seconds_and_rate(name, computation["images"], computation["seconds"])
+    return metrics
 
 
-@store.plain()
-def experiments() -> dict[str, str]:
+@store.one_line_errors()
+def experiment_ids() -> dict[str, str]:
     """Return the identifier of each data set's experiment by its name, the newest first.
 
     Raises:
         UserError: The store does not answer or refuses, or the journal is off.
     """
-    found = client().search_experiments(filter_string="name != 'Default'", order_by=["last_update_time DESC"])
-    return {experiment.name: experiment.experiment_id for experiment in found}
+    experiments = client().search_experiments(filter_string="name != 'Default'", order_by=["last_update_time DESC"])
+    return {experiment.name: experiment.experiment_id for experiment in experiments}
 
 
-def address(made: Classifier | Report) -> str | None:
-    """Return the address of a run in the UI of the server that keeps the journal; none where there is no such run.
+def run_address(artifact: Classifier | Report) -> str | None:
+    """Return the address of an artifact's run in the UI of the server that keeps the journal; None without such a run.
 
-    Where the server does not answer, that is said in one line on standard error.
+    Where the server does not answer, one line is printed on standard error.
     """
-    known = (FINGERPRINT, made.facts.fingerprint) if isinstance(made, Report) else (MODEL, made.digest)
-    run = store.attempt(find, made.facts.data_set, *known) if store.served() else None
-    return run and f"{store.shown().rstrip('/')}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
+    tag = (FINGERPRINT, artifact.facts.fingerprint) if isinstance(artifact, Report) else (MODEL, artifact.digest)
+    run = store.attempt(find_run, artifact.facts.data_set, *tag) if store.is_server() else None
+    return run and f"{store.public_address().rstrip('/')}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
 
 
-def _begin(classifier: Classifier, model: str) -> "Run | None":
-    """Return the run to log to; none where the same training has its finished run already."""
-    known = {TRAINING: classifier.inputs_digest, MADE_WITH: _made_with(classifier)}
-    run = find(classifier.facts.data_set, TRAINING, classifier.inputs_digest)
+def _begin_run(classifier: Classifier, model: str) -> "Run | None":
+    """Return a new run to log to; None where the same training has a finished run already."""
+    tags = {TRAINING: classifier.inputs_digest, MADE_WITH: _inputs_digest(classifier)}
+    run = find_run(classifier.facts.data_set, TRAINING, classifier.inputs_digest)
     if run and MODEL in run.data.tags:
         return None
     if run:
         client().delete_run(run.info.run_id)
-    run = _create(classifier, model, known)
+    run = _create_run(classifier, model, tags)
     _log_params(run.info.run_id, classifier)
     return run
 
 
-def _lose_broken_off(experiment: str, made_with: str) -> None:
-    """Delete the run of a training that ended without the store: it lacks what says of which model it is."""
-    run = find(experiment, MADE_WITH, made_with, without=MODEL)
+def _delete_broken_off_run(experiment: str, inputs_digest: str) -> None:
+    """Delete the run of a training with these inputs that ended without the store, and so names no model."""
+    run = find_run(experiment, MADE_WITH, inputs_digest, without=MODEL)
     if run:
         client().delete_run(run.info.run_id)
 
 
-def _made_with(classifier: Classifier) -> str:
-    """Return the digest of what a classifier is trained from, the same while it is trained and afterwards."""
+def _inputs_digest(classifier: Classifier) -> str:
+    """Return the digest of the inputs and parameters of a training, the same during it and afterwards."""
     manifest = classifier.manifest
-    *_, own = manifest["parameters"]
-    before = {step: digest for step, digest in manifest["lineage"].items() if step != own}
-    return sha256(manifest["parameters"], before)
+    *_, training = manifest["parameters"]
+    inputs = {step: digest for step, digest in manifest["lineage"].items() if step != training}
+    return sha256(manifest["parameters"], inputs)
 
 
-def _way(made: Classifier | Report) -> str:
-    """Return the digest of how a model is trained, from which data and split: the same for all trainings of a way."""
-    chain = made.manifest["parameters"]
-    unseeded = {step: {name: value for name, value in own.items() if name != "seed"} if step in TRAININGS else own
-                for step, own in chain.items() if step != "evaluate"}  # fmt: skip
-    lineage = {name: digest for name, digest in made.manifest["lineage"].items() if name in ("fetch", "split")}
-    return sha256(unseeded, lineage, made.facts.weights_sha256)
+def _way_digest(artifact: Classifier | Report) -> str:
+    """Return the digest of a way: the parameters of a model but for training seeds, its data, split and weights."""
+    chain = artifact.manifest["parameters"]
+    unseeded = {step: {name: value for name, value in values.items() if name != "seed"} if step in TRAININGS else values
+                for step, values in chain.items() if step != "evaluate"}  # fmt: skip
+    lineage = {name: digest for name, digest in artifact.manifest["lineage"].items() if name in ("fetch", "split")}
+    return sha256(unseeded, lineage, artifact.facts.weights_sha256)
 
 
-def _terminate(run: "Run", state: str) -> None:
+def _end_run(run: "Run", state: str) -> None:
+    """End a run in a state, such as FINISHED or FAILED."""
     client().set_terminated(run.info.run_id, state)
 
 
-def _finish(run: "Run", classifier: Classifier) -> None:
-    """Log what a training has come to; a run of the same model that there was before stays instead of this one."""
+def _finish_run(run: "Run", classifier: Classifier) -> None:
+    """Log the scores of a finished training, or delete its run where the same model has one from before."""
     digest = classifier.content_digest()
-    known = find(classifier.facts.data_set, MODEL, digest)
-    if known and known.info.run_id != run.info.run_id:
+    earlier = find_run(classifier.facts.data_set, MODEL, digest)
+    if earlier and earlier.info.run_id != run.info.run_id:
         client().delete_run(run.info.run_id)
         return
     scores = {name: value for name, value in vars(classifier.facts).items() if name in view.COLUMNS}
-    _log_scores(run, scores | seconds_of(classifier.record.work))
+    _log_scores(run, scores | work_metrics(classifier.record.work))
     client().set_tag(run.info.run_id, MODEL, digest)
-    _terminate(run, "FINISHED")
+    _end_run(run, "FINISHED")
 
 
-def _experiment(name: str) -> str:
-    """Return the experiment of a data set, made if it is not there, with the view that compares its runs."""
+def _find_or_create_experiment(name: str) -> str:
+    """Return the identifier of a data set's experiment, which is created, with its view, if it is missing."""
     from mlflow.exceptions import MlflowException
 
-    found = client().get_experiment_by_name(name)
-    if found:
-        experiment = found.experiment_id
+    existing = client().get_experiment_by_name(name)
+    if existing:
+        experiment = existing.experiment_id
     else:
         try:
             experiment = client().create_experiment(name, tags={"mlflow.experimentKind": "custom_model_development"})
         except MlflowException as error:  # made by another process in the meantime
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-            return _experiment(name)
-    view.share(client(), experiment)
+            return _find_or_create_experiment(name)
+    view.save_view(client(), experiment)
     return experiment
 
 
-def find(experiment: str, tag: str, value: str, without: str = "") -> "Run | None":
-    """Return the run of a data set's experiment that has a tag of some value, and another tag not; none if none has."""
-    known = client().get_experiment_by_name(experiment)
-    if not known:
+def find_run(experiment: str, tag: str, value: str, without: str = "") -> "Run | None":
+    """Return the run of an experiment that has one tag, of this value, and lacks another; None if there is none."""
+    existing = client().get_experiment_by_name(experiment)
+    if not existing:
         return None
-    runs = client().search_runs([known.experiment_id], f"tags.`{tag}` = '{value}'")
+    runs = client().search_runs([existing.experiment_id], f"tags.`{tag}` = '{value}'")
     return next((run for run in runs if without not in run.data.tags), None)
 
 
-def _create(made: Classifier | Report, model: str, known: Mapping[str, str]) -> "Run":
-    """Return a new run of a model, with the tags that it is known by."""
-    facts, lineage, recipe = made.facts, made.manifest["lineage"], made.record.recipe
+def _create_run(artifact: Classifier | Report, model: str, identity: Mapping[str, str]) -> "Run":
+    """Create and return a run of a model, with the tags that identify it."""
+    facts, lineage, recipe = artifact.facts, artifact.manifest["lineage"], artifact.record.recipe
     tags = {
-        **known,
-        WAY: _way(made)[:12],
+        **identity,
+        WAY: _way_digest(artifact)[:12],
         "model": model,
         "recipe": recipe,
         "comparison": lineage["split"][:12],
         "data_set": facts.data_set,
         "data_digest": lineage["fetch"],
-        **made.record.revisions,
+        **artifact.record.revisions,
     }
     if kubeflow := os.environ.get("KFP_RUN_ID"):
         tags["kfp_run_id"] = kubeflow
     name = f"{recipe or facts.data_set}-{model}"
-    return client().create_run(_experiment(facts.data_set), run_name=name, tags=tags)
+    return client().create_run(_find_or_create_experiment(facts.data_set), run_name=name, tags=tags)
 
 
-def _params(made: Classifier | Report) -> dict[str, str]:
-    chain = made.manifest["parameters"]
+def _run_params(artifact: Classifier | Report) -> dict[str, str]:
+    """Return the parameters of a run by name: those of every step in its chain, and some facts of the model."""
+    chain = artifact.manifest["parameters"]
     params = {f"{step}.{name}": value for step, values in chain.items() for name, value in values.items()}
     facts = (
         "backbone",
@@ -306,18 +316,19 @@ def _params(made: Classifier | Report) -> dict[str, str]:
         "trainable_parameters",
         "best_epoch",
     )
-    params |= {name: value for name, value in vars(made.facts).items() if name in facts}
+    params |= {name: value for name, value in vars(artifact.facts).items() if name in facts}
     return {name: str(value) for name, value in params.items()}
 
 
-def _log_params(run_id: str, made: Classifier | Report) -> None:
+def _log_params(run_id: str, artifact: Classifier | Report) -> None:
+    """Log the parameters behind an artifact."""
     from mlflow.entities import Param
 
-    client().log_batch(run_id, params=[Param(*param) for param in _params(made).items()])
+    client().log_batch(run_id, params=[Param(*param) for param in _run_params(artifact).items()])
 
 
 def _log_epochs(run_id: str, epochs: Sequence[Epoch]) -> None:
-    """Log epochs, each whole in one request."""
+    """Log epochs, several in one request but none in two."""
     while epochs:
         together = max(1, MOST // len(epochs[0][1]))
         metrics = [
@@ -330,27 +341,28 @@ def _log_epochs(run_id: str, epochs: Sequence[Epoch]) -> None:
 
 
 def _log_scores(run: "Run", scores: dict[str, float], model_id: str | None = None) -> None:
-    """Log scores as of the run's beginning, for of values with one time MLflow keeps one."""
+    """Log scores with the time of the run's beginning: MLflow keeps one of several values with the same time."""
     metrics = [_metric(name, value, run.info.start_time, 0, model_id) for name, value in scores.items()]
     client().log_batch(run.info.run_id, metrics=metrics)
 
 
 def log_costs(run: "Run", costs: Mapping[str, float]) -> bool:
-    """Log those costs that a run lacks; return whether there were any."""
-    lacking = {name: value for name, value in costs.items() if name not in run.data.metrics}
-    if lacking:
-        _log_scores(run, lacking)
-    return bool(lacking)
+    """Log those costs that a run lacks; return whether it lacked any."""
+    missing = {name: value for name, value in costs.items() if name not in run.data.metrics}
+    if missing:
+        _log_scores(run, missing)
+    return bool(missing)
 
 
 def _metric(name: str, value: float, time_ms: int, step: int, model_id: str | None = None) -> "Metric":
+    """Return a metric as MLflow takes it, rounded to six places."""
     from mlflow.entities import Metric
 
     return Metric(name, round(float(value), 6), time_ms, step, model_id)
 
 
-def _data(classifier: Classifier, report: Report) -> list["DatasetInput"]:
-    """Return the data set, which the run trained on, and its test images, which are a data set of their own."""
+def _dataset_inputs(classifier: Classifier, report: Report) -> list["DatasetInput"]:
+    """Return the data sets that MLflow lists as a run's inputs: the one it trained on, and its test images."""
     from mlflow.data.code_dataset_source import CodeDatasetSource
     from mlflow.data.http_dataset_source import HTTPDatasetSource
     from mlflow.entities import Dataset, DatasetInput, InputTag
@@ -361,14 +373,19 @@ def _data(classifier: Classifier, report: Report) -> list["DatasetInput"]:
     name, trained = facts.data_set, sum(facts.train_counts) + facts.validation_images
     address = DATA_SETS[name].address if name in DATA_SETS else ""
     source = HTTPDatasetSource(address) if address else CodeDatasetSource(report.record.revisions)
-    whence = source._get_source_type(), source.to_json()
+    source_fields = source._get_source_type(), source.to_json()
     parts = (
         (name, classifier.manifest["lineage"]["fetch"][:32], trained, "training"),
         (f"{name}, test split", report.facts.test_split, int(report.metrics["test_images"]), "test"),
     )
     return [
         DatasetInput(
-            Dataset(title, digest, *whence, profile=json.dumps({"num_rows": images, "classes": len(facts.classes)})),
+            Dataset(
+                title,
+                digest,
+                *source_fields,
+                profile=json.dumps({"num_rows": images, "classes": len(facts.classes)}),
+            ),
             [InputTag("mlflow.data.context", use)],
         )
         for title, digest, images, use in parts
@@ -376,15 +393,16 @@ def _data(classifier: Classifier, report: Report) -> list["DatasetInput"]:
 
 
 def _log_model(run: "Run", classifier: Classifier, report: Report) -> str:
-    """Log the model, or what of it was broken off, and return its identifier."""
+    """Log the model, or the rest of it after an interruption, and return its identifier."""
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 
     run_id, experiment = run.info.run_id, run.info.experiment_id
-    begun = client().search_logged_models([experiment], f"source_run_id = '{run_id}'", max_results=1)
-    model = begun[0] if begun else client().create_logged_model(experiment, "model", run_id, None, _params(classifier))
+    existing = client().search_logged_models([experiment], f"source_run_id = '{run_id}'", max_results=1)
+    params = _run_params(classifier)
+    model = existing[0] if existing else client().create_logged_model(experiment, "model", run_id, None, params)
     if model.status != LoggedModelStatus.READY:
         with TemporaryDirectory() as folder:
-            logged.save(folder, classifier, report, run_id, model.model_id)
+            logged.save_model(folder, classifier, report, run_id, model.model_id)
             client().log_model_artifacts(model.model_id, folder)
         client().finalize_logged_model(model.model_id, LoggedModelStatus.READY)
     if not run.outputs or not run.outputs.model_outputs:
@@ -392,9 +410,10 @@ def _log_model(run: "Run", classifier: Classifier, report: Report) -> str:
     return model.model_id
 
 
-def _note(report: Report) -> str:
+def _run_note(report: Report) -> str:
+    """Return the note of a run as Markdown: its title, and a table of the scores with their intervals."""
     scores, intervals = report.metrics, report.intervals
-    between = {name: f"{low:.4g} to {high:.4g}" for name, (low, high) in intervals.items()}
-    shown = [name for name in view.COLUMNS if name in scores]
-    rows = "\n".join(f"| {name} | {scores[name]:.4g} | {between.get(name, '')} |" for name in shown)
-    return f"{titles.title(report)}\n\n| score | | 95 % interval |\n|---|---|---|\n{rows}\n"
+    ranges = {name: f"{low:.4g} to {high:.4g}" for name, (low, high) in intervals.items()}
+    names = [name for name in view.COLUMNS if name in scores]
+    rows = "\n".join(f"| {name} | {scores[name]:.4g} | {ranges.get(name, '')} |" for name in names)
+    return f"{titles.model_title(report)}\n\n| score | | 95 % interval |\n|---|---|---|\n{rows}\n"

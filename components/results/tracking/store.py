@@ -32,21 +32,21 @@ HOST = r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(:\d*)?"
 LATER = "`graft log` completes the journal later"
 
 
-def address() -> str:
+def tracking_address() -> str:
     """Return the tracking address: MLFLOW_TRACKING_URI, or a local SQLite file; `off` keeps no journal."""
     return os.environ.get("MLFLOW_TRACKING_URI") or LOCAL
 
 
-def shown() -> str:
-    """Return the tracking address without what signs in there."""
-    scheme, _, place, query = split(address())
+def public_address() -> str:
+    """Return the tracking address without user name, password and query."""
+    scheme, _, place, query = split_address(tracking_address())
     return f"{scheme}{place}{'?...' if query else ''}"
 
 
-def split(address: str) -> tuple[str, str, str, str]:
-    """Return an address in four: its scheme with ://, what signs in, host and path, and what follows a ? or #.
+def split_address(address: str) -> tuple[str, str, str, str]:
+    """Return the four parts of an address: scheme with ://, credentials, host with path, and query or fragment.
 
-    Where it can be read in several ways, all that can be a secret is taken for what signs in.
+    Where it can be read in several ways, all that can be a secret is taken for the credentials.
     """
     scheme, sign, rest = address.partition("://")
     if not sign:
@@ -62,17 +62,17 @@ def split(address: str) -> tuple[str, str, str, str]:
 
 
 def check_address() -> None:
-    """Check the tracking address before any library reads it, which would show what it takes for a host or a port.
+    """Check the tracking address before a library reads it, whose error could show a password that it takes for a host.
 
     Raises:
         UserError: It names no store, or its parts cannot be told from each other.
     """
-    scheme, signs_in, place, query = split(address())
-    if address() == "off":
+    scheme, signs_in, place, query = split_address(tracking_address())
+    if tracking_address() == "off":
         raise UserError("MLFLOW_TRACKING_URI is `off`: there is no journal")
-    if re.fullmatch("https?:/*", address()):
-        raise UserError(f"MLFLOW_TRACKING_URI names no server: {address()!r}; give http://HOST:PORT")
-    if re.match(r"postgres[:+]", address()):
+    if re.fullmatch("https?:/*", tracking_address()):
+        raise UserError(f"MLFLOW_TRACKING_URI names no server: {tracking_address()!r}; give http://HOST:PORT")
+    if re.match(r"postgres[:+]", tracking_address()):
         raise UserError(
             "MLFLOW_TRACKING_URI begins with `postgres`, which SQLAlchemy does not know: give postgresql://"
         )
@@ -81,7 +81,7 @@ def check_address() -> None:
             "the user name or password in MLFLOW_TRACKING_URI has a character that no address takes: "
             "percent-encode it, as %40 for @, %2F for / and %20 for a blank"
         )
-    if served() and query:
+    if is_server() and query:
         raise UserError(
             "MLFLOW_TRACKING_URI has a ? or a #, which no address of MLflow's server has: give http://HOST:PORT"
         )
@@ -91,27 +91,29 @@ def check_address() -> None:
         )
 
 
-def served() -> bool:
-    """Return whether a server keeps the journal."""
-    return address().startswith(("http://", "https://"))
+def is_server() -> bool:
+    """Return whether the journal is kept by an MLflow server."""
+    return tracking_address().startswith(("http://", "https://"))
 
 
 @contextmanager
-def plain() -> Iterator[None]:
-    """Turn whatever a server, a proxy or a database throws into one line, without user name, password and token."""
+def one_line_errors() -> Iterator[None]:
+    """Turn any error of a server, a proxy or a database into a UserError of one line, without credentials."""
     try:
         yield
     except UserError:
         raise
     except Exception as error:
         reason = " ".join(without_secrets(str(error).partition("[SQL:")[0]).split())[:300]
-        raise UserError(f"MLflow at {shown()} did not take this: {reason}") from None  # the error shows secrets
+        raise UserError(
+            f"MLflow at {public_address()} did not take this: {reason}"
+        ) from None  # the error shows secrets
 
 
 def attempt(action: Callable[..., Any], *arguments: Any) -> Any:
-    """Return what the action gives, or None after one line on standard error: the training comes first."""
+    """Return the result of an action on the journal; if it fails, print one line on standard error and return None."""
     try:
-        with plain():
+        with one_line_errors():
             return action(*arguments)
     except UserError as error:
         print(f"{error}; {LATER}", file=sys.stderr)
@@ -119,39 +121,41 @@ def attempt(action: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def without_secrets(text: str) -> str:
-    """Return a text without the secrets of its addresses, and without what signs in to MLflow in any spelling."""
-    known = secrets()
-    for secret in known:
+    """Return a text without the secrets of its addresses, and without MLflow's credentials in any spelling."""
+    spellings = login_spellings()
+    for secret in spellings:
         text = text.replace(f"://{secret}@", "://").replace(f"?{secret}", "?...")
     text = redact(text)
-    for secret in known:
+    for secret in spellings:
         # as a word: a user name of one letter is in every text
         text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "...", text)
     return text
 
 
-def secrets() -> list[str]:
-    """Return every spelling of what signs in to MLflow, the longest first."""
-    found = {os.environ.get(f"MLFLOW_TRACKING_{name}", "").strip() for name in ("USERNAME", "PASSWORD", "TOKEN")}
-    for uri in (address(), os.environ.get("MLFLOW_REGISTRY_URI", "")):
-        _, signs_in, _, query = split(uri)
-        found |= {
+def login_spellings() -> list[str]:
+    """Return every spelling of the credentials that sign in to MLflow, the longest first."""
+    secrets = {os.environ.get(f"MLFLOW_TRACKING_{name}", "").strip() for name in ("USERNAME", "PASSWORD", "TOKEN")}
+    for uri in (tracking_address(), os.environ.get("MLFLOW_REGISTRY_URI", "")):
+        _, signs_in, _, query = split_address(uri)
+        secrets |= {
             signs_in,
             *signs_in.split(":", 1),
             query,
             *(part.partition("=")[2] for part in re.split("[&;#]", query)),
         }
-    found |= {unquote(secret) for secret in found} | {unquote_plus(secret) for secret in found}
-    found |= {" ".join(secret.split()) for secret in found} | {re.sub(r"[\t\r\n]", "", secret) for secret in found}
-    found |= {quote(secret, safe) for secret in found for safe in ("", ":", "/:", ":/?#[]@!$&'()*+,;=%~")}
-    found |= {quote_plus(secret) for secret in found} | {repr(secret)[1:-1] for secret in found}
-    return sorted((secret for secret in found if secret.strip()), key=len, reverse=True)
+    secrets |= {unquote(secret) for secret in secrets} | {unquote_plus(secret) for secret in secrets}
+    secrets |= {" ".join(secret.split()) for secret in secrets} | {
+        re.sub(r"[\t\r\n]", "", secret) for secret in secrets
+    }
+    secrets |= {quote(secret, safe) for secret in secrets for safe in ("", ":", "/:", ":/?#[]@!$&'()*+,;=%~")}
+    secrets |= {quote_plus(secret) for secret in secrets} | {repr(secret)[1:-1] for secret in secrets}
+    return sorted((secret for secret in secrets if secret.strip()), key=len, reverse=True)
 
 
 @cache
-@plain()
+@one_line_errors()
 def client() -> "MlflowClient":
-    """Return a client of the store, which prints nothing and waits for no answer longer than its settings say.
+    """Return MLflow's client of the store, quiet, with the timeouts of `SETTINGS`.
 
     Raises:
         UserError: There is no store: the journal is off, or its address names none, or the store cannot be opened.
@@ -164,24 +168,24 @@ def client() -> "MlflowClient":
 
     for noisy in ("mlflow", "alembic", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
-    if not served():
+    if not is_server():
         from mlflow.store.db import utils  # which an image of the steps has not
 
         utils.MAX_RETRY_COUNT = 1  # it would try a broken database for 100 seconds
-        _make_tables()
-    mlflow.set_tracking_uri(address())
+        _create_tables()
+    mlflow.set_tracking_uri(tracking_address())
     return mlflow.MlflowClient()
 
 
-def _make_tables() -> None:
-    """Make a SQLite store that is not there, in one process and under another name until it is whole.
+def _create_tables() -> None:
+    """Create a missing SQLite store, in one process and under another name until it is whole.
 
     MLflow cannot make one in two processes, nor open one whose making was broken off.
     """
     import mlflow
 
-    file = Path(address().removeprefix("sqlite:///").partition("?")[0])
-    if not address().startswith("sqlite:///") or file.exists():
+    file = Path(tracking_address().removeprefix("sqlite:///").partition("?")[0])
+    if not tracking_address().startswith("sqlite:///") or file.exists():
         return
     file.parent.mkdir(parents=True, exist_ok=True)
     with Path(f"{file}.lock").open("w") as lock:

@@ -13,17 +13,17 @@ from components.system.errors import UserError
 
 
 def serve(port: int = 5000) -> None:
-    """Serve the local store on 127.0.0.1 until Ctrl-C, and open the comparisons; of a server, say where they are.
+    """Serve the local store on 127.0.0.1 until Ctrl-C, and open its comparisons; a remote server's are opened at once.
 
     Raises:
         UserError: There is no journal to open, or the server does not start.
     """
-    found = runs.experiments()
-    if not found:
-        raise UserError(f"no run in {store.shown()} yet: `make repro` writes some, `graft log` too")
-    address = store.address()
-    if store.served():
-        _point_to(store.shown(), found)
+    experiments = runs.experiment_ids()
+    if not experiments:
+        raise UserError(f"no run in {store.public_address()} yet: `make repro` writes some, `graft log` too")
+    address = store.tracking_address()
+    if store.is_server():
+        _open_comparisons(store.public_address(), experiments)
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the server ends with this process
     environment = {"MLFLOW_BACKEND_STORE_URI": address, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
@@ -35,8 +35,8 @@ def serve(port: int = 5000) -> None:
         stderr=subprocess.DEVNULL,
     )
     try:
-        _wait(server, f"http://127.0.0.1:{port}/health")
-        _point_to(f"http://127.0.0.1:{port}", found)
+        _wait_for_server(server, f"http://127.0.0.1:{port}/health")
+        _open_comparisons(f"http://127.0.0.1:{port}", experiments)
         server.wait()
     except KeyboardInterrupt:
         pass
@@ -45,8 +45,8 @@ def serve(port: int = 5000) -> None:
         server.wait()
 
 
-def _wait(server: subprocess.Popen, health: str) -> None:
-    """Wait until a server answers."""
+def _wait_for_server(server: subprocess.Popen, health: str) -> None:
+    """Wait until a server answers at its health address."""
     print("MLflow is starting ...", flush=True)
     while server.poll() is None:
         try:
@@ -57,9 +57,9 @@ def _wait(server: subprocess.Popen, health: str) -> None:
     raise UserError(f"mlflow server ended with {server.returncode}: is the port taken? `graft ui --port N`")
 
 
-def _point_to(host: str, experiments: dict[str, str]) -> None:
+def _open_comparisons(host: str, experiments: dict[str, str]) -> None:
     """Print where each data set's comparison is, and open the newest."""
-    addresses = view.address(host, list(experiments.values()))
+    addresses = view.view_addresses(host, list(experiments.values()))
     for name, address in zip(experiments, addresses, strict=True):
         print(f"{name}: {address}")
     print("(the second icon above the table shows the same as charts; Ctrl-C ends the server)", flush=True)

@@ -14,8 +14,8 @@ COLUMNS = [*MAIN, *VALIDATION, "seconds_training"]
 CURVES = (("epoch/loss", "epoch/validation_loss"), ("epoch/validation_kappa",))
 
 
-def share(client: "MlflowClient", experiment_id: str) -> None:
-    """Save the view in the experiment: scores as columns and charts, epoch curves; the best kappa comes first.
+def save_view(client: "MlflowClient", experiment_id: str) -> None:
+    """Save the view in an experiment: scores as columns and charts, epoch curves; the best kappa comes first.
 
     Source: the state that the UI of MLflow 3.17 keeps under the experiment's tag `mlflow.sharedViewState.KEY`; it is
     not documented.
@@ -31,22 +31,22 @@ def share(client: "MlflowClient", experiment_id: str) -> None:
         "selectedColumns": keys,
         "columnOrder": list(widths),
         "columnWidths": widths,
-        "compareRunCharts": charts(),
+        "compareRunCharts": chart_definitions(),
         "compareRunSections": [{"uuid": key, "name": name, "display": key == "chosen"} for key, name in sections],
     }
     view = {"name": "Comparison", "createdAt": int(time.time() * 1000), "state": json.dumps(state)}
     client.set_experiment_tag(experiment_id, "mlflow.sharedViewState.comparison", json.dumps(view))
 
 
-def charts() -> list[dict[str, Any]]:
-    """Return a bar chart for each score, a line chart for each group of epoch curves, and what the scores cost."""
+def chart_definitions() -> list[dict[str, Any]]:
+    """Return the charts of the view: a bar chart for each score, line charts of epochs, and scores against seconds."""
     bars: list[dict[str, Any]] = [{"type": "BAR", "metricKey": name} for name in COLUMNS]
     lines: list[dict[str, Any]] = [
         {"type": "LINE", "metricKey": names[0], "selectedMetricKeys": list(names), "xAxisKey": "step", "range": {}}
         for names in CURVES
     ]
-    plotted = {"xaxis": "seconds_training", "yaxis": HEADLINE}
-    axes = {axis: {"key": name, "type": "METRIC"} for axis, name in plotted.items()}
+    cost_axes = {"xaxis": "seconds_training", "yaxis": HEADLINE}
+    axes = {axis: {"key": name, "type": "METRIC"} for axis, name in cost_axes.items()}
     costs: list[dict[str, Any]] = [
         {"type": "SCATTER", **axes},
         {
@@ -57,11 +57,11 @@ def charts() -> list[dict[str, Any]]:
     ]
     common = {"metricSectionId": "chosen", "runsCountToCompare": 10}
     shared = {"useGlobalXaxisKey": True, "useGlobalLineSmoothing": True}
-    drawn = [*bars, *({**line, **shared} for line in lines), *costs]
-    return [{**chart, **common, "uuid": f"chart-{number}"} for number, chart in enumerate(drawn)]
+    charts = [*bars, *({**line, **shared} for line in lines), *costs]
+    return [{**chart, **common, "uuid": f"chart-{number}"} for number, chart in enumerate(charts)]
 
 
-def address(host: str, experiment_ids: Sequence[str]) -> list[str]:
-    """Return the address of the view in each experiment."""
+def view_addresses(host: str, experiment_ids: Sequence[str]) -> list[str]:
+    """Return the address of the view in each experiment, on a server at this host."""
     page = "{}/#/experiments/{}/runs?viewStateShareKey=comparison&workflowType=machine_learning"
     return [page.format(host.rstrip("/"), experiment) for experiment in experiment_ids]

@@ -60,7 +60,8 @@ class Handler(BaseHTTPRequestHandler):
     server: Proxy
 
     def handle_any(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = self.read_body()
+        headers = {name: value for name, value in self.headers.items() if name != "Transfer-Encoding"}
         action = self.server.plan(self.server.requests)
         self.server.requests += 1
         if action == "hang":
@@ -69,7 +70,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_error(action, "refused by the test")
         elif action in ("pass", "lost"):
             real = HTTPConnection(self.server.real)
-            real.request(self.command, self.path, body, dict(self.headers))
+            real.request(self.command, self.path, body, headers)
             answer = real.getresponse()
             content = answer.read()
             real.close()
@@ -79,6 +80,17 @@ class Handler(BaseHTTPRequestHandler):
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
+
+    def read_body(self) -> bytes:
+        """Return the body, which comes in chunks where it is an empty file."""
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        chunks = []
+        while length := int(self.rfile.readline(), 16):
+            chunks.append(self.rfile.read(length))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(chunks)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any
 
@@ -125,35 +137,35 @@ def experiment() -> Experiment | None:
 
 def put_away() -> None:
     """Give the experiment another name, so that the next begins with none."""
-    if found := experiment():
-        tracking.client().rename_experiment(found.experiment_id, f"edges {found.experiment_id}")
+    if current := experiment():
+        tracking.client().rename_experiment(current.experiment_id, f"edges {current.experiment_id}")
 
 
 def files(folder: str, listed: Callable) -> dict[str, int | None]:
-    found: dict[str, int | None] = {}
+    sizes: dict[str, int | None] = {}
     for entry in listed(folder):
-        found |= files(entry.path, listed) if entry.is_dir else {entry.path: entry.file_size}
-    return found
+        sizes |= files(entry.path, listed) if entry.is_dir else {entry.path: entry.file_size}
+    return sizes
 
 
 def content() -> dict:
     """Return all that the journal holds, which is one run, without its own identifiers and times."""
-    client, found = tracking.client(), experiment()
-    assert found is not None
-    (run,) = client.search_runs([found.experiment_id])
+    client, current = tracking.client(), experiment()
+    assert current is not None
+    (run,) = client.search_runs([current.experiment_id])
     run_id = run.info.run_id
     assert run.inputs is not None and run.outputs is not None
     (output,) = run.outputs.model_outputs
-    (model,) = client.search_logged_models([found.experiment_id])
+    (model,) = client.search_logged_models([current.experiment_id])
     assert model.model_id == output.model_id
     history = {name: client.get_metric_history(run_id, name) for name in run.data.metrics}
     return {
-        "experiment": set(found.tags),
+        "experiment": set(current.tags),
         "tags": {name: value for name, value in run.data.tags.items() if name != runs.TRAINING},  # a live run's
         "params": run.data.params,
         "history": {name: sorted((point.step, point.value) for point in points) for name, points in history.items()},
         "status": run.info.status,
-        "data": sorted(str(given.to_dictionary()) for given in run.inputs.dataset_inputs),
+        "data": sorted(str(data_input.to_dictionary()) for data_input in run.inputs.dataset_inputs),
         "report": files("report", lambda folder: client.list_artifacts(run_id, folder)),
         "model": {*files("", lambda folder: client.list_logged_model_artifacts(model.model_id, folder))},
         "model status": model.status,
@@ -207,13 +219,13 @@ def test_no_training_is_lost_and_the_journal_is_the_same_later(
     proxy.follow(PASS)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
     written = Classifier.read(tmp_path / "classifier"), recorded(tmp_path / "report")
-    known = costs.costs(written[1], Record.read_all([made["comparison"].parent, tmp_path]))
-    assert tracking.complete(*written) is (lines[1] > 0)
-    tracking.complete(*written, known)
+    known = costs.report_costs(written[1], Record.read_all([made["comparison"].parent, tmp_path]))
+    assert tracking.complete_run(*written) is (lines[1] > 0)
+    tracking.complete_run(*written, known)
     later = content()
     assert known.keys() <= later["history"].keys()
     put_away()
-    tracking.complete(*written, known)
+    tracking.complete_run(*written, known)
     assert later == content()
     assert capfd.readouterr().out == ""
 
@@ -237,7 +249,7 @@ def test_a_run_broken_off_at_any_request_is_completed_to_the_same(every, made, p
     )
     written = Classifier.read(made["classifiers/benchmark"]), Report.read(tmp_path / "report")
     proxy.follow(PASS)
-    tracking.complete(*written)
+    tracking.complete_run(*written)
     needed = proxy.requests
     expected = content()
     assert needed > 30
@@ -245,10 +257,10 @@ def test_a_run_broken_off_at_any_request_is_completed_to_the_same(every, made, p
         put_away()
         proxy.follow(from_the(number, "lost"))
         with pytest.raises(UserError):
-            tracking.complete(*written)
+            tracking.complete_run(*written)
         assert proxy.requests == number + 1
         proxy.follow(PASS)
-        assert tracking.complete(*written) is (number < needed - 1)
+        assert tracking.complete_run(*written) is (number < needed - 1)
         assert content() == expected, f"broken off at request {number}"
 
 
@@ -259,13 +271,13 @@ def test_an_experiment_that_another_process_makes_meanwhile_is_used(made, proxy,
         return "pass"
 
     proxy.follow(make_it)
-    tracking.complete(Classifier.read(made["classifiers/top"]), Report.read(made["top"]))
+    tracking.complete_run(Classifier.read(made["classifiers/top"]), Report.read(made["top"]))
     assert content()["status"] == "FINISHED"
 
 
 def test_no_password_arrives_anywhere(made, proxy, database, tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "hidden-token")
-    tracking.complete(Classifier.read(made["classifiers/top"]), Report.read(made["top"]))
+    tracking.complete_run(Classifier.read(made["classifiers/top"]), Report.read(made["top"]))
     folder = Path(database.removeprefix("sqlite:///")).parent
     stored = [path for path in folder.rglob("*") if path.is_file()]
     assert len(stored) > 15
@@ -329,13 +341,13 @@ BAD = [
 ]
 
 
-def check_plain(said: str) -> None:
+def check_plain(text: str) -> None:
     """Check that a text is one line, without what signs in, whole or in part."""
-    assert said.strip() and said.strip().count("\n") == 0, said
-    assert not [secret for secret in SECRETS if secret in said] and not re.search(
-        r"\b(user(?! name)|hid?|den)\b", said
-    ), said
-    assert "Traceback" not in said
+    assert text.strip() and text.strip().count("\n") == 0, text
+    assert not [secret for secret in SECRETS if secret in text] and not re.search(
+        r"\b(user(?! name)|hid?|den)\b", text
+    ), text
+    assert "Traceback" not in text
 
 
 @pytest.mark.parametrize("address", BAD)
@@ -344,12 +356,12 @@ def test_no_secret_of_an_address_is_shown(made, address, tmp_path, monkeypatch, 
     monkeypatch.chdir(tmp_path)
     classifier = Classifier.read(made["classifiers/top"])
     with at(address):
-        for action in (tracking.experiments, lambda: tracking.complete(classifier, Report.read(made["top"]))):
+        for action in (tracking.experiment_ids, lambda: tracking.complete_run(classifier, Report.read(made["top"]))):
             with pytest.raises(UserError) as refused:
                 action()
             check_plain(str(refused.value))
         capfd.readouterr()
-        with tracking.live(classifier, "top"):
+        with tracking.live_run(classifier, "top"):
             pass
         check_plain(capfd.readouterr().err)
         executor.run_address(classifier)
@@ -363,44 +375,44 @@ MYSQL = "mysql://user:hid'den@127.0.0.1:1/db", "MLflow at mysql://127.0.0.1:1/db
 
 
 @pytest.mark.parametrize(
-    ("command", "address", "said"),
+    ("command", "address", "message"),
     [
         *((command, *MYSQL) for command in ("predict", "export", "ui", "log", "promote")),
         ("predict", "postgres://user:hid'den@host/db", "give postgresql://"),
         ("ui", "postgresql://user:hi den@host/db", "percent-encode it"),
     ],
 )
-def test_a_command_whose_store_is_none_says_so_in_a_line(made, tmp_path, command, address, said):
+def test_a_command_whose_store_is_none_says_so_in_a_line(made, tmp_path, command, address, message):
     copy_recipe(made, tmp_path / "artifacts/edges")
     model = ("--model", "models:/edges@champion")
-    given = {"predict": (*model, "a"), "export": (*model, "--to", "onnx", "a.onnx"), "promote": ("edges",)}
+    arguments = {"predict": (*model, "a"), "export": (*model, "--to", "onnx", "a.onnx"), "promote": ("edges",)}
     (tmp_path / "a").touch()
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline", command, *given.get(command, ())],
+        [sys.executable, "-m", "pipeline", command, *arguments.get(command, ())],
         cwd=tmp_path, capture_output=True, text=True,
         env={**os.environ, "MLFLOW_TRACKING_URI": address, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
+    assert message in done.stderr
     check_plain(done.stderr)
 
 
-def log_badly(made: dict[str, Path], capfd: pytest.CaptureFixture, said: str) -> None:
+def log_badly(made: dict[str, Path], capfd: pytest.CaptureFixture, message: str) -> None:
     """Go through a training and an evaluation on a store that fails, which say one line each."""
     classifier = Classifier.read(made["classifiers/top"])
     tracking.client.cache_clear()
-    with tracking.live(classifier, "top") as log_epoch:
+    with tracking.live_run(classifier, "top") as log_epoch:
         for epoch in (1, 2):
             log_epoch(epoch, {"loss": 1.0})
-    tracking.complete_or_say(classifier, Report.read(made["top"]))
+    tracking.complete_run_or_warn(classifier, Report.read(made["top"]))
     out, err = capfd.readouterr()
-    assert [said in line and line.endswith(LATER) for line in err.splitlines()] == [True, True], err
+    assert [message in line and line.endswith(LATER) for line in err.splitlines()] == [True, True], err
     assert out == ""
     assert PASSWORD not in err
 
 
 @pytest.mark.parametrize(
-    ("address", "said"),
+    ("address", "message"),
     [
         ("foo://bar", "unsupported URI 'foo://bar'"),
         ("http://", "names no server: 'http://'"),
@@ -410,12 +422,12 @@ def log_badly(made: dict[str, Path], capfd: pytest.CaptureFixture, said: str) ->
         ("sqlite:///file:read_only.db?mode=ro&uri=true", "attempt to write a readonly database"),
     ],
 )  # fmt: skip
-def test_a_store_that_is_none_costs_a_line(made, database, tmp_path, monkeypatch, capfd, address, said):
+def test_a_store_that_is_none_costs_a_line(made, database, tmp_path, monkeypatch, capfd, address, message):
     monkeypatch.chdir(tmp_path)
     Path("text.db").write_text("this is no database, though it is long enough to be one" * 20)
     shutil.copy(database.removeprefix("sqlite:///"), "read_only.db")
     with at(address):
-        log_badly(made, capfd, said)
+        log_badly(made, capfd, message)
     assert Path("text.db").read_text().startswith("this is no database")
 
 
@@ -431,7 +443,7 @@ def test_a_full_disk_costs_a_line_and_the_journal_is_written_later(made, databas
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         put_away()
-        assert tracking.complete(Classifier.read(made["classifiers/top"]), Report.read(made["top"]))
+        assert tracking.complete_run(Classifier.read(made["classifiers/top"]), Report.read(made["top"]))
         assert content()["status"] == "FINISHED"
 
 
@@ -449,11 +461,11 @@ def test_two_processes_make_one_new_store(made, tmp_path):
     for seed in ("21", "22"):
         folder = tmp_path / seed
         folder.mkdir()
-        given = {"train_top": {**PARAMETERS["train_top"], "seed": seed}, "evaluate": PARAMETERS["evaluate"]}
+        parameters = {"train_top": {**PARAMETERS["train_top"], "seed": seed}, "evaluate": PARAMETERS["evaluate"]}
         at_hand = {**made, "top": folder / "top", "classifier": folder / "classifier", "report": folder / "report"}
         lines = {
-            name: [f"--{key}={value}" for key, value in {**given[name], **artifacts_of(name, at_hand)}.items()]
-            for name in given
+            name: [f"--{key}={value}" for key, value in {**parameters[name], **artifacts_of(name, at_hand)}.items()]
+            for name in parameters
         }
         code = BOTH.format(training=lines["train_top"], evaluation=lines["evaluate"])
         environment = {**os.environ, "MLFLOW_TRACKING_URI": address, "PYTHONPATH": str(ROOT)}
@@ -463,20 +475,20 @@ def test_two_processes_make_one_new_store(made, tmp_path):
             )
         )
     for process in running:
-        said = process.communicate()[1]
-        assert process.returncode == 0, said
-        assert "MLflow" not in said and "Traceback" not in said
+        output = process.communicate()[1]
+        assert process.returncode == 0, output
+        assert "MLflow" not in output and "Traceback" not in output
     with at(address):
-        found = experiment()
-        assert found is not None
-        trained = tracking.client().search_runs([found.experiment_id])
+        current = experiment()
+        assert current is not None
+        trained = tracking.client().search_runs([current.experiment_id])
     assert {run.data.params["train_top.seed"] for run in trained} == {"21", "22"}
     assert [run.data.tags[runs.COMPLETE] for run in trained] == ["true", "true"]
 
 
 def artifacts_of(name: str, at_hand: dict[str, Path]) -> dict[str, Path]:
-    wanted = load_step(name)
-    return {key: at_hand[key] for key in (*wanted.inputs, *wanted.outputs)}
+    step = load_step(name)
+    return {key: at_hand[key] for key in (*step.inputs, *step.outputs)}
 
 
 def size(file: Path) -> int:
@@ -491,7 +503,7 @@ def size(file: Path) -> int:
 def test_a_store_whose_making_is_killed_is_made_anew(tmp_path):
     """MLflow alone is left with a store that it never opens again."""
     database = tmp_path / "mlflow.db"
-    script = "from components.results import tracking; print(tracking.experiments())"
+    script = "from components.results import tracking; print(tracking.experiment_ids())"
     environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{database}", "PYTHONPATH": str(ROOT)}
     fresh, midway = Path(f"{database}.unfinished"), 0
     for half in (1, 20_000, 200_000, 600_000):  # bytes

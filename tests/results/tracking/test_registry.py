@@ -11,7 +11,7 @@ import pytest
 from components.data.artifacts import Classifier, Comparison, Report
 from components.results import fingerprints, tracking
 from components.results.tracking import card, registry
-from components.scores import metrics, statistics
+from components.scores import intervals, metrics, pairs
 from components.system.errors import UserError
 from pipeline.__main__ import main
 from tests.conftest import CLASSES, copy_recipe, free_port, recorded
@@ -33,7 +33,7 @@ def store(database, tmp_path, monkeypatch):
 
 
 def candidate(made, folder: Path, right: int, start: int = 0, groups: bool = False) -> tuple[Classifier, Report]:
-    """Return a copy of a model whose report says that it is right on so many of the test images, and how surely.
+    """Return a copy of a model whose report says that it is right on so many of the test images.
 
     Args:
         made: Every artifact of a recipe.
@@ -61,8 +61,8 @@ def candidate(made, folder: Path, right: int, start: int = 0, groups: bool = Fal
     report.write_table("predictions.csv", table)
     report.write_values("metrics", {**report.read_values("metrics"), **metrics.scores(labels, probabilities)})
     report.write_values("baselines", {**report.read_values("baselines"), "test_images": IMAGES})
-    report.write_values("intervals", statistics.intervals(labels, probabilities))
-    report.write_table("classes.csv", statistics.per_class(labels, predicted, CLASSES))
+    report.write_values("intervals", intervals.score_intervals(labels, probabilities))
+    report.write_table("classes.csv", intervals.class_scores(labels, predicted, CLASSES))
     return classifier, report
 
 
@@ -73,15 +73,15 @@ def champion(store) -> str:
 def test_the_first_is_champion_then_the_better_and_a_worse_one_only_by_force(made, store, tmp_path):
     assert registry.promote(*candidate(made, tmp_path, 90))[0]
     assert champion(store) == "1"
-    promoted, said = registry.promote(*candidate(made, tmp_path, 112))
+    promoted, sentences = registry.promote(*candidate(made, tmp_path, 112))
     assert promoted and champion(store) == "2"
-    assert "accuracy 0.9333 after 0.7500 of version 1: +0.1833" in "\n".join(said)
-    promoted, said = registry.promote(*candidate(made, tmp_path, 91))
+    assert "accuracy 0.9333 against 0.7500 of version 1: +0.1833" in "\n".join(sentences)
+    promoted, sentences = registry.promote(*candidate(made, tmp_path, 91))
     assert not promoted and champion(store) == "2"
-    assert said[-1].startswith("the champion stays version 2")
+    assert sentences[-1].startswith("the champion stays version 2")
     assert registry.promote(*candidate(made, tmp_path, 91), reason="smaller") == (
         True,
-        [*said[:-1], "version 3 is the champion, as asked for: smaller"],
+        [*sentences[:-1], "version 3 is the champion, as asked for: smaller"],
     )
     assert champion(store) == "3"
     versions = {str(one.version): one for one in store.search_model_versions("name = 'edges'")}
@@ -95,19 +95,19 @@ def test_the_first_is_champion_then_the_better_and_a_worse_one_only_by_force(mad
 
 
 def test_the_same_model_again_changes_nothing(made, store, tmp_path):
-    given = candidate(made, tmp_path, 100)
-    registry.promote(*given)
+    artifacts = candidate(made, tmp_path, 100)
+    registry.promote(*artifacts)
     before = store.get_model_version_by_alias("edges", "champion").to_proto()
-    promoted, (said,) = registry.promote(*given)
-    assert promoted and said.endswith("is the champion already, as version 1: nothing changes")
+    promoted, (sentence,) = registry.promote(*artifacts)
+    assert promoted and sentence.endswith("is the champion already, as version 1: nothing changes")
     assert store.get_model_version_by_alias("edges", "champion").to_proto() == before
 
 
 def test_what_the_test_images_cannot_tell_apart_is_not_promoted(made, store, tmp_path):
     registry.promote(*candidate(made, tmp_path, 100))
-    promoted, said = registry.promote(*candidate(made, tmp_path, 101))
+    promoted, sentences = registry.promote(*candidate(made, tmp_path, 101))
     assert not promoted and champion(store) == "1"
-    assert "and neither as surely worse" in said[-1]
+    assert "neither significantly worse" in sentences[-1]
 
 
 def test_whole_groups_count_as_one_image(made, store, tmp_path):
@@ -122,9 +122,9 @@ def test_a_champion_tested_on_other_images_is_not_compared(made, store, tmp_path
     with pytest.raises(UserError, match=r"may have been trained on these: .* or give --force REASON"):
         registry.promote(*other)
     assert champion(store) == "1"
-    promoted, said = registry.promote(*other, reason="new split")
+    promoted, sentences = registry.promote(*other, reason="new split")
     assert promoted and champion(store) == "2"
-    assert said[0].endswith("models scored on its test split so far: 1")
+    assert sentences[0].endswith("models scored on its test split so far: 1")
 
 
 @pytest.mark.parametrize(
@@ -137,11 +137,11 @@ def test_a_champion_tested_on_other_images_is_not_compared(made, store, tmp_path
         ((0.1, 0.2), 0.1, 0.01, False),
     ],
 )
-def test_better_is_surely_better_by_one_and_surely_worse_by_none(loss, accuracy, p, expected):
+def test_better_is_significantly_better_by_one_score_and_worse_by_none(loss, accuracy, p, expected):
     low, high = loss
-    log_loss = statistics.Difference(1, 1, (low + high) / 2, low, high, 0.5, 100)
-    found = {"log_loss": log_loss, "accuracy": statistics.Difference(0.5, 0.5, accuracy, -1, 1, p, 100)}
-    assert registry.better(found) is expected
+    log_loss = pairs.Difference(1, 1, (low + high) / 2, low, high, 0.5, 100)
+    differences = {"log_loss": log_loss, "accuracy": pairs.Difference(0.5, 0.5, accuracy, -1, 1, p, 100)}
+    assert registry.is_better(differences) is expected
 
 
 def test_a_version_has_scores_data_and_a_card_of_what_was_measured(made, store, tmp_path):
@@ -169,7 +169,7 @@ def test_a_version_has_scores_data_and_a_card_of_what_was_measured(made, store, 
 def test_the_card_of_an_ensemble_names_its_members(made, tmp_path):
     classifier, report = candidate(made, tmp_path, 90)
     vars(classifier.facts).update({"model": "ensemble", "members": ["top", "fine_tuned"], "epochs": 0, "best_epoch": 0})
-    text = card.written(classifier, report, 1)
+    text = card.card_text(classifier, report, 1)
     assert "- the mean of top, fine_tuned\n" in text and "epoch 0" not in text
 
 
@@ -178,8 +178,8 @@ def test_the_command_takes_what_the_comparison_chose(made, store, tmp_path, monk
     copy_recipe(made, tmp_path / "artifacts/damaged")
     (tmp_path / "artifacts/damaged/glyphs/reports/top/artifact.json").write_text("{")
     main(["promote", "edges"])
-    said = capsys.readouterr().out.splitlines()
-    assert said[0].startswith("edges: edges, ") and said[-1] == "version 1 is the champion"
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("edges: edges, ") and lines[-1] == "version 1 is the champion"
     chosen = Comparison.read(made["comparison"]).read_values("chosen")["model"]
     assert store.get_model_version_by_alias("edges", "champion").tags["model"] == chosen
     for recipe, wrong in (
@@ -191,35 +191,37 @@ def test_the_command_takes_what_the_comparison_chose(made, store, tmp_path, monk
 
 
 @pytest.mark.parametrize(
-    ("gone", "said"),
+    ("gone", "message"),
     [
         ("reports", "edges has no report any more on what its comparison chose: `dvc repro` compares anew"),
         ("classifiers", "is of a classifier that is not there: `dvc repro` makes both anew"),
     ],
 )
-def test_a_command_that_finds_no_longer_what_was_chosen_says_so(made, store, tmp_path, gone, said):
+def test_a_command_that_finds_no_longer_what_was_chosen_says_so(made, store, tmp_path, gone, message):
     copy_recipe(made, tmp_path / "artifacts/edges")
     chosen = Comparison.read(made["comparison"]).read_values("chosen")["model"]
     (path,) = (tmp_path / "artifacts/edges").rglob(f"{gone}/{chosen}")
     shutil.rmtree(path)
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         main(["promote", "edges"])
 
 
 def test_a_command_whose_champion_stays_ends_with_1(made, store, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(registry, "promote", lambda *given: (False, ["the champion stays"]))
+    monkeypatch.setattr(registry, "promote", lambda *arguments: (False, ["the champion stays"]))
     copy_recipe(made, tmp_path / "artifacts/edges")
     with pytest.raises(SystemExit) as ended:
         main(["promote", "edges"])
     assert (ended.value.code, capsys.readouterr().out) == (1, "the champion stays\n")
 
 
-@pytest.mark.parametrize(("address", "said"), [("dead", "did not take this: "), ("off", "`off`: there is no journal")])
-def test_without_a_journal_it_is_one_line(made, tmp_path, monkeypatch, address, said):
+@pytest.mark.parametrize(
+    ("address", "message"), [("dead", "did not take this: "), ("off", "`off`: there is no journal")]
+)
+def test_without_a_journal_it_is_one_line(made, tmp_path, monkeypatch, address, message):
     dead = f"http://name:secret@127.0.0.1:{free_port()}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", dead if address == "dead" else address)
     tracking.client.cache_clear()
-    with pytest.raises(UserError, match=said) as refused:
+    with pytest.raises(UserError, match=message) as refused:
         registry.promote(Classifier.read(made["classifiers/top"]), Report.read(made["top"]))
     assert "secret" not in str(refused.value)
     tracking.client.cache_clear()

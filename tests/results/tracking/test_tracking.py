@@ -29,7 +29,7 @@ from components.machinery.signature import load_step
 from components.model import served
 from components.results import costs, fingerprints, titles, tracking
 from components.results.tracking import registry, runs, view
-from components.results.tracking.runs import Live
+from components.results.tracking.runs import LiveRun
 from components.system.errors import UserError
 from tests.conftest import MODELS, PARAMETERS, copy_recipe, evaluate, free_port, recorded
 
@@ -50,9 +50,9 @@ def store(request, tmp_path, monkeypatch):
 
 
 def experiment() -> Experiment:
-    found = tracking.client().get_experiment_by_name("edges")
-    assert found is not None
-    return found
+    experiment_of_edges = tracking.client().get_experiment_by_name("edges")
+    assert experiment_of_edges is not None
+    return experiment_of_edges
 
 
 def artifacts(made, model: str) -> tuple[Classifier, Report]:
@@ -60,7 +60,7 @@ def artifacts(made, model: str) -> tuple[Classifier, Report]:
 
 
 def costs_of(made, report: Report) -> dict[str, float]:
-    return costs.costs(report, Record.read_all([made["comparison"].parent, report.path.parent]))
+    return costs.report_costs(report, Record.read_all([made["comparison"].parent, report.path.parent]))
 
 
 def everything(run_id: str) -> dict:
@@ -75,22 +75,22 @@ def everything(run_id: str) -> dict:
 def test_runs_are_written_from_the_artifacts_alone_and_twice_is_once(made, store):
     for model in MODELS.values():
         classifier, report = artifacts(made, model)
-        assert tracking.complete(classifier, report, costs_of(made, report)) is True
-    found = tracking.client().search_runs([experiment().experiment_id])
-    assert {run.info.run_name for run in found} == {f"edges-{model}" for model in MODELS.values()}
+        assert tracking.complete_run(classifier, report, costs_of(made, report)) is True
+    logged = tracking.client().search_runs([experiment().experiment_id])
+    assert {run.info.run_name for run in logged} == {f"edges-{model}" for model in MODELS.values()}
     assert "mlflow.sharedViewState.comparison" in experiment().tags
-    before = {run.info.run_id: everything(run.info.run_id) for run in found}
+    before = {run.info.run_id: everything(run.info.run_id) for run in logged}
     for model in MODELS.values():
         classifier, report = artifacts(made, model)
-        assert tracking.complete(classifier, report, costs_of(made, report)) is False
-    assert {run.info.run_id: everything(run.info.run_id) for run in found} == before
-    for run in found:
+        assert tracking.complete_run(classifier, report, costs_of(made, report)) is False
+    assert {run.info.run_id: everything(run.info.run_id) for run in logged} == before
+    for run in logged:
         classifier, report = artifacts(made, run.data.tags["model"])
         check_run(run.info.run_id, classifier, report, costs_of(made, report))
         assert set(costs.COLUMNS) - {"images_per_second_extraction", "seconds_extraction"} <= set(run.data.metrics)
 
 
-def check_run(run_id: str, classifier: Classifier, report: Report, known: dict[str, float]) -> None:
+def check_run(run_id: str, classifier: Classifier, report: Report, expected_costs: dict[str, float]) -> None:
     """Check that a run holds the whole record of a classifier and its report."""
     run = tracking.client().get_run(run_id)
     digests = {runs.MODEL: classifier.digest, runs.FINGERPRINT: report.facts.fingerprint}
@@ -100,8 +100,8 @@ def check_run(run_id: str, classifier: Classifier, report: Report, known: dict[s
     expected = {f"{name}.{key}": str(value) for name, values in chain.items() for key, value in values.items()}
     assert expected.items() <= run.data.params.items()
     assert {"split.seed", "augment.rotation"} <= set(expected)
-    scores = {name: pytest.approx(value, abs=1e-6) for name, value in runs.numbers(report).items()}
-    spent = {name: pytest.approx(value, abs=1e-6) for name, value in known.items()}
+    scores = {name: pytest.approx(value, abs=1e-6) for name, value in runs.report_metrics(report).items()}
+    spent = {name: pytest.approx(value, abs=1e-6) for name, value in expected_costs.items()}
     assert {name: run.data.metrics[name] for name in [*scores, *spent]} == scores | spent
     assert {len(tracking.client().get_metric_history(run_id, name)) for name in [*scores, *spent]} == {1}
     assert run.outputs is not None
@@ -118,11 +118,11 @@ def check_run(run_id: str, classifier: Classifier, report: Report, known: dict[s
     assert [metric.value for metric in losses] == pytest.approx(history["validation_loss"].tolist(), abs=1e-6)
     assert run.info.status == "FINISHED"
     assert run.inputs is not None
-    inputs = {given.dataset.name: given for given in run.inputs.dataset_inputs}
+    inputs = {data_input.dataset.name: data_input for data_input in run.inputs.dataset_inputs}
     assert run.data.tags["data_digest"] == classifier.manifest["lineage"]["fetch"]
     data = {"edges": run.data.tags["data_digest"][:32], "edges, test split": run.data.tags["test_split"]}
-    assert {name: given.dataset.digest for name, given in inputs.items()} == data
-    uses = {name: {tag.key: tag.value for tag in given.tags} for name, given in inputs.items()}
+    assert {name: data_input.dataset.digest for name, data_input in inputs.items()} == data
+    uses = {name: {tag.key: tag.value for tag in data_input.tags} for name, data_input in inputs.items()}
     context = "mlflow.data.context"
     assert uses == {"edges": {context: "training"}, "edges, test split": {context: "test"}}
     table = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="report/predictions.csv")
@@ -131,8 +131,8 @@ def check_run(run_id: str, classifier: Classifier, report: Report, known: dict[s
 
 def test_the_model_comes_back_and_gives_the_probabilities_of_the_table(made, store, source):
     classifier, report = artifacts(made, "fine_tuned")
-    tracking.complete(classifier, report)
-    run = runs.find("edges", runs.MODEL, classifier.digest)
+    tracking.complete_run(classifier, report)
+    run = runs.find_run("edges", runs.MODEL, classifier.digest)
     assert run is not None and run.outputs is not None
     (output,) = run.outputs.model_outputs
     table, classes = report.table("predictions.csv"), classifier.facts.classes
@@ -155,8 +155,8 @@ def test_the_model_comes_back_and_gives_the_probabilities_of_the_table(made, sto
 def test_scores_of_averaged_views_are_of_no_model_that_can_be_served(made, store):
     classifier, report = artifacts(made, "top")
     vars(report.facts).update(fingerprint="averaged", views="averaged")
-    assert tracking.complete(classifier, report)
-    run = runs.find("edges", runs.FINGERPRINT, "averaged")
+    assert tracking.complete_run(classifier, report)
+    run = runs.find_run("edges", runs.FINGERPRINT, "averaged")
     assert run is not None and not (run.outputs and run.outputs.model_outputs)
     assert run.data.metrics["kappa"] == pytest.approx(report.metrics["kappa"], abs=1e-6)
 
@@ -167,8 +167,8 @@ def test_scores_of_averaged_views_that_were_broken_off_are_completed_in_their_ru
     with monkeypatch.context() as patch:
         patch.setattr(runs, "_log_params", lambda *given: 1 / 0)
         with pytest.raises(UserError, match="did not take this"):
-            tracking.complete(classifier, report)
-    assert tracking.complete(classifier, report)
+            tracking.complete_run(classifier, report)
+    assert tracking.complete_run(classifier, report)
     (run,) = logged_runs()
     assert run.data.tags[runs.COMPLETE] == "true"
 
@@ -178,14 +178,14 @@ def test_a_comparison_is_an_artifact_of_every_run_compared(made, store, capsys):
     page, comparison = Page.read(made["page"]), Comparison.read(made["comparison"])
     reports = [artifacts(made, model)[1] for model in MODELS.values()]
     spent = {report.facts.fingerprint: costs_of(made, report) for report in reports}
-    given = page, comparison, reports, spent
-    tracking.complete(*artifacts(made, "top"))
-    tracking.log_page_or_say(*given)
-    said = capsys.readouterr().err
-    assert "has no run of" in said and said.endswith("completes the journal later\n") and said.count("\n") == 1
+    compared = page, comparison, reports, spent
+    tracking.complete_run(*artifacts(made, "top"))
+    tracking.log_page_or_warn(*compared)
+    output = capsys.readouterr().err
+    assert "has no run of" in output and output.endswith("completes the journal later\n") and output.count("\n") == 1
     for model in MODELS.values():
-        tracking.complete(*artifacts(made, model))
-    assert [tracking.log_page(*given) for _ in range(2)] == [True, False]
+        tracking.complete_run(*artifacts(made, model))
+    assert [tracking.log_page(*compared) for _ in range(2)] == [True, False]
     names = page.table("costs.csv").set_index("fingerprint")["report"]
     logged = tracking.client().search_runs([experiment().experiment_id])
     assert len(logged) == len(reports)
@@ -198,8 +198,8 @@ def test_a_comparison_is_an_artifact_of_every_run_compared(made, store, capsys):
         drawn = made["page"] / "figures" / titles.folder_name(names[fingerprint])
         figures = {Path(file.path).name for file in tracking.client().list_artifacts(run.info.run_id, "report/figures")}
         assert figures == {file.name for file in drawn.iterdir()} >= {"confusion_matrix.png", "learning_curves.png"}
-        known = {name: run.data.metrics.get(name) for name in spent[fingerprint]}
-        assert known == pytest.approx(spent[fingerprint], abs=1e-6)
+        logged_costs = {name: run.data.metrics.get(name) for name in spent[fingerprint]}
+        assert logged_costs == pytest.approx(spent[fingerprint], abs=1e-6)
 
 
 def trained_with(made, folder, **changed) -> Classifier:
@@ -211,7 +211,7 @@ def trained_with(made, folder, **changed) -> Classifier:
 
 def test_epochs_are_logged_live_and_the_run_is_completed_not_doubled(made, store, tmp_path):
     classifier = trained_with(made, tmp_path, seed=7)
-    live = runs.find("edges", runs.MODEL, classifier.digest)
+    live = runs.find_run("edges", runs.MODEL, classifier.digest)
     assert live is not None
     assert live.data.metrics["epoch/loss"] == pytest.approx(classifier.table("history.csv")["loss"].iloc[-1], abs=1e-6)
     assert "kappa" not in live.data.metrics
@@ -220,21 +220,21 @@ def test_epochs_are_logged_live_and_the_run_is_completed_not_doubled(made, store
     assert live.info.status == "FINISHED"
     at = {**made, "classifier": tmp_path / "classifier", "report": tmp_path / "report"}
     evaluate(at)
-    done = runs.find("edges", runs.MODEL, classifier.digest)
+    done = runs.find_run("edges", runs.MODEL, classifier.digest)
     assert done is not None
     assert done.info.run_id == live.info.run_id
     report = recorded(tmp_path / "report")
-    known = {name: value for name, value in costs_of(made, report).items() if name in done.data.metrics}
-    check_run(done.info.run_id, classifier, report, known)
+    logged_costs = {name: value for name, value in costs_of(made, report).items() if name in done.data.metrics}
+    check_run(done.info.run_id, classifier, report, logged_costs)
     assert trained_with(made, tmp_path, seed=7).digest == classifier.digest
     assert len(tracking.client().search_runs([experiment().experiment_id])) == 1
 
 
 def test_a_training_that_fails_has_no_scores(made, store, tmp_path):
     classifier = Classifier(tmp_path, Classifier.read(made["classifiers/top"]).manifest, "broken off")
-    with pytest.raises(OSError), tracking.live(classifier, "top"):
+    with pytest.raises(OSError), tracking.live_run(classifier, "top"):
         raise OSError
-    run = runs.find("edges", runs.TRAINING, "broken off")
+    run = runs.find_run("edges", runs.TRAINING, "broken off")
     assert run is not None
     assert (run.info.status, run.data.metrics) == ("FAILED", {})
     assert runs.MODEL not in run.data.tags
@@ -244,31 +244,31 @@ def test_a_training_that_fails_has_no_scores(made, store, tmp_path):
 def test_a_run_within_kubeflow_says_which(made, store, monkeypatch, kubeflow):
     monkeypatch.setenv("KFP_RUN_ID", kubeflow)
     classifier = artifacts(made, "benchmark")[0]
-    with tracking.live(classifier, "benchmark"):
+    with tracking.live_run(classifier, "benchmark"):
         pass
-    run = runs.find("edges", runs.MODEL, classifier.digest)
+    run = runs.find_run("edges", runs.MODEL, classifier.digest)
     assert run is not None
     assert run.data.tags.get("kfp_run_id", "") == kubeflow
 
 
 def test_a_run_has_an_address_where_there_is_a_server(made, store, monkeypatch, capsys):
     classifier, report = artifacts(made, "benchmark")
-    assert [tracking.address(one) for one in (classifier, report)] == [None, None]
-    tracking.complete(classifier, report)
-    run = runs.find("edges", runs.MODEL, classifier.digest)
+    assert [tracking.run_address(one) for one in (classifier, report)] == [None, None]
+    tracking.complete_run(classifier, report)
+    run = runs.find_run("edges", runs.MODEL, classifier.digest)
     assert run is not None
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store.replace("http://", "http://name:secret@"))
     tracking.client.cache_clear()
     expected = f"{store}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
-    told = expected if store.startswith("http") else None
-    assert [tracking.address(one) for one in (classifier, report)] == [told, told]
-    assert [tracking.address(one) for one in artifacts(made, "top")] == [None, None]
+    address = expected if store.startswith("http") else None
+    assert [tracking.run_address(one) for one in (classifier, report)] == [address, address]
+    assert [tracking.run_address(one) for one in artifacts(made, "top")] == [None, None]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "off")
-    assert [tracking.address(one) for one in (classifier, report)] == [None, None]
+    assert [tracking.run_address(one) for one in (classifier, report)] == [None, None]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
     tracking.client.cache_clear()
     classifier.facts.data_set = report.facts.data_set = "others"
-    assert [tracking.address(one) for one in (classifier, report)] == [None, None]
+    assert [tracking.run_address(one) for one in (classifier, report)] == [None, None]
     assert capsys.readouterr().err == ""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
     tracking.client.cache_clear()
@@ -278,10 +278,10 @@ def test_a_dead_server_has_no_address_and_costs_one_line(made, monkeypatch, caps
     port = free_port()
     tracking.client.cache_clear()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://name:secret@127.0.0.1:{port}/")
-    assert tracking.address(artifacts(made, "top")[0]) is None
-    said = capsys.readouterr().err
-    assert said.startswith(f"MLflow at http://127.0.0.1:{port}/ did not take this: ") and said.count("\n") == 1
-    assert "secret" not in said
+    assert tracking.run_address(artifacts(made, "top")[0]) is None
+    output = capsys.readouterr().err
+    assert output.startswith(f"MLflow at http://127.0.0.1:{port}/ did not take this: ") and output.count("\n") == 1
+    assert "secret" not in output
     tracking.client.cache_clear()
 
 
@@ -290,12 +290,12 @@ def test_a_dead_server_costs_one_line_and_the_journal_is_written_later(made, tmp
     tracking.client.cache_clear()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://name:secret@127.0.0.1:{port}")
     trained_with(made, tmp_path, seed=8)
-    said = capsys.readouterr().err
-    assert said.count("`graft log` completes the journal later") == 1
-    assert f"MLflow at http://127.0.0.1:{port} did not take this" in said
-    assert "secret" not in said
+    output = capsys.readouterr().err
+    assert output.count("`graft log` completes the journal later") == 1
+    assert f"MLflow at http://127.0.0.1:{port} did not take this" in output
+    assert "secret" not in output
     with pytest.raises(UserError, match="did not take this") as refused:
-        tracking.complete(*artifacts(made, "top"))
+        tracking.complete_run(*artifacts(made, "top"))
     assert "secret" not in str(refused.value)
     tracking.client.cache_clear()
 
@@ -310,7 +310,7 @@ def tell_apart(folder: Path, made) -> Path:
     return folder
 
 
-def told_log(folder: Path) -> subprocess.CompletedProcess:
+def run_log_command(folder: Path) -> subprocess.CompletedProcess:
     """Run `graft log` in a folder, on a store there."""
     environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "pipeline", "log"]
@@ -334,14 +334,14 @@ def small(database, tmp_path, monkeypatch) -> Iterator[Path]:
 def test_the_command_log_finds_what_is_missing(made, small):
     """`graft log`, in a folder that holds the artifacts of a recipe; with what all of it cost."""
     copy_recipe(made, small / "artifacts/edges")
-    tracking.complete(*artifacts(made, "top"))  # which lacks its costs
+    tracking.complete_run(*artifacts(made, "top"))  # which lacks its costs
     for expected in ("written", "was there"):
-        done = told_log(small)
+        done = run_log_command(small)
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.splitlines() == [f"edges, {name}: {expected}" for name in NAMES]
     for model in MODELS.values():
         classifier, report = artifacts(made, model)
-        run = runs.find("edges", runs.MODEL, classifier.digest)
+        run = runs.find_run("edges", runs.MODEL, classifier.digest)
         assert run is not None
         check_run(run.info.run_id, classifier, report, costs_of(made, report))
     assert {"seconds_augmentation", "seconds_extraction", "gpu_hours"} <= set(costs_of(made, artifacts(made, "top")[1]))
@@ -358,7 +358,7 @@ def test_the_command_log_goes_on_after_a_recipe_that_it_cannot_read(made, small)
     shutil.rmtree(small / "artifacts/bare/comparison")
     shutil.rmtree(small / "artifacts/changed/glyphs/classifiers/top")
     (small / "artifacts/edges/glyphs/reports/top/metrics.json").write_text("{")
-    done = told_log(small)
+    done = run_log_command(small)
     assert done.returncode == 2
     aged, changed, edges, bare = done.stderr.splitlines()
     assert aged == (
@@ -382,7 +382,7 @@ def test_a_model_that_lies_with_another_recipe_is_found(made, small):
     for name in ("edges", "others"):
         copy_recipe(made, small / "artifacts" / name)
     shutil.rmtree(small / "artifacts/edges/glyphs/classifiers")
-    done = told_log(small)
+    done = run_log_command(small)
     assert (done.returncode, done.stderr) == (0, "")
     comparison = "others, comparison: was there"
     assert done.stdout.splitlines() == [*(f"edges, {name}: written" for name in NAMES), comparison]
@@ -396,7 +396,7 @@ def test_a_report_that_its_page_does_not_show_yet_is_logged_without_one(made, sm
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", "off")
         evaluate(at, views="averaged")
-    done = told_log(small)
+    done = run_log_command(small)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [f"edges, {name}: written" for name in NAMES]
     with_page = {run.data.tags["model"]: "graft.comparison" in run.data.tags for run in logged_runs()}
@@ -413,7 +413,7 @@ def logged_runs() -> list[Run]:
 
 def looks() -> list[int]:
     """Return, for each run in the journal, how many models have been scored on its test images."""
-    return [registry.looks_at(run) for run in logged_runs()]
+    return [registry.count_looks(run) for run in logged_runs()]
 
 
 def evaluated(made, folder: Path, **changed) -> Report:
@@ -431,13 +431,13 @@ def test_the_same_model_trained_and_evaluated_again_is_one_run_and_one_look(made
     assert looks() == [1]
     monkeypatch.setattr(code, "digest", lambda name: "other code")
     seen = []
-    whole_training = Live.log_epoch
+    whole_training = LiveRun.log_epoch
 
-    def watch(live: Live, *epoch: Any) -> None:
+    def watch(live: LiveRun, *epoch: Any) -> None:
         seen.append(len(logged_runs()))
         whole_training(live, *epoch)
 
-    monkeypatch.setattr(Live, "log_epoch", watch)
+    monkeypatch.setattr(LiveRun, "log_epoch", watch)
     assert trained_with(made, small, seed=7).digest == classifier.digest
     assert set(seen) == {2}  # while it was not known which model it would be
     assert vars(evaluated(made, small).facts) == vars(report.facts)
@@ -464,7 +464,7 @@ def test_another_seed_averaged_views_and_other_test_images_are_runs_of_their_own
     report.write_table("predictions.csv", table)
     known = fingerprints.fingerprint(classifier.digest, "plain", "", split)
     vars(report.facts).update(test_split=split, fingerprint=known)
-    assert [tracking.complete(classifier, report) for _ in range(2)] == [True, False]
+    assert [tracking.complete_run(classifier, report) for _ in range(2)] == [True, False]
     assert sorted(looks()) == [1, 3, 3, 3]
     assert [run.data.tags[runs.FINGERPRINT] for run in logged_runs()].count(known) == 1
     assert [run.data.tags.get(runs.MODEL) for run in logged_runs()].count(classifier.digest) == 2
@@ -473,16 +473,16 @@ def test_another_seed_averaged_views_and_other_test_images_are_runs_of_their_own
 KILLED = """
 import os
 from components.__main__ import main
-from components.results.tracking.runs import Live
+from components.results.tracking.runs import LiveRun
 
-whole = Live.log_epoch
+whole = LiveRun.log_epoch
 
 def log_epoch(live, *epoch):
     whole(live, *epoch)
     if epoch[0] == 2:
         os.kill(os.getpid(), 9)
 
-Live.log_epoch = log_epoch
+LiveRun.log_epoch = log_epoch
 main({arguments})
 """
 
@@ -490,11 +490,11 @@ main({arguments})
 @pytest.mark.parametrize("again", [True, False])
 def test_the_run_of_a_training_that_was_killed_is_begun_again_or_lost(made, small, again):
     """Trained anew with the journal, or without it and logged later: one run, whole."""
-    wanted = load_step("train_top")
+    step = load_step("train_top")
     at = {**made, "top": small / "top", "classifier": small / "classifier"}
     values = {**PARAMETERS["train_top"], "seed": 7}
-    given = {**values, **{key: at[key] for key in (*wanted.inputs, *wanted.outputs)}}
-    killed = KILLED.format(arguments=["train_top", *(f"--{key}={value}" for key, value in given.items())])
+    options = {**values, **{key: at[key] for key in (*step.inputs, *step.outputs)}}
+    killed = KILLED.format(arguments=["train_top", *(f"--{key}={value}" for key, value in options.items())])
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", killed], env=environment, capture_output=True, text=True)
     assert done.returncode == -9, done.stderr
@@ -506,17 +506,17 @@ def test_the_run_of_a_training_that_was_killed_is_begun_again_or_lost(made, smal
             patch.setenv("MLFLOW_TRACKING_URI", "off")
         classifier = trained_with(made, small, seed=7)
         report = evaluated(made, small)
-    known = costs_of(made, report)
-    tracking.complete(classifier, report, known)
+    costs_so_far = costs_of(made, report)
+    tracking.complete_run(classifier, report, costs_so_far)
     (run,) = logged_runs()
     assert run.info.run_id != left.info.run_id
-    check_run(run.info.run_id, classifier, report, known)
+    check_run(run.info.run_id, classifier, report, costs_so_far)
     assert looks() == [1]
 
 
 def test_drawing_a_comparison_gives_the_runs_their_costs(made, small, monkeypatch):
     for model in MODELS.values():
-        tracking.complete(*artifacts(made, model))
+        tracking.complete_run(*artifacts(made, model))
     assert not [name for run in logged_runs() for name in run.data.metrics if name.startswith("seconds_")]
     reports = [made[model] for model in MODELS.values()]
     at = {**made, "reports": reports, "records": [made["comparison"].parent], "page": small / "page"}
@@ -538,17 +538,17 @@ def test_the_classifier_is_the_one_that_validation_judged(made):
         validation = Splits.read(made["splits"]).part("validation")
         augmented = Augmented.read(made["augmented"])
         network = keras.saving.load_model(classifier.file, compile=False)
-        found = network.predict_on_batch(augmented.array[augmented.rows(validation["file"].tolist()), 0])
+        predictions = network.predict_on_batch(augmented.array[augmented.rows(validation["file"].tolist()), 0])
         labels = validation["label"].map({name: n for n, name in enumerate(classifier.facts.classes)}).to_numpy()
-        scores = metrics.scores(labels, found)
+        scores = metrics.scores(labels, predictions)
         assert scores["log_loss"] == pytest.approx(classifier.facts.validation_log_loss, rel=1e-4)
         assert scores["kappa"] == pytest.approx(classifier.facts.validation_kappa)
 
 
-def shown(line: Path) -> bytes:
+def command_line(file: Path) -> bytes:
     """Return the command line of a process, which every user of the machine can see; nothing if it has ended."""
     try:
-        return line.read_bytes()
+        return file.read_bytes()
     except OSError:
         return b""
 
@@ -558,18 +558,20 @@ def test_the_ui_prints_where_the_comparison_is_and_ends_with_its_server(made, da
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", database)
         tracking.client.cache_clear()
-        tracking.complete(*artifacts(made, "top"))
+        tracking.complete_run(*artifacts(made, "top"))
         tracking.client.cache_clear()
     port = free_port()
     command = [sys.executable, "-m", "pipeline", "ui", "--port", str(port)]
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as ui:
         try:
             assert ui.stdout is not None
-            said = [ui.stdout.readline() for _ in range(2)]
-            assert said[1].startswith(f"edges: http://127.0.0.1:{port}/#/experiments/")
+            lines = [ui.stdout.readline() for _ in range(2)]
+            assert lines[1].startswith(f"edges: http://127.0.0.1:{port}/#/experiments/")
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=60) as answer:
                 assert answer.read() == b"OK"
-            assert not [line for line in Path("/proc").glob("[0-9]*/cmdline") if database.encode() in shown(line)]
+            assert not [
+                line for line in Path("/proc").glob("[0-9]*/cmdline") if database.encode() in command_line(line)
+            ]
         finally:
             ui.terminate()
     assert ui.returncode == 0
