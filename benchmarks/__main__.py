@@ -21,8 +21,8 @@ JSON, FIGURE = Path("artifacts/benchmarks.json"), Path("docs/performance.png")
 ROWS = ("fine_tuning", "heads", "extraction", "augmentation", "study", "starting", "scale")
 
 
-def measured(rows: Sequence[str], quick: bool, done: Callable[[str, list[Line], float], None]) -> None:
-    """Measure rows one after the other, and say of each what was found and how many seconds that took."""
+def measure_rows(rows: Sequence[str], quick: bool, done: Callable[[str, list[Line], float], None]) -> None:
+    """Measure rows one after the other, and pass the lines and the seconds of each to `done`."""
     with tempfile.TemporaryDirectory(prefix="graft-benchmarks-") as folder, Worker() as plain, Worker() as here:
         bench = Bench(plain, here, Path(folder), quick)
         for row in rows:
@@ -31,14 +31,14 @@ def measured(rows: Sequence[str], quick: bool, done: Callable[[str, list[Line], 
             done(row, list(measure(bench)), perf_counter() - start)
 
 
-def report(found: dict[str, Any]) -> str:
+def report(results: dict[str, Any]) -> str:
     """Return the machine, the table and how long it took, in Markdown."""
     quick = (
-        " **Quick: fewer images and no repetitions; figures for trying, not for telling.**" if found["quick"] else ""
+        " **Quick: fewer images and no repetitions; figures for trying, not for telling.**" if results["quick"] else ""
     )
-    taken = ", ".join(f"{row} {seconds:,.0f} s" for row, seconds in found["seconds"].items())
-    lines = [Line.from_json(line) for line in found["lines"]]
-    return f"{machine.caption(found['machine'])}.{quick}\n\n{table(lines)}\n\nMeasured in: {taken}."
+    taken = ", ".join(f"{row} {seconds:,.0f} s" for row, seconds in results["seconds"].items())
+    lines = [Line.from_json(line) for line in results["lines"]]
+    return f"{machine.caption(results['machine'])}.{quick}\n\n{table(lines)}\n\nMeasured in: {taken}."
 
 
 def main(arguments: list[str]) -> None:
@@ -47,32 +47,33 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--json", type=Path, default=JSON, metavar="FILE", help="where the figures are written")
     parser.add_argument("--quick", action="store_true", help="fewer images, no repetitions, to see that it works")
     parser.add_argument("--show", action="store_true", help="measure nothing, print the table of what FILE holds")
-    given = parser.parse_args(arguments)
-    for row in given.rows:
+    options = parser.parse_args(arguments)
+    for row in options.rows:
         if row not in ROWS:
             raise unknown_name("row", row, ROWS)
-    if given.show:
-        if not given.json.is_file():
-            raise UserError(f"no {given.json} to show: `python -m benchmarks` writes it")
-        print(report(json.loads(given.json.read_text(encoding="utf-8"))))
+    if options.show:
+        if not options.json.is_file():
+            raise UserError(f"no {options.json} to show: `python -m benchmarks` writes it")
+        print(report(json.loads(options.json.read_text(encoding="utf-8"))))
         return
     if not Path("params.yaml").is_file():
         raise UserError("no params.yaml here: run this in the repository's root")
-    found: dict[str, Any] = {"machine": machine.described(), "quick": given.quick, "seconds": {}, "lines": []}
+    about = machine.describe_machine()
+    results: dict[str, Any] = {"machine": about, "quick": options.quick, "seconds": {}, "lines": []}
 
     def done(row: str, lines: list[Line], seconds: float) -> None:
-        found["seconds"][row] = round(seconds, 1)
-        found["lines"] += [line.as_json() for line in lines]
-        given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        results["seconds"][row] = round(seconds, 1)
+        results["lines"] += [line.as_json() for line in lines]
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
         print(f"{table(lines)}\n", flush=True)
-        if row == "scale" and not given.quick:
+        if row == "scale" and not options.quick:
             from benchmarks.scale import draw
 
             draw(lines, FIGURE)
 
-    measured(given.rows or ROWS, given.quick, done)
-    print(report(found))
+    measure_rows(options.rows or ROWS, options.quick, done)
+    print(report(results))
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ from time import perf_counter
 from benchmarks import here, plain, synthetic
 from benchmarks.measuring import Aim, Bench, Line
 from pipeline.arranging import Task
-from pipeline.recipes import RANDOM
-from pipeline.running import artifacts_of, find, make
+from pipeline.collection import RANDOM
+from pipeline.running import artifact_paths, find_output, make
 
 SIZE, SHORT = 224, 16
 RECIPE = "kth_animals"  # the study that augments most: rotation, shear, zoom, flip; four views
@@ -18,45 +18,47 @@ BACKBONE = "mobilenet_v2"  # the fastest here, which would wait the most
 
 def measure(bench: Bench) -> Iterator[Line]:
     images = bench.pick(256, 64)
-    tasks, short = prepared(bench, images), prepared(bench, SHORT)
-    source = find(tasks, "images").task.values["source"]
-    augment, extract = find(tasks, "augmented").task, find(tasks, "features").task
+    tasks, short = prepare(bench, images), prepare(bench, SHORT)
+    source = find_output(tasks, "images").task.values["source"]
+    augment, extract = find_output(tasks, "augmented").task, find_output(tasks, "features").task
     limits = [augment.values[name] for name in ("rotation", "shear", "zoom")]
     views = 1 + augment.values["views"]
     peers, own = [], []
     for _ in range(bench.pick(3, 1)):
-        peers.append(bench.plain(plain.augmentation, Path(source), SIZE, *limits))
-        few, more = (bench.here(here.seconds, find(one, "augmented").task, bench.folder) for one in (short, tasks))
+        peers.append(bench.plain(plain.augmentation_rate, Path(source), SIZE, *limits))
+        few, more = (
+            bench.here(here.time_task, find_output(one, "augmented").task, bench.folder) for one in (short, tasks)
+        )
         own.append((images - SHORT) * views / (more - few))
     peer, ours = median(peers), median(own)
     yield Line(
         "augmentation", f"{RECIPE}: rotation, shear, zoom, flip", peer, ours, "views/s", f"{ours / peer:.2f}x",
         ours / peer, None, {"plain": peers, "here": own},
     )  # fmt: skip
-    bench.here(make, find(tasks, "chosen_precision"), bench.folder)
-    extracting = bench.here(here.seconds, extract, bench.folder)
-    augmented = artifacts_of(augment, bench.folder)["augmented"]
-    waits = bench.here(reading, augmented, extract.values["batch_size"])
-    made = images * views
-    theirs, share = made / peer / (made / peer + extracting), waits / extracting
-    said = f"{share:.1%} of its time at most; `augment` before it takes {made / ours / extracting:.0%} of that"
-    seconds = {"augment": made / ours, "extract": extracting, "reading": waits}
+    bench.here(make, find_output(tasks, "chosen_precision"), bench.folder)
+    extracting = bench.here(here.time_task, extract, bench.folder)
+    augmented = artifact_paths(augment, bench.folder)["augmented"]
+    waits = bench.here(reading_seconds, augmented, extract.values["batch_size"])
+    count = images * views
+    theirs, share = count / peer / (count / peer + extracting), waits / extracting
+    said = f"{share:.1%} of its time at most; `augment` before it takes {count / ours / extracting:.0%} of that"
+    seconds = {"augment": count / ours, "extract": extracting, "reading": waits}
     yield Line(
         "augmentation", f"{BACKBONE}: share of extraction in which it waits for views", theirs, share, "", said, share,
         Aim(0.05, "of its time", most=True), {"seconds": seconds},
     )  # fmt: skip
 
 
-def prepared(bench: Bench, images: int) -> list[Task]:
+def prepare(bench: Bench, images: int) -> list[Task]:
     """Write images and bring them and random weights to the layout; return the tasks of a recipe on them."""
     source = synthetic.photographs(bench.folder / "sources" / f"augmentation-{images}", images, 256, 2)
     tasks = here.tasks_of(RECIPE, source, RANDOM + BACKBONE, {})
-    bench.here(make, find(tasks, "images"), bench.folder)
-    bench.here(make, find(tasks, "weights"), bench.folder)
+    bench.here(make, find_output(tasks, "images"), bench.folder)
+    bench.here(make, find_output(tasks, "weights"), bench.folder)
     return tasks
 
 
-def reading(augmented: Path, batch_size: int) -> float:
+def reading_seconds(augmented: Path, batch_size: int) -> float:
     """Return the seconds in which the stored views are read from their file, a batch at a time: waiting at most."""
     import numpy as np
 

@@ -5,12 +5,12 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks import here, plain, synthetic
-from benchmarks.machine import described, peak
+from benchmarks.machine import describe_machine, matmul_rate
 from benchmarks.measuring import Aim, Bench, Line
-from pipeline.arranging import Made, Task, tasks_behind
-from pipeline.places import place
-from pipeline.recipes import COLLECTION, RANDOM
-from pipeline.running import find, make
+from pipeline.arranging import Output, Task, tasks_to_make
+from pipeline.collection import COLLECTION, RANDOM
+from pipeline.places import path_of
+from pipeline.running import find_output, make
 
 SIZE = 224
 AIMS = {"vgg16": 3.3, "vgg19": 3.3, "resnet50": 1.6}  # with bfloat16 matrix units; else, and of all others, 1
@@ -18,7 +18,7 @@ IMAGES = {
     "vgg16": 96, "vgg19": 96, "resnet50": 224, "mobilenet_v2": 416, "mobilenet_025": 800, "efficientnet_v2_b0": 224,
     "convnext_tiny": 96,
 }  # fmt: skip
-SAID = {
+ENTRIES = {
     "augment": {"image_size": SIZE, "views": 0},
     "extract": {"unfreeze": "last_block"},
     "choose_precision": {"precision": "auto"},
@@ -28,30 +28,30 @@ KINDS = ("float32", "bfloat16")
 
 
 def measure(bench: Bench) -> Iterator[Line]:
-    units = "amx_bf16" in described()["instruction_sets"]
+    units = "amx_bf16" in describe_machine()["instruction_sets"]
     peaks: dict[str, list[float]] = {kind: [] for kind in KINDS}
-    found: dict[str, tuple[list[float], list[float], str]] = {}
+    measurements: dict[str, tuple[list[float], list[float], str]] = {}
     for backbone in IMAGES:
         images = bench.pick(IMAGES[backbone], IMAGES[backbone] // 2)
-        tasks, short = prepared(bench, backbone, images), prepared(bench, backbone, SHORT)
-        source = find(tasks, "images").task.values["source"]
+        tasks, short = prepare(bench, backbone, images), prepare(bench, backbone, SHORT)
+        source = find_output(tasks, "images").task.values["source"]
         peers, own = [], []
         for _ in range(bench.pick(2, 1)):
             for kind in KINDS:
-                peaks[kind].append(bench.here(peak, kind))
-            peers.append(bench.plain(plain.extraction, backbone, Path(source), SIZE))
-            less, _ = bench.here(extract, find(short, "features"), bench.folder)
-            more, precision = bench.here(extract, find(tasks, "features"), bench.folder)
+                peaks[kind].append(bench.here(matmul_rate, kind))
+            peers.append(bench.plain(plain.extraction_rate, backbone, Path(source), SIZE))
+            less, _ = bench.here(extract, find_output(short, "features"), bench.folder)
+            more, precision = bench.here(extract, find_output(tasks, "features"), bench.folder)
             own.append((images - SHORT) / (more - less))
-        found[backbone] = (peers, own, precision)
-    for backbone, (peers, own, precision) in found.items():
+        measurements[backbone] = (peers, own, precision)
+    for backbone, (peers, own, precision) in measurements.items():
         peer, ours = median(peers), median(own)
         yield Line(
             "extraction", f"{backbone}, {precision}", peer, ours, "images/s", f"{ours / peer:.2f}x", ours / peer,
             Aim(AIMS.get(backbone, 1.0) if units else 1.0, "times as fast"), {"plain": peers, "here": own},
         )  # fmt: skip
         if backbone.startswith("vgg"):
-            best, adds = max(peaks[precision]), bench.plain(adds_of, backbone)
+            best, adds = max(peaks[precision]), bench.plain(multiply_adds_of, backbone)
             theirs, share = (2 * adds * rate / best for rate in (peer, ours))
             yield Line(
                 "extraction", f"{backbone}: share of the {best / 1e9:,.0f} GFLOP/s of a {precision} matrix product",
@@ -59,7 +59,7 @@ def measure(bench: Bench) -> Iterator[Line]:
             )  # fmt: skip
 
 
-def adds_of(backbone: str) -> int:
+def multiply_adds_of(backbone: str) -> int:
     """Return the multiply-adds of an image through a backbone."""
     from benchmarks.multiply_adds import forward
     from components.model import backbones
@@ -67,20 +67,20 @@ def adds_of(backbone: str) -> int:
     return sum(map(forward, backbones.get(backbone).build(SIZE).layers))
 
 
-def prepared(bench: Bench, backbone: str, images: int) -> list[Task]:
+def prepare(bench: Bench, backbone: str, images: int) -> list[Task]:
     """Write images, half of them PNG, and bring them and random weights to the layout; return tasks on them."""
     source = bench.folder / "sources" / f"extraction-{images}"
     for ending in ("jpg", "png"):
         synthetic.photographs(source, images // 2, 256, 2, ending)
-    tasks = here.tasks_of("car_damage", source, RANDOM + backbone, SAID)
-    bench.here(make, find(tasks, "images"), bench.folder)
-    bench.here(make, find(tasks, "weights"), bench.folder)
+    tasks = here.tasks_of("car_damage", source, RANDOM + backbone, ENTRIES)
+    bench.here(make, find_output(tasks, "images"), bench.folder)
+    bench.here(make, find_output(tasks, "weights"), bench.folder)
     return tasks
 
 
-def extract(features: Made, home: Path) -> tuple[float, str]:
+def extract(features: Output, home: Path) -> tuple[float, str]:
     """Run all that features are made by but the collection; return seconds, and the precision that was computed in."""
     from components.data.artifacts import Features
 
-    taken = sum(here.seconds(task, home) for task in tasks_behind(features) if task.step not in COLLECTION)
-    return taken, str(Features.read(home / place(features)).facts.precision)
+    taken = sum(here.time_task(task, home) for task in tasks_to_make(features) if task.step not in COLLECTION)
+    return taken, str(Features.read(home / path_of(features)).facts.precision)

@@ -7,15 +7,15 @@ from statistics import median
 
 from benchmarks import here, plain
 from benchmarks.measuring import Aim, Bench, Line
-from benchmarks.studies import QUICK, Study, chosen, prepared
-from pipeline.running import find
+from benchmarks.studies import QUICK, Study, prepare, studies_to_measure
+from pipeline.running import find_output
 
 
 def measure(bench: Bench) -> Iterator[Line]:
-    for study in chosen(bench):
+    for study in studies_to_measure(bench):
         floor = bench.plain(floor_of, study)
         size = bench.pick(study.size, QUICK)
-        peers, own = fine_tuned(bench, study)
+        peers, own = time_fine_tuning(bench, study)
         peer, ours = 1 / median(peers), size[0] / median(one.training for one in own)
         ratio = ours / peer
         yield Line(
@@ -27,22 +27,22 @@ def measure(bench: Bench) -> Iterator[Line]:
 
 
 @cache
-def fine_tuned(bench: Bench, study: Study) -> tuple[list[float], list[here.Training]]:
+def time_fine_tuning(bench: Bench, study: Study) -> tuple[list[float], list[here.Training]]:
     """Fine-tune a study both ways in turns; return seconds an image of the plain way, and what the step took."""
     size = bench.pick(study.size, QUICK)
-    tasks, _ = prepared(bench, study, size)
-    task = find(tasks, "classifier", "fine_tuned").task
+    tasks, _ = prepare(bench, study, size)
+    task = find_output(tasks, "classifier", "fine_tuned").task
     optimizer, batch = task.values["optimizer"], task.values["batch_size"]
-    given = (study.application, 224, study.first, study.classes, optimizer, batch)
+    arguments = (study.application, 224, study.first, study.classes, optimizer, batch)
     peers, own = [], []
     for _ in range(bench.pick(2, 1)):
-        peers.append(bench.plain(plain.fine_tuning, *given, bench.pick(max(1, 32 // batch), 1)))
-        own.append(bench.here(here.training, task, bench.folder, bench.pick(4, 2)))
+        peers.append(bench.plain(plain.fine_tuning_seconds, *arguments, bench.pick(max(1, 32 // batch), 1)))
+        own.append(bench.here(here.time_training, task, bench.folder, bench.pick(4, 2)))
     return peers, own
 
 
 def floor_of(study: Study) -> float:
-    """Return by how much multiply-adds say that stored tensors are faster."""
+    """Return how many times faster stored tensors can be, by multiply-adds."""
     import keras
 
     from benchmarks.multiply_adds import floor

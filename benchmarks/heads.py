@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from benchmarks import here, plain, synthetic
 from benchmarks.measuring import Aim, Bench, Line, Worker
 from benchmarks.studies import STUDIES, Study, split_into
-from pipeline.arranging import Task, tasks_behind
-from pipeline.recipes import RANDOM
-from pipeline.running import artifacts_of, find, run_tasks
+from pipeline.arranging import Task, tasks_to_make
+from pipeline.collection import RANDOM
+from pipeline.running import artifact_paths, find_output, run_tasks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,14 +26,14 @@ UNMOVED = 1e-30  # a learning rate so low that weights stay as they were drawn
 
 def measure(bench: Bench) -> Iterator[Line]:
     for study in [replace(one, images=SIZES[one.recipe]) for one in STUDIES if one.recipe in SIZES]:
-        task, train, validation = prepared(bench, study)
-        given = [task.values[name] for name in ("optimizer", "learning_rate", "dropout", "batch_size")]
+        task, train, validation = prepare(bench, study)
+        arguments = [task.values[name] for name in ("optimizer", "learning_rate", "dropout", "batch_size")]
         epochs = bench.pick(40, 5)
         peers, own = [], []
         with Worker() as alone:  # as the step is: before TensorFlow begins it says how many threads there are
             for _ in range(bench.pick(3, 1)):
-                peers.append(bench.plain(plain.heads, train, validation, *given, epochs))
-                own.append(alone(here.training, task, bench.folder, bench.pick(EPOCHS, 5)))
+                peers.append(bench.plain(plain.head_seconds, train, validation, *arguments, epochs))
+                own.append(alone(here.time_training, task, bench.folder, bench.pick(EPOCHS, 5)))
         peer, ours = (EPOCHS * median(side) for side in (peers, [one.epoch for one in own]))
         losses = losses_of(bench, task, train, bench.pick(20, 3))
         apart = max(abs(one - other) / other for one, other in zip(*losses, strict=True))
@@ -49,18 +49,18 @@ def measure(bench: Bench) -> Iterator[Line]:
 
 
 @cache
-def prepared(bench: Bench, study: Study) -> "tuple[Task, Part, Part]":
+def prepare(bench: Bench, study: Study) -> "tuple[Task, Part, Part]":
     """Make a study's features; return the task that trains a head on them, and what the plain way holds in memory.
 
     They are made by the steps, from small images that cost no time, and then filled with what trained networks give.
     """
     source = bench.folder / "sources" / f"{study.recipe}-heads-{sum(study.images)}"
     synthetic.photographs(source, sum(study.images), 32, study.classes)
-    said = {"split": split_into(study.images), "augment": {"image_size": 32, "views": 0}}
-    tasks = here.tasks_of(study.recipe, source, RANDOM + study.backbone, said)
-    head = find(tasks, "top")
-    bench.here(run_tasks, tasks_behind(head)[:-1], bench.folder)
-    train, validation = bench.here(fill, artifacts_of(head.task, bench.folder))
+    entries = {"split": split_into(study.images), "augment": {"image_size": 32, "views": 0}}
+    tasks = here.tasks_of(study.recipe, source, RANDOM + study.backbone, entries)
+    head = find_output(tasks, "top")
+    bench.here(run_tasks, tasks_to_make(head)[:-1], bench.folder)
+    train, validation = bench.here(fill, artifact_paths(head.task, bench.folder))
     return head.task, train, validation
 
 
@@ -83,21 +83,21 @@ def fill(at: Mapping[str, Path]) -> "tuple[Part, Part]":
 
 def losses_of(bench: Bench, task: Task, train: "Part", epochs: int) -> tuple[list[float], list[float]]:
     """Return the epochs' losses of both ways, with the same first weights and order of the images, and no dropout."""
-    bare = here.changed(task, dropout=0.0, patience=epochs)
-    weights, orders, losses = bench.here(trained, bare, bench.folder, epochs)
-    given = [task.values[name] for name in ("optimizer", "learning_rate", "batch_size")]
-    return bench.plain(plain.head_losses, train, orders, weights, *given), losses
+    bare = here.with_values(task, dropout=0.0, patience=epochs)
+    weights, orders, losses = bench.here(train_losses, bare, bench.folder, epochs)
+    arguments = [task.values[name] for name in ("optimizer", "learning_rate", "batch_size")]
+    return bench.plain(plain.head_losses, train, orders, weights, *arguments), losses
 
 
-def trained(task: Task, home: Path, epochs: int) -> "tuple[list[np.ndarray], list[np.ndarray], list[float]]":
+def train_losses(task: Task, home: Path, epochs: int) -> "tuple[list[np.ndarray], list[np.ndarray], list[float]]":
     """Train a head; return its first weights, the order of the rows in each epoch, and the loss of each."""
     from components.data.artifacts import Classifier, Features, Splits, Top
     from components.model import assembly
 
-    at = artifacts_of(task, home)
-    here.seconds(here.changed(task, epochs=1, learning_rate=UNMOVED), home)
+    at = artifact_paths(task, home)
+    here.time_task(here.with_values(task, epochs=1, learning_rate=UNMOVED), home)
     weights = Top.read(at["top"]).load().get_weights()
-    here.seconds(here.changed(task, epochs=epochs), home)
+    here.time_task(here.with_values(task, epochs=epochs), home)
     rows, _ = assembly.rows_of_splits(Features.read(at["features"]), Splits.read(at["splits"]))
     orders = [rows.epoch_order(task.values["seed"], epoch)[0] for epoch in range(epochs)]
     return weights, orders, Classifier.read(at["classifier"]).table("history.csv")["loss"].tolist()

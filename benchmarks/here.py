@@ -16,10 +16,10 @@ from components.machinery.code import ROOT
 from components.results import costs
 from components.system.errors import UserError
 from pipeline import recipes
-from pipeline.arranging import RECORD, Made, Task, tasks_behind
-from pipeline.places import place
+from pipeline.arranging import RECORD, Output, Task, tasks_to_make
+from pipeline.places import path_of
 from pipeline.planning import tasks_by_recipe
-from pipeline.running import artifacts_of, run_task
+from pipeline.running import artifact_paths, run_task
 
 
 @dataclass(frozen=True)
@@ -35,23 +35,23 @@ class Cost:
         return Cost(self.seconds + factor * seconds, self.memory + factor * memory)
 
 
-def tasks_of(recipe: str, source: Path, network: str, said: Mapping[str, Any]) -> list[Task]:
+def tasks_of(recipe: str, source: Path, network: str, entries: Mapping[str, Any]) -> list[Task]:
     """Return the tasks of a recipe like one of params.yaml, on other images and weights.
 
     Args:
         recipe: The recipe that it is like.
         source: Folder of the images, whose name the data set and the recipe get.
         network: The weights.
-        said: What else it says, as in params.yaml.
+        entries: Its other entries, as in params.yaml.
     """
     content, name = recipes.read(), source.name
     content["data"]["own"] = {**(content["data"].get("own") or {}), name: {"source": str(source), "max_quarantined": 0}}
-    content["recipes"][name] = {"like": recipe, "data": name, "networks": [network], **said}
+    content["recipes"][name] = {"like": recipe, "data": name, "networks": [network], **entries}
     return tasks_by_recipe(content, [name])[name]
 
 
-def changed(task: Task, **values: Any) -> Task:
-    """Return a task with other values, at the same place."""
+def with_values(task: Task, **values: Any) -> Task:
+    """Return a task with other values, whose outputs have the same paths."""
     return replace(task, values={**task.values, **values})
 
 
@@ -67,58 +67,58 @@ class Training:
     training: float
 
 
-def seconds(task: Task, home: Path) -> float:
+def time_task(task: Task, home: Path) -> float:
     """Run a task in this process; return its seconds."""
     start = perf_counter()
     run_task(task, home)
     return perf_counter() - start
 
 
-def training(task: Task, home: Path, epochs: int) -> Training:
-    """Return what a task that trains took: the difference of a run of one epoch and one of `epochs` more."""
+def time_training(task: Task, home: Path, epochs: int) -> Training:
+    """Return the seconds of a task that trains: from the difference of a run of one epoch and one of `epochs` more."""
     taken, alone = [], []
     for most in (1, 1 + epochs):
-        taken.append(seconds(changed(task, epochs=most, patience=most), home))
-        alone.append(Record.read(home / place(task.outputs[RECORD])).work["training"]["seconds"])
+        taken.append(time_task(with_values(task, epochs=most, patience=most), home))
+        alone.append(Record.read(home / path_of(task.outputs[RECORD])).work["training"]["seconds"])
     return Training(taken[0], (taken[1] - taken[0]) / epochs, (alone[1] - alone[0]) / epochs)
 
 
-def starting_keras() -> float:
+def keras_start_seconds() -> float:
     """Return the seconds in which a process starts and loads Keras, as a step's does."""
     start = perf_counter()
     subprocess.run([sys.executable, "-c", "import components, keras"], check=True)
     return perf_counter() - start
 
 
-def costs_of(report: Made, home: Path) -> dict[str, float]:
+def costs_of(report: Output, home: Path) -> dict[str, float]:
     """Return the seconds of each long computation behind a report, such as `seconds_extraction`."""
-    records = [home / place(task.outputs[RECORD]) for task in tasks_behind(report)]
-    return costs.report_costs(Report.read(home / place(report)), Record.read_all(records))
+    records = [home / path_of(task.outputs[RECORD]) for task in tasks_to_make(report)]
+    return costs.report_costs(Report.read(home / path_of(report)), Record.read_all(records))
 
 
-def command(task: Task, home: Path) -> Cost:
+def step_cost(task: Task, home: Path) -> Cost:
     """Run a task as the command of its step, in a process of its own; return what it cost.
 
     Raises:
         UserError: The step failed.
     """
-    given = {**artifacts_of(task, home), **task.values}
+    arguments = {**artifact_paths(task, home), **task.values}
     flags = [
         word
-        for key, value in given.items()
+        for key, value in arguments.items()
         for word in (f"--{key}", *map(str, value if isinstance(value, list) else [value]))
     ]
     environment = {**os.environ, "MLFLOW_TRACKING_URI": "off"}
-    with tempfile.TemporaryFile("w+") as said:
+    with tempfile.TemporaryFile("w+") as output:
         start = perf_counter()
         process = subprocess.Popen(
             [sys.executable, "-m", "components", task.step, *flags],
-            env=environment, cwd=ROOT, stdout=said, stderr=said,
+            env=environment, cwd=ROOT, stdout=output, stderr=output,
         )  # fmt: skip
         _, status, usage = os.wait4(process.pid, 0)
         taken = perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            said.seek(0)
-            raise UserError(f"{task.step} failed: {said.read()[-500:]}")
+            output.seek(0)
+            raise UserError(f"{task.step} failed: {output.read()[-500:]}")
     return Cost(taken, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024))

@@ -13,15 +13,15 @@ LIBRARIES = ("tensorflow", "keras", "numpy", "pillow", "dvc")
 
 
 @cache
-def described() -> dict[str, Any]:
+def describe_machine() -> dict[str, Any]:
     """Return the processor, its cores and instruction sets, the memory in GB, and the versions of what computes."""
     about = Path("/proc/cpuinfo")
     lines = about.read_text(encoding="utf-8").splitlines() if about.exists() else []
     pairs = (line.partition(":") for line in lines)
-    said = {name.strip(): value.strip() for name, _, value in pairs}
-    flags = said.get("flags", "").split()
+    facts = {name.strip(): value.strip() for name, _, value in pairs}
+    flags = facts.get("flags", "").split()
     return {
-        "processor": said.get("model name") or platform.processor() or platform.machine(),
+        "processor": facts.get("model name") or platform.processor() or platform.machine(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "instruction_sets": [unit for unit in UNITS if unit in flags],
         "memory_gigabytes": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9, 1),
@@ -40,7 +40,7 @@ def caption(machine: dict[str, Any]) -> str:
     )
 
 
-def peak(kind: str) -> float:
+def matmul_rate(kind: str) -> float:
     """Return the floating-point operations a second of a product of matrices of 4,096 a side: the best of three."""
     import numpy as np
     import tensorflow as tf

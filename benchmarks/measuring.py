@@ -61,8 +61,8 @@ class Line:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
-        own = {name: value for name, value in values.items() if name != "holds"}
-        return cls(**{**own, "aim": None if own["aim"] is None else Aim(**own["aim"])})
+        fields = {name: value for name, value in values.items() if name != "holds"}
+        return cls(**{**fields, "aim": None if fields["aim"] is None else Aim(**fields["aim"])})
 
 
 class Worker:
@@ -70,10 +70,10 @@ class Worker:
 
     @cached_property
     def pool(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), begin)
+        return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), set_up_worker)
 
     def __call__(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        return self.pool.submit(alone, function, *arguments).result()
+        return self.pool.submit(call_and_clear, function, *arguments).result()
 
     def __enter__(self) -> Self:
         return self
@@ -87,7 +87,7 @@ class Worker:
 
 @dataclass(frozen=True, eq=False)
 class Bench:
-    """What every row is given: the process of each side, a folder to work in, and whether to be quick about it."""
+    """What every row measures with: the process of each side, a folder to work in, and whether to be quick about it."""
 
     plain: Worker
     here: Worker
@@ -98,14 +98,14 @@ class Bench:
         return quick if self.quick else full
 
 
-def begin() -> None:
+def set_up_worker() -> None:
     """Prepare a worker: without progress bars, remarks and journal."""
     os.environ["MLFLOW_TRACKING_URI"] = "off"
     sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - for as long as the process lives
 
 
-def alone(function: Callable[..., Result], *arguments: Any) -> Result:
-    """Call a function, and forget the networks that it leaves."""
+def call_and_clear(function: Callable[..., Result], *arguments: Any) -> Result:
+    """Call a function, clear the networks that it leaves in Keras, and return its result."""
     import keras
 
     try:
@@ -119,7 +119,7 @@ HEADINGS = ("work", "case", "plain", "here", "measured", "aim", "holds")
 
 def table(lines: Sequence[Line]) -> str:
     """Return the lines as a table that reads as text and is Markdown."""
-    rows = [HEADINGS, *map(cells, lines)]
+    rows = [HEADINGS, *map(row_cells, lines)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
     rows.insert(1, tuple("-" * width for width in widths))
     return "\n".join(
@@ -127,13 +127,13 @@ def table(lines: Sequence[Line]) -> str:
     )
 
 
-def cells(line: Line) -> tuple[str, ...]:
-    """Return what the table says of a line."""
+def row_cells(line: Line) -> tuple[str, ...]:
+    """Return the cells of a line's row in the table."""
     aim, holds = ("", "") if line.aim is None else (str(line.aim), "yes" if line.aim.holds(line.value) else "**no**")
-    pair = (f"{shown(value)} {line.unit}" for value in (line.plain, line.here))
+    pair = (f"{three_digits(value)} {line.unit}" for value in (line.plain, line.here))
     return (line.row, line.case, *pair, line.said, aim, holds)
 
 
-def shown(value: float) -> str:
-    """Return a number with three digits that count."""
+def three_digits(value: float) -> str:
+    """Return a number with three significant digits."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

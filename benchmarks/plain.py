@@ -32,10 +32,10 @@ def network(
         layer.trainable = trainable and not isinstance(layer, keras.layers.BatchNormalization)
     outputs = keras.layers.Dense(classes, activation="softmax")(backbone.output)
     model = keras.Model(backbone.input, outputs)
-    return compiled(model, optimizer, learning_rate)
+    return compile_model(model, optimizer, learning_rate)
 
 
-def compiled(model: "keras.Model", optimizer: str, learning_rate: float) -> "keras.Model":
+def compile_model(model: "keras.Model", optimizer: str, learning_rate: float) -> "keras.Model":
     import keras
 
     rate = {"class_name": optimizer, "config": {"learning_rate": learning_rate}}
@@ -43,7 +43,7 @@ def compiled(model: "keras.Model", optimizer: str, learning_rate: float) -> "ker
     return model
 
 
-def fine_tuning(
+def fine_tuning_seconds(
     application: str, image_size: int, first_trainable: str, classes: int, optimizer: str, batch_size: int, batches: int
 ) -> float:
     """Train the whole network, its first layers frozen, on images in memory; return seconds an image."""
@@ -59,7 +59,7 @@ def fine_tuning(
     return (perf_counter() - start) / len(images)
 
 
-def prediction(application: str, image_size: int, images: int) -> float:
+def prediction_seconds(application: str, image_size: int, images: int) -> float:
     """Predict images in memory; return seconds an image."""
     import numpy as np
 
@@ -71,7 +71,7 @@ def prediction(application: str, image_size: int, images: int) -> float:
     return (perf_counter() - start) / images
 
 
-def heads(
+def head_seconds(
     train: "tuple[np.ndarray, np.ndarray]",
     validation: "tuple[np.ndarray, np.ndarray]",
     optimizer: str,
@@ -110,10 +110,10 @@ def head(train: "tuple[np.ndarray, np.ndarray]", optimizer: str, learning_rate: 
     classes = int(train[1].max()) + 1
     layers = [keras.Input(train[0].shape[1:]), keras.layers.Dropout(dropout)]
     model = keras.Sequential([*layers, keras.layers.Dense(classes, activation="softmax")])
-    return compiled(model, optimizer, learning_rate)
+    return compile_model(model, optimizer, learning_rate)
 
 
-def extraction(application: str, folder: Path, image_size: int) -> float:
+def extraction_rate(application: str, folder: Path, image_size: int) -> float:
     """Read images from files and predict their features; return images a second."""
     import keras
 
@@ -143,7 +143,7 @@ APPLICATIONS: dict[str, tuple[str, str, dict[str, float]]] = {  # preprocessing'
 }
 
 
-def augmentation(folder: Path, image_size: int, rotation: float, shear: float, zoom: float) -> float:
+def augmentation_rate(folder: Path, image_size: int, rotation: float, shear: float, zoom: float) -> float:
     """Read images from files and augment them one at a time, by Keras's layers; return views a second."""
     import keras
     import tensorflow as tf
@@ -199,7 +199,7 @@ def scale(folder: Path, image_size: int, weights: Path) -> tuple[float, int]:
         names = [layer.name for layer in backbone.layers]
         for number, layer in enumerate(backbone.layers):
             layer.trainable = bool(first) and number >= names.index(first)
-        compiled(model, "adam", 1e-6)
+        compile_model(model, "adam", 1e-6)
         model.fit(
             images[train], labels[train], batch_size=32, epochs=2, verbose=0,
             validation_data=(images[validation], labels[validation]),
@@ -216,7 +216,7 @@ argparse.ArgumentParser().parse_args()
 """
 
 
-def stages(folder: Path, count: int) -> None:
+def write_stages(folder: Path, count: int) -> None:
     """Write a dvc.yaml of so many bare stages: each writes a text file and depends on the one before."""
     entries = []
     for number in range(count):

@@ -17,7 +17,7 @@ from components.results.titles import folder_name
 from components.scores.registry import MAIN, VALIDATION
 from components.system.errors import Parser, run_cli
 from pipeline import recipes
-from pipeline.arranging import Made, Task
+from pipeline.arranging import Output, Task
 from pipeline.commands.words import read_assignments
 from pipeline.planning import tasks_by_recipe
 from pipeline.running import make
@@ -34,7 +34,7 @@ def run(recipe: str, networks: Sequence[str], changes: Sequence[str], seeds: Seq
 
     content = recipes.read()
     if networks:
-        content["recipes"][recipe] = {**recipes.sayings(content, recipe), "networks": networks}
+        content["recipes"][recipe] = {**recipes.entries_of(content, recipe), "networks": networks}
     rows = []
     for seed, tasks in trials(content, recipe, read_assignments(changes), seeds).items():
         for report in (made for task in tasks for made in task.outputs.values() if made.kind is Report):
@@ -54,7 +54,7 @@ def run(recipe: str, networks: Sequence[str], changes: Sequence[str], seeds: Seq
 def trials(
     content: Mapping[str, Any], recipe: str, values: Mapping[str, Any], seeds: Sequence[int]
 ) -> dict[int, list[Task]]:
-    """Return a recipe's tasks with some values, by the seed of split and training; what seeds have in common is one.
+    """Return a recipe's tasks with some values, by the seed of split and training; seeds share tasks without one.
 
     Args:
         content: All of params.yaml.
@@ -68,16 +68,16 @@ def trials(
     base = folder_name(" ".join([recipe, *(f"{address}={value}" for address, value in values.items())]))
     names = {seed: f"{base},seed={seed}" for seed in seeds}
     seeded = ("split", *recipes.TRAINING)
-    others = {base: recipes.changed(content, recipe, values)["recipes"][recipe]}
+    others = {base: recipes.apply_changes(content, recipe, values)["recipes"][recipe]}
     others |= {name: {"like": base, **{step: {"seed": seed} for step in seeded}} for seed, name in names.items()}
     tasks = tasks_by_recipe({**content, "recipes": {**content["recipes"], **others}}, names.values())
     return {seed: tasks[name] for seed, name in names.items()}
 
 
-def row_of(report: Made) -> dict[str, float]:
-    """Return the scores and the costs of a report, made where it is missing."""
-    found = Report.read(make(report, WORK)).metrics | here.costs_of(report, WORK)
-    return {name: found[name] for name in COLUMNS if name in found}
+def row_of(report: Output) -> dict[str, float]:
+    """Return the scores and the costs of a report, after running what it still needs."""
+    metrics = Report.read(make(report, WORK)).metrics | here.costs_of(report, WORK)
+    return {name: metrics[name] for name in COLUMNS if name in metrics}
 
 
 def main(arguments: list[str]) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from benchmarks import here, plain, synthetic
 from benchmarks.measuring import Aim, Bench, Line, Worker
 from components.machinery.code import ROOT
-from pipeline.arranging import tasks_behind
-from pipeline.running import find, make
+from pipeline.arranging import tasks_to_make
+from pipeline.running import find_output, make
 
 SIZE, CLASSES, NETWORK = 64, 10, "glyphs"
 WEIGHTS = ROOT / "pretraining/vgg16_small.weights.h5"
@@ -61,9 +61,9 @@ def measure(bench: Bench) -> Iterator[Line]:
 def stepped(bench: Bench, source: Path) -> dict[str, here.Cost]:
     """Run every step behind a fine-tuned model's scores as a command of its own; return what each cost."""
     tasks = here.tasks_of("digits", source, NETWORK, SAID)
-    bench.here(make, find(tasks, "weights"), bench.folder)
-    wanted = tasks_behind(find(tasks, "report", "fine_tuned"))
-    return {task.step: here.command(task, bench.folder) for task in wanted if task.step != "fetch_weights"}
+    bench.here(make, find_output(tasks, "weights"), bench.folder)
+    wanted = tasks_to_make(find_output(tasks, "report", "fine_tuned"))
+    return {task.step: here.step_cost(task, bench.folder) for task in wanted if task.step != "fetch_weights"}
 
 
 def draw(lines: list[Line], path: Path) -> None:

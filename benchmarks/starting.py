@@ -41,24 +41,24 @@ with Repo() as repo:
 
 def measure(bench: Bench) -> Iterator[Line]:
     times = bench.pick(5, 2)
-    peers = [seconds([sys.executable, "-c", plain.COMMAND, "--help"], ROOT) for _ in range(bench.pick(3, 1))]
+    peers = [time_command([sys.executable, "-c", plain.COMMAND, "--help"], ROOT) for _ in range(bench.pick(3, 1))]
     for words, status in COMMANDS.items():
-        own = [seconds([sys.executable, *words.split()[1:]], ROOT, status) for _ in range(times)]
+        own = [time_command([sys.executable, *words.split()[1:]], ROOT, status) for _ in range(times)]
         peer, ours = median(peers), median(own)
         yield Line(
             "starting", words, peer, ours, "s", f"{ours:.2f} s, {peer / ours:.1f}x", ours, Aim(1, "s", most=True),
             {"plain": peers, "here": own},
         )  # fmt: skip
-    ours_at = project(bench.folder / "project")
-    count = stages(ours_at)
+    ours_at = copy_project(bench.folder / "project")
+    count = count_stages(ours_at)
     peers_at = {
-        "the same stages, bare of parameters and code": stripped(ours_at, bench.folder / "stripped"),
+        "the same stages, bare of parameters and code": copy_without_code(ours_at, bench.folder / "stripped"),
         "as many stages of one small file": one_file_each(bench.folder / "one_file_each", count),
     }
     taken: dict[Path, list[float]] = {folder: [] for folder in (*peers_at.values(), ours_at)}
     for _ in range(times):
         for folder, side in taken.items():
-            side.append(seconds([*DVC, "repro"], folder, said="Data and pipelines are up to date."))
+            side.append(time_command([*DVC, "repro"], folder, output="Data and pipelines are up to date."))
     ours = median(taken[ours_at])
     for words, folder in peers_at.items():
         peer = median(taken[folder])
@@ -69,31 +69,31 @@ def measure(bench: Bench) -> Iterator[Line]:
         )  # fmt: skip
 
 
-def seconds(command: Sequence[str], folder: Path, status: int = 0, said: str = "") -> float:
-    """Run a command, which must end as it should; return its seconds."""
+def time_command(command: Sequence[str], folder: Path, status: int = 0, output: str = "") -> float:
+    """Run a command, check its exit status and output, and return its seconds."""
     start = perf_counter()
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     taken = perf_counter() - start
-    if done.returncode != status or said not in done.stdout:
+    if done.returncode != status or output not in done.stdout:
         raise RuntimeError(f"{' '.join(command)}: {done.returncode}\n{done.stdout[-500:]}{done.stderr[-500:]}")
     return taken
 
 
-def project(folder: Path) -> Path:
-    """Copy this project with six recipes switched on and every stage's output in place, though made up."""
+def copy_project(folder: Path) -> Path:
+    """Copy this project with six recipes switched on and a fake output of every stage; return the folder."""
     listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     for file in subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines():
         if (ROOT / file).is_file():
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / file, folder / file)
     parameters = folder / "params.yaml"
-    parameters.write_text(switched_on(parameters.read_text()))
+    parameters.write_text(switch_on(parameters.read_text()))
     for command in ("arrange", "plan"):
-        seconds([sys.executable, "-m", "pipeline", command], folder)
-    return committed(folder)
+        time_command([sys.executable, "-m", "pipeline", command], folder)
+    return finish_stages(folder)
 
 
-def switched_on(text: str) -> str:
+def switch_on(text: str) -> str:
     """Return params.yaml's text with the recipes switched on.
 
     Raises:
@@ -107,35 +107,35 @@ def switched_on(text: str) -> str:
     return text
 
 
-def stripped(project: Path, folder: Path) -> Path:
-    """Copy a project, its stages without parameters and code: what DVC itself takes for the same artifacts."""
+def copy_without_code(project: Path, folder: Path) -> Path:
+    """Copy a project without its stages' dependencies on parameters and code; return the folder."""
     shutil.copytree(project, folder, symlinks=True)
     for file in (folder / "dvc.yaml", folder / "data/dvc.yaml"):
         content = yaml.safe_load(file.read_text())
         for stage in content["stages"].values():
             stage["deps"] = [dep for dep in stage["deps"] if dep not in CODE and not dep.startswith("plan/")]
         file.write_text(yaml.safe_dump(content, sort_keys=False))
-    return committed(folder)
+    return finish_stages(folder)
 
 
 def one_file_each(folder: Path, count: int) -> Path:
     """Make a project of stages that each write a file and depend on the one before, every one of them done."""
     folder.mkdir(parents=True)
-    plain.stages(folder, count)
-    return committed(folder)
+    plain.write_stages(folder, count)
+    return finish_stages(folder)
 
 
-def committed(folder: Path) -> Path:
-    """Make up the outputs that are missing, and have DVC take every stage for done."""
-    seconds(["git", "init", "--quiet"], folder)
+def finish_stages(folder: Path) -> Path:
+    """Write fake outputs where they are missing, commit them to DVC, and return the folder."""
+    time_command(["git", "init", "--quiet"], folder)
     if not (folder / ".dvc").exists():
-        seconds([*DVC, "init", "--quiet"], folder)
-    seconds([sys.executable, "-c", FAKE], folder)
-    seconds([*DVC, "repro"], folder)
+        time_command([*DVC, "init", "--quiet"], folder)
+    time_command([sys.executable, "-c", FAKE], folder)
+    time_command([*DVC, "repro"], folder)
     return folder
 
 
-def stages(folder: Path) -> int:
-    """Return how many stages `dvc repro` looks at."""
+def count_stages(folder: Path) -> int:
+    """Return the number of stages that `dvc repro` looks at."""
     done = subprocess.run([*DVC, "repro", "--dry"], cwd=folder, capture_output=True, text=True, check=True)
     return done.stdout.count("didn't change, skipping") + done.stdout.count("Running stage")

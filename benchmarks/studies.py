@@ -8,9 +8,9 @@ from benchmarks import here, plain, synthetic
 from benchmarks.measuring import Bench
 from components.model import backbones
 from pipeline import recipes
-from pipeline.arranging import Task, tasks_behind
-from pipeline.recipes import RANDOM
-from pipeline.running import find, run_tasks
+from pipeline.arranging import Task, tasks_to_make
+from pipeline.collection import RANDOM
+from pipeline.running import find_output, run_tasks
 
 CLASSES = 4  # of the images that are made, for networks of which the head is nothing
 
@@ -68,7 +68,7 @@ VIEWS = 1  # made of an image at most
 
 
 def split_into(size: tuple[int, int, int]) -> dict[str, Any]:
-    """Return what a recipe says of a split into so many images that train, validate and test."""
+    """Return a recipe's section `split` for so many images that train, validate and test."""
     return {"method": "stratified", **dict(zip(("train", "validation", "test"), size, strict=True))}
 
 
@@ -78,7 +78,7 @@ def views(study: Study) -> int:
 
 
 @cache
-def prepared(bench: Bench, study: Study, size: tuple[int, int, int]) -> tuple[list[Task], dict[str, float]]:
+def prepare(bench: Bench, study: Study, size: tuple[int, int, int]) -> tuple[list[Task], dict[str, float]]:
     """Make a study's images and run its tasks up to the head, of one epoch; return the tasks, and seconds a step.
 
     It learns too slowly to go astray.
@@ -86,19 +86,19 @@ def prepared(bench: Bench, study: Study, size: tuple[int, int, int]) -> tuple[li
     source = bench.folder / "sources" / f"{study.recipe}-{sum(size)}"
     synthetic.photographs(source, sum(size), 240, CLASSES)
     slowly = {"learning_rate": 1e-6}
-    said = {
+    entries = {
         "split": split_into(size),
         "augment": {"views": min(VIEWS, views(study))},
         "train_top": {**slowly, "epochs": 1},
         "fine_tune": slowly,
     }
-    tasks = here.tasks_of(study.recipe, source, RANDOM + study.backbone, said)
-    before = [*tasks_behind(find(tasks, "splits")), *tasks_behind(find(tasks, "weights"))]
+    tasks = here.tasks_of(study.recipe, source, RANDOM + study.backbone, entries)
+    before = [*tasks_to_make(find_output(tasks, "splits")), *tasks_to_make(find_output(tasks, "weights"))]
     bench.here(run_tasks, before, bench.folder)
-    timed = [task for task in tasks_behind(find(tasks, "classifier", "top")) if task not in before]
-    return tasks, {task.step: bench.here(here.seconds, task, bench.folder) for task in timed}
+    timed = [task for task in tasks_to_make(find_output(tasks, "classifier", "top")) if task not in before]
+    return tasks, {task.step: bench.here(here.time_task, task, bench.folder) for task in timed}
 
 
-def chosen(bench: Bench) -> tuple[Study, ...]:
+def studies_to_measure(bench: Bench) -> tuple[Study, ...]:
     """Return the studies to measure; a quick benchmark takes two."""
     return bench.pick(STUDIES, STUDIES[::3])

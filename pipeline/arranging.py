@@ -1,8 +1,8 @@
-"""The one arrangement: from recipes to tasks, each a step with its values, its inputs and its place.
+"""Arranges recipes as tasks, each a step with its values and its inputs, for DVC, Kubeflow and the local run.
 
-What a recipe tries side by side is an axis: its networks, its folds, its repeats, the values of any parameter. A task
-takes what was made at one place of each axis, so that no arm takes another's artifacts; what lies before an axis is
-shared, and so is what two recipes have in common. dvc.yaml, the Kubeflow pipeline and the local run all come from here.
+What a recipe tries side by side is an axis: its networks, its folds, its repeats, the values of any parameter. A value
+on an axis is an arm. A task takes the outputs of one arm of each axis, so that no arm takes another's artifacts; tasks
+before an axis are shared by its arms, and so are tasks that two recipes have in common.
 """
 
 import itertools
@@ -21,16 +21,16 @@ from components.machinery.signature import load_step
 from components.model.registry import MODELS
 from components.results.titles import folder_name
 from components.system.errors import UserError
-from pipeline.recipes import COLLECTION, TRAINING, Recipe, Values
+from pipeline.collection import COLLECTION
+from pipeline.recipes import TRAINING, Recipe, Values
 
-SHOWN = ("augment", "extract", *(model.step for model in MODELS.values()), "evaluate", "compare")  # whose records a
-# page shows
+ON_PAGE = ("augment", "extract", *(model.step for model in MODELS.values()), "evaluate", "compare")  # by their records
 RECORD = "record"
 NETWORK, REPEAT = "network", "repeat"
 CHOOSE = "choose_classifier"
 OF_RECIPES = ("draw_exploration", "compare", "draw_comparison")  # steps whose results are a recipe's own
 Kind = type[Artifact] | type[Record]
-Arms = Mapping[str, int]  # a place on each of some axes
+Arms = Mapping[str, int]  # the number of an arm, by axis
 
 
 class Role(Enum):
@@ -42,8 +42,8 @@ class Role(Enum):
     TEST_IMAGES = "each has test images of its own, and so a comparison of its own"
 
 
-# What a step that takes several keeps apart.
-APART = {"average": (Role.TRIAL, Role.TEST_IMAGES), "compare": (Role.TEST_IMAGES,)}
+# The axes whose arms a step with several inputs does not mix.
+NOT_MIXED = {"average": (Role.TRIAL, Role.TEST_IMAGES), "compare": (Role.TEST_IMAGES,)}
 
 
 @dataclass(frozen=True)
@@ -70,29 +70,29 @@ class Task:
     Args:
         step: Its name.
         values: Its parameters, checked.
-        inputs: What it takes: one artifact of a name, or more where the step takes several.
-        recipe: The first recipe of all that has it.
-        words: What tells it apart from the other tasks of the step in that recipe; a data set's or weights' name.
+        inputs: The outputs of other tasks that it takes, by key: one, or more where the step takes several.
+        recipe: The first of the recipes that need it.
+        words: What its name has besides step and recipe: the network, each varied value, a data set or weights.
         varied: Those of its values that an axis sets.
     """
 
     step: str
     values: Mapping[str, Any]
-    inputs: Mapping[str, "Sequence[Made]"]
+    inputs: Mapping[str, "Sequence[Output]"]
     recipe: str
     words: Sequence[str] = ()
     varied: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
-    def outputs(self) -> dict[str, "Made"]:
-        """What the task makes, by key; the record of its run is the last."""
+    def outputs(self) -> dict[str, "Output"]:
+        """The artifacts that the task writes, by key, and last the record of its run."""
         kinds = {**load_step(self.step).outputs, RECORD: Record}
-        return {key: Made(self, key, kind) for key, kind in kinds.items()}
+        return {key: Output(self, key, kind) for key, kind in kinds.items()}
 
     @cached_property
     def identity(self) -> str:
-        """The digest of all that determines what the task makes, its code aside."""
-        behind = {key: [[made.task.identity, made.key] for made in several] for key, several in self.inputs.items()}
+        """The digest of everything but code that determines the task's outputs; tasks with the same one are one."""
+        behind = {key: [[one.task.identity, one.key] for one in several] for key, several in self.inputs.items()}
         named = [self.recipe] if self.step in OF_RECIPES else [*self.words] if self.step in COLLECTION else []
         return sha256(self.step, self.values, behind, *named)
 
@@ -109,19 +109,25 @@ class Task:
 
     @property
     def trainings(self) -> int:
-        """How many trainings there are of what the task makes."""
+        """The number of trainings that the task's outputs hold; 1 for outputs that are not of a training."""
         if "repeats" in self.values:
             return self.values["repeats"]
-        if not any(getattr(made.kind, "of_training", False) for made in self.outputs.values()):
+        if not any(getattr(output.kind, "of_training", False) for output in self.outputs.values()):
             return 1
-        behind = [made.task.trainings for several in self.inputs.values() for made in several
-                  if getattr(made.kind, "of_training", False)]  # fmt: skip
+        behind = [one.task.trainings for several in self.inputs.values() for one in several
+                  if getattr(one.kind, "of_training", False)]  # fmt: skip
         return max(behind, default=1)
 
 
 @dataclass(frozen=True, eq=False)
-class Made:
-    """An artifact that a task makes, or the record of its run."""
+class Output:
+    """An artifact that a task writes, or the record of its run.
+
+    Args:
+        task: The task.
+        key: What the step calls it, such as `features`.
+        kind: The class that reads it.
+    """
 
     task: Task
     key: str
@@ -131,12 +137,12 @@ class Made:
 def arrange(
     recipes: Iterable[Recipe], sources: Mapping[str, Mapping[str, Mapping[str, Any]]], apart: bool = False
 ) -> dict[str, list[Task]]:
-    """Return the tasks of each recipe, by its name; what recipes have in common is one task, the first one's.
+    """Return the tasks of each recipe, by its name; recipes that need the same task share it.
 
     Args:
         recipes: The recipes.
         sources: The parameters of `fetch` by data set, and those of `fetch_weights` by network.
-        apart: Whether the trainings of a way are tasks of their own; else the task of the way makes all.
+        apart: Whether each training of a model is a task of its own; else one task has all of them.
 
     Raises:
         UserError: Values are varied that do not go together.
@@ -152,26 +158,26 @@ def arrange(
 
 
 def axes_of(recipe: Recipe, weights: Mapping[str, Mapping[str, Any]], apart: bool) -> list[Axis]:
-    """Return what a recipe tries side by side.
+    """Return the axes of a recipe: its networks, and every value that it varies.
 
     Args:
         recipe: The recipe.
         weights: The parameters of `fetch_weights`, by network.
-        apart: Whether the trainings of a way are tasks of their own; else the task of the way makes all.
+        apart: Whether each training of a model is a task of its own; else one task has all of them.
 
     Raises:
         UserError: Something is varied twice.
     """
     split = recipe.values["split"]
     axes = [Axis(NETWORK, Role.WAY, [{"fetch_weights": weights[name]} for name in recipe.networks], recipe.networks)]
-    varied = {(name, key): values for name, own in recipe.vary.items() for key, values in own.items()}
+    varied = {(name, key): values for name, arms in recipe.vary.items() for key, values in arms.items()}
     if split["folds"] > 1:
         if ("split", "fold") in varied or ("split", "folds") in varied:
             raise UserError("vary: split: each of several folds is tried already: leave out fold and folds")
         varied["split", "fold"] = [(split["fold"] + number) % split["folds"] for number in range(split["folds"])]
     for (name, key), values in varied.items():
-        own, address = recipe.values[name][key], f"{name}.{key}"
-        words = ["" if value == own else folder_name(f"{address}={value}") for value in values]
+        default, address = recipe.values[name][key], f"{name}.{key}"
+        words = ["" if value == default else folder_name(f"{address}={value}") for value in values]
         axes.append(Axis(address, role_of(name, key), [{name: {key: value}} for value in values], words))
     repeats = {name: recipe.values[name]["repeats"] for name in TRAINING}
     for name, key in varied:
@@ -188,7 +194,7 @@ def axes_of(recipe: Recipe, weights: Mapping[str, Mapping[str, Any]], apart: boo
 
 
 def role_of(name: str, parameter: str) -> Role:
-    """Return what becomes of the arms where a parameter is varied."""
+    """Return what becomes of the arms when a step's parameter is varied."""
     if parameter == "seed" or (name, parameter) == ("split", "fold"):
         return Role.TRIAL
     if name in ("audit", "split"):
@@ -205,40 +211,40 @@ class _Arrangement:
         self.values: Values = {**values, **recipe.values}
         self.axes = axes_of(recipe, sources["fetch_weights"], apart)
         self.arms: dict[Task, Arms] = {}
-        self.made: dict[Kind, list[Made]] = {}
+        self.outputs: dict[Kind, list[Output]] = {}
         for name in steps_of(recipe.models):
-            self._add_all(name)
+            self._add_step(name)
             if Classifier in load_step(name).outputs.values():
-                self._choose(name)
+                self._add_choices(name)
 
     @property
     def tasks(self) -> list[Task]:
         return [*self.arms]
 
-    def _add_all(self, name: str) -> None:
-        """Add the tasks of a step: one for every way in which its inputs were made, and every arm of its own."""
-        own = [axis for axis in self.axes if name in axis.arms[0]]
+    def _add_step(self, name: str) -> None:
+        """Add the tasks of a step: one for every combination of inputs that belong together and of arms of its axes."""
+        axes = [axis for axis in self.axes if name in axis.arms[0]]
         added = []
         for inputs, behind in self._inputs(name):
             if name == "explore":  # once for all networks, folds and repeats, which have the same images
                 once = [axis.name for axis in self.axes if axis.name == NETWORK or axis.role is Role.TRIAL]
                 if any(behind.get(axis) for axis in once):
                     continue
-                behind = {axis: place for axis, place in behind.items() if axis not in once}
-            places = [[behind[axis.name]] if axis.name in behind else range(len(axis.arms)) for axis in own]
-            for chosen in itertools.product(*places):
-                at = {axis.name: place for axis, place in zip(own, chosen, strict=True)}
+                behind = {axis: number for axis, number in behind.items() if axis not in once}
+            numbers = [[behind[axis.name]] if axis.name in behind else range(len(axis.arms)) for axis in axes]
+            for combination in itertools.product(*numbers):
+                arms = {axis.name: number for axis, number in zip(axes, combination, strict=True)}
                 varied: dict[str, Any] = {}
-                for axis in own:
-                    varied |= axis.arms[at[axis.name]][name]
-                added.append(self._add(name, inputs, {**behind, **at}, varied))
+                for axis in axes:
+                    varied |= axis.arms[arms[axis.name]][name]
+                added.append(self._add(name, inputs, {**behind, **arms}, varied))
         for task in added:
-            for made in task.outputs.values():
-                if made.key != RECORD or name in SHOWN:
-                    self.made.setdefault(made.kind, []).append(made)
+            for output in task.outputs.values():
+                if output.key != RECORD or name in ON_PAGE:
+                    self.outputs.setdefault(output.kind, []).append(output)
 
-    def _add(self, name: str, inputs: Mapping[str, Sequence[Made]], arms: Arms, varied: Mapping[str, Any]) -> Task:
-        """Return a task of a step, or the one that an earlier recipe has in common with this one."""
+    def _add(self, name: str, inputs: Mapping[str, Sequence[Output]], arms: Arms, varied: Mapping[str, Any]) -> Task:
+        """Add a task of a step, or the same task of an earlier recipe in its place, and return it."""
         words = [axis.words[arms[axis.name]] for axis in self.axes if axis.name in arms]
         words = [self.recipe.data] if name == "fetch" else [word for word in words if word]
         values = load_step(name).check_values({**self.values[name], **varied})
@@ -247,62 +253,62 @@ class _Arrangement:
         self.arms[task] = arms
         return task
 
-    def _choose(self, trained: str) -> None:
-        """Let validation choose one arm of each classifier that a step made, where values of parameters are tried."""
+    def _add_choices(self, trained: str) -> None:
+        """Add tasks in which validation chooses among the classifiers of a step, if values of parameters are varied."""
         choices = {axis.name for axis in self.axes if axis.role is Role.CHOICE}
-        arms: dict[tuple, list[Made]] = {}
-        for made in self.made[Classifier]:
-            if made.task.step == trained:
-                apart = tuple((axis, place) for axis, place in self.arms[made.task].items() if axis not in choices)
-                arms.setdefault(apart, []).append(made)
+        arms: dict[tuple, list[Output]] = {}
+        for one in self.outputs[Classifier]:
+            if one.task.step == trained:
+                apart = tuple((axis, number) for axis, number in self.arms[one.task].items() if axis not in choices)
+                arms.setdefault(apart, []).append(one)
         for apart, tried in arms.items():
             if len(tried) > 1:
                 chosen = self._add(CHOOSE, {"arms": tried}, dict(apart), {}).outputs["classifier"]
-                classifiers = [made for made in self.made[Classifier] if made not in tried]
-                self.made[Classifier] = [*classifiers, chosen]
+                classifiers = [one for one in self.outputs[Classifier] if one not in tried]
+                self.outputs[Classifier] = [*classifiers, chosen]
 
-    def _inputs(self, name: str) -> Iterator[tuple[dict[str, Sequence[Made]], Arms]]:
-        """Yield the inputs of each task of a step, with their places on the axes.
+    def _inputs(self, name: str) -> Iterator[tuple[dict[str, Sequence[Output]], Arms]]:
+        """Yield the inputs of each task of a step, with the arms that they come from.
 
-        Of what a step takes several it takes all that go with its other inputs: an average those of one trial, a
+        An input of several outputs has all that go with the other inputs: for an average those of one trial, for a
         comparison those on one set of test images.
         """
-        wanted = load_step(name)
-        offered = {key: self._offered(kind) for key, kind in wanted.inputs.items()}
-        single = [key for key in wanted.inputs if key not in wanted.several]
-        several = [key for key in wanted.inputs if key in wanted.several]
-        passed = {axis for key in several for made in offered[key] for axis in self.arms[made.task]}
-        for combined in itertools.product(*(offered[key] for key in single)):
-            behind = joined([self.arms[made.task] for made in combined])
+        step = load_step(name)
+        candidates = {key: self._candidates(kind) for key, kind in step.inputs.items()}
+        single = [key for key in step.inputs if key not in step.several]
+        several = [key for key in step.inputs if key in step.several]
+        axes_behind = {axis for key in several for one in candidates[key] for axis in self.arms[one.task]}
+        for combination in itertools.product(*(candidates[key] for key in single)):
+            behind = join_arms([self.arms[one.task] for one in combination])
             if behind is None:
                 continue
             apart = [
                 axis
                 for axis in self.axes
-                if axis.role in APART.get(name, ()) and axis.name in passed and axis.name not in behind
+                if axis.role in NOT_MIXED.get(name, ()) and axis.name in axes_behind and axis.name not in behind
             ]
-            for places in itertools.product(*(range(len(axis.arms)) for axis in apart)):
-                at = behind | {axis.name: place for axis, place in zip(apart, places, strict=True)}
-                inputs: dict[str, Sequence[Made]] = {key: [made] for key, made in zip(single, combined, strict=True)}
+            for numbers in itertools.product(*(range(len(axis.arms)) for axis in apart)):
+                arms = behind | {axis.name: number for axis, number in zip(apart, numbers, strict=True)}
+                inputs: dict[str, Sequence[Output]] = {key: [one] for key, one in zip(single, combination, strict=True)}
                 for key in several:
-                    inputs[key] = [made for made in offered[key] if joined([at, self.arms[made.task]]) is not None]
+                    inputs[key] = [one for one in candidates[key] if join_arms([arms, self.arms[one.task]]) is not None]
                 if all(inputs.values()):
-                    yield {key: inputs[key] for key in wanted.inputs}, at
+                    yield {key: inputs[key] for key in step.inputs}, arms
 
-    def _offered(self, kind: Kind) -> list[Made]:
-        """Return what there is of a kind; of classifiers those of the models that the recipe compares."""
-        made = self.made.get(kind, [])
-        return [one for one in made if one.task.model in self.recipe.models] if kind is Classifier else made
+    def _candidates(self, kind: Kind) -> list[Output]:
+        """Return the outputs of a kind among the tasks so far; of classifiers those of models that are compared."""
+        outputs = self.outputs.get(kind, [])
+        return [one for one in outputs if one.task.model in self.recipe.models] if kind is Classifier else outputs
 
 
-def tasks_behind(made: Made) -> list[Task]:
-    """Return the tasks that it takes to make something, each after those that it takes something from."""
-    inputs = [taken for several in made.task.inputs.values() for taken in several]
-    return [*dict.fromkeys(task for taken in inputs for task in tasks_behind(taken)), made.task]
+def tasks_to_make(output: Output) -> list[Task]:
+    """Return the tasks that have to run to make an output, in an order in which they can run."""
+    inputs = [one for several in output.task.inputs.values() for one in several]
+    return [*dict.fromkeys(task for one in inputs for task in tasks_to_make(one)), output.task]
 
 
 def steps_of(models: Sequence[str]) -> list[str]:
-    """Return the steps that it takes to compare some models, in their order; not the choice among arms."""
+    """Return the steps that a comparison of some models needs, in their order; without the choice among arms."""
     makers = {kind: name for name in STEPS for kind in load_step(name).outputs.values() if kind is not Classifier}
     needed = {"draw_exploration", "draw_comparison", *(MODELS[model].step for model in models)}
     for name in reversed(STEPS):
@@ -311,11 +317,11 @@ def steps_of(models: Sequence[str]) -> list[str]:
     return [name for name in STEPS if name in needed]
 
 
-def joined(arms: Sequence[Arms]) -> dict[str, int] | None:
-    """Return the places that some artifacts have on the axes, or nothing where two lie apart on one."""
-    places: dict[str, int] = {}
-    for own in arms:
-        for axis, place in own.items():
-            if places.setdefault(axis, place) != place:
+def join_arms(each: Sequence[Arms]) -> dict[str, int] | None:
+    """Return the arms of several tasks in one mapping, or None if two tasks are in different arms of an axis."""
+    arms: dict[str, int] = {}
+    for one in each:
+        for axis, number in one.items():
+            if arms.setdefault(axis, number) != number:
                 return None
-    return places
+    return arms

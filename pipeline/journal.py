@@ -1,4 +1,4 @@
-"""What lies in artifacts/ for the journal: reports with the records of their making, their models, and the pages."""
+"""Reads the reports, classifiers, records and pages in artifacts/, and writes what the MLflow journal lacks of them."""
 
 import sys
 from collections.abc import Callable
@@ -13,14 +13,14 @@ from pipeline.places import ARTIFACTS
 
 
 class Results:
-    """All that has been made and can be read, whichever recipe asked for it first.
+    """The results in artifacts/ that can be read.
 
     Attributes:
         reports: By fingerprint, each with its record where there is one.
         classifiers: By digest.
-        records: All of them.
-        pages: All of them.
-        unread: What is wrong, by the recipe of which nothing is taken because something of it cannot be read.
+        records: Of all runs.
+        pages: Of all recipes.
+        unread: Why a recipe has no results here, by recipe: something of it cannot be read.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Results:
                 self.unread[recipe.name] = error
 
     def _read(self, folder: Path) -> None:
-        """Add what lies in a folder: all of it, or nothing where something cannot be read."""
+        """Add the results in a recipe's folder, or none of them if one cannot be read."""
         records = Record.read_all([folder])
         classifiers, reports, pages = Classifier.list_in(folder), Report.list_in(folder), Page.list_in(folder)
         self.records += records
@@ -58,7 +58,7 @@ class Results:
 
 
 def log(results: Results) -> bool:
-    """Write whatever the journal lacks of some results, a line each; return whether all could be read and written.
+    """Write the results that the journal lacks, print a line for each, and return whether all were read and written.
 
     Raises:
         UserError: The journal does not answer or refuses.
@@ -77,20 +77,20 @@ def log(results: Results) -> bool:
         return written
 
     def log_page(page: Page) -> bool:
-        """Put a page on the runs of those reports on it that are logged; one that was made anew is on no page yet."""
-        shown = [logged[name] for name in page.table("costs.csv")["fingerprint"] if name in logged]
-        return tracking.log_page(page, Comparison.read(page.path.with_name("comparison")), shown, spent)
+        """Add a page to the runs of its reports that are logged, and return whether a run lacked it."""
+        reports = [logged[name] for name in page.table("costs.csv")["fingerprint"] if name in logged]  # not a newer one
+        return tracking.log_page(page, Comparison.read(page.path.with_name("comparison")), reports, spent)
 
-    done = [attempt(report.path, log_report, report) for report in results.reports.values()]
-    done += [attempt(page.path.with_name("comparison"), log_page, page) for page in results.pages]
+    done = [write_and_print(report.path, log_report, report) for report in results.reports.values()]
+    done += [write_and_print(page.path.with_name("comparison"), log_page, page) for page in results.pages]
     return all(done) and not results.unread
 
 
-def attempt(path: Path, action: Callable[..., bool], *arguments: Any) -> bool:
-    """Say in a line whether something was written or was there, or why it could not be; return whether it could.
+def write_and_print(path: Path, action: Callable[..., bool], *arguments: Any) -> bool:
+    """Write something to the journal, print a line on how that went, and return whether it succeeded.
 
     Raises:
-        UserError: It could not because the journal does not answer.
+        UserError: The journal does not answer.
     """
     recipe, *inside = path.relative_to(ARTIFACTS).parts
     name = f"{recipe}, {'/'.join(inside)}"

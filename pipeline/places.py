@@ -1,11 +1,11 @@
-"""Where things lie: the artifacts and records of tasks, and what DVC calls their stages."""
+"""Paths of the artifacts and records of tasks, and the names of their stages in DVC."""
 
 import re
 from pathlib import Path
 
 from components.data.content import sha256
 from components.data.records import record_path
-from pipeline.arranging import RECORD, Made, Task
+from pipeline.arranging import RECORD, Output, Task
 from pipeline.recipes import COLLECTION
 
 ARTIFACTS = Path("artifacts")
@@ -14,11 +14,11 @@ LONGEST = 200  # characters of the name of a stage
 OF_MODELS = {"classifier": "classifiers", "report": "reports"}  # folders with one for each model
 
 
-def place(made: Made) -> Path:
-    """Return where an artifact or a record lies: `artifacts/RECIPE/WORDS/...`, or the collection."""
-    task, key = made.task, made.key
+def path_of(output: Output) -> Path:
+    """Return the path of an artifact or a record: under `artifacts/RECIPE/WORDS/`, or `data/` for what is fetched."""
+    task, key = output.task, output.key
     if key == RECORD:
-        return record_path(place(next(iter(task.outputs.values()))))
+        return record_path(path_of(next(iter(task.outputs.values()))))
     if key in COLLECTIONS:
         return COLLECTIONS[key].joinpath(*task.words)
     folder = ARTIFACTS.joinpath(task.recipe, *task.words)
@@ -27,16 +27,16 @@ def place(made: Made) -> Path:
     return folder / key
 
 
-def places(task: Task) -> dict[str, list[Path]]:
-    """Return where all that a task takes and makes lies, by key, but for its record."""
-    taken = {key: [place(made) for made in several] for key, several in task.inputs.items()}
-    return taken | {key: [place(made)] for key, made in task.outputs.items() if key != RECORD}
+def paths_of(task: Task) -> dict[str, list[Path]]:
+    """Return the paths of a task's inputs and outputs, by key; not that of its record."""
+    inputs = {key: [path_of(one) for one in several] for key, several in task.inputs.items()}
+    return inputs | {key: [path_of(output)] for key, output in task.outputs.items() if key != RECORD}
 
 
 def stage_name(task: Task) -> str:
-    """Return what DVC calls a task's stage, as in `fine_tune-digits-glyphs`: letters, digits, _ and - alone.
+    """Return the name of a task's stage in DVC, such as `fine_tune-digits-glyphs`: letters, digits, _ and - alone.
 
-    One that is too long for the name of a file ends on a digest.
+    A name that is too long for a file ends on a digest.
     """
     model = [task.model] if task.step in ("choose_classifier", "evaluate") else []
     names = [task.step, *([] if task.step in COLLECTION else [task.recipe]), *task.words, *model]

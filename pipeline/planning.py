@@ -1,6 +1,6 @@
-"""The plan: for every stage of DVC what it runs, with which values, and the digest of the code behind its numbers.
+"""Writes and reads the plan: for each stage of DVC its step, values, paths, and the digest of the code behind it.
 
-It is a folder with a file for each stage. A stage depends on its own, not on files of code: a comment changes none.
+The plan is a folder with a file for each stage. A stage depends on its file, not on files of code.
 """
 
 import json
@@ -19,15 +19,16 @@ from components.system.errors import UserError, unknown_name
 from components.system.processes import run_in_child
 from pipeline import recipes
 from pipeline.arranging import RECORD, Task, arrange
-from pipeline.places import place, places, stage_name
+from pipeline.collection import COLLECTION, fetch_values, weights_values
+from pipeline.places import path_of, paths_of, stage_name
 
 PLAN = Path("plan")
-MADE_FROM = "params.sha256"  # the digest of the params.yaml that the plan is of
+PARAMS_DIGEST = "params.sha256"  # the digest of the params.yaml that the plan is of
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What a stage runs.
+    """The plan of one stage.
 
     Args:
         step: The step.
@@ -49,22 +50,22 @@ class Entry:
 
     @classmethod
     def of(cls, task: Task) -> "Entry":
-        """Return what the stage of a task runs."""
-        name, recipe = task.step, "" if task.step in recipes.COLLECTION else task.recipe
-        paths = {key: [str(path) for path in several] for key, several in places(task).items()}
-        record = str(place(task.outputs[RECORD]))
+        """Return the plan of a task's stage."""
+        name, recipe = task.step, "" if task.step in COLLECTION else task.recipe
+        paths = {key: [str(path) for path in several] for key, several in paths_of(task).items()}
+        record = str(path_of(task.outputs[RECORD]))
         return cls(name, task.values, paths, record, recipe, code.code_digest(name), code.computing_versions(name))
 
 
 def tasks_by_recipe(content: Mapping[str, Any], names: Iterable[str]) -> dict[str, list[Task]]:
-    """Return the tasks of some recipes of params.yaml on this machine.
+    """Return the tasks of some recipes of params.yaml on this machine, by recipe.
 
-    All recipes are arranged, so that where a task lies does not depend on which of them are switched on.
+    All recipes are arranged, so that the paths of a task do not depend on which recipes are switched on.
     """
     resolved = [recipes.resolve(content, name) for name in content["recipes"]]
     sources = {
-        "fetch": {one.data: recipes.fetch_values(content, one.data) for one in resolved},
-        "fetch_weights": {name: recipes.weights_values(content, name) for one in resolved for name in one.networks},
+        "fetch": {one.data: fetch_values(content, one.data) for one in resolved},
+        "fetch_weights": {name: weights_values(content, name) for one in resolved for name in one.networks},
     }
     arranged = arrange(resolved, sources)
     return {name: arranged[name] for name in names}
@@ -86,20 +87,20 @@ def active_tasks(content: Mapping[str, Any]) -> dict[str, Task]:
 
 
 def write(stages: Mapping[str, Task]) -> None:
-    """Write the plan of params.yaml, a file for each stage, in one move."""
+    """Write the plan of these tasks, by the names of their stages, in one move."""
     unfinished = PLAN.with_name(f".{PLAN.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()
     for name, task in stages.items():
         content = json.dumps(asdict(Entry.of(task)), indent=1, sort_keys=True)
         (unfinished / f"{name}.json").write_text(content + "\n", encoding="utf-8")
-    (unfinished / MADE_FROM).write_text(file_sha256(recipes.PARAMS) + "\n", encoding="utf-8")
+    (unfinished / PARAMS_DIGEST).write_text(file_sha256(recipes.PARAMS) + "\n", encoding="utf-8")
     shutil.rmtree(PLAN, ignore_errors=True)
     unfinished.replace(PLAN)
 
 
 def read_entry(address: str) -> Entry:
-    """Return what a stage runs.
+    """Return the plan of one stage.
 
     Args:
         address: The stage as DVC names it, such as `split-digits` or `data/dvc.yaml:fetch-digits`.
@@ -107,9 +108,9 @@ def read_entry(address: str) -> Entry:
     Raises:
         UserError: There is no plan, it is of another params.yaml, or there is no such stage in it.
     """
-    if not (PLAN / MADE_FROM).is_file():
+    if not (PLAN / PARAMS_DIGEST).is_file():
         raise UserError(f"no {PLAN} here: `dvc repro` in the repository's root makes it first")
-    if (PLAN / MADE_FROM).read_text(encoding="utf-8").strip() != file_sha256(recipes.PARAMS):
+    if (PLAN / PARAMS_DIGEST).read_text(encoding="utf-8").strip() != file_sha256(recipes.PARAMS):
         raise UserError(f"{PLAN} is of another {recipes.PARAMS} than this: `dvc repro plan` makes it anew")
     name = address.rpartition(":")[2]
     known = sorted(file.stem for file in PLAN.glob("*.json"))
@@ -119,12 +120,12 @@ def read_entry(address: str) -> Entry:
 
 
 def run_entry(entry: Entry) -> None:
-    """Run what a stage is planned to, in a child process whose end is this one's where it fails."""
-    wanted = load_step(entry.step)
-    artifacts = {key: paths if key in wanted.several else paths[0] for key, paths in entry.artifacts.items()}
+    """Run the step of a planned stage in a child process; if that fails, end with its exit status."""
+    step = load_step(entry.step)
+    artifacts = {key: paths if key in step.several else paths[0] for key, paths in entry.artifacts.items()}
 
     def work() -> None:
-        run_step(wanted.name, artifacts, entry.values, entry.recipe, Path(entry.record))
+        run_step(step.name, artifacts, entry.values, entry.recipe, Path(entry.record))
 
     status = run_in_child(work)
     if status is None:  # in the child, which is done

@@ -1,4 +1,4 @@
-"""DVC's stages, written from the tasks of the recipes that are switched on: dvc.yaml and data/dvc.yaml."""
+"""Writes dvc.yaml and data/dvc.yaml: a stage for each task of the recipes that are switched on."""
 
 import re
 from collections.abc import Mapping
@@ -11,10 +11,10 @@ from components.data.artifact import MANIFEST
 from components.data.artifacts import Classifier, Comparison, Images, Report
 from components.machinery.trainings import training_paths
 from components.system.errors import UserError
-from pipeline.arranging import RECORD, Made, Task
-from pipeline.places import place
+from pipeline.arranging import RECORD, Output, Task
+from pipeline.collection import COLLECTION, local_source
+from pipeline.places import path_of
 from pipeline.planning import PLAN
-from pipeline.recipes import COLLECTION, own_source
 
 WRITE = "graft arrange"
 EXPERIMENTS, DATA = Path("dvc.yaml"), Path("data/dvc.yaml")
@@ -40,7 +40,7 @@ RUN = 'python -m pipeline run "$DVC_STAGE"'  # no word of params.yaml reaches a 
 
 
 def render(content: Mapping[str, Any], tasks: Mapping[str, Task]) -> dict[Path, str]:
-    """Return the text of dvc.yaml and of data/dvc.yaml.
+    """Return the texts of dvc.yaml and data/dvc.yaml, by file.
 
     Args:
         content: All of params.yaml.
@@ -49,42 +49,42 @@ def render(content: Mapping[str, Any], tasks: Mapping[str, Task]) -> dict[Path, 
     stages: dict[Path, dict[str, Any]] = {EXPERIMENTS: {"plan": PLANNING}, DATA: {}}
     metrics, plots = [], []
     for name, task in tasks.items():
-        stages[DATA if task.step in COLLECTION else EXPERIMENTS][name] = stage(name, task, content)
-        for made in task.outputs.values():
-            if made.kind is Classifier:
-                metrics += [str(path / "validation.json") for path in training_paths(place(made), task.trainings)]
-            if made.kind is Comparison:
-                metrics.append(str(place(made) / "chosen.json"))
-            if made.kind is Report:
-                plots += plots_of(made)
+        stages[DATA if task.step in COLLECTION else EXPERIMENTS][name] = stage_entry(name, task, content)
+        for output in task.outputs.values():
+            if output.kind is Classifier:
+                metrics += [str(path / "validation.json") for path in training_paths(path_of(output), task.trainings)]
+            if output.kind is Comparison:
+                metrics.append(str(path_of(output) / "chosen.json"))
+            if output.kind is Report:
+                plots += plot_entries(output)
     others = {EXPERIMENTS: {"metrics": metrics, "plots": plots}, DATA: {}}
-    return {file: HEADINGS[file] + dump({"stages": own, **others[file]}) for file, own in stages.items()}
+    return {file: HEADINGS[file] + to_yaml({"stages": entries, **others[file]}) for file, entries in stages.items()}
 
 
-def stage(name: str, task: Task, content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the stage of a task."""
-    taken = [dependency(made) for several in task.inputs.values() for made in several]
+def stage_entry(name: str, task: Task, content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entry of a task's stage in dvc.yaml: its command, dependencies and outputs."""
+    inputs = [dependency_path(one) for several in task.inputs.values() for one in several]
     outs: list[Any] = []
-    for key, made in task.outputs.items():  # a step that trains keeps what trainings are there
-        kept = key == RECORD or "repeats" in task.values
-        outs.append({str(place(made)): {"persist": True}} if kept else str(place(made)))
+    for key, output in task.outputs.items():  # a step that trains keeps what trainings are there
+        persists = key == RECORD or "repeats" in task.values
+        outs.append({str(path_of(output)): {"persist": True}} if persists else str(path_of(output)))
     if task.step not in COLLECTION:
-        return {"cmd": RUN, "deps": [str(PLAN / f"{name}.json"), *dict.fromkeys(taken)], "outs": outs}
+        return {"cmd": RUN, "deps": [str(PLAN / f"{name}.json"), *dict.fromkeys(inputs)], "outs": outs}
     noun = "data" if task.step == "fetch" else "weights"
-    source = own_source(content, noun, task.words[0])
+    source = local_source(content, noun, task.words[0])
     deps = [f"{PLAN}/{name}.json", *([source] if source else [])]
     return {"wdir": "..", "cmd": RUN, "deps": deps, "outs": outs}
 
 
-def dependency(made: Made) -> str:
-    """Return the path by which a stage depends on what another makes."""
-    return str(place(made) / MANIFEST if made.kind is Images else place(made))
+def dependency_path(output: Output) -> str:
+    """Return the path by which a stage depends on an output: of images the manifest alone, which holds their digest."""
+    return str(path_of(output) / MANIFEST if output.kind is Images else path_of(output))
 
 
-def plots_of(report: Made) -> list[dict[str, Any]]:
-    """Return DVC's plots of a report: its epochs, and its predictions as a confusion matrix."""
+def plot_entries(report: Output) -> list[dict[str, Any]]:
+    """Return the entries of a report's plots in dvc.yaml: a learning curve and a confusion matrix a training."""
     task, plots = report.task, []
-    for folder in training_paths(place(report), task.trainings):
+    for folder in training_paths(path_of(report), task.trainings):
         title = ", ".join([task.recipe, *task.words, task.model, *([folder.name] if task.trainings > 1 else [])])
         curve = {"x": "epoch", "y": "validation_loss", "title": f"{title}: validation loss"}
         matrix = {"template": "confusion", "x": "predicted", "y": "label", "title": f"{title}: test images"}
@@ -92,27 +92,27 @@ def plots_of(report: Made) -> list[dict[str, Any]]:
     return plots
 
 
-def dump(content: Mapping[str, Any]) -> str:
-    """Return YAML with a blank line before each stage."""
+def to_yaml(content: Mapping[str, Any]) -> str:
+    """Return content as YAML, with a blank line before each stage."""
     text = yaml.safe_dump(content, sort_keys=False, width=1000, allow_unicode=True)
     return re.sub(r"(?m)^(  [\w-]+:|\w+:)$", r"\n\1", text).replace("stages:\n\n", "stages:\n", 1)
 
 
 def write(texts: Mapping[Path, str]) -> list[Path]:
-    """Write those files that are not as they are to be; return which."""
-    changed = [file for file, text in texts.items() if not is_written(file, text)]
-    for file in changed:
+    """Write the files whose text is another now, each in one move, and return them."""
+    outdated = [file for file, text in texts.items() if not is_written(file, text)]
+    for file in outdated:
         unfinished = file.with_name(f".{file.name}.unfinished")
         unfinished.write_text(texts[file], encoding="utf-8")
         unfinished.replace(file)
-    return changed
+    return outdated
 
 
 def check(texts: Mapping[Path, str]) -> None:
-    """Check that DVC has the stages that params.yaml asks for.
+    """Check that dvc.yaml and data/dvc.yaml have the stages that params.yaml asks for.
 
     Raises:
-        UserError: It has others.
+        UserError: One of them has others.
     """
     for file, text in texts.items():
         if not is_written(file, text):
@@ -120,4 +120,5 @@ def check(texts: Mapping[Path, str]) -> None:
 
 
 def is_written(file: Path, text: str) -> bool:
+    """Return whether a file is there and holds exactly this text."""
     return file.is_file() and file.read_text(encoding="utf-8") == text

@@ -133,7 +133,7 @@ def sample(pictures: Array, rows: Array, columns: Array) -> Array:
     return upper * (1 - down) + lower * down
 
 
-def masks(random: np.random.Generator, glyphs: Array) -> Array:
+def draw_masks(random: np.random.Generator, glyphs: Array) -> Array:
     """Return the glyphs (images, CANVAS, CANVAS) drawn at random: (images, SIZE, SIZE), 0 background to 1 stroke.
 
     Random are size, proportions, slant, rotation, position, a smooth deformation, stroke thickness and sharpness.
@@ -169,7 +169,7 @@ def render(random: np.random.Generator, glyphs: Array) -> Array:
     dark = draw(-60, 100).clip(0)
     bright = dark + draw(90, 300)
     swap = draw(0, 1) < 0.25
-    mask = masks(random, glyphs)[:, None]
+    mask = draw_masks(random, glyphs)[:, None]
     paints = []
     for shade in (np.where(swap, bright, dark), np.where(swap, dark, bright)):
         tint = random.normal(0, 40, (images, 3, 1, 1)).astype(np.float32) * (draw(0, 1) < 0.3)
@@ -192,7 +192,7 @@ def batches(random: np.random.Generator, classes: dict[str, Array]) -> Iterator[
         yield render(random, np.stack([fonts[label][random.integers(len(fonts[label]))] for label in labels])), labels
 
 
-def normalised(network: "keras.Model") -> "keras.Model":
+def add_normalisation(network: "keras.Model") -> "keras.Model":
     """Return the network with batch normalisation between each convolution and its ReLU; without, the loss stays put.
 
     It takes over the network's layers, which `folded` reads the trained weights from.
@@ -210,8 +210,8 @@ def normalised(network: "keras.Model") -> "keras.Model":
     return keras.Model(network.input, x)
 
 
-def folded(network: "keras.Model", model: "keras.Model") -> list[Array]:
-    """Return the network's weights with the `normalised` model's batch normalisation multiplied into them."""
+def fold_normalisation(network: "keras.Model", model: "keras.Model") -> list[Array]:
+    """Return the network's weights with the model of `add_normalisation`'s batch normalisation multiplied into them."""
     weights = []
     for layer in network.layers:
         if layer.weights:
@@ -232,7 +232,7 @@ def train(classes: dict[str, Array], seed: int, epochs: int) -> tuple[list[Array
     keras.utils.set_random_seed(seed)
     backbone = backbones.get("vgg16_small")
     network = backbone.build(SIZE)
-    trunk = normalised(network)
+    trunk = add_normalisation(network)
     top = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(len(classes), activation="softmax")]
     model = keras.Sequential([keras.layers.Rescaling(backbone.scale, backbone.offset), trunk, *top])
     steps = epochs * STEPS
@@ -253,7 +253,7 @@ def train(classes: dict[str, Array], seed: int, epochs: int) -> tuple[list[Array
     )  # fmt: skip
     held_out = batches(np.random.default_rng([seed, 1]), classes)
     accuracy = model.evaluate(held_out, steps=HELD_OUT, verbose=0, return_dict=True)["accuracy"]
-    return folded(network, trunk), accuracy
+    return fold_normalisation(network, trunk), accuracy
 
 
 def save_half(weights: list[Array], path: Path) -> None:

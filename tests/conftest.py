@@ -24,8 +24,9 @@ from components.machinery.running import run_step
 from components.model.backbones import BACKBONES
 from components.results import tracking
 from pipeline.arranging import Task, arrange
-from pipeline.places import place
-from pipeline.recipes import COLLECTION, Recipe
+from pipeline.collection import COLLECTION
+from pipeline.places import path_of
+from pipeline.recipes import Recipe
 from pipeline.running import run_tasks
 
 TestSplit.__test__ = False  # type: ignore[attr-defined]  # its name is the project's word, no test
@@ -132,7 +133,7 @@ def paths_of(tasks: list[Task], home: Path) -> dict[str, Path]:
     at: dict[str, Path] = {}
     for task in tasks:
         names = {"classifier": f"classifiers/{task.model}", "report": task.model, "top": "head"}
-        at |= {names.get(key, key): home / place(made) for key, made in task.outputs.items() if key != "record"}
+        at |= {names.get(key, key): home / path_of(made) for key, made in task.outputs.items() if key != "record"}
     return at
 
 

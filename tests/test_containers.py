@@ -28,10 +28,10 @@ from components.data.records import Record
 from components.machinery import code, executor
 from components.machinery.code import ROOT
 from components.machinery.signature import load_step
-from pipeline import planning, recipes
-from pipeline.arranging import SHOWN
-from pipeline.places import place
-from pipeline.running import find
+from pipeline import collection, planning, recipes
+from pipeline.arranging import ON_PAGE
+from pipeline.places import path_of
+from pipeline.running import find_output
 from tests.conftest import MODELS, free_port, wait_for
 from tests.results.tracking.test_tracking import IGNORED
 
@@ -169,8 +169,8 @@ def reports(work, server) -> dict[str, Report]:
     """Every step of `digits`, in order, each in a container of its own."""
     content = recipes.read(ROOT / "params.yaml")
     values = recipes.resolve(content, "digits").values
-    step_in_container("fetch", work, recipes.fetch_values(content, "digits"))
-    step_in_container("fetch_weights", work, recipes.weights_values(content, "glyphs"))
+    step_in_container("fetch", work, collection.fetch_values(content, "digits"))
+    step_in_container("fetch_weights", work, collection.weights_values(content, "glyphs"))
     for name in ("audit", "split", "augment", "explore", "draw_exploration", "choose_precision", "extract"):
         step_in_container(name, work, values[name])
     for name, model in MODELS.items():
@@ -180,7 +180,7 @@ def reports(work, server) -> dict[str, Report]:
         step_in_container("evaluate", work, values["evaluate"], server, f"evaluate-{model}", **judged)
     every = [f"reports/{model}" for model in MODELS.values()]
     step_in_container("compare", work, {}, reports=every)
-    records = [f"records/{name}" for name in SHOWN if (work / "records" / name).exists()]
+    records = [f"records/{name}" for name in ON_PAGE if (work / "records" / name).exists()]
     records += [f"records/evaluate-{model}" for model in MODELS.values()]
     step_in_container("draw_comparison", work, {}, server, reports=every, records=records)
     return {model: Report.read(work / "reports" / model) for model in MODELS.values()}
@@ -190,7 +190,7 @@ def test_the_scores_in_containers_are_those_of_dvc_repro_to_the_last_digit(repor
     """The same wheels on the same processor: nothing is rounded otherwise."""
     tasks = planning.tasks_by_recipe(recipes.read(ROOT / "params.yaml"), ["digits"])["digits"]
     for model, report in reports.items():
-        here = Report.read(ROOT / place(find(tasks, "report", model)))
+        here = Report.read(ROOT / path_of(find_output(tasks, "report", model)))
         assert report.read_values("metrics") == here.read_values("metrics")
         assert (report.path / "predictions.csv").read_bytes() == (here.path / "predictions.csv").read_bytes()
 

@@ -31,7 +31,7 @@ from components.machinery.running import run_step
 from components.machinery.signature import load_step
 from components.scores.registry import VALIDATION
 from components.system.errors import UserError
-from pipeline.places import place
+from pipeline.places import path_of
 from tests.conftest import PARAMETERS, recipe_of, tasks_of
 
 KINDS = [one for _, one in inspect.getmembers(artifacts, inspect.isclass) if issubclass(one, Artifact)]
@@ -75,7 +75,7 @@ def test_kinds_say_the_facts_that_their_artifacts_have(made, source):
     for task in tasks_of(recipe_of(), source):
         for key, kind in load_step(task.step).outputs.items():
             home = made["comparison"].parents[2]
-            facts = read_json(home / place(task.outputs[key]) / MANIFEST)["facts"]
+            facts = read_json(home / path_of(task.outputs[key]) / MANIFEST)["facts"]
             assert all(kind.facts_type.declares(name) for name in facts), (task.step, key)
             if kind not in (Comparison, artifacts.Page):  # which have what their reports agree on
                 declared = {name for base in kind.facts_type.__mro__ for name in inspect.get_annotations(base)}

@@ -19,7 +19,7 @@ from components.results import costs
 from components.scores import metrics
 from components.scores.temperature import fit_temperature
 from components.system.errors import UserError
-from pipeline import recipes
+from pipeline import collection, recipes
 from tests.conftest import CLASSES, MODELS, PARAMETERS, digests, evaluate
 
 DOCS = [file.stem for file in (ROOT / "docs").glob("*.md")]
@@ -31,11 +31,11 @@ def shared(tmp_path_factory):
     """The built-in data set, its weights and what does not depend on a split."""
     folder = tmp_path_factory.mktemp("digits")
     content = recipes.read(ROOT / "params.yaml")
-    parameters = recipes.resolve(recipes.changed(content, "digits", {"augment.views": 1}), "digits").values
+    parameters = recipes.resolve(recipes.apply_changes(content, "digits", {"augment.views": 1}), "digits").values
     names = ("images", "weights", "audit", "augmented", "chosen_precision", "features", "tensors")
     at = {name: folder / name for name in names}
-    run_step("fetch", at, recipes.fetch_values(content, "digits"))
-    weights = recipes.weights_values(content, "glyphs")
+    run_step("fetch", at, collection.fetch_values(content, "digits"))
+    weights = collection.weights_values(content, "glyphs")
     run_step("fetch_weights", at, {**weights, "source": str(ROOT / weights["source"])})
     for name in ("audit", "augment", "choose_precision", "extract"):
         run_step(name, at, parameters[name])

@@ -89,7 +89,7 @@ def clean(*, remove: bool = False) -> None:
 
     content = recipes.read()
     recipes.check(content)
-    unneeded = cleaning.unneeded(planning.active_tasks(content).values())
+    unneeded = cleaning.unneeded_sizes(planning.active_tasks(content).values())
     for path, size in unneeded.items():
         print(f"{size / 1e6:10,.1f} MB  {path}")
     advice = "" if remove or not unneeded else "; --remove removes it"

@@ -11,7 +11,7 @@ from components.system.errors import UserError
 from components.system.limits import Names
 from pipeline import recipes
 from pipeline.commands.words import Name, Recipe, Sweep, read_sweeps
-from pipeline.places import place
+from pipeline.places import path_of
 
 if TYPE_CHECKING:
     from pipeline.arranging import Task
@@ -73,7 +73,7 @@ def find_rate(recipe: Recipe, *, step: TrainingStep, network: Name = "") -> None
     untrained = assembly.ASSEMBLERS[step](**inputs, **arguments)
     curve = rate_finder.record_losses(untrained.model, untrained.split_rows[0], settings, untrained.head)
     rate = rate_finder.suggest_rate(curve)
-    picture = place(task.outputs["classifier"]).parent.with_name("rates") / f"{step}.png"
+    picture = path_of(task.outputs["classifier"]).parent.with_name("rates") / f"{step}.png"
     picture.parent.mkdir(exist_ok=True)
     figures.draw_learning_rates(curve, rate, picture, f"{recipe}, {step}: the learning rate")
     print(f"learning_rate: {rate:.1e} ({task.values['learning_rate']:.1e} in the recipe); look at {picture}")
@@ -93,9 +93,9 @@ def find_task(recipe: str, step: str, network: str) -> "Task":
     from pipeline import planning
 
     content = recipes.read()
-    recipes.one_of("active recipe", recipe, content["active"])
+    recipes.require_name("active recipe", recipe, content["active"])
     networks = recipes.resolve(content, recipe).networks
-    network = recipes.one_of(f"network of {recipe}", network or networks[0], networks)
+    network = recipes.require_name(f"network of {recipe}", network or networks[0], networks)
     tasks = [task for task in planning.tasks_by_recipe(content, [recipe])[recipe] if task.step == step]
     return min(tasks, key=lambda task: (network not in task.words, len(task.words)))
 
@@ -107,7 +107,7 @@ def open_inputs(task: "Task") -> dict[str, Any]:
         UserError: One is not there, or they are of different runs.
     """
     step = load_step(task.step)
-    paths = {key: training_path(place(several[0]), 0) for key, several in task.inputs.items()}
+    paths = {key: training_path(path_of(several[0]), 0) for key, several in task.inputs.items()}
     inputs = running.read_inputs(step, paths)
     lineage.inherited_manifest(step, inputs)
     return inputs

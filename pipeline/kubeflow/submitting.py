@@ -1,6 +1,6 @@
-"""Sends compiled pipelines to a Kubeflow Pipelines server by kfp's own client, and follows their runs.
+"""Sends compiled pipelines to a Kubeflow Pipelines server with kfp's client, and follows their runs.
 
-What signs in comes from the environment, for a list of processes shows what a command line holds: KF_PIPELINES_TOKEN,
+Credentials come from the environment, since a list of processes shows what a command line holds: KF_PIPELINES_TOKEN,
 KF_PIPELINES_COOKIES, and by kfp itself KF_PIPELINES_SA_TOKEN_PATH and KF_PIPELINES_IAP_OAUTH2_CLIENT_ID.
 """
 
@@ -35,7 +35,7 @@ PLUMBING = r"root|executor|.*-driver"  # tasks that Kubeflow adds to a pipeline'
 kfp.Client._LOCAL_KFP_CONTEXT = ""  # a file in the home that could name another namespace and other cookies
 
 
-class Unanswered(UserError):
+class NoAnswer(UserError):
     """The server gave no answer; another try may bring one."""
 
 
@@ -48,14 +48,14 @@ class Run:
 
 
 def connect(host: str, namespace: str = "") -> kfp.Client:
-    """Return kfp's client of a server that answers.
+    """Return kfp's client of a server, which has answered.
 
     Args:
         host: http(s)://HOST[:PORT][/PATH], under which /apis/v2beta1 lies.
         namespace: of the profile whose runs they are, where the server has several users; "" where it has not.
 
     Raises:
-        UserError: The server does not answer, is none of Kubeflow's, does not let one in, or has several users.
+        UserError: The server does not answer, is not Kubeflow's, refuses access, or has several users.
     """
     if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#@]*)?", host):
         form = f"http(s)://HOST[:PORT][/pipeline], without user name, password and query, and {SIGN_IN}"
@@ -82,14 +82,14 @@ def connect(host: str, namespace: str = "") -> kfp.Client:
         except Exception as error:  # whatever Google's libraries throw
             raise UserError(f"kfp cannot sign in at {host}: {' '.join(str(error).split())[:300]}") from error
     client._context_setting["namespace"] = namespace
-    _make_plain(client, host)
+    _guard_requests(client, host)
     if client.healthzs.healthz_service_get_healthz().multi_user and not namespace:
         raise UserError(f"{host} has several users: give the namespace of your profile, --namespace NAME")
     return client
 
 
 def submit(client: kfp.Client, package: Path, pipeline: str, run: str, experiment: str, service_account: str) -> Run:
-    """Upload a compiled pipeline, unless the server has that very content, and run it with its defaults.
+    """Upload a compiled pipeline, unless the server has the same content, run it with its defaults, and return the run.
 
     Args:
         client: what `connect` returned.
@@ -102,10 +102,10 @@ def submit(client: kfp.Client, package: Path, pipeline: str, run: str, experimen
     version = f"{pipeline}-{sha256(package.read_bytes()).hexdigest()[:12]}"
     namespace = client.get_user_namespace()
     with redirect_stdout(StringIO()):  # the address of each thing made
-        found = client.list_pipelines(filter=_named(pipeline), namespace=namespace).pipelines
-        made = V2beta1Pipeline(display_name=pipeline, namespace=namespace)  # upload_pipeline would name the version
-        pipeline_id = (found or [client.pipelines.pipeline_service_create_pipeline(made)])[0].pipeline_id
-        versions = client.list_pipeline_versions(pipeline_id, filter=_named(version)).pipeline_versions
+        pipelines = client.list_pipelines(filter=_name_filter(pipeline), namespace=namespace).pipelines
+        draft = V2beta1Pipeline(display_name=pipeline, namespace=namespace)  # upload_pipeline would name the version
+        pipeline_id = (pipelines or [client.pipelines.pipeline_service_create_pipeline(draft)])[0].pipeline_id
+        versions = client.list_pipeline_versions(pipeline_id, filter=_name_filter(version)).pipeline_versions
         if not versions:
             versions = [client.upload_pipeline_version(str(package), version, pipeline_id)]
         answer = client.run_pipeline(
@@ -122,22 +122,22 @@ def wait(client: kfp.Client, run_id: str) -> str:
     """Print each change of the state of a run and of its tasks until the run has ended; return its last state.
 
     Raises:
-        UserError: The server lets one in no more, or gives no answer for long; the run itself goes on.
+        UserError: The server refuses access, or has not answered for long; the run itself goes on.
     """
     states: dict[str, str] = {}
-    unanswered = 0
+    silent = 0
     while True:
         try:
             run = client.get_run(run_id)
-            unanswered = 0
+            silent = 0
         except UserError as error:
-            unanswered += 1
-            if not isinstance(error, Unanswered) or unanswered > PATIENCE:
+            silent += 1
+            if not isinstance(error, NoAnswer) or silent > PATIENCE:
                 raise UserError(f"{error} (the run {run_id} itself goes on)") from error
         else:
             tasks = (run.run_details and run.run_details.task_details) or []
-            own = [task for task in tasks if not re.fullmatch(PLUMBING, task.display_name)]
-            for key, name, one in (*((task.task_id, task.display_name, task) for task in own), ("", "the run", run)):
+            steps = [task for task in tasks if not re.fullmatch(PLUMBING, task.display_name)]
+            for key, name, one in (*((task.task_id, task.display_name, task) for task in steps), ("", "the run", run)):
                 if one.state and states.get(key) != one.state:
                     states[key] = one.state
                     print(f"{name}: {one.state}", *([one_line(one.error.message)] if one.error else []), flush=True)
@@ -146,23 +146,23 @@ def wait(client: kfp.Client, run_id: str) -> str:
         sleep(POLL)
 
 
-def _named(name: str) -> str:
-    """Return the API's filter for things of a name."""
+def _name_filter(name: str) -> str:
+    """Return the API's filter, in JSON, for things with this display name."""
     return json.dumps({"predicates": [{"operation": "EQUALS", "key": "display_name", "stringValue": name}]})
 
 
-def _make_plain(client: kfp.Client, host: str) -> None:
-    """Let each request of a client try once, wait no longer than TIMEOUT, and say in one line what went wrong."""
+def _guard_requests(client: kfp.Client, host: str) -> None:
+    """Make each request of a client try once, wait no longer than TIMEOUT, and end in a one-line error if it fails."""
     rest = client._run_api.api_client.rest_client
     rest.pool_manager.connection_pool_kw["retries"] = Retry(0, redirect=False)
     ask = rest.request
 
-    def request(*given: Any, headers: dict[str, str], **options: Any) -> Any:
+    def request(*words: Any, headers: dict[str, str], **options: Any) -> Any:
         try:
-            answer = ask(*given, headers=headers, **{**options, "_request_timeout": TIMEOUT})
+            answer = ask(*words, headers=headers, **{**options, "_request_timeout": TIMEOUT})
             json.loads(answer.data)
         except (ApiException, HTTPError, ValueError) as error:
-            kind, line = _told(host, error)
+            kind, line = _failure(host, error)
             for secret in re.findall(r"[^\s;,=]{8,}", f"{headers.get('authorization')} {headers.get('Cookie')}"):
                 line = line.replace(secret, "...")
             raise kind(redact(line)[:LONGEST]) from error
@@ -171,27 +171,27 @@ def _make_plain(client: kfp.Client, host: str) -> None:
     rest.request = request
 
 
-def _told(host: str, error: Exception) -> tuple[type[UserError], str]:
-    """Return what a person can do about a request that failed."""
+def _failure(host: str, error: Exception) -> tuple[type[UserError], str]:
+    """Return the error of a failed request: its class, and a line on what is wrong and what to do."""
     reason = getattr(error, "reason", None) or error
     if isinstance(reason, SSLError):
         return UserError, f"{host} has no certificate to trust: {reason}; SSL_CERT_FILE names a file of authorities"
     if isinstance(error, HTTPError):
-        return Unanswered, f"{host} does not answer: {reason}; is this the address, and is the server up?"
+        return NoAnswer, f"{host} does not answer: {reason}; is this the address, and is the server up?"
     if not isinstance(error, ApiException):
         return UserError, f"{host} answers with a page, not with data: {SIGN_IN}, or give the address of the API"
     if "Location" in error.headers:
         return UserError, f"{host} sends one on: {SIGN_IN}, or give that address: {error.headers['Location']}"
     try:
         content = json.loads(error.body)  # of the API, or of an upload; else some proxy's page
-        said = ": " + " ".join((content.get("message") or content["error_message"]).split())
+        detail = ": " + " ".join((content.get("message") or content["error_message"]).split())
     except (ValueError, LookupError, AttributeError):
-        said = ""
+        detail = ""
     kind, hint = UserError, ""
     if error.status in (401, 403):
         hint = f" ({SIGN_IN}, with the right to run pipelines)"
-    elif error.status == 404 and not said:
+    elif error.status == 404 and not detail:
         hint = " (give the address of Kubeflow Pipelines, such as https://HOST/pipeline)"
     elif error.status >= 500:
-        kind, hint = Unanswered, " (try again, or look at the log of its ml-pipeline)"
-    return kind, f"{host} answers {error.status} {error.reason}{hint}{said}"
+        kind, hint = NoAnswer, " (try again, or look at the log of its ml-pipeline)"
+    return kind, f"{host} answers {error.status} {error.reason}{hint}{detail}"

@@ -26,7 +26,7 @@ from components.model import backbones
 from components.system.errors import UserError
 from pipeline import recipes, running
 from pipeline.arranging import Task
-from pipeline.running import find
+from pipeline.running import find_output
 from pretraining import learning_curve
 from tests.conftest import MODELS, recipe_of, tasks_of
 from tests.model.test_training import edges
@@ -95,9 +95,11 @@ def test_every_row_has_a_plain_side(row):
 
 
 def test_every_plain_script_is_run():
-    own = {node.name for node in ast.parse(Path(plain.__file__).read_text()).body if isinstance(node, ast.FunctionDef)}
-    shared = {"network", "compiled", "head"}  # of several scripts
-    assert set.union(*(peers(f"benchmarks/{name}.py") for name in ROWS)) == (own - shared) | {"COMMAND"}
+    scripts = {
+        node.name for node in ast.parse(Path(plain.__file__).read_text()).body if isinstance(node, ast.FunctionDef)
+    }
+    shared = {"network", "compile_model", "head"}  # of several scripts
+    assert set.union(*(peers(f"benchmarks/{name}.py") for name in ROWS)) == (scripts - shared) | {"COMMAND"}
 
 
 def peers(file: str) -> set[str]:
@@ -125,7 +127,7 @@ def bench(tmp_path) -> Bench:
 
 def test_both_sides_train_the_same_head(bench, monkeypatch):
     monkeypatch.setattr(Study, "backbone", BACKBONE)
-    task, train, validation = heads.prepared(bench, Study("kth_animals", 3, (30, 9, 9), (2, 1), "features", (30, 9, 9)))
+    task, train, validation = heads.prepare(bench, Study("kth_animals", 3, (30, 9, 9), (2, 1), "features", (30, 9, 9)))
     assert [len(labels) for _, labels in (train, validation)] == [30, 9]
     plains, ours = heads.losses_of(bench, task, train, 3)
     assert ours == pytest.approx(plains, rel=1e-5)
@@ -133,9 +135,9 @@ def test_both_sides_train_the_same_head(bench, monkeypatch):
 
 
 def test_a_failing_step_says_why(tmp_path):
-    task = find(tasks_of(recipe_of(), tmp_path / "source"), "splits").task
+    task = find_output(tasks_of(recipe_of(), tmp_path / "source"), "splits").task
     with pytest.raises(UserError, match=r"split failed: .*no split method 'by chance'"):
-        here.command(here.changed(task, method="by chance"), tmp_path)
+        here.step_cost(here.with_values(task, method="by chance"), tmp_path)
 
 
 def test_photographs(tmp_path):
@@ -171,14 +173,14 @@ def test_the_table_is_markdown():
 def test_json_holds_the_table(tmp_path, capsys):
     lines = [LINE, replace(LINE, aim=None)]
     assert [line.as_json().get("holds") for line in lines] == [True, None]
-    found = {"machine": machine.described(), "quick": False, "seconds": {"row": 12.3}}
+    found = {"machine": machine.describe_machine(), "quick": False, "seconds": {"row": 12.3}}
     file = tmp_path / "benchmarks.json"
     file.write_text(json.dumps({**found, "lines": [line.as_json() for line in lines]}))
     assert Line.from_json(json.loads(file.read_text())["lines"][0]) == LINE
     main(["--show", "--json", str(file)])
     said = capsys.readouterr().out
     assert said == report(json.loads(file.read_text())) + "\n"
-    assert table(lines) in said and "row 12 s" in said and machine.described()["processor"] in said
+    assert table(lines) in said and "row 12 s" in said and machine.describe_machine()["processor"] in said
 
 
 def test_wrong_words(tmp_path):
@@ -194,10 +196,10 @@ def test_costs_beyond_what_was_measured():
 
 def test_six_recipes_are_switched_on():
     text = (ROOT / "params.yaml").read_text()
-    before, on = recipes.read(ROOT / "params.yaml"), yaml.safe_load(starting.switched_on(text))
+    before, on = recipes.read(ROOT / "params.yaml"), yaml.safe_load(starting.switch_on(text))
     assert on == {**before, "active": [*starting.RECIPES]}
     with pytest.raises(RuntimeError, match=r"switched on are digits, .*, not digits,"):
-        starting.switched_on(text.replace("  groceries:", "  grocery:"))
+        starting.switch_on(text.replace("  groceries:", "  grocery:"))
 
 
 def test_the_figure_of_memory_and_time(tmp_path):
@@ -240,7 +242,7 @@ def test_the_learning_curve_is_of_its_numbers_of_images_and_seeds_and_scores_no_
         values = {task.step: task.values for task in tasks}
         assert values["split"]["train"] == images
         assert {values[name]["seed"] for name in ("split", *recipes.TRAINING)} == {seed}
-    assert len({find(tasks, "features") for tasks in trials.values()}) == 1
+    assert len({find_output(tasks, "features") for tasks in trials.values()}) == 1
     ran: list[Task] = []
     monkeypatch.setattr(running, "run_tasks", lambda tasks, home: ran.extend(tasks))
     monkeypatch.setattr(Classifier, "read", lambda path: Classifier(path, {"facts": {"validation_kappa": 0.5}}))

@@ -14,7 +14,7 @@ from components.machinery.trainings import has_several_trainings
 from components.model import training
 from components.model.registry import MODELS
 from components.system.errors import UserError
-from pipeline.places import place
+from pipeline.places import path_of
 from pipeline.running import run_tasks
 from tests.conftest import PARAMETERS, digests, recipe_of, tasks_of
 
@@ -154,7 +154,7 @@ def test_trainings_apart_are_the_same_models(source, ways, tmp_path):
     home = ways.parents[1]
     shutil.copytree(home / "data", tmp_path / "data")
     run_tasks(tasks, tmp_path)
-    apart = [Classifier.read(tmp_path / place(output)) for task in tasks for output in task.outputs.values()
+    apart = [Classifier.read(tmp_path / path_of(output)) for task in tasks for output in task.outputs.values()
              if output.kind is Classifier]  # fmt: skip
     together = [Classifier.read(ways / f"glyphs/classifiers/top/training={number}") for number in (1, 2)]
     assert [one.digest for one in apart] == [one.digest for one in together]

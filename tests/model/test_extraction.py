@@ -21,7 +21,7 @@ from components.model.precision import to_bfloat16
 from components.system.errors import UserError
 from pipeline import recipes
 from pipeline.planning import tasks_by_recipe
-from pipeline.running import find, make
+from pipeline.running import find_output, make
 from tests.conftest import PARAMETERS, TRAINED
 from tests.data.test_data_sets import real
 
@@ -180,8 +180,10 @@ def test_a_head_learns_the_same_from_bfloat16(tmp_path, monkeypatch):
     content["recipes"] |= {name: {**changes, "choose_precision": {"precision": name}} for name in precisions}
     losses, features = [], []
     for tasks in tasks_by_recipe(content, precisions).values():
-        losses.append(Classifier.read(make(find(tasks, "classifier", "top"), tmp_path)).facts.validation_log_loss)
-        features.append(np.array(Features.read(make(find(tasks, "features"), tmp_path)).array))
+        losses.append(
+            Classifier.read(make(find_output(tasks, "classifier", "top"), tmp_path)).facts.validation_log_loss
+        )
+        features.append(np.array(Features.read(make(find_output(tasks, "features"), tmp_path)).array))
     assert 0 < relative_difference(*features) < 1e-2
     assert losses[0] < np.log(10) / 2 and abs(losses[0] - losses[1]) < 0.01
 

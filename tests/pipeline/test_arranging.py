@@ -11,7 +11,7 @@ from components.machinery.signature import load_step
 from components.model.registry import MODELS
 from components.system.errors import UserError
 from pipeline import places, planning, recipes
-from pipeline.arranging import RECORD, SHOWN, Task, arrange
+from pipeline.arranging import ON_PAGE, RECORD, Task, arrange
 from tests.conftest import NETWORK, PARAMETERS, recipe_of, tasks_of
 
 TRAININGS = ("train_benchmark", "train_top", "fine_tune")
@@ -204,7 +204,7 @@ def test_a_page_takes_the_reports_that_are_compared_and_the_records_of_what_it_s
     (compared,), (drawn,) = ([task for task in found if task.step == name] for name in ("compare", "draw_comparison"))
     assert drawn.inputs["comparison"] == [compared.outputs["comparison"]]
     assert drawn.inputs["reports"] == compared.inputs["reports"]
-    assert [one.task for one in drawn.inputs["records"]] == [task for task in found if task.step in SHOWN]
+    assert [one.task for one in drawn.inputs["records"]] == [task for task in found if task.step in ON_PAGE]
     assert {one.key for one in drawn.inputs["records"]} == {RECORD}
 
 
@@ -297,7 +297,7 @@ def test_two_artifacts_never_lie_in_one_place():
     }  # fmt: skip
     content["recipes"]["digits"]["split"] |= {"folds": 2}
     found = planning.active_tasks({**content, "active": [*content["recipes"]]})
-    lying = [places.place(made) for task in found.values() for made in task.outputs.values()]
+    lying = [places.path_of(made) for task in found.values() for made in task.outputs.values()]
     assert len(lying) == len(set(lying))
     inside = [path for path in lying for other in path.parents if other in set(lying)]
     assert inside == []

@@ -14,7 +14,7 @@ from components.system.errors import UserError
 from pipeline import cleaning, planning, recipes
 from pipeline.__main__ import main
 from pipeline.arranging import RECORD, Task
-from pipeline.places import place, places
+from pipeline.places import path_of, paths_of
 
 BYTES = 250_000  # of each artifact that is laid out, its manifest aside
 
@@ -31,7 +31,7 @@ def lay_out(tasks: list[Task]) -> None:
     """Write what looks like all that some tasks make."""
     for task in tasks:
         for key, made in task.outputs.items():
-            path = place(made)
+            path = path_of(made)
             path.parent.mkdir(parents=True, exist_ok=True)
             if key == RECORD:
                 path.write_text("{}")
@@ -92,7 +92,7 @@ def test_what_is_not_needed_is_listed_and_stays_until_it_is_asked_to_go(home, ca
 
 def made_by(task: Task) -> list[Path]:
     """Return where all lies that a task takes and makes, and its record."""
-    return [*(path for several in places(task).values() for path in several), place(task.outputs[RECORD])]
+    return [*(path for several in paths_of(task).values() for path in several), path_of(task.outputs[RECORD])]
 
 
 def test_data_weights_and_folders_that_no_recipe_needs_go_whole(home, capsys):
@@ -140,7 +140,7 @@ def test_what_was_made_under_other_values_goes(home, capsys):
     ("active", "others", "said"),
     [
         (["digtis"], {}, "no recipe 'digtis'; did you mean 'digits'?"),
-        (["digits"], {"wrong": {"like": "digits", "splt": {}}}, "no step in the recipe wrong 'splt'"),
+        (["digits"], {"wrong": {"like": "digits", "splt": {}}}, "recipe wrong: no step 'splt'"),
     ],
 )
 def test_nothing_goes_by_a_params_yaml_that_is_wrong(active, others, said, home):

@@ -19,7 +19,7 @@ from components.data.records import SUFFIX
 from components.machinery.code import ROOT
 from components.machinery.signature import load_step
 from pipeline import planning, recipes, stages
-from pipeline.places import place
+from pipeline.places import path_of
 from tests.conftest import PARAMETERS, write_images
 
 CONTENT = recipes.read(ROOT / "params.yaml")
@@ -51,14 +51,14 @@ def test_a_stage_depends_on_its_plan_and_its_inputs_and_makes_its_outputs(offere
         stage, wanted = offered[name], load_step(task.step)
         assert stage["cmd"] == 'python -m pipeline run "$DVC_STAGE"'
         taken = [made for several in task.inputs.values() for made in several]
-        deps = [f"{place(made)}/{MANIFEST}" if made.key == "images" else str(place(made)) for made in taken]
+        deps = [f"{path_of(made)}/{MANIFEST}" if made.key == "images" else str(path_of(made)) for made in taken]
         source = {"fetch-digits": ["tests"], "fetch_weights-glyphs": ["pretraining/vgg16_small.weights.h5"]}
         assert set(stage["deps"]) == {f"plan/{name}.json", *deps, *source.get(name, [])}
         persisted = [entry for entry in stage["outs"] if isinstance(entry, dict)]  # the record; trainings, if any
         assert all(list(entry.values()) == [{"persist": True}] for entry in persisted)
         assert paths(persisted)[-1].endswith(SUFFIX)
         assert len(persisted) == (len(stage["outs"]) if "repeats" in task.values else 1)
-        assert paths(stage["outs"]) == [str(place(made)) for made in task.outputs.values()]
+        assert paths(stage["outs"]) == [str(path_of(made)) for made in task.outputs.values()]
         assert len(stage["outs"]) == len(wanted.outputs) + 1
 
 

@@ -39,8 +39,8 @@ VALUES = st.recursive(
 def code_as_it_is():
     """Take the digest of each step's code once, for all examples."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(planning.code, "digest", cache(planning.code.code_digest))
-        patch.setattr(planning.code, "versions", cache(planning.code.computing_versions))
+        patch.setattr(planning.code, "code_digest", cache(planning.code.code_digest))
+        patch.setattr(planning.code, "computing_versions", cache(planning.code.computing_versions))
         yield
 
 
@@ -51,8 +51,8 @@ def places(value: Any) -> list[tuple[dict, Any]]:
     return [(value, key) for key in value] + [place for inner in value.values() for place in places(inner)]
 
 
-def said(action: Callable[..., Any], *arguments: Any) -> str:
-    """Return the one line that an action ends on, nothing where it ends well; all else is raised."""
+def error_line(action: Callable[..., Any], *arguments: Any) -> str:
+    """Run an action, and return the one line of its error, or an empty text if it has none; raise all else."""
     line = ""
     try:
         action(*arguments)
@@ -65,9 +65,9 @@ def said(action: Callable[..., Any], *arguments: Any) -> str:
     return line
 
 
-def planned(content: Any) -> None:
-    """Do with params.yaml all that the plan does."""
-    recipes.check(recipes.shaped(content))
+def plan(content: Any) -> None:
+    """Check, arrange and render the content of params.yaml, as `plan` does."""
+    recipes.check(content)
     tasks = planning.active_tasks(content)
     for task in tasks.values():
         planning.Entry.of(task)
@@ -89,7 +89,7 @@ def test_any_value_and_any_key_of_the_parameters(data):
             inside[key] = data.draw(VALUES)
         elif change == "more":
             inside[data.draw(st.text(max_size=9))] = data.draw(VALUES)
-    said(planned, content)
+    error_line(plan, content)
 
 
 @SHARED
@@ -101,7 +101,7 @@ def test_any_value_and_any_key_of_the_parameters(data):
 def test_any_text_of_the_parameters(tmp_path, start, length, text):
     file = tmp_path / "params.yaml"
     file.write_bytes((TEXT[:start] + text + TEXT[start + length :]).encode(errors="surrogatepass"))
-    said(lambda: planned(recipes.read(file)))
+    error_line(lambda: plan(recipes.read(file)))
 
 
 def test_names_within_names_are_not_spelled_out(tmp_path):
@@ -110,8 +110,10 @@ def test_names_within_names_are_not_spelled_out(tmp_path):
         "a0: &a0 [x]",
         *(f"a{number}: &a{number} [{', '.join([f'*a{number - 1}'] * 9)}]" for number in range(1, 10)),
     ]
-    (tmp_path / "params.yaml").write_text("\n".join([*lines, "active: []", "recipes: *a9"]))
-    assert "'recipes' is a mapping of names" in said(recipes.read, tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_text(
+        "\n".join([*lines, "active: []", "data: {}", "weights: {}", "defaults: {}", "recipes: *a9"])
+    )
+    assert "recipes is `name: value` lines; received [[" in error_line(recipes.read, tmp_path / "params.yaml")
 
 
 FLAGS = sorted({f"--{key}" for name in STEPS for kinds in (
@@ -127,7 +129,7 @@ WORDS = (
 @given(st.sampled_from([__main__.main, pipeline.__main__.main]), st.lists(WORDS, max_size=14))
 def test_any_words_on_the_command_line(tmp_path, monkeypatch, main, words):
     monkeypatch.chdir(tmp_path)
-    said(main, words)
+    error_line(main, words)
     assert not list(tmp_path.iterdir())
 
 
@@ -136,11 +138,11 @@ def test_any_words_on_the_command_line(tmp_path, monkeypatch, main, words):
 def test_any_values_of_a_step_on_the_command_line(tmp_path, monkeypatch, name, data):
     """All flags are there, with any values: no artifact is, so that no step gets as far as working."""
     monkeypatch.chdir(tmp_path)
-    wanted = load_step(name)
+    step = load_step(name)
     values = st.sampled_from(["1", "0", "-1", "0.5", "1e999", "nowhere", "", "linear"]) | st.text(
         st.characters(exclude_characters="/~\0", exclude_categories=["Cs"]), max_size=9
     )
-    keys = [*wanted.inputs, *wanted.outputs, *wanted.parameters]
+    keys = [*step.inputs, *step.outputs, *step.parameters]
     words = [word for key in keys for word in (f"--{key}", data.draw(values))]
-    assert said(__main__.main, [name, *words])
+    assert error_line(__main__.main, [name, *words])
     assert not [path for path in Path().rglob("*") if path.is_file()]

@@ -41,7 +41,7 @@ def entries(content: dict) -> dict[str, Entry]:
     return {name: Entry.of(task) for name, task in planning.active_tasks(content).items()}
 
 
-def changed(before: dict[str, Entry], after: dict[str, Entry]) -> set[str]:
+def changed_stages(before: dict[str, Entry], after: dict[str, Entry]) -> set[str]:
     return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
 
 
@@ -59,14 +59,14 @@ def test_an_entry_has_checked_values_and_the_digest_of_the_code(content):
 def test_a_value_changes_the_entry_of_its_stage_and_no_other(content):
     before = entries(content)
     content["recipes"]["digits"]["train_top"] = {"dropout": 0.3}
-    assert changed(before, entries(content)) == {"train_top-digits-glyphs"}
+    assert changed_stages(before, entries(content)) == {"train_top-digits-glyphs"}
 
 
 def test_a_version_changes_the_stages_that_use_the_package(content, monkeypatch):
     before, known = entries(content), code.locked_versions
     monkeypatch.setattr(code, "locked_versions", lambda text: {**known(text), "keras": "99"})
     uses = {name for name, entry in before.items() if "keras" in code.computing_packages(entry.step)}
-    assert changed(before, entries(content)) == uses
+    assert changed_stages(before, entries(content)) == uses
 
 
 def test_a_value_is_what_it_means_however_it_is_written(content):
@@ -87,7 +87,7 @@ def test_the_plan_is_the_same_text_each_time(content, folder):
         planning.write(planning.active_tasks(content))
         texts.append({path.name: path.read_text() for path in folder.iterdir()})
     assert texts[0] == texts[1] and {path.name for path in folder.parent.iterdir()} == {"plan"}
-    assert set(texts[0]) == {planning.MADE_FROM, *(f"{name}.json" for name in entries(content))}
+    assert set(texts[0]) == {planning.PARAMS_DIGEST, *(f"{name}.json" for name in entries(content))}
     assert not any(str(ROOT) in text for text in texts[0].values())
 
 
@@ -131,7 +131,7 @@ WRONG: dict[str, tuple[dict, str]] = {
         {"weights": {"own": {"glyphs": {"backbone": "vgg16_small", "source": "nowhere.h5"}}}},
         "nothing is at 'nowhere.h5'",
     ),
-    "a home": ({"data": {"own": {"mine": {"source": "~/images"}}}}, "DVC knows no ~: write the path in full"),
+    "a home": ({"data": {"own": {"mine": {"source": "~/images"}}}}, "is a path in full, from / on: DVC knows no ~"),
     "another network": (
         {"recipes": {"edges": {"networks": ["glyphs", "vgg16"]}}},
         "dvc.yaml has other stages than params.yaml asks for: `graft arrange` writes it anew",
@@ -198,8 +198,8 @@ def test_what_is_wrong_is_one_line_of_plain_dvc_and_nothing_else_runs(case, proj
 
 def test_names_that_are_long_but_fit(content):
     content["recipes"] = {end * 243: {**content["recipes"]["digits"], "audit": {"distance": len(end)}} for end in "ab"}
-    found = planning.active_tasks({**content, "active": [*content["recipes"]]})
-    assert {len(name) for name, task in found.items() if task.step == "audit"} == {places.LONGEST}
+    stages = planning.active_tasks({**content, "active": [*content["recipes"]]})
+    assert {len(name) for name, task in stages.items() if task.step == "audit"} == {places.LONGEST}
 
 
 def test_fractions_that_are_the_whole_are_right(content):

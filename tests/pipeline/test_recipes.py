@@ -15,7 +15,7 @@ from components import STEPS
 from components.machinery.code import ROOT
 from components.machinery.signature import load_step
 from components.system.errors import UserError
-from pipeline import __main__, recipes
+from pipeline import __main__, collection, recipes
 
 REAL = ROOT / recipes.PARAMS
 RECIPES = recipes.read(REAL)["recipes"]
@@ -94,7 +94,7 @@ def test_any_parameter_is_varied_each_value_as_its_type(content):
 
 
 def test_a_recipe_with_changes_is_as_if_it_said_them(content):
-    changed = recipes.changed(
+    changed = recipes.apply_changes(
         content, "kth_animals_improved", {"split.seed": "3"}, {"train_top.dropout": ["0.1", "0.2"]}
     )
     resolved, before = (recipes.resolve(one, "kth_animals_improved") for one in (changed, content))
@@ -105,21 +105,21 @@ def test_a_recipe_with_changes_is_as_if_it_said_them(content):
 def test_what_is_varied_or_swept_is_not_set_too(content):
     content["recipes"]["digits"]["vary"] = {"train_top": {"dropout": [0.1, 0.2]}}
     with pytest.raises(UserError, match=r"train_top.dropout is set, and digits varies it: do one of both"):
-        recipes.changed(content, "digits", {"train_top.dropout": "0.3"})
+        recipes.apply_changes(content, "digits", {"train_top.dropout": "0.3"})
     with pytest.raises(UserError, match=r"split.seed is set and swept: do one of both"):
-        recipes.changed(content, "digits", {"split.seed": "3"}, {"split.seed": ["1", "2"]})
+        recipes.apply_changes(content, "digits", {"split.seed": "3"}, {"split.seed": ["1", "2"]})
 
 
 def test_own_names_go_before_those_of_the_registries(content):
     content["data"]["own"] = {"kth_animals": {"source": "copy.tar", "max_quarantined": 0.5}}
     content["weights"]["own"]["mobilenet_v2"] = {"backbone": "mobilenet_v2", "source": "mine.h5"}
     recipes.check(content)
-    assert recipes.fetch_values(content, "kth_animals") == {
+    assert collection.fetch_values(content, "kth_animals") == {
         "data_set": "kth_animals", "source": "copy.tar", "max_quarantined": 0.5,
     }  # fmt: skip
-    assert recipes.weights_values(content, "mobilenet_v2")["source"] == "mine.h5"
-    assert recipes.weights_values(content, "vgg16") == {"backbone": "vgg16", "source": "imagenet", "stock": "keep"}
-    assert recipes.weights_values(content, "random_vgg16") == {
+    assert collection.weights_values(content, "mobilenet_v2")["source"] == "mine.h5"
+    assert collection.weights_values(content, "vgg16") == {"backbone": "vgg16", "source": "imagenet", "stock": "keep"}
+    assert collection.weights_values(content, "random_vgg16") == {
         "backbone": "vgg16", "source": "random", "stock": "leave",
     }  # fmt: skip
 
@@ -142,8 +142,8 @@ def set_to(address: str, value: Any) -> Callable[[dict[str, Any]], None]:
 @pytest.mark.parametrize(
     ("address", "value", "message"),
     [
-        ("recipes/digits/trian_top", {}, "no step in the recipe digits 'trian_top'; did you mean 'train_top'"),
-        ("recipes/digits/fetch", {}, "no step in the recipe digits 'fetch'"),
+        ("recipes/digits/trian_top", {}, "recipe digits: no step 'trian_top'; did you mean 'train_top'"),
+        ("recipes/digits/fetch", {}, "recipe digits: no step 'fetch'"),
         ("recipes/digits/train_benchmark/epoch", 3, "recipe digits: no parameter .* 'epoch'; did you mean 'epochs'"),
         ("recipes/digits/fine_tune/epochs", 1.5, "recipe digits: fine_tune: epochs is a whole number; received 1.5"),
         ("recipes/digits/fine_tune/epochs", True, "recipe digits: fine_tune: epochs is a whole number; received True"),
@@ -156,14 +156,14 @@ def set_to(address: str, value: Any) -> Callable[[dict[str, Any]], None]:
         ("recipes/digits/split", ["seed"], r"recipe digits: split .*received \['seed'\]"),
         ("recipes/digits", "split", "recipe digits.* received 'split'"),
         ("recipes/digits", ["split"], r"recipe digits.* received \['split'\]"),
-        ("recipes/digits", None, "recipe digits: no data 'None'"),
-        ("recipes/digits/data", "digit", "recipe digits: no data 'digit'; did you mean 'digits'"),
-        ("recipes/digits/networks", ["glyph"], "recipe digits: no networks 'glyph'; did you mean 'glyphs'"),
-        ("recipes/digits/networks", "glyphs", "recipe digits: networks is a list of names; received 'glyphs'"),
-        ("recipes/digits/networks", [], r"recipe digits: networks is a list of names; received \[\]"),
-        ("recipes/digits/networks", ["glyphs", "glyphs"], "recipe digits: networks has glyphs twice"),
-        ("recipes/digits/networks", ["random_vgg"], "recipe digits: no networks 'random_vgg'; did you mean"),
-        ("recipes/digits/models", ["tops"], "recipe digits: no models 'tops'; did you mean 'top'"),
+        ("recipes/digits", None, "recipe digits: no data set 'None'"),
+        ("recipes/digits/data", "digit", "recipe digits: no data set 'digit'; did you mean 'digits'"),
+        ("recipes/digits/networks", ["glyph"], "recipe digits: no network 'glyph'; did you mean 'glyphs'"),
+        ("recipes/digits/networks", "glyphs", "digits: networks is a list of names, one or more; received 'glyphs'"),
+        ("recipes/digits/networks", [], r"recipe digits: networks is a list of names, one or more; received \[\]"),
+        ("recipes/digits/networks", ["glyphs", "glyphs"], "recipe digits: networks is a list without repetitions"),
+        ("recipes/digits/networks", ["random_vgg"], "recipe digits: no network 'random_vgg'; did you mean"),
+        ("recipes/digits/models", ["tops"], "recipe digits: no model 'tops'; did you mean 'top'"),
         ("recipes/digits/like", "kth_animal", "no recipe .kth_animal.; did you mean"),
         ("recipes/digits/like", "digits", "recipe digits is like itself: digits is like digits"),
         ("recipes/digits/like", "kth_animals", "recipe kth_animals is like itself|recipe digits is like itself"),
@@ -173,10 +173,10 @@ def set_to(address: str, value: Any) -> Callable[[dict[str, Any]], None]:
         ("recipes/digits/vary", {"train_tops": {}}, "no step to vary 'train_tops'; did you mean 'train_top'"),
         ("recipes/digits/vary", {"fetch": {"source": ["x"]}}, "no step to vary 'fetch'"),
         ("recipes/digits/vary", {"train_top": {"drop": [1]}}, "no parameter of train_top 'drop'; did you mean"),
-        ("recipes/digits/vary", {"train_top": {"dropout": 0.5}}, "dropout is a list of values; received 0.5"),
-        ("recipes/digits/vary", {"train_top": {"dropout": []}}, r"dropout is a list of values; received \[\]"),
+        ("recipes/digits/vary", {"train_top": {"dropout": 0.5}}, "dropout is a list of values, .*; received 0.5"),
+        ("recipes/digits/vary", {"train_top": {"dropout": []}}, r"dropout is a list of values, .*; received \[\]"),
         ("recipes/digits/vary", {"train_top": {"dropout": [2]}}, r"train_top.dropout is in \[0, 1\); received 2"),
-        ("recipes/digits/vary", {"train_top": {"dropout": [0.5, "0.5"]}}, "dropout has 0.5 twice"),
+        ("recipes/digits/vary", {"train_top": {"dropout": [0.5, "0.5"]}}, "vary: train_top: dropout has 0.5 twice"),
         ("recipes/digits/vary", {"train_top": {"repeats": [1, 3]}}, "repeats are trainings of one way, no choice"),
         ("recipes/digits/vary", {"train_top": 3}, "vary: train_top is .* received 3"),
         ("defaults/split/seed", ..., "recipe digits: split lacks seed"),
@@ -184,15 +184,19 @@ def set_to(address: str, value: Any) -> Callable[[dict[str, Any]], None]:
         ("defaults/split", None, "recipe digits: split lacks method, folds, fold, seed"),
         ("defaults/split", 3, "defaults.*split .*received 3"),
         ("defaults/split/sed", 3, "no parameter of split 'sed'; did you mean 'seed'"),
-        ("defaults/spilt", {}, "no step in the defaults 'spilt'; did you mean 'split'"),
+        ("defaults/spilt", {}, "defaults: no step 'spilt'; did you mean 'split'"),
         ("active", ["digit"], "no recipe 'digit'; did you mean 'digits'"),
-        ("active", ["digits", "digits"], "recipe has digits twice"),
-        ("data/own", {"mine": {}}, "data: own: mine: source is .* received None"),
+        ("active", ["digits", "digits"], "active is a list without repetitions"),
+        ("data/own", {"mine": {}}, "data: own: mine: lines are missing: source"),
+        ("data/own", {"mine": {"source": None}}, "data: own: mine: source is text; received None"),
+        ("data/onw", {}, "data: no setting 'onw'; did you mean 'own'"),
+        ("recipes/digits/networks", [1], "recipe digits: networks: 0 is text; received 1; put it in quotes"),
+        ("recipes/digits/split", {True: 1}, "recipe digits: split: a name is text; received True; put it in quotes"),
         ("data/own", {"mine": "photos"}, "data.*mine .*received 'photos'"),
         ("weights/own", ["glyphs"], r"weights.*own .*received \['glyphs'\]"),
         ("weights/own/glyphs/backbone", "vgg16_smal", "no backbone 'vgg16_smal'; did you mean 'vgg16_small'"),
-        ("weights/own/random_vgg16", {"backbone": "vgg16", "source": "x"}, "random_vgg16: that name is taken"),
-        ("weights/own/audit", {"backbone": "vgg16", "source": "x"}, "weights: own: audit: that name is taken"),
+        ("weights/own/random_vgg16", {"backbone": "vgg16", "source": "x"}, "one that is not taken; .*'random_vgg16'"),
+        ("weights/own/audit", {"backbone": "vgg16", "source": "x"}, "own: a name is one that is not taken; .* 'audit'"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said(address, value, message, content):
@@ -209,7 +213,7 @@ def test_keys_that_yaml_reads_as_no_text(key, place, content):
     for name in place:
         inside = inside[name]
     inside[key] = {}
-    with pytest.raises(UserError, match=f"no .* '{key}'|a name is letters, digits, _ and -; received {key}"):
+    with pytest.raises(UserError, match=f"no .* '{key}'|a name is text; received {key}; put it in quotes"):
         recipes.check(content)
 
 
@@ -218,7 +222,8 @@ def test_keys_that_yaml_reads_as_no_text(key, place, content):
 def test_parts_of_the_file(name, value, content, tmp_path):
     set_to(name, value)(content)
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
-    with pytest.raises(UserError, match=f"params.yaml: '{name}' is a (mapping of names|list of recipes); received"):
+    message = f"lines are missing: {name}$|{name} is (`name: value` lines|a list of recipes).*; received"
+    with pytest.raises(UserError, match=f"params.yaml: ({message})"):
         recipes.read(tmp_path / "params.yaml")
 
 
@@ -260,4 +265,4 @@ def test_check_leaves_with_one_line_and_2(tmp_path):
         capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(REAL.parent)},
     )  # fmt: skip
     assert (left.returncode, left.stdout) == (2, "")
-    assert left.stderr.startswith("error: no step in the recipe digits 'extrct'") and left.stderr.count("\n") == 1
+    assert left.stderr.startswith("error: recipe digits: no step 'extrct'") and left.stderr.count("\n") == 1

@@ -106,9 +106,9 @@ def test_an_earlier_copy_stays():
 def test_whole_notes_stay_as_they_are(content, folder):
     NOTE.write_bytes(content)
     Path(".dvc/tmp").mkdir(parents=True)
-    recovery.LOCKS.write_text(json.dumps({"read": {}}))
+    recovery.RW_LOCK.write_text(json.dumps({"read": {}}))
     assert recovery.mend() == []
-    assert NOTE.read_bytes() == content and recovery.LOCKS.exists()
+    assert NOTE.read_bytes() == content and recovery.RW_LOCK.exists()
     assert not list(folder.glob("dvc.lock.*"))
 
 
@@ -135,7 +135,7 @@ def conflict(style: str, path: str = "dvc.lock") -> int:
 
 
 @pytest.mark.parametrize("style", ["merge", "diff3", "zdiff3"])
-@pytest.mark.parametrize("path", recovery.NOTES)
+@pytest.mark.parametrize("path", recovery.LOCK_FILES)
 def test_a_conflict_is_named_and_stays(style, path, folder):
     line = conflict(style, path)
     content = Path(path).read_bytes()
@@ -191,7 +191,7 @@ def test_the_command_ends_with_2_on_a_conflict(folder):
 def test_what_dvc_did_not_leave_so_is_left_alone(content, folder):
     """Nor is anything else changed: of the other file, which is half written, not even a copy is made."""
     Path("data").mkdir()
-    for note, other in (recovery.NOTES, recovery.NOTES[::-1]):
+    for note, other in (recovery.LOCK_FILES, recovery.LOCK_FILES[::-1]):
         Path(note).write_bytes(content)
         Path(other).write_text(HALVES[0])
         with pytest.raises(UserError, match=f"cannot read {note}.* it stays as it is: .*`git checkout {note}`"):
@@ -203,6 +203,6 @@ def test_what_dvc_did_not_leave_so_is_left_alone(content, folder):
 @pytest.mark.parametrize("text", ["", '{"read": {"a"', "{"])
 def test_half_written_locks_are_removed(text):
     Path(".dvc/tmp").mkdir(parents=True)
-    recovery.LOCKS.write_text(text)
+    recovery.RW_LOCK.write_text(text)
     assert len(recovery.mend()) == 1
-    assert not recovery.LOCKS.exists()
+    assert not recovery.RW_LOCK.exists()

@@ -38,14 +38,14 @@ def test_batch_normalisation_is_multiplied_into_the_weights(tmp_path):
     random = np.random.default_rng(0)
     keras.utils.set_random_seed(0)
     network = backbones.get("vgg16_small").build(32)
-    trunk = glyphs.normalised(network)
+    trunk = glyphs.add_normalisation(network)
     for layer in trunk.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.set_weights([random.uniform(0.5, 1.5, weight.shape) for weight in layer.get_weights()])
     images = random.uniform(-1, 1, (4, 32, 32, 3)).astype(np.float32)
     expected = trunk.predict_on_batch(images)
     file = tmp_path / "vgg16_small.weights.h5"
-    glyphs.save_half(glyphs.folded(network, trunk), file)
+    glyphs.save_half(glyphs.fold_normalisation(network, trunk), file)
     found = backbones.get("vgg16_small").build(32, file).predict_on_batch(images)
     assert keras.config.dtype_policy().name == "float32"
     assert np.linalg.norm(found - expected) < 1e-2 * np.linalg.norm(expected)

@@ -23,7 +23,7 @@ from components.machinery.signature import load_step
 from components.system.errors import UserError
 from pipeline import arranging, cluster, recipes
 from pipeline.__main__ import main
-from pipeline.kubeflow import compiling, submitting
+from pipeline.kubeflow import compiling, sources, submitting
 from tests.pipeline.kubeflow.kfp_stand_in import StandIn
 
 DIGEST = "sha256:" + 64 * "0"
@@ -34,7 +34,7 @@ def filled_in() -> dict:
     """Return params.yaml with a cluster filled in, and other images where a cluster cannot download a recipe's."""
     held = recipes.read(ROOT / "params.yaml")
     held["cluster"] |= {
-        "images": {name: f"registry.example.org/graft-{name}@{DIGEST}" for name in cluster.IMAGES},
+        "images": {name: f"registry.example.org/graft-{name}@{DIGEST}" for name in cluster.Images.model_fields},
         "tracking": "http://mlflow.graft.svc:5000",
         "environment": {"HTTPS_PROXY": "http://proxy:3128"},
         "service_account": "trainer",
@@ -70,7 +70,7 @@ def use_every_step(recipe: dict) -> None:
     recipe |= {"models": [*MODELS, "ensemble"], "vary": {"fine_tune": {"epochs": [2, 3]}}}
 
 
-def compiled(content: dict, folder: Path, recipe: str = "digits", **options) -> tuple[dict, dict]:
+def compile_recipe(content: dict, folder: Path, recipe: str = "digits", **options) -> tuple[dict, dict]:
     """Return the pipeline's specification and what Kubernetes is told of each executor, held to their protobufs."""
     file = compiling.write(content, cluster.read(content), recipe, folder, **options)
     spec, platform = yaml.load_all(file.read_text(), yaml.CSafeLoader)
@@ -83,17 +83,18 @@ def compiled(content: dict, folder: Path, recipe: str = "digits", **options) -> 
 
 
 def tasks(spec: dict) -> dict[str, dict]:
-    """Return the tasks by what they are shown as."""
+    """Return the tasks by their names in Kubeflow's UI."""
     return {task["taskInfo"]["name"]: task for task in spec["root"]["dag"]["tasks"].values()}
 
 
-def after(spec: dict, name: str) -> set[str]:
-    """Return what a task waits for."""
+def needs(spec: dict, name: str) -> set[str]:
+    """Return the names of the tasks that a task needs to be done before it."""
     every = spec["root"]["dag"]["tasks"]
     return {every[key]["taskInfo"]["name"] for key in tasks(spec)[name].get("dependentTasks", [])}
 
 
-def executor_of(spec: dict, task: dict) -> tuple[str, dict]:
+def container_of(spec: dict, task: dict) -> tuple[str, dict]:
+    """Return the label of a task's executor, and its container."""
     label = spec["components"][task["componentRef"]["name"]]["executorLabel"]
     return label, spec["deploymentSpec"]["executors"][label]["container"]
 
@@ -103,46 +104,46 @@ def every_step(tmp_path_factory) -> dict:
     """A pipeline that has every step; not to be changed."""
     content = filled_in()
     use_every_step(content["recipes"]["digits"])
-    return compiled(content, tmp_path_factory.mktemp("every_step"))[0]
+    return compile_recipe(content, tmp_path_factory.mktemp("every_step"))[0]
 
 
 @pytest.mark.parametrize("name", STEPS)
 def test_a_component_is_its_step(every_step, name):
-    spec, wanted = every_step, load_step(name)
+    spec, step = every_step, load_step(name)
     task = next(task for shown, task in tasks(spec).items() if shown.split()[0] == name)
-    made = spec["components"][task["componentRef"]["name"]]
-    inputs, outputs = (made.get(f"{side}Definitions", {}) for side in ("input", "output"))
+    component = spec["components"][task["componentRef"]["name"]]
+    inputs, outputs = (component.get(f"{side}Definitions", {}) for side in ("input", "output"))
     numbered = {re.sub("_[0-9]+$", "", key): value for key, value in inputs.get("artifacts", {}).items()}
-    for said, kinds in ((numbered, wanted.inputs), (outputs["artifacts"], wanted.outputs)):
+    for artifacts, kinds in ((numbered, step.inputs), (outputs["artifacts"], step.outputs)):
         for key, kind in kinds.items():
-            assert said[key]["artifactType"]["schemaTitle"] == f"system.{executor.artifact_type(kind)}"
-            assert said[key]["description"] == wanted.descriptions[key]
-    assert set(outputs["artifacts"]) - set(wanted.outputs) == {*executor.view_types(wanted.outputs), "record"}
+            assert artifacts[key]["artifactType"]["schemaTitle"] == f"system.{executor.artifact_type(kind)}"
+            assert artifacts[key]["description"] == step.descriptions[key]
+    assert set(outputs["artifacts"]) - set(step.outputs) == {*executor.view_types(step.outputs), "record"}
     assert outputs["artifacts"]["record"]["artifactType"]["schemaTitle"] == "system.Artifact"
     assert outputs["artifacts"]["record"]["description"]
     parameters = inputs.get("parameters", {})
-    assert {key: said["parameterType"] for key, said in parameters.items()} == {
-        key: TYPES[parameter.kind] for key, parameter in wanted.parameters.items()
+    assert {key: one["parameterType"] for key, one in parameters.items()} == {
+        key: TYPES[parameter.kind] for key, parameter in step.parameters.items()
     }
-    for key, said in parameters.items():
-        assert said["description"].startswith(wanted.descriptions[key])
-    _, container = executor_of(spec, task)
+    for key, one in parameters.items():
+        assert one["description"].startswith(step.descriptions[key])
+    _, container = container_of(spec, task)
     flags = [word[2:] for word in container["args"] if word.startswith("--")]
     assert container["command"] == ["python", "-m", "components", name]
-    assert {*wanted.inputs, *wanted.outputs, *wanted.parameters} <= set(flags)
+    assert {*step.inputs, *step.outputs, *step.parameters} <= set(flags)
     record = container["args"][container["args"].index("--record") + 1]
     assert record == "{{$.outputs.artifacts['record'].path}}"
 
 
 @pytest.mark.parametrize("recipe", recipes.read(ROOT / "params.yaml")["recipes"])
 def test_a_recipe_s_values_are_the_pipeline_s_defaults(content, tmp_path, recipe):
-    spec, _ = compiled(content, tmp_path, recipe)
+    spec, _ = compile_recipe(content, tmp_path, recipe)
     offered = spec["root"]["inputDefinitions"]["parameters"]
     resolved = recipes.resolve(content, recipe)
     values = dict(resolved.values)
-    for name, brought in compiling.sources(content, cluster.read(content), resolved).items():
+    for name, brought in sources.source_values(content, cluster.read(content), resolved).items():
         (values[name],) = brought.values()
-    assert {key: said["defaultValue"] for key, said in offered.items()} == {
+    assert {key: one["defaultValue"] for key, one in offered.items()} == {
         f"{name}_{key}": value for name, own in values.items() for key, value in own.items() if name != "average"
     }
     for task in tasks(spec).values():
@@ -155,8 +156,8 @@ JUDGED = {"evaluate benchmark", "evaluate top glyphs", "evaluate fine_tuned glyp
 
 
 def test_steps_wait_for_what_they_take_and_for_nothing_else(content, tmp_path):
-    spec, _ = compiled(content, tmp_path)
-    assert {name: after(spec, name) for name in tasks(spec)} == {
+    spec, _ = compile_recipe(content, tmp_path)
+    assert {name: needs(spec, name) for name in tasks(spec)} == {
         "fetch digits": set(),
         "fetch_weights glyphs": set(),
         "audit": {"fetch digits"},
@@ -186,11 +187,11 @@ JOURNAL = {*TRAINING, "choose_classifier", "evaluate", "draw_comparison"}
 
 def test_every_step_is_placed_as_the_cluster_section_says(content, digits, tmp_path):
     use_every_step(digits)
-    spec, placed = compiled(content, tmp_path)
+    spec, placed = compile_recipe(content, tmp_path)
     assert {shown.split()[0] for shown in tasks(spec)} == {*STEPS}
     for shown, task in tasks(spec).items():
         name = shown.split()[0]
-        label, container = executor_of(spec, task)
+        label, container = container_of(spec, task)
         pool = content["cluster"]["pools"]["gpu" if name in ON_GPU else "cpu"]
         there, resources = placed[label], container["resources"]
         accelerator = resources.get("accelerator", {})
@@ -236,12 +237,12 @@ def test_every_step_is_placed_as_the_cluster_section_says(content, digits, tmp_p
 def test_the_cluster_section_can_move_a_step_to_another_pool(content, tmp_path):
     content["cluster"]["pools"]["big"] = {**content["cluster"]["pools"]["gpu"], "accelerators": 4, "cpu": 0.5}
     content["cluster"]["steps"] |= {"evaluate": "cpu", "fine_tune": "big"}
-    spec, _ = compiled(content, tmp_path)
-    found = {shown: executor_of(spec, task)[1]["resources"] for shown, task in tasks(spec).items()}
-    assert "accelerator" not in found["evaluate fine_tuned glyphs"]
-    assert found["fine_tune glyphs"]["accelerator"]["resourceCount"] == "4"
-    assert found["fine_tune glyphs"]["resourceCpuLimit"] == "0.5"
-    assert found["extract glyphs"]["accelerator"]["resourceCount"] == "1"
+    spec, _ = compile_recipe(content, tmp_path)
+    named = {shown: container_of(spec, task)[1]["resources"] for shown, task in tasks(spec).items()}
+    assert "accelerator" not in named["evaluate fine_tuned glyphs"]
+    assert named["fine_tune glyphs"]["accelerator"]["resourceCount"] == "4"
+    assert named["fine_tune glyphs"]["resourceCpuLimit"] == "0.5"
+    assert named["extract glyphs"]["accelerator"]["resourceCount"] == "1"
 
 
 def test_a_step_that_is_not_named_has_its_pool_by_whether_it_computes_with_keras(content):
@@ -250,24 +251,24 @@ def test_a_step_that_is_not_named_has_its_pool_by_whether_it_computes_with_keras
     assert on_gpu == {"compare", *(name for name in STEPS if load_step(name).uses("keras"))}
     content["cluster"]["pools"]["a100"] = content["cluster"]["pools"].pop("gpu")
     content["cluster"]["steps"] = dict.fromkeys(on_gpu - {"average"}, "a100")
-    with pytest.raises(UserError, match=r"steps does not name average: no pool 'gpu'.* \(there are: a100, cpu\)"):
+    with pytest.raises(UserError, match=r"steps: average \(not named\): no pool 'gpu'.* \(there are: a100, cpu\)"):
         cluster.read(content)
     content["cluster"]["steps"]["average"] = "a100"
     assert {*cluster.read(content).steps.values()} == {"a100", "cpu"}
 
 
-def offered(spec: dict) -> dict[str, object]:
+def defaults(spec: dict) -> dict[str, object]:
     """Return the pipeline's parameters with their defaults."""
-    return {key: said["defaultValue"] for key, said in spec["root"]["inputDefinitions"]["parameters"].items()}
+    return {key: one["defaultValue"] for key, one in spec["root"]["inputDefinitions"]["parameters"].items()}
 
 
 def test_set_changes_any_default(content, tmp_path):
-    before = offered(compiled(content, tmp_path)[0])
+    before = defaults(compile_recipe(content, tmp_path)[0])
     changes = {
         "fetch.max_quarantined": "0", "fetch_weights.stock": "leave", "train_top.l2": "0.1", "explore.samples": "4",
         "training.momentum": "0.8", "fine_tune.epochs": "3",
     }  # fmt: skip
-    after = offered(compiled(content, tmp_path, changes=changes)[0])
+    after = defaults(compile_recipe(content, tmp_path, changes=changes)[0])
     assert {key: value for key, value in after.items() if before[key] != value} == {
         "fetch_max_quarantined": 0, "fetch_weights_stock": "leave", "train_top_l2": 0.1, "explore_samples": 4,
         "train_benchmark_momentum": 0.8, "train_top_momentum": 0.8, "fine_tune_momentum": 0.8, "fine_tune_epochs": 3,
@@ -277,76 +278,84 @@ def test_set_changes_any_default(content, tmp_path):
 
 def test_of_a_sweep_s_arms_validation_chooses_one_and_what_is_before_them_is_shared(content, tmp_path):
     rates = ["1e-4", "1e-5"]
-    spec, _ = compiled(
+    spec, _ = compile_recipe(
         content, tmp_path, changes={"fine_tune.epochs": "3"}, sweeps={"fine_tune.learning_rate": rates}
     )  # fmt: skip
-    assert offered(spec)["fine_tune_epochs"] == 3
-    assert "fine_tune_learning_rate" not in offered(spec)
+    assert defaults(spec)["fine_tune_epochs"] == 3
+    assert "fine_tune_learning_rate" not in defaults(spec)
     arms = ["fine_tune glyphs", "fine_tune glyphs fine_tune.learning_rate=1e-05"]  # the first is the recipe's own
-    found = tasks(spec)
-    assert [name for name in found if name.startswith("fine_tune")] == arms
+    named = tasks(spec)
+    assert [name for name in named if name.startswith("fine_tune")] == arms
     for arm, rate in zip(arms, rates, strict=True):
-        assert after(spec, arm) == {"extract glyphs", "split", "train_top glyphs", "fetch_weights glyphs"}
-        given = found[arm]["inputs"]["parameters"]["learning_rate"]
+        assert needs(spec, arm) == {"extract glyphs", "split", "train_top glyphs", "fetch_weights glyphs"}
+        given = named[arm]["inputs"]["parameters"]["learning_rate"]
         assert given["runtimeValue"]["constant"] == float(rate)
-    assert after(spec, "choose_classifier fine_tuned glyphs") == {*arms}
-    assert after(spec, "evaluate fine_tuned glyphs") == {"augment", "split", "choose_classifier fine_tuned glyphs"}
-    assert after(spec, "compare") == JUDGED
-    assert recorded(spec) == {name for name in found if name.split()[0] in arranging.SHOWN}
-    assert len(found) == len(tasks(compiled(content, tmp_path)[0])) + 2
+    assert needs(spec, "choose_classifier fine_tuned glyphs") == {*arms}
+    assert needs(spec, "evaluate fine_tuned glyphs") == {
+        "augment",
+        "split",
+        "choose_classifier fine_tuned glyphs",
+    }
+    assert needs(spec, "compare") == JUDGED
+    assert tasks_on_page(spec) == {name for name in named if name.split()[0] in arranging.ON_PAGE}
+    assert len(named) == len(tasks(compile_recipe(content, tmp_path)[0])) + 2
 
 
 def test_what_has_one_arm_is_a_parameter_of_the_pipeline(content, digits, tmp_path):
-    plain = compiled(content, tmp_path)[0]
+    plain = compile_recipe(content, tmp_path)[0]
     digits["vary"] = {"split": {"fold": [1]}, "evaluate": {"views": ["averaged"]}}
-    spec, _ = compiled(content, tmp_path, sweeps={"fine_tune.epochs": ["5"]})
-    assert offered(spec) == offered(plain) | {"split_fold": 1, "evaluate_views": "averaged", "fine_tune_epochs": 5}
+    spec, _ = compile_recipe(content, tmp_path, sweeps={"fine_tune.epochs": ["5"]})
+    assert defaults(spec) == defaults(plain) | {
+        "split_fold": 1,
+        "evaluate_views": "averaged",
+        "fine_tune_epochs": 5,
+    }
     assert len(tasks(spec)) == len(tasks(plain))
 
 
 def test_several_networks_are_compared_and_share_what_needs_none(content, digits, tmp_path):
     digits["networks"] = networks = ["glyphs", "random_vgg16_small"]
-    spec, _ = compiled(content, tmp_path)
-    found = tasks(spec)
+    spec, _ = compile_recipe(content, tmp_path)
+    named = tasks(spec)
     single = {"fetch digits", "audit", "split", "augment", "explore", "draw_exploration", "train_benchmark"}
     single |= {"evaluate benchmark", "compare", "draw_comparison"}
     for network in networks:
         own = {f"{name} {network}" for name in ("fetch_weights", "extract", "train_top")}
-        assert after(spec, f"fine_tune {network}") == {"split", *own}
-        assert after(spec, f"evaluate fine_tuned {network}") == {"augment", "split", f"fine_tune {network}"}
+        assert needs(spec, f"fine_tune {network}") == {"split", *own}
+        assert needs(spec, f"evaluate fine_tuned {network}") == {"augment", "split", f"fine_tune {network}"}
     each = ["fetch_weights", "choose_precision", "extract", "train_top", "fine_tune"]
     each += ["evaluate top", "evaluate fine_tuned"]
-    assert {*found} == single | {f"{name} {network}" for name in each for network in networks}
-    assert len(after(spec, "compare")) == 1 + 2 * 2
+    assert {*named} == single | {f"{name} {network}" for name in each for network in networks}
+    assert len(needs(spec, "compare")) == 1 + 2 * 2
     assert spec["pipelineInfo"]["description"].startswith(
         "Graft, recipe digits: data set digits, networks glyphs, random_vgg16_small; MLflow: "
     )
-    weights = {key: value for key, value in offered(spec).items() if key.startswith("fetch_weights")}
+    weights = {key: value for key, value in defaults(spec).items() if key.startswith("fetch_weights")}
     assert weights == {"fetch_weights_backbone": "vgg16_small"}  # all that the two have in common
     for network, source in zip(networks, ("pretraining/vgg16_small.weights.h5", "random"), strict=True):
-        given = found[f"fetch_weights {network}"]["inputs"]["parameters"]["source"]
+        given = named[f"fetch_weights {network}"]["inputs"]["parameters"]["source"]
         assert given["runtimeValue"]["constant"] == source
     for address in ("fetch_weights.source", "fetch_weights.stock"):
         with pytest.raises(UserError, match=f"{address} differs among glyphs, random_vgg16_small: set it in a recipe"):
-            compiled(content, tmp_path, changes={address: "leave"})
+            compile_recipe(content, tmp_path, changes={address: "leave"})
     content["cluster"]["collection"] = {"repository": "https://example.org/x.git", "revision": "HEAD^0", "remote": ""}
-    spec, _ = compiled(content, tmp_path)
+    spec, _ = compile_recipe(content, tmp_path)
     for network, image in zip(networks, ("fetch", "steps"), strict=True):  # the one that its own source needs
-        container = executor_of(spec, tasks(spec)[f"fetch_weights {network}"])[1]
+        container = container_of(spec, tasks(spec)[f"fetch_weights {network}"])[1]
         assert container["image"] == content["cluster"]["images"][image]
 
 
 def test_what_changes_the_test_images_has_a_comparison_of_its_own(content, tmp_path):
-    spec, _ = compiled(content, tmp_path, sweeps={"split.train": ["30", "60"]})
+    spec, _ = compile_recipe(content, tmp_path, sweeps={"split.train": ["30", "60"]})
     for arm in ("", " split.train=60.0"):
-        assert after(spec, f"compare{arm}") == {f"{name}{arm}" for name in JUDGED}
-        assert f"compare{arm}" in after(spec, f"draw_comparison{arm}")
-        assert after(spec, f"evaluate benchmark{arm}") == {"augment", f"split{arm}", f"train_benchmark{arm}"}
+        assert needs(spec, f"compare{arm}") == {f"{name}{arm}" for name in JUDGED}
+        assert f"compare{arm}" in needs(spec, f"draw_comparison{arm}")
+        assert needs(spec, f"evaluate benchmark{arm}") == {"augment", f"split{arm}", f"train_benchmark{arm}"}
     names = [name.split()[0] for name in tasks(spec)]
     assert names.count("extract") == names.count("augment") == 1
 
 
-def recorded(spec: dict) -> set[str]:
+def tasks_on_page(spec: dict) -> set[str]:
     """Return the tasks whose records the page is drawn with, each taken once, and hold that they are numbered."""
     inputs = tasks(spec)["draw_comparison"]["inputs"]["artifacts"]
     taken = [given["taskOutputArtifact"] for key, given in inputs.items() if key.startswith("records_")]
@@ -364,38 +373,40 @@ def test_a_page_is_drawn_from_all_reports_and_from_the_records_of_what_it_shows(
     content["cluster"]["trainings"] = "apart"
     digits["vary"] = {"evaluate": {"views": ["plain", "averaged"]}}
     rates = ["1e-4", "1e-5"]
-    spec, _ = compiled(content, tmp_path, sweeps={"augment.rotation": ["0", "9"], "fine_tune.learning_rate": rates})
-    found = tasks(spec)
-    assert recorded(spec) == {name for name in found if name.split()[0] in arranging.SHOWN}
-    compared, drawn = (found[name]["inputs"]["artifacts"] for name in ("compare", "draw_comparison"))
+    spec, _ = compile_recipe(
+        content, tmp_path, sweeps={"augment.rotation": ["0", "9"], "fine_tune.learning_rate": rates}
+    )
+    named = tasks(spec)
+    assert tasks_on_page(spec) == {name for name in named if name.split()[0] in arranging.ON_PAGE}
+    compared, drawn = (named[name]["inputs"]["artifacts"] for name in ("compare", "draw_comparison"))
     reports = {key: given for key, given in drawn.items() if key.startswith("reports_")}
     assert reports == compared and len(reports) == 4 * 2 * 2 * 2  # models, folds, repeats, views
-    assert {*drawn} - {*reports} == {"comparison", *(f"records_{n + 1}" for n in range(len(recorded(spec))))}
+    assert {*drawn} - {*reports} == {"comparison", *(f"records_{n + 1}" for n in range(len(tasks_on_page(spec))))}
     arms = ("augment.rotation=0.0", "augment.rotation=9.0")
     for name in ("augment", "explore", "draw_exploration", "choose_precision glyphs", "extract glyphs"):
-        shown = [shown for shown in found if shown.split()[0] == name.split()[0]]
+        shown = [shown for shown in named if shown.split()[0] == name.split()[0]]
         assert shown == [f"{name} {arm}" for arm in arms]  # folds and repeats have it in common
     for arm in arms:
-        assert after(spec, f"draw_exploration {arm}") == {f"explore {arm}"}
-        assert after(spec, f"choose_precision glyphs {arm}") == {f"augment {arm}", "fetch_weights glyphs"}
+        assert needs(spec, f"draw_exploration {arm}") == {f"explore {arm}"}
+        assert needs(spec, f"choose_precision glyphs {arm}") == {f"augment {arm}", "fetch_weights glyphs"}
         own = {f"augment {arm}", f"choose_precision glyphs {arm}"}
-        assert after(spec, f"extract glyphs {arm}") == {"fetch_weights glyphs"} | own
-    container = executor_of(spec, found["draw_comparison"])[1]
+        assert needs(spec, f"extract glyphs {arm}") == {"fetch_weights glyphs"} | own
+    container = container_of(spec, named["draw_comparison"])[1]
     flags = [word for word in container["args"] if word in ("--records", "--reports", "--record")]
-    assert flags == ["--reports"] * len(reports) + ["--records"] * len(recorded(spec)) + ["--record"]
+    assert flags == ["--reports"] * len(reports) + ["--records"] * len(tasks_on_page(spec)) + ["--record"]
 
 
 def test_sweeps_of_two_steps_are_combined_and_no_arm_takes_another_s_artifacts(content, tmp_path):
     layers, numbers = {"block4_conv1": "", "block5_conv1": " extract.unfreeze=block5_conv1"}, ["2", "3"]
-    spec, _ = compiled(content, tmp_path, sweeps={"extract.unfreeze": [*layers], "fine_tune.epochs": numbers})
+    spec, _ = compile_recipe(content, tmp_path, sweeps={"extract.unfreeze": [*layers], "fine_tune.epochs": numbers})
     arms = {f"fine_tune glyphs{layer} fine_tune.epochs={number}": layer
             for layer, number in itertools.product(layers.values(), numbers)}  # fmt: skip
     for arm, layer in arms.items():
         own = {f"{name} glyphs{layer}" for name in ("extract", "train_top")}
-        assert after(spec, arm) == {"split", "fetch_weights glyphs"} | own
-    assert after(spec, "choose_classifier fine_tuned glyphs") == {*arms}
-    assert after(spec, "choose_classifier top glyphs") == {f"train_top glyphs{layer}" for layer in layers.values()}
-    assert after(spec, "compare") == JUDGED
+        assert needs(spec, arm) == {"split", "fetch_weights glyphs"} | own
+    assert needs(spec, "choose_classifier fine_tuned glyphs") == {*arms}
+    assert needs(spec, "choose_classifier top glyphs") == {f"train_top glyphs{layer}" for layer in layers.values()}
+    assert needs(spec, "compare") == JUDGED
 
 
 def test_folds_repeats_an_ensemble_and_averaged_views_run_side_by_side(content, digits, tmp_path):
@@ -403,40 +414,40 @@ def test_folds_repeats_an_ensemble_and_averaged_views_run_side_by_side(content, 
     digits |= {"models": [*MODELS, "ensemble"], "training": {"repeats": 2}}
     content["cluster"]["trainings"] = "apart"
     digits["vary"] = {"evaluate": {"views": ["plain", "averaged"]}}
-    spec, _ = compiled(content, tmp_path)
+    spec, _ = compile_recipe(content, tmp_path)
     trial, fold = "split.fold=1 repeat=2", "split split.fold=1"
     own = {f"train_top glyphs {trial}", "extract glyphs", "fetch_weights glyphs"}
-    assert after(spec, f"fine_tune glyphs {trial}") == {fold} | own
+    assert needs(spec, f"fine_tune glyphs {trial}") == {fold} | own
     members = {f"{name} {trial}" for name in ("train_benchmark", "train_top glyphs", "fine_tune glyphs")}
-    assert after(spec, f"average {trial}") == {"augment", fold} | members
+    assert needs(spec, f"average {trial}") == {"augment", fold} | members
     judged = f"evaluate ensemble evaluate.views=averaged {trial}"
-    assert after(spec, judged) == {"augment", fold, f"average {trial}"}
-    assert len(after(spec, "compare")) == 2 * 2 * 4 * 2
+    assert needs(spec, judged) == {"augment", fold, f"average {trial}"}
+    assert len(needs(spec, "compare")) == 2 * 2 * 4 * 2
     names = [name.split()[0] for name in tasks(spec)]
     for name in ("explore", "draw_exploration", "choose_precision", "extract", "compare", "draw_comparison"):
         assert names.count(name) == 1
     values = tasks(spec)[f"train_top glyphs {trial}"]["inputs"]["parameters"]
     assert values["seed"]["runtimeValue"]["constant"] == 2
-    assert {"split_fold", "evaluate_views", *(f"{name}_seed" for name in recipes.TRAINING)}.isdisjoint(offered(spec))
+    assert {"split_fold", "evaluate_views", *(f"{name}_seed" for name in recipes.TRAINING)}.isdisjoint(defaults(spec))
 
 
 def test_the_trainings_of_a_way_are_one_task_unless_the_cluster_runs_them_apart(content, digits, tmp_path):
     digits |= {"models": [*MODELS, "ensemble"], "training": {"repeats": 3}}
-    spec, _ = compiled(content, tmp_path)
-    assert [name.split()[0] for name in tasks(spec)].count("train_top") == 1 and len(after(spec, "compare")) == 4
-    assert {f"{name}_repeats" for name in recipes.TRAINING} <= set(offered(spec))
+    spec, _ = compile_recipe(content, tmp_path)
+    assert [name.split()[0] for name in tasks(spec)].count("train_top") == 1 and len(needs(spec, "compare")) == 4
+    assert {f"{name}_repeats" for name in recipes.TRAINING} <= set(defaults(spec))
 
 
 def test_trials_choose_each_by_themselves_and_what_they_chose_is_averaged(content, digits, tmp_path):
     digits |= {"models": ["fine_tuned", "top", "ensemble"], "training": {"repeats": 2}}
     content["cluster"]["trainings"] = "apart"
-    spec, _ = compiled(content, tmp_path, sweeps={"fine_tune.epochs": ["2", "3"]})
+    spec, _ = compile_recipe(content, tmp_path, sweeps={"fine_tune.epochs": ["2", "3"]})
     for trial in ("", " repeat=2"):
         chosen = f"choose_classifier fine_tuned glyphs{trial}"
-        assert after(spec, chosen) == {f"fine_tune glyphs fine_tune.epochs={number}{trial}" for number in (2, 3)}
-        assert after(spec, f"average{trial}") == {"augment", "split", f"train_top glyphs{trial}", chosen}
+        assert needs(spec, chosen) == {f"fine_tune glyphs fine_tune.epochs={number}{trial}" for number in (2, 3)}
+        assert needs(spec, f"average{trial}") == {"augment", "split", f"train_top glyphs{trial}", chosen}
     assert "train_benchmark" not in tasks(spec)
-    assert not [key for key in offered(spec) if key.startswith("train_benchmark")]
+    assert not [key for key in defaults(spec) if key.startswith("train_benchmark")]
 
 
 WRONG: dict[str, tuple[dict, list[str], str]] = {  # change of params.yaml, words of the command line, answer
@@ -449,24 +460,24 @@ WRONG: dict[str, tuple[dict, list[str], str]] = {  # change of params.yaml, word
     "no value": ({}, ["--set", "train_top.epochs"], "STEP.PARAMETER=VALUE is needed"),
     "swept wrongly": ({}, ["--sweep", "fine_tune.epochs=3,x"], "fine_tune.epochs is a whole number; received 'x'"),
     "swept twice": ({}, ["--sweep", "fine_tune.epochs=3,3"], "vary: fine_tune: epochs has 3 twice"),
-    "images swept": ({}, ["--sweep", "fetch.source=a,b"], "no step to vary 'fetch'"),
+    "images swept": ({}, ["--sweep", "fetch.source=a,b"], "vary: no step to vary 'fetch'"),
     "no parameter of fetch": ({}, ["--set", "fetch.sauce=a"], "no parameter of fetch 'sauce'; did you mean 'source'?"),
     "set and swept": (
         {}, ["--set", "fine_tune.epochs=3", "--sweep", "fine_tune.epochs=3,4"], "fine_tune.epochs is set and swept",
     ),
-    "no image": ({"images.steps": ""}, [], "no image for steps: `make image` builds it"),
-    "a tag": ({"images.fetch": "graft:1"}, [], "the image 'graft:1' for fetch is named by a tag"),
-    "no tracking": ({"tracking": ""}, [], "no tracking address"),
-    "tracking in a file": ({"tracking": "sqlite:///mlflow.db"}, [], "cluster: tracking is http(s)://HOST:PORT"),
+    "no image": ({"images.steps": ""}, [], "cluster: images: steps is an image by its digest, as in registry."),
+    "a tag": ({"images.fetch": "graft:1"}, [], "a tag can move unnoticed; received 'graft:1'"),
+    "no tracking": ({"tracking": ""}, [], "cluster: tracking is MLflow's address as the cluster reaches it"),
+    "tracking in a file": ({"tracking": "sqlite:///mlflow.db"}, [], "http(s)://HOST:PORT, or `off`"),
     "a password": ({"tracking": "http://me:secret@mlflow:5000"}, [], "who signs in comes from a secret"),
-    "no secret's name": ({"secrets.tracking": {"": {"A": "b"}}}, [], "the name of an object in Kubernetes is"),
-    "no key": ({"secrets.tracking": {"mlflow": {}}}, [], "cluster: secrets: tracking: mlflow: give `VARIABLE: KEY`"),
-    "no variable": ({"secrets.tracking": {"mlflow": {"A B": "b"}}}, [], "mlflow: the name of a variable is letters"),
-    "no text": ({"environment": {"A": 1}}, [], "cluster: environment: A is text; received 1"),
+    "no secret's name": ({"secrets.tracking": {"": {"A": "b"}}}, [], "a name is that of an object in Kubernetes"),
+    "no key": ({"secrets.tracking": {"mlflow": {}}}, [], "cluster: secrets: tracking: mlflow is `VARIABLE: KEY` lines"),
+    "no variable": ({"secrets.tracking": {"mlflow": {"A B": "b"}}}, [], "(VARIABLE of letters, digits and _, KEY"),
+    "no text": ({"environment": {"A": 1}}, [], "cluster: environment: A is text; received 1; put it in quotes"),
     "no pool": ({"steps.split": "tpu"}, [], "cluster: steps: split: no pool 'tpu'; did you mean 'gpu'?"),
-    "no pool's name": ({"steps.split": 1}, [], "cluster: steps: split is text; received 1"),
-    "no step of the cluster": ({"steps.splitt": "cpu"}, [], "no step in cluster: steps 'splitt'; did you mean 'split'"),
-    "a pool's typo": ({"pools.gpu.memmory": "1Gi"}, [], "no setting in cluster: pools: gpu 'memmory'"),
+    "no pool's name": ({"steps.split": 1}, [], "cluster: steps: split is text; received 1; put it in quotes"),
+    "no step of the cluster": ({"steps.splitt": "cpu"}, [], "cluster: steps: no step 'splitt'; did you mean 'split'"),
+    "a pool's typo": ({"pools.gpu.memmory": "1Gi"}, [], "pools: gpu: no setting 'memmory'; did you mean 'memory'"),
     "no bytes": ({"pools.gpu.memory": "lots"}, [], "cluster: pools: gpu: memory is bytes, such as 8Gi"),
     "a password of git": (
         {"collection": {"repository": "https://me:secret@example.org/x.git", "revision": "HEAD^0", "remote": ""}}, [],
@@ -524,21 +535,21 @@ def test_a_data_set_of_this_machine_needs_a_repository_that_the_cluster_reaches(
     content["data"]["own"]["mine"] = {"source": "../mine"}
     digits["data"] = "mine"
     with pytest.raises(UserError, match=r"mine comes from '../mine', which a cluster does not reach: `dvc push` it"):
-        compiled(content, tmp_path)
+        compile_recipe(content, tmp_path)
 
 
 def test_a_repository_s_data_and_weights_come_as_its_revision_pins_them(content, tmp_path):
     commit = subprocess.check_output(["git", "-C", str(ROOT), "rev-parse", "HEAD"], text=True).strip()
     content["cluster"]["collection"] = {"repository": "https://example.org/x.git", "revision": commit, "remote": "s3"}
     pinned = f"git+https://example.org/x.git@{commit}#"
-    spec, _ = compiled(content, tmp_path)
-    assert "fetch_source" not in offered(spec)
-    assert offered(spec)["fetch_weights_source"] == f"{pinned}name=glyphs&remote=s3"
+    spec, _ = compile_recipe(content, tmp_path)
+    assert "fetch_source" not in defaults(spec)
+    assert defaults(spec)["fetch_weights_source"] == f"{pinned}name=glyphs&remote=s3"
     given = tasks(spec)["fetch digits"]["inputs"]["parameters"]
     assert given["source"]["runtimeValue"]["constant"] == f"{pinned}remote=s3"
     assert given["data_set"] == {"componentInputParameter": "fetch_data_set"}
     for shown, task in tasks(spec).items():
-        container = executor_of(spec, task)[1]
+        container = container_of(spec, task)[1]
         environment = {entry["name"]: entry["value"] for entry in container["env"]}
         assert environment["GRAFT_DVC_REVISION"] == commit
         assert container["image"] == content["cluster"]["images"]["fetch" if shown.startswith("fetch") else "steps"]
@@ -546,10 +557,10 @@ def test_a_repository_s_data_and_weights_come_as_its_revision_pins_them(content,
 
 def test_data_from_elsewhere_than_the_repository_is_of_no_revision(content, tmp_path):
     content["cluster"]["collection"] = {"repository": "https://example.org/x.git", "revision": "HEAD^0", "remote": ""}
-    spec, _ = compiled(content, tmp_path, changes={"fetch.source": "published"})
-    assert offered(spec)["fetch_source"] == "published"
+    spec, _ = compile_recipe(content, tmp_path, changes={"fetch.source": "published"})
+    assert defaults(spec)["fetch_source"] == "published"
     for task in tasks(spec).values():
-        assert "GRAFT_DVC_REVISION" not in {entry["name"] for entry in executor_of(spec, task)[1]["env"]}
+        assert "GRAFT_DVC_REVISION" not in {entry["name"] for entry in container_of(spec, task)[1]["env"]}
 
 
 def test_what_a_cluster_fetches_from_a_repository_need_not_be_on_this_machine(content, folder, capsys):
@@ -582,21 +593,51 @@ def test_whatever_the_cluster_section_holds_it_is_read_or_refused_in_a_line(cont
                 section = section[key]
             section[("cluster", *path)[-1]] = junk
             with suppress(UserError):
-                assert all(cluster.read(changed).secrets[name] is not None for name in cluster.SECRETS)
+                assert cluster.read(changed).secrets.tracking is not None
+
+
+@pytest.mark.parametrize(
+    ("address", "value", "message"),
+    [
+        ("cpu", True, "cpu is a number, more than 0; received True"),
+        ("hours", "nan", "hours is a number, more than 0; received 'nan'"),
+        ("accelerators", 1.5, "accelerators is a whole number, 0 or more; received 1.5"),
+        ("retries", -1, "retries is a whole number, 0 or more; received -1"),
+        ("memory", 8, "memory is text; received 8; put it in quotes"),
+        ("node_selector", {"pool": True}, "node_selector: pool is text; received True; put it in quotes"),
+        ("node_selector", {1: "a"}, "node_selector: a name is text; received 1; put it in quotes"),
+        ("tolerations", None, r"tolerations is a list of tolerations, \[\] for none; received None"),
+        ("tolerations", [{"toleration_seconds": "9"}], "tolerations: 0: toleration_seconds is .*received '9'"),
+        ("tolerations", [{"efect": "x"}], "tolerations: 0: no setting 'efect'; did you mean 'effect'"),
+        ("volumes", {"scratch": "here"}, "volumes: scratch is an absolute path; received 'here'"),
+        ("volumes", {"Scratch": "/here"}, "volumes: a name is that of an object in Kubernetes.*received 'Scratch'"),
+        ("accelerator", "a b", "accelerator has to be a resource such as nvidia.com/gpu; received 'a b'"),
+    ],
+)
+def test_a_pool_takes_each_value_as_it_is_written(content, address, value, message):
+    content["cluster"]["pools"]["gpu"][address] = value
+    with pytest.raises(UserError, match=f"params.yaml: cluster: pools: gpu: .*{message}"):
+        cluster.read(content)
+
+
+def test_numbers_that_yaml_reads_as_text_are_numbers_to_a_pool(content):
+    content["cluster"]["pools"]["gpu"] |= {"cpu": "5e-1", "accelerators": 2.0, "volumes": None}
+    pool = cluster.read(content).pools["gpu"]
+    assert (pool.cpu, pool.accelerators, pool.volumes) == (0.5, 2, {}) and type(pool.accelerators) is int
 
 
 def test_the_images_of_a_local_run_may_have_tags(content):
-    wanted = copy.deepcopy(content)
-    wanted["cluster"]["images"] = {"steps": "graft-steps:latest", "fetch": "graft-fetch:latest"}
-    assert cluster.read(wanted, tags=True).images["steps"] == "graft-steps:latest"
-    with pytest.raises(UserError, match="is named by a tag"):
-        cluster.read(wanted)
+    local = copy.deepcopy(content)
+    local["cluster"]["images"] = {"steps": "graft-steps:latest", "fetch": "graft-fetch:latest"}
+    assert cluster.read(local, tags=True).images.steps == "graft-steps:latest"
+    with pytest.raises(UserError, match="a tag can move unnoticed; received 'graft-steps:latest'"):
+        cluster.read(local)
 
 
 def test_a_data_set_that_nobody_can_download_needs_a_repository(content, digits, tmp_path):
     digits["data"] = "car_damage"
     with pytest.raises(UserError, match="car_damage cannot be downloaded without asking for it: fetch it here"):
-        compiled(content, tmp_path)
+        compile_recipe(content, tmp_path)
 
 
 @pytest.fixture

@@ -1,0 +1,72 @@
+"""Data sets and weights: the names that a recipe may use, and the parameters of the steps that bring them in."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from components.data.datasets import DATA_SETS
+from components.model.backbones import BACKBONES
+from components.system.errors import UserError, shorten
+
+COLLECTION = ("fetch", "fetch_weights")  # the steps that bring data sets and weights in
+REGISTRIES: dict[str, Iterable[str]] = {"data": DATA_SETS, "weights": BACKBONES}
+RANDOM = "random_"  # before a backbone's name: its weights as drawn at random
+
+
+def declarations(content: Mapping[str, Any], noun: str) -> dict[str, dict[str, Any]]:
+    """Return what `own:` in params.yaml says of data sets (noun `data`) or weights files (`weights`), by name."""
+    return content[noun].get("own") or {}
+
+
+def usable_names(content: Mapping[str, Any], noun: str) -> list[str]:
+    """Return the names of all data sets (`data`) or weights (`weights`): declared, in the registry, drawn at random."""
+    registry = REGISTRIES[noun]
+    random = [RANDOM + name for name in registry] if noun == "weights" else []
+    return [*declarations(content, noun), *registry, *random]
+
+
+def fetch_values(content: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return the parameters of `fetch` for a data set."""
+    declaration = declarations(content, "data").get(name) or {"source": "published"}
+    return {"data_set": name, "max_quarantined": content["data"].get("max_quarantined"), **declaration}
+
+
+def weights_values(content: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return the parameters of `fetch_weights` for pretrained weights."""
+    stock = content["weights"].get("stock")
+    if declaration := declarations(content, "weights").get(name):
+        return {"stock": stock, **declaration}
+    if name.startswith(RANDOM):
+        return {"backbone": name.removeprefix(RANDOM), "source": "random", "stock": "leave"}
+    return {"backbone": name, "source": "imagenet", "stock": stock}
+
+
+def local_source(content: Mapping[str, Any], noun: str, name: str) -> str:
+    """Return the path on this machine from which a data set or weights file comes; empty where it comes from none.
+
+    Args:
+        content: All of params.yaml.
+        noun: `data` or `weights`.
+        name: Of the data set or the weights.
+    """
+    source = declarations(content, noun).get(name, {}).get("source", "")
+    return "" if re.match(r"\w+://|git\+", source) else source
+
+
+def check_source(content: Mapping[str, Any], noun: str, name: str) -> None:
+    """Check that the folder or file from which a data set or weights file comes is on this machine.
+
+    Raises:
+        UserError: It is not.
+    """
+    source = local_source(content, noun, name)
+    try:
+        there = not source or Path(source).exists()
+    except OSError:  # a name too long, or a folder that this user may not look into
+        there = False
+    if not there:
+        raise UserError(
+            f"{noun}: own: {name}: nothing is at {shorten(source)}: correct the source; a path that is not absolute "
+            f"begins at {shorten(str(Path.cwd()))}"
+        )
