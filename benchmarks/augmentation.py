@@ -17,6 +17,7 @@ BACKBONE = "mobilenet_v2"  # the fastest here, which would wait the most
 
 
 def measure(bench: Bench) -> Iterator[Line]:
+    """Yield the rates of augmenting both ways, and the share of extraction that waits for views."""
     images = bench.pick(256, 64)
     tasks, short = prepare(bench, images), prepare(bench, SHORT)
     source = find_output(tasks, "images").task.values["source"]
@@ -50,7 +51,7 @@ def measure(bench: Bench) -> Iterator[Line]:
 
 
 def prepare(bench: Bench, images: int) -> list[Task]:
-    """Write images and bring them and random weights to the layout; return the tasks of a recipe on them."""
+    """Write images, fetch them and random weights, and return the tasks of a recipe on them."""
     source = synthetic.photographs(bench.folder / "sources" / f"augmentation-{images}", images, 256, 2)
     tasks = here.tasks_of(RECIPE, source, RANDOM + BACKBONE, {})
     bench.here(make, find_output(tasks, "images"), bench.folder)

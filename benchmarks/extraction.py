@@ -28,6 +28,7 @@ KINDS = ("float32", "bfloat16")
 
 
 def measure(bench: Bench) -> Iterator[Line]:
+    """Yield the images a second of each backbone both ways, and for VGGs the share of the machine's peak."""
     units = "amx_bf16" in describe_machine()["instruction_sets"]
     peaks: dict[str, list[float]] = {kind: [] for kind in KINDS}
     measurements: dict[str, tuple[list[float], list[float], str]] = {}
@@ -68,7 +69,7 @@ def multiply_adds_of(backbone: str) -> int:
 
 
 def prepare(bench: Bench, backbone: str, images: int) -> list[Task]:
-    """Write images, half of them PNG, and bring them and random weights to the layout; return tasks on them."""
+    """Write images, half of them PNG, fetch them and random weights, and return the tasks of a recipe on them."""
     source = bench.folder / "sources" / f"extraction-{images}"
     for ending in ("jpg", "png"):
         synthetic.photographs(source, images // 2, 256, 2, ending)

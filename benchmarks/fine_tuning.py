@@ -12,6 +12,7 @@ from pipeline.running import find_output
 
 
 def measure(bench: Bench) -> Iterator[Line]:
+    """Yield the images a second of fine-tuning each study both ways."""
     for study in studies_to_measure(bench):
         floor = bench.plain(floor_of, study)
         size = bench.pick(study.size, QUICK)
@@ -28,7 +29,7 @@ def measure(bench: Bench) -> Iterator[Line]:
 
 @cache
 def time_fine_tuning(bench: Bench, study: Study) -> tuple[list[float], list[here.Training]]:
-    """Fine-tune a study both ways in turns; return seconds an image of the plain way, and what the step took."""
+    """Fine-tune a study both ways in turns; return the seconds an image of the plain way, and of the step, by turn."""
     size = bench.pick(study.size, QUICK)
     tasks, _ = prepare(bench, study, size)
     task = find_output(tasks, "classifier", "fine_tuned").task

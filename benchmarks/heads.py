@@ -25,6 +25,7 @@ UNMOVED = 1e-30  # a learning rate so low that weights stay as they were drawn
 
 
 def measure(bench: Bench) -> Iterator[Line]:
+    """Yield the seconds of training a head both ways, and how far apart the losses are."""
     for study in [replace(one, images=SIZES[one.recipe]) for one in STUDIES if one.recipe in SIZES]:
         task, train, validation = prepare(bench, study)
         arguments = [task.values[name] for name in ("optimizer", "learning_rate", "dropout", "batch_size")]
@@ -82,7 +83,7 @@ def fill(at: Mapping[str, Path]) -> "tuple[Part, Part]":
 
 
 def losses_of(bench: Bench, task: Task, train: "Part", epochs: int) -> tuple[list[float], list[float]]:
-    """Return the epochs' losses of both ways, with the same first weights and order of the images, and no dropout."""
+    """Return the training losses by epoch of the plain way and of ours, from the same weights, without dropout."""
     bare = here.with_values(task, dropout=0.0, patience=epochs)
     weights, orders, losses = bench.here(train_losses, bare, bench.folder, epochs)
     arguments = [task.values[name] for name in ("optimizer", "learning_rate", "batch_size")]

@@ -26,6 +26,7 @@ class Aim:
         return f"at {'most' if self.most else 'least'} {self.limit:g} {self.words}".strip()
 
     def holds(self, value: float) -> bool:
+        """Return whether a measured value meets the aim."""
         return value <= self.limit if self.most else value >= self.limit
 
 
@@ -56,11 +57,13 @@ class Line:
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
+        """Return the line as values for JSON, and whether it meets its aim."""
         holds = {} if self.aim is None else {"holds": self.aim.holds(self.value)}
         return asdict(self) | holds
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
+        """Return the line that `as_json` wrote as values."""
         fields = {name: value for name, value in values.items() if name != "holds"}
         return cls(**{**fields, "aim": None if fields["aim"] is None else Aim(**fields["aim"])})
 
@@ -95,6 +98,7 @@ class Bench:
     quick: bool
 
     def pick(self, full: Result, quick: Result) -> Result:
+        """Return the second of two settings in a quick benchmark, else the first."""
         return quick if self.quick else full
 
 

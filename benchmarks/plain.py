@@ -36,6 +36,7 @@ def network(
 
 
 def compile_model(model: "keras.Model", optimizer: str, learning_rate: float) -> "keras.Model":
+    """Compile a classifier for training by cross-entropy, and return it."""
     import keras
 
     rate = {"class_name": optimizer, "config": {"learning_rate": learning_rate}}

@@ -30,6 +30,7 @@ COLUMNS = [*KEYS, "test_images", *SCORES, "best_epoch", *COSTS]
 
 
 def run(recipe: str, networks: Sequence[str], changes: Sequence[str], seeds: Sequence[int]) -> None:
+    """Evaluate a recipe by each seed, merge the rows into docs/results.csv, and print their means."""
     import pandas as pd
 
     content = recipes.read()

@@ -26,6 +26,7 @@ PLAIN = 10_000  # images at most of the plain way: with ten times as many it tak
 
 
 def measure(bench: Bench) -> Iterator[Line]:
+    """Yield the memory and the seconds of a run both ways, by the number of images."""
     counts = bench.pick((1_000, 10_000, 100_000), (1_000, 10_000))
     costs: dict[int, dict[str, here.Cost]] = {}
     peers: dict[int, here.Cost] = {}

@@ -40,6 +40,7 @@ with Repo() as repo:
 
 
 def measure(bench: Bench) -> Iterator[Line]:
+    """Yield the seconds of commands, and of `dvc repro` with nothing to do, both ways."""
     times = bench.pick(5, 2)
     peers = [time_command([sys.executable, "-c", plain.COMMAND, "--help"], ROOT) for _ in range(bench.pick(3, 1))]
     for words, status in COMMANDS.items():

@@ -16,6 +16,7 @@ from pipeline.running import find_output
 
 
 def measure(bench: Bench) -> Iterator[Line]:
+    """Yield the seconds of each whole study both ways, added up from its parts."""
     start = median(here.keras_start_seconds() for _ in range(3))
     for study in studies_to_measure(bench):
         peer, own = plain_seconds(bench, study), here_seconds(bench, study)

@@ -60,7 +60,8 @@ class Handler(BaseHTTPRequestHandler):
     server: Proxy
 
     def handle_any(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = self.read_body()
+        headers = {name: value for name, value in self.headers.items() if name != "Transfer-Encoding"}
         action = self.server.plan(self.server.requests)
         self.server.requests += 1
         if action == "hang":
@@ -69,7 +70,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_error(action, "refused by the test")
         elif action in ("pass", "lost"):
             real = HTTPConnection(self.server.real)
-            real.request(self.command, self.path, body, dict(self.headers))
+            real.request(self.command, self.path, body, headers)
             answer = real.getresponse()
             content = answer.read()
             real.close()
@@ -79,6 +80,17 @@ class Handler(BaseHTTPRequestHandler):
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
+
+    def read_body(self) -> bytes:
+        """Return the body, which comes in chunks where it is an empty file."""
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        chunks = []
+        while length := int(self.rfile.readline(), 16):
+            chunks.append(self.rfile.read(length))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(chunks)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any
 
