@@ -1,4 +1,4 @@
-"""What a step makes its outputs from, and what they take over from its inputs."""
+"""Lineage: the digest of what a step's outputs are made from, and what they inherit from its inputs."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -12,15 +12,15 @@ from components.system.errors import UserError, shorten
 
 
 def inputs_digest(step: Step, inputs: Mapping[str, Any], values: Mapping[str, Any]) -> str:
-    """Return the digest of all that a step makes its outputs from: inputs, parameters, code, versions of packages."""
+    """Return the digest of everything that determines a step's outputs: inputs, parameters, code, package versions."""
     digests = {
-        key: [one.digest for one in given] if isinstance(given, list) else given.digest for key, given in inputs.items()
+        key: [one.digest for one in taken] if isinstance(taken, list) else taken.digest for key, taken in inputs.items()
     }
     return sha256(step.name, values, digests, code.code_digest(step.name), code.computing_versions(step.name))
 
 
 def inherited_manifest(step: Step, inputs: Mapping[str, Artifact | list[Artifact]]) -> dict[str, Any]:
-    """Return what a step's outputs take over from the manifests of its inputs.
+    """Return the facts, parameters and lineage that a step's outputs inherit from the manifests of its inputs.
 
     The artifacts of one list are alternatives: they have their kind's common ground, and what else they differ in is
     left out. Only facts that the kind of an output declares are taken over.
@@ -31,8 +31,8 @@ def inherited_manifest(step: Step, inputs: Mapping[str, Artifact | list[Artifact
     """
     manifest: dict[str, Any] = {"facts": {}, "parameters": {}, "lineage": {}}
     sources: dict[str, str] = {}  # the input that a fact comes from
-    for key, given in inputs.items():
-        artifacts = given if isinstance(given, list) else [given]
+    for key, taken in inputs.items():
+        artifacts = taken if isinstance(taken, list) else [taken]
         if not artifacts or isinstance(artifacts[0], Record):
             continue
         manifests, ground = [artifact.manifest for artifact in artifacts], type(artifacts[0]).common_ground
@@ -50,8 +50,8 @@ def inherited_manifest(step: Step, inputs: Mapping[str, Artifact | list[Artifact
                     f"{shorten(fact)} in {key}: make them from the same"
                 )
             sources[name] = key
-        for part, own in manifest.items():
-            own.update(common[part])
+        for part, inherited in manifest.items():
+            inherited.update(common[part])
     return manifest
 
 
@@ -61,7 +61,7 @@ def facts_of_kinds(facts: Mapping[str, Any], kinds: Iterable[type[Artifact]]) ->
 
 
 def agreed_values(mappings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what one of the mappings says and none of the others contradicts."""
+    """Return the entries that at least one mapping has and that no other contradicts."""
     return {
         key: value
         for one in mappings
@@ -70,7 +70,7 @@ def agreed_values(mappings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def finish(step: Step, outputs: Mapping[str, Artifact]) -> str:
+def write_manifests(step: Step, outputs: Mapping[str, Artifact]) -> str:
     """Write the manifests of a step's outputs, with their digests; return the step's digest in their lineage.
 
     That is the digest of its output, or of all where there are several, so that they are known to belong together.
@@ -78,8 +78,8 @@ def finish(step: Step, outputs: Mapping[str, Artifact]) -> str:
     for output in outputs.values():
         output.manifest["digest"] = output.digest or output.content_digest()
     digests = {key: output.digest for key, output in outputs.items()}
-    made = sha256(digests) if len(digests) > 1 else next(iter(digests.values()))
+    lineage_digest = sha256(digests) if len(digests) > 1 else next(iter(digests.values()))
     for output in outputs.values():
-        output.manifest["lineage"][step.name] = made
+        output.manifest["lineage"][step.name] = lineage_digest
         output.write_manifest()
-    return made
+    return lineage_digest
