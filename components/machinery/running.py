@@ -14,7 +14,7 @@ from components.data.content import sha256
 from components.data.json_files import read_json
 from components.data.records import Record, record_path, write_records
 from components.machinery import code
-from components.machinery.lineage import facts_of_kinds, finish, inherited_manifest, inputs_digest
+from components.machinery.lineage import facts_of_kinds, inherited_manifest, inputs_digest
 from components.machinery.revisions import installed_versions, revisions
 from components.machinery.signature import Step, load_step
 from components.machinery.trainings import (
@@ -140,7 +140,7 @@ def run_once(step: Step, artifacts: Mapping[str, Any], values: Mapping[str, Any]
         step.function(*inputs.values(), *outputs.values(), **step.function_arguments(values))
         for output in outputs.values():
             shutil.rmtree(output.resume, ignore_errors=True)
-        lineage_digest = finish(step, outputs)
+        lineage_digest = write_manifests(step, outputs)
         for key, output in outputs.items():
             move_into_place(output.path, Path(artifacts[key]))
         return dataclasses.replace(record, digest=lineage_digest, machine=machine_type())
