@@ -258,7 +258,7 @@ def test_experiments(finished, tmp_path):
 EDITS = {  # of the code, by the stages that run after the plan
     frozenset(): [
         ("data/splitting.py", "\ndef ", "# a comment\n\ndef "),
-        ("data/artifacts.py", '"""A directory with a manifest', '"""A directory, with a manifest'),
+        ("data/artifact.py", '"""A directory with a manifest', '"""A directory, with a manifest'),
         ("scores/metrics.py", "labels: np.ndarray, probabilities: np.ndarray)", "labels, probabilities)"),
     ],
     frozenset({"train_top", "split"}): [

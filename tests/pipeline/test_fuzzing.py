@@ -39,8 +39,8 @@ VALUES = st.recursive(
 def code_as_it_is():
     """Take the digest of each step's code once, for all examples."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(planning.code, "digest", cache(planning.code.code_digest))
-        patch.setattr(planning.code, "versions", cache(planning.code.computing_versions))
+        patch.setattr(planning.code, "code_digest", cache(planning.code.code_digest))
+        patch.setattr(planning.code, "computing_versions", cache(planning.code.computing_versions))
         yield
 
 

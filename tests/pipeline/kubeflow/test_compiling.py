@@ -481,7 +481,7 @@ WRONG: dict[str, tuple[dict, list[str], str]] = {  # change of params.yaml, word
     "no bytes": ({"pools.gpu.memory": "lots"}, [], "cluster: pools: gpu: memory is bytes, such as 8Gi"),
     "a password of git": (
         {"collection": {"repository": "https://me:secret@example.org/x.git", "revision": "HEAD^0", "remote": ""}}, [],
-        "an address of git with a user name, password or token in it is not taken",
+        "an address of git must not contain a user name, password or token",
     ),
     "no revision": (
         {"collection": {"repository": "https://example.org/x.git", "revision": "v99", "remote": ""}}, [],

@@ -429,7 +429,7 @@ def test_the_same_model_trained_and_evaluated_again_is_one_run_and_one_look(made
     report = evaluated(made, small)
     (before,) = [everything(run.info.run_id) for run in logged_runs()]
     assert looks() == [1]
-    monkeypatch.setattr(code, "digest", lambda name: "other code")
+    monkeypatch.setattr(code, "code_digest", lambda name: "other code")
     seen = []
     whole_training = LiveRun.log_epoch
 
