@@ -180,7 +180,7 @@ def test_the_served_model_answers_as_predict_does(made, server, source, photogra
 BLACK = np.zeros((32, 32, 3))
 BAD = {
     "no base64": ({"inputs": ["&&&"]}, "image 1 cannot be read (no base64: "),
-    "base64 of no image": ({"inputs": ["bm8gaW1hZ2U="]}, "image 1 cannot be read (not an image of a format"),
+    "base64 of no image": ({"inputs": ["bm8gaW1hZ2U="]}, "image 1 cannot be read (not an image in a supported format"),
     "wrong shape": ({"inputs": [np.zeros((8, 8, 3)).tolist()]}, "(32, 32, 3), or a file in base64; received (8,"),
     "one image, no list": ({"inputs": BLACK.tolist()}, "(32, 32, 3), or a file in base64; received (32, 3)"),
     "broken off": ({"inputs": ["bm8gaW1hZ2U"]}, "image 1 cannot be read (no base64: "),
