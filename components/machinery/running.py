@@ -14,7 +14,7 @@ from components.data.content import sha256
 from components.data.json_files import read_json
 from components.data.records import Record, record_path, write_records
 from components.machinery import code
-from components.machinery.lineage import facts_of_kinds, inherited_manifest, inputs_digest
+from components.machinery.lineage import facts_of_kinds, inherited_manifest, inputs_digest, write_manifests
 from components.machinery.revisions import installed_versions, revisions
 from components.machinery.signature import Step, load_step
 from components.machinery.trainings import (
