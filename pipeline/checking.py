@@ -77,7 +77,7 @@ def parse(model: type[S], content: Any, where: str, **context: Any) -> S:
 
 
 def error_line(error: ErrorDetails, where: str) -> str:
-    """Return a pydantic error as one line: where it is, what belongs there, what was received without passwords."""
+    """Return a pydantic error as one line: where it is, and what is wrong there or what was received, shortened."""
     path = [str(part)[:LONGEST] for part in error["loc"]]
     is_name = path[-1:] == ["[key]"]
     where = ": ".join([where, *(path[:-2] if is_name else path)])

@@ -38,7 +38,7 @@ def revisions(answer: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Mappin
 
 
 def table(answer: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Return a table with a row an experiment, best first: parameters and validation log losses in which they differ.
+    """Return the columns in which experiments differ, a row each, those with the lowest validation log loss first.
 
     Args:
         answer: What `read` returns.

@@ -115,7 +115,7 @@ def read_error(text: str) -> str:
 
 
 def is_cut_off(text: str) -> bool:
-    """Return whether the only fault of a `dvc.lock` is that its last stage is not written to the end."""
+    """Return whether a `dvc.lock` is whole, or has no other fault than that its end is missing."""
     from dvc.schema import COMPILED_LOCKFILE_SCHEMA
     from ruamel.yaml import YAML, YAMLError
     from ruamel.yaml.error import MarkedYAMLError

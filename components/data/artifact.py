@@ -160,7 +160,7 @@ class Artifact(Generic[KindOfFacts]):
             return dict(arrays)
 
     def write_arrays(self, name: str, arrays: Mapping[str, "np.ndarray"]) -> None:
-        """Write arrays by name, uncompressed, to a `.npz` file: the same bytes for the same arrays."""
+        """Write arrays by name, uncompressed, to `NAME.npz`: the same bytes for the same arrays."""
         import numpy as np
 
         np.savez(self.path / f"{name}.npz", allow_pickle=False, **arrays)

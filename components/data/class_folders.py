@@ -48,7 +48,7 @@ def find_class_folders(source: Path, entry: DataSet | None) -> tuple[Path, dict[
 
 
 def part_folders(folders: list[Path], entry: DataSet | None = None) -> dict[str, str]:
-    """Return the published part by folder name, of those folders that are named as a part and hold class folders."""
+    """Return the part of each folder that is named as one and holds class folders, those of `entry` where given."""
     named = {path: PARTS[path.name.lower()] for path in folders if path.name.lower() in PARTS}
     return {
         path.name: part

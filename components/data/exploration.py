@@ -41,7 +41,7 @@ def write_samples(exploration: Exploration, images: Images, chosen: pd.DataFrame
 
 
 def write_densities(exploration: Exploration, augmented: Augmented, train: pd.DataFrame) -> None:
-    """Write `rgb_densities.npz`, how frequent each value of red, green and blue is in a class's training images."""
+    """Write `rgb_densities.npz`: how frequent each value of each channel is in a class's plain training images."""
     densities = {}
     for label, rows in train.groupby("label"):
         plain = augmented.array[augmented.rows(rows["file"].tolist()), 0]

@@ -145,7 +145,7 @@ def table_digest(table: pd.DataFrame, column: str) -> str:
 
 
 def check_pinned_images(images: Images, max_quarantined: float) -> None:
-    """Check that pinned images are whole: the files as their table lists them, and the table as its digest says.
+    """Check that pinned images are whole, by table and digest, and that no larger share is quarantined than allowed.
 
     Args:
         images: The artifact.

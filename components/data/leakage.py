@@ -49,7 +49,7 @@ def pairs_in_common(images: pd.DataFrame, others: pd.DataFrame, key: str, kind: 
 
 
 def leakage_counts(rows: pd.DataFrame, test_images: int) -> dict[str, float]:
-    """Return how many test images have a duplicate in another part, their share, and how many groups lie in two parts.
+    """Return `across_splits`, test images with a duplicate elsewhere, their `test_share`, and `groups_across_splits`.
 
     Args:
         rows: The table of `leakage_table`.

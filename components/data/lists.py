@@ -16,7 +16,7 @@ GROUPS = "groups.csv"
 
 
 def person_numbers(table: "pd.DataFrame", classes: list[str]) -> list[str]:
-    """Return the number of the person on each image, where one person after the other shows the classes in order.
+    """Return the person on each image: in the order of file numbers, a class that does not rise begins the next.
 
     The next person begins where, by the numbers in the files' names, the class does not advance.
 

@@ -121,7 +121,7 @@ class PinnedSource:
 
 
 def command_environment(folder: str) -> dict[str, str]:
-    """Return environment variables under which git and DVC ask for nothing, and have a home and a user.
+    """Return this process's environment, in which git and DVC ask nothing, with HOME and USER where they are missing.
 
     A container's user may have neither. An existing home stays: git and DVC find their credentials by it.
 

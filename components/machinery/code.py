@@ -184,7 +184,7 @@ def modules_behind(file: str) -> frozenset[str]:
 
 
 def files_beside(modules: frozenset[str]) -> list[str]:
-    """Return the data files of modules, such as a template: the same name with another suffix."""
+    """Return the data files beside modules, such as a template: paths of their names with other suffixes."""
     folders = {(ROOT / file).parent for file in modules}
     files = (path.relative_to(ROOT) for folder in folders for path in folder.iterdir() if path.is_file())
     others = (path for path in files if path.suffix and not path.suffix.startswith(".py"))

@@ -63,7 +63,7 @@ def parameters_of(function: Callable[..., Any]) -> dict[str, Parameter]:
 
 
 def arguments_of(function: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values as the keyword arguments of a function, the fields of a dataclass gathered in one."""
+    """Pick the keyword arguments of a function from values; the fields of a dataclass are gathered in one argument."""
     return {
         name: kind(**arguments_of(kind, values)) if is_dataclass(kind) else values[name]
         for name, kind in keyword_types(function).items()

@@ -46,7 +46,7 @@ def assemble_benchmark(
 
 
 def assemble_top(features: Features, splits: Splits, weights: Weights, head: str, dropout: float) -> Untrained:
-    """Return a new head to be trained on stored features, delivered with the backbone before it.
+    """Return a new head, its rows of stored features, and the layers to deliver: the backbone's, then the head's.
 
     Raises:
         UserError: The head takes features of another pooling.

@@ -94,7 +94,7 @@ def view_batches(views: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
 
 
 def write_outputs(compute: BatchFunction, views: np.ndarray, arrays: Sequence[np.ndarray], batch_size: int) -> None:
-    """Write the outputs that a function computes of every view into arrays, while the next batch is read.
+    """Fill arrays, (files, views, ...), with a function's outputs for every view, while the next batch is read.
 
     Args:
         compute: Takes a batch of views; returns an output for each array.

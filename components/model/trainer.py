@@ -45,7 +45,7 @@ class Trainer:
         self.train_epoch = tf.function(self._train_epoch)
 
     def distribute(self, batch: np.ndarray) -> Any:
-        """Return a batch, (batch, ...), spread over the devices; its size is a multiple of their number."""
+        """Return a batch with every n-th row for each of n devices; with one device, the batch as it is."""
         if self.replicas == 1:
             return batch
         return self.strategy.experimental_distribute_values_from_function(

@@ -39,7 +39,7 @@ def load_served(classifier: Classifier) -> ServedModel:
 
 
 def report_path(classifier: Path) -> Path:
-    """Return the folder of the report on a classifier: its own path with `reports` in place of `classifiers`."""
+    """Return the report's folder: `reports` in place of `classifiers` or `chosen`; else `report` in its own."""
     parts = [*classifier.absolute().parts]
     names = [number for number, part in enumerate(parts[:-1]) if part in ("classifiers", "chosen")]
     return Path(*parts[: names[-1]], "reports", *parts[names[-1] + 1 :]) if names else classifier / "report"

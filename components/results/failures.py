@@ -63,7 +63,7 @@ def example_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
 def slice_scores(
     by: Mapping[str, np.ndarray], parts: int, labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray
 ) -> pd.DataFrame:
-    """Return the scores of slices of the test images, which each measure cuts into equal parts.
+    """Return a row of scores for each slice of the test images, which each measure cuts into as many parts or fewer.
 
     Args:
         by: Measures of the images, (n,) each, by name.

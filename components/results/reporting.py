@@ -154,7 +154,7 @@ def write_mistakes(
     report: Report, model: keras.Model, table: pd.DataFrame, images: np.ndarray, rows: np.ndarray,
     probabilities: np.ndarray,
 ) -> None:  # fmt: skip
-    """Write the most confident mistakes and some right predictions, each with the heat map of its predicted class."""
+    """Write `mistakes.csv` and `.npz`: confident mistakes, some right predictions, heat maps where possible."""
     predictions_table = table.assign(
         probability=probabilities.max(axis=1), row=rows, number=probabilities.argmax(axis=1)
     )

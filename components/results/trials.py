@@ -87,7 +87,7 @@ def network_of(report: Report) -> tuple[str, str] | None:
 
 
 def reports_by_name(models: Mapping[str, Sequence[Report]]) -> dict[str, Report]:
-    """Return every report by a name of its own: the model's for the main trial, with seeds and fold for the others."""
+    """Return reports by name: the first of a model has its name, the others add the seeds and the fold that vary."""
     reports = {}
     for name, trials in models.items():
         parameters = [chain_parameters(trial) for trial in trials]

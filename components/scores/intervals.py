@@ -113,7 +113,7 @@ def bootstrap_class_intervals(per_unit: sparse.csr_array, whole: int) -> list[In
     """
 
     def shares(sums: np.ndarray) -> np.ndarray:
-        """Return each class's correct share of the whole, (sets, classes)."""
+        """Return each class's correct images as a share of its actual or predicted ones, (sets, classes)."""
         return ratio_or_nan(np.split(sums, 3, axis=1)[2], np.split(sums, 3, axis=1)[whole])
 
     observed = shares(per_unit.sum(axis=0)[None])[0]

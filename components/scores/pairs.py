@@ -123,7 +123,7 @@ def bonett_price_interval(changes: np.ndarray) -> Interval:
 
 
 def connor_sample_size(changes: np.ndarray, pairs: int) -> float:
-    """Return about how many images McNemar's test needs to tell two models apart, if they differ as observed.
+    """Return about how many images McNemar's test needs to tell models apart; infinite where wins balance losses.
 
     It is infinite where the changes sum to 0.
 

@@ -32,7 +32,7 @@ def shorten(value: object) -> str:
 
 
 def unknown_name(noun: str, received: object, known: Iterable[object]) -> UserError:
-    """Return the error for a name that is not in a registry, which suggests the nearest and lists those there are.
+    """Return the error for a name that is not in a registry: it suggests the nearest, and lists all or a dozen.
 
     Args:
         noun: What the registry's names stand for, such as `backbone`.

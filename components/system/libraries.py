@@ -45,7 +45,7 @@ class KerasFinder:
 
 
 def load_keras(execute: Callable[[ModuleType], None], keras: ModuleType) -> None:
-    """Execute the module of Keras, and show what native code writes to standard error only if that fails.
+    """Load Keras quietly: native messages on standard error are shown only after an unexpected failure.
 
     TensorFlow remarks on the processor and on a missing GPU before any setting of its own can silence it.
     """

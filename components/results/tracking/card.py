@@ -17,7 +17,7 @@ LONGEST = 400  # characters of the classes' names
 
 
 def card_text(classifier: Classifier, report: Report, looks: int) -> str:
-    """Return the model card as Markdown.
+    """Return the model card as Markdown, given how many models were scored on its test images.
 
     Args:
         classifier: The model.
