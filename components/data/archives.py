@@ -29,6 +29,8 @@ Entry = tuple[str, int, Callable[[], IO[bytes] | None]]  # name, bytes, and what
 def unpack(archive: Path, target: Path, source: str) -> None:
     """Unpack a tar, tar.gz or zip, recognised by its first bytes, into an empty folder.
 
+    What was unpacked before an error stays there.
+
     Args:
         archive: The file.
         target: The folder.
@@ -60,7 +62,7 @@ def unpack(archive: Path, target: Path, source: str) -> None:
 
 
 def check_amount(entries: int, unpacked: int, limit: int) -> None:
-    """Raise a ValueError if an archive has too many entries, or more unpacked bytes than the limit."""
+    """Raise a ValueError if an archive has more entries than `MAX_ENTRIES`, or more unpacked bytes than the limit."""
     if entries > MAX_ENTRIES:
         raise ValueError(f"it has more than {MAX_ENTRIES:,} entries")
     if unpacked > limit:
@@ -70,7 +72,10 @@ def check_amount(entries: int, unpacked: int, limit: int) -> None:
 
 
 def entry_path(name: str, target: Path) -> Path:
-    """Return the path at which an entry is unpacked; raise a ValueError if its name leaves the folder on any system."""
+    """Return the path in a folder at which an entry is unpacked; raise a ValueError if its name is not allowed.
+
+    A name is not allowed that leaves the folder on any system, has a backslash, or lies more than `MAX_DEPTH` deep.
+    """
     parts = PurePosixPath(name).parts
     if PureWindowsPath(name).anchor or ".." in parts:
         raise ValueError("it leaves the folder")
@@ -82,7 +87,9 @@ def entry_path(name: str, target: Path) -> Path:
 
 
 def write_entry(open_content: Callable[[], IO[bytes] | None], size: int, path: Path) -> None:
-    """Write an entry to a path; raise a ValueError if another entry is there, unless both are folders.
+    """Write an entry to a path, in folders made for it; raise a ValueError if the path is taken or the size is wrong.
+
+    A folder that is there already is no error for an entry that is a folder.
 
     Args:
         open_content: What opens the entry for reading; it returns None for a folder.
@@ -105,7 +112,10 @@ def write_entry(open_content: Callable[[], IO[bytes] | None], size: int, path: P
 
 
 def zip_entries(file: IO[bytes], limit: int) -> Iterator[Entry]:
-    """Yield the entries of a zip; raise a ValueError if one is not a plain file or folder, or two overlap.
+    """Yield the name, size and opener of each entry of a zip, in order; raise a ValueError if one is not allowed.
+
+    Not allowed is an entry that is no plain file or folder, or is encrypted; two that overlap; and more than the limits
+    or the disk hold.
 
     Args:
         file: The archive.
@@ -129,7 +139,10 @@ def zip_entries(file: IO[bytes], limit: int) -> Iterator[Entry]:
 
 
 def tar_entries(file: IO[bytes], limit: int) -> Iterator[Entry]:
-    """Yield the entries of a tar or tar.gz; raise a ValueError if one is not a plain file or folder.
+    """Yield the name, size and opener of each entry of a tar or tar.gz; raise a ValueError if one is not allowed.
+
+    Allowed are plain files, and folders, of size 0; nothing may follow the end. An entry is to be read before the next
+    one is asked for.
 
     Args:
         file: The archive.
@@ -165,7 +178,7 @@ class LimitedStream:
         self.total, self.until_next = 0, MAX_HEADER
 
     def read(self, size: int) -> bytes:
-        """Return the next bytes; raise a ValueError past a limit."""
+        """Return the next bytes, at most `size`, none at the end; raise a ValueError past a limit."""
         data = self.file.read(size)
         self.total += len(data)
         self.until_next -= len(data)
@@ -180,6 +193,7 @@ class StrictHeader(tarfile.TarInfo):
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "StrictHeader":
+        """Return the header in a block; raise a ReadError if it is none, `tarfile`'s own error if all bytes are 0."""
         try:
             return super().frombuf(buf, encoding, errors)
         except tarfile.HeaderError as error:

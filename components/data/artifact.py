@@ -59,7 +59,7 @@ class Artifact(Generic[KindOfFacts]):
 
     @classmethod
     def read(cls, path: Path | str) -> Self:
-        """Open a finished artifact.
+        """Return the finished artifact of this kind at a path, its manifest read.
 
         Raises:
             UserError: There is none at that path, or it is of another kind.
@@ -75,10 +75,12 @@ class Artifact(Generic[KindOfFacts]):
 
     @classmethod
     def read_all(cls, paths: Sequence[Path | str]) -> list[Self]:
-        """Open finished artifacts; a folder that is none stands for all of the kind that are in it, by name.
+        """Return finished artifacts of this kind, in order; a folder that is none stands for all of the kind in it.
+
+        Those in a folder are found at any depth, by path; a folder without any adds none.
 
         Raises:
-            UserError: There is none at a path, or it is of another kind.
+            UserError: There is no artifact at a path, or it is of another kind; or there are none in all.
         """
         artifacts = []
         for path in map(Path, paths):
@@ -90,19 +92,22 @@ class Artifact(Generic[KindOfFacts]):
 
     @classmethod
     def list_in(cls, folder: Path) -> list[Self]:
-        """Open all finished artifacts of the kind that are in a folder, by name."""
+        """Return the finished artifacts of this kind in a folder, at any depth but not in hidden folders, by path."""
         manifests = (file for file in sorted(folder.rglob(MANIFEST)) if "/." not in file.as_posix())
         kinds = ((file.parent, read_json(file).get("kind")) for file in manifests)
         return [cls.read(path) for path, kind in kinds if kind == cls.__name__]
 
     def content_digest(self) -> str:
-        """Return the digest of the facts and of every file but the manifest."""
+        """Return the SHA-256 of the kind, the facts, and the path and bytes of every file now there but manifests."""
         files = sorted(path for path in self.path.rglob("*") if path.is_file() and path.name != MANIFEST)
         digests = {path.relative_to(self.path).as_posix(): file_sha256(path) for path in files}
         return sha256(type(self).__name__, self.manifest["facts"], digests)
 
     def address_by_content(self, digest: str) -> None:
-        """Set the digest of what came from outside, and forget where it came from: only what it is counts."""
+        """Set, in memory, the manifest's digest to that of what came from outside, and empty its parameters.
+
+        Where it came from is forgotten: only what it is counts.
+        """
         self.manifest.update(digest=digest, parameters={})
 
     def write_manifest(self) -> None:
@@ -110,57 +115,62 @@ class Artifact(Generic[KindOfFacts]):
 
     @property
     def digest(self) -> str:
+        """The digest that the manifest states; empty until it is set."""
         return self.manifest["digest"]
 
     @property
     def facts(self) -> KindOfFacts:
+        """The facts in the manifest, typed by the kind; a fact that is assigned is set in the manifest in memory."""
         return cast(KindOfFacts, self.facts_type(self.manifest["facts"], self.path))
 
     def note_work(self, name: str, images: int, seconds: float) -> None:
-        """Note how many seconds a computation took for how many images, on how many GPUs."""
+        """Note in the record, by name, a computation's images and seconds and how many GPUs TensorFlow sees."""
         self.record.work[name] = {"images": images, "seconds": round(seconds, 3), "gpus": count_gpus()}
 
     @contextmanager
     def time_work(self, name: str, images: int) -> Iterator[None]:
-        """Note how many seconds the block takes for how many images."""
+        """Note in the record how many seconds the block took for so many images; nothing if it raises an exception."""
         start = perf_counter()
         yield
         self.note_work(name, images, perf_counter() - start)
 
     @property
     def resume(self) -> Path:
-        """Where a step keeps what it goes on from after it was broken off, for a run from the same inputs alone."""
+        """The path, there or not, of what a broken-off step goes on from, for a run from the same inputs alone."""
         return self.path / f".{self.inputs_digest}.resume"
 
     def figure(self, name: str) -> Path:
-        """Return where a figure of the artifact is drawn; a name may have a folder before it."""
+        """Return the path `figures/NAME.png` of a figure, and make its folder; a name may have a folder before it."""
         file = self.path / "figures" / f"{name}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
         return file
 
     def read_values(self, name: str) -> dict[str, Any]:
+        """Return the content of the artifact's file `NAME.json`."""
         with damage_errors(self.path):
             return json.loads((self.path / f"{name}.json").read_text(encoding="utf-8"))
 
     def write_values(self, name: str, values: Mapping[str, Any]) -> None:
+        """Write values to the artifact's file `NAME.json`."""
         write_json(self.path / f"{name}.json", values)
 
     def table(self, name: str) -> "pd.DataFrame":
-        """Read one of the artifact's tables; labels and file names stay text."""
+        """Return one of the artifact's tables, by its file name with the ending; labels and file names stay text."""
         return tables.read_table(self.path / name, self.text_columns, self.columns_with_gaps)
 
     def write_table(self, name: str, table: "pd.DataFrame") -> None:
+        """Write a table, without its index, to the artifact's CSV file of that name, which includes the ending."""
         tables.write_table(self.path / name, table)
 
     def arrays(self, name: str) -> dict[str, "np.ndarray"]:
-        """Read the arrays of one of the artifact's `.npz` files, by name."""
+        """Return the arrays of the artifact's file `NAME.npz`, by the name of each in it."""
         import numpy as np
 
         with damage_errors(self.path), (self.path / f"{name}.npz").open("rb") as file, np.load(file) as arrays:
             return dict(arrays)
 
     def write_arrays(self, name: str, arrays: Mapping[str, "np.ndarray"]) -> None:
-        """Write arrays by name, uncompressed, to `NAME.npz`: the same bytes for the same arrays."""
+        """Write arrays, by the name of each, uncompressed to `NAME.npz`: the same bytes for the same arrays."""
         import numpy as np
 
         np.savez(self.path / f"{name}.npz", allow_pickle=False, **arrays)

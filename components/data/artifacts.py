@@ -37,6 +37,7 @@ class Images(Artifact[ImagesFacts]):
     text_columns = ("file", "label", "part", "group")
 
     def file(self, name: str) -> Path:
+        """Return the path of an image, by its `file` in `images.csv`."""
         return self.path / "images" / name
 
 
@@ -59,7 +60,10 @@ class Weights(Artifact[WeightsFacts]):
 
     @property
     def stock(self) -> Path:
-        """The weights of the whole network, which tells ImageNet's classes; `words.csv` (word) has their names."""
+        """The path of the whole network's weights, for ImageNet's classes; no file is there where none came.
+
+        `words.csv` (word) has the names of the classes.
+        """
         return self.path / "stock.weights.h5"
 
 
@@ -102,7 +106,7 @@ class Splits(Artifact[SplitsFacts]):
     text_columns = ("file", "label", "other", "other_label")
 
     def part(self, split: str) -> "pd.DataFrame":
-        """Return the rows of `train` or `validation`."""
+        """Return the rows of `splits.csv` (file, label, split) of `train` or `validation`, numbered anew from 0."""
         table = self.table("splits.csv")
         return table[table["split"] == split].reset_index(drop=True)
 
@@ -292,12 +296,12 @@ class Report(Artifact[ReportFacts]):
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Scores and baselines."""
+        """The numbers of `metrics.json` and of `baselines.json` in one mapping, by name."""
         return {**self.read_values("metrics"), **self.read_values("baselines")}
 
     @property
     def intervals(self) -> dict[str, list[float]]:
-        """The 95 % interval of each test score: its low and its high end."""
+        """The 95 % interval of each test score, by the score's name: its low and its high end."""
         return self.read_values("intervals")
 
 

@@ -47,16 +47,13 @@ def draw_transform(limits: ViewLimits, seed: int, file: str, view: int) -> ViewT
 
 
 def apply_transforms(image: np.ndarray, transforms: Sequence[ViewTransform]) -> np.ndarray:
-    """Return an image and, after it, a view of it for each transform, stacked.
+    """Return an image and, after it, a view of it for each transform, stacked: uint8 (1 + views, size, size, 3).
 
     Outside the image its edge is repeated; resampling is bilinear.
 
     Args:
         image: uint8 (size, size, 3).
         transforms: What makes each view.
-
-    Returns:
-        uint8 (1 + views, size, size, 3).
     """
     size = len(image)
     centre = np.full(2, size / 2)
@@ -78,7 +75,7 @@ def apply_transforms(image: np.ndarray, transforms: Sequence[ViewTransform]) -> 
 
 
 def overhang(matrix: np.ndarray, size: int) -> int:
-    """Return how many pixels a view reaches beyond the image, on the side where it reaches furthest.
+    """Return how many pixels, rounded up, a view reaches beyond the image where it reaches furthest; 0 if nowhere.
 
     Args:
         matrix: The map of a `ViewTransform`, (2, 3).

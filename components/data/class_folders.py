@@ -13,7 +13,11 @@ PARTS = {  # the published part, by the name of its folder, in any case
 
 
 def find_class_folders(source: Path, entry: DataSet | None) -> tuple[Path, dict[str, str]]:
-    """Return where the class folders lie: those of a registered data set, or of the first folder that branches.
+    """Return the root of the class folders, and the published part by folder name in it, `{"": ""}` without parts.
+
+    Of a registered data set the root is the first folder, from the top, that holds folders of its classes, or published
+    parts with such; of a person's own images it is the first that does not hold exactly one folder, and there are parts
+    where all folders in it are named as parts.
 
     Args:
         source: The folder to search, at any depth.
@@ -48,7 +52,10 @@ def find_class_folders(source: Path, entry: DataSet | None) -> tuple[Path, dict[
 
 
 def part_folders(folders: list[Path], entry: DataSet | None = None) -> dict[str, str]:
-    """Return the part of each folder that is named as one and holds class folders, those of `entry` where given."""
+    """Return the published part by the folder's name, of folders that are named as a part and hold class folders.
+
+    A folder without any folder in it is left out, and with `entry` one without a folder of its classes.
+    """
     named = {path: PARTS[path.name.lower()] for path in folders if path.name.lower() in PARTS}
     return {
         path.name: part
@@ -58,7 +65,7 @@ def part_folders(folders: list[Path], entry: DataSet | None = None) -> dict[str,
 
 
 def labels_by_folder(source: Path, root: Path, parts: dict[str, str], entry: DataSet | None) -> dict[str, str]:
-    """Return the label of each class folder by the folder's name, in the order of the classes.
+    """Return the label of each class folder by the folder's name, in the order of the classes, by name for own images.
 
     Args:
         source: The source, for errors.

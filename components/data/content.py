@@ -7,7 +7,7 @@ from typing import Any
 
 
 def sha256(*values: Any) -> str:
-    """Return the SHA-256 of values that JSON can hold, as 64 hexadecimal digits."""
+    """Return the SHA-256 of the list of some values as JSON, keys sorted, as 64 hexadecimal digits."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 

@@ -41,12 +41,15 @@ class DataSet:
 
     @property
     def labels(self) -> dict[str, str]:
-        """The class of each class folder, by the folder's name."""
+        """The class of each class folder, by the folder's name, in the order of the classes."""
         return dict(zip(self.folders or self.classes, self.classes, strict=True))
 
 
 def write_digits(folder: Path) -> None:
-    """Write scikit-learn's handwritten digits as RGB images of 8 x 8 pixels, `digits/CLASS/NNNN.bmp`."""
+    """Write scikit-learn's handwritten digits as RGB images of 8 x 8 pixels, `digits/CLASS/NNNN.bmp`.
+
+    NNNN counts over all classes, in scikit-learn's order, from 0000.
+    """
     import numpy as np
     from PIL import Image
     from sklearn.datasets import load_digits

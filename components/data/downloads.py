@@ -26,6 +26,7 @@ class SafeRedirects(urllib.request.HTTPRedirectHandler):
     note = ""  # for errors, after the address
 
     def redirect_request(self, req: urllib.request.Request, fp: Any, *answer: Any) -> urllib.request.Request | None:
+        """Return the request that follows a redirect; raise a ValueError if its address is not allowed."""
         fp.close()  # it is read to its end otherwise, which may never come
         self.note = f", which leads to {answer[-1]}"
         check_address(answer[-1], encrypted=req.type == "https")
@@ -47,7 +48,7 @@ def check_address(address: str, encrypted: bool = False) -> None:
 
 
 def download(address: str, target: Path) -> None:
-    """Download an http(s) address to a file; `#sha256=HEX` at its end is the digest that the file must have.
+    """Download an http(s) address to a file; an address that ends in `#sha256=HEX` states the digest it must have.
 
     Raises:
         UserError: The address does not answer, redirects elsewhere than to http(s), ends early, or the file has another

@@ -57,7 +57,7 @@ def hash_and_detail(file: Path) -> np.ndarray:
 
 
 def hashes_and_details(files: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the perceptual hashes of image files, uint64 (n,), and their details, float16 (n, DETAIL)."""
+    """Return the perceptual hashes of image files, uint64 (n,), and their details, float16 (n, DETAIL), in order."""
     rows = np.empty((len(files), HASH_BYTES + 2 * DETAIL), np.uint8)
     with bar("audit", len(files), "image") as progress:
         for place, batch in images.map_in_batches(hash_and_detail, files, 64):
@@ -68,7 +68,7 @@ def hashes_and_details(files: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def pairs_of_close_hashes(hashes: np.ndarray, distance: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield, block by block, the pairs of hashes that differ in at most so many bits: rows of the first and second."""
+    """Yield, in blocks, the rows of the earlier and of the later hash of each pair at most so many bits apart."""
     rows = max(1, HASHES_AT_ONCE // max(len(hashes), 1))
     for start in range(0, len(hashes), rows):
         bits = np.bitwise_count(hashes[start : start + rows, None] ^ hashes[None, start:])
@@ -78,14 +78,17 @@ def pairs_of_close_hashes(hashes: np.ndarray, distance: int) -> Iterator[tuple[n
 
 
 def min_correlations(widths: np.ndarray, heights: np.ndarray) -> np.ndarray:
-    """Return the least correlation of each image with a near-identical one, (n,), from the images' sizes in pixels."""
+    """Return the least correlation of each image with a near-identical one, (n,): 0.99 if small, else 0.95.
+
+    Small is an image whose shorter side is below 32 pixels.
+    """
     return np.where(np.minimum(widths, heights) < SMALL_SIDE, MIN_CORRELATION_SMALL, MIN_CORRELATION)
 
 
 def cluster_near_identical(
     hashes: np.ndarray, details: np.ndarray, min_correlation: np.ndarray, distance: int
 ) -> tuple[list[Pair], np.ndarray]:
-    """Return the clusters of near-identical images: pairs that connect them, and the cluster of each image.
+    """Return the pairs that connect near-identical images, and for each image the row of its cluster's first, (n,).
 
     A pair whose images are in one cluster already is skipped: there are fewer pairs than images, and few are compared,
     even where all images are alike.
@@ -97,7 +100,7 @@ def cluster_near_identical(
         distance: Bits in which two hashes may differ.
 
     Returns:
-        The pairs; and for each image the row of its cluster's first image, (n,).
+        The pairs, each as a `Pair`; and the clusters, in which an image that is in no pair is its own first.
     """
     pairs: list[Pair] = []
     cluster = np.arange(len(hashes))
@@ -122,9 +125,10 @@ def cluster_near_identical(
 
 
 def label_conflicts(table: "pd.DataFrame") -> "pd.DataFrame":
-    """Return the images whose label is not the commonest of their cluster: `file`, `other`.
+    """Return a table of the images whose label is not the commonest of their cluster, with `file` and `other`.
 
-    `other` is the first image of the cluster that has the commonest label.
+    `other` is the first image of the cluster that has the commonest label; of several as common, the first one counts.
+    An image without a cluster is left out.
 
     Args:
         table: One row an image, with its `file`, `label` and `cluster`, which is empty where it has none.

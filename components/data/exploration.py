@@ -12,12 +12,14 @@ IMAGES_WITH_VIEWS = 6  # images drawn beside their views
 
 
 def samples_per_class(classes: int) -> int:
-    """Return how many samples of each class fit into a figure of so many classes."""
+    """Return how many samples of each class fit into a figure of so many classes: 8 for few, down to 3 for many."""
     return int(np.clip(50 / min(classes, MOST_CLASSES), 3, 8))
 
 
 def write_counts(exploration: Exploration, table: pd.DataFrame, parts: pd.DataFrame) -> None:
-    """Write `class_counts.csv`, images by class and split, and `size_counts.csv`, images by width and height.
+    """Write `class_counts.csv` (label, split, images) and `size_counts.csv` (width, height, images).
+
+    The split of images that `parts` lacks is `held back`.
 
     Args:
         exploration: The artifact to fill.
@@ -30,7 +32,11 @@ def write_counts(exploration: Exploration, table: pd.DataFrame, parts: pd.DataFr
 
 
 def write_samples(exploration: Exploration, images: Images, chosen: pd.DataFrame) -> None:
-    """Write `samples.csv`, file and label of chosen images, and `samples.npz`, thumbnails of those in the figure."""
+    """Write `samples.csv`, file and label of chosen images, and `samples.npz`, thumbnails of those in the figure.
+
+    A thumbnail is named by the number of its row in `samples.csv`; the figure shows the first `samples_per_class` of
+    each of the first `MOST_CLASSES` classes.
+    """
     rows = chosen.reset_index(drop=True)
     exploration.write_table("samples.csv", rows[["file", "label"]])
     classes = sorted(set(rows["label"]))
@@ -41,7 +47,10 @@ def write_samples(exploration: Exploration, images: Images, chosen: pd.DataFrame
 
 
 def write_densities(exploration: Exploration, augmented: Augmented, train: pd.DataFrame) -> None:
-    """Write `rgb_densities.npz`: how frequent each value of each channel is in a class's plain training images."""
+    """Write `rgb_densities.npz`: the share of each value of each channel in a class's plain training images.
+
+    Its arrays are `labels`, sorted, and `densities` (classes, 3, 256); each channel's shares add up to 1.
+    """
     densities = {}
     for label, rows in train.groupby("label"):
         plain = augmented.array[augmented.rows(rows["file"].tolist()), 0]
@@ -52,7 +61,7 @@ def write_densities(exploration: Exploration, augmented: Augmented, train: pd.Da
 
 
 def write_views(exploration: Exploration, augmented: Augmented, files: list[str]) -> None:
-    """Write `augmented.npz`, thumbnails of images and their views, uint8 (images, 1 + K, height, width, 3)."""
+    """Write `augmented.npz`: `views`, thumbnails of images and their views, uint8 (images, 1 + K, height, width, 3)."""
     views = augmented.array[augmented.rows(files)]
     pixels = thumbnails.thumbnail_side(views.shape[0] * views.shape[1])
     small = np.stack([[thumbnails.make_thumbnail(view, pixels) for view in image] for image in views])

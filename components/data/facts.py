@@ -35,6 +35,9 @@ class Facts:
 
     @classmethod
     def declares(cls, name: str) -> bool:
-        """Return whether a fact is one of the kind's."""
+        """Return whether the kind, or one that it builds on, declares such a fact, by name or by a family's beginning.
+
+        Whether the manifest has the fact does not matter.
+        """
         declaring = (base for base in cls.__mro__ if base is not Facts)
         return any(name in inspect.get_annotations(base) for base in declaring) or name.startswith(cls.families)

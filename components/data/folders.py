@@ -13,7 +13,7 @@ MAX_NAME_LENGTH = 1_000  # bytes of a file's path within the data set
 
 
 def folders_in(folder: Path) -> list[Path]:
-    """Return the folders directly in a folder, in order, without links, hidden ones and litter.
+    """Return the folders directly in a folder, sorted by name, without links, hidden ones and litter.
 
     Raises:
         UserError: The folder cannot be read.
@@ -27,7 +27,9 @@ def folders_in(folder: Path) -> list[Path]:
 
 
 def linked_folders(root: Path, parts: Iterable[str]) -> list[str]:
-    """Return the paths from the root, in order, of the links directly in part folders that do not lead to a file.
+    """Return the paths from the root, sorted, of the links directly in part folders that do not lead to a file.
+
+    Those that lead nowhere are among them; hidden ones and litter are not.
 
     Args:
         root: The folder of the part folders.
@@ -39,12 +41,12 @@ def linked_folders(root: Path, parts: Iterable[str]) -> list[str]:
 
 
 def is_skipped(name: str) -> bool:
-    """Return whether a file or folder of a name is ignored without a word: hidden, or a system's litter."""
+    """Return whether a file or folder is ignored without a word: its name begins with a dot or is system litter."""
     return name.startswith(".") or name.lower() in LITTER
 
 
 def paths_below(root: Path, folder: str) -> list[str]:
-    """Return the paths from the root, in order, of all files in a folder, at any depth.
+    """Return the paths from the root, in order, of all files in a folder at any depth, without hidden ones and litter.
 
     Files are whatever is not a folder, such as links and pipes; a folder that cannot be read stands for its content.
 
@@ -73,7 +75,7 @@ def check_path_name(name: str) -> None:
 
 
 def read_untrusted(path: Path, source: Path) -> bytes:
-    """Return the bytes of a file, which may be a link to another in the source.
+    """Return the bytes of a regular file, or of that in the source to which a link leads; all else is an error.
 
     Args:
         path: The file.

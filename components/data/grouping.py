@@ -12,12 +12,13 @@ TRIES = 50  # random orders in which units are assigned to parts, of which the b
 
 
 def unit_numbers(table: "pd.DataFrame") -> "np.ndarray":
-    """Return the number of each image's unit, (n,): images with a group or a cluster in common are of one unit.
+    """Return the number of each image's unit, (n,), from 0: images with a group or a cluster in common are of one unit.
 
     Units that an image joins, by its group and its cluster, are one.
 
     Args:
-        table: One row an image, with its `group`, and its `cluster`, which is empty where it has none.
+        table: One row an image, with its `group`, of which an empty one is a group too, and its `cluster`, which is
+            empty where it has none.
     """
     import numpy as np
     import pandas as pd
@@ -34,8 +35,9 @@ def unit_numbers(table: "pd.DataFrame") -> "np.ndarray":
 
 
 def draw_whole_units(table: "pd.DataFrame", sizes: Mapping[str, int], seed: int) -> list[str]:
-    """Return the part of each image, no unit in two parts; sizes, and the classes' shares, as nearly as that allows.
+    """Return the part, or `unused`, of each image, in the table's order: no unit in two, sizes as near as that allows.
 
+    So are the shares of the classes.
     Each unit goes to the part in which most images of its classes are still missing, counted on odd tries as shares of
     the part. Of several random orders of the units the best is taken: by the classes that parts lack, then by the
     parts' sizes, then by the classes' shares.
@@ -70,10 +72,11 @@ def draw_whole_units(table: "pd.DataFrame", sizes: Mapping[str, int], seed: int)
 
 
 def keep_clusters_together(drawn: "pd.DataFrame", seed: int) -> "pd.Series":
-    """Return the part of each image, with every cluster in one: the part to which a random one of its images was drawn.
+    """Return the part of each image, every cluster in one: that of a random one of its images if there is room for it.
 
     Other images of the same classes change parts in exchange, so that sizes and shares stay as drawn as long as there
-    are such images. A cluster for which a part has no room goes to the part that has room for most of it.
+    are such images. A cluster for which a part has no room goes to the part that has room for most of it. Where no
+    cluster lies in two parts, all images stay in theirs.
 
     Args:
         drawn: One row an image, with its `label`, its `cluster`, and its part as `split`.

@@ -72,14 +72,17 @@ def read_pixels(file: Path, size: int) -> np.ndarray:
 
 
 def decode_pixels(content: bytes, size: int) -> np.ndarray:
-    """Return the pixels of an image at the working size, uint8 (size, size, 3), resampled bilinearly, antialiased."""
+    """Return the pixels of a file's bytes at the working size, uint8 (size, size, 3), proportions not kept.
+
+    They are resampled bilinearly, antialiased.
+    """
     image = decode_image(content)
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR), dtype=np.uint8)
 
 
 @contextmanager
 def without_pillow_warnings() -> Iterator[None]:
-    """Silence Pillow's warnings of odd files: a file that cannot be read is an error.
+    """Silence Pillow's warnings of odd files in the block; a file that cannot be read is an error as ever.
 
     Filters of warnings belong to the process: use this around the threads that decode, not within them.
     """

@@ -14,7 +14,7 @@ FORMAT = 2  # of artifacts and records; raised when their content changes
 
 @contextmanager
 def damage_errors(path: Path | str) -> Iterator[None]:
-    """Turn the exceptions that reading a damaged file of an artifact raises into a one-line error.
+    """Turn what the block raises on a missing or damaged file into a one-line error; other exceptions pass.
 
     Raises:
         UserError: The file is missing or damaged.
@@ -27,7 +27,7 @@ def damage_errors(path: Path | str) -> Iterator[None]:
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """Return the content of a JSON file of an artifact or a record, such as a manifest.
+    """Return the mapping in a JSON file of an artifact or a record, such as a manifest, with its `format`.
 
     Raises:
         UserError: It is damaged, or was written in another format.
@@ -45,5 +45,5 @@ def read_json(file: Path) -> dict[str, Any]:
 
 
 def write_json(file: Path, content: Mapping[str, Any]) -> None:
-    """Write a mapping to a file as indented JSON."""
+    """Write a mapping, as it is, to a file as indented JSON."""
     file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

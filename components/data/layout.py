@@ -20,7 +20,7 @@ Quarantine = list[tuple[str, str]]  # file and reason
 
 
 def lay_out(source: Path, images: Images, entry: DataSet | None, max_quarantined: float) -> None:
-    """Copy the readable images of a source to `images/CLASS/FILE` in an artifact; write its tables and its digest.
+    """Copy the readable images of a source to `images/CLASS/FILE` in an artifact; write its tables, set its digest.
 
     Images of a published part lie one folder deeper, `images/CLASS/PART/FILE`, with the part's folder as published.
 
@@ -57,7 +57,7 @@ def lay_out(source: Path, images: Images, entry: DataSet | None, max_quarantined
 def copy_images(
     source: Path, root: Path, parts: dict[str, str], labels: dict[str, str], target: Path
 ) -> tuple[pd.DataFrame, Quarantine]:
-    """Copy the readable images of class folders to a folder, each under its label.
+    """Copy the readable images of class folders to a folder, by label; return their table, and the files left out.
 
     Args:
         source: The folder that links must not leave.
@@ -67,7 +67,8 @@ def copy_images(
         target: The folder to fill.
 
     Returns:
-        The images' table, with each one's path from the root as `name`; and the files that were not copied.
+        The images' table, with each one's path from the root as `name`, its groups empty; and the files that were not
+        copied, each with the reason.
     """
     rows: list[tuple] = []
     quarantine: Quarantine = []
@@ -102,7 +103,7 @@ def check_numbers_of_images(
     entry: DataSet | None,
     max_quarantined: float,
 ) -> None:
-    """Check that the readable images are as many as published, a large enough share, and some of every class.
+    """Check that a registered data set has all its images, no class is empty, and few enough files are unreadable.
 
     Raises:
         UserError: They are not.
@@ -123,7 +124,7 @@ def check_numbers_of_images(
 
 
 def check_quarantined_share(quarantine: Quarantine, readable: int, max_quarantined: float) -> None:
-    """Check that the share of unreadable files is no larger than allowed.
+    """Check that unreadable files are no larger a share of all, the readable ones included, than allowed.
 
     Raises:
         UserError: It is larger.
@@ -138,7 +139,7 @@ def check_quarantined_share(quarantine: Quarantine, readable: int, max_quarantin
 
 
 def table_digest(table: pd.DataFrame, column: str) -> str:
-    """Return the digest of a table of images, of their paths, their sha256 and, unless it is empty, one more column."""
+    """Return the SHA-256 of images' paths, sha256 and, unless it is "", the column named; row order does not count."""
     columns = [table[name] for name in ("file", "sha256", column) if name]
     lines = sorted("\0".join(row) + "\n" for row in zip(*columns, strict=True))
     return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -13,7 +13,11 @@ COLUMNS = ["kind", "file", "split", "label", "other", "other_split", "other_labe
 
 
 def leakage_table(images: pd.DataFrame) -> pd.DataFrame:
-    """Return the table `leakage.csv`: a row for each label conflict, duplicate across the parts, and group across them.
+    """Return the table `leakage.csv`, a row each: label conflicts, images duplicated in another part, shared groups.
+
+    The columns are kind, file, split, label, other, other_split and other_label. Duplicates are of test images in train
+    or validation and of validation images in train, each image once, `identical` before `near`; a group is one of test
+    images that is in train or validation too.
 
     Args:
         images: One row an image, with its file, label, sha256, group, cluster and split.
@@ -49,7 +53,9 @@ def pairs_in_common(images: pd.DataFrame, others: pd.DataFrame, key: str, kind: 
 
 
 def leakage_counts(rows: pd.DataFrame, test_images: int) -> dict[str, float]:
-    """Return `across_splits`, test images with a duplicate elsewhere, their `test_share`, and `groups_across_splits`.
+    """Return `across_splits`, test images duplicated elsewhere, `test_share`, their share, and `groups_across_splits`.
+
+    `test_share` is `across_splits` divided by the number of test images, 0 where there are none.
 
     Args:
         rows: The table of `leakage_table`.
@@ -61,7 +67,7 @@ def leakage_counts(rows: pd.DataFrame, test_images: int) -> dict[str, float]:
 
 
 def leakage_warnings(method: str, numbers: dict[str, float], test_images: int) -> list[str]:
-    """Return a warning each for duplicates and for groups that lie across the parts, if there are any.
+    """Return a warning for duplicates of test images and one for groups across the parts; none for a count of 0.
 
     Args:
         method: The split method.
@@ -84,7 +90,10 @@ def leakage_warnings(method: str, numbers: dict[str, float], test_images: int) -
 
 
 def example_rows(rows: pd.DataFrame) -> list[int]:
-    """Return the numbers of at most 12 rows to draw in a figure, with as many of each kind as there is room for."""
+    """Return the positions, ascending, of at most 12 rows to draw in a figure, shared evenly among the kinds.
+
+    Of each kind they are the first; what a kind has too few rows for is left to the others.
+    """
     ranks = rows.groupby("kind").cumcount().to_numpy()
     return sorted(np.argsort(ranks, kind="stable")[:MOST_EXAMPLES].tolist())
 

@@ -16,9 +16,9 @@ GROUPS = "groups.csv"
 
 
 def person_numbers(table: "pd.DataFrame", classes: list[str]) -> list[str]:
-    """Return the person on each image: in the order of file numbers, a class that does not rise begins the next.
+    """Return the number of the person on each image, as text from "1", in the order of the table.
 
-    The next person begins where, by the numbers in the files' names, the class does not advance.
+    The next person begins where, by the last numbers in the files' names, the class does not advance.
 
     Args:
         table: One row an image, with its `file` and `label`.
@@ -31,7 +31,7 @@ def person_numbers(table: "pd.DataFrame", classes: list[str]) -> list[str]:
 
 
 def find_lists(source: Path, root: Path, entry: DataSet | None) -> list[Path]:
-    """Return the files that list the published splits of a registered data set, or any other's `groups.csv`.
+    """Return the lists of a registered data set's published splits, sorted, or any other's `groups.csv`; empty if none.
 
     Args:
         source: The folder beyond which nothing is searched.
@@ -47,7 +47,7 @@ def find_lists(source: Path, root: Path, entry: DataSet | None) -> list[Path]:
 def fold_lines(files: list[Path], source: Path) -> Iterator[tuple[str, str, str]]:
     """Yield the place, the image and the split of each line of the files that list the splits' test images, in order.
 
-    A place is the file's name, for errors; a split is the number of its file.
+    A place is the file's name, for errors; a split is the number of its file, as text from "0".
     """
     for number, path in enumerate(files):
         for line in read_text(path, source).splitlines():
@@ -55,7 +55,7 @@ def fold_lines(files: list[Path], source: Path) -> Iterator[tuple[str, str, str]
 
 
 def group_lines(files: list[Path], source: Path) -> Iterator[tuple[str, str, str]]:
-    """Yield the place, the image and the group of each line of a `groups.csv`; a place is for errors.
+    """Yield the place, for errors, the image and the group of each line of a `groups.csv` below its heading.
 
     Raises:
         UserError: A line is not a file and its group.
@@ -76,7 +76,7 @@ def group_lines(files: list[Path], source: Path) -> Iterator[tuple[str, str, str
 
 
 def values_of_images(lines: Iterable[tuple[str, str, str]], names: list[str], all_names: set[str]) -> list[str]:
-    """Return the value of each image in lists, its group or its split, in the order of the images.
+    """Return the value that lists give each image, its group or its split, in the order of `names`.
 
     Args:
         lines: Place for errors, image and value of each line of the lists.
@@ -99,7 +99,7 @@ def values_of_images(lines: Iterable[tuple[str, str, str]], names: list[str], al
 
 
 def read_text(path: Path, source: Path) -> str:
-    """Return the content of a text file of the source, in UTF-8.
+    """Return the text of a UTF-8 file of the source, without a byte order mark.
 
     Raises:
         UserError: It cannot be read as text.

@@ -43,7 +43,10 @@ class FileArray(Artifact[KindOfFacts]):
             return np.load(self.path / self.array_name, mmap_mode="r")
 
     def create(self, files: list[str], shape: tuple[int, ...], dtype: str) -> "np.ndarray":
-        """Write the files and return a new memory-mapped array of shape (files, *shape); its bytes are reserved."""
+        """Write the files' names to `files.csv`; return a new writable array on disk, all 0, of shape (files, *shape).
+
+        It is memory-mapped, and all its bytes are reserved on the disk.
+        """
         import numpy as np
         import pandas as pd
 
@@ -57,7 +60,7 @@ class FileArray(Artifact[KindOfFacts]):
         return array
 
     def rows(self, files: list[str]) -> "np.ndarray":
-        """Return the row number of each file.
+        """Return the row of each of some files in the array, by their names, int64 (n,), in the order given.
 
         Raises:
             UserError: A file is not there.

@@ -79,7 +79,9 @@ class PinnedSource:
         return cls(address, revision, f"{folder}/{options.get('name', name)}", options.get("remote", ""))
 
     def fetch_into(self, output: Kind) -> Kind:
-        """Fill an output with the pinned artifact's files, and return the artifact there, with the pinned manifest.
+        """Move the pinned artifact's files into an output; return the artifact at that path with the pinned manifest.
+
+        The manifest is in memory alone; its file is not kept.
 
         Args:
             output: The artifact to fill; its own manifest does not change.
@@ -121,7 +123,7 @@ class PinnedSource:
 
 
 def command_environment(folder: str) -> dict[str, str]:
-    """Return this process's environment, in which git and DVC ask nothing, with HOME and USER where they are missing.
+    """Return a copy of this process's environment in which git and DVC ask nothing, HOME and USER set where missing.
 
     A container's user may have neither. An existing home stays: git and DVC find their credentials by it.
 
@@ -137,7 +139,7 @@ def command_environment(folder: str) -> dict[str, str]:
 
 
 def run_command(command: Sequence[str], variables: Mapping[str, str], failure: str, advice: str) -> None:
-    """Run a command without a terminal, and wait for its end.
+    """Run a command without a terminal, wait for its end and drop its output; its failure is a UserError.
 
     Args:
         command: The program and its arguments.

@@ -8,7 +8,7 @@ Item = TypeVar("Item")
 
 
 def read_ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """Yield the items of an iterator in order, each made by a thread while the one before it is used."""
+    """Yield the items of an iterator in order, each made by a thread while the one before is used; a None ends it."""
     with ThreadPoolExecutor(1) as pool:
         pending = pool.submit(next, items, None)
         while (item := pending.result()) is not None:

@@ -38,7 +38,7 @@ class Record:
 
     @classmethod
     def read(cls, path: Path | str) -> Self:
-        """Return the record in a file; of several trainings, the first.
+        """Return the record in a file, the first where the file holds one for each of several trainings.
 
         Raises:
             UserError: There is no such file, it is damaged, or it was written in another format.
@@ -47,7 +47,9 @@ class Record:
 
     @classmethod
     def read_all(cls, paths: Sequence[Path | str]) -> list[Self]:
-        """Return the records in files; a folder stands for all record files in it, by name.
+        """Return the records in files, in order; a folder stands for all `*.record.json` in it, at any depth, by path.
+
+        A file holds one record, or one for each of several trainings. A folder without record files adds none.
 
         Raises:
             UserError: There is no such file, one is damaged, or one was written in another format.
@@ -57,7 +59,7 @@ class Record:
 
     @classmethod
     def _read_file(cls, path: Path) -> list[Self]:
-        """Return the records in one file, a record for each training."""
+        """Return the records in one file: a list of one, or of one for each of several trainings."""
         if not path.is_file():
             raise UserError(f"no record {path}: `dvc repro` writes it, `dvc pull` brings it back")
         content = read_json(path)
@@ -69,10 +71,10 @@ class Record:
 
 
 def write_records(records: Sequence[Record], path: Path) -> None:
-    """Write the record of a run, or those of its several trainings, to a file, all or nothing.
+    """Write the record of a run, or those of its several trainings, to a file in place of its content, all or nothing.
 
-    A record already in the file stays if it is of the same content: making that again changes neither what was made nor
-    when.
+    Of a record whose step and digest are in the file already, the old one is kept: making the same again changes
+    neither what was made nor when.
     """
     try:
         existing = Record.read_all([path])
@@ -96,12 +98,12 @@ def write_records(records: Sequence[Record], path: Path) -> None:
 
 
 def record_path(output: Path | str) -> Path:
-    """Return the path of the record of the run whose first output lies at a path."""
+    """Return the path of a run's record: that of the run's first output with `.record.json` after its name."""
     return Path(output).with_name(f"{Path(output).name}{SUFFIX}")
 
 
 def records_by_step(lineage: Mapping[str, str], records: Iterable[Record]) -> dict[str, Record]:
-    """Return, of some records, those of the steps in an artifact's lineage, by the step's name.
+    """Return the records whose digest is that of their step in an artifact's lineage, by the step's name; no others.
 
     Args:
         lineage: The digest of what each step made, by the step's name.

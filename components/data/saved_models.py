@@ -24,12 +24,13 @@ class SavedModel(Artifact[KindOfFacts]):
     of_training: ClassVar = True
 
     def content_digest(self) -> str:
+        """Return the SHA-256 of the kind, the classes and the model's architecture and weights; no other file."""
         with zipfile.ZipFile(self.file) as archive:
             parts = {name: hashlib.sha256(archive.read(name)).hexdigest() for name in MODEL_PARTS}
         return sha256(type(self).__name__, self.manifest["facts"]["classes"], parts)
 
     def save(self, model: "keras.Model") -> None:
-        """Write a model: equal models are equal files, without dates and addresses in memory."""
+        """Write a model to the artifact's `file`, without dates and addresses in memory: equal models, equal files."""
         with tempfile.TemporaryDirectory(dir=self.path) as folder:
             saved = Path(folder, self.file_name)
             model.save(saved)
@@ -60,7 +61,7 @@ class SavedModel(Artifact[KindOfFacts]):
 
 
 def without_traces(config: Any) -> Any:
-    """Return what Keras says of a model without when it was saved, and objects numbered in their order.
+    """Return a copy of a model's configuration without `date_saved`, shared objects numbered from 0 in their order.
 
     Keras numbers an object that several layers share by its address in memory.
     """

@@ -15,8 +15,8 @@ from components.system.errors import UserError, redact
 def open_source(source: str) -> Iterator[Path]:
     """Yield a folder with the content of a folder, an archive (tar, tar.gz, zip) or the http(s) address of one.
 
-    A folder is yielded as it is and must not be written to; anything else is unpacked into a temporary folder. An
-    address may end in `#sha256=HEX`, the digest that the downloaded file must have.
+    A folder is yielded as it is and must not be written to; anything else is unpacked into a temporary folder, which is
+    gone after the block. An address may end in `#sha256=HEX`, the digest that the downloaded file must have.
 
     Raises:
         UserError: There is no such source, it cannot be read, or it could do harm.

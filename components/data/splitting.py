@@ -15,7 +15,9 @@ METHODS = tuple(REQUIRED_COLUMN)
 
 
 def part_sizes(sizes: Mapping[str, float], images: int) -> dict[str, int]:
-    """Return the number of images of each part, from sizes that are whole numbers or fractions in (0, 1) of all images.
+    """Return the number of images of each part; a size below 1 is a fraction of all images, any other a number.
+
+    Fractions that make a whole use every image: the training part takes up what rounding leaves.
 
     Raises:
         UserError: Together they are more than there are images.
@@ -33,7 +35,7 @@ def part_sizes(sizes: Mapping[str, float], images: int) -> dict[str, int]:
 def draw_split(
     table: "pd.DataFrame", sizes: Mapping[str, int], method: str, seed: int, fold: int = 0, folds: int = 1
 ) -> "pd.DataFrame":
-    """Return the table with a column `split`: train, validation, test, or unused for what is left over.
+    """Return a copy of the table with a column `split`: train, validation, test, or unused for what is left over.
 
     Args:
         table: One row an image, with its `label`, `part`, `group` and `cluster`.
@@ -77,7 +79,9 @@ def draw_split(
 def assign_images(
     drawn: "pd.DataFrame", remaining: "pd.DataFrame", sizes: Mapping[str, int], method: str, seed: int
 ) -> None:
-    """Draw a part for each remaining image, image by image, and write it to the column `split` of `drawn`.
+    """Draw as many remaining images as each part is to have, and write the part to the column `split` of `drawn`.
+
+    Images that are left over keep what they have there.
 
     Args:
         drawn: The table of all images, to be changed.
@@ -113,7 +117,10 @@ def assign_images(
 
 
 def draw_folds(table: "pd.DataFrame", method: str, seed: int, folds: int) -> "pd.Series":
-    """Return the fold of each image, its number as text; folds are of equal size, and drawn by the method.
+    """Return the fold of each image, its number as text from "0", by the table's index.
+
+    Folds are of equal size as nearly as the method allows: `stratified` keeps each cluster in one fold, `grouped` each
+    group and cluster.
 
     Args:
         table: One row an image, with its `label`, `group` and `cluster`.
@@ -135,9 +142,9 @@ def draw_folds(table: "pd.DataFrame", method: str, seed: int, folds: int) -> "pd
 
 
 def is_published_test(parts: "pd.Series", fold: int) -> "pd.Series":
-    """Return, as a boolean for each image, whether the publisher tests on it.
+    """Return, as a boolean for each image, whether the publisher tests on it, in the split numbered `fold` of several.
 
-    That is the part `test`, or `validation` where there is none; of several published splits it is that of the fold.
+    Of a single split that is the part `test`, or `validation` where there is none.
 
     Args:
         parts: The published part of each image, or the number of the published split that tests on it.
@@ -161,6 +168,9 @@ def is_published_test(parts: "pd.Series", fold: int) -> "pd.Series":
 
 def check_folds(table: "pd.DataFrame", method: str, fold: int, folds: int) -> None:
     """Check that there is a fold of that number, and that each class is large enough for so many folds.
+
+    A class needs an image for each fold, with `grouped` a group; with `random` only the data set needs as many images,
+    and of `published` splits the number of folds alone is checked: 1, or as many as there are.
 
     Raises:
         UserError: There is no such fold, the publisher has another number of splits, or a class is too small.

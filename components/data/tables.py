@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 
 def read_table(file: Path, text_columns: Collection[str], columns_with_gaps: Collection[str]) -> "pd.DataFrame":
-    """Read a table; an empty field is an empty text, unless its column is one of numbers with gaps.
+    """Return the table in a CSV file; an empty field is an empty text, but NaN in a column with gaps.
+
+    The other columns are of the type that their content looks like.
 
     Args:
         file: The CSV file.
@@ -29,5 +31,5 @@ def read_table(file: Path, text_columns: Collection[str], columns_with_gaps: Col
 
 
 def write_table(file: Path, table: "pd.DataFrame") -> None:
-    """Write a table: the same bytes for the same rows."""
+    """Write a table to a CSV file, without its index: the same bytes for the same rows."""
     table.to_csv(file, index=False, lineterminator="\n")

@@ -15,21 +15,21 @@ LARGEST = 160  # pixels a side; no figure shows an image larger
 
 
 def thumbnail_side(images_in_figure: int) -> int:
-    """Return the largest side in pixels that each of so many images may have in one figure."""
+    """Return the largest side, from 65 to 160 pixels, that each of so many images may have in one figure."""
     return min(LARGEST, max(SMALL + 1, math.ceil(DOTS * math.sqrt(AREA / max(images_in_figure, 1)))))
 
 
 def read_thumbnail(file: Path, pixels: int = LARGEST) -> np.ndarray:
-    """Return the image in a file, shrunk to at most so many pixels a side: uint8 (height, width, 3)."""
+    """Return the image in a file, uint8 (height, width, 3), shrunk, if larger, to at most so many pixels a side."""
     return shrink(images.read_image(file, min_side=pixels), pixels)
 
 
 def make_thumbnail(image: np.ndarray, pixels: int = LARGEST) -> np.ndarray:
-    """Return an image, uint8 (height, width, 3), shrunk to at most so many pixels a side."""
+    """Return an image, uint8 (height, width, 3), shrunk, if larger, to at most so many pixels a side."""
     return shrink(Image.fromarray(image), pixels)
 
 
 def shrink(image: Image.Image, pixels: int) -> np.ndarray:
-    """Shrink a Pillow image in place to at most so many pixels a side; return its pixels."""
+    """Shrink a Pillow image in place, if larger, to at most so many pixels a side, and return its pixels as uint8."""
     image.thumbnail((pixels, pixels))
     return np.asarray(image)
