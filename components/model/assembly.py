@@ -35,7 +35,7 @@ class Untrained:
 def assemble_benchmark(
     augmented: Augmented, splits: Splits, network: str, image_size: int, width: int, stages: int
 ) -> Untrained:
-    """Return a benchmark network to be trained from scratch on stored images, which it resizes itself."""
+    """Return a new benchmark network, its rows of stored images, which it resizes itself, and its layers; no head."""
     layers = [
         keras.layers.Resizing(image_size, image_size, name="resizing"),
         keras.layers.Rescaling(1 / 127.5, -1.0, name="preprocessing"),
@@ -69,10 +69,10 @@ def new_head(features: Features, head: str, dropout: float) -> keras.Model:
 
 
 def assemble_fine_tuning(tensors: Tensors, splits: Splits, top: Top, weights: Weights) -> Untrained:
-    """Return the backbone behind the cut with the trained head, to be trained on stored tensors.
+    """Return the backbone behind the cut with the trained head, its rows of stored tensors, and the layers to deliver.
 
-    Under `prefix: live` the whole backbone is in the model, and it is trained on images, of which every epoch makes
-    views of its own.
+    Those are the whole backbone's, then the head's. Under `prefix: live` the whole backbone is in the model, and it is
+    trained on images, of which every epoch makes views of its own, unless the tensors are to have none.
     """
     entry = backbones.get(weights.facts.backbone)
     network = entry.build(tensors.facts.image_size, weights.file)
@@ -92,7 +92,7 @@ def assemble_fine_tuning(tensors: Tensors, splits: Splits, top: Top, weights: We
 
 
 def rows_of_splits(array: FileArray, splits: Splits) -> tuple[Rows, Rows]:
-    """Return the rows of a stored array that train, and those that validate."""
+    """Return the rows of a stored array that train, then those that validate, each in the order of `splits.csv`."""
     numbers = {name: number for number, name in enumerate(splits.facts.classes)}
     split_rows = []
     for name in ("train", "validation"):

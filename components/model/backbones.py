@@ -48,7 +48,7 @@ class Backbone:
     min_products: int = 256
 
     def build(self, image_size: int, weights: Path | None = None, top: bool = False) -> "keras.Model":
-        """Return the network for images of `image_size` pixels, with the weights of a file or random ones.
+        """Return the network for images of `image_size` pixels, with a file's or random weights, its top only if `top`.
 
         Raises:
             UserError: The images are too small for the network, the file does not fit it, or it has no top.
@@ -80,7 +80,7 @@ class Backbone:
             return self.build(self.image_size, weights)
 
     def download(self, top: bool) -> "keras.Model":
-        """Return the network with the ImageNet weights that keras.applications downloads.
+        """Return the network at its own image size, with or without `top`, with ImageNet weights downloaded by Keras.
 
         Raises:
             UserError: There are none for this backbone, or the download fails.
@@ -101,7 +101,7 @@ class Backbone:
         return keras.Model(image, keras.layers.Rescaling(self.scale, self.offset)(x), name="preprocessing")
 
     def first_trainable_layer(self, unfreeze: str) -> str:
-        """Return the name of the first layer to train: `last_block` and `last_blocks` stand for layers of `cuts`."""
+        """Return the first layer to train: one of `cuts` for `last_block` or `last_blocks`; else the name as it is."""
         return dict(zip(CUTS, self.cuts, strict=True)).get(unfreeze, unfreeze)
 
 
@@ -117,7 +117,10 @@ def get(name: str) -> Backbone:
 
 
 def load_weights(network: "keras.Model", weights: Path) -> None:
-    """Load a weights file of Keras 3 or of Keras 2 into a network; Keras tells them apart by the name of the file."""
+    """Load a weights file of Keras 3 or of Keras 2, whatever its name, into a network; its content tells which it is.
+
+    Keras goes by the name, and is given a link to the file that has the right one.
+    """
     import h5py  # type: ignore[import-untyped]
 
     with h5py.File(weights) as content, TemporaryDirectory() as folder:
@@ -131,14 +134,14 @@ POOLINGS = {"average": "GlobalAveragePooling2D", "none": "Identity"}
 
 
 def pooling_layer(name: str) -> "keras.Layer":
-    """Return the layer that turns a backbone's output into features: channels' averages, or maps as they are."""
+    """Return the layer from a backbone's output to features: each channel's mean for `average`, else the maps."""
     import keras
 
     return getattr(keras.layers, POOLINGS[name])(name="pooling")
 
 
 def imagenet_class_names() -> list[str]:
-    """Return the names of ImageNet's classes, in the order of a network's output; keras.applications downloads them.
+    """Return ImageNet's 1000 class names, such as `tench`, in a network's order of output; Keras downloads them once.
 
     Raises:
         UserError: The download fails.
@@ -157,7 +160,9 @@ def imagenet_class_names() -> list[str]:
 
 
 def vgg16_small(image_size: int, weights: str | None, top: bool) -> "keras.Model":
-    """Return VGG16's thirteen convolutions at a quarter of the width (16 to 128 channels), named as VGG16's layers.
+    """Return VGG16's convolutions and poolings, untrained, at a quarter of the width, with the names of VGG16's layers.
+
+    They are thirteen and five, with 16 to 128 channels.
 
     Source: Simonyan and Zisserman, arXiv 1409.1556, configuration D.
 
@@ -182,7 +187,7 @@ def vgg16_small(image_size: int, weights: str | None, top: bool) -> "keras.Model
 
 
 def application(name: str, image_size: int, weights: str | None, top: bool, **options: Any) -> "keras.Model":
-    """Return a network that a function of keras.applications builds, such as `MobileNet`."""
+    """Return a network of keras.applications, such as `MobileNet`: with random weights for None, else downloaded."""
     import keras
 
     arguments = {"input_shape": (image_size, image_size, 3), "include_top": top, "weights": weights}

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def cnn(image_size: int, classes: int, width: int, stages: int) -> "keras.Model":
-    """Return a network of 3 x 3 convolutions, each with max-pooling; channels double from `width` to 8 times it.
+    """Return a network to logits: a 3 x 3 convolution and max-pooling a stage; channels double, `width` to 8 times it.
 
     Dropout of 0.5, 0.4 and 0.3 follows the last three stages, then global average pooling. Width 64 and five stages at
     224 pixels make the network of the KTH animals study; unlike there, pixels are centred and weights start as He et
@@ -38,7 +38,7 @@ def cnn(image_size: int, classes: int, width: int, stages: int) -> "keras.Model"
 
 
 def perceptron(image_size: int, classes: int, width: int, stages: int) -> "keras.Model":
-    """Return one dense layer on the pixels: the baseline of the groceries study; it has no width and no stages."""
+    """Return one dense layer from pixels to logits, the groceries study's baseline; width and stages are ignored."""
     import keras
 
     inputs = keras.Input((image_size, image_size, 3))
@@ -50,7 +50,7 @@ NETWORKS: dict[str, Callable[[int, int, int, int], "keras.Model"]] = {"cnn": cnn
 
 
 def build(name: str, image_size: int, classes: int, width: int, stages: int) -> "keras.Model":
-    """Return a network of the registry: RGB in [-1, 1], (batch, image_size, image_size, 3), to logits (batch, classes).
+    """Return a new network of the registry: RGB in [-1, 1], (batch, size, size, 3), to logits, (batch, classes).
 
     Args:
         name: Which one.

@@ -11,7 +11,7 @@ FILES = ("model.keras", "history.csv", "validation.json")  # of a classifier
 
 
 def copy_best(arms: Sequence[Classifier], target: Classifier) -> None:
-    """Copy the arm with the lowest log loss on validation, the first of equals, into another classifier.
+    """Copy the arm with the lowest validation log loss, the first of equals, and the ranking of all, into `target`.
 
     The copy's fact `arms` has the values in which the arms differ, by `STEP.PARAMETER`, and the validation log loss of
     each, the best first.
@@ -39,7 +39,9 @@ def copy_best(arms: Sequence[Classifier], target: Classifier) -> None:
 
 
 def differing_values(arms: Sequence[Classifier]) -> list[dict[str, Any]]:
-    """Return for each arm the values of the parameters in which the arms differ, by `STEP.PARAMETER`.
+    """Return for each arm its values, by `STEP.PARAMETER`, of the parameters in which arms differ; None for lacking.
+
+    Parameters that the first arm lacks are left out.
 
     Raises:
         UserError: Two do not differ.

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def cut(network: "keras.Model", first_trainable: str) -> tuple["keras.Model", "keras.Model"]:
-    """Return the frozen prefix and the trainable suffix of a functional network, which share its layers.
+    """Set which layers of a functional network train; return its frozen prefix and its suffix, which share its layers.
 
     The cut is the last single tensor, before the first trainable layer, that everything behind it is computed from:
     inside a residual block that is the block's input. Layers of the suffix that come before the first trainable one are
@@ -40,7 +40,7 @@ def cut(network: "keras.Model", first_trainable: str) -> tuple["keras.Model", "k
 
 
 def tensor_before(network: "keras.Model", layer: str) -> "keras.KerasTensor":
-    """Return the last tensor before a layer from which alone that layer and everything behind it are computed."""
+    """Return the last tensor before a layer, at worst the input, from which alone it and all behind it are computed."""
     operations = network.operations  # the layers, and sums and the like that were written as such
     position = {operation.name: number for number, operation in enumerate(operations)}
     last_use = [0] * len(operations)

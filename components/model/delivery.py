@@ -17,7 +17,9 @@ def deliver(
     classifier: Classifier, name: str, layers: Sequence[keras.Layer], result: TrainingResult,
     split_rows: tuple[Rows, Rows],
 ) -> None:  # fmt: skip
-    """Write a classifier: the model with a temperature fitted on validation, its history, its scores on validation.
+    """Write a classifier: its model with a temperature fitted on validation, `history.csv`, `validation.json`, facts.
+
+    The scores on validation are those after the temperature. All layers are frozen.
 
     Args:
         classifier: The classifier to be written.

@@ -17,10 +17,12 @@ def average_classifiers(
     augmented: Sequence[Augmented], splits: Splits, classifiers: Sequence[Classifier], ensemble: Classifier,
     batch_size: int,
 ) -> None:  # fmt: skip
-    """Write the classifier that averages the probabilities of others, with a temperature fitted on validation.
+    """Write the classifier that averages others' probabilities, then applies a temperature fitted on validation.
+
+    Validation is on the plain images. The history has no rows, the fact `members` names the model of each member.
 
     Args:
-        augmented: Sets of views, of which those of the classifiers' size are used.
+        augmented: Sets of views; that of the first classifier is used, as `training_views` finds it.
         splits: The training and validation rows.
         classifiers: The members.
         ensemble: The classifier to be written.

@@ -20,13 +20,13 @@ TOLERANCE = 1e-4
 
 
 def run_onnx(file: Path, pixels: np.ndarray) -> np.ndarray:
-    """Return the probabilities that an ONNX file gives for images, (n, classes)."""
+    """Return the probabilities, (n, classes), that an ONNX file gives for images, float32 (n, size, size, 3)."""
     session = import_optional("onnxruntime").InferenceSession(str(file), providers=["CPUExecutionProvider"])
     return session.run(None, {session.get_inputs()[0].name: pixels})[0]
 
 
 def run_litert(file: Path, pixels: np.ndarray) -> np.ndarray:
-    """Return the probabilities that a LiteRT file gives for images, (n, classes)."""
+    """Return the probabilities, (n, classes), that a LiteRT file gives for images, float32 (n, size, size, 3)."""
     interpreter = import_optional("ai_edge_litert.interpreter").Interpreter(str(file))
     place = interpreter.get_input_details()[0]["index"]
     interpreter.resize_tensor_input(place, pixels.shape)
@@ -59,7 +59,7 @@ FORMATS = {
 
 
 def export(model: ServedModel, name: str, file: Path, pixels: np.ndarray) -> float:
-    """Write a model to a file of another format, and return the largest difference of a probability from the model's.
+    """Write a model in another format if probabilities differ by `TOLERANCE` at most; return their largest difference.
 
     Args:
         model: The model.
@@ -93,7 +93,9 @@ def export(model: ServedModel, name: str, file: Path, pixels: np.ndarray) -> flo
 
 
 def convert(network: "keras.Model", name: str, file: Path) -> None:
-    """Write a network in another format: input `image`, any number of images; output `probabilities`.
+    """Write a network in another format, unchecked: input `image`, any number of images; output `probabilities`.
+
+    The file's name must end in the format's suffix.
 
     Raises:
         UserError: The converter is not installed.
@@ -111,7 +113,7 @@ def convert(network: "keras.Model", name: str, file: Path) -> None:
 
 
 def import_optional(name: str) -> ModuleType:
-    """Return a module of a converter, or of a library that runs the files of one.
+    """Import and return a module that may not be installed: a converter's, or of a library that runs its files.
 
     Raises:
         UserError: It is not installed.

@@ -19,7 +19,7 @@ BatchFunction = Callable[[np.ndarray], list[np.ndarray]]  # a batch of views to 
 
 
 def check_storage(files: int, shape: tuple[int, ...], dtype: str, limit: float, ways_out: str) -> None:
-    """Print how many GB the tensors will take, and refuse to begin where that is more than they may.
+    """Raise where the tensors would take more GB, of 10^9 bytes, than they may; else print how many they will take.
 
     Args:
         files: How many images are stored.
@@ -43,7 +43,9 @@ def check_storage(files: int, shape: tuple[int, ...], dtype: str, limit: float, 
 def frozen_network(
     entry: backbones.Backbone, network: keras.Model, first: str, pooling: str, at_cut: bool, precision: str
 ) -> keras.Model:
-    """Return a network from raw RGB, (batch, size, size, 3) in [0, 255], to its features and the tensors at the cut.
+    """Return a frozen network from raw RGB, (batch, size, size, 3), to [features] or [features, tensors at the cut].
+
+    RGB is in [0, 255]. The given network is frozen, too, unless a copy of it is made for bfloat16.
 
     Args:
         entry: The network's, for its preprocessing.
@@ -64,9 +66,10 @@ def frozen_network(
 
 
 def extraction_graph(model: keras.Model) -> BatchFunction:
-    """Return a function from a batch of views, uint8 (batch, ...), to a model's outputs, float32, as one graph.
+    """Return a function from a batch of views, uint8 (batch, ...), to the list of a model's outputs, float32 arrays.
 
-    Where it normalises batches, its weights are constants, so that TensorFlow folds that into the convolutions.
+    It is one graph. Where it normalises batches, its weights are constants, as they are now, so that TensorFlow folds
+    that into the convolutions.
     """
     variables = (model.trainable_variables, model.non_trainable_variables)
     normalises = any(variable.name == "moving_mean" for variable in variables[1])
@@ -86,7 +89,7 @@ def extraction_graph(model: keras.Model) -> BatchFunction:
 
 
 def view_batches(views: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
-    """Yield the views of all images, (files, views, ...) on disk, in order, as batches in memory, (batch, ...)."""
+    """Yield all views, image by image, as batches copied into memory, (batch, ...); the last may be smaller."""
     flat = views.reshape(-1, *views.shape[2:])
     for start in range(0, len(flat), batch_size):
         yield np.array(flat[start : start + batch_size])

@@ -13,7 +13,9 @@ from components.system.errors import UserError
 
 
 def list_files(paths: Sequence[Path]) -> list[Path]:
-    """Return the files that paths name: those in a folder, at any depth, in order; not the hidden ones.
+    """Return the files that paths name, in that order; of a folder all at any depth, sorted, without hidden ones.
+
+    They need not be images; a file that is named twice is there twice.
 
     Raises:
         UserError: A path is neither file nor folder, or there is no file.
@@ -32,7 +34,7 @@ def list_files(paths: Sequence[Path]) -> list[Path]:
 
 
 def predict_files(model: ServedModel, files: Sequence[Path]) -> Iterator[tuple[Path, np.ndarray | str]]:
-    """Yield each file with the probabilities of its classes, (classes,), or with the reason why it cannot be read."""
+    """Yield each file, in order, with its probabilities, (classes,), or with the text of why it cannot be read."""
     for start in range(0, len(files), BATCH):
         batch = files[start : start + BATCH]
         attempts = try_images(batch, model.size)
@@ -43,7 +45,7 @@ def predict_files(model: ServedModel, files: Sequence[Path]) -> Iterator[tuple[P
 
 
 def try_images(files: Sequence[Path], size: int) -> list[np.ndarray | str]:
-    """Return the image of each file, uint8 (size, size, 3), or the reason why it cannot be read."""
+    """Return for each file, in order, its image, uint8 (size, size, 3), or the text of why it cannot be read."""
 
     def attempt(file: Path) -> np.ndarray | str:
         try:
@@ -56,7 +58,7 @@ def try_images(files: Sequence[Path], size: int) -> list[np.ndarray | str]:
 
 
 def read_images(files: Sequence[Path], size: int) -> np.ndarray:
-    """Return the images of files, uint8 (n, size, size, 3).
+    """Return the images of one or more files, in order, resized, uint8 (n, size, size, 3).
 
     Raises:
         UserError: One cannot be read.

@@ -11,7 +11,7 @@ class Adam(keras.optimizers.Adam):
     """Adam."""
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
-        """Move one variable of the model by its gradient."""
+        """Move one variable of the model, and its two moments, in place by its gradient."""
         number = self._get_variable_index(variable)
         step = tf.cast(self.iterations + 1, variable.dtype)
         tf.raw_ops.ResourceApplyAdam(
@@ -30,12 +30,12 @@ class RMSprop(keras.optimizers.RMSprop):
     """RMSprop without momentum, for which the operation needs variables all the same."""
 
     def build(self, variables: list[keras.Variable]) -> None:
-        """Create the variables of the optimizer, those of the momentum among them."""
+        """Create the optimizer's variables, and those of the momentum, which Keras leaves out where it is 0."""
         super().build(variables)
         self._momentums = self.add_optimizer_variables(variables, "momentum")
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
-        """Move one variable of the model by its gradient."""
+        """Move one variable of the model, its mean square and its momentum in place by its gradient."""
         number = self._get_variable_index(variable)
         tf.raw_ops.ResourceApplyRMSProp(
             var=variable.handle, ms=self._velocities[number].value.handle, mom=self._momentums[number].value.handle,
@@ -48,7 +48,7 @@ class SGD(keras.optimizers.SGD):
     """Gradient descent, with momentum or without."""
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
-        """Move one variable of the model by its gradient."""
+        """Move one variable of the model, and its momentum where there is one, in place by its gradient."""
         rate = tf.cast(learning_rate, variable.dtype)
         if not self.momentum:
             tf.raw_ops.ResourceApplyGradientDescent(var=variable.handle, alpha=rate, delta=gradient)

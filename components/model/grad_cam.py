@@ -14,7 +14,9 @@ MIN_SIDE = 4  # positions a side of a feature map that says where something is
 def heat_maps(
     model: keras.Model, images: npt.NDArray[np.uint8], classes: npt.NDArray[np.integer]
 ) -> npt.NDArray[np.float32] | None:
-    """Return a heat map of where in each image its class is seen, (n, height, width) in [0, 1]; None if there is none.
+    """Return where each image shows its class, (n, height, width) of a feature map, in [0, 1]; None without such maps.
+
+    Each is divided by its largest value; one that is 0 everywhere stays so.
 
     The map is the network's last one of 4 x 4 positions or more; the score is the logit. A network without maps, as a
     perceptron, gives None: a pixel alone is no feature whose place means something. An ensemble's is the mean of the
@@ -65,6 +67,6 @@ def heat_maps(
 
 
 def resize_heats(heats: npt.NDArray[np.floating], size: tuple[int, int]) -> npt.NDArray[np.float32]:
-    """Return heat maps, (n, height, width), at another size, which is (width, height)."""
+    """Return heat maps resampled bilinearly, float32 (n, height, width), at another size, given as (width, height)."""
     images = (Image.fromarray(heat.astype(np.float32)) for heat in heats)
     return np.stack([np.asarray(image.resize(size, Image.Resampling.BILINEAR)) for image in images])

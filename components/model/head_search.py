@@ -17,7 +17,7 @@ from components.system.progress import bar
 
 
 def train_heads(features: Features, splits: Splits, arguments: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Train heads, as many at once as there are cores, and return the scores of each on validation.
+    """Train heads, as many at once as there are cores; return a row for each, its validation scores at the best epoch.
 
     An operation of a head is too small for two cores; whole trainings are not.
 
@@ -27,8 +27,8 @@ def train_heads(features: Features, splits: Splits, arguments: Sequence[Mapping[
         arguments: Of each head, the keywords of `train_top`.
 
     Returns:
-        A row for each head, in their order: best_epoch, epochs, the scores on validation, such as
-        validation_log_loss, all before the temperature, and the seconds of training.
+        A row for each head, in their order: best_epoch, epochs, validation_log_loss, validation_accuracy,
+        validation_kappa, all before the temperature, and the seconds of training.
 
     Raises:
         UserError: A head takes features of another pooling, or its training diverges.

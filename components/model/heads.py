@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def linear_head(shape: tuple[int, ...], classes: int, dropout: float) -> "keras.Model":
-    """Return one dense layer behind dropout: multinomial logistic regression where dropout is 0."""
+    """Return a head of dropout, then one dense layer to logits: multinomial logistic regression where dropout is 0."""
     import keras
 
     inputs = keras.Input(shape)
@@ -20,7 +20,7 @@ def linear_head(shape: tuple[int, ...], classes: int, dropout: float) -> "keras.
 
 
 def hidden_layer_head(shape: tuple[int, ...], classes: int, dropout: float) -> "keras.Model":
-    """Return a hidden layer of 64 rectified units, dropout, and the layer of logits."""
+    """Return a head of 64 rectified units, then dropout, then one dense layer to logits."""
     import keras
 
     inputs = keras.Input(shape)
@@ -30,7 +30,10 @@ def hidden_layer_head(shape: tuple[int, ...], classes: int, dropout: float) -> "
 
 
 def convolutional_head(shape: tuple[int, ...], classes: int, dropout: float) -> "keras.Model":
-    """Return convolutions of 32 and 64 channels, dropout between them, 128 rectified units, and the layer of logits."""
+    """Return a head of two convolutions, each with max-pooling, dropout between them, 128 rectified units, and logits.
+
+    The convolutions are 3 x 3, of 32 and 64 channels.
+    """
     import keras
 
     inputs = keras.Input(shape)

@@ -13,7 +13,9 @@ Schedule = Callable[[float], float | keras.optimizers.schedules.LearningRateSche
 
 
 def plan_schedule(settings: Training, steps: int) -> Schedule:
-    """Return a function from a share of the learning rate to its schedule: a linear warm-up, then constant or cosine.
+    """Return a function from a share of the learning rate to its schedule: a warm-up from 0, then constant or cosine.
+
+    The warm-up is linear; cosine falls to 0 at the last step. A constant rate without a warm-up is a number.
 
     Args:
         settings: How to train.
@@ -50,17 +52,17 @@ class TwoRates(keras.optimizers.Optimizer):
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """The variables of both optimizers."""
+        """The variables of both optimizers, the head's first; the model's own are not among them."""
         return [variable for optimizer in self.optimizers for variable in optimizer.variables]
 
     def build(self, variables: list[keras.Variable]) -> None:
-        """Give each optimizer the variables that it is to move."""
+        """Build the first optimizer for those of the variables that are the head's, and the second for all others."""
         for optimizer, of_head in zip(self.optimizers, (True, False), strict=True):
             optimizer.build([variable for variable in variables if (id(variable) in self.head) == of_head])
         self.built = True
 
     def apply(self, grads: list[Any], trainable_variables: list[keras.Variable]) -> None:
-        """Take one step with each optimizer on its own variables."""
+        """Take one step with each optimizer on its own variables; gradients are in the order of the variables."""
         pairs = list(zip(grads, trainable_variables, strict=True))
         for optimizer, of_head in zip(self.optimizers, (True, False), strict=True):
             optimizer.apply_gradients([pair for pair in pairs if (id(pair[1]) in self.head) == of_head])

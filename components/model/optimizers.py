@@ -26,7 +26,7 @@ MONITORS = {"log_loss": ("validation_loss", "min"), "accuracy": ("validation_acc
 def build(
     name: str, learning_rate: "float | keras.optimizers.schedules.LearningRateSchedule", **options: Any
 ) -> "keras.Optimizer":
-    """Return a new optimizer of the registry; of the options it takes those that it has.
+    """Return a new optimizer of the registry; options that it has must be given, others are ignored.
 
     Source:
         AdamW: Loshchilov and Hutter, arXiv 1711.05101.

@@ -10,7 +10,7 @@ PRECISIONS = ("float32", "bfloat16", "auto")
 
 
 def to_bfloat16(network: "keras.Model", min_products: int) -> "keras.Model":
-    """Return a copy whose long sums are computed in bfloat16, from weights kept in float32; the rest is as it was.
+    """Return a copy whose long sums, of convolutions and dense layers, are in bfloat16; weights and rest stay float32.
 
     The rest, such as batch normalisation and convolutions by channel, gains nothing from it and rounds the most.
 

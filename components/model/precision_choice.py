@@ -15,9 +15,10 @@ MIN_SPEEDUP, MAX_DIFFERENCE = 1.2, 0.01  # over float32, and as a share of the f
 
 
 def measure_precisions(augmented: Augmented, weights: Weights) -> pd.DataFrame:
-    """Return how fast each precision is on a few views, and how far its pooled features are from those of float32.
+    """Return a row for float32 and one for bfloat16: `precision`, `views_per_second`, `difference` of the features.
 
-    A row a precision: `precision`, `views_per_second`, and `difference` as a share of the features' length.
+    The speed is that of the fastest of a few runs on a few views. The difference is that of the pooled features from
+    those of float32, as a share of their length; 0 for float32 itself.
     """
     entry = backbones.get(weights.facts.backbone)
     network = entry.build(augmented.facts.image_size, weights.file)
@@ -42,7 +43,9 @@ def measure_precisions(augmented: Augmented, weights: Weights) -> pd.DataFrame:
 
 
 def better_precision(speeds: pd.DataFrame) -> str:
-    """Return bfloat16 where it is clearly faster and gives nearly the same features, else float32; print the reason.
+    """Return `bfloat16` where it is clearly faster and gives nearly the same features, else `float32`; print why.
+
+    It must be more than `MIN_SPEEDUP` times as fast, and the features differ by less than `MAX_DIFFERENCE`.
 
     Args:
         speeds: As `measure_precisions` returns them.

@@ -17,7 +17,9 @@ LOG_FLOOR = 1e-30  # added to a probability, so that no logarithm is infinite
 
 
 def training_views(classifier: Classifier, augmented: Sequence[Augmented]) -> Augmented:
-    """Return the set of views that a classifier was trained on; for an average, one with images of its size.
+    """Return the views that a classifier was trained on; if its lineage names none, the first with images of its size.
+
+    The lineage of an average names none where its members were trained on different sets.
 
     Raises:
         UserError: None of them is.
@@ -30,7 +32,7 @@ def training_views(classifier: Classifier, augmented: Sequence[Augmented]) -> Au
 
 
 def inference_graph(model: keras.Model, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Callable[[np.ndarray], Any]:
-    """Return a function that computes a model's output for a batch of any size, as one graph.
+    """Return a function from a batch of any size to a model's output, a tensor or a list of several, in inference mode.
 
     Args:
         model: The model.
@@ -44,9 +46,9 @@ def inference_graph(model: keras.Model, shape: tuple[int, ...], dtype: npt.DType
 def predict_probabilities(
     model: keras.Model, views: np.ndarray, rows: np.ndarray, batch_size: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the probabilities of some images, calibrated and uncalibrated, (rows, classes) each, from one pass.
+    """Return the probabilities of some images, (rows, classes), means over views: calibrated, then uncalibrated ones.
 
-    Where there are several views of an image, both are the means over them.
+    Both are from one pass; uncalibrated are those before the temperature.
 
     Args:
         model: A delivered classifier.
@@ -63,7 +65,7 @@ def predict_probabilities(
 
 
 def predict_views(model: keras.Model, views: np.ndarray, rows: np.ndarray, batch_size: int) -> list[np.ndarray]:
-    """Return each output of a model for all views of some images, (rows, views, ...).
+    """Return a list with an array for each output of a model, for all views of some images, (rows, views, ...).
 
     Args:
         model: Takes views, (batch, ...).

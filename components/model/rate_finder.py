@@ -19,7 +19,7 @@ DIVERGED = 4  # times the loss of the first batches, or of chance where that is 
 
 
 def record_losses(model: keras.Model, rows: Rows, settings: Training, head: keras.Model | None) -> pd.DataFrame:
-    """Train at a learning rate that grows from batch to batch until the loss diverges; return the loss of each batch.
+    """Train at a rate that grows by the batch, until the loss diverges or for `BATCHES`; return rate and loss of each.
 
     Args:
         model: Views to logits, (batch, ...) to (batch, classes).
@@ -28,7 +28,8 @@ def record_losses(model: keras.Model, rows: Rows, settings: Training, head: kera
         head: The model's head, where it has one.
 
     Returns:
-        One row a batch: learning_rate, loss (before the step), smoothed.
+        One row a batch, `BATCHES` at most: learning_rate, from `LOWEST` to `HIGHEST`, loss (before the step), smoothed
+        (the loss); the batch that diverges is left out, so that there may be no row.
 
     Source:
         Smith, arXiv 1506.01186, with rates that grow by a factor.
@@ -60,12 +61,12 @@ def record_losses(model: keras.Model, rows: Rows, settings: Training, head: kera
 
 
 def falling_part(curve: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of the curve up to the lowest smoothed loss."""
+    """Return the rows of the curve up to the lowest smoothed loss, its own row too; an empty curve as it is."""
     return curve[: int(curve["smoothed"].argmin()) + 1] if len(curve) else curve
 
 
 def suggest_rate(curve: pd.DataFrame) -> float:
-    """Return the learning rate at which the smoothed loss falls most steeply over the rate's logarithm.
+    """Return the rate, up to the lowest smoothed loss, where that loss falls most steeply over the rate's logarithm.
 
     Args:
         curve: As `record_losses` returns it.

@@ -32,14 +32,14 @@ class Rows:
     fresh: ClassVar[bool] = False  # whether every epoch makes views of its own
 
     def epoch_order(self, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the order in which an epoch takes the images, numbered from 0, and the view it takes of each, (n,)."""
+        """Return, by seed and epoch, the positions in `rows` in random order, and a random view of each, both (n,)."""
         random = np.random.default_rng([seed, epoch])
         order = random.permutation(len(self.rows))
         return order, random.integers(self.array.shape[1], size=len(order))
 
     @cached_property
     def all_views(self) -> tf.Tensor:
-        """All views of all images in memory, view by view, (views * images, ...)."""
+        """All views of the split's images in memory, (views * images, ...): image i's view v is at v * images + i."""
         images, views = len(self.rows), self.array.shape[1]
         whole = np.empty((views * images, *self.array.shape[2:]), self.array.dtype)
         for view in range(views):
@@ -49,7 +49,7 @@ class Rows:
         return tf.constant(whole)
 
     def read(self, numbers: np.ndarray, views: np.ndarray | int) -> np.ndarray:
-        """Return one view of each of some images, (n, ...)."""
+        """Return a view of each of some images in memory, (n, ...); `numbers` are positions in `rows`, not files."""
         batch = self.array[self.rows[numbers], views]
         release(self.array)
         return batch
@@ -71,12 +71,12 @@ class FreshRows(Rows):
     fresh: ClassVar[bool] = True
 
     def epoch_order(self, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the order in which an epoch takes the images, and as the view of each the epoch's number, (n,)."""
+        """Return the positions in `rows` in random order, and as the view of each the epoch's number, both (n,)."""
         order, _ = super().epoch_order(seed, epoch)
         return order, np.full_like(order, epoch)
 
     def read(self, numbers: np.ndarray, views: np.ndarray | int) -> np.ndarray:
-        """Return a view of each of some images, drawn by its number, uint8 (n, size, size, 3)."""
+        """Return a new view of each of some images, uint8 (n, size, size, 3), drawn by file name and view number."""
 
         def make_view(image: np.ndarray, number: int, view: int) -> np.ndarray:
             draw = augmentation.draw_transform(self.limits, self.view_seed, self.files[number], view)

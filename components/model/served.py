@@ -37,19 +37,19 @@ class ServedModel:
         self.lock = Lock()  # requests come in several threads
 
     def probabilities(self, pixels: np.ndarray) -> np.ndarray:
-        """Return the probabilities, (n, classes), of images at the model's size, (n, size, size, 3)."""
+        """Return the probabilities, (n, classes), of one or more images at the model's size, RGB (n, size, size, 3)."""
         batches = range(0, len(pixels), BATCH)
         with self.lock:
             return np.concatenate([self.network.predict_on_batch(pixels[at : at + BATCH]) for at in batches])
 
     def predict(self, data: "pd.DataFrame") -> "pd.DataFrame":
-        """Return a row for each image: the predicted class, its probability, and the probability of every class.
+        """Return a row an image, in order: `predicted`, its `probability`, and `probabilities`, a dict by class name.
 
         Args:
             data: The column `image`: the bytes of an image file, as they are or in base64, or raw RGB.
 
         Raises:
-            MlflowException: An image cannot be read; the server answers with status 400.
+            MlflowException: There is no image, or one cannot be read; the server answers with status 400.
         """
         import pandas as pd
 
@@ -67,7 +67,11 @@ class ServedModel:
         })  # fmt: skip
 
     def pixels(self, image: Any, number: int) -> np.ndarray:
-        """Return one image as raw RGB at the model's size, (size, size, 3).
+        """Return one image as raw RGB, (size, size, 3): a file's resized, uint8; an array's as it is, float32.
+
+        Args:
+            image: Bytes of a file, their base64, or an array.
+            number: The image's in its request, for the error.
 
         Raises:
             MlflowException: It cannot be read, or is an array of another shape or range.
@@ -96,7 +100,11 @@ class ServedModel:
 
 
 def decode_base64(image: str | bytes) -> bytes:
-    """Return the bytes of an image file: as they are, or decoded where they are a text in base64."""
+    """Return the bytes of an image file: as they are, or decoded where they are a text in base64.
+
+    Raises:
+        ValueError: The text is no base64.
+    """
     if isinstance(image, bytes):
         return image
     try:
@@ -106,7 +114,10 @@ def decode_base64(image: str | bytes) -> bytes:
 
 
 def flatten(column: Iterable[Any]) -> Iterable[Any]:
-    """Yield every image of a column, also those of a cell that is a list, which MLflow makes of a list of texts."""
+    """Yield every image of a column: of a cell that is a list of texts each text, else the cell itself.
+
+    MLflow makes such a cell of a list of texts; a list of numbers is one image.
+    """
     for cell in column:
         if isinstance(cell, list) and all(isinstance(image, str) for image in cell):
             yield from cell

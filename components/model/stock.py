@@ -12,12 +12,12 @@ COLUMNS = ["file", "label", "word", "probability"]
 
 
 def likeliest_classes(weights: Weights, images: Images, samples: pd.DataFrame) -> pd.DataFrame:
-    """Return the five likeliest of ImageNet's classes for each image: file, label, word, probability, likeliest first.
+    """Return five rows a sample: file, label, word and probability of its likeliest ImageNet classes, likeliest first.
 
     Args:
         weights: Those of the network with its top.
         images: The data set.
-        samples: Which of its images, file and label.
+        samples: Which of its images, one or more: file and label.
     """
     entry = backbones.get(weights.facts.backbone)
     network = entry.build(entry.image_size, weights.stock, top=True)

@@ -53,7 +53,7 @@ class Trainer:
         )
 
     def _train_batch(self, views: Any, labels: Any, weights: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        """Move the weights by one batch, on all devices.
+        """Move the weights by one batch, on all devices; return its loss before, and the count of correct images.
 
         Args:
             views: (batch, ...), distributed.
@@ -70,7 +70,7 @@ class Trainer:
     def _train_epoch(
         self, views: tf.Tensor, rows: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, images: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Train on all batches of an epoch.
+        """Train on all batches of an epoch; return the sum of the images' losses and the count of correct images.
 
         Args:
             views: All views of all images, (n, ...).
@@ -92,7 +92,10 @@ class Trainer:
 
     @tf.autograph.experimental.do_not_convert
     def _step(self, views: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Move the weights by one batch on this device; return its loss and how many images it classified correctly."""
+        """Move the weights by this device's share of a batch; return the share's loss before, and its correct images.
+
+        The loss is the weighted sum of cross-entropies with smoothed labels, and the l2 penalty.
+        """
         variables = self.model.trainable_variables
         with tf.GradientTape() as tape:
             logits = self.model(views, training=True)
@@ -108,7 +111,7 @@ class Trainer:
 
 
 def image_weights(kind: str, labels: np.ndarray) -> np.ndarray:
-    """Return the weight of each image in the training loss; balanced is n / (classes * count), of mean 1 over images.
+    """Return each image's weight in the loss, (n,): 1, or for `balanced` n / (classes present * images of its class).
 
     Args:
         kind: Name of an entry in the registry of class weights.

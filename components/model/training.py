@@ -56,16 +56,23 @@ def train(
     resume: Path,
     head: keras.Model | None = None,
 ) -> TrainingResult:
-    """Train a model that gives logits, set it to its best epoch on validation, and return the history of its epochs.
+    """Train a model, set it to its best epoch on validation; return history, best epoch, its logits, training seconds.
+
+    It ends after `epochs`, or after `patience` epochs without a better one.
 
     Args:
         name: What the progress bar is called; without a name there is none.
         model: Views to logits, (batch, ...) to (batch, classes); what it is to train is marked trainable.
         split_rows: The rows that train, and those that validate.
         settings: How to train.
-        log_epoch: Called after each epoch with its number, from 1, and its losses and scores.
+        log_epoch: Called after each epoch with its number, from 1, and its losses and scores; first of all with those
+            of a training that goes on.
         resume: Folder for the state of the training; where there is one, the training goes on from it.
         head: The model's head, where it has one; the rest is its backbone.
+
+    Returns:
+        The history has the columns epoch, loss, accuracy, validation_loss, validation_accuracy, validation_kappa; the
+        logits are those of the validation images' plain views, (n, classes).
 
     Raises:
         UserError: The loss stops being a number.
@@ -106,9 +113,11 @@ def train(
 
 
 def epoch_function(trainer: Trainer, train_rows: Rows) -> Callable[[int], dict[str, float]]:
-    """Return a function that trains one epoch, numbered from 0, and returns its training loss and accuracy.
+    """Return a function that trains one epoch, numbered from 0, and returns its `loss` and `accuracy` over the images.
 
-    Small training rows are held in memory, and an epoch is one call; others are read from disk, batch by batch.
+    Both are those of each batch before its step; the loss is the one that is trained on, with weights and penalties.
+    Few and small stored views on one device are held in memory, and an epoch is one call; others are read from disk,
+    or made, batch by batch.
     """
     images = len(train_rows.rows)
     size = min(trainer.settings.batch_size, images)
@@ -142,7 +151,7 @@ def epoch_function(trainer: Trainer, train_rows: Rows) -> Callable[[int], dict[s
 
 
 def predict_plain_views(infer: Callable[[np.ndarray], Any], rows: Rows, batch_size: int = 64) -> np.ndarray:
-    """Return a model's output for the plain view of each image, (n, ...).
+    """Return a model's output for view 0 of each image, the plain one, in the order of the rows, (n, ...).
 
     Args:
         infer: The model, as `inference_graph` returns it.

@@ -46,11 +46,11 @@ class TrainingState:
 
     @property
     def epochs_since_best(self) -> int:
-        """How many epochs have ended since the best one."""
+        """How many epochs have ended since the best one: 0 where the last is the best, or none has ended."""
         return len(self.history) - self.best_epoch
 
     def add_epoch(self, row: dict[str, float], logits: np.ndarray) -> None:
-        """Add an epoch, its losses and scores, and keep the weights if it is the best so far.
+        """Add an epoch's row; keep weights and logits if it is the first, or beats the best by more than `min_delta`.
 
         Args:
             row: Losses and scores, by column of the history.
@@ -63,11 +63,13 @@ class TrainingState:
             self.best_weights = self.model.get_weights()
 
     def variables(self) -> list[keras.Variable]:
-        """Return every variable of the model and of its optimizer."""
+        """Return every variable of the model, frozen ones and states of dropout too, then those of its optimizer."""
         return [*self.model.variables, *self.optimizer.variables]
 
     def save(self, last: bool) -> None:
-        """Write the state to its file; before the last epoch only if that takes a small share of the time.
+        """Write the state to its file; while epochs follow, only if that takes a small share of the time.
+
+        That is, the write before took at most `MAX_SAVING_SHARE` of the time since; the first is always made.
 
         Args:
             last: Whether no epoch follows.
@@ -87,7 +89,10 @@ class TrainingState:
         self.saving_seconds = self.saved_at - start
 
     def restore(self) -> None:
-        """Read the state from its file, and set the variables of model and optimizer to it."""
+        """Set epochs, best weights and logits, and all variables of model and optimizer, to what the file holds.
+
+        A file that is damaged or does not fit raises ValueError, EOFError, KeyError or BadZipFile.
+        """
         with self.file.open("rb") as opened, np.load(opened) as content:
             arrays: dict[str, Any] = dict(content)
         summary = json.loads(str(arrays["summary"]))
