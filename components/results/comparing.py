@@ -13,7 +13,9 @@ from components.system.errors import UserError
 
 
 def compare_reports(reports: Sequence[Report], comparison: Comparison) -> None:
-    """Write the tables, the verdict and the choice of a Comparison from reports on one data set.
+    """Write a Comparison of reports: `comparison.csv`, `pairs.csv`, `trials.csv`, `verdict.json` and `chosen.json`.
+
+    The chosen model is that whose main report has the lowest log loss on validation.
 
     Raises:
         UserError: The reports are on several data sets or test splits, or two are on one and the same model.
@@ -37,7 +39,7 @@ def compare_reports(reports: Sequence[Report], comparison: Comparison) -> None:
 
 
 def trial_scores(models: Mapping[str, Sequence[Report]]) -> pd.DataFrame:
-    """Return a table with a row a report: its model, its fingerprint, its seeds and fold, its scores.
+    """Return a table with a row a report: `model`, `fingerprint`, the columns of `SEEDS`, the scores of `TRIAL_SCORES`.
 
     A seed or fold is empty where a model has none of the kind.
     """
@@ -51,9 +53,10 @@ def trial_scores(models: Mapping[str, Sequence[Report]]) -> pd.DataFrame:
 
 
 def model_scores(reports: Mapping[str, Report], trials: pd.DataFrame) -> pd.DataFrame:
-    """Return a table with a row a model: the scores of its main report, such as `kappa`, `kappa_low`, `kappa_high`.
+    """Return a table, indexed by model: all metrics of its main report, with `_low` and `_high` where it has intervals.
 
-    Where a model has several trials: their number, `trials`, and `kappa_mean` and `kappa_std` (of trials - 1).
+    If any model has several trials, every row has their number, `trials`, and for each score of `TRIAL_SCORES` the mean
+    and the standard deviation too, such as `kappa_mean` and `kappa_std` (divided by trials - 1; empty for one trial).
     """
     rows = {}
     for name, report in reports.items():
@@ -72,9 +75,10 @@ def model_scores(reports: Mapping[str, Report], trials: pd.DataFrame) -> pd.Data
 
 
 def pooled_reports(models: Mapping[str, Sequence[Report]]) -> dict[str, list[Report]]:
-    """Return the reports on each model whose test images are pooled for tests: those of all folds, else the main one.
+    """Return, by model, the reports whose test images the tests pool: one of each fold, or else the main one alone.
 
-    Folds are pooled where every model was tried on the same, and no image is in the test part of two.
+    Folds are pooled where every model was tried on the same, and no image is in the test part of two; they are in the
+    same order for all models.
     """
     main = {name: [trials[0]] for name, trials in models.items()}
     folds = {name: {split_digest(report): report for report in reversed(trials)} for name, trials in models.items()}
@@ -88,7 +92,7 @@ def pooled_reports(models: Mapping[str, Sequence[Report]]) -> dict[str, list[Rep
 
 
 def pair_tests(models: Mapping[str, Sequence[Report]]) -> pd.DataFrame:
-    """Return the table of tests of `compare_pairs`, a row a pair of models, with the number of `folds` that are pooled.
+    """Return the table of `compare_pairs`, a row a pair of models, with the number of `folds` pooled, 1 if none are.
 
     The tests take the images of several folds for independent, although the models behind them share training images.
 

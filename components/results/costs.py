@@ -18,7 +18,9 @@ COLUMNS = (
 
 
 def report_costs(report: Report, records: Iterable[Record]) -> dict[str, float]:
-    """Return the costs of a report by the names in `COLUMNS`, as far as records say; GPU hours if no record is missing.
+    """Return a report's costs by those names in `COLUMNS` that records say; `gpu_hours` only if no record is missing.
+
+    The record of a step that is not behind the report is not missing.
 
     The seconds of training are those of the step that trained the classifier, and not those of what it began from; of
     an ensemble, those of its members.
@@ -41,11 +43,11 @@ def report_costs(report: Report, records: Iterable[Record]) -> dict[str, float]:
 
 
 def seconds_and_rate(name: str, images: float, seconds: float) -> dict[str, float]:
-    """Return the costs of one long computation: `seconds_NAME` and `images_per_second_NAME`."""
+    """Return the costs of one long computation: `seconds_NAME`, to 3 places, and `images_per_second_NAME`, to 2."""
     return {f"seconds_{name}": round(seconds, 3), f"images_per_second_{name}": round(images / max(seconds, 1e-3), 2)}
 
 
 def training_steps(report: Report) -> Sequence[str]:
-    """Return the steps that trained a report's classifier: one, or those of the members of an ensemble."""
+    """Return the names of the steps that trained a report's classifier: one, or those of an ensemble's members."""
     model = MODELS[report.facts.model]
     return [model.step] if model.is_trained else [MODELS[member].step for member in report.facts.members]

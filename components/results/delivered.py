@@ -34,12 +34,15 @@ def open_model(address: str) -> tuple[ServedModel, np.ndarray]:
 
 
 def load_served(classifier: Classifier) -> ServedModel:
-    """Return a classifier loaded for serving."""
+    """Load a classifier's network from its file, and return it as a ServedModel."""
     return ServedModel(classifier.load(), classifier.facts.classes)
 
 
 def report_path(classifier: Path) -> Path:
-    """Return the report's folder: `reports` in place of `classifiers` or `chosen`; else `report` in its own."""
+    """Return a report's folder: the classifier's, with `reports` for `classifiers` or `chosen`; else `report` in it.
+
+    Where several parts of the path are called so, the last is replaced; the classifier's own name is not.
+    """
     parts = [*classifier.absolute().parts]
     names = [number for number, part in enumerate(parts[:-1]) if part in ("classifiers", "chosen")]
     return Path(*parts[: names[-1]], "reports", *parts[names[-1] + 1 :]) if names else classifier / "report"

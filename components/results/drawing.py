@@ -65,7 +65,7 @@ def draw_comparison(
 
 
 def draw_report(report: Report, title: str, page: Page, folder: str) -> None:
-    """Draw the figures of a report into a folder of a page's figures."""
+    """Draw a report's figures as PNG files into `figures/FOLDER` of a page; slices only if the report has some."""
     classes, model, scores = report.facts.classes, report.facts.model, report.read_values("metrics")
     history = report.table("curves.csv")
     file = page.figure(f"{folder}/learning_curves")
@@ -100,7 +100,7 @@ def draw_report(report: Report, title: str, page: Page, folder: str) -> None:
 
 
 def draw_report_mistakes(report: Report, title: str, page: Page, folder: str) -> None:
-    """Draw the test images that a report shows, wrong and right, each with the heat map of its predicted class."""
+    """Draw `mistakes.png`: a report's example images, wrong then right, with heat maps where the report has them."""
     predictions, mistakes = report.table("predictions.csv"), report.table("mistakes.csv")
     arrays = report.arrays("mistakes")
     wrong = int((predictions["label"] != predictions["predicted"]).sum())
@@ -117,7 +117,9 @@ def draw_report_mistakes(report: Report, title: str, page: Page, folder: str) ->
 
 
 def score_table(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return the scores of each model as text: those on test with interval and a star at the best, then validation's.
+    """Return texts, a row a model: main test scores with interval and a star at the best, `val.` scores, `train s`.
+
+    A score that is not the best ends with a blank; `train s` is empty where it is unknown.
 
     Args:
         scores: A row a model, as in `comparison.csv`, with `seconds_training`.
@@ -138,7 +140,7 @@ def score_table(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def baseline_note(scores: pd.DataFrame) -> str:
-    """Return the sentence part that states the baselines: always the commonest class, and the class frequencies."""
+    """Return a part of a sentence: accuracy of always the commonest class, log loss of the class frequencies."""
     first = scores.iloc[0]
     return (
         f"baselines: always the commonest class, accuracy {first['majority_accuracy']:.3f}; "

@@ -7,7 +7,7 @@ from components.results import figures
 
 
 def draw_exploration(exploration: Exploration, drawings: Drawings) -> None:
-    """Draw the figures of a data set into Drawings, from what an exploration counted."""
+    """Draw an Exploration into Drawings as PNG files: classes, sizes, samples, colours, views if any, stock words."""
     counts, sizes, samples = (exploration.table(f"{name}.csv") for name in ("class_counts", "size_counts", "samples"))
     figures.draw_images_per_class(repeat_rows(counts), drawings.figure("images_per_class"))
     all_sizes = repeat_rows(sizes)
@@ -38,5 +38,5 @@ def draw_exploration(exploration: Exploration, drawings: Drawings) -> None:
 
 
 def repeat_rows(counts: pd.DataFrame) -> pd.DataFrame:
-    """Return a table of counts with each row repeated as often as it has images."""
+    """Return a table of counts with each row repeated as often as its `images` says, and numbered anew."""
     return counts.loc[counts.index.repeat(counts["images"])].reset_index(drop=True)

@@ -15,7 +15,7 @@ WRONG, RIGHT = 12, 4  # wrong and right predictions that are shown with their he
 
 
 def class_numbers(names: pd.Series, classes: Sequence[str]) -> np.ndarray:
-    """Return the number of each named class in the list of classes, (n,)."""
+    """Return the number of each name, its place in the list of classes from 0, int64 (n,); all must be in the list."""
     return names.map({name: number for number, name in enumerate(classes)}).to_numpy(dtype=np.int64)
 
 
@@ -27,7 +27,7 @@ def report_confusion_matrix(report: Report) -> np.ndarray:
 
 
 def confusions(labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
-    """Return how often each class was predicted as another, the most frequent first: label, predicted, count, share.
+    """Return the pairs of classes confused, commonest first: label, predicted, count, share of the label's test images.
 
     Args:
         labels: Number of the true class, (n,).
@@ -49,7 +49,7 @@ def confusions(labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str]
 
 
 def example_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of the most confident mistakes, then of some right predictions from all over the test images.
+    """Return the rows of up to 12 mistakes, the most confident first, then of up to 4 right predictions, evenly spread.
 
     Args:
         predictions: One row a test image, with its label, the predicted class and the probability of that.
@@ -63,7 +63,7 @@ def example_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
 def slice_scores(
     by: Mapping[str, np.ndarray], parts: int, labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray
 ) -> pd.DataFrame:
-    """Return a row of scores for each slice of the test images, which each measure cuts into as many parts or fewer.
+    """Return a row of scores for each slice of the test images: `parts` slices by each measure, fewer where values tie.
 
     Args:
         by: Measures of the images, (n,) each, by name.
@@ -91,5 +91,5 @@ def slice_scores(
 
 
 def part_numbers(values: np.ndarray, parts: int) -> np.ndarray:
-    """Return the number of the part that each value falls in, from 0 to parts - 1, (n,); equal values share a part."""
+    """Return each value's part by its rank, 0 to parts - 1, (n,): parts of about equal size; equal values share one."""
     return ((rankdata(values) - 0.5) * parts / len(values)).astype(np.int64)

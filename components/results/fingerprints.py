@@ -22,7 +22,9 @@ def fingerprint(classifier_digest: str, views: str, augmented_digest: str, test_
 
 
 def test_split_digest(fetch_digest: str, predictions_table: pd.DataFrame) -> str:
-    """Return the digest of the test images with their labels, which models share that can be compared in pairs.
+    """Return the digest, 32 hexadecimal digits, of a data set's test images with their labels, in whatever order.
+
+    Models that share it can be compared in pairs.
 
     Args:
         fetch_digest: Digest of the data set, which the lineage has under `fetch`.

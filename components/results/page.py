@@ -105,7 +105,7 @@ def score_text(row: Mapping[Any, Any], name: str) -> str:
 
 
 def interval_note(report: Report) -> str:
-    """Return the sentence that says whether the intervals are over test images or over groups of them."""
+    """Return the sentence on what the intervals are over: the test images, or so many groups of them."""
     groups = report.facts.groups["test"]
     units = f"the {groups:,} groups of the test images" if groups else "the test images"
     return (
@@ -114,14 +114,17 @@ def interval_note(report: Report) -> str:
 
 
 def value_and_interval(value: object) -> tuple[str, str]:
-    """Return the two parts of a cell such as `0.9 [0.8, 1.0]*`: the value with its star, `0.9*`, and the interval."""
+    """Return a cell such as `0.9 [0.8, 1.0]*` as value with star, `0.9*`, and interval, which may be empty."""
     text = str(value).strip()
     match = re.fullmatch(r"(.+) (\[[-+\d., ]+\])(\*?)", text)
     return (match[1] + match[3], match[2]) if match else (text, "")
 
 
 def pair_tables(comparison: Comparison, chosen: str) -> Mapping[str, Rows]:
-    """Return a table of tests for each pair of models, a row a score; the pairs of the chosen model come first."""
+    """Return tables by `SECOND against FIRST`, those of the chosen model first: a row of texts for each tested score.
+
+    Its columns are the difference with its interval, the corrected p, and the images needed.
+    """
     tables: dict[str, dict[str, dict[str, str]]] = {}
     rows = comparison.table("pairs.csv").to_dict("records")
     for row in sorted(rows, key=lambda row: chosen not in (row["first"], row["second"])):
@@ -138,7 +141,7 @@ def pair_tables(comparison: Comparison, chosen: str) -> Mapping[str, Rows]:
 
 
 def trial_rows(comparison: Comparison) -> Rows:
-    """Return the table of mean and standard deviation of the scores over the trials of each model that has several."""
+    """Return, by model with several trials, their number and `mean ± standard deviation` of each main score as text."""
     return {
         str(model): {"trials": f"{len(trials)}"}
         | {SCORES[name].title: f"{trials[name].mean():.3f} ± {trials[name].std():.3f}" for name in MAIN}
@@ -148,7 +151,7 @@ def trial_rows(comparison: Comparison) -> Rows:
 
 
 def calibration_row(report: Report) -> dict[str, str]:
-    """Return a model's row of the table of calibration: its temperature, and log loss and error before and after it."""
+    """Return a model's calibration as texts: temperature, and log loss and calibration error before and after it."""
     row = report.metrics
     for name, (low, high) in report.intervals.items():
         row |= {f"{name}_low": low, f"{name}_high": high}
@@ -162,7 +165,11 @@ def calibration_row(report: Report) -> dict[str, str]:
 
 
 def failure_section(page: Page, name: str, report: Report) -> dict[str, Any]:
-    """Return the figures and tables that show where a model fails, and a summary of them."""
+    """Return what shows where a model fails: a `summary` with the number of wrong test images, figures and tables.
+
+    The figures are `class_figure`, `mistakes` and `slice_figure`, which may be None; the tables `classes`, `confusions`
+    and `slices`.
+    """
     predictions = report.table("predictions.csv")
     wrong = int((predictions["label"] != predictions["predicted"]).sum())
     return {
@@ -177,7 +184,7 @@ def failure_section(page: Page, name: str, report: Report) -> dict[str, Any]:
 
 
 def class_rows(report: Report) -> Rows:
-    """Return the table of the scores of each class."""
+    """Return, by class, its test images, precision, recall and F1 as texts; a dash where a score is undefined."""
     return {
         row["class"]: {
             "test images": f"{row['support']:,}",
@@ -190,7 +197,7 @@ def class_rows(report: Report) -> Rows:
 
 
 def confusion_rows(report: Report) -> Rows:
-    """Return the table of the pairs of classes that are confused most often."""
+    """Return the 10 commonest confusions by `LABEL → PREDICTED`: images, and their share of the label's, as texts."""
     return {
         f"{row['label']} → {row['predicted']}": {"images": f"{row['count']:,}", "of the class": f"{row['share']:.1%}"}
         for row in report.table("confusions.csv").head(CONFUSIONS).to_dict("records")
@@ -198,7 +205,7 @@ def confusion_rows(report: Report) -> Rows:
 
 
 def slice_rows(report: Report) -> Rows:
-    """Return the table of the scores of each slice of the test images."""
+    """Return, by measure and range as in `brightness 20 to 40`, a slice's images and main scores as texts."""
     return {
         f"{row['by']} {' to '.join(dict.fromkeys(f'{row[end]:,.0f}' for end in ('low', 'high')))}": {
             "images": f"{row['images']:,}",
@@ -209,7 +216,7 @@ def slice_rows(report: Report) -> Rows:
 
 
 def cost_row(report: Report, costs: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
-    """Return a model's row of the table of costs: seconds of each long computation, epochs, parameters."""
+    """Return a model's costs as texts: seconds of each long computation, epochs, parameters; empty where unknown."""
     report_costs = costs.get(report.facts.fingerprint, {})
     keys = {f"{name} s": f"seconds_{name}" for name in WORK}
     seconds = {title: f"{report_costs[key]:,.1f}" if key in report_costs else "" for title, key in keys.items()}
@@ -218,7 +225,7 @@ def cost_row(report: Report, costs: Mapping[str, Mapping[str, float]]) -> dict[s
 
 
 def data_facts(reports: Mapping[str, Report]) -> dict[str, str]:
-    """Return what the models were made from, by name: classes, images, digests, pretrained weights."""
+    """Return texts by name: classes, images in each part, digests of images and split, pretrained weights if any."""
     first = next(iter(reports.values()))
     facts, lineage = first.facts, first.manifest["lineage"]
     weights = {
@@ -238,7 +245,10 @@ def data_facts(reports: Mapping[str, Report]) -> dict[str, str]:
 
 
 def leakage_section(page: Page, name: str, report: Report) -> dict[str, Any]:
-    """Return the counts, the figure and the table of the images that leak between the parts of the split."""
+    """Return what leaks: `counts`, `figure` (None if nothing does), the first 20 `rows`, and `more`, rows beyond.
+
+    `more` is negative where there are fewer than 20.
+    """
     table = report.table("leakage.csv")
     return {
         "counts": {
@@ -258,7 +268,7 @@ def leakage_section(page: Page, name: str, report: Report) -> dict[str, Any]:
 
 
 def rebuild_commands(recipe: str, compare_records: Sequence[Record]) -> list[tuple[str, str]]:
-    """Return the commands that pull a page's artifacts or make them again, each with its purpose.
+    """Return (command, purpose) to make a page again: checkout if the revision is known, setup, DVC if it has a recipe.
 
     Args:
         recipe: The recipe, if any.
@@ -279,7 +289,7 @@ def rebuild_commands(recipe: str, compare_records: Sequence[Record]) -> list[tup
 
 
 def revisions_and_versions(records: Sequence[Record]) -> dict[str, str]:
-    """Return revisions of code and data, and versions of packages, by name; all that occur where records differ."""
+    """Return revisions of code and data, then versions of packages, by name; where records differ, all with commas."""
     versions: dict[str, dict[str, None]] = {}
     for entries in [*(record.revisions for record in records), *(record.versions for record in records)]:
         for name, version in entries.items():
@@ -288,7 +298,7 @@ def revisions_and_versions(records: Sequence[Record]) -> dict[str, str]:
 
 
 def parameter_rows(reports: Mapping[str, Report]) -> dict[str, dict[str, object]]:
-    """Return the table of parameters: the value in the chain of each report, by `step.parameter` and report name."""
+    """Return parameters by `step.parameter`, then by report name; a report whose chain lacks one is not in its row."""
     rows: dict[str, dict[str, object]] = {}
     for report_name, report in reports.items():
         for step, values in report.manifest["parameters"].items():

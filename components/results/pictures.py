@@ -33,14 +33,14 @@ class Picture:
 
 
 def png_picture(path: Path, caption: str, alt: str) -> Picture:
-    """Return a picture of a figure of lines and letters: the PNG itself, as wide as it was drawn."""
+    """Return the picture of a PNG file of lines and letters: the file as it is, as wide as it was drawn."""
     with Image.open(path) as image:
         width = round(96 * image.width / DOTS)
     return Picture(caption, alt, data_uri(path.read_bytes(), "png"), width)
 
 
 def webp_picture(path: Path, caption: str, alt: str) -> Picture:
-    """Return a picture of a figure of photographs: as WebP, which takes a fraction of the bytes, in its own pixels."""
+    """Return the picture of a PNG file of photographs: as lossy WebP, for fewer bytes, a CSS pixel for each pixel."""
     content = io.BytesIO()
     with Image.open(path) as image:
         image.convert("RGB").save(content, "WEBP", quality=80)
@@ -53,12 +53,12 @@ def data_uri(content: bytes, kind: str) -> str:
 
 
 def figure_file(page: Page, name: str, figure: str) -> Path:
-    """Return the PNG file of a figure of the report with this name."""
+    """Return the path of a named report's figure in a page, `figures/REPORT/FIGURE.png`."""
     return page.figure(f"{folder_name(name)}/{figure}")
 
 
 def scores_picture(page: Page, table: pd.DataFrame) -> Picture:
-    """Return the picture of the test scores, whose texts are in the table, a row a model."""
+    """Return the picture of `comparison.png`; its text alternative has the main scores from the table's rows."""
     columns = table[[SCORES[name].title for name in MAIN]]
     texts = (", ".join(f"{title} {text.strip()}" for title, text in row.items()) for _, row in columns.iterrows())
     alt = "; ".join(f"{name}: {text}" for name, text in zip(table.index, texts, strict=True))
@@ -66,7 +66,7 @@ def scores_picture(page: Page, table: pd.DataFrame) -> Picture:
 
 
 def curves_picture(page: Page, reports: Mapping[str, Report]) -> Picture:
-    """Return the picture of validation loss and validation kappa of all trainings."""
+    """Return the picture of validation loss and kappa by epoch; its text has each model's epoch that was kept."""
     trained = {name: report.facts for name, report in reports.items() if report.facts.epochs}
     best = ", ".join(f"{name} {facts.best_epoch}" for name, facts in trained.items())
     alt = f"Validation loss and validation kappa over the epochs. The weights that were kept are of epoch: {best}."
@@ -74,7 +74,7 @@ def curves_picture(page: Page, reports: Mapping[str, Report]) -> Picture:
 
 
 def confusion_picture(page: Page, name: str, report: Report) -> Picture:
-    """Return the picture of a model's confusion matrix."""
+    """Return the picture of a model's confusion matrix; its text has the accuracy and the 3 commonest confusions."""
     pairs = report.table("confusions.csv").head(3).to_dict("records")
     confused = ", ".join(f"{row['label']} as {row['predicted']} ({row['count']} times)" for row in pairs) or "none"
     accuracy = report.metrics["accuracy"]
@@ -83,14 +83,14 @@ def confusion_picture(page: Page, name: str, report: Report) -> Picture:
 
 
 def reliability_picture(page: Page, name: str, report: Report) -> Picture:
-    """Return the picture of a model's reliability diagram."""
+    """Return the picture of a model's reliability diagram; its text has the calibration error before and after."""
     before, after = (report.metrics[score] for score in ("ece_uncalibrated", "ece"))
     alt = f"Reliability diagram of {name}: expected calibration error {before:.3f} before the temperature, "
     return png_picture(figure_file(page, name, "reliability"), name, f"{alt}{after:.3f} after it.")
 
 
 def classes_picture(page: Page, name: str, report: Report) -> Picture:
-    """Return the picture of a model's precision and recall, class by class."""
+    """Return the picture of a model's precision and recall by class; its text has the 3 classes of lowest F1."""
     lowest = report.table("classes.csv").sort_values("f1", kind="stable").head(3).to_dict("records")
     classes = ", ".join(f"{row['class']} ({row['f1']:.3f})" for row in lowest)
     alt = f"Precision and recall of each class for {name}. The lowest F1: {classes}."
@@ -98,7 +98,7 @@ def classes_picture(page: Page, name: str, report: Report) -> Picture:
 
 
 def mistakes_picture(page: Page, name: str, report: Report) -> Picture:
-    """Return the picture of a model's most confident mistakes."""
+    """Return the picture, a WebP, of a model's most confident mistakes; its text has the first 3, or `none`."""
     predictions = report.table("predictions.csv")
     wrong = predictions[predictions["label"] != predictions["predicted"]]
     first = wrong.assign(top=wrong.filter(like=PROBABILITY).max(axis=1)).nlargest(3, "top").to_dict("records")
@@ -117,6 +117,6 @@ def slices_picture(page: Page, name: str, report: Report) -> Picture | None:
 
 
 def leakage_picture(page: Page, name: str) -> Picture:
-    """Return the picture of the images that leak from one part of the split to another."""
+    """Return the picture, a WebP, of images that leak from one part of the split to another or have two labels."""
     alt = "Images beside their duplicates in another part of the split, or with another label, as in the table."
     return webp_picture(figure_file(page, name, "leakage"), "Images that leak between the parts of the split", alt)

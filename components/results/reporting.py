@@ -26,7 +26,7 @@ def fill_report(
     report: Report, augmented: Augmented, splits: Splits, test_split: TestSplit, classifier: Classifier, views: str,
     batch_size: int, slices: int,
 ) -> None:  # fmt: skip
-    """Fill a Report: scores with their intervals, predictions, where the classifier fails, images for the figures."""
+    """Set the facts and write all files of a Report: scores, predictions, epochs, failures, leakage, images to draw."""
     test = test_split.table("test_split.csv")
     classes, model = classifier.facts.classes, classifier.load()
     images, rows = input_views(augmented, views), augmented.rows(test["file"].tolist())
@@ -54,14 +54,14 @@ def fill_report(
 
 
 def write_facts(report: Report, augmented: Augmented, classifier: Classifier, views: str, test: pd.DataFrame) -> None:
-    """Write the facts that identify a report: digests of classifier and test split, the views, and the fingerprint."""
+    """Set the facts, in memory, that identify a report: digests of classifier and test split, views, fingerprint."""
     test_split = fingerprints.test_split_digest(report.manifest["lineage"]["fetch"], test)
     report.facts.classifier, report.facts.test_split, report.facts.views = classifier.digest, test_split, views
     report.facts.fingerprint = fingerprints.fingerprint(classifier.digest, views, augmented.digest, test_split)
 
 
 def input_views(augmented: Augmented, views: str) -> np.ndarray:
-    """Return the images that a classifier predicts from, uint8 (files, views, size, size, 3).
+    """Return the images to predict from, uint8 (files, views, size, size, 3): plain ones, or all views if averaged.
 
     Raises:
         UserError: Views are to be averaged, and there are none.
@@ -74,7 +74,7 @@ def input_views(augmented: Augmented, views: str) -> np.ndarray:
 
 
 def calibrate_means(report: Report, labels: np.ndarray, validation: np.ndarray, test: np.ndarray) -> np.ndarray:
-    """Return the calibrated means over views of the test images, (n, classes); write temperature and validation scores.
+    """Return the calibrated means over views of the test images, (n, classes); set temperature and validation scores.
 
     A mean of probabilities is less confident than each of them, so it needs a temperature of its own.
 
@@ -131,7 +131,7 @@ def write_failures(report: Report, labels: np.ndarray, probabilities: np.ndarray
 
 
 def image_measures(test: pd.DataFrame, images: np.ndarray, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """Return two measures of each test image, (rows,) each: `size`, in pixels, and `brightness`, the mean in [0, 255].
+    """Return `size`, width times height in pixels, and `brightness`, the mean in [0, 255], of each test image, (rows,).
 
     Args:
         test: The test rows, with width and height.
@@ -154,7 +154,7 @@ def write_mistakes(
     report: Report, model: keras.Model, table: pd.DataFrame, images: np.ndarray, rows: np.ndarray,
     probabilities: np.ndarray,
 ) -> None:  # fmt: skip
-    """Write `mistakes.csv` and `.npz`: confident mistakes, some right predictions, heat maps where possible."""
+    """Write `mistakes.csv` and `mistakes.npz`: confident mistakes, some right predictions, heat maps where possible."""
     predictions_table = table.assign(
         probability=probabilities.max(axis=1), row=rows, number=probabilities.argmax(axis=1)
     )
@@ -167,6 +167,6 @@ def write_mistakes(
 
 
 def copy_leakage(splits: Splits, report: Report) -> None:
-    """Copy the table and the thumbnails of the images that leak between the parts of a split into a Report."""
+    """Copy `leakage.csv` and its thumbnails, `leakage.npz`, of what leaks between parts, from Splits to a Report."""
     for name in ("leakage.csv", "leakage.npz"):
         shutil.copyfile(splits.path / name, report.path / name)

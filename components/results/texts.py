@@ -9,5 +9,5 @@ def with_interval(value: float, low: float, high: float, places: int = 3) -> str
 
 
 def two_digits(number: float) -> str:
-    """Return a number as text, rounded to two significant digits, such as `1,700`; a dash where it is infinite."""
+    """Return a number as text, two significant digits and no decimals, as `1,700`; a dash where it is not finite."""
     return f"{float(f'{number:.2g}'):,.0f}" if math.isfinite(number) else "–"

@@ -14,7 +14,9 @@ LONGEST = 80  # characters of a folder's name
 
 
 def model_title(artifact: Classifier | Report, recipe: str = "", name: str = "") -> str:
-    """Return the title of a model: its recipe or its data set, and its name, as in `digits, top`.
+    """Return the title of a model: its recipe, or else its data set, and its name, as in `digits, top`.
+
+    A report that averages views and goes by its model alone has `, views averaged` behind it.
 
     Args:
         artifact: The model, or the report on it.
@@ -39,22 +41,25 @@ def model_name(model: str, network: str, parameters: Sequence[str]) -> str:
 
 
 def model_of(name: str) -> str:
-    """Return the model of the registry that a name begins with."""
+    """Return the model of the registry that a name begins with: its first word, without a comma."""
     return name.replace(",", " ").split()[0]
 
 
 def arm_of(name: str) -> str:
-    """Return the rest of a name after the model: the network and the parameters."""
+    """Return the rest of a name after the model: the network and the parameters; empty where it has none."""
     return name.removeprefix(model_of(name)).lstrip(", ")
 
 
 def name_parts(name: str) -> list[str]:
-    """Return the parts of a name: first the model with its network, then each parameter."""
+    """Return the parts of a name: first the model with its network, `fine_tuned, mobilenet_v2`, then each parameter."""
     return re.split("(?<!,) ", name)
 
 
 def folder_name(name: str) -> str:
-    """Return the folder name for a model's name, of letters, digits and `_.=+-,`; no two names have the same."""
+    """Return a folder's name for a model's name, of letters, digits and `_.=+-,`; and a digest where anything is lost.
+
+    So no two names have the same. Before the digest it is cut to `LONGEST` characters.
+    """
     safe = re.sub(r"[^A-Za-z0-9_.=+, -]", "_", name)[:LONGEST].lstrip("., ").replace(", ", ",").replace(" ", ",")
     model, *others = safe.split(",")
     network = others.pop(0) if others and "=" not in others[0] else ""

@@ -20,7 +20,7 @@ TRAININGS = [model.step for model in MODELS.values()]
 
 
 def trials_by_model(reports: Sequence[Report]) -> dict[str, list[Report]]:
-    """Return the trials of each model by its name, in the registry's order, arms of one model by validation log loss.
+    """Return each model's trials by its name, the main one first: in the registry's order, arms by validation log loss.
 
     Reports on models that were made alike but for seeds and the fold are trials of one. The main trial, which stands
     for the model and comes first, is on the test split of the very first report and has the seeds of the first
@@ -67,9 +67,9 @@ def trials_by_model(reports: Sequence[Report]) -> dict[str, list[Report]]:
 
 
 def network_names(reports: Sequence[Report]) -> dict[tuple[str, str] | None, str]:
-    """Return the name of each pretrained network: its backbone, with its weights where that has several.
+    """Return each network's name by (backbone, weights): `BACKBONE` or `BACKBONE-DIGEST`; empty if there is one.
 
-    Empty where there are not several networks.
+    The name has 8 digits of the digest of the weights where the backbone has several.
     """
     networks = {network for report in reports if (network := network_of(report))}
     backbones = [backbone for backbone, _ in networks]
@@ -99,7 +99,7 @@ def reports_by_name(models: Mapping[str, Sequence[Report]]) -> dict[str, Report]
 
 
 def check_trials_differ(name: str, trials: Sequence[Report]) -> None:
-    """Check that no two trials of a model are on one and the same training.
+    """Check that no two trials of a model have all parameters alike, seeds, fold and views included.
 
     Raises:
         UserError: Two are.
@@ -115,10 +115,10 @@ def split_digest(report: Report) -> str:
 
 
 def chain_parameters(report: Report) -> dict[str, object]:
-    """Return the parameters behind a report's model, but for the network: of its training, of the steps before, views.
+    """Return a report's parameters by name: of its training, as `seed`; of other steps, as `split.seed`; and `views`.
 
-    Parameters of steps before the training have the step in front, as in `split.seed`. A value that validation chose
-    among several is left out, since it is no difference between models.
+    Of the evaluation there are the views alone. A value that validation chose among several is left out, since it is
+    no difference between models.
     """
     chain: Mapping[str, Mapping[str, object]] = report.manifest["parameters"]
     *_, evaluation = chain
@@ -135,7 +135,7 @@ def chain_parameters(report: Report) -> dict[str, object]:
 
 
 def seeds_and_fold(report: Report) -> dict[str, object]:
-    """Return the seeds and the fold behind a report's model, by step and parameter, as in `train_top.seed`."""
+    """Return the seeds and the fold of all steps behind a report, by `step.parameter`, as in `train_top.seed`."""
     chain: Mapping[str, Mapping[str, object]] = report.manifest["parameters"]
     parameters = {f"{step}.{name}": value for step, values in chain.items() for name, value in values.items()}
     return {key: value for key, value in parameters.items() if key in SEEDS}

@@ -17,7 +17,10 @@ TRIAL_SCORES = {**{name: SCORES[name].title for name in MAIN}, CHOICE: "val. log
 
 
 def verdict_sentences(scores: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
-    """Return the verdict in sentences: the model that validation chose, its test score, comparisons with the others.
+    """Return sentences: the model that validation chose, its test kappa, its tests against every other model, and more.
+
+    More are the tests of two models of the registry that follow each other, by the first arm of each, where neither is
+    chosen and the later has the worse kappa; and of each with several arms, all arms with their log loss on validation.
 
     Args:
         scores: A row a model in the order of `trials_by_model`.
@@ -43,7 +46,7 @@ def verdict_sentences(scores: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
 
 
 def pair_row(pairs: pd.DataFrame, second: str, first: str) -> dict[str, Any]:
-    """Return the row of a pair of models, with first and second swapped where the table has them the other way."""
+    """Return a pair's row by column; where the table has it the other way, scores, signs and ends are turned round."""
     rows = ({str(name): value for name, value in row.items()} for row in pairs.to_dict("records"))
     row = next(row for row in rows if {row["first"], row["second"]} == {first, second})
     if row["first"] == first:
@@ -58,7 +61,7 @@ def pair_row(pairs: pd.DataFrame, second: str, first: str) -> dict[str, Any]:
 
 
 def pair_sentences(pair: Mapping[str, Any]) -> list[str]:
-    """Return sentences that compare the second model of a pair with the first: by accuracy and scores that disagree.
+    """Return a sentence on a pair of models by accuracy, and one by each other tested score that judges it otherwise.
 
     Args:
         pair: A row of `pairs.csv`.
@@ -75,7 +78,7 @@ def better_or_worse(pair: Mapping[str, Any], score: str) -> str:
 
 
 def score_sentence(pair: Mapping[str, Any], score: str) -> str:
-    """Return the sentence that compares the models of a pair by one score, to be quoted as it is."""
+    """Return a sentence by one score, to be quoted as it is: better or worse, and by how much, or not told apart."""
     one, other, difference, low, high, p, needed = (
         pair[f"{score}_{name}"]
         for name in ("first", "second", "difference", "low", "high", "p_corrected", "images_needed")
@@ -116,7 +119,7 @@ def arm_sentences(reports: Mapping[str, Report]) -> list[str]:
 
 
 def trial_sentences(trials: pd.DataFrame) -> list[str]:
-    """Return a sentence for each model with several trials: mean and standard deviation of its scores.
+    """Return a sentence for each model with several trials: how many, mean and standard deviation of `TRIAL_SCORES`.
 
     Args:
         trials: The table of `comparing.trial_scores`.

@@ -73,7 +73,7 @@ def draw_training_curves(history: pd.DataFrame, best_epoch: int, path: Path, tit
 def draw_model_curves(
     histories: Mapping[str, pd.DataFrame], best_epochs: Mapping[str, int], path: Path, title: str
 ) -> None:
-    """Draw validation loss and validation kappa over the epochs: first the best arm of each model, then all arms.
+    """Draw validation loss and kappa by epoch: a row of the models' best arms, then a row for each model with several.
 
     Args:
         histories: For each name one row an epoch, with columns epoch, validation_loss and validation_kappa; of a model

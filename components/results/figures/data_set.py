@@ -57,7 +57,7 @@ def draw_images_per_class(table: pd.DataFrame, path: Path) -> None:
 
 
 def draw_sample_grid(images: Images, labels: Sequence[str], path: Path, title: str, classes: int = 0) -> None:
-    """Draw the first images of each class, one row a class, for the first 20 classes by name.
+    """Draw the first images of each class, 3 to 8 by the number of classes, a row a class, for the first 20 by name.
 
     Args:
         images: One array (h, w, 3) an image, in [0, 255]; the sizes may differ.
@@ -84,7 +84,7 @@ def draw_sample_grid(images: Images, labels: Sequence[str], path: Path, title: s
 
 
 def draw_image_sizes(widths: Sequence[int], heights: Sequence[int], path: Path) -> None:
-    """Draw the sizes of the images: a dot for each size, larger the more images have it.
+    """Draw a dot for each size of image, larger the more images have it; a sentence if all have the same size.
 
     Args:
         widths: Pixels of each image.
@@ -169,7 +169,7 @@ def draw_augmented_samples(originals: npt.NDArray[np.uint8], views: npt.NDArray[
 
 
 def draw_stock_words(images: Images, words: pd.DataFrame, path: Path, title: str) -> None:
-    """Draw the first 20 images, each beside the likeliest of the network's original classes.
+    """Draw the first 20 images, each beside its class and the likeliest of ImageNet's classes with probabilities.
 
     Args:
         images: One array (h, w, 3) an image, in [0, 255]; the sizes may differ.

@@ -57,7 +57,7 @@ def draw_model_scores(table: pd.DataFrame, path: Path, title: str) -> None:
 
 
 def draw_class_scores(table: pd.DataFrame, path: Path, title: str, model: str) -> None:
-    """Draw the precision and the recall of each class with their intervals, the class with the lowest F1 on top.
+    """Draw precision and recall with intervals of the classes, at most 30, that have the lowest F1; the lowest on top.
 
     Args:
         table: One row a class: class, support, f1, precision and recall, the last two with _low and _high behind them.
@@ -80,7 +80,9 @@ def draw_class_scores(table: pd.DataFrame, path: Path, title: str, model: str) -
 
 
 def draw_slice_scores(table: pd.DataFrame, scores: Mapping[str, float], path: Path, title: str, model: str) -> None:
-    """Draw the scores of slices of the test images with their intervals, and a line at the score of all test images.
+    """Draw the main scores of slices with their intervals, and lines at those of all test images.
+
+    A measure of one slice alone is in the note only; where every measure is, the figure is a sentence.
 
     Args:
         table: One row a slice: by (the measure that the images are cut by), low and high (its range in the slice),
@@ -109,7 +111,7 @@ def draw_slice_scores(table: pd.DataFrame, scores: Mapping[str, float], path: Pa
 
 
 def _slice_range(row: pd.Series) -> str:
-    """Return the measure and its range in a slice as text, such as `brightness 20 to 40`."""
+    """Return a slice's measure and range as text, as `brightness 20 to 40`, or `size 64 pixels` if the ends agree."""
     ends = dict.fromkeys(f"{row[end]:,.0f}" for end in ("low", "high"))
     return f"{row['by']} {' to '.join(ends)}{' pixels' * (row['by'] == 'size')}"
 
@@ -129,7 +131,7 @@ def _score_panels(figure: Figure, headings: Mapping[str, str], labels: Sequence[
 def _draw_intervals(
     axes: Axes, table: pd.DataFrame, score: str, colours: Sequence[ColorType], marks: Sequence[str]
 ) -> None:
-    """Draw the score of each row as a dot on a line that is its interval."""
+    """Draw the score of each row as its mark on a line that is its interval."""
     columns = (table[score], table[f"{score}_low"], table[f"{score}_high"])
     for place, (value, low, high, colour, mark) in enumerate(zip(*columns, colours, marks, strict=True)):
         axes.plot((low, high), (place, place), color=colour, linewidth=2.2, alpha=0.6, solid_capstyle="butt")
@@ -137,7 +139,7 @@ def _draw_intervals(
 
 
 def _fit_axis(axes: Axes, table: pd.DataFrame, score: str) -> None:
-    """Set the limits of an axis to show all intervals, but not so narrow that tiny differences look large."""
+    """Set the limits of an axis to show all intervals, not too narrowly; leave them where no score is known."""
     low, high = table[f"{score}_low"].min(), table[f"{score}_high"].max()
     if low <= high:  # none of them where no score is known
         margin = 0.15 * max(high - low, 0.05)

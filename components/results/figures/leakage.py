@@ -18,7 +18,7 @@ NOUNS = {
 
 
 def draw_leakage(leaks: pd.DataFrame, examples: Sequence[int], images: Sequence[Images], path: Path) -> None:
-    """Draw pairs of duplicate images, or of images of one group, side by side; a sentence where there are none.
+    """Draw example pairs of images that leak, side by side, and count all in the title; `Nothing found` without any.
 
     Args:
         leaks: A row a pair: kind, and split and label of both images, the second's as `other_`.

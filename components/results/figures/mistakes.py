@@ -18,7 +18,7 @@ def draw_mistakes(
     images: Images, heats: npt.NDArray[np.floating] | None, true: Sequence[str], predicted: Sequence[str],
     probability: Sequence[float], path: Path, title: str,
 ) -> None:  # fmt: skip
-    """Draw images and beside each its heat map: the wrong predictions, then the right ones, in their order.
+    """Draw images, each beside its heat map if there are any: wrong predictions, then right ones, in their order.
 
     Args:
         images: One array (h, w, 3) an image, in [0, 255]; the sizes may differ.
@@ -60,14 +60,14 @@ def draw_mistakes(
 
 
 def prediction_caption(true: str, predicted: str, probability: float) -> str:
-    """Return the true class, the predicted class and its probability as text, on two lines where the names are long."""
+    """Return `TRUE → PREDICTED (0.98)`, one name where both are alike; on two lines where the names are long."""
     names = dict.fromkeys(shorten_name(name, 18) for name in (true, predicted))
     arrow = " →\n" if len("".join(names)) > 14 else " → "
     return f"{arrow.join(names)} ({probability:.2f})"
 
 
 def overlay_heat(image: npt.NDArray[np.uint8], heat: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
-    """Return an image (h, w, 3) blended half and half with its heat map."""
+    """Return an image, uint8 (h, w, 3), blended half and half with its heat map, resized to it and in colours."""
     small = Image.fromarray(heat.astype(np.float32))
     smooth = np.asarray(small.resize(image.shape[1::-1], Image.Resampling.BILINEAR))
     return ((image + 255 * colormaps["inferno"](smooth)[..., :3]) / 2).astype(np.uint8)

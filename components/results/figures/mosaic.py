@@ -16,7 +16,7 @@ Images: TypeAlias = Sequence[npt.NDArray[np.uint8]]
 
 
 def mosaic_side(cells: int, images: Images) -> float:
-    """Return the side, in inches, of one of `cells` images that share a figure; more where the images are small."""
+    """Return the side in inches, at most 1, of each of `cells` images on 11 square inches, on 22 if all are small."""
     area = AREA * (2 if max(max(image.shape[:2]) for image in images) <= SMALL else 1)
     return min(1.0, math.sqrt(area / cells))
 
@@ -31,7 +31,7 @@ def mosaic_axes(figure: Figure, left: float, right: float, bottom: float) -> Axe
 
 
 def draw_image(axes: Axes, image: npt.NDArray[np.uint8], column: float, row: float) -> None:
-    """Draw an image (h, w, 3) in the middle of the unit cell whose top left is at (column, row)."""
+    """Draw an image (h, w, 3), in proportion, in the middle of the unit cell whose top left is at (column, row)."""
     height, width = image.shape[:2]
     scale = 0.94 / max(height, width)
     x, y, half_width, half_height = column + 0.5, row + 0.5, width * scale / 2, height * scale / 2

@@ -16,7 +16,7 @@ CLASSES_WITH_COUNTS = 25  # in a confusion matrix; beyond it the numbers are too
 
 
 def draw_confusion_matrix(matrix: npt.NDArray[np.integer], classes: Sequence[str], path: Path, title: str) -> None:
-    """Draw a confusion matrix, shaded by the share of each true class; with counts where they can be read.
+    """Draw a confusion matrix, shaded by the share of each true class; with counts for at most 25 classes.
 
     Args:
         matrix: Counts (C, C): rows are the true classes, columns the predicted ones.
@@ -58,7 +58,7 @@ def draw_confusion_matrix(matrix: npt.NDArray[np.integer], classes: Sequence[str
 
 
 def draw_reliability(bins: Mapping[str, pd.DataFrame], path: Path, title: str, note: str, model: str) -> None:
-    """Draw a reliability diagram: the accuracy of predictions over their confidence, and how many there are.
+    """Draw a reliability diagram: accuracy over confidence in each bin with images, and each bin's share of the images.
 
     Args:
         bins: For each kind of probabilities, such as before and after a temperature, the last emphasised, one row a

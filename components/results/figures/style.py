@@ -92,14 +92,14 @@ def draw_statement(path: Path, title: str, text: str) -> None:
 
 
 def shorten_name(name: object, longest: int = 30) -> str:
-    """Return a name cut to at most `longest` characters, with an ellipsis in its middle."""
+    """Return a name as text; if it is longer than `longest` characters, cut to these with an ellipsis in its middle."""
     text = str(name).encode(errors="replace").decode()
     half = (longest - 1) // 2
     return text if len(text) <= longest else f"{text[:half]}…{text[-half:]}"
 
 
 def names_by_model(names: Iterable[str]) -> dict[str, list[str]]:
-    """Return the names grouped by the registry's model that each begins with."""
+    """Return the names by the registry's model that each begins with, all in the order given."""
     groups: dict[str, list[str]] = {}
     for name in names:
         groups.setdefault(titles.model_of(name), []).append(name)
@@ -116,6 +116,6 @@ def name_colours(names: Iterable[str]) -> dict[str, ColorType]:
 
 
 def stack_name(name: str) -> str:
-    """Return a name on several lines: its model and network on the first, then each parameter."""
+    """Return a name on lines of at most 34 characters: its model and network, then each parameter on a new one."""
     parts = titles.name_parts(name)
     return "\n".join(line for part in parts for line in textwrap.wrap(part, 34, break_on_hyphens=False))

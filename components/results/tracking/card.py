@@ -66,7 +66,7 @@ def score_lines(report: Report) -> Iterator[str]:
 
 
 def limit_lines(report: Report, looks: int) -> Iterator[str]:
-    """Yield the lines on how far the scores can be trusted: intervals, other models tested, groups, leakage."""
+    """Yield the lines on how far the scores can be trusted: interval, looks, the worst class, groups, audit counts."""
     images, (low, high) = int(report.metrics["test_images"]), report.intervals["accuracy"]
     yield f"- {images:,} test images leave the accuracy anywhere from {low:.1%} to {high:.1%} (95 % interval)."
     yield f"- Models scored on these test images so far: {looks}. The best of several looks better than it is."
@@ -87,7 +87,7 @@ def limit_lines(report: Report, looks: int) -> Iterator[str]:
 
 
 def class_lines(report: Report) -> Iterator[str]:
-    """Yield the lines of the table of scores by class, those of the lowest recall first."""
+    """Yield the lines of the table of precision and recall of the 12 classes of lowest recall, the lowest first."""
     table = report.table("classes.csv").sort_values("recall", kind="stable")
     yield "| class | test images | precision | recall |\n|---|---|---|---|"
     for row in table.head(LISTED).to_dict("records"):
@@ -100,7 +100,7 @@ def class_lines(report: Report) -> Iterator[str]:
 
 
 def data_lines(classifier: Classifier, report: Report) -> Iterator[str]:
-    """Yield the lines on the data: licence, digests, the number of images in each part."""
+    """Yield the lines on the data: source and licence if it is a known one, digest, images in each part, revisions."""
     facts, lineage = classifier.facts, classifier.manifest["lineage"]
     name = facts.data_set
     if name in DATA_SETS:
@@ -113,7 +113,7 @@ def data_lines(classifier: Classifier, report: Report) -> Iterator[str]:
 
 
 def training_lines(classifier: Classifier, report: Report) -> Iterator[str]:
-    """Yield the lines on the training: recipe, network, epochs, temperature."""
+    """Yield the lines on the training: recipe, model, any backbone, members or else best epoch, temperature."""
     facts = classifier.facts
     yield f"- recipe {report.record.recipe}, model {facts.model}, {facts.model_parameters:,} parameters"
     if facts.backbone:

@@ -18,7 +18,7 @@ COMPARED = "graft.comparison"  # the page that a run has
 def log_page(
     page: Page, comparison: Comparison, reports: Sequence[Report], costs: Mapping[str, Mapping[str, float]]
 ) -> bool:
-    """Log a page, its tables, and a report's figures and costs to every run compared; return whether one lacked them.
+    """Log a page, its tables, and each report's figures and costs to those runs that lack them; return whether any did.
 
     Of a run that is in several comparisons the last one's are kept.
 
@@ -50,7 +50,7 @@ def log_page(
 def log_page_or_warn(
     page: Page, comparison: Comparison, reports: Sequence[Report], costs: Mapping[str, Mapping[str, float]]
 ) -> None:
-    """Log a page to the runs compared; where the store does not answer, print one line."""
+    """Log a page to the runs compared; print one line where that fails, do nothing where the journal is off."""
     if store.tracking_address() != "off":
         store.attempt(log_page, page, comparison, reports, costs)
 

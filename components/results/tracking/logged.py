@@ -60,7 +60,7 @@ def save_model(folder: str, classifier: Classifier, report: Report, run_id: str,
 
 
 def write_package(folder: Path) -> Path:
-    """Write the code that serving needs as a package with a name of its own, and return its path.
+    """Write the code that serving needs as a package `graft_DIGEST` in a folder, and return the package's path.
 
     A server has every model's code on one path, where another project may have `components`, and another version of
     this one: the name has the digest of the code.
@@ -77,7 +77,7 @@ def write_package(folder: Path) -> Path:
 
 
 def model_signature() -> "ModelSignature":
-    """Return the signature of logged models: a file in base64 or raw RGB in; class and probabilities out."""
+    """Return the signature of logged models: `image` in; `predicted`, `probability` and `probabilities` out."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
     from mlflow.types.schema import AnyType, Map

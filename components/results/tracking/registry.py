@@ -35,7 +35,7 @@ PAGE = 1000  # runs that MLflow lists at once
 
 @store.one_line_errors()
 def promote(classifier: Classifier, report: Report, reason: str = "") -> tuple[bool, list[str]]:
-    """Register a model, and make it the champion of its data set if it is better, or for a reason.
+    """Register a model, champion if it is better or for a reason; return whether it is champion, and sentences.
 
     The first version of a data set becomes champion without a comparison; the same model again changes nothing.
 
@@ -76,10 +76,13 @@ def champion_of(name: str) -> "ModelVersion | None":
 
 
 def register_version(classifier: Classifier, report: Report) -> tuple[str, int]:
-    """Register a version of a model with its scores and its card, if there is none yet; return it, and the looks.
+    """Complete a model's run, register it if it is new, renew its card; return the version, and its test split's looks.
 
     Returns:
         The version, and how many models have been scored on its test split.
+
+    Raises:
+        UserError: The run was logged by another version; or as in `complete_run`.
     """
     name = classifier.facts.data_set
     runs.complete_run(classifier, report)
@@ -104,7 +107,7 @@ def register_version(classifier: Classifier, report: Report) -> tuple[str, int]:
 
 
 def create_version(name: str, run: "Run", model_id: str, report: Report) -> "ModelVersion":
-    """Create and return a version of a registered model, with its inputs and scores as tags."""
+    """Create and return a version of a registered model, with its inputs, and scores with intervals, as tags."""
     kept = (FINGERPRINT, TEST_SPLIT, "model", "recipe", "comparison", "data_digest", "dvc_revision", "git_revision")
     tags = {key: run.data.tags[key] for key in kept if key in run.data.tags}
     tags |= {score: card.score_with_interval(report, score) for score in report.intervals}
@@ -115,7 +118,7 @@ def create_version(name: str, run: "Run", model_id: str, report: Report) -> "Mod
 
 
 def count_looks(run: "Run") -> int:
-    """Return how many models have test scores in the journal on the test split of a run: each is a look at it."""
+    """Return how many different models in a run's experiment have test scores on its test split, its own included."""
     split, token, models = run.data.tags[TEST_SPLIT], None, set()
     while True:
         page = client().search_runs(
@@ -130,7 +133,7 @@ def count_looks(run: "Run") -> int:
 def judge_candidate(
     report: Report, version: str, champion: "ModelVersion | None", reason: str
 ) -> tuple[bool, list[str]]:
-    """Return whether a candidate is better than the champion, and the sentences that say why.
+    """Return whether a candidate beats the champion (True without one, False if not comparable), and sentences on why.
 
     Raises:
         UserError: The champion was tested on other images, and there is no reason to promote the candidate anyway.
@@ -152,7 +155,7 @@ def judge_candidate(
 
 
 def compare_with_champion(report: Report, champion: "ModelVersion") -> Mapping[str, "Difference"]:
-    """Return the difference of a candidate and the champion on the same test images, by score."""
+    """Return the difference, candidate minus champion, on the same test images in each tested score, by its name."""
     from components.scores.pairs import compare_models
 
     with TemporaryDirectory() as folder:
@@ -170,7 +173,11 @@ def compare_with_champion(report: Report, champion: "ModelVersion") -> Mapping[s
 
 
 def is_better(differences: Mapping[str, "Difference"]) -> bool:
-    """Return whether the second of two models is better by log loss or accuracy, and significantly worse by neither."""
+    """Return whether the second of two models is better by log loss or accuracy and worse by neither, significantly.
+
+    By log loss that is where the interval of the difference lies on one side of 0; by accuracy, where p is below
+    `SIGNIFICANT`.
+    """
     loss, accuracy = differences["log_loss"], differences["accuracy"]
     significant = accuracy.p < SIGNIFICANT
     gains = loss.high < 0 or (significant and accuracy.difference > 0)

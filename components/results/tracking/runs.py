@@ -53,14 +53,14 @@ class LiveRun:
         )
 
     def log_epoch(self, epoch: int, values: dict[str, float]) -> None:
-        """Log the losses and scores of an epoch, numbered from 1, unless the store has failed or is too slow."""
+        """Log an epoch's values, numbered from 1, at once or together with later ones; nothing after a failure."""
         if self.run:
             self.waiting.append((epoch, values, int(time() * 1000)))
             if perf_counter() - self.sent > TOGETHER_SECONDS:
                 self._send()
 
     def _send(self) -> None:
-        """Send the waiting epochs; give up the run where the store fails."""
+        """Send the waiting epochs; give up the run, after one line, where the store fails or is too slow."""
         if self.run and self.waiting and not store.attempt(self._send_in_time, self.run.info.run_id):
             self.run = None
 
@@ -79,13 +79,13 @@ class LiveRun:
         return True
 
     def fail(self) -> None:
-        """End the run of a training that broke off."""
+        """Send what waits, and end the run of a training that broke off as FAILED."""
         self._send()
         if self.run:
             store.attempt(_end_run, self.run, "FAILED")
 
     def finish(self, classifier: Classifier) -> None:
-        """End the run of a training that delivered a classifier."""
+        """Send what waits, log the scores and end the run as FINISHED, or delete it where the model has one already."""
         self._send()
         if self.run:
             store.attempt(_finish_run, self.run, classifier)
@@ -93,7 +93,7 @@ class LiveRun:
 
 @contextmanager
 def live_run(classifier: Classifier, model: str) -> Iterator[Callable[[int, dict[str, float]], None]]:
-    """Open the run of a classifier in training, and yield the function that logs an epoch.
+    """Open the run of a classifier in training; yield the function that logs an epoch, or does nothing without a run.
 
     The validation scores of the delivered classifier are logged at the end. The finished run of the same training is
     left as it is, one that was broken off is deleted and begun again; and where the model comes out as one that has a
@@ -110,7 +110,7 @@ def live_run(classifier: Classifier, model: str) -> Iterator[Callable[[int, dict
 
 @store.one_line_errors()
 def complete_run(classifier: Classifier, report: Report, costs: Mapping[str, float] = {}) -> bool:
-    """Log all that a run lacks, from artifacts and records alone; return whether it lacked anything.
+    """Log all that a report's run lacks, creating it if it is missing; return whether it lacked anything.
 
     Args:
         classifier: The model.
@@ -154,7 +154,7 @@ def complete_run(classifier: Classifier, report: Report, costs: Mapping[str, flo
 
 
 def complete_run_or_warn(classifier: Classifier, report: Report) -> None:
-    """Complete the run of a report in the making; where the store does not answer, print one line."""
+    """Write a report's manifest and complete its run; print one line if that fails; nothing if the journal is off."""
     if store.tracking_address() != "off":
         *_, step = report.manifest["parameters"]
         report.manifest["digest"] = report.manifest["lineage"][step] = report.content_digest()
@@ -163,7 +163,7 @@ def complete_run_or_warn(classifier: Classifier, report: Report) -> None:
 
 
 def report_metrics(report: Report) -> dict[str, float]:
-    """Return the metrics that are logged of a report: scores, the ends of their 95 % intervals, leakage counts."""
+    """Return a report's metrics by name: scores, baselines, interval ends (`_low`, `_high`), leakage (`leakage_`)."""
     intervals = {
         f"{name}_{end}": value
         for name, interval in report.intervals.items()
@@ -174,7 +174,7 @@ def report_metrics(report: Report) -> dict[str, float]:
 
 
 def work_metrics(work: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """Return the metrics that are logged of long computations: their seconds and rates."""
+    """Return `seconds_NAME` and `images_per_second_NAME` of each long computation."""
     metrics: dict[str, float] = {}
     for name, computation in work.items():
         metrics |= seconds_and_rate(name, computation["images"], computation["seconds"])
@@ -183,7 +183,7 @@ def work_metrics(work: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
 
 @store.one_line_errors()
 def experiment_ids() -> dict[str, str]:
-    """Return the identifier of each data set's experiment by its name, the newest first.
+    """Return the identifier of each data set's experiment by its name, the last updated first; `Default` is left out.
 
     Raises:
         UserError: The store does not answer or refuses, or the journal is off.
@@ -193,7 +193,7 @@ def experiment_ids() -> dict[str, str]:
 
 
 def run_address(artifact: Classifier | Report) -> str | None:
-    """Return the address of an artifact's run in the UI of the server that keeps the journal; None without such a run.
+    """Return the address of an artifact's run in the UI of the journal's server; None without such a run or a server.
 
     Where the server does not answer, one line is printed on standard error.
     """
@@ -203,7 +203,7 @@ def run_address(artifact: Classifier | Report) -> str | None:
 
 
 def _begin_run(classifier: Classifier, model: str) -> "Run | None":
-    """Return a new run to log to; None where the same training has a finished run already."""
+    """Return a new run, in place of one that broke off; None where the same training has a finished run already."""
     tags = {TRAINING: classifier.inputs_digest, MADE_WITH: _inputs_digest(classifier)}
     run = find_run(classifier.facts.data_set, TRAINING, classifier.inputs_digest)
     if run and MODEL in run.data.tags:
@@ -216,14 +216,14 @@ def _begin_run(classifier: Classifier, model: str) -> "Run | None":
 
 
 def _delete_broken_off_run(experiment: str, inputs_digest: str) -> None:
-    """Delete the run of a training with these inputs that ended without the store, and so names no model."""
+    """Delete the run, if any, of a training with these inputs that ended without the store, and so names no model."""
     run = find_run(experiment, MADE_WITH, inputs_digest, without=MODEL)
     if run:
         client().delete_run(run.info.run_id)
 
 
 def _inputs_digest(classifier: Classifier) -> str:
-    """Return the digest of the inputs and parameters of a training, the same during it and afterwards."""
+    """Return the digest of a training's inputs and parameters, without its code; the same during it and afterwards."""
     manifest = classifier.manifest
     *_, training = manifest["parameters"]
     inputs = {step: digest for step, digest in manifest["lineage"].items() if step != training}
@@ -245,7 +245,7 @@ def _end_run(run: "Run", state: str) -> None:
 
 
 def _finish_run(run: "Run", classifier: Classifier) -> None:
-    """Log the scores of a finished training, or delete its run where the same model has one from before."""
+    """Log scores and costs, name the model, end the run as FINISHED; or delete it if the model has an earlier one."""
     digest = classifier.content_digest()
     earlier = find_run(classifier.facts.data_set, MODEL, digest)
     if earlier and earlier.info.run_id != run.info.run_id:
@@ -258,7 +258,7 @@ def _finish_run(run: "Run", classifier: Classifier) -> None:
 
 
 def _find_or_create_experiment(name: str) -> str:
-    """Return the identifier of a data set's experiment, which is created, with its view, if it is missing."""
+    """Return the identifier of a data set's experiment, created if it is missing; its view is saved anew each time."""
     from mlflow.exceptions import MlflowException
 
     existing = client().get_experiment_by_name(name)
@@ -276,7 +276,7 @@ def _find_or_create_experiment(name: str) -> str:
 
 
 def find_run(experiment: str, tag: str, value: str, without: str = "") -> "Run | None":
-    """Return the run of an experiment that has one tag, of this value, and lacks another; None if there is none."""
+    """Return the first run of an experiment with a tag of this value and, if named, without another; else None."""
     existing = client().get_experiment_by_name(experiment)
     if not existing:
         return None
@@ -285,7 +285,7 @@ def find_run(experiment: str, tag: str, value: str, without: str = "") -> "Run |
 
 
 def _create_run(artifact: Classifier | Report, model: str, identity: Mapping[str, str]) -> "Run":
-    """Create and return a run of a model, with the tags that identify it."""
+    """Create and return a run in a data set's experiment, with tags of its identity, model, recipe and data."""
     facts, lineage, recipe = artifact.facts, artifact.manifest["lineage"], artifact.record.recipe
     tags = {
         **identity,
@@ -304,7 +304,7 @@ def _create_run(artifact: Classifier | Report, model: str, identity: Mapping[str
 
 
 def _run_params(artifact: Classifier | Report) -> dict[str, str]:
-    """Return the parameters of a run by name: those of every step in its chain, and some facts of the model."""
+    """Return a run's parameters as text: `step.parameter` of every step in its chain, and some facts of the model."""
     chain = artifact.manifest["parameters"]
     params = {f"{step}.{name}": value for step, values in chain.items() for name, value in values.items()}
     facts = (
@@ -321,14 +321,14 @@ def _run_params(artifact: Classifier | Report) -> dict[str, str]:
 
 
 def _log_params(run_id: str, artifact: Classifier | Report) -> None:
-    """Log the parameters behind an artifact."""
+    """Log the parameters and facts behind an artifact that `_run_params` returns."""
     from mlflow.entities import Param
 
     client().log_batch(run_id, params=[Param(*param) for param in _run_params(artifact).items()])
 
 
 def _log_epochs(run_id: str, epochs: Sequence[Epoch]) -> None:
-    """Log epochs, several in one request but none in two."""
+    """Log epochs as metrics `epoch/NAME`, several epochs in one request but none in two."""
     while epochs:
         together = max(1, MOST // len(epochs[0][1]))
         metrics = [
@@ -362,7 +362,7 @@ def _metric(name: str, value: float, time_ms: int, step: int, model_id: str | No
 
 
 def _dataset_inputs(classifier: Classifier, report: Report) -> list["DatasetInput"]:
-    """Return the data sets that MLflow lists as a run's inputs: the one it trained on, and its test images."""
+    """Return the two inputs that MLflow lists of a run: the images of training and validation, and the test images."""
     from mlflow.data.code_dataset_source import CodeDatasetSource
     from mlflow.data.http_dataset_source import HTTPDatasetSource
     from mlflow.entities import Dataset, DatasetInput, InputTag
@@ -393,7 +393,7 @@ def _dataset_inputs(classifier: Classifier, report: Report) -> list["DatasetInpu
 
 
 def _log_model(run: "Run", classifier: Classifier, report: Report) -> str:
-    """Log the model, or the rest of it after an interruption, and return its identifier."""
+    """Log the model, or what an interruption left of it, unless it is whole; return its identifier in MLflow."""
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 
     run_id, experiment = run.info.run_id, run.info.experiment_id
@@ -411,7 +411,7 @@ def _log_model(run: "Run", classifier: Classifier, report: Report) -> str:
 
 
 def _run_note(report: Report) -> str:
-    """Return the note of a run as Markdown: its title, and a table of the scores with their intervals."""
+    """Return the note of a run as Markdown: title, and main scores on test, with intervals, and on validation."""
     scores, intervals = report.metrics, report.intervals
     ranges = {name: f"{low:.4g} to {high:.4g}" for name, (low, high) in intervals.items()}
     names = [name for name in view.COLUMNS if name in scores]

@@ -33,18 +33,18 @@ LATER = "`graft log` completes the journal later"
 
 
 def tracking_address() -> str:
-    """Return the tracking address: MLFLOW_TRACKING_URI, or a local SQLite file; `off` keeps no journal."""
+    """Return MLFLOW_TRACKING_URI as it is, or else `sqlite:///mlflow.db`; `off` stands for no journal."""
     return os.environ.get("MLFLOW_TRACKING_URI") or LOCAL
 
 
 def public_address() -> str:
-    """Return the tracking address without user name, password and query."""
+    """Return the tracking address without user name and password, and with `?...` in place of any query."""
     scheme, _, place, query = split_address(tracking_address())
     return f"{scheme}{place}{'?...' if query else ''}"
 
 
 def split_address(address: str) -> tuple[str, str, str, str]:
-    """Return the four parts of an address: scheme with ://, credentials, host with path, and query or fragment.
+    """Return an address as scheme with ://, credentials without @, host with path, query or fragment without its sign.
 
     Where it can be read in several ways, all that can be a secret is taken for the credentials.
     """
@@ -92,7 +92,7 @@ def check_address() -> None:
 
 
 def is_server() -> bool:
-    """Return whether the journal is kept by an MLflow server."""
+    """Return whether the tracking address is one of an MLflow server, http or https; nothing is asked of it."""
     return tracking_address().startswith(("http://", "https://"))
 
 
@@ -133,7 +133,7 @@ def without_secrets(text: str) -> str:
 
 
 def login_spellings() -> list[str]:
-    """Return every spelling of the credentials that sign in to MLflow, the longest first."""
+    """Return every spelling of MLflow's credentials and of its addresses' queries, the longest first; none is empty."""
     secrets = {os.environ.get(f"MLFLOW_TRACKING_{name}", "").strip() for name in ("USERNAME", "PASSWORD", "TOKEN")}
     for uri in (tracking_address(), os.environ.get("MLFLOW_REGISTRY_URI", "")):
         _, signs_in, _, query = split_address(uri)
@@ -178,7 +178,7 @@ def client() -> "MlflowClient":
 
 
 def _create_tables() -> None:
-    """Create a missing SQLite store, in one process and under another name until it is whole.
+    """Create the store if it is a missing SQLite file, in one process and under another name until it is whole.
 
     MLflow cannot make one in two processes, nor open one whose making was broken off.
     """

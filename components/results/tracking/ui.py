@@ -46,7 +46,7 @@ def serve(port: int = 5000) -> None:
 
 
 def _wait_for_server(server: subprocess.Popen, health: str) -> None:
-    """Wait until a server answers at its health address."""
+    """Wait until a server answers at its health address; raise a UserError if it ends before."""
     print("MLflow is starting ...", flush=True)
     while server.poll() is None:
         try:
@@ -58,7 +58,7 @@ def _wait_for_server(server: subprocess.Popen, health: str) -> None:
 
 
 def _open_comparisons(host: str, experiments: dict[str, str]) -> None:
-    """Print where each data set's comparison is, and open the newest."""
+    """Print where each data set's comparison is, and open the first of them in a browser."""
     addresses = view.view_addresses(host, list(experiments.values()))
     for name, address in zip(experiments, addresses, strict=True):
         print(f"{name}: {address}")

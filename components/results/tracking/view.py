@@ -39,7 +39,7 @@ def save_view(client: "MlflowClient", experiment_id: str) -> None:
 
 
 def chart_definitions() -> list[dict[str, Any]]:
-    """Return the charts of the view: a bar chart for each score, line charts of epochs, and scores against seconds."""
+    """Return the view's charts: bars of each column, lines over epochs, kappa by seconds, parallel coordinates."""
     bars: list[dict[str, Any]] = [{"type": "BAR", "metricKey": name} for name in COLUMNS]
     lines: list[dict[str, Any]] = [
         {"type": "LINE", "metricKey": names[0], "selectedMetricKeys": list(names), "xAxisKey": "step", "range": {}}
