@@ -23,10 +23,10 @@ def overview(command: str) -> str:
 
 
 def read_section(address: str) -> dict[str, Any]:
-    """Return the mapping at FILE:SECTION of a YAML file; the names of nested sections are joined by dots.
+    """Return the mapping at FILE:SECTION of a YAML file, nested as SECTION's dots say; empty for one without lines.
 
     Raises:
-        UserError: There is no such file or section.
+        UserError: There is no such file or section, or it is no mapping.
     """
     file, _, path = address.rpartition(":")
     if not file:
@@ -44,7 +44,9 @@ def read_section(address: str) -> dict[str, Any]:
 
 
 def step_parser(step: Step, command: str) -> Parser:
-    """Return the parser of a step's arguments, derived from its signature and docstring.
+    """Return the parser of a step's arguments, from its signature and docstring; parameters not given are left out.
+
+    Parameters stay text; artifacts are paths, and required. The options of every step have defaults.
 
     Args:
         step: The step.

@@ -68,6 +68,7 @@ class BareTree(ast.NodeTransformer):
         self.in_class = False
 
     def visit_FunctionDef(self, node: Any) -> Any:
+        """Remove the annotations of its arguments and its result, unless it is `kept`."""
         if node is not self.kept:
             node.returns = None
             for argument in ast.walk(node.args):
@@ -78,22 +79,24 @@ class BareTree(ast.NodeTransformer):
     visit_AsyncFunctionDef = visit_FunctionDef
 
     def visit_ClassDef(self, node: ast.ClassDef) -> Any:
+        """Visit what is in a class, where annotations declare fields."""
         return self.visit_inside(node, in_class=True)
 
     def visit_inside(self, node: ast.AST, in_class: bool) -> Any:
+        """Visit what is in a node, with `in_class` set meanwhile, and return the node."""
         outside, self.in_class = self.in_class, in_class
         self.generic_visit(node)
         self.in_class = outside
         return node
 
     def visit_arguments(self, node: ast.arguments) -> Any:
-        """Sort the keyword-only arguments, whose order says nothing."""
+        """Sort the keyword-only arguments by name, since their order says nothing."""
         pairs = sorted(zip(node.kwonlyargs, node.kw_defaults, strict=True), key=lambda pair: pair[0].arg)
         node.kwonlyargs, node.kw_defaults = [one for one, _ in pairs], [default for _, default in pairs]
         return self.generic_visit(node)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
-        """Keep of an annotation in a class that it declares a field of a dataclass, and which kind of field."""
+        """Keep of an annotation in a class the kinds of field that it names, elsewhere only the assignment, if any."""
         if self.in_class:
             annotation = ast.dump(node.annotation)
             node.annotation = ast.Constant(" ".join(kind for kind in KINDS_OF_FIELDS if kind in annotation))
@@ -101,11 +104,12 @@ class BareTree(ast.NodeTransformer):
         return self.generic_visit(ast.Assign([node.target], node.value)) if node.value else None
 
     def visit_Expr(self, node: ast.Expr) -> Any:
+        """Remove a text that stands by itself, such as a docstring."""
         text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
         return None if text else self.generic_visit(node)
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> Any:
-        """Remove the empty texts between its parts that the first releases of Python 3.12 add."""
+        """Remove from an f-string the empty texts between its parts that the first releases of Python 3.12 add."""
         node.values = [one for one in node.values if getattr(one, "value", None) != ""]
         return self.generic_visit(node)
 
@@ -113,6 +117,7 @@ class BareTree(ast.NodeTransformer):
         """Remove it, so that a body of a docstring alone is the same as one of `pass`."""
 
     def visit_If(self, node: ast.If) -> Any:
+        """Replace `if TYPE_CHECKING` by its `else`, the imports in its body unnoted; keep any other `if`."""
         if "TYPE_CHECKING" in (getattr(node.test, "id", ""), getattr(node.test, "attr", "")):
             node.body = []
             self.generic_visit(node)
@@ -120,11 +125,13 @@ class BareTree(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_Import(self, node: ast.Import) -> Any:
+        """Remove the modules that are imported for annotations, and note the others."""
         node.names = [alias for alias in node.names if alias.name not in FOR_TYPES]
         self.imports.update(alias.name for alias in node.names)
         return node if node.names else None
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> Any:
+        """Remove an import from one of `FOR_TYPES`; else note the module, and each name as `module.name`."""
         name = resolve_name("." * node.level + (node.module or ""), self.package)
         if name in FOR_TYPES:
             return None
@@ -133,7 +140,7 @@ class BareTree(ast.NodeTransformer):
 
 
 def dump_tree(node: Any) -> str:
-    """Return a syntax tree as text, without positions and empty fields, which differ between versions of Python."""
+    """Return a syntax tree as text, the same in every Python: without positions, empty fields and `UNWRITTEN`."""
     if isinstance(node, ast.AST):
         values = ((name, getattr(node, name, None)) for name in node._fields if name not in UNWRITTEN)
         fields = (f"{name}={dump_tree(value)}" for name, value in values if value is not None and value != [])
@@ -145,7 +152,9 @@ def dump_tree(node: Any) -> str:
 
 @cache
 def parse_module(text: str, file: str) -> Module:
-    """Return what counts in a module, given its text and its path from the repository's root.
+    """Return a module's digest, whether it does more than import, and all that it imports, from its text and its path.
+
+    The path is from the repository's root. What `BareTree` takes away is in none of the three.
 
     Of a module right in `components` the function of its name is a step, whose annotations count.
     """
@@ -159,15 +168,15 @@ def parse_module(text: str, file: str) -> Module:
 
 
 def read_module(file: str) -> Module:
-    """Return what counts in a module, given its path from the repository's root."""
+    """Return what `parse_module` does for the module at a path from the repository's root."""
     return parse_module((ROOT / file).read_text(encoding="utf-8"), file)
 
 
 def modules_behind(file: str) -> frozenset[str]:
-    """Return the files of a module and of all modules of `components` that it imports, directly or not.
+    """Return the files of a module and of all of `components` that it imports, directly or not, without `MACHINERY`.
 
-    Modules that determine no number, `MACHINERY`, are left out with what they alone import; the `__init__.py` of a
-    package is followed, and included where it does more than import.
+    They are paths from the repository's root. `MACHINERY` determines no number, and is left out with what it alone
+    imports; the `__init__.py` of a package is followed, and included where it does more than import.
     """
     reached: dict[str, Module] = {}
     looked_at, todo = set(MACHINERY), [file]
@@ -184,7 +193,7 @@ def modules_behind(file: str) -> frozenset[str]:
 
 
 def files_beside(modules: frozenset[str]) -> list[str]:
-    """Return the data files beside modules, such as a template: paths of their names with other suffixes."""
+    """Return the data files beside modules, in no order: a module's path with another suffix, such as a template."""
     folders = {(ROOT / file).parent for file in modules}
     files = (path.relative_to(ROOT) for folder in folders for path in folder.iterdir() if path.is_file())
     others = (path for path in files if path.suffix and not path.suffix.startswith(".py"))
@@ -192,7 +201,10 @@ def files_beside(modules: frozenset[str]) -> list[str]:
 
 
 def code_digest(step: str) -> str:
-    """Return the digest of the code behind a step, which changes when that code can change a number."""
+    """Return one digest of the modules behind a step, the files beside them and its parameters, without docstrings.
+
+    It changes when that code can change a number.
+    """
     modules = modules_behind(f"components/{step}.py")
     digests = {file: read_module(file).digest for file in modules}
     digests |= {file: file_sha256(ROOT / file) for file in files_beside(modules)}
@@ -201,7 +213,9 @@ def code_digest(step: str) -> str:
 
 @cache
 def parameter_signature(step: str) -> list[list[str]]:
-    """Return the name, the type and the limits of each of a step's parameters; of a registry, what its words name.
+    """Return [name, type, limits] as text for each of a step's parameters, sorted by name; for a registry, its noun.
+
+    The limits are `None` where there are none.
 
     The step's module names them, or a dataclass whose fields they are; the machinery defines them.
     """
@@ -213,7 +227,7 @@ def parameter_signature(step: str) -> list[list[str]]:
 
 
 def computing_packages(step: str) -> list[str]:
-    """Return the packages that compute in the code behind a step; those that only read artifacts do not count."""
+    """Return, sorted, the packages of `COMPUTING` that code behind a step imports for more than reading artifacts."""
     modules = modules_behind(f"components/{step}.py") - modules_behind("components/data/artifacts.py")
     roots = {name.partition(".")[0] for file in modules for name in read_module(file).imports}
     return sorted({package for root in roots for package in COMPUTING.get(root, ())})
@@ -221,7 +235,7 @@ def computing_packages(step: str) -> list[str]:
 
 @cache
 def locked_versions(requirements: str) -> dict[str, str]:
-    """Return the version of each package in the text of a lock file, by normal name; several are joined by commas."""
+    """Return the version of each package that a lock file's text pins by `==`, by normal name; commas join several."""
     versions: dict[str, str] = {}
     for name, version in re.findall(r"^([\w.-]+)(?:\[[^]]*\])? *== *([^\s;]+)", requirements, re.MULTILINE):
         package = normal_name(name)
@@ -230,12 +244,12 @@ def locked_versions(requirements: str) -> dict[str, str]:
 
 
 def normal_name(package: str) -> str:
-    """Return the normalized name of a package, as PEP 503 defines it."""
+    """Return a package's name in lower case, each run of `-`, `_` and `.` as one `-`, as PEP 503 defines it."""
     return re.sub("[-_.]+", "-", package).lower()
 
 
 def computing_versions(step: str) -> dict[str, str]:
-    """Return the version of each package that computes behind a step, from requirements.txt where there is one."""
+    """Return the version in requirements.txt of each package that computes behind a step; what it lacks is left out."""
     file = ROOT / "requirements.txt"
     locked = locked_versions(file.read_text(encoding="utf-8")) if file.is_file() else {}
     packages = computing_packages(step)

@@ -50,7 +50,7 @@ class CommandArgument:
 
     @classmethod
     def of(cls, parameter: inspect.Parameter, hint: Any, description: str) -> "CommandArgument":
-        """Return the argument that a parameter with a type hint describes."""
+        """Return the argument that a parameter with a type hint describes; `X | None` is as `X`."""
         if NoneType in get_args(hint):
             (hint,) = {*get_args(hint)} - {NoneType}
         if several := get_origin(hint) is Sequence:
@@ -63,7 +63,7 @@ class CommandArgument:
 
     @property
     def help(self) -> str:
-        """What it is for, what it may be, and the number or path that it is where it is left out."""
+        """Its description, then in brackets its limits and a default that is a number or path; a `%` is doubled."""
         notes = [str(self.limits)] if self.limits else []
         if isinstance(self.default, int | float | Path) and self.kind is not bool:
             notes.append(f"{self.default} if not given")
@@ -71,7 +71,7 @@ class CommandArgument:
         return text.replace("%", "%%")
 
     def add_to(self, parser: Group, command: str) -> None:
-        """Add the argument to a command's parser, or to a group in it.
+        """Add the argument to a command's parser, or to a group in it: as a flag, by position or as an option.
 
         Args:
             parser: The parser or group.
@@ -92,7 +92,7 @@ class CommandArgument:
         parser.add_argument(f"--{self.name}", required=self.default is REQUIRED, **settings)
 
     def reader(self, command: str) -> Callable[[str], Any]:
-        """Return the function that reads a value from the command line, and raises a UserError if it may not be."""
+        """Return what converts a word to a value: `Path`, or a function that raises a UserError if it may not be."""
         if self.kind is Path:
             return Path
         parameter = Parameter(self.kind, self.limits)
@@ -100,14 +100,14 @@ class CommandArgument:
 
 
 def read_arguments(function: Callable[..., None]) -> list[CommandArgument]:
-    """Return what a command takes, as the signature and the docstring of its function say."""
+    """Return the arguments of a command, in the order of its function's signature, as its docstring describes them."""
     hints, descriptions = get_type_hints(function, include_extras=True), argument_descriptions(function)
     parameters = inspect.signature(function).parameters
     return [CommandArgument.of(one, hints[name], descriptions[name]) for name, one in parameters.items()]
 
 
 def command_parser(function: Callable[..., None], command: str) -> Parser:
-    """Return the parser of a command's arguments, derived from its function.
+    """Return the parser of a command's arguments, derived from the signature and the docstring of its function.
 
     Args:
         function: The command.
@@ -120,7 +120,9 @@ def command_parser(function: Callable[..., None], command: str) -> Parser:
 
 
 def run_command(function: Callable[..., None], command: str, words: Sequence[str]) -> None:
-    """Call a command's function with what the words after its name say; print its help where they ask for it.
+    """Call a command's function with what the words after its name say; where they ask for help, print it and exit.
+
+    A function of `*words` gets the words as they are.
 
     Args:
         function: The command.

@@ -36,12 +36,12 @@ VIEWS: dict[type[Artifact], dict[str, str]] = {  # further outputs, which the UI
 
 
 def artifact_type(kind: type[Artifact] | type[Record]) -> str:
-    """Return the Kubeflow artifact type of a kind, such as `Model`, without the prefix `system.`."""
+    """Return a kind's Kubeflow artifact type, without `system.`: `Model`, `Metrics`, `Artifact`, or else `Dataset`."""
     return SCHEMAS.get(kind, "Dataset")
 
 
 def view_types(kinds: Mapping[str, type[Artifact]]) -> dict[str, str]:
-    """Return the artifact type of each further output, by name, that the UI draws for some artifacts."""
+    """Return the artifact type of each further output that the UI draws for some kinds, by that output's name."""
     return {name: view for kind in kinds.values() for name, view in VIEWS.get(kind, {}).items()}
 
 
@@ -62,7 +62,9 @@ def read_input(text: str) -> dict[str, Any]:
 def write_output(
     executor_input: Mapping[str, Any], step: Step, paths: Mapping[str, Any], files: Mapping[str, str]
 ) -> None:
-    """Write the ExecutorOutput: the metadata of each artifact that the step made.
+    """Write the task's ExecutorOutput, with the metadata of each artifact made, and copy a page to the file of `html`.
+
+    Of several trainings the metadata is that of the first, with their number as `trainings`.
 
     Args:
         executor_input: That of the task.
@@ -92,7 +94,7 @@ def write_output(
 
 
 def artifact_metadata(artifact: Artifact) -> dict[str, str | int | float]:
-    """Return the metadata that Kubeflow shows for an artifact: scores, or the digest and the facts of one value."""
+    """Return the metadata to show: a report's metrics, a comparison's choice, else `digest` and single-valued facts."""
     if isinstance(artifact, Report):
         return artifact.read_values("metrics")
     if isinstance(artifact, Comparison):
@@ -102,7 +104,7 @@ def artifact_metadata(artifact: Artifact) -> dict[str, str | int | float]:
 
 
 def run_address(artifact: Artifact) -> dict[str, str]:
-    """Return the address of the MLflow run of a classifier or report as metadata, empty where there is none."""
+    """Return a classifier's or report's address in MLflow, under `mlflow`; empty without one and for other kinds."""
     if not isinstance(artifact, Classifier | Report):
         return {}
     from components.results import tracking
@@ -112,7 +114,7 @@ def run_address(artifact: Artifact) -> dict[str, str]:
 
 
 def confusion_matrix(report: Report) -> dict[str, Any]:
-    """Return the test images counted by class (rows) and predicted class (columns), as Kubeflow's UI draws them."""
+    """Return for Kubeflow's UI `annotationSpecs`, a report's classes, and `rows`, its counts, a row a true class."""
     from components.results.failures import report_confusion_matrix
 
     return {

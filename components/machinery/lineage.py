@@ -20,7 +20,9 @@ def inputs_digest(step: Step, inputs: Mapping[str, Any], values: Mapping[str, An
 
 
 def inherited_manifest(step: Step, inputs: Mapping[str, Artifact | list[Artifact]]) -> dict[str, Any]:
-    """Return the facts, parameters and lineage that a step's outputs inherit from the manifests of its inputs.
+    """Return the `facts`, `parameters` and `lineage` that a step's outputs inherit from the manifests of its inputs.
+
+    Records hand on nothing.
 
     The artifacts of one list are alternatives: they have their kind's common ground, and what else they differ in is
     left out. Only facts that the kind of an output declares are taken over.
@@ -56,12 +58,12 @@ def inherited_manifest(step: Step, inputs: Mapping[str, Artifact | list[Artifact
 
 
 def facts_of_kinds(facts: Mapping[str, Any], kinds: Iterable[type[Artifact]]) -> dict[str, Any]:
-    """Return those facts that one of some kinds of artifacts declares."""
+    """Return those facts that at least one of some kinds of artifacts declares."""
     return {name: fact for name, fact in facts.items() if any(kind.facts_type.declares(name) for kind in kinds)}
 
 
 def agreed_values(mappings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the entries that at least one mapping has and that no other contradicts."""
+    """Return the entries that at least one mapping has and no other contradicts; to lack one is no contradiction."""
     return {
         key: value
         for one in mappings

@@ -28,10 +28,10 @@ class Parameter:
         return cls(*get_args(hint)) if get_origin(hint) is Annotated else cls(hint)
 
     def read(self, where: str, name: str, value: Any) -> Any:
-        """Return a value converted to the parameter's type: text to a number, 1.0 to 1, and nothing else.
+        """Return a value converted to the parameter's type: text to a number, 1.0 to 1 or 1 to 1.0, and nothing else.
 
         Raises:
-            UserError: The value has another type, or is outside the limits.
+            UserError: The value has another type, as a boolean always has, is not finite, or is outside the limits.
         """
         try:
             if isinstance(value, bool) or (self.kind is str and not isinstance(value, str)):
@@ -49,13 +49,13 @@ class Parameter:
 
 
 def keyword_types(function: Callable[..., Any]) -> dict[str, type]:
-    """Return the annotation of each keyword-only argument of a function or a dataclass, with its limits."""
+    """Return the annotation, limits included, of each keyword-only argument of a function or a dataclass, by name."""
     hints = get_type_hints(function, include_extras=True)
     return {name: hints[name] for name in inspect.getfullargspec(function).kwonlyargs}
 
 
 def parameters_of(function: Callable[..., Any]) -> dict[str, Parameter]:
-    """Return each parameter of a function: its keyword-only arguments, a dataclass replaced by its fields."""
+    """Return each parameter of a function, by name: its keyword-only arguments, a dataclass replaced by its fields."""
     parameters: dict[str, Parameter] = {}
     for name, kind in keyword_types(function).items():
         parameters |= parameters_of(kind) if is_dataclass(kind) else {name: Parameter.of(kind)}
@@ -63,7 +63,7 @@ def parameters_of(function: Callable[..., Any]) -> dict[str, Parameter]:
 
 
 def arguments_of(function: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Pick the keyword arguments of a function from values; the fields of a dataclass are gathered in one argument."""
+    """Return a function's keyword arguments, picked from values; one that is a dataclass is made from its fields."""
     return {
         name: kind(**arguments_of(kind, values)) if is_dataclass(kind) else values[name]
         for name, kind in keyword_types(function).items()
@@ -71,7 +71,7 @@ def arguments_of(function: Callable[..., Any], values: Mapping[str, Any]) -> dic
 
 
 def read_yaml(file: Path) -> Any:
-    """Return the content of a YAML file.
+    """Return what a YAML file holds, of whatever type; None where it is empty.
 
     Raises:
         UserError: It cannot be read.

@@ -15,10 +15,11 @@ REVISIONS = {  # outside git in which variable, and in git of which files
 
 
 def revisions() -> dict[str, str]:
-    """Return the git revision of the code and the one by which DVC knows the data; neither where it is unknown.
+    """Return `git_revision`, of the code, and `dvc_revision`, of the data; each is left out where it is unknown.
 
-    The second is the last commit that changed `data/dvc.lock`, with `-dirty` where that file has changed since. Outside
-    git, as in an image, they are GRAFT_REVISION and GRAFT_DVC_REVISION.
+    The first is the last commit, whatever has changed since. The second is the last commit that changed
+    `data/dvc.lock`, with `-dirty` where that file has changed since. Outside git, as in an image, they are
+    GRAFT_REVISION and GRAFT_DVC_REVISION.
     """
     commits = {name: run_git("log", "-1", "--format=%H", "--", *paths) for name, (_, *paths) in REVISIONS.items()}
     if run_git("status", "--porcelain", "--", "data/dvc.lock"):
@@ -28,7 +29,7 @@ def revisions() -> dict[str, str]:
 
 
 def run_git(*arguments: str) -> str:
-    """Return the output of a git command in the project; empty where git is not installed."""
+    """Return what a git command in the project prints, stripped; its failure is ignored; empty without git."""
     try:
         command = ["git", "-C", str(ROOT), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
@@ -37,7 +38,7 @@ def run_git(*arguments: str) -> str:
 
 
 def installed_versions(packages: Sequence[str]) -> dict[str, str]:
-    """Return the version of each package that is installed."""
+    """Return the version of each of the packages that is installed, by name; the others are left out."""
     versions = {}
     for package in packages:
         with suppress(PackageNotFoundError):

@@ -35,10 +35,10 @@ Run = tuple[Mapping[str, Any], Mapping[str, Any]]  # where every input and outpu
 def run_step(
     name: str, artifacts: Mapping[str, Any], parameters: Mapping[str, Any], recipe: str = "", record: Path | None = None
 ) -> None:
-    """Run a step: check its parameters and inputs, call it on empty folders, and move the finished ones into place.
+    """Run a step: check its parameters and inputs, call it on empty folders, move them into place whole, record it.
 
-    A step with several trainings, its own or those of its inputs, is called once for each, all in this process; a
-    training that is already there, from the same inputs, is kept.
+    A step with several trainings, its own or those of its inputs, is called once for each, all in this process; one of
+    several that is already there, from the same inputs, is kept. Trainings beyond their number are removed.
 
     Args:
         name: The step.
@@ -77,7 +77,7 @@ def run_step(
 
 
 def training_runs(step: Step, artifacts: Mapping[str, Any], values: Mapping[str, Any]) -> list[Run]:
-    """Return the paths and the values of each run of a step: one for every training that it makes or takes.
+    """Return the paths and the values of each run of a step, in order: one for every training that it makes or takes.
 
     The first run takes the first training of each input, the second the second, and so on; a step that trains several
     times adds 1 to its seed each time. A step whose outputs are not of a training, such as `compare`, has one run.
@@ -105,18 +105,18 @@ def training_runs(step: Step, artifacts: Mapping[str, Any], values: Mapping[str,
 
 
 def as_list(paths: Any) -> Sequence[Any]:
-    """Return one path or several as a sequence."""
+    """Return one path as a list of it, and several as they are."""
     return [paths] if isinstance(paths, str | Path) else paths
 
 
 def step_digest(step: Step, artifacts: Mapping[str, Any]) -> str:
-    """Return the digest of a step's outputs as their lineage has it; empty where there are none yet."""
+    """Return the step's digest in the lineage of its first output, as it is on disk; empty where there is none yet."""
     path = Path(artifacts[next(iter(step.outputs))]) / MANIFEST
     return read_json(path)["lineage"].get(step.name, "") if path.is_file() else ""
 
 
 def run_once(step: Step, artifacts: Mapping[str, Any], values: Mapping[str, Any], recipe: str) -> Record:
-    """Run a step once, for one training, and return the record of the run.
+    """Run a step once, for one training, move its outputs into place, and return the record of the run, unwritten.
 
     Arguments are as `run_step` takes them; the values are checked already.
 
@@ -147,7 +147,7 @@ def run_once(step: Step, artifacts: Mapping[str, Any], values: Mapping[str, Any]
 
 
 def read_inputs(step: Step, artifacts: Mapping[str, Any]) -> dict[str, Any]:
-    """Open the artifacts and records that a step takes, by key; a list where it takes several."""
+    """Return the artifacts and records that a step takes, opened, by key; a list where it takes several."""
     return {
         key: kind.read_all(artifacts[key]) if key in step.several else kind.read(artifacts[key])
         for key, kind in step.inputs.items()
@@ -155,7 +155,7 @@ def read_inputs(step: Step, artifacts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_up_to_date(name: str, artifacts: Mapping[str, Any], values: Mapping[str, Any], note: Path) -> bool:
-    """Return whether a step's outputs exist and were made from these inputs, values and code, according to a note.
+    """Return whether a step's outputs exist, and a note says that they were made from these inputs, values and code.
 
     Args:
         name: The step.
@@ -178,7 +178,7 @@ def note_inputs(name: str, artifacts: Mapping[str, Any], values: Mapping[str, An
 
 
 def combined_inputs_digest(name: str, artifacts: Mapping[str, Any], values: Mapping[str, Any]) -> str:
-    """Return one digest of the inputs, values and code of all runs of a step."""
+    """Return one digest of the inputs, values and code of all runs of a step; of one run, its `inputs_digest`."""
     step = load_step(name)
     runs = training_runs(step, artifacts, step.check_values(values))
     digests = [inputs_digest(step, read_inputs(step, paths), settings) for paths, settings in runs]

@@ -83,18 +83,18 @@ class Step:
             raise UserError(f"{self.name}: {error}") from None
 
     def describe(self, name: str) -> str:
-        """Return the docstring's description of an argument, with the limits of a parameter."""
+        """Return the docstring's description of an argument, followed in brackets by a parameter's limits, if any."""
         limits = self.parameters[name].limits if name in self.parameters else None
         return " ".join((self.descriptions[name], *([f"({limits})"] if limits else [])))
 
     def uses(self, library: str) -> bool:
-        """Return whether the step computes with a library; loading a model with it does not count."""
+        """Return whether the step computes with a package; to read artifacts or models with it does not count."""
         return library in code.computing_packages(self.name)
 
 
 @cache
 def load_step(name: str) -> Step:
-    """Return the step of a name, read from its module.
+    """Return the step of a name, read from the signature and the docstring of its function; its module is imported.
 
     Raises:
         UserError: There is no step of that name.
@@ -119,12 +119,12 @@ def load_step(name: str) -> Step:
 
 
 def parse_docstring(documented: Any) -> docstring_parser.Docstring:
-    """Return the parsed docstring of a function or a class."""
+    """Return the parsed docstring of a function or a class; an empty one where it has none."""
     return docstring_parser.parse(inspect.getdoc(documented) or "", docstring_parser.DocstringStyle.GOOGLE)
 
 
 def argument_descriptions(function: Callable[..., Any]) -> dict[str, str]:
-    """Return the description of each argument in the docstrings of a function, its dataclasses and their bases."""
+    """Return the description of each argument, by name, in one line; for a dataclass instead those of its fields."""
     types, descriptions = keyword_types(function), dict[str, str]()
     for one in reversed(getattr(function, "__mro__", (function,))):
         for entry in parse_docstring(one).params:

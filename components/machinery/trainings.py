@@ -11,17 +11,17 @@ PREFIX = "training="
 
 
 def training_paths(path: Path, trainings: int) -> list[Path]:
-    """Return the path of each training, given the path of their way and how many there are."""
+    """Return the paths of a way's trainings: of a single one the way's own, else `training=1` and so on under it."""
     return [path / f"{PREFIX}{number}" for number in range(1, trainings + 1)] if trainings > 1 else [path]
 
 
 def count_trainings(path: Path) -> int:
-    """Return how many finished trainings lie at the path of a way; 1 also where there is nothing yet."""
+    """Return how many finished trainings lie at the path of a way; at least 1, also where there is nothing yet."""
     return max(1, len([*path.glob(f"{PREFIX}*/{MANIFEST}")])) if has_several_trainings(path) else 1
 
 
 def has_several_trainings(path: Path) -> bool:
-    """Return whether the path of a way has folders of several trainings, finished or not."""
+    """Return whether a way's path is no artifact itself but has folders `training=N`, even one, finished or not."""
     return not (path / MANIFEST).is_file() and any(path.glob(f"{PREFIX}*"))
 
 
@@ -40,7 +40,11 @@ def training_path(path: Path, number: int) -> Path:
 
 
 def reshape_trainings(path: Path, trainings: int) -> None:
-    """Rearrange the folders of a way for another number of trainings, and remove only those beyond that number."""
+    """Move a way's trainings to where `training_paths` has them for another number; remove all else in its folder.
+
+    One that is alone becomes the first of several, and the first of several, if finished, the only one. One that is
+    alone and stays so is left as it is.
+    """
     apart = path.with_name(f".{path.name}.moved")
     shutil.rmtree(apart, ignore_errors=True)  # left by a kill between two moves
     if trainings == 1 and has_several_trainings(path):
@@ -59,7 +63,7 @@ def reshape_trainings(path: Path, trainings: int) -> None:
 
 
 def remove_other_trainings(path: Path, names: Sequence[str]) -> None:
-    """Remove from a folder all trainings, finished or begun, except those of some names."""
+    """Remove everything in a folder, trainings or not, except the trainings of some names, finished or begun."""
     for entry in path.iterdir():
         name = entry.name.removeprefix(".").removesuffix(".unfinished")
         if name not in names:
@@ -67,5 +71,5 @@ def remove_other_trainings(path: Path, names: Sequence[str]) -> None:
 
 
 def inputs_note_path(path: Path, number: int) -> Path:
-    """Return the file beside a way that notes the inputs of one of its trainings; it is no part of the artifact."""
+    """Return the path of the hidden file beside a way that notes the inputs of its training `number`, from 0."""
     return path.with_name(f".{path.name}.{PREFIX}{number + 1}.made_from")

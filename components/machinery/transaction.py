@@ -13,7 +13,7 @@ from components.system.errors import UserError
 
 
 def staging_path(key: str, target: Path) -> Path:
-    """Return the folder in which an artifact is made before it is moved to its target.
+    """Return the path `.NAME.unfinished` beside a target: the folder in which an artifact is made before it is moved.
 
     Raises:
         UserError: The target is no folder with a name of its own.
@@ -25,7 +25,7 @@ def staging_path(key: str, target: Path) -> Path:
 
 @contextmanager
 def claim_folder(output: Artifact) -> Iterator[None]:
-    """Claim the folder in which an artifact is made, so that a second run of the same waits until this one is done.
+    """Lock and empty the folder in which an artifact is made, so that a second run waits until the block is done.
 
     The folder starts empty, except for what an interrupted run with the same inputs, parameters and code left to resume
     from; only that is kept if this run is interrupted too.
@@ -44,7 +44,7 @@ def claim_folder(output: Artifact) -> Iterator[None]:
 
 
 def lock_folder(folder: Path) -> int:
-    """Lock a folder, made where it is missing, and return its open handle; the lock ends with the process."""
+    """Wait for the lock of a folder, made where missing; return the open handle, which holds it until it is closed."""
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder, os.O_RDONLY)
@@ -60,17 +60,17 @@ def lock_folder(folder: Path) -> int:
 
 
 def empty_folder(folder: Path, keep: Path) -> None:
-    """Remove everything in a folder except one path."""
+    """Remove everything in a folder except one file or folder right in it."""
     for path in folder.iterdir():
         if path != keep:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def move_into_place(finished: Path, target: Path) -> None:
-    """Move a finished folder to its target; an earlier artifact there is removed only then.
+    """Move a finished folder to its target; an artifact there, of whatever kind, is replaced, and removed only then.
 
     Raises:
-        UserError: The target holds something other than such an artifact.
+        UserError: The target is a file, or without a manifest holds names that the finished folder lacks.
     """
     if target.exists() and not (target / MANIFEST).is_file():
         names, expected = ({path.name for path in folder.glob("*")} for folder in (target, finished))

@@ -7,11 +7,11 @@ from components.scores.intervals import ratio_or_nan
 
 
 def calibration_bins(labels: np.ndarray, probabilities: np.ndarray, bins: int = 15) -> tuple[pd.DataFrame, float]:
-    """Return the table of confidence against accuracy, bin by bin, and the expected calibration error.
+    """Return a table with a row for each bin of confidence, lowest first, and the expected calibration error.
 
-    The table has a row a bin of the highest probability: `low` (outside the bin), `high` (in it), `images`, and the
-    means `confidence` and `accuracy`, empty for a bin without images. The error is the mean over the images of the
-    distance of these two.
+    Confidence is an image's highest probability. The columns are `low` (outside the bin), `high` (in it), `images`, and
+    their means `confidence` and `accuracy`, not a number for a bin without images. The error, from 0 to 1, is the mean
+    over the images of the distance of the two means of their bin.
 
     Args:
         labels: Number of the true class, (n,).

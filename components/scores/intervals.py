@@ -23,7 +23,7 @@ from components.scores.resampling import (
 
 @cache  # 2 ms each, and asked for twice a class
 def exact_interval(successes: int, trials: int) -> Interval:
-    """Return the exact interval of a proportion; not a number where there were no trials.
+    """Return the exact 95 % interval of the proportion successes / trials; not a number, twice, without trials.
 
     Source: Clopper & Pearson, doi:10.1093/biomet/26.4.404.
     """
@@ -39,12 +39,12 @@ def score_intervals(
     groups: np.ndarray | None = None,
     names: Collection[str] = SCORES.keys(),
 ) -> dict[str, Interval]:
-    """Return the 95 % interval of each of the named scores: bootstrapped over units; that of accuracy is exact.
+    """Return each named score's 95 % interval, by name: bootstrapped over units; exact for accuracy without groups.
 
-    Accuracy is bootstrapped too where images are grouped. Where every resample has the same score, or a model is right
-    on all images or on none, the interval of a score of predicted classes follows, by its scale, from the exact
-    interval of accuracy with as many trials as there are units. With fewer than `FEWEST` units the interval is all
-    that the score can be.
+    Units are resampled: the groups, and each image that is by itself. Where every resample has the same score, or a
+    model is right on all images or on none, the interval of a score of predicted classes follows, by its scale, from
+    the exact interval of accuracy with as many trials as there are units. With fewer than `FEWEST` units the interval
+    is all that the score can be, except that of accuracy where no images are grouped.
 
     Args:
         labels: Number of the true class, (n,).
@@ -69,10 +69,12 @@ def score_intervals(
 def class_scores(
     labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str], groups: np.ndarray | None = None
 ) -> pd.DataFrame:
-    """Return precision, recall, their intervals, F1 and support of each class, a row a class; empty where undefined.
+    """Return a table with each class's support, precision, recall, their 95 % intervals and F1, in order of `classes`.
 
-    The intervals are exact, those of precision for as many predictions of the class as there were: how many there are
-    is chance as well. Where images are grouped they are bootstrapped over groups.
+    The columns are `class`, `support` (its images), `precision`, `precision_low`, `precision_high`, the same three of
+    `recall`, and `f1`; not a number where the divisor is 0, as the precision of a class that is never predicted. The
+    intervals are exact, those of precision for as many predictions of the class as there were: how many there are is
+    chance as well. Where images are grouped they are bootstrapped over groups.
 
     Args:
         labels: Number of the true class, (n,).
@@ -96,15 +98,16 @@ def class_scores(
 
 
 def ratio_or_nan(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Return part / whole, element by element; not a number where the whole is 0."""
+    """Return part / whole, element by element; not a number where the whole is 0 or less."""
     return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=whole > 0)
 
 
 def bootstrap_class_intervals(per_unit: sparse.csr_array, whole: int) -> list[Interval]:
-    """Return the interval of each class's recall or precision, bootstrapped over units.
+    """Return the 95 % interval of each class's recall or precision, in the classes' order, bootstrapped over units.
 
-    Resamples without an image of the class count for nothing. The rest is as in `score_intervals`, over those units
-    that have such images.
+    Resamples without an image of the class (for precision, one predicted as it) are left out. Of the units, those with
+    such images count: without any, the interval is not a number, twice; with fewer than `FEWEST`, it is (0, 1); where
+    every resample gives the same, it is exact, with these units as trials.
 
     Args:
         per_unit: The counts that `unit_counts` returns.

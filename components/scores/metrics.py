@@ -10,6 +10,8 @@ from components.scores.registry import LOWEST_PROBABILITY, MAIN, SCORES, VALIDAT
 def scores(labels: np.ndarray, probabilities: np.ndarray, names: Iterable[str] = SCORES) -> dict[str, float]:
     """Return the value of each named score of the registry, by default of all, by name.
 
+    An image is predicted as its most probable class; of equally probable ones, the first.
+
     It takes a hundredth of the time in which scikit-learn checks its arguments: a head trains an epoch in that.
 
     Args:
@@ -27,24 +29,28 @@ def scores(labels: np.ndarray, probabilities: np.ndarray, names: Iterable[str] =
 
 
 def main_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """Return the main scores of the registry, of arguments as `scores` takes them."""
+    """Return the scores that the registry marks as `main`, by name: `kappa`, `log_loss`, and `accuracy`."""
     return scores(labels, probabilities, MAIN)
 
 
 def validation_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """Return the main scores under the names that they have on validation, `validation_kappa` and so on."""
+    """Return what `main_scores` returns, with `validation_` before each name; the images are to be of validation."""
     return dict(zip(VALIDATION, main_scores(labels, probabilities).values(), strict=True))
 
 
 def log_losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Return the negative log probability of the true class, in nats, (n,)."""
+    """Return each image's negative log probability of its true class, in nats, (n,); never infinite, at most 36.04.
+
+    Each row of probabilities is divided by its sum; the probability is then kept at least `LOWEST_PROBABILITY` away
+    from 0 and from 1.
+    """
     normalised = probabilities.astype(np.float64)
     normalised /= normalised.sum(axis=1, keepdims=True)
     return -np.log(np.clip(normalised[np.arange(len(labels)), labels], LOWEST_PROBABILITY, 1 - LOWEST_PROBABILITY))
 
 
 def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Return the mean negative log probability of the true class, in nats."""
+    """Return the mean over the images of `log_losses`: the negative log probability of the true class, in nats."""
     return float(np.mean(log_losses(labels, probabilities)))
 
 
@@ -60,9 +66,10 @@ def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) ->
 
 
 def baselines(labels: np.ndarray, train_counts: Sequence[int]) -> dict[str, float]:
-    """Return the scores of baselines that see no image: always the commonest class, chance, the class frequencies.
+    """Return `majority_accuracy`, `chance_accuracy` and `prior_log_loss`: the scores of guesses that see no image.
 
-    They are `majority_accuracy`, `chance_accuracy` and `prior_log_loss`.
+    They are the share of the images that are of the commonest training class, the first of several such; 1 / classes;
+    and the log loss, in nats, of the class frequencies in training as the probabilities of every image.
 
     Args:
         labels: Number of the true class, (n,).

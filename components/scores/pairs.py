@@ -29,9 +29,9 @@ class Difference:
         difference: Second minus first.
         low: Lower end of the interval of the difference.
         high: Upper end.
-        p: Two-sided p of the difference being 0.
+        p: Two-sided p of the difference being 0, not corrected for the number of pairs.
         images_needed: Test images that it would take to tell the difference from 0 with a power of `POWER`; infinite
-            where it is 0.
+            where it is 0, or where there are too few units to tell.
     """
 
     first: float
@@ -46,7 +46,7 @@ class Difference:
 def compare_models(
     labels: np.ndarray, first: np.ndarray, second: np.ndarray, groups: np.ndarray | None = None
 ) -> dict[str, Difference]:
-    """Return the difference of two models in each tested score, by the name of the score.
+    """Return the `Difference`, second minus first, of two models in each tested score, by its name, such as `kappa`.
 
     Args:
         labels: Number of the true class, (n,).
@@ -59,7 +59,9 @@ def compare_models(
 
 
 def differences(first: ResampledModel, second: ResampledModel, images: int, pairs: int) -> dict[str, Difference]:
-    """Return the difference of two resampled models in each tested score, by the name of the score.
+    """Return the `Difference` of two models, second minus first, in each tested score, by name; p is not corrected.
+
+    Only `images_needed` goes by a level that the pairs share.
 
     Accuracy is tested by `sign_flip_p`, which is McNemar's exact test where images are not grouped; the other scores by
     a bootstrap over units that are drawn for both models alike. Where every resample of a score of predicted classes
@@ -89,7 +91,9 @@ def differences(first: ResampledModel, second: ResampledModel, images: int, pair
 
 
 def sign_flip_p(changes: np.ndarray) -> float:
-    """Return the exact two-sided p of changes whose signs are chance; of changes by one image, McNemar's exact test.
+    """Return the exact two-sided p of the sum of some changes if each one's sign were chance; 1 if they sum to 0.
+
+    Of changes by one image each it is that of McNemar's exact test.
 
     Args:
         changes: How many more images of each unit the second model predicts correctly, (units,) whole numbers.
@@ -108,7 +112,9 @@ def sign_flip_p(changes: np.ndarray) -> float:
 
 
 def bonett_price_interval(changes: np.ndarray) -> Interval:
-    """Return the interval of the difference of two paired proportions: Wald's, with one more image of either change.
+    """Return the 95 % interval of the difference of two models' accuracies on the same images, cut off at -1 and 1.
+
+    It is Wald's interval of paired proportions, with one more image of either change.
 
     Args:
         changes: -1, 0 or 1 for each image, (n,).
@@ -123,9 +129,9 @@ def bonett_price_interval(changes: np.ndarray) -> Interval:
 
 
 def connor_sample_size(changes: np.ndarray, pairs: int) -> float:
-    """Return about how many images McNemar's test needs to tell models apart; infinite where wins balance losses.
+    """Return about how many images, unrounded, McNemar's test needs to tell models apart; infinite if changes sum to 0.
 
-    It is infinite where the changes sum to 0.
+    The test has a power of `POWER` and a level of `ALPHA`, shared out among the pairs.
 
     Args:
         changes: -1, 0 or 1 for each image, (n,).
@@ -144,12 +150,13 @@ def connor_sample_size(changes: np.ndarray, pairs: int) -> float:
 def compare_pairs(
     labels: np.ndarray, models: Mapping[str, np.ndarray], groups: np.ndarray | None = None
 ) -> pd.DataFrame:
-    """Return the table of all pairs of models, a row a pair, with the tests of every tested score.
+    """Return a table with a row for each pair of models, first and second in the order of `models`, and every test.
 
-    Its columns are `first`, `second`, the number of `images`, of `groups` (0 where there are none) and of `pairs`; for
-    each score, such as accuracy, `accuracy_first`, `accuracy_second` and so on, as in `Difference`, and
-    `accuracy_p_corrected` for the number of pairs. The intervals are those of a pair by itself; `images_needed` goes
-    by a level that the pairs share.
+    Its columns are the names `first` and `second`; the number of `images`, of `groups` (an image that is by itself
+    counts as one; 0 if all are) and of `pairs`; for each tested score, such as accuracy, `accuracy_first`,
+    `accuracy_second` and so on, a column for each field of `Difference`; last, for each score, `accuracy_p_corrected`
+    by Holm's procedure. The intervals are those of a pair by itself; `images_needed` goes by a level that the pairs
+    share. Fewer than two models give no row.
 
     Args:
         labels: Number of the true class, (n,).
@@ -173,7 +180,7 @@ def compare_pairs(
 
 
 def holm_correction(p: np.ndarray) -> np.ndarray:
-    """Return p values corrected for their number by Holm's procedure, (pairs,).
+    """Return p values corrected for their number by Holm's procedure, in the order given, (pairs,); at most 1.
 
     Source: Holm, A Simple Sequentially Rejective Multiple Test Procedure, Scandinavian Journal of Statistics 6 (1979).
     """

@@ -40,12 +40,12 @@ class Sums:
 
     @cached_property
     def accuracy(self) -> "np.ndarray":
-        """Share of the images that are predicted correctly, (sets,)."""
+        """Share of the images that are predicted correctly, (sets,); 0 for a set without images."""
         return ratio_or_zero(self.correct.sum(axis=1), self.images)
 
     @cached_property
     def chance_accuracy(self) -> "np.ndarray":
-        """Accuracy to expect if the same predictions were assigned to the images at random, (sets,)."""
+        """Accuracy to expect of the same predictions assigned to the images at random, (sets,); 0 without images."""
         return ratio_or_zero((self.actual * self.predicted).sum(axis=1), self.images**2)
 
 
@@ -78,23 +78,23 @@ class Score:
 
     @property
     def heading(self) -> str:
-        """Heading of its panel in figures."""
+        """Heading of its panel in figures, such as `Kappa (higher is better)`."""
         return f"{self.title[0].upper()}{self.title[1:]} ({self.better} is better)"
 
     def best(self, values: "pd.Series") -> float:
-        """Return the best of several values of the score: the highest or the lowest."""
+        """Return the highest of several values of the score, or the lowest where lower is better; gaps are left out."""
         return float(values.max() if self.better == "higher" else values.min())
 
 
 def ratio_or_zero(part: "np.ndarray", whole: "np.ndarray") -> "np.ndarray":
-    """Return part / whole, element by element; 0 where the whole is 0."""
+    """Return part / whole, element by element; 0 where the whole is 0 or less."""
     import numpy as np
 
     return np.divide(part, whole, out=np.zeros(np.shape(whole)), where=whole > 0)
 
 
 def kappa(sums: Sums) -> "np.ndarray":
-    """Return Cohen's kappa, (sets,); 0 where it is undefined, as labels and predictions are all of one class.
+    """Return Cohen's kappa of each set, (sets,); 0 where all its labels and predictions are of one and the same class.
 
     Source: Cohen, doi:10.1177/001316446002000104.
     """
@@ -102,12 +102,12 @@ def kappa(sums: Sums) -> "np.ndarray":
 
 
 def balanced_accuracy(sums: Sums) -> "np.ndarray":
-    """Return the mean recall over the classes that have images, (sets,)."""
+    """Return each set's mean recall over the classes that have images in it, (sets,); 0 for a set without images."""
     return ratio_or_zero(ratio_or_zero(sums.correct, sums.actual).sum(axis=1), (sums.actual > 0).sum(axis=1))
 
 
 def macro_f1(sums: Sums) -> "np.ndarray":
-    """Return the mean F1 over the classes that have images, (sets,)."""
+    """Return each set's mean F1 over the classes with images in it, not those only predicted, (sets,)."""
     class_f1 = ratio_or_zero(2 * sums.correct, sums.actual + sums.predicted)
     return ratio_or_zero(class_f1.sum(axis=1), (sums.actual > 0).sum(axis=1))
 

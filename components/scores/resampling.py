@@ -44,6 +44,7 @@ class ResampledScore:
     scale: float | None = None
 
     def __sub__(self, other: "ResampledScore") -> "ResampledScore":
+        """Return this score minus another on the same units, resample by resample; the scale is the other's."""
         bounds = self.bounds[0] - other.bounds[1], self.bounds[1] - other.bounds[0]
         return ResampledScore(
             self.observed - other.observed, self.resamples - other.resamples, self.left_out - other.left_out, bounds,
@@ -52,28 +53,31 @@ class ResampledScore:
 
     @property
     def has_few_units(self) -> bool:
-        """Whether there are too few units for an interval or a test."""
+        """Whether there are fewer than `FEWEST` units, too few for an interval or a test."""
         return len(self.left_out) < FEWEST
 
     @property
     def is_constant(self) -> bool:
-        """Whether every resample has the same score, which gives no interval: a model may be right on all images."""
+        """Whether every resample has the same score, to 1e-12, which gives no interval: as of a model always right."""
         return bool(np.ptp(self.resamples) < 1e-12)
 
     @property
     def bias(self) -> float:
-        """Normal quantile of the share of the resamples below the observed score."""
+        """Normal quantile of the share of the resamples below the observed score, half of those equal to it counted."""
         return float(special.ndtri(share_below(self.resamples, self.observed)))
 
     @property
     def acceleration(self) -> float:
-        """How fast the standard error changes with the score: a sixth of the skewness of the units' influence."""
+        """How fast the standard error changes with the score: it follows from how skewed the units' influence is.
+
+        It is the sum of the cubed influences over 6 times that of their squares to the power of 1.5; 0 where all are 0.
+        """
         influence = self.left_out.mean() - self.left_out
         scale = float(np.sum(influence**2) ** 1.5)
         return float(np.sum(influence**3)) / (6 * scale) if scale > 0 else 0.0
 
     def interval(self) -> Interval:
-        """Return the bias-corrected and accelerated interval, expanded; with few units, the bounds of the score.
+        """Return the 95 % interval, bias-corrected, accelerated and expanded; with few units, the bounds of the score.
 
         On 50 to 1,000 simulated images of five classes, that of kappa covered 0.935 or more, that of log loss 0.93. The
         plain percentiles cover less: down to 0.91 for kappa and 0.90 for log loss where errors are rare.
@@ -88,7 +92,9 @@ class ResampledScore:
         return float(low), float(high)
 
     def interval_from_accuracy(self, accuracy: float, ends: Interval) -> Interval:
-        """Return the interval that follows from the interval of accuracy, by the score's scale.
+        """Return the interval that follows, by the scale, from that of accuracy, cut off at the bounds of the score.
+
+        Without a scale, or with one of 0, it is the bounds.
 
         Args:
             accuracy: The observed accuracy.
@@ -101,9 +107,9 @@ class ResampledScore:
         return low, high
 
     def p_value(self) -> float:
-        """Return the two-sided p of the score being 0: 1 - the level of the interval that ends at 0.
+        """Return the two-sided p of the score being 0, at least 1 / (resamples + 1); with few units, 1.
 
-        It is at least 1 / (resamples + 1), and 1 with few units.
+        It is 1 - the level of the interval that ends at 0.
 
         Source: Davison & Hinkley, Bootstrap Methods and their Application, doi:10.1017/CBO9780511802843, 4.4 and 5.3.
         """
@@ -116,7 +122,7 @@ class ResampledScore:
         return float(max(p, 1 / (len(self.resamples) + 1)))
 
     def images_needed(self, images: int, pairs: int) -> float:
-        """Return how many images it would take to tell a difference from 0, if it is as large as observed.
+        """Return how many images, unrounded, tell the observed difference from 0; infinite if it is 0 or units are few.
 
         Args:
             images: The images that it was observed on: their standard error is what counts.
@@ -141,7 +147,7 @@ class ResampledModel:
 
 
 def critical_value(units: int) -> float:
-    """Return how many standard errors an interval reaches to either side: more than 1.96, the fewer the units are.
+    """Return how many standard errors an interval reaches to either side: above 1.96, and more the fewer the units.
 
     Source: Hesterberg, What Teachers Should Know About the Bootstrap, arXiv 1411.5279, on the expanded interval.
     """
@@ -149,17 +155,17 @@ def critical_value(units: int) -> float:
 
 
 def share_below(resamples: np.ndarray, value: float) -> float:
-    """Return the share of the resamples below a value, counting half of those equal to it; never 0 or 1."""
+    """Return the share of the resamples below a value, half of those equal to it counted; kept from being 0 or 1."""
     return float((np.sum(resamples < value) + np.sum(resamples <= value) + 1) / (2 * len(resamples) + 2))
 
 
 def level_and_power_quantiles(pairs: int) -> tuple[float, float]:
-    """Return the normal quantiles of the test's level, shared out among the pairs, and of its power."""
+    """Return two normal quantiles, both positive: of the two-sided level `ALPHA` over the pairs, and of `POWER`."""
     return float(-special.ndtri(ALPHA / (2 * pairs))), float(special.ndtri(POWER))
 
 
 def unit_numbers(groups: np.ndarray | None, images: int) -> np.ndarray:
-    """Return the number of each image's unit, (n,): the images of a named group share one.
+    """Return the number of each image's unit, (n,), from 0 as they appear: a group, or an image that is in none.
 
     Args:
         groups: Name of each image's group, (n,); empty for an image that is by itself. None if no image has a group.
@@ -172,7 +178,9 @@ def unit_numbers(groups: np.ndarray | None, images: int) -> np.ndarray:
 
 
 def resample_weights(units: int) -> Iterator[np.ndarray]:
-    """Yield in blocks how often each resample draws each unit, (resamples of the block, units).
+    """Yield in blocks how often each of `RESAMPLES` resamples draws each unit, (resamples of the block, units).
+
+    A resample draws as many units as there are, with replacement: each row sums to that.
 
     The draws are the same whenever the number of units is the same.
     """
@@ -185,7 +193,7 @@ def resample_weights(units: int) -> Iterator[np.ndarray]:
 
 
 def leave_one_out_sums(per_unit: sparse.csr_array) -> Iterator[np.ndarray]:
-    """Yield in blocks the sums over all units but one, a row for each unit that is left out.
+    """Yield in blocks, a row for each unit in order, the sums over all other units, (units of the block, columns).
 
     Args:
         per_unit: Counts of each unit, (units, columns).
@@ -196,7 +204,7 @@ def leave_one_out_sums(per_unit: sparse.csr_array) -> Iterator[np.ndarray]:
 
 
 def unit_counts(labels: np.ndarray, predicted: np.ndarray, classes: int, unit: np.ndarray) -> sparse.csr_array:
-    """Return for each unit the actual, the predicted and the correct images of each class, (units, 3 * classes)."""
+    """Return sparse counts of each unit's images, (units, 3 * classes): by true class, by predicted class, correct."""
     correct = labels == predicted
     columns = np.concatenate([labels, classes + predicted, 2 * classes + labels[correct]])
     rows = np.concatenate([unit, unit, unit[correct]])
@@ -209,7 +217,7 @@ def sums_from_rows(rows: np.ndarray) -> Sums:
 
 
 def score_blocks(blocks: Iterable[np.ndarray], names: Collection[str]) -> dict[str, np.ndarray]:
-    """Return each of the named scores for all sets of images, (sets,), whose sums come in blocks.
+    """Return the values of each named score, (sets,), by name, for the sets of all blocks one after another.
 
     Args:
         blocks: Sums of some of the sets each, as `sums_from_rows` takes them.
@@ -222,7 +230,9 @@ def score_blocks(blocks: Iterable[np.ndarray], names: Collection[str]) -> dict[s
 def resample_model(
     labels: np.ndarray, probabilities: np.ndarray, unit: np.ndarray, names: Collection[str] = SCORES.keys()
 ) -> ResampledModel:
-    """Return a model's scores with those of resamples of the units, which are the same for every model.
+    """Return the correct images of each unit, and each named score: observed, of resamples, and without each unit.
+
+    The resamples are the same for every model on as many units.
 
     Args:
         labels: Number of the true class, (n,).

@@ -6,10 +6,10 @@ from components.scores.metrics import log_loss
 
 
 def fit_temperature(labels: np.ndarray, logits: np.ndarray) -> float:
-    """Return the temperature that, dividing the logits, gives the lowest log loss; between 0.05 and 20.
+    """Return the temperature, from 0.05 to 20, to divide the logits by: the best in log loss that is not too sure.
 
-    It is high enough for the mean probability of the predicted class to stay below 1 - (errors + 1) / (n + 2), the
-    accuracy by the rule of succession: a model that is right on all n images would else be sure without limit.
+    Too sure is a mean probability of the predicted class above 1 - (errors + 1) / (n + 2), the accuracy by the rule of
+    succession: a model that is right on all n images would else be sure without limit. It is 20 where that is too sure.
 
     Args:
         labels: Number of the true class, (n,).

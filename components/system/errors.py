@@ -20,19 +20,19 @@ class UserError(Exception):
 
 
 def one_line(text: str) -> str:
-    """Return a text with line breaks and all else that does not print escaped."""
+    """Return a text with line breaks and all else that does not print as the escapes that Python writes for them."""
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def shorten(value: object) -> str:
-    """Return a value as Python writes it, with dots for the middle of what is long: as a message quotes it."""
+    """Return a value as Python writes it, at most 160 characters, with dots for the middle of what is long."""
     short = reprlib.Repr()
     short.maxlevel, short.maxstring, short.maxother = 2, LONGEST, LONGEST
     return short.repr(value)[: 2 * LONGEST]
 
 
 def unknown_name(noun: str, received: object, known: Iterable[object]) -> UserError:
-    """Return the error for a name that is not in a registry: it suggests the nearest, and lists all or a dozen.
+    """Return, not raise, the error for an unknown name: it suggests the nearest known and lists all, or the 12 nearest.
 
     Args:
         noun: What the registry's names stand for, such as `backbone`.
@@ -51,17 +51,18 @@ class Parser(argparse.ArgumentParser):
     """A parser of command lines whose errors are one line, and name the command that prints its help."""
 
     def error(self, message: str) -> NoReturn:
+        """Raise a UserError of the message, instead of printing it and exiting."""
         raise UserError(f"{message}; `{self.prog} --help` says what it takes")
 
 
 def redact(text: str) -> str:
-    """Return a text without the user names, passwords and queries of its addresses: what precedes @ or follows ?."""
+    """Return a text whose addresses lose user and password, all before `@`, and have `...` for all after `?`."""
     text = re.sub(r"://(\S*|[^\s/@:]*:[^/@]*)@", "://", text)  # a blank may be in a password
     return re.sub(r"(://\S*?\?)\S*", r"\1...", text)
 
 
 def run_cli(main: Callable[[list[str]], None]) -> None:
-    """Call a command's `main` with the words of the command line.
+    """Call a command's `main` with the words of the command line, and exit with a status where it fails or is stopped.
 
     A `UserError` is one line and exit status 2, Ctrl-C a line and 130, a reader that stops reading 141.
     """

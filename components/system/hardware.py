@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def machine_type() -> dict[str, str | int]:
-    """Return a description of this machine: system, processor, number of cores and of GPUs."""
+    """Return this machine's `system`, `processor`, number of `cores`, 0 if unknown, and `gpus`, as of `count_gpus`."""
     processor = platform.processor()
     with suppress(OSError):
         if names := re.findall(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE):

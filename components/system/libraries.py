@@ -20,7 +20,7 @@ DRAWING = "matplotlib.pyplot"  # for pictures of Keras's own; without it Keras l
 
 @contextmanager
 def without_collection() -> Iterator[None]:
-    """Exempt what is created inside from garbage collection, for good.
+    """Turn garbage collection off inside the block, and exempt from it for good all objects that there are at its end.
 
     Large libraries create hundreds of thousands of objects that stay. Traversing them again and again is two fifths of
     the time that loading Keras takes otherwise.
@@ -38,6 +38,7 @@ class KerasFinder:
 
     @staticmethod
     def find_spec(name: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """Return Keras's spec, whose loader calls `load_keras`; None for any other module, or if Keras is not found."""
         spec = PathFinder.find_spec(name) if name == "keras" else None
         if spec and spec.loader:
             spec.loader.exec_module = partial(load_keras, spec.loader.exec_module)  # type: ignore[method-assign]

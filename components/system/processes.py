@@ -15,7 +15,7 @@ DIES_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
 def run_supervised(work: Callable[[], None]) -> None:
-    """Run work in a child process, and exit with its status.
+    """Run work in a child process, and exit with its status; the child itself returns once the work is done.
 
     SIGTERM is passed on to the child, where it acts as Ctrl-C. Neither process outlives the other.
     """
@@ -25,9 +25,10 @@ def run_supervised(work: Callable[[], None]) -> None:
 
 
 def run_in_child(work: Callable[[], None]) -> int | None:
-    """Run work in a child process, and return its exit status; None in the child itself, once it is done.
+    """Run work in a child process; return its exit status, 128 + the signal that ended it, or in the child itself None.
 
-    A child that a signal ended is reported in one line, since it cannot report itself.
+    A child that a signal ended is reported in one line, since it cannot report itself. The child's None comes
+    once the work is done, or at once, without work, where the parent has ended already.
     """
     parent = os.getpid()
     child = os.fork()
@@ -60,7 +61,10 @@ def run_in_child(work: Callable[[], None]) -> int | None:
 
 
 def call_in_processes(function: Callable[..., None], arguments: Iterable[tuple[Any, ...]]) -> None:
-    """Call a function once for each tuple of arguments, in as many forked processes as there are cores."""
+    """Call a function once for each tuple of arguments, in at most as many forked processes as cores; drop the results.
+
+    The first exception, in the order of the arguments, is raised here; calls that have not begun then are cancelled.
+    """
 
     def begin() -> None:
         die_with_parent()
@@ -79,6 +83,6 @@ def call_in_processes(function: Callable[..., None], arguments: Iterable[tuple[A
 
 
 def die_with_parent() -> None:
-    """Ask the kernel to kill this process when its parent ends."""
+    """Ask the kernel to kill this process when its parent ends; on systems other than Linux do nothing."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(DIES_WITH_PARENT, signal.SIGKILL)

@@ -25,7 +25,7 @@ FULL = 2**16  # bytes: with less than this free, nothing was written whole
 
 @contextmanager
 def resource_errors(name: str, folder: Path) -> Iterator[None]:
-    """Turn failures of a step for lack of disk space, permission or memory into one-line errors.
+    """Turn failures of the block for lack of disk space, permission or memory into UserErrors; let all others through.
 
     Args:
         name: Name of the step.
@@ -45,7 +45,10 @@ def resource_errors(name: str, folder: Path) -> Iterator[None]:
 
 
 def missing_resource(error: Exception, folder: Path) -> str:
-    """Return which resource of the machine was missing and what to do, or an empty text if that was not the cause."""
+    """Return which resource of the machine was missing and what to do, or an empty text if that was not the cause.
+
+    A disk that is as good as full, with less than `FULL` free, is the cause of whatever the error is.
+    """
     number, file = getattr(error, "errno", None), getattr(error, "filename", None) or folder
     existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     if number in NO_SPACE or shutil.disk_usage(existing).free < FULL:
