@@ -22,7 +22,7 @@ ROWS = ("fine_tuning", "heads", "extraction", "augmentation", "study", "starting
 
 
 def measure_rows(rows: Sequence[str], quick: bool, done: Callable[[str, list[Line], float], None]) -> None:
-    """Measure rows one after the other, and pass the lines and the seconds of each to `done`."""
+    """Measure rows one after the other, and call `done` after each with its name, its lines and the seconds it took."""
     with tempfile.TemporaryDirectory(prefix="graft-benchmarks-") as folder, Worker() as plain, Worker() as here:
         bench = Bench(plain, here, Path(folder), quick)
         for row in rows:
@@ -32,7 +32,7 @@ def measure_rows(rows: Sequence[str], quick: bool, done: Callable[[str, list[Lin
 
 
 def report(results: dict[str, Any]) -> str:
-    """Return the machine, the table and how long it took, in Markdown."""
+    """Return the machine, the table and the seconds of each row, in Markdown, from what the file of results holds."""
     quick = (
         " **Quick: fewer images and no repetitions; figures for trying, not for telling.**" if results["quick"] else ""
     )
@@ -42,6 +42,7 @@ def report(results: dict[str, Any]) -> str:
 
 
 def main(arguments: list[str]) -> None:
+    """Measure the rows that the arguments name, or all, write and print them; with --show print those in the file."""
     parser = Parser(prog="python -m benchmarks", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("rows", metavar="ROW", nargs="*", help=f"what to measure, of {', '.join(ROWS)}; else all")
     parser.add_argument("--json", type=Path, default=JSON, metavar="FILE", help="where the figures are written")

@@ -17,7 +17,7 @@ BACKBONE = "mobilenet_v2"  # the fastest here, which would wait the most
 
 
 def measure(bench: Bench) -> Iterator[Line]:
-    """Yield the rates of augmenting both ways, and the share of extraction that waits for views."""
+    """Yield two lines: the views a second of both ways, and the share of extraction's time that reading views takes."""
     images = bench.pick(256, 64)
     tasks, short = prepare(bench, images), prepare(bench, SHORT)
     source = find_output(tasks, "images").task.values["source"]
@@ -51,7 +51,7 @@ def measure(bench: Bench) -> Iterator[Line]:
 
 
 def prepare(bench: Bench, images: int) -> list[Task]:
-    """Write images, fetch them and random weights, and return the tasks of a recipe on them."""
+    """Write images, fetch them and random weights, and return all tasks of a recipe on them; no others have run."""
     source = synthetic.photographs(bench.folder / "sources" / f"augmentation-{images}", images, 256, 2)
     tasks = here.tasks_of(RECIPE, source, RANDOM + BACKBONE, {})
     bench.here(make, find_output(tasks, "images"), bench.folder)
@@ -60,7 +60,7 @@ def prepare(bench: Bench, images: int) -> list[Task]:
 
 
 def reading_seconds(augmented: Path, batch_size: int) -> float:
-    """Return the seconds in which the stored views are read from their file, a batch at a time: waiting at most."""
+    """Return the seconds that reading all stored views takes, a batch at a time: the most that extraction waits."""
     import numpy as np
 
     from components.data.artifacts import Augmented

@@ -28,7 +28,10 @@ KINDS = ("float32", "bfloat16")
 
 
 def measure(bench: Bench) -> Iterator[Line]:
-    """Yield the images a second of each backbone both ways, and for VGGs the share of the machine's peak."""
+    """Yield a line for each backbone, its images a second both ways, and after a VGG's one on its share of the peak.
+
+    The peak is the machine's fastest matrix product in the precision that this project extracts in.
+    """
     units = "amx_bf16" in describe_machine()["instruction_sets"]
     peaks: dict[str, list[float]] = {kind: [] for kind in KINDS}
     measurements: dict[str, tuple[list[float], list[float], str]] = {}
@@ -61,7 +64,7 @@ def measure(bench: Bench) -> Iterator[Line]:
 
 
 def multiply_adds_of(backbone: str) -> int:
-    """Return the multiply-adds of an image through a backbone."""
+    """Return the multiply-adds of an image of 224 pixels through a backbone's convolutions and dense layers."""
     from benchmarks.multiply_adds import forward
     from components.model import backbones
 
@@ -69,7 +72,7 @@ def multiply_adds_of(backbone: str) -> int:
 
 
 def prepare(bench: Bench, backbone: str, images: int) -> list[Task]:
-    """Write images, half of them PNG, fetch them and random weights, and return the tasks of a recipe on them."""
+    """Write images, half of them PNG, fetch them and random weights, and return all tasks of a recipe on them."""
     source = bench.folder / "sources" / f"extraction-{images}"
     for ending in ("jpg", "png"):
         synthetic.photographs(source, images // 2, 256, 2, ending)
@@ -80,7 +83,10 @@ def prepare(bench: Bench, backbone: str, images: int) -> list[Task]:
 
 
 def extract(features: Output, home: Path) -> tuple[float, str]:
-    """Run all that features are made by but the collection; return seconds, and the precision that was computed in."""
+    """Run all tasks behind features but those that fetch; return their seconds together, and the precision computed in.
+
+    They run even if their outputs are there. The precision is `float32` or `bfloat16`.
+    """
     from components.data.artifacts import Features
 
     taken = sum(here.time_task(task, home) for task in tasks_to_make(features) if task.step not in COLLECTION)

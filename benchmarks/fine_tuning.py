@@ -12,7 +12,7 @@ from pipeline.running import find_output
 
 
 def measure(bench: Bench) -> Iterator[Line]:
-    """Yield the images a second of fine-tuning each study both ways."""
+    """Yield a line for each study: images a second of fine-tuning both ways, and their ratio divided by the floor's."""
     for study in studies_to_measure(bench):
         floor = bench.plain(floor_of, study)
         size = bench.pick(study.size, QUICK)
@@ -29,7 +29,7 @@ def measure(bench: Bench) -> Iterator[Line]:
 
 @cache
 def time_fine_tuning(bench: Bench, study: Study) -> tuple[list[float], list[here.Training]]:
-    """Fine-tune a study both ways in turns; return the seconds an image of the plain way, and of the step, by turn."""
+    """Fine-tune a study both ways in turns; return lists by turn: the plain way's seconds an image, our `Training`."""
     size = bench.pick(study.size, QUICK)
     tasks, _ = prepare(bench, study, size)
     task = find_output(tasks, "classifier", "fine_tuned").task
@@ -43,7 +43,7 @@ def time_fine_tuning(bench: Bench, study: Study) -> tuple[list[float], list[here
 
 
 def floor_of(study: Study) -> float:
-    """Return how many times faster stored tensors can be, by multiply-adds."""
+    """Return how many times more multiply-adds a training step has on the whole network than on stored tensors."""
     import keras
 
     from benchmarks.multiply_adds import floor

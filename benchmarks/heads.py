@@ -25,7 +25,10 @@ UNMOVED = 1e-30  # a learning rate so low that weights stay as they were drawn
 
 
 def measure(bench: Bench) -> Iterator[Line]:
-    """Yield the seconds of training a head both ways, and how far apart the losses are."""
+    """Yield two lines a study: the seconds of 200 epochs of a head both ways, and how far apart losses are at most.
+
+    The distance of the losses is relative to this project's, epoch by epoch.
+    """
     for study in [replace(one, images=SIZES[one.recipe]) for one in STUDIES if one.recipe in SIZES]:
         task, train, validation = prepare(bench, study)
         arguments = [task.values[name] for name in ("optimizer", "learning_rate", "dropout", "batch_size")]
@@ -51,7 +54,7 @@ def measure(bench: Bench) -> Iterator[Line]:
 
 @cache
 def prepare(bench: Bench, study: Study) -> "tuple[Task, Part, Part]":
-    """Make a study's features; return the task that trains a head on them, and what the plain way holds in memory.
+    """Make a study's features; return the task of a head on them, and (features, labels) of training and validation.
 
     They are made by the steps, from small images that cost no time, and then filled with what trained networks give.
     """
@@ -66,7 +69,7 @@ def prepare(bench: Bench, study: Study) -> "tuple[Task, Part, Part]":
 
 
 def fill(at: Mapping[str, Path]) -> "tuple[Part, Part]":
-    """Write features into an artifact; return those of the training and of the validation part, with class numbers."""
+    """Overwrite stored features with made-up ones; return (features, class numbers) of training and of validation."""
     import numpy as np
 
     from components.data.artifacts import Features, Splits
@@ -83,7 +86,7 @@ def fill(at: Mapping[str, Path]) -> "tuple[Part, Part]":
 
 
 def losses_of(bench: Bench, task: Task, train: "Part", epochs: int) -> tuple[list[float], list[float]]:
-    """Return the training losses by epoch of the plain way and of ours, from the same weights, without dropout."""
+    """Return the training loss of each epoch, of the plain way and of ours, from the same weights, without dropout."""
     bare = here.with_values(task, dropout=0.0, patience=epochs)
     weights, orders, losses = bench.here(train_losses, bare, bench.folder, epochs)
     arguments = [task.values[name] for name in ("optimizer", "learning_rate", "batch_size")]
@@ -91,7 +94,7 @@ def losses_of(bench: Bench, task: Task, train: "Part", epochs: int) -> tuple[lis
 
 
 def train_losses(task: Task, home: Path, epochs: int) -> "tuple[list[np.ndarray], list[np.ndarray], list[float]]":
-    """Train a head; return its first weights, the order of the rows in each epoch, and the loss of each."""
+    """Train a head; return its weights before, the order of the rows in each epoch, and each epoch's training loss."""
     from components.data.artifacts import Classifier, Features, Splits, Top
     from components.model import assembly
 

@@ -30,13 +30,13 @@ class Cost:
     memory: float
 
     def beyond(self, other: "Cost", factor: float) -> "Cost":
-        """Return what lies so many times as far from this cost as this one does from another."""
+        """Return this cost plus `factor` times what it is more than another: a line through both, continued."""
         seconds, memory = self.seconds - other.seconds, self.memory - other.memory
         return Cost(self.seconds + factor * seconds, self.memory + factor * memory)
 
 
 def tasks_of(recipe: str, source: Path, network: str, entries: Mapping[str, Any]) -> list[Task]:
-    """Return the tasks of a recipe like one of params.yaml, on other images and weights.
+    """Return all tasks, none run, of a recipe like one of params.yaml, on other images and weights.
 
     Args:
         recipe: The recipe that it is like.
@@ -51,7 +51,7 @@ def tasks_of(recipe: str, source: Path, network: str, entries: Mapping[str, Any]
 
 
 def with_values(task: Task, **values: Any) -> Task:
-    """Return a task with other values, whose outputs have the same paths."""
+    """Return a copy of a task with some values replaced, unchecked, whose outputs have the same paths."""
     return replace(task, values={**task.values, **values})
 
 
@@ -68,14 +68,18 @@ class Training:
 
 
 def time_task(task: Task, home: Path) -> float:
-    """Run a task in this process; return its seconds."""
+    """Run a task in this process, even if its outputs are there; return the seconds that this took."""
     start = perf_counter()
     run_task(task, home)
     return perf_counter() - start
 
 
 def time_training(task: Task, home: Path, epochs: int) -> Training:
-    """Return the seconds of a task that trains: from the difference of a run of one epoch and one of `epochs` more."""
+    """Run a task for one epoch, then for `epochs` more; return the seconds of the first run and of one more epoch.
+
+    It runs without early stopping, even if its outputs are there. The seconds of an epoch are the difference of both
+    runs divided by `epochs`.
+    """
     taken, alone = [], []
     for most in (1, 1 + epochs):
         taken.append(time_task(with_values(task, epochs=most, patience=most), home))
@@ -84,20 +88,23 @@ def time_training(task: Task, home: Path, epochs: int) -> Training:
 
 
 def keras_start_seconds() -> float:
-    """Return the seconds in which a process starts and loads Keras, as a step's does."""
+    """Return the seconds in which a new process starts, loads Keras as a step's does, and ends."""
     start = perf_counter()
     subprocess.run([sys.executable, "-c", "import components, keras"], check=True)
     return perf_counter() - start
 
 
 def costs_of(report: Output, home: Path) -> dict[str, float]:
-    """Return the seconds of each long computation behind a report, such as `seconds_extraction`."""
+    """Return `seconds_NAME` and `images_per_second_NAME` of each long computation behind a report, and its `gpu_hours`.
+
+    NAME is such as `extraction`; what no record says is left out.
+    """
     records = [home / path_of(task.outputs[RECORD]) for task in tasks_to_make(report)]
     return costs.report_costs(Report.read(home / path_of(report)), Record.read_all(records))
 
 
 def step_cost(task: Task, home: Path) -> Cost:
-    """Run a task as the command of its step, in a process of its own; return what it cost.
+    """Run a task's step as a command in a process of its own, without journal; return its seconds and its most memory.
 
     Raises:
         UserError: The step failed.

@@ -14,7 +14,7 @@ LIBRARIES = ("tensorflow", "keras", "numpy", "pillow", "dvc")
 
 @cache
 def describe_machine() -> dict[str, Any]:
-    """Return the processor, its cores and instruction sets, the memory in GB, and the versions of what computes."""
+    """Return `processor`, `cores`, `instruction_sets` of UNITS, `memory_gigabytes`, `system` and `versions` by name."""
     about = Path("/proc/cpuinfo")
     lines = about.read_text(encoding="utf-8").splitlines() if about.exists() else []
     pairs = (line.partition(":") for line in lines)
@@ -31,7 +31,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def caption(machine: dict[str, Any]) -> str:
-    """Return the machine in a line."""
+    """Return a machine's cores, processor, instruction sets, memory, system and versions of libraries in a line."""
     versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
     units = " ".join(machine["instruction_sets"])
     return (
@@ -41,7 +41,10 @@ def caption(machine: dict[str, Any]) -> str:
 
 
 def matmul_rate(kind: str) -> float:
-    """Return the floating-point operations a second of a product of matrices of 4,096 a side: the best of three."""
+    """Return the floating-point operations a second of a matrix product of side 4,096: the best of three.
+
+    The first product is not timed. `kind` is a type of TensorFlow's numbers, such as `bfloat16`.
+    """
     import numpy as np
     import tensorflow as tf
 

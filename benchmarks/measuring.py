@@ -26,7 +26,7 @@ class Aim:
         return f"at {'most' if self.most else 'least'} {self.limit:g} {self.words}".strip()
 
     def holds(self, value: float) -> bool:
-        """Return whether a measured value meets the aim."""
+        """Return whether a measured value meets the aim; one that is just the limit does."""
         return value <= self.limit if self.most else value >= self.limit
 
 
@@ -57,13 +57,13 @@ class Line:
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the line as values for JSON, and whether it meets its aim."""
+        """Return the line's fields by name, and under `holds` whether it meets its aim; no `holds` without an aim."""
         holds = {} if self.aim is None else {"holds": self.aim.holds(self.value)}
         return asdict(self) | holds
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
-        """Return the line that `as_json` wrote as values."""
+        """Return the line of which `as_json` returned these values; `holds` is left out, as the aim says it."""
         fields = {name: value for name, value in values.items() if name != "holds"}
         return cls(**{**fields, "aim": None if fields["aim"] is None else Aim(**fields["aim"])})
 
@@ -73,9 +73,11 @@ class Worker:
 
     @cached_property
     def pool(self) -> ProcessPoolExecutor:
+        """The pool of the one process, spawned at the first call."""
         return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), set_up_worker)
 
     def __call__(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        """Call a function in the process, wait for it, and return its result; what it raises is raised here."""
         return self.pool.submit(call_and_clear, function, *arguments).result()
 
     def __enter__(self) -> Self:
@@ -84,6 +86,7 @@ class Worker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """End the process, if a call has started one."""
         if "pool" in vars(self):
             self.pool.shutdown()
 
@@ -98,18 +101,18 @@ class Bench:
     quick: bool
 
     def pick(self, full: Result, quick: Result) -> Result:
-        """Return the second of two settings in a quick benchmark, else the first."""
+        """Return `quick` in a quick benchmark, else `full`."""
         return quick if self.quick else full
 
 
 def set_up_worker() -> None:
-    """Prepare a worker: without progress bars, remarks and journal."""
+    """Silence the standard error of this process, and switch its journal off."""
     os.environ["MLFLOW_TRACKING_URI"] = "off"
     sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - for as long as the process lives
 
 
 def call_and_clear(function: Callable[..., Result], *arguments: Any) -> Result:
-    """Call a function, clear the networks that it leaves in Keras, and return its result."""
+    """Call a function and return its result; then, even if it raises, clear the networks that it leaves in Keras."""
     import keras
 
     try:
@@ -122,7 +125,7 @@ HEADINGS = ("work", "case", "plain", "here", "measured", "aim", "holds")
 
 
 def table(lines: Sequence[Line]) -> str:
-    """Return the lines as a table that reads as text and is Markdown."""
+    """Return a Markdown table with a row for each line under HEADINGS, padded so that it reads as text too."""
     rows = [HEADINGS, *map(row_cells, lines)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
     rows.insert(1, tuple("-" * width for width in widths))
@@ -132,12 +135,12 @@ def table(lines: Sequence[Line]) -> str:
 
 
 def row_cells(line: Line) -> tuple[str, ...]:
-    """Return the cells of a line's row in the table."""
+    """Return the seven cells of a line's row, in the order of HEADINGS; without an aim the last two are empty."""
     aim, holds = ("", "") if line.aim is None else (str(line.aim), "yes" if line.aim.holds(line.value) else "**no**")
     pair = (f"{three_digits(value)} {line.unit}" for value in (line.plain, line.here))
     return (line.row, line.case, *pair, line.said, aim, holds)
 
 
 def three_digits(value: float) -> str:
-    """Return a number with three significant digits."""
+    """Return a number with three significant digits; from 100 on as a whole number, with a comma for thousands."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def forward(layer: "keras.Layer") -> int:
-    """Return the multiply-adds of one image through a layer; those of convolutions and dense layers count."""
+    """Return the multiply-adds of one image through a 2D convolution or a dense layer; 0 for any other layer."""
     import keras
 
     if isinstance(layer, keras.layers.DepthwiseConv2D | keras.layers.Conv2D):
@@ -23,16 +23,17 @@ def forward(layer: "keras.Layer") -> int:
 
 
 def trainable(layers: "Sequence[keras.Layer]", first: str) -> list[int]:
-    """Return the multiply-adds of each layer that has some, from the first trainable one on."""
+    """Return the multiply-adds of each layer from the one named `first` on, in order; layers without are left out."""
     names = [layer.name for layer in layers]
     return [cost for layer in layers[names.index(first) :] if (cost := forward(layer))]
 
 
 def floor(network: "keras.Model", first: str) -> float:
-    """Return how many times more a training step costs on the whole network than on what is trained of it.
+    """Return the multiply-adds of a training step on the whole network, divided by those on its layers from `first` on.
 
-    Backward, every trainable layer costs as much as forward for the gradients by its weights, and again for those by
-    its inputs, which the first of them does not need.
+    The layers before `first` are not trained: both go forward and backward through those after, one also forward
+    through them. Backward, every trainable layer costs as much as forward for the gradients by its weights, and again
+    for those by its inputs, which the first of them does not need.
     """
     costs = trainable(network.layers, first)
     backward = 2 * sum(costs) - costs[0]

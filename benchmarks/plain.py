@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def network(
     application: str, image_size: int, first_trainable: str, classes: int, optimizer: str, learning_rate: float
 ) -> "keras.Model":
-    """Return a whole network with a new head, compiled, its layers frozen up to the first trainable one.
+    """Return a whole network with random weights and a new head, compiled, its layers before `first_trainable` frozen.
 
     Without such a one all of the backbone is frozen. Batch normalisation stays frozen, in inference mode.
     """
@@ -36,7 +36,7 @@ def network(
 
 
 def compile_model(model: "keras.Model", optimizer: str, learning_rate: float) -> "keras.Model":
-    """Compile a classifier for training by cross-entropy, and return it."""
+    """Compile a classifier in place for training by cross-entropy, with accuracy as its metric, and return it."""
     import keras
 
     rate = {"class_name": optimizer, "config": {"learning_rate": learning_rate}}
@@ -47,7 +47,7 @@ def compile_model(model: "keras.Model", optimizer: str, learning_rate: float) ->
 def fine_tuning_seconds(
     application: str, image_size: int, first_trainable: str, classes: int, optimizer: str, batch_size: int, batches: int
 ) -> float:
-    """Train the whole network, its first layers frozen, on images in memory; return seconds an image."""
+    """Train a whole network for an epoch, its first layers frozen, on images in memory; return its seconds an image."""
     import numpy as np
 
     random = np.random.default_rng(0)
@@ -61,7 +61,7 @@ def fine_tuning_seconds(
 
 
 def prediction_seconds(application: str, image_size: int, images: int) -> float:
-    """Predict images in memory; return seconds an image."""
+    """Predict images in memory, in batches of 32; return the seconds divided by the number of images."""
     import numpy as np
 
     model = network(application, image_size, "", 2, "adam", 1e-6)
@@ -81,7 +81,10 @@ def head_seconds(
     batch_size: int,
     epochs: int,
 ) -> float:
-    """Train a head on features in memory, scored on validation after each epoch; return seconds an epoch."""
+    """Train a head on features in memory, scored on validation after each epoch; return the seconds an epoch.
+
+    A first epoch is not timed.
+    """
     model = head(train, optimizer, learning_rate, dropout)
     model.fit(*train, batch_size=batch_size, epochs=1, validation_data=validation, verbose=0)
     start = perf_counter()
@@ -97,7 +100,7 @@ def head_losses(
     learning_rate: float,
     batch_size: int,
 ) -> list[float]:
-    """Train a head from given weights, each epoch in a given order; return the training loss of each."""
+    """Train a head without dropout from given weights, each epoch in a given order; return each epoch's loss."""
     model = head(train, optimizer, learning_rate, 0.0)
     model.set_weights(list(weights))
     given = {"batch_size": batch_size, "shuffle": False, "verbose": 0}
@@ -105,7 +108,7 @@ def head_losses(
 
 
 def head(train: "tuple[np.ndarray, np.ndarray]", optimizer: str, learning_rate: float, dropout: float) -> "keras.Model":
-    """Return a new head, compiled: dropout and one dense layer."""
+    """Return a new head, compiled: dropout and a dense softmax layer, for the width and the classes of these rows."""
     import keras
 
     classes = int(train[1].max()) + 1
@@ -115,7 +118,7 @@ def head(train: "tuple[np.ndarray, np.ndarray]", optimizer: str, learning_rate: 
 
 
 def extraction_rate(application: str, folder: Path, image_size: int) -> float:
-    """Read images from files and predict their features; return images a second."""
+    """Read images from files and predict their features with an untrained backbone; return images a second."""
     import keras
 
     module, backbone, options = APPLICATIONS[application]
@@ -145,7 +148,7 @@ APPLICATIONS: dict[str, tuple[str, str, dict[str, float]]] = {  # preprocessing'
 
 
 def augmentation_rate(folder: Path, image_size: int, rotation: float, shear: float, zoom: float) -> float:
-    """Read images from files and augment them one at a time, by Keras's layers; return views a second."""
+    """Read images from files and augment them one at a time, by Keras's layers, a view each; return views a second."""
     import keras
     import tensorflow as tf
 
@@ -171,9 +174,10 @@ def augmentation_rate(folder: Path, image_size: int, rotation: float, shear: flo
 
 
 def scale(folder: Path, image_size: int, weights: Path) -> tuple[float, int]:
-    """Load all images, train a head on the frozen network, fine-tune its last block, predict the test images.
+    """Train a head, then the last block, on all images in memory, predict after each; return seconds and most bytes.
 
-    Two epochs each, of the network that is this project's own. Return seconds, and the bytes of memory held at most.
+    All images are loaded at once; those of test are predicted. Two epochs each, of the network that is this project's
+    own. The bytes are those of memory that the process held at most.
     """
     import resource
     import sys
@@ -218,7 +222,7 @@ argparse.ArgumentParser().parse_args()
 
 
 def write_stages(folder: Path, count: int) -> None:
-    """Write a dvc.yaml of so many bare stages: each writes a text file and depends on the one before."""
+    """Write `FOLDER/dvc.yaml` with so many bare stages: each writes a text file and depends on the one before."""
     entries = []
     for number in range(count):
         before = f"\n    deps: [{number - 1}.txt]" if number else ""

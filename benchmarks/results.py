@@ -30,7 +30,10 @@ COLUMNS = [*KEYS, "test_images", *SCORES, "best_epoch", *COSTS]
 
 
 def run(recipe: str, networks: Sequence[str], changes: Sequence[str], seeds: Sequence[int]) -> None:
-    """Evaluate a recipe by each seed, merge the rows into docs/results.csv, and print their means."""
+    """Evaluate a recipe by each seed, merge a row a report into docs/results.csv, and print the means over the seeds.
+
+    A new row takes the place of one with the same keys.
+    """
     import pandas as pd
 
     content = recipes.read()
@@ -55,7 +58,9 @@ def run(recipe: str, networks: Sequence[str], changes: Sequence[str], seeds: Seq
 def trials(
     content: Mapping[str, Any], recipe: str, values: Mapping[str, Any], seeds: Sequence[int]
 ) -> dict[int, list[Task]]:
-    """Return a recipe's tasks with some values, by the seed of split and training; seeds share tasks without one.
+    """Return for each seed the recipe's tasks, none run, with these values, and that seed for split and training.
+
+    Tasks that take no seed are shared.
 
     Args:
         content: All of params.yaml.
@@ -76,12 +81,13 @@ def trials(
 
 
 def row_of(report: Output) -> dict[str, float]:
-    """Return the scores and the costs of a report, after running what it still needs."""
+    """Return the scores and the costs of a report that COLUMNS name, by name, after running what it still needs."""
     metrics = Report.read(make(report, WORK)).metrics | here.costs_of(report, WORK)
     return {name: metrics[name] for name in COLUMNS if name in metrics}
 
 
 def main(arguments: list[str]) -> None:
+    """Evaluate a recipe as the arguments say, without journal."""
     parser = Parser(prog="python -m benchmarks.results", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("recipe", metavar="RECIPE")
     parser.add_argument("--networks", metavar="NAME", nargs="+", default=[], help="other weights than the recipe's")

@@ -26,7 +26,10 @@ PLAIN = 10_000  # images at most of the plain way: with ten times as many it tak
 
 
 def measure(bench: Bench) -> Iterator[Line]:
-    """Yield the memory and the seconds of a run both ways, by the number of images."""
+    """Yield for each number of images a line on memory and one on time, both ways; then whether time grows linearly.
+
+    The plain way runs on PLAIN images at most; for more its costs are continued along a line.
+    """
     counts = bench.pick((1_000, 10_000, 100_000), (1_000, 10_000))
     costs: dict[int, dict[str, here.Cost]] = {}
     peers: dict[int, here.Cost] = {}
@@ -60,7 +63,7 @@ def measure(bench: Bench) -> Iterator[Line]:
 
 
 def stepped(bench: Bench, source: Path) -> dict[str, here.Cost]:
-    """Run every step behind a fine-tuned model's scores as a command of its own; return what each cost."""
+    """Run each step behind a fine-tuned model's report, but not `fetch_weights`, as a command; return costs by step."""
     tasks = here.tasks_of("digits", source, NETWORK, SAID)
     bench.here(make, find_output(tasks, "weights"), bench.folder)
     wanted = tasks_to_make(find_output(tasks, "report", "fine_tuned"))
@@ -68,7 +71,7 @@ def stepped(bench: Bench, source: Path) -> dict[str, here.Cost]:
 
 
 def draw(lines: list[Line], path: Path) -> None:
-    """Draw memory and time against the number of images, on logarithmic axes."""
+    """Draw memory and time of both ways against the number of images, on logarithmic axes, to an image file."""
     from matplotlib.ticker import LogLocator
 
     from components.results.figures.style import ACCENT, MUTED, new_figure

@@ -40,7 +40,7 @@ with Repo() as repo:
 
 
 def measure(bench: Bench) -> Iterator[Line]:
-    """Yield the seconds of commands, and of `dvc repro` with nothing to do, both ways."""
+    """Yield a line for each command, and two for `dvc repro` with nothing to do, with the seconds of both ways."""
     times = bench.pick(5, 2)
     peers = [time_command([sys.executable, "-c", plain.COMMAND, "--help"], ROOT) for _ in range(bench.pick(3, 1))]
     for words, status in COMMANDS.items():
@@ -71,7 +71,11 @@ def measure(bench: Bench) -> Iterator[Line]:
 
 
 def time_command(command: Sequence[str], folder: Path, status: int = 0, output: str = "") -> float:
-    """Run a command, check its exit status and output, and return its seconds."""
+    """Run a command in a folder and return its seconds; raise unless it ends with this status and prints this output.
+
+    Raises:
+        RuntimeError: Its exit status is another, or its standard output does not contain the text.
+    """
     start = perf_counter()
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     taken = perf_counter() - start
@@ -81,7 +85,7 @@ def time_command(command: Sequence[str], folder: Path, status: int = 0, output: 
 
 
 def copy_project(folder: Path) -> Path:
-    """Copy this project with six recipes switched on and a fake output of every stage; return the folder."""
+    """Copy this project into a folder with RECIPES switched on and a fake output of every stage; return the folder."""
     listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     for file in subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines():
         if (ROOT / file).is_file():
@@ -95,7 +99,7 @@ def copy_project(folder: Path) -> Path:
 
 
 def switch_on(text: str) -> str:
-    """Return params.yaml's text with the recipes switched on.
+    """Return the text of params.yaml with just RECIPES switched on.
 
     Raises:
         RuntimeError: They cannot be.
@@ -109,7 +113,7 @@ def switch_on(text: str) -> str:
 
 
 def copy_without_code(project: Path, folder: Path) -> Path:
-    """Copy a project without its stages' dependencies on parameters and code; return the folder."""
+    """Copy a project into a folder, its stages without dependencies on parameters and code; return the folder."""
     shutil.copytree(project, folder, symlinks=True)
     for file in (folder / "dvc.yaml", folder / "data/dvc.yaml"):
         content = yaml.safe_load(file.read_text())
@@ -120,14 +124,14 @@ def copy_without_code(project: Path, folder: Path) -> Path:
 
 
 def one_file_each(folder: Path, count: int) -> Path:
-    """Make a project of stages that each write a file and depend on the one before, every one of them done."""
+    """Make a project in a new folder of stages, all done, that each write a file from the last; return the folder."""
     folder.mkdir(parents=True)
     plain.write_stages(folder, count)
     return finish_stages(folder)
 
 
 def finish_stages(folder: Path) -> Path:
-    """Write fake outputs where they are missing, commit them to DVC, and return the folder."""
+    """Set up git and DVC in a folder, fake the outputs that are missing, commit them to DVC, and return the folder."""
     time_command(["git", "init", "--quiet"], folder)
     if not (folder / ".dvc").exists():
         time_command([*DVC, "init", "--quiet"], folder)
@@ -137,6 +141,6 @@ def finish_stages(folder: Path) -> Path:
 
 
 def count_stages(folder: Path) -> int:
-    """Return the number of stages that `dvc repro` looks at."""
+    """Return the number of stages that `dvc repro --dry` looks at, whether it would run or skip them."""
     done = subprocess.run([*DVC, "repro", "--dry"], cwd=folder, capture_output=True, text=True, check=True)
     return done.stdout.count("didn't change, skipping") + done.stdout.count("Running stage")

@@ -52,7 +52,7 @@ class Study:
 
     @property
     def first(self) -> str:
-        """First layer that is fine-tuned."""
+        """The name of the first layer that is fine-tuned."""
         return backbones.get(self.backbone).first_trainable_layer(self.resolved.values["extract"]["unfreeze"])
 
 
@@ -68,20 +68,20 @@ VIEWS = 1  # made of an image at most
 
 
 def split_into(size: tuple[int, int, int]) -> dict[str, Any]:
-    """Return a recipe's section `split` for so many images that train, validate and test."""
+    """Return a recipe's section `split`: stratified, with so many images that train, validate and test."""
     return {"method": "stratified", **dict(zip(("train", "validation", "test"), size, strict=True))}
 
 
 def views(study: Study) -> int:
-    """Return how many views of an image a study's recipe has."""
+    """Return how many augmented views of an image a study's recipe has, besides the plain one."""
     return study.resolved.values["augment"]["views"]
 
 
 @cache
 def prepare(bench: Bench, study: Study, size: tuple[int, int, int]) -> tuple[list[Task], dict[str, float]]:
-    """Make a study's images and run its tasks up to the head, of one epoch; return the tasks, and seconds a step.
+    """Make a study's images and run its tasks up to the head, of one epoch; return all its tasks, and seconds by step.
 
-    It learns too slowly to go astray.
+    The seconds are of the steps after the split and the weights. It learns too slowly to go astray.
     """
     source = bench.folder / "sources" / f"{study.recipe}-{sum(size)}"
     synthetic.photographs(source, sum(size), 240, CLASSES)
@@ -100,5 +100,5 @@ def prepare(bench: Bench, study: Study, size: tuple[int, int, int]) -> tuple[lis
 
 
 def studies_to_measure(bench: Bench) -> tuple[Study, ...]:
-    """Return the studies to measure; a quick benchmark takes two."""
+    """Return the studies to measure: all four, or in a quick benchmark the first and the last."""
     return bench.pick(STUDIES, STUDIES[::3])

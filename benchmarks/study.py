@@ -16,7 +16,7 @@ from pipeline.running import find_output
 
 
 def measure(bench: Bench) -> Iterator[Line]:
-    """Yield the seconds of each whole study both ways, added up from its parts."""
+    """Yield a line for each study: the seconds of the whole of it both ways, reckoned from its parts."""
     start = median(here.keras_start_seconds() for _ in range(3))
     for study in studies_to_measure(bench):
         peer, own = plain_seconds(bench, study), here_seconds(bench, study)
@@ -31,7 +31,10 @@ def measure(bench: Bench) -> Iterator[Line]:
 
 
 def plain_seconds(bench: Bench, study: Study) -> dict[str, float]:
-    """Return the seconds of each part of the study's script; reading and augmenting images is left out."""
+    """Return the reckoned seconds of a study's script: `fine-tuning`, `test`, and `head` and `features` if it has them.
+
+    Reading and augmenting images is left out.
+    """
     train, validation, test = study.images
     top, fine = study.epochs
     peers, _ = time_fine_tuning(bench, study)
@@ -52,7 +55,7 @@ def plain_seconds(bench: Bench, study: Study) -> dict[str, float]:
 
 
 def here_seconds(bench: Bench, study: Study) -> dict[str, float]:
-    """Return the seconds of each step."""
+    """Return the reckoned seconds of `augment`, `extract`, `evaluate` (twice), `train_top` and `fine_tune`."""
     train, _, test = study.images
     top, fine = study.epochs
     size = bench.pick(study.size, QUICK)
@@ -81,7 +84,10 @@ def here_seconds(bench: Bench, study: Study) -> dict[str, float]:
 def evaluation_seconds(
     bench: Bench, study: Study, size: tuple[int, int, int]
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """Evaluate a study's head; return the seconds of computing in each step, and all seconds of each step."""
+    """Run a study up to its head's report; return the seconds of computing by step, and all seconds by step.
+
+    Those of computing are of augment, extract and evaluate alone.
+    """
     tasks, taken = prepare(bench, study, size)
     report = find_output(tasks, "report", "top")
     taken = {**taken, "evaluate": bench.here(here.time_task, report.task, bench.folder)}
@@ -91,7 +97,10 @@ def evaluation_seconds(
 
 
 def count_processes(bench: Bench, study: Study) -> int:
-    """Return how many processes the steps start from the images' views to the reports on both models."""
+    """Return how many tasks lie behind the reports on both models, without those up to the split and the weights.
+
+    Each is a process.
+    """
     tasks, _ = prepare(bench, study, SMALL)
     before = {*tasks_to_make(find_output(tasks, "splits")), *tasks_to_make(find_output(tasks, "weights"))}
     reports = [find_output(tasks, "report", model) for model in ("top", "fine_tuned")]

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 
 def photographs(folder: Path, count: int, size: int, classes: int, ending: str = "jpg") -> Path:
-    """Write images of random sides from `size` to 1.2 times it, `folder/CLASS/NNNNNN.jpg`, with as many of each class.
+    """Write images of classes in turn, `classNN/NNNNNN.ENDING`, sides of `size` to 1.2 times it; return the folder.
 
     They are cut from a canvas of noise whose amplitude falls with the frequency, as in photographs, so that they
     compress and decode as these do.
@@ -35,7 +35,10 @@ def photographs(folder: Path, count: int, size: int, classes: int, ending: str =
 
 
 def features(labels: "np.ndarray", width: int) -> "np.ndarray":
-    """Return features as a trained backbone gives them, float32 (n, width): a mean a class, noise, nothing negative."""
+    """Return made-up features of trained networks, float32 (n, width): a mean a class plus noise, none negative.
+
+    The same labels have the same features at every call.
+    """
     import numpy as np
 
     random = np.random.default_rng(0)

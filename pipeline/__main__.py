@@ -20,7 +20,7 @@ COMMANDS = {command.__name__: command for group in GROUPS.values() for command i
 
 
 def overview() -> str:
-    """Return the help of `graft`: all commands by what they are about, a line each."""
+    """Return the help text of `graft`: below each group's title a line for each command, its name and summary."""
     lines = ["graft COMMAND ..."]
     for title, group in GROUPS.items():
         lines += ["", f"{title}:"]
@@ -29,7 +29,7 @@ def overview() -> str:
 
 
 def main(arguments: list[str]) -> None:
-    """Run a command of `graft`; without one, print its help."""
+    """Run the command that the first word names, with the other words; without words, or at --help, print the help."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print(overview())
         return
@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> None:
 
 
 def check_folder() -> None:
-    """Check that the code that runs is that of this folder, where it is the root of a repository.
+    """Check that this folder's pipeline/__main__.py is the file that runs; where it has none, check nothing.
 
     Raises:
         UserError: The environment is another repository's.
@@ -54,7 +54,7 @@ def check_folder() -> None:
 
 
 def graft() -> None:
-    """Run `graft` with the words of the command line."""
+    """Check the folder and run `graft` with the words of the command line; a UserError becomes a line and status 2."""
 
     def check_and_run(arguments: list[str]) -> None:
         check_folder()

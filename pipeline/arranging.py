@@ -85,20 +85,23 @@ class Task:
 
     @cached_property
     def outputs(self) -> dict[str, "Output"]:
-        """The artifacts that the task writes, by key, and last the record of its run."""
+        """An `Output` for everything that the task writes, by key; the last, `record`, is the record of its run."""
         kinds = {**load_step(self.step).outputs, RECORD: Record}
         return {key: Output(self, key, kind) for key, kind in kinds.items()}
 
     @cached_property
     def identity(self) -> str:
-        """The digest of everything but code that determines the task's outputs; tasks with the same one are one."""
+        """The digest of the step, its values and the tasks behind its inputs, not of code: equal ones are one task.
+
+        A step of OF_RECIPES has its recipe's name in it too, and one that fetches its words.
+        """
         behind = {key: [[one.task.identity, one.key] for one in several] for key, several in self.inputs.items()}
         named = [self.recipe] if self.step in OF_RECIPES else [*self.words] if self.step in COLLECTION else []
         return sha256(self.step, self.values, behind, *named)
 
     @property
     def model(self) -> str:
-        """The model whose classifier this task makes, chooses or evaluates; empty where there is none."""
+        """The name of the model whose classifier this task makes, chooses or evaluates; "" for every other task."""
         for name, model in MODELS.items():
             if model.step == self.step:
                 return name
@@ -109,7 +112,7 @@ class Task:
 
     @property
     def trainings(self) -> int:
-        """The number of trainings that the task's outputs hold; 1 for outputs that are not of a training."""
+        """How many trainings each output holds: `repeats`, else the most of an input; 1 where none is of a training."""
         if "repeats" in self.values:
             return self.values["repeats"]
         if not any(getattr(output.kind, "of_training", False) for output in self.outputs.values()):
@@ -137,7 +140,7 @@ class Output:
 def arrange(
     recipes: Iterable[Recipe], sources: Mapping[str, Mapping[str, Mapping[str, Any]]], apart: bool = False
 ) -> dict[str, list[Task]]:
-    """Return the tasks of each recipe, by its name; recipes that need the same task share it.
+    """Return each recipe's list of tasks, inputs first, by its name; recipes that need the same task share it.
 
     Args:
         recipes: The recipes.
@@ -158,7 +161,9 @@ def arrange(
 
 
 def axes_of(recipe: Recipe, weights: Mapping[str, Mapping[str, Any]], apart: bool) -> list[Axis]:
-    """Return the axes of a recipe: its networks, and every value that it varies.
+    """Return a recipe's axes: its networks (even one), its varied parameters, its folds and repeats if several.
+
+    The repeats are an axis only where trainings are apart.
 
     Args:
         recipe: The recipe.
@@ -166,7 +171,7 @@ def axes_of(recipe: Recipe, weights: Mapping[str, Mapping[str, Any]], apart: boo
         apart: Whether each training of a model is a task of its own; else one task has all of them.
 
     Raises:
-        UserError: Something is varied twice.
+        UserError: Something is varied twice, or trainings apart are not as many of each model.
     """
     split = recipe.values["split"]
     axes = [Axis(NETWORK, Role.WAY, [{"fetch_weights": weights[name]} for name in recipe.networks], recipe.networks)]
@@ -194,7 +199,10 @@ def axes_of(recipe: Recipe, weights: Mapping[str, Mapping[str, Any]], apart: boo
 
 
 def role_of(name: str, parameter: str) -> Role:
-    """Return what becomes of the arms when a step's parameter is varied."""
+    """Return the role of a varied parameter: TRIAL of a seed or the fold, TEST_IMAGES of others of audit and split.
+
+    Every other parameter of `evaluate` is a WAY, and of all other steps a CHOICE.
+    """
     if parameter == "seed" or (name, parameter) == ("split", "fold"):
         return Role.TRIAL
     if name in ("audit", "split"):
@@ -219,10 +227,15 @@ class _Arrangement:
 
     @property
     def tasks(self) -> list[Task]:
+        """The tasks, each after those that it takes something from."""
         return [*self.arms]
 
     def _add_step(self, name: str) -> None:
-        """Add the tasks of a step: one for every combination of inputs that belong together and of arms of its axes."""
+        """Add the tasks of a step: one for every combination of inputs that belong together and of arms of its axes.
+
+        Of `explore` there is one for all networks and trials. Of records, later tasks may take those of the steps in
+        ON_PAGE.
+        """
         axes = [axis for axis in self.axes if name in axis.arms[0]]
         added = []
         for inputs, behind in self._inputs(name):
@@ -244,7 +257,7 @@ class _Arrangement:
                     self.outputs.setdefault(output.kind, []).append(output)
 
     def _add(self, name: str, inputs: Mapping[str, Sequence[Output]], arms: Arms, varied: Mapping[str, Any]) -> Task:
-        """Add a task of a step, or the same task of an earlier recipe in its place, and return it."""
+        """Add a task of a step and return it, or in its place the known task with the same identity."""
         words = [axis.words[arms[axis.name]] for axis in self.axes if axis.name in arms]
         words = [self.recipe.data] if name == "fetch" else [word for word in words if word]
         values = load_step(name).check_values({**self.values[name], **varied})
@@ -254,7 +267,10 @@ class _Arrangement:
         return task
 
     def _add_choices(self, trained: str) -> None:
-        """Add tasks in which validation chooses among the classifiers of a step, if values of parameters are varied."""
+        """Add tasks by which validation chooses among a step's classifiers, where they differ in varied values.
+
+        Later tasks take the one that is chosen, and no longer those that it was chosen from.
+        """
         choices = {axis.name for axis in self.axes if axis.role is Role.CHOICE}
         arms: dict[tuple, list[Output]] = {}
         for one in self.outputs[Classifier]:
@@ -268,10 +284,11 @@ class _Arrangement:
                 self.outputs[Classifier] = [*classifiers, chosen]
 
     def _inputs(self, name: str) -> Iterator[tuple[dict[str, Sequence[Output]], Arms]]:
-        """Yield the inputs of each task of a step, with the arms that they come from.
+        """Yield for each task of a step its inputs, a list of outputs by key, and the arm behind them by axis.
 
-        An input of several outputs has all that go with the other inputs: for an average those of one trial, for a
-        comparison those on one set of test images.
+        Combinations that mix arms of an axis, or in which an input has no output, are left out. An input of several
+        outputs has all that go with the other inputs: for an average those of one trial, for a comparison those on one
+        set of test images.
         """
         step = load_step(name)
         candidates = {key: self._candidates(kind) for key, kind in step.inputs.items()}
@@ -296,19 +313,25 @@ class _Arrangement:
                     yield {key: inputs[key] for key in step.inputs}, arms
 
     def _candidates(self, kind: Kind) -> list[Output]:
-        """Return the outputs of a kind among the tasks so far; of classifiers those of models that are compared."""
+        """Return the outputs of a kind that a task may take; classifiers only of models that the recipe compares."""
         outputs = self.outputs.get(kind, [])
         return [one for one in outputs if one.task.model in self.recipe.models] if kind is Classifier else outputs
 
 
 def tasks_to_make(output: Output) -> list[Task]:
-    """Return the tasks that have to run to make an output, in an order in which they can run."""
+    """Return the task of an output, last, and before it every task behind its inputs, each once, whether done or not.
+
+    They can run in this order.
+    """
     inputs = [one for several in output.task.inputs.values() for one in several]
     return [*dict.fromkeys(task for one in inputs for task in tasks_to_make(one)), output.task]
 
 
 def steps_of(models: Sequence[str]) -> list[str]:
-    """Return the steps that a comparison of some models needs, in their order; without the choice among arms."""
+    """Return the names of all steps from fetching to both pages that these models need, in the order of STEPS.
+
+    `choose_classifier` is not among them: it depends on what is varied.
+    """
     makers = {kind: name for name in STEPS for kind in load_step(name).outputs.values() if kind is not Classifier}
     needed = {"draw_exploration", "draw_comparison", *(MODELS[model].step for model in models)}
     for name in reversed(STEPS):
@@ -318,7 +341,7 @@ def steps_of(models: Sequence[str]) -> list[str]:
 
 
 def join_arms(each: Sequence[Arms]) -> dict[str, int] | None:
-    """Return the arms of several tasks in one mapping, or None if two tasks are in different arms of an axis."""
+    """Return the arms of several tasks in one mapping, or None if two are in different arms of an axis; {} of none."""
     arms: dict[str, int] = {}
     for one in each:
         for axis, number in one.items():

@@ -39,7 +39,10 @@ class Section(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def check_names(cls, lines: Any) -> Any:
-        """Return the section unchanged if its names are right."""
+        """Return the section unchanged if it is a mapping with every required name and no unknown one; else raise.
+
+        A model with `extra` takes unknown names as well.
+        """
         if not isinstance(lines, dict):
             raise ValueError(f"`name: value` lines with {', '.join(cls.model_fields)}")
         for name in lines:
@@ -51,7 +54,7 @@ class Section(BaseModel):
         return lines
 
     def written_values(self) -> dict[str, Any]:
-        """Return the values that are written in the section, by name; no defaults."""
+        """Return the checked values that the section itself gives, by name; a name left to its default is left out."""
         return {name: getattr(self, name) for name in self.__pydantic_fields_set__}
 
 
@@ -59,7 +62,7 @@ Lines = Annotated[dict[K, V], BeforeValidator(lambda lines: {} if lines is None 
 
 
 def parse(model: type[S], content: Any, where: str, **context: Any) -> S:
-    """Return a section as its pydantic model.
+    """Return a section as an instance of its pydantic model, checked; the first error becomes a UserError of one line.
 
     Args:
         model: What the section has to be.
@@ -77,7 +80,10 @@ def parse(model: type[S], content: Any, where: str, **context: Any) -> S:
 
 
 def error_line(error: ErrorDetails, where: str) -> str:
-    """Return a pydantic error as one line: where it is, and what is wrong there or what was received, shortened."""
+    """Return a pydantic error as a line, `PLACE is WHAT BELONGS THERE; received VALUE`; a complaint as `PLACE: ...`.
+
+    The value is shortened, and shows no password of an address. A complaint's own message follows its place.
+    """
     path = [str(part)[:LONGEST] for part in error["loc"]]
     is_name = path[-1:] == ["[key]"]
     where = ": ".join([where, *(path[:-2] if is_name else path)])
@@ -89,12 +95,12 @@ def error_line(error: ErrorDetails, where: str) -> str:
 
 
 def complaint(message: object) -> PydanticCustomError:
-    """Return the error for a validator to raise with a message of its own; a ValueError says what belongs there."""
+    """Return an error for a validator to raise, its message shown as it is; a ValueError says what belongs there."""
     return PydanticCustomError("complaint", "{message}", {"message": str(message)})
 
 
 def rule(words: str, holds: Callable[[Any], object], before: bool = False) -> AfterValidator | BeforeValidator:
-    """Return a validator of values for which a condition has to hold, described in words.
+    """Return a validator that gives back a value for which a condition holds, and else raises a ValueError of `words`.
 
     Args:
         words: What a value is for which the condition holds.
@@ -111,18 +117,21 @@ def rule(words: str, holds: Callable[[Any], object], before: bool = False) -> Af
 
 
 def matches(words: str, pattern: str) -> AfterValidator | BeforeValidator:
-    """Return a validator of text that has to match a regular expression, described in words."""
+    """Return a validator that a text as a whole matches a regular expression; `words` say what such a text is."""
     return rule(words, lambda text: re.fullmatch(pattern, text, re.ASCII))
 
 
 def list_of(noun: str, least: int = 0) -> AfterValidator | BeforeValidator:
-    """Return a validator of a list that has to have so many entries at least, described by a noun."""
+    """Return a validator that a value is a list of `least` entries or more; it is described as `a list of NOUN`.
+
+    Where `least` is not 0, `, one or more` follows. The entries themselves are not checked.
+    """
     words = f"a list of {noun}{', one or more' if least else ''}"
     return rule(words, lambda entries: isinstance(entries, list) and len(entries) >= least, before=True)
 
 
 def one_of(noun: str, names: Collection[str]) -> AfterValidator:
-    """Return a validator of a name that has to be one of several; the message has the nearest first."""
+    """Return a validator that a name is one of several; its message suggests the nearest and lists all, or a dozen."""
 
     def check(name: str) -> str:
         if name not in names:
@@ -133,7 +142,7 @@ def one_of(noun: str, names: Collection[str]) -> AfterValidator:
 
 
 def like_parameter(hint: Any) -> PlainValidator:
-    """Return a validator that reads and limits a number as that of a step's parameter of this type."""
+    """Return a validator that converts a value, and limits it, as a step's parameter with this annotation does."""
     parameter = Parameter.of(hint)
 
     def read(value: Any) -> Any:

@@ -13,9 +13,10 @@ FOLDERS = [ARTIFACTS, *COLLECTIONS.values()]
 
 
 def unneeded_sizes(tasks: Iterable[Task]) -> dict[Path, int]:
-    """Return the bytes of each artifact and record that is no output of these tasks, by path.
+    """Return the bytes of each artifact and record that is no output of these tasks, nor in one, by path, sorted.
 
-    Other files, such as the table of `find_head`, are not listed; neither are artifacts that a run is still writing.
+    They are those in artifacts/, data/images/ and data/weights/. Other files, such as the table of `find_head`, are not
+    listed; neither are artifacts that a run is still writing.
     """
     needed = {path_of(output) for task in tasks for output in task.outputs.values()}
     paths: set[Path] = set()
@@ -26,13 +27,13 @@ def unneeded_sizes(tasks: Iterable[Task]) -> dict[Path, int]:
 
 
 def size_in_bytes(path: Path) -> int:
-    """Return the bytes of a file, or of all files in a folder."""
+    """Return the bytes of a file, or of all files in a folder and its subfolders; 0 if there is nothing."""
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     return sum(file.stat().st_size for file in files)
 
 
 def remove(paths: Mapping[Path, int]) -> None:
-    """Remove artifacts and records, and then the folders around them that are empty."""
+    """Delete these paths, and then the folders around them that have become empty, but not those in FOLDERS."""
     for path in paths:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
         for folder in path.parents:

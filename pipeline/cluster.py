@@ -19,7 +19,10 @@ OBJECT = "that of an object in Kubernetes: small letters, digits, - and ."
 
 
 def check_image(image: str, info: ValidationInfo) -> str:
-    """Return the name of an image unchanged if it is by digest: caches would not notice that a tag has moved."""
+    """Return an image's name unchanged if it has a digest, or the context allows tags and it has no blank; else raise.
+
+    Caches would not notice that a tag has moved.
+    """
     if not re.fullmatch(r"\S+" if info.context and info.context["tags"] else r"\S+@sha256:[0-9a-f]{64}", image):
         raise ValueError(
             f"an image by its digest, as in registry.example.org/graft-{info.field_name}@sha256:...: `make image` "
@@ -29,7 +32,10 @@ def check_image(image: str, info: ValidationInfo) -> str:
 
 
 def is_secret_use(use: Any) -> bool:
-    """Return whether a value is a folder to mount a secret in, or names the variables that take some of its keys."""
+    """Return whether a value is a path from / on, to mount a secret in, or maps one or more variables to names of keys.
+
+    It is False as soon as one variable is no name of a variable, or one key is empty or no text.
+    """
     if not isinstance(use, dict):
         return isinstance(use, str) and use.startswith("/")
     pairs = [(name, key) for name, key in use.items() if isinstance(name, str) and isinstance(key, str)]
@@ -84,7 +90,7 @@ class Pool(Section):
     @field_validator("accelerators")
     @classmethod
     def check_accelerator(cls, number: int, info: ValidationInfo) -> int:
-        """Return the number of accelerators unchanged if it is 0 or their resource has a name."""
+        """Return the number of accelerators unchanged if it is 0 or `accelerator` names a resource; else raise."""
         name = info.data.get("accelerator", "")
         if number and not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
             raise complaint(f"accelerator has to be a resource such as nvidia.com/gpu; received {name!r}")
@@ -146,7 +152,10 @@ class Cluster(Section):
     @field_validator("steps")
     @classmethod
     def fill_steps(cls, named: dict[str, str], info: ValidationInfo) -> dict[str, str]:
-        """Return the pool of each step: the one named, else `gpu` where it computes with Keras, and `cpu` elsewhere."""
+        """Return the pool of every step: the one named, else `gpu` if it computes with Keras, else `cpu`.
+
+        A pool that is not among `pools` is an error.
+        """
         steps = {name: "gpu" if load_step(name).uses("keras") else "cpu" for name in STEPS} | named
         for name, pool in steps.items():
             if pool not in info.data.get("pools", steps.values()):
@@ -156,7 +165,7 @@ class Cluster(Section):
 
 
 def read(content: Mapping[str, Any], tags: bool = False) -> Cluster:
-    """Return what params.yaml says of the cluster.
+    """Return the section `cluster:` of params.yaml, checked, with a pool for every step.
 
     Args:
         content: All of params.yaml.

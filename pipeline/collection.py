@@ -15,25 +15,28 @@ RANDOM = "random_"  # before a backbone's name: its weights as drawn at random
 
 
 def declarations(content: Mapping[str, Any], noun: str) -> dict[str, dict[str, Any]]:
-    """Return what `own:` in params.yaml says of data sets (noun `data`) or weights files (`weights`), by name."""
+    """Return what `own:` in params.yaml says of data sets (`data`) or weights files (`weights`), by name, or {}."""
     return content[noun].get("own") or {}
 
 
 def usable_names(content: Mapping[str, Any], noun: str) -> list[str]:
-    """Return the names of all data sets (`data`) or weights (`weights`): declared, in the registry, drawn at random."""
+    """Return all names that a recipe may use: declared, then in the registry, then for `weights` `random_BACKBONE`."""
     registry = REGISTRIES[noun]
     random = [RANDOM + name for name in registry] if noun == "weights" else []
     return [*declarations(content, noun), *registry, *random]
 
 
 def fetch_values(content: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return the parameters of `fetch` for a data set."""
+    """Return the parameters of `fetch`: `data_set`, `max_quarantined`, and those declared, else `source: published`."""
     declaration = declarations(content, "data").get(name) or {"source": "published"}
     return {"data_set": name, "max_quarantined": content["data"].get("max_quarantined"), **declaration}
 
 
 def weights_values(content: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return the parameters of `fetch_weights` for pretrained weights."""
+    """Return the parameters of `fetch_weights` for a name: as declared, else a backbone's random or ImageNet weights.
+
+    They are `backbone`, `source` and `stock`; `stock` is `leave` for random weights that are not declared.
+    """
     stock = content["weights"].get("stock")
     if declaration := declarations(content, "weights").get(name):
         return {"stock": stock, **declaration}
@@ -43,7 +46,9 @@ def weights_values(content: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def local_source(content: Mapping[str, Any], noun: str, name: str) -> str:
-    """Return the path on this machine from which a data set or weights file comes; empty where it comes from none.
+    """Return the declared path of a data set or weights file; "" if an address is declared, or nothing.
+
+    Whether something is at the path is not checked.
 
     Args:
         content: All of params.yaml.
@@ -55,7 +60,7 @@ def local_source(content: Mapping[str, Any], noun: str, name: str) -> str:
 
 
 def check_source(content: Mapping[str, Any], noun: str, name: str) -> None:
-    """Check that the folder or file from which a data set or weights file comes is on this machine.
+    """Check that something is at the path declared for a data set or weights file; without a path check nothing.
 
     Raises:
         UserError: It is not.

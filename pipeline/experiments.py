@@ -15,7 +15,7 @@ SCORE, FILE = "log_loss", "validation.json"
 
 
 def read() -> list[dict[str, Any]]:
-    """Return the answer of `dvc exp show`: the workspace, the last commit, and the experiments based on them.
+    """Return the JSON of `dvc exp show`: a list of the workspace and the last commit, each with its experiments.
 
     Raises:
         UserError: `dvc exp show` fails.
@@ -27,7 +27,10 @@ def read() -> list[dict[str, Any]]:
 
 
 def revisions(answer: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield the name and the data of the workspace, of each commit, and of the experiments based on it."""
+    """Yield (name, data) of the workspace, each commit, and after it its experiments; those without data are left out.
+
+    Where one has no name, its revision is in its place.
+    """
     for commit in answer:
         if commit.get("data"):
             yield commit["name"] or commit["rev"], commit["data"]
@@ -38,7 +41,11 @@ def revisions(answer: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Mappin
 
 
 def table(answer: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Return the columns in which experiments differ, a row each, those with the lowest validation log loss first.
+    """Return a table of workspace, commits and experiments, a row each, by ascending lowest validation log loss.
+
+    Its index, `experiment`, has their names. Its columns are those that differ: parameters as text, by shortest
+    unambiguous names, then the log loss of each classifier, by its title. Rows without a log loss come last; a loss
+    that is the same in all rows does not count.
 
     Args:
         answer: What `read` returns.
@@ -63,24 +70,30 @@ def table(answer: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def flatten(values: Any, behind: tuple[str, ...] = ()) -> dict[str, str]:
-    """Return the values in nested mappings as text, by keys joined with dots: `{"a.b": "1"}` for `{"a": {"b": 1}}`."""
+    """Return the values in nested mappings as text, by keys joined with dots: `{"a.b": "1"}` for `{"a": {"b": 1}}`.
+
+    A list is one value; an empty mapping has none.
+    """
     if not isinstance(values, dict):
         return {".".join(behind): str(values)}
     return {key: text for name, inner in values.items() for key, text in flatten(inner, (*behind, str(name))).items()}
 
 
 def model_title(path: str) -> str:
-    """Return the title of a classifier, such as `digits glyphs top`, from the path of its scores."""
+    """Return the title of a classifier from the path of its scores: the folders in between, without `classifiers`.
+
+    For example, `digits glyphs top` is that of `artifacts/digits/glyphs/classifiers/top/validation.json`.
+    """
     return " ".join(part for part in PurePosixPath(path).parts[1:-1] if part != "classifiers")
 
 
 def differing_columns(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns of a table whose values differ; a missing value counts as one."""
+    """Return a table with only those columns whose values differ, as text; a missing value is an empty text."""
     return rows.loc[:, [column for column in rows if rows[column].fillna("").astype(str).nunique() > 1]]
 
 
 def shortest_endings(names: Sequence[str]) -> list[str]:
-    """Return the shortest end of each dotted name that no other name ends on."""
+    """Return for each dotted name, in order, its shortest end of whole parts that no other has, else the name."""
     endings = []
     for name in names:
         parts = name.split(".")

@@ -36,7 +36,13 @@ class Results:
                 self.unread[recipe.name] = error
 
     def _read(self, folder: Path) -> None:
-        """Add the results in a recipe's folder, or none of them if one cannot be read."""
+        """Add the results in a recipe's folder; if one of them cannot be read, raise and add none.
+
+        Of several reports with one fingerprint the first that is read stays.
+
+        Raises:
+            UserError: One cannot be read.
+        """
         records = Record.read_all([folder])
         classifiers, reports, pages = Classifier.list_in(folder), Report.list_in(folder), Page.list_in(folder)
         self.records += records
@@ -47,7 +53,7 @@ class Results:
             self.reports.setdefault(report.facts.fingerprint, report)
 
     def classifier_of(self, report: Report) -> Classifier:
-        """Return the classifier that a report is on.
+        """Return the classifier that a report scores, by the digest that the report names.
 
         Raises:
             UserError: It is not there.
@@ -58,7 +64,9 @@ class Results:
 
 
 def log(results: Results) -> bool:
-    """Write the results that the journal lacks, print a line for each, and return whether all were read and written.
+    """Write to the journal what it lacks of each report and page, print a line for each; return whether none failed.
+
+    A recipe that cannot be read has failed as well; what the journal already had has not.
 
     Raises:
         UserError: The journal does not answer or refuses.
@@ -87,7 +95,7 @@ def log(results: Results) -> bool:
 
 
 def write_and_print(path: Path, action: Callable[..., bool], *arguments: Any) -> bool:
-    """Write something to the journal, print a line on how that went, and return whether it succeeded.
+    """Call an action, print `written` or `was there` as it returns True or False, and return False only if it fails.
 
     Raises:
         UserError: The journal does not answer.

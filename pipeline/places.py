@@ -15,7 +15,11 @@ OF_MODELS = {"classifier": "classifiers", "report": "reports"}  # folders with o
 
 
 def path_of(output: Output) -> Path:
-    """Return the path of an artifact or a record: under `artifacts/RECIPE/WORDS/`, or `data/` for what is fetched."""
+    """Return an output's path: `artifacts/RECIPE/WORDS/KEY`, or `data/images/NAME` or `data/weights/NAME` if fetched.
+
+    In place of KEY a classifier has `classifiers/MODEL`, or `chosen/MODEL` where validation chose it, and a report
+    `reports/MODEL`. A record is a file beside the task's first output. Each of WORDS is a folder.
+    """
     task, key = output.task, output.key
     if key == RECORD:
         return record_path(path_of(next(iter(task.outputs.values()))))
@@ -28,15 +32,16 @@ def path_of(output: Output) -> Path:
 
 
 def paths_of(task: Task) -> dict[str, list[Path]]:
-    """Return the paths of a task's inputs and outputs, by key; not that of its record."""
+    """Return lists of paths, also of one, by key of a task's inputs and outputs; the path of its record is left out."""
     inputs = {key: [path_of(one) for one in several] for key, several in task.inputs.items()}
     return inputs | {key: [path_of(output)] for key, output in task.outputs.items() if key != RECORD}
 
 
 def stage_name(task: Task) -> str:
-    """Return the name of a task's stage in DVC, such as `fine_tune-digits-glyphs`: letters, digits, _ and - alone.
+    """Return the name of a task's stage in DVC, `STEP-RECIPE-WORDS`; all but letters, digits, _ and - become _.
 
-    A name that is too long for a file ends on a digest.
+    What is fetched has no recipe in it; `choose_classifier` and `evaluate` end on the model. A name of more than 200
+    characters is cut and ends on a digest.
     """
     model = [task.model] if task.step in ("choose_classifier", "evaluate") else []
     names = [task.step, *([] if task.step in COLLECTION else [task.recipe]), *task.words, *model]

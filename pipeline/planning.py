@@ -50,7 +50,7 @@ class Entry:
 
     @classmethod
     def of(cls, task: Task) -> "Entry":
-        """Return the plan of a task's stage."""
+        """Return the plan of a task's stage, with the digest of the code as it is now; without recipe if it fetches."""
         name, recipe = task.step, "" if task.step in COLLECTION else task.recipe
         paths = {key: [str(path) for path in several] for key, several in paths_of(task).items()}
         record = str(path_of(task.outputs[RECORD]))
@@ -58,7 +58,7 @@ class Entry:
 
 
 def tasks_by_recipe(content: Mapping[str, Any], names: Iterable[str]) -> dict[str, list[Task]]:
-    """Return the tasks of some recipes of params.yaml on this machine, by recipe.
+    """Return the list of tasks of each of these recipes by its name, inputs first, with sources as on this machine.
 
     All recipes are arranged, so that the paths of a task do not depend on which recipes are switched on.
     """
@@ -72,7 +72,7 @@ def tasks_by_recipe(content: Mapping[str, Any], names: Iterable[str]) -> dict[st
 
 
 def active_tasks(content: Mapping[str, Any]) -> dict[str, Task]:
-    """Return the tasks of the recipes that are switched on, each once, by the name of its stage.
+    """Return the tasks of the recipes that are switched on, inputs first, each once, by the name of its stage.
 
     Raises:
         UserError: Two of them would have one name.
@@ -87,7 +87,7 @@ def active_tasks(content: Mapping[str, Any]) -> dict[str, Task]:
 
 
 def write(stages: Mapping[str, Task]) -> None:
-    """Write the plan of these tasks, by the names of their stages, in one move."""
+    """Replace the folder plan/ by one with a file NAME.json for each stage, and the digest of params.yaml."""
     unfinished = PLAN.with_name(f".{PLAN.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()
@@ -100,7 +100,7 @@ def write(stages: Mapping[str, Task]) -> None:
 
 
 def read_entry(address: str) -> Entry:
-    """Return the plan of one stage.
+    """Return the plan of one stage from the folder plan/, if that is of the params.yaml that is here; else raise.
 
     Args:
         address: The stage as DVC names it, such as `split-digits` or `data/dvc.yaml:fetch-digits`.
@@ -120,7 +120,7 @@ def read_entry(address: str) -> Entry:
 
 
 def run_entry(entry: Entry) -> None:
-    """Run the step of a planned stage in a child process; if that fails, end with its exit status."""
+    """Run a planned stage's step in a child process; return if it succeeds, else end this process with its status."""
     step = load_step(entry.step)
     artifacts = {key: paths if key in step.several else paths[0] for key, paths in entry.artifacts.items()}
 

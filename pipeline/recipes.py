@@ -43,7 +43,7 @@ class Recipe:
 
 
 def read(file: Path = PARAMS) -> dict[str, Any]:
-    """Return what params.yaml holds, once its parts are checked; what each recipe says is not checked yet.
+    """Return params.yaml as YAML reads it, without defaults filled in; its parts are checked, its recipes not yet.
 
     Raises:
         UserError: The file is not there, or a part is missing, or not what it may be.
@@ -65,7 +65,7 @@ def check_parts(content: Any, file: Path = PARAMS) -> None:
 
 
 def check(content: Mapping[str, Any]) -> None:
-    """Check all of params.yaml but `cluster:`: its parts, every recipe, and which recipes are switched on.
+    """Check all of params.yaml but `cluster:` and whether sources exist: its parts, each recipe, those switched on.
 
     Raises:
         UserError: What is wrong, what was received, what would be right.
@@ -80,7 +80,7 @@ def check(content: Mapping[str, Any]) -> None:
 
 
 def check_sources(content: Mapping[str, Any]) -> None:
-    """Check that the data sets and weights files that params.yaml declares are on this machine, if a recipe needs them.
+    """Check that the paths declared for data sets and weights that recipes switched on use exist; addresses pass.
 
     Raises:
         UserError: One is not.
@@ -93,7 +93,7 @@ def check_sources(content: Mapping[str, Any]) -> None:
 
 
 def resolve(content: Mapping[str, Any], name: str) -> Recipe:
-    """Return a recipe with every value: its own, else that of the recipe that it is like, else the default.
+    """Return a recipe, checked, with every value: its own, else that of one it is like, else that of `defaults:`.
 
     Raises:
         UserError: There is no such recipe, or something in it is unknown, missing, or not what it may be.
@@ -118,7 +118,10 @@ def resolve(content: Mapping[str, Any], name: str) -> Recipe:
 def apply_changes(
     content: Mapping[str, Any], name: str, values: Mapping[str, Any] = {}, sweeps: Mapping[str, Sequence[Any]] = {}
 ) -> dict[str, Any]:
-    """Return the content of params.yaml with other values in a recipe, and with values to try side by side.
+    """Return a copy of params.yaml's content with other values in a recipe, and with values to try side by side.
+
+    The recipe there has the entries of those it is like filled in. A sweep takes the place of values that it varies
+    itself. Names of parameters, and values, are not checked.
 
     Args:
         content: All of params.yaml.
@@ -146,7 +149,9 @@ def apply_changes(
 
 
 def entries_of(content: Mapping[str, Any], name: str, likes: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Return the entries of a recipe, merged over those of the recipes that it, or a section of it, is like.
+    """Return a recipe's entries, merged over those of the recipes that it, or a section, is like; without defaults.
+
+    Sections are merged parameter by parameter; every other entry is taken whole. No `like` is left.
 
     Args:
         content: All of params.yaml.
@@ -176,7 +181,10 @@ def entries_of(content: Mapping[str, Any], name: str, likes: tuple[str, ...] = (
 
 
 def step_values(content: Mapping[str, Any], entries: Mapping[str, Any], step: str) -> dict[str, Any]:
-    """Return the values of a step: its own before what all training steps share, a recipe's before the defaults'."""
+    """Return a step's values, unchecked: a recipe's before the defaults', and in each its own before shared ones.
+
+    Only steps that train take what is shared, and of that their own parameters.
+    """
     parameters = load_step(step).parameters
     values: dict[str, Any] = {}
     for sections in (content["defaults"], entries):
@@ -187,10 +195,10 @@ def step_values(content: Mapping[str, Any], entries: Mapping[str, Any], step: st
 
 
 def read_arms(step: str, arms: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
-    """Return the values over which a step's parameters are varied, each as its parameter's type.
+    """Return the list of values to try of each varied parameter of a step, in order, each as its parameter's type.
 
     Raises:
-        UserError: There is no such parameter, a value is not what it may be, or is there twice.
+        UserError: There is no such parameter, it is `repeats`, a value is not what it may be, or is there twice.
     """
     parameters, values_of = load_step(step).parameters, {}
     for key, values in arms.items():
@@ -216,7 +224,7 @@ def require_name(noun: str, name: Any, names: Iterable[str]) -> str:
 
 
 def require_names(noun: str, chosen: Sequence[str] | None, names: Collection[str]) -> tuple[str, ...]:
-    """Return names unchanged if there is one at least, and each is one of several.
+    """Return names as a tuple, in order, if there is one at least and each is one of several.
 
     Raises:
         UserError: They are not.
@@ -227,7 +235,7 @@ def require_names(noun: str, chosen: Sequence[str] | None, names: Collection[str
 
 
 def check_shared(keys: Iterable[str]) -> None:
-    """Check that what all training steps share is a parameter of one of them.
+    """Check that every key of the section `training` is a parameter of one or more steps that train.
 
     Raises:
         UserError: It is not.
@@ -238,7 +246,9 @@ def check_shared(keys: Iterable[str]) -> None:
 
 
 def check_sizes(split: Mapping[str, Any]) -> None:
-    """Check that the parts of a split that are fractions are no more than the whole.
+    """Check that those sizes of a split that are below 1, fractions of the images, add up to 1 at most.
+
+    A published split passes; of several folds only `validation` counts.
 
     Raises:
         UserError: They are.

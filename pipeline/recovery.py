@@ -19,9 +19,10 @@ NAMES = ("cmd", "deps", "params", "outs", "path", "hash", "md5", "size", "nfiles
 
 
 def mend() -> list[str]:
-    """Cut lock files that a kill left half written back to their whole stages, and return a line on each.
+    """Cut lock files that a kill left half written back to their whole stages; return a line on each, [] if none was.
 
-    A file that DVC reads stays as it is, byte for byte. Of one that is cut a copy is kept beside it.
+    A file that DVC reads stays as it is, byte for byte. Of one that is cut a copy is kept beside it. DVC's own record
+    of who reads and writes what, `.dvc/tmp/rwlock`, is removed if it is half written.
 
     Raises:
         UserError: DVC cannot read a file for another reason; no file has been changed then.
@@ -47,7 +48,7 @@ def mend() -> list[str]:
 
 
 def copy_beside(file: Path) -> Path:
-    """Copy a file into its own folder, over no earlier copy, and return the path of the copy."""
+    """Copy a file to `FILE.half`, or `FILE.half2` and so on where that is taken, and return the path of the copy."""
     for number in count(1):
         copy = Path(f"{file}.half{number if number > 1 else ''}")
         try:
@@ -60,7 +61,9 @@ def copy_beside(file: Path) -> Path:
 
 
 def whole_stages(file: Path, content: bytes) -> str | None:
-    """Return the whole stages of a `dvc.lock` that a kill left half written, or None if DVC can read it.
+    """Return the text of a `dvc.lock` up to its last whole stage if a kill cut it off; None if it is whole.
+
+    Where no stage is whole, that is a `dvc.lock` without stages. A digest that is cut off counts, though DVC reads it.
 
     Raises:
         UserError: DVC cannot read it for another reason.
@@ -90,7 +93,7 @@ def whole_stages(file: Path, content: bytes) -> str | None:
 
 
 def unreadable_error(file: Path, reason: str) -> UserError:
-    """Return the error about a lock file that DVC cannot read for another reason than a kill."""
+    """Return the error, with the reason, about a lock file that DVC cannot read for another reason than a kill."""
     return UserError(
         f"DVC cannot read {file}, and did not leave it so: {reason}; it stays as it is: correct it, or take what was "
         f"committed, `git checkout {file}`"
@@ -98,7 +101,7 @@ def unreadable_error(file: Path, reason: str) -> UserError:
 
 
 def read_error(text: str) -> str:
-    """Return why DVC cannot read a `dvc.lock`, or an empty text if it can."""
+    """Return in one line why DVC cannot read a `dvc.lock`, or an empty text if it can."""
     from dvc.schema import COMPILED_LOCKFILE_SCHEMA
     from ruamel.yaml import YAML, YAMLError
     from voluptuous import Invalid
@@ -115,7 +118,7 @@ def read_error(text: str) -> str:
 
 
 def is_cut_off(text: str) -> bool:
-    """Return whether a `dvc.lock` is whole, or has no other fault than that its end is missing."""
+    """Return True for a `dvc.lock` that is whole, or whose only fault is that its end is missing; else False."""
     from dvc.schema import COMPILED_LOCKFILE_SCHEMA
     from ruamel.yaml import YAML, YAMLError
     from ruamel.yaml.error import MarkedYAMLError
@@ -140,7 +143,10 @@ def is_cut_off(text: str) -> bool:
 
 
 def text_before_cut(text: str, error: "MarkedYAMLError") -> str | None:
-    """Return the lines before the name or quoted text in which a `dvc.lock` ends; None if its fault lies earlier."""
+    """Return the text before the line of the name or quoted text in which a `dvc.lock` ends; None for any other fault.
+
+    That is also a half name that is none of those that DVC writes there.
+    """
     end, start = error.problem_mark, error.context_mark or error.problem_mark
     if end.index < len(text) - 1:
         return None
@@ -156,7 +162,9 @@ def text_before_cut(text: str, error: "MarkedYAMLError") -> str | None:
 
 
 def may_be_cut(value: Any, path: list[Any]) -> bool:
-    """Return whether a value may be the beginning of one that DVC writes there in a `dvc.lock`.
+    """Return whether a value may be the beginning of one that DVC writes there in a `dvc.lock`; any number and md5 may.
+
+    A text may where names are free, or if a name that DVC writes begins with it.
 
     Args:
         value: The value.
@@ -169,7 +177,10 @@ def may_be_cut(value: Any, path: list[Any]) -> bool:
 
 
 def last_value(content: Any) -> tuple[list[Any], Any]:
-    """Return the last value in nested mappings and lists, and before it the keys and numbers that lead to it."""
+    """Return (path, value) for the last value in nested mappings and lists: the keys and numbers that lead to it.
+
+    An empty mapping or list is a value; the path of content that is neither is [].
+    """
     path = []
     while isinstance(content, dict | list) and content:
         path.append(list(content)[-1] if isinstance(content, dict) else len(content) - 1)

@@ -24,7 +24,7 @@ def run_tasks(tasks: Iterable[Task], home: Path = Path()) -> None:
 
 
 def run_task(task: Task, home: Path = Path()) -> None:
-    """Run a task, even if its outputs are there.
+    """Run a task, even if its outputs are there, and write the note by which `run_tasks` then skips it.
 
     Args:
         task: The task.
@@ -37,30 +37,36 @@ def run_task(task: Task, home: Path = Path()) -> None:
 
 
 def make(output: Output, home: Path = Path()) -> Path:
-    """Run the tasks that an artifact needs, unless their outputs are there, and return its path."""
+    """Run the tasks that an artifact needs, its own too, unless they are up to date, and return the artifact's path."""
     run_tasks(tasks_to_make(output), home)
     return home / path_of(output)
 
 
 def artifact_paths(task: Task, home: Path = Path()) -> dict[str, Any]:
-    """Return the path of each input and output of a task by key, a list of paths where its step takes several."""
+    """Return the path of each input and output of a task by key, a list where its step takes several; no record."""
     several = load_step(task.step).several
     paths = {key: [home / path for path in each] for key, each in paths_of(task).items()}
     return {key: each if key in several else each[0] for key, each in paths.items()}
 
 
 def note_path(task: Task, home: Path) -> Path:
-    """Return the path of the note in which a task's last run says its inputs, values and code."""
+    """Return the path of the note that `run_task` writes: the record's, with `.made_from` in place of `.json`.
+
+    It holds a digest of the inputs, values and code of the task's last run.
+    """
     return (home / path_of(task.outputs[RECORD])).with_suffix(".made_from")
 
 
 def find_output(tasks: Iterable[Task], key: str, model: str = "") -> Output:
-    """Return the first output with a key, and of a model if one is named.
+    """Return the first output with a key and, if a model is named, of a task of that model.
 
     Args:
         tasks: The tasks, such as those of one network.
         key: What the step calls its output, such as `features` or `report`.
         model: Such as `top`.
+
+    Raises:
+        StopIteration: There is none.
     """
     return next(
         output

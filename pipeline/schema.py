@@ -18,7 +18,7 @@ LONGEST_NAME = 243  # bytes: a file name has 255, of which `..unfinished` takes 
 
 
 def check_pipelines(recipes: dict[str, Any]) -> dict[str, Any]:
-    """Return the recipes unchanged if each has a name of its own on Kubernetes."""
+    """Return the recipes unchanged if no two have one name on Kubernetes, in small letters with - for _; else raise."""
     first_of: dict[str, str] = {}
     for name in recipes:
         other = first_of.setdefault(name.replace("_", "-").lower(), name)

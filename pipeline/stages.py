@@ -40,7 +40,7 @@ RUN = 'python -m pipeline run "$DVC_STAGE"'  # no word of params.yaml reaches a 
 
 
 def render(content: Mapping[str, Any], tasks: Mapping[str, Task]) -> dict[Path, str]:
-    """Return the texts of dvc.yaml and data/dvc.yaml, by file.
+    """Return the text of dvc.yaml and that of data/dvc.yaml, which has the stages that fetch, by file; write neither.
 
     Args:
         content: All of params.yaml.
@@ -62,7 +62,7 @@ def render(content: Mapping[str, Any], tasks: Mapping[str, Task]) -> dict[Path, 
 
 
 def stage_entry(name: str, task: Task, content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the entry of a task's stage in dvc.yaml: its command, dependencies and outputs."""
+    """Return the entry of a task's stage: its `cmd`, `deps` and `outs`, and its `wdir` if it fetches."""
     inputs = [dependency_path(one) for several in task.inputs.values() for one in several]
     outs: list[Any] = []
     for key, output in task.outputs.items():  # a step that trains keeps what trainings are there
@@ -77,12 +77,15 @@ def stage_entry(name: str, task: Task, content: Mapping[str, Any]) -> dict[str, 
 
 
 def dependency_path(output: Output) -> str:
-    """Return the path by which a stage depends on an output: of images the manifest alone, which holds their digest."""
+    """Return the path by which a stage depends on an output: that of its manifest for images, else its own."""
     return str(path_of(output) / MANIFEST if output.kind is Images else path_of(output))
 
 
 def plot_entries(report: Output) -> list[dict[str, Any]]:
-    """Return the entries of a report's plots in dvc.yaml: a learning curve and a confusion matrix a training."""
+    """Return a report's plots for dvc.yaml, {file: options} each: of each training a loss curve and a confusion matrix.
+
+    The curve is that of the validation loss; the matrix is of the test images.
+    """
     task, plots = report.task, []
     for folder in training_paths(path_of(report), task.trainings):
         title = ", ".join([task.recipe, *task.words, task.model, *([folder.name] if task.trainings > 1 else [])])
@@ -93,13 +96,13 @@ def plot_entries(report: Output) -> list[dict[str, Any]]:
 
 
 def to_yaml(content: Mapping[str, Any]) -> str:
-    """Return content as YAML, with a blank line before each stage."""
+    """Return content as YAML, in its order, with a blank line before each section and each stage but the first."""
     text = yaml.safe_dump(content, sort_keys=False, width=1000, allow_unicode=True)
     return re.sub(r"(?m)^(  [\w-]+:|\w+:)$", r"\n\1", text).replace("stages:\n\n", "stages:\n", 1)
 
 
 def write(texts: Mapping[Path, str]) -> list[Path]:
-    """Write the files whose text is another now, each in one move, and return them."""
+    """Write each file whose content is not its text, in one move, and return those files; [] if all are up to date."""
     outdated = [file for file, text in texts.items() if not is_written(file, text)]
     for file in outdated:
         unfinished = file.with_name(f".{file.name}.unfinished")
@@ -109,7 +112,7 @@ def write(texts: Mapping[Path, str]) -> list[Path]:
 
 
 def check(texts: Mapping[Path, str]) -> None:
-    """Check that dvc.yaml and data/dvc.yaml have the stages that params.yaml asks for.
+    """Check that each file holds exactly its text, and so the stages that params.yaml asks for.
 
     Raises:
         UserError: One of them has others.

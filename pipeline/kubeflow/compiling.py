@@ -36,7 +36,7 @@ def write(
     content: Mapping[str, Any], cluster: Cluster, recipe: str, folder: Path, changes: Mapping[str, Any] = {},
     sweeps: Mapping[str, Sequence[Any]] = {},
 ) -> Path:  # fmt: skip
-    """Write the pipeline of a recipe, `graft-RECIPE.yaml`, and return its file.
+    """Compile a recipe to `FOLDER/graft-RECIPE.yaml`, its name in small letters with - for _, and return that path.
 
     Args:
         content: All of params.yaml.
@@ -75,7 +75,7 @@ def write(
 
 
 def shared_values(tasks: Sequence[Task]) -> Values:
-    """Return the values that are the same in all tasks of a step: the pipeline's parameters, with their defaults.
+    """Return the values that all tasks of a step share, by (step, parameter): the pipeline's parameters and defaults.
 
     A pinned source of images is not among them: every task has its revision in the environment.
     """
@@ -90,7 +90,7 @@ def shared_values(tasks: Sequence[Task]) -> Values:
 
 
 def pipeline_summary(recipe: Recipe, cluster: Cluster) -> str:
-    """Return the pipeline's description: recipe, data set, networks, and the address of its journal."""
+    """Return the pipeline's description in a line: recipe, data set, networks, and MLflow's address or `no journal`."""
     journal = "no journal" if cluster.tracking == "off" else f"MLflow: {cluster.tracking}"
     uses = f"data set {recipe.data}, {'networks' if recipe.networks[1:] else 'network'} {', '.join(recipe.networks)}"
     return f"Graft, recipe {recipe.name}: {uses}; {journal}"
@@ -136,13 +136,16 @@ def add_tasks(tasks: Sequence[Task], cluster: Cluster, parameters: Values) -> No
 
 
 def display_name(task: Task) -> str:
-    """Return the name of a task in Kubeflow's UI, such as `evaluate top glyphs`: its step, model and words."""
+    """Return the name of a task in Kubeflow's UI, such as `evaluate top glyphs`: step, model and words.
+
+    Only a choice and an evaluation have the model in it.
+    """
     model = [task.model] if task.step in ("choose_classifier", "evaluate") else []
     return " ".join([task.step, *model, *task.words])
 
 
 def numbered_inputs(task: Task) -> dict[str, tuple[str, Output]]:
-    """Return a task's inputs by a component's arguments (`reports_1`, ... for several), each with the step's key."""
+    """Return (key, output) by a component's argument: the key, or `KEY_1`, `KEY_2` ... where the step takes several."""
     several = load_step(task.step).several
     return {
         f"{key}_{number}" if key in several else key: (key, one)
@@ -151,7 +154,10 @@ def numbered_inputs(task: Task) -> dict[str, tuple[str, Output]]:
 
 
 def make_component(task: Task, cluster: Cluster) -> Callable[..., PipelineTask]:
-    """Return a task's step as a Kubeflow component, with the interface and descriptions of the step."""
+    """Return a Kubeflow component that runs a task's step, with its arguments and descriptions, inputs as numbered.
+
+    Its image is `fetch` where it needs DVC, else `steps`.
+    """
     step, inputs = load_step(task.step), numbered_inputs(task)
     views = executor.view_types(step.outputs)
     descriptions = {**step.descriptions, RECORD: "What the run took, and what it ran on."}
@@ -183,12 +189,12 @@ def make_component(task: Task, cluster: Cluster) -> Callable[..., PipelineTask]:
 
 
 def kfp_type(output: Output) -> Any:
-    """Return the class of kfp for an output, such as `dsl.Dataset`."""
+    """Return kfp's class for an output, such as `dsl.Model`; `dsl.Dataset` where a kind has no class of its own."""
     return getattr(dsl, executor.artifact_type(output.kind))
 
 
 def configure(task: PipelineTask, name: str, cluster: Cluster) -> None:
-    """Set the resources, time limit, nodes, environment and secrets of a task.
+    """Set the resources, retries, time limit, nodes, volumes, environment and secrets of a task, by its step's pool.
 
     Args:
         task: The task, in the pipeline that kfp is compiling.
@@ -222,7 +228,7 @@ def configure(task: PipelineTask, name: str, cluster: Cluster) -> None:
 
 
 def use_secrets(task: PipelineTask, secrets: Mapping[str, Mapping[str, str] | str]) -> None:
-    """Mount secrets as folders, or set environment variables from their keys, for a task."""
+    """Add secrets to a task, by name: mounted where the use is a folder, else as the environment variables it names."""
     for name, use in secrets.items():
         if isinstance(use, str):
             kubernetes.use_secret_as_volume(task, name, use)

@@ -20,6 +20,8 @@ def source_values(
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Return the parameters of `fetch` and `fetch_weights` for a recipe: by step, then by data set or network.
 
+    Each source is one that the cluster reaches, unless `changes` give another.
+
     Args:
         content: All of params.yaml.
         cluster: Where they will run.
@@ -43,7 +45,7 @@ def source_values(
 
 
 def fetch_values_on(cluster: Cluster, content: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return the parameters of `fetch` for a data set, with a source that the cluster reaches.
+    """Return the parameters of `fetch` for a data set, the source pinned if the cluster has a repository, else public.
 
     Raises:
         UserError: There is no such source.
@@ -54,7 +56,9 @@ def fetch_values_on(cluster: Cluster, content: Mapping[str, Any], name: str) -> 
 
 
 def weights_values_on(cluster: Cluster, content: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return the parameters of `fetch_weights` for pretrained weights, with a source that the cluster reaches.
+    """Return the parameters of `fetch_weights`, the source pinned if the cluster has a repository, else public.
+
+    Weights that are drawn at random stay as they are.
 
     Raises:
         UserError: There is no such source.
@@ -67,7 +71,9 @@ def weights_values_on(cluster: Cluster, content: Mapping[str, Any], name: str) -
 
 
 def public_source(source: str, name: str) -> str:
-    """Return a source unchanged if it needs nothing of this machine: an address, a keyword, or a file in the image.
+    """Return a source unchanged if it is http(s), `published`, `imagenet` or a file in the image; else raise.
+
+    A file in the image is `pretraining/NAME.weights.h5`. None of these needs anything of this machine.
 
     Raises:
         UserError: It is a path on this machine, or nobody can download it without asking.
@@ -87,7 +93,7 @@ def public_source(source: str, name: str) -> str:
 
 
 def pinned_source(cluster: Cluster, path: str, name: str) -> str:
-    """Return the `git+...` source of what data/dvc.lock pins at the cluster's revision; empty if it has no repository.
+    """Return `git+REPOSITORY@COMMIT[#...]` of what data/dvc.lock pins for the cluster; "" if it has no repository.
 
     Args:
         cluster: Whose `collection` names the repository, revision and remote.

@@ -48,7 +48,7 @@ class Run:
 
 
 def connect(host: str, namespace: str = "") -> kfp.Client:
-    """Return kfp's client of a server, which has answered.
+    """Sign in at a server, check that it answers, and return kfp's client of it, whose failed requests are UserErrors.
 
     Args:
         host: http(s)://HOST[:PORT][/PATH], under which /apis/v2beta1 lies.
@@ -89,7 +89,9 @@ def connect(host: str, namespace: str = "") -> kfp.Client:
 
 
 def submit(client: kfp.Client, package: Path, pipeline: str, run: str, experiment: str, service_account: str) -> Run:
-    """Upload a compiled pipeline, unless the server has the same content, run it with its defaults, and return the run.
+    """Upload a compiled pipeline, unless the server has the same content, start it with its defaults, return the run.
+
+    It is not waited for.
 
     Args:
         client: what `connect` returned.
@@ -119,7 +121,7 @@ def submit(client: kfp.Client, package: Path, pipeline: str, run: str, experimen
 
 
 def wait(client: kfp.Client, run_id: str) -> str:
-    """Print each change of the state of a run and of its tasks until the run has ended; return its last state.
+    """Print each change of state of a run and its tasks until it has ended; return its last state, also of a failure.
 
     Raises:
         UserError: The server refuses access, or has not answered for long; the run itself goes on.
@@ -152,7 +154,7 @@ def _name_filter(name: str) -> str:
 
 
 def _guard_requests(client: kfp.Client, host: str) -> None:
-    """Make each request of a client try once, wait no longer than TIMEOUT, and end in a one-line error if it fails."""
+    """Make a client try each request once, for TIMEOUT at most, and raise a UserError if it fails or brings no JSON."""
     rest = client._run_api.api_client.rest_client
     rest.pool_manager.connection_pool_kw["retries"] = Retry(0, redirect=False)
     ask = rest.request
@@ -172,7 +174,7 @@ def _guard_requests(client: kfp.Client, host: str) -> None:
 
 
 def _failure(host: str, error: Exception) -> tuple[type[UserError], str]:
-    """Return the error of a failed request: its class, and a line on what is wrong and what to do."""
+    """Return the class and the line of a failed request's error: NoAnswer if another try may help, else UserError."""
     reason = getattr(error, "reason", None) or error
     if isinstance(reason, SSLError):
         return UserError, f"{host} has no certificate to trust: {reason}; SSL_CERT_FILE names a file of authorities"
