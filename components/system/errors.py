@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import errno
 import os
 import re
 import reprlib
@@ -9,6 +10,9 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import NoReturn
 
+UNWRITABLE = (  # of files, folders and outputs that a person named; anything else is for a traceback
+    errno.EACCES, errno.EDQUOT, errno.EISDIR, errno.ENAMETOOLONG, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS,
+)  # fmt: skip
 MOST_NAMES, LONGEST = 12, 80  # names and characters that a message spells out
 
 
@@ -64,10 +68,12 @@ def redact(text: str) -> str:
 def run_cli(main: Callable[[list[str]], None]) -> None:
     """Call a command's `main` with the words of the command line, and exit with a status where it fails or is stopped.
 
-    A `UserError` is one line and exit status 2, Ctrl-C a line and 130, a reader that stops reading 141.
+    A `UserError` is one line and exit status 2, as is a file or an output that cannot be read or written; Ctrl-C is a
+    line and 130, a reader that stops reading 141.
     """
     try:
         main(sys.argv[1:])
+        sys.stdout.flush()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
@@ -75,5 +81,16 @@ def run_cli(main: Callable[[list[str]], None]) -> None:
         print("stopped: what is finished stays; the same command goes on from there", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:  # as of `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
         sys.exit(141)
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        discard_output()
+        print(f"error: {one_line(os.fsdecode(error.filename or 'output'))}: {error.strerror or error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def discard_output() -> None:
+    """Let nothing that is still to be printed fail once more as the process ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -38,7 +38,9 @@ def predict(images: Sequence[Image], *, model: Model, csv: File | None = None) -
     table = prediction_table(opened, files)
     if csv:
         csv.parent.mkdir(parents=True, exist_ok=True)
-        table.to_csv(csv, index=False)
+        unfinished = csv.with_name(f".{csv.name}.unfinished")
+        table.to_csv(unfinished, index=False, errors="surrogateescape")  # names of files may be any bytes
+        unfinished.replace(csv)
     if len(table):
         lines = table[["file", "predicted", "probability"]].assign(file=table["file"].map(one_line))
         print(lines.to_string(index=False, float_format="%.4f"))
@@ -61,13 +63,17 @@ def prediction_table(model: "ServedModel", files: list[Path]) -> "pd.DataFrame":
     from components.data.artifacts import PROBABILITY
     from components.model import file_predictions
 
-    columns, rows = [PROBABILITY + name for name in model.classes], list[list[Any]]()
+    names, rows = list[str](), list[list[Any]]()
     for file, answer in file_predictions.predict_files(model, files):
         if isinstance(answer, str):
             print(f"{one_line(str(file))} cannot be read ({answer})", file=sys.stderr)
         else:
-            rows.append([str(file), model.classes[answer.argmax()], float(answer.max()), *map(float, answer)])
-    return pd.DataFrame(rows, columns=["file", "predicted", "probability", *columns])
+            names.append(str(file))
+            rows.append([model.classes[answer.argmax()], float(answer.max()), *map(float, answer)])
+    columns = ["predicted", "probability", *(PROBABILITY + name for name in model.classes)]
+    table = pd.DataFrame(rows, columns=columns)
+    table.insert(0, "file", pd.Series(names, dtype=object))  # pandas's own texts have to be UTF-8
+    return table
 
 
 def export(file: File, *, model: Model, to: Format, images: Sequence[Image] = ()) -> None:

@@ -88,6 +88,33 @@ def test_predict_gives_what_the_report_has(made, source, journal, tmp_path, caps
         assert err == []
 
 
+def test_a_table_of_predictions_is_whole_or_the_earlier_one_and_has_names_of_any_bytes(
+    made, photographs, tmp_path, monkeypatch
+):
+    name = os.fsdecode(b"caf\xe9.png")
+    shutil.copy(photographs / "clear.png", tmp_path / name)
+    command = [
+        "predict",
+        "--model",
+        str(made["classifiers/top"]),
+        str(tmp_path / name),
+        "--csv",
+        str(tmp_path / "t.csv"),
+    ]
+    main(command)
+    content = (tmp_path / "t.csv").read_bytes()
+    assert content.splitlines()[1].startswith(os.fsencode(tmp_path / name) + b",")
+
+    def break_off(table: pd.DataFrame, file: Path, **how: object) -> None:
+        Path(file).write_text("half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pd.DataFrame, "to_csv", break_off)
+    with pytest.raises(KeyboardInterrupt):
+        main(command)
+    assert (tmp_path / "t.csv").read_bytes() == content
+
+
 def test_an_image_that_cannot_be_read_is_a_line_and_the_others_are_predicted(made, photographs, tmp_path, capsys):
     shutil.copytree(photographs, tmp_path / "all" / "more")
     (tmp_path / "all" / "notes.txt").write_text("no image")

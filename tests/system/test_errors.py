@@ -1,9 +1,14 @@
 """Messages that say what is wrong and what would be right."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from components.machinery.code import ROOT
 from components.system.errors import UserError, redact, unknown_name
 
 HEADS = ("linear", "dense")
@@ -39,3 +44,38 @@ def test_names_that_yaml_reads_as_something_else(received: Any, known: Any):
 )
 def test_what_signs_in_is_not_shown(text, expected):
     assert redact(text) == expected
+
+
+COMMAND = """
+import sys
+from components.system.errors import run_cli
+
+def main(words):
+    {body}
+
+run_cli(main)
+"""
+
+
+def run_body(body: str, output: Path = Path(os.devnull)) -> subprocess.CompletedProcess:
+    """Run a command of one line in a process, with its output in a file."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", COMMAND.format(body=body)]
+    with output.open("w") as stdout:
+        return subprocess.run(command, env=environment, stdout=stdout, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("length", [10, 100_000])
+def test_an_output_that_is_full_is_one_line(length):
+    """Also where what is printed is so short that it goes out at the end."""
+    done = run_body(f"print('x' * {length})", Path("/dev/full"))
+    assert (done.returncode, done.stderr) == (2, "error: output: No space left on device\n")
+
+
+def test_a_folder_in_place_of_a_file_is_one_line(tmp_path):
+    done = run_body(f"open({str(tmp_path)!r}, 'w')")
+    assert (done.returncode, done.stderr) == (2, f"error: {tmp_path}: Is a directory\n")
+
+
+def test_a_fault_of_the_program_keeps_its_traceback():
+    assert run_body("raise OSError('no number')").stderr.startswith("Traceback")
