@@ -91,7 +91,7 @@ class Task:
 
     @cached_property
     def identity(self) -> str:
-        """The digest of the step, its values and the tasks behind its inputs, not of code: equal ones are one task.
+        """The digest of step, values, tasks behind the inputs and, for some steps, recipe or words; equal is one task.
 
         A step of OF_RECIPES has its recipe's name in it too, and one that fetches its words.
         """

@@ -19,7 +19,7 @@ NAMES = ("cmd", "deps", "params", "outs", "path", "hash", "md5", "size", "nfiles
 
 
 def mend() -> list[str]:
-    """Cut lock files that a kill left half written back to their whole stages; return a line on each, [] if none was.
+    """Cut half-written lock files back to whole stages, remove a half-written rwlock; return a line on each, or [].
 
     A file that DVC reads stays as it is, byte for byte. Of one that is cut a copy is kept beside it. DVC's own record
     of who reads and writes what, `.dvc/tmp/rwlock`, is removed if it is half written.

@@ -14,7 +14,7 @@ FORMAT = 2  # of artifacts and records; raised when their content changes
 
 @contextmanager
 def damage_errors(path: Path | str) -> Iterator[None]:
-    """Turn what the block raises on a missing or damaged file into a one-line error; other exceptions pass.
+    """Turn ValueError, EOFError, BadZipFile and FileNotFoundError in the block into a UserError that a path is damaged.
 
     Raises:
         UserError: The file is missing or damaged.

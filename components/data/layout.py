@@ -20,7 +20,7 @@ Quarantine = list[tuple[str, str]]  # file and reason
 
 
 def lay_out(source: Path, images: Images, entry: DataSet | None, max_quarantined: float) -> None:
-    """Copy the readable images of a source to `images/CLASS/FILE` in an artifact; write its tables, set its digest.
+    """Copy a source's readable images to `images/CLASS/[PART/]FILE` of an artifact; write its tables, set its digest.
 
     Images of a published part lie one folder deeper, `images/CLASS/PART/FILE`, with the part's folder as published.
 

@@ -54,7 +54,7 @@ class Step:
     parameters: Mapping[str, Parameter]
 
     def check_values(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return all parameters by name, each converted to its declared type.
+        """Return the values, each converted to its declared type; every parameter has to be there, and no other.
 
         Raises:
             UserError: A parameter is unknown, missing or outside its limits, or two contradict each other.

@@ -125,7 +125,7 @@ def epoch_function(trainer: Trainer, train_rows: Rows) -> Callable[[int], dict[s
     weights_of_images = image_weights(trainer.settings.class_weights, train_rows.labels)
 
     def to_batches(values: np.ndarray) -> np.ndarray:
-        """Return values of the images in batches, (batches, batch), filled with 0 where there are no more."""
+        """Return values of the images in batches, (batches, batch), filled with 0 to sizes that the devices share."""
         batches = np.pad(values, (0, len(counts) * size - images)).reshape(-1, size)
         return np.pad(batches, ((0, 0), (0, -size % trainer.replicas)))
 

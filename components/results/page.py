@@ -245,7 +245,7 @@ def data_facts(reports: Mapping[str, Report]) -> dict[str, str]:
 
 
 def leakage_section(page: Page, name: str, report: Report) -> dict[str, Any]:
-    """Return what leaks: `counts`, `figure` (None if nothing does), the first 20 `rows`, and `more`, rows beyond.
+    """Return what leaks: `counts`, `figure` (None if nothing does), up to 20 `rows`, and `more`, their number less 20.
 
     `more` is negative where there are fewer than 20.
     """
@@ -289,7 +289,7 @@ def rebuild_commands(recipe: str, compare_records: Sequence[Record]) -> list[tup
 
 
 def revisions_and_versions(records: Sequence[Record]) -> dict[str, str]:
-    """Return revisions of code and data, then versions of packages, by name; where records differ, all with commas."""
+    """Return revisions, then package versions, by name with blanks for `_`; those that differ, joined by commas."""
     versions: dict[str, dict[str, None]] = {}
     for entries in [*(record.revisions for record in records), *(record.versions for record in records)]:
         for name, version in entries.items():

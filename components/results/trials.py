@@ -115,7 +115,7 @@ def split_digest(report: Report) -> str:
 
 
 def chain_parameters(report: Report) -> dict[str, object]:
-    """Return a report's parameters by name: of its training, as `seed`; of other steps, as `split.seed`; and `views`.
+    """Return the parameters that a report comes from, by name: of its training as `seed`, of others as `split.seed`.
 
     Of the evaluation there are the views alone. A value that validation chose among several is left out, since it is
     no difference between models.
