@@ -439,7 +439,8 @@ def test_folds_share_out_the_data_set(method, folds, pairs, seed):
         assert method != "grouped" or stays_whole(one, "group")
         assert abs((one["split"] == "validation").sum() - 16) <= (off if method == "grouped" else 0)
         share = pd.crosstab(one["split"], one["label"], normalize="index").loc["test"]
-        assert method == "random" or (share - table["label"].value_counts(normalize=True)).abs().max() < 0.15
+        most = {"stratified": 0.06, "grouped": 0.2, "random": 1}[method]  # groups of 3 in parts of 16 fit less well
+        assert (share - table["label"].value_counts(normalize=True)).abs().max() < most
 
 
 def test_other_seeds_draw_other_folds_and_validation_parts():
