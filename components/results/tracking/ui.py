@@ -6,10 +6,13 @@ import subprocess
 import sys
 import urllib.request
 import webbrowser
+from contextlib import suppress
 from time import sleep
 
 from components.results.tracking import runs, store, view
 from components.system.errors import UserError
+
+SECONDS_TO_STOP = 10  # for requests that the server is answering
 
 
 def serve(port: int = 5000) -> None:
@@ -25,36 +28,49 @@ def serve(port: int = 5000) -> None:
     if store.is_server():
         _open_comparisons(store.public_address(), experiments)
         return
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the server ends with this process
     environment = {"MLFLOW_BACKEND_STORE_URI": address, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     command = ["-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    stops: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: stops.append(number))
     server = subprocess.Popen(
         [sys.executable, *command],
         env={**os.environ, **environment},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,  # with a process of its own, which ends with it
     )
     try:
-        _wait_for_server(server, f"http://127.0.0.1:{port}/health")
-        _open_comparisons(f"http://127.0.0.1:{port}", experiments)
-        server.wait()
-    except KeyboardInterrupt:
-        pass
+        print("MLflow is starting ...", flush=True)
+        health, opened = f"http://127.0.0.1:{port}/health", False
+        while not stops:
+            if server.poll() is not None:
+                raise UserError(f"mlflow server ended with {server.returncode}: is the port taken? `graft ui --port N`")
+            if not opened and _answers(health):
+                _open_comparisons(f"http://127.0.0.1:{port}", experiments)
+                opened = True
+            sleep(0.2)
     finally:
-        server.terminate()
-        server.wait()
+        stop_server(server)
 
 
-def _wait_for_server(server: subprocess.Popen, health: str) -> None:
-    """Wait until a server answers at its health address; raise a UserError if it ends before."""
-    print("MLflow is starting ...", flush=True)
-    while server.poll() is None:
-        try:
-            with urllib.request.urlopen(health, timeout=5):
-                return
-        except OSError:
-            sleep(0.5)
-    raise UserError(f"mlflow server ended with {server.returncode}: is the port taken? `graft ui --port N`")
+def _answers(address: str) -> bool:
+    """Return whether a server answers at an address within five seconds."""
+    try:
+        with urllib.request.urlopen(address, timeout=5):
+            return True
+    except OSError:
+        return False
+
+
+def stop_server(server: subprocess.Popen) -> None:
+    """Stop a server that leads a session of its own, and all that it started: by force after `SECONDS_TO_STOP`."""
+    server.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        server.wait(timeout=SECONDS_TO_STOP)
+    with suppress(ProcessLookupError):
+        os.killpg(server.pid, signal.SIGKILL)
+    server.wait()
 
 
 def _open_comparisons(host: str, experiments: dict[str, str]) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import keras
 import mlflow
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 from mlflow.entities import Experiment, Run
 
@@ -28,7 +30,7 @@ from components.machinery.running import run_step
 from components.machinery.signature import load_step
 from components.model import served
 from components.results import costs, fingerprints, titles, tracking
-from components.results.tracking import registry, runs, view
+from components.results.tracking import registry, runs, ui, view
 from components.results.tracking.runs import LiveRun
 from components.system.errors import UserError
 from tests.conftest import MODELS, PARAMETERS, copy_recipe, evaluate, free_port, recorded
@@ -562,10 +564,10 @@ def test_the_ui_prints_where_the_comparison_is_and_ends_with_its_server(made, da
         tracking.client.cache_clear()
     port = free_port()
     command = [sys.executable, "-m", "pipeline", "ui", "--port", str(port)]
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as ui:
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
-            assert ui.stdout is not None
-            lines = [ui.stdout.readline() for _ in range(2)]
+            assert process.stdout is not None
+            lines = [process.stdout.readline() for _ in range(2)]
             assert lines[1].startswith(f"edges: http://127.0.0.1:{port}/#/experiments/")
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=60) as answer:
                 assert answer.read() == b"OK"
@@ -573,7 +575,36 @@ def test_the_ui_prints_where_the_comparison_is_and_ends_with_its_server(made, da
                 line for line in Path("/proc").glob("[0-9]*/cmdline") if database.encode() in command_line(line)
             ]
         finally:
-            ui.terminate()
-    assert ui.returncode == 0
+            process.terminate()
+    assert process.returncode == 0
     with socket.socket() as closed:
         assert closed.connect_ex(("127.0.0.1", port)) != 0
+
+
+STUBBORN = """
+import signal, subprocess, sys
+if sys.argv[1:]:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    print("deaf", flush=True)
+else:
+    subprocess.Popen([sys.executable, "-c", sys.stdin.read(), "child"]).wait()
+signal.pause()
+"""
+
+
+@pytest.mark.parametrize("deaf", [True, False])
+def test_a_server_that_does_not_stop_is_stopped_by_force_with_all_that_it_started(deaf, monkeypatch):
+    """The server itself, or a child that goes on without it."""
+    monkeypatch.setattr(ui, "SECONDS_TO_STOP", 0.1)
+    command = [sys.executable, "-c", STUBBORN, *(["server"] if deaf else [])]
+    server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    with server:
+        assert server.stdin is not None and server.stdout is not None
+        server.stdin.write(STUBBORN)
+        server.stdin.close()
+        assert server.stdout.readline() == "deaf\n"
+        started = psutil.Process(server.pid).children(recursive=True)
+        assert len(started) == (not deaf)
+        ui.stop_server(server)
+    assert server.returncode == (-signal.SIGKILL if deaf else -signal.SIGTERM)
+    assert psutil.wait_procs(started, timeout=60)[1] == []
