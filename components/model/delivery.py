@@ -1,5 +1,6 @@
 """Delivering a classifier: one Keras model from raw RGB to calibrated probabilities, with its history and scores."""
 
+import math
 from collections.abc import Sequence
 
 import keras
@@ -11,6 +12,7 @@ from components.model.rows import Rows
 from components.model.training import TrainingResult
 from components.scores import metrics
 from components.scores.temperature import fit_temperature
+from components.system.errors import UserError
 
 
 def deliver(
@@ -27,10 +29,17 @@ def deliver(
         layers: From raw RGB, (batch, size, size, 3) in [0, 255], to logits.
         result: What its training came to.
         split_rows: The rows that trained it, and those that validate it.
+
+    Raises:
+        UserError: Its scores on validation are not numbers.
     """
     train, validation = split_rows
     classes = classifier.facts.classes
     temperature = fit_temperature(validation.labels, result.logits)
+    with np.errstate(over="ignore", invalid="ignore"):
+        scores = metrics.validation_scores(validation.labels, softmax(result.logits / temperature, axis=1))
+    if not all(map(math.isfinite, scores.values())):
+        raise UserError(f"the scores of {name} on validation are not numbers: lower the learning rate")
     size = classifier.facts.image_size
     image = keras.Input((size, size, 3), name="image")
     x = image
@@ -42,7 +51,6 @@ def deliver(
         layer.trainable = False
     classifier.save(model)
     classifier.write_table("history.csv", result.history)
-    scores = metrics.validation_scores(validation.labels, softmax(result.logits / temperature, axis=1))
     classifier.write_values("validation", {name.removeprefix("validation_"): value for name, value in scores.items()})
     facts = classifier.facts
     facts.model = name

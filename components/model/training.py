@@ -75,7 +75,7 @@ def train(
         logits are those of the validation images' plain views, (n, classes).
 
     Raises:
-        UserError: The loss stops being a number.
+        UserError: The loss stops being a number, or the first epoch ends in logits or weights that are none.
     """
     train_rows, validation = split_rows
     steps = math.ceil(len(train_rows.rows) / settings.batch_size)
@@ -98,10 +98,13 @@ def train(
             if not math.isfinite(row["loss"]):
                 raise UserError(f"the loss is {row['loss']} after epoch {epoch + 1}: lower the learning rate")
             logits = predict_plain_views(infer, validation)
-            scores = metrics.main_scores(validation.labels, softmax(logits, axis=1))
+            with np.errstate(invalid="ignore"):  # of a model that has diverged
+                scores = metrics.main_scores(validation.labels, softmax(logits, axis=1))
             row["validation_loss"] = scores["log_loss"]
             row |= {f"validation_{score}": scores[score] for score in ("accuracy", "kappa")}
             state.add_epoch(row, logits)
+            if not state.best_epoch:
+                raise UserError("the model's weights or outputs are not numbers after epoch 1: lower the learning rate")
             log_epoch(epoch + 1, row)
             state.save(last=is_finished())
             losses = f"loss {row['loss']:.3f}, validation {row['validation_loss']:.3f}"

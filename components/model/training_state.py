@@ -52,6 +52,8 @@ class TrainingState:
     def add_epoch(self, row: dict[str, float], logits: np.ndarray) -> None:
         """Add an epoch's row; keep weights and logits if it is the first, or beats the best by more than `min_delta`.
 
+        An epoch whose logits or weights are not finite numbers is never kept.
+
         Args:
             row: Losses and scores, by column of the history.
             logits: Of the validation images, (n, classes).
@@ -59,8 +61,9 @@ class TrainingState:
         self.history.append(row)
         score = self.sign * row[self.column]
         if not self.best_epoch or score > self.sign * self.history[self.best_epoch - 1][self.column] + self.min_delta:
-            self.best_epoch, self.best_logits = len(self.history), logits
-            self.best_weights = self.model.get_weights()
+            weights = self.model.get_weights()
+            if all(np.isfinite(array).all() for array in (logits, *weights)):
+                self.best_epoch, self.best_logits, self.best_weights = len(self.history), logits, weights
 
     def variables(self) -> list[keras.Variable]:
         """Return every variable of the model, frozen ones and states of dropout too, then those of its optimizer."""

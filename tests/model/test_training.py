@@ -27,6 +27,7 @@ from components.model.learning_rates import plan_schedule
 from components.model.rows import FreshRows, Rows
 from components.model.settings import FineTuning
 from components.model.trainer import Trainer, image_weights
+from components.model.training_state import TrainingState
 from components.system.errors import UserError
 from pipeline import __main__, recipes
 from tests.conftest import NETWORK, PARAMETERS, TRAINED, TRAINING
@@ -379,6 +380,39 @@ def test_a_loss_that_is_no_number_ends_the_training():
     broken = Rows(np.where(train.array > 1, np.inf, train.array), train.rows, train.labels)
     with pytest.raises(UserError, match="lower the learning rate"):
         fit(linear(), (broken, validation))
+
+
+@pytest.mark.parametrize("step", ["train_top", "train_benchmark"])
+def test_one_step_at_a_rate_that_leaves_no_numbers_ends_the_training(step, made, tmp_path):
+    """The loss, which is that before the step, is still a number then."""
+    at = {**made, "top": tmp_path / "top", "classifier": tmp_path / "classifier"}
+    changed = {"optimizer": "sgd", "learning_rate": 1e38, "epochs": 1, "batch_size": 64}
+    with pytest.raises(UserError, match=r"not numbers.*: lower the learning rate"):
+        run_step(step, at, {**PARAMETERS[step], **changed})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("monitor", optimizers.MONITORS)
+def test_an_epoch_without_numbers_is_never_the_best_and_an_earlier_one_stays(monitor, tmp_path):
+    """Whatever its scores are: all predictions are of the first class then, which may be the commonest."""
+    model = linear()
+    optimizer = keras.optimizers.SGD()
+    optimizer.build(model.trainable_variables)
+    state = TrainingState(tmp_path / "training.npz", model, optimizer, monitor, 0)
+    worst, best = ({column: value for column, _ in optimizers.MONITORS.values()} for value in (0.5, 0.5))
+    for column, better in optimizers.MONITORS.values():
+        worst[column], best[column] = (0.1, 0.9) if better == "max" else (0.9, 0.1)
+    state.add_epoch(worst, np.zeros((2, 3)))
+    first = [weight.copy() for weight in model.get_weights()]
+    state.add_epoch(best, np.full((2, 3), np.nan))
+    model.set_weights([np.full_like(weight, np.inf) for weight in first])
+    state.add_epoch(best, np.zeros((2, 3)))
+    assert (state.best_epoch, state.epochs_since_best) == (1, 2) and np.isfinite(state.best_logits).all()
+    for kept, weight in zip(state.best_weights, first, strict=True):
+        np.testing.assert_array_equal(kept, weight)
+    model.set_weights(first)
+    state.add_epoch(best, np.zeros((2, 3)))
+    assert state.best_epoch == 4
 
 
 class Stopped(Exception):
