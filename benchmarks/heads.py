@@ -100,7 +100,7 @@ def train_losses(task: Task, home: Path, epochs: int) -> "tuple[list[np.ndarray]
 
     at = artifact_paths(task, home)
     here.time_task(here.with_values(task, epochs=1, learning_rate=UNMOVED), home)
-    weights = Top.read(at["top"]).load().get_weights()
+    weights = Top.read(at["top"]).load(Features.read(at["features"]).array.shape[2:]).get_weights()
     here.time_task(here.with_values(task, epochs=epochs), home)
     rows, _ = assembly.rows_of_splits(Features.read(at["features"]), Splits.read(at["splits"]))
     orders = [rows.epoch_order(task.values["seed"], epoch)[0] for epoch in range(epochs)]

@@ -10,14 +10,16 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import psutil
 import pytest
 from PIL import Image
 
-from components.data.artifacts import Report, TestSplit
+from components.data.artifacts import MANIFEST, Artifact, Report, TestSplit
 from components.data.content import file_sha256
+from components.data.json_files import read_json
 from components.data.records import Record, record_path
 from components.machinery.code import ROOT
 from components.machinery.running import run_step
@@ -31,6 +33,7 @@ from pipeline.running import run_tasks
 
 TestSplit.__test__ = False  # type: ignore[attr-defined]  # its name is the project's word, no test
 
+AnyArtifact = TypeVar("AnyArtifact", bound=Artifact)
 CLASSES = ("down", "left", "up")
 
 
@@ -168,6 +171,13 @@ def digests(folder: Path) -> dict[str, str]:
 def made(tmp_path_factory, source) -> dict[str, Path]:
     """Every artifact of a small recipe, made once for all tests; not to be changed."""
     return run_steps(tmp_path_factory.mktemp("made"), source)
+
+
+def list_files_anew(kind: type[AnyArtifact], folder: Path) -> AnyArtifact:
+    """Return the artifact in a folder whose files a test has changed, after writing its manifest with what is there."""
+    artifact = kind(folder, read_json(folder / MANIFEST))
+    artifact.write_manifest()
+    return artifact
 
 
 def copy_recipe(made: Mapping[str, Path], folder: Path) -> Path:

@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from components.data.artifact import MANIFEST as MANIFEST
 from components.data.artifact import Artifact
 from components.data.facts import Facts
+from components.data.json_files import damage_errors
 from components.data.memory_maps import FileArray
+from components.data.networks import load_network
 from components.data.saved_models import SavedModel
 
 if TYPE_CHECKING:
+    import keras
+    import numpy as np
     import pandas as pd
 
 PROBABILITY = "probability_"  # before the name of a class, what a column of `predictions.csv` is called
@@ -35,6 +39,7 @@ class Images(Artifact[ImagesFacts]):
     """
 
     text_columns = ("file", "label", "part", "group")
+    unlisted = ("images",)
 
     def file(self, name: str) -> Path:
         """Return the path of an image, by its `file` in `images.csv`."""
@@ -140,6 +145,12 @@ class Augmented(FileArray[AugmentedFacts]):
 
     array_name = "views.npy"
 
+    @property
+    def expected_views(self) -> tuple[str, tuple[int, ...]]:
+        """The type and shape of an image's views, as the facts say."""
+        size = self.facts.image_size
+        return "uint8", (1 + self.facts.views, size, size, 3)
+
 
 class PrecisionFacts(ViewsFacts, WeightsFacts):
     """The facts of the views and weights that precisions were tried on, and the one that was chosen."""
@@ -170,6 +181,11 @@ class Features(FileArray[FeaturesFacts]):
 
     array_name = "features.npy"
 
+    @property
+    def expected_views(self) -> tuple[str, tuple[int, ...]]:
+        """The type of an image's features, and of their shape how many views there are."""
+        return "float32", (1 + self.facts.views,)
+
 
 class TensorsFacts(FeaturesFacts, DrawingFacts):
     """The facts of features, and how views were drawn: a live prefix draws new ones in every epoch."""
@@ -184,6 +200,12 @@ class Tensors(FileArray[TensorsFacts]):
 
     array_name = "tensors.npy"
 
+    @property
+    def expected_views(self) -> tuple[str, tuple[int, ...]]:
+        """The type and shape of an image's tensors, as far as the facts say: all of a live prefix's."""
+        size = self.facts.image_size
+        return ("uint8", (1, size, size, 3)) if self.facts.prefix == "live" else ("float32", (1 + self.facts.views,))
+
 
 class TopFacts(SplitsFacts, FeaturesFacts):
     """The facts of the split and of the features that a head was trained on."""
@@ -193,6 +215,14 @@ class Top(SavedModel[TopFacts]):
     """A trained head, `head.keras`: features (batch, ...) to logits (batch, classes)."""
 
     file_name = "head.keras"
+
+    def load(self, shape: Sequence[int | None]) -> "keras.Model":
+        """Return the head, not compiled, for features of a shape, that of a batch without its first axis.
+
+        Raises:
+            UserError: The file is no head for such features and the artifact's classes.
+        """
+        return load_network(self.file, shape, len(self.facts.classes))
 
 
 class ModelFacts(SplitsFacts):
@@ -238,6 +268,15 @@ class Classifier(SavedModel[ClassifierFacts]):
     """
 
     file_name = "model.keras"
+
+    def load(self) -> "keras.Model":
+        """Return the model, not compiled.
+
+        Raises:
+            UserError: The file is no model for images of the artifact's size and for its classes.
+        """
+        size = self.facts.image_size
+        return load_network(self.file, (size, size, 3), len(self.facts.classes))
 
 
 class ExplorationFacts(SplitsFacts, ViewsFacts, WeightsFacts):
@@ -293,6 +332,14 @@ class Report(Artifact[ReportFacts]):
     )  # fmt: skip
     common_ground: ClassVar = {"fetch"}  # folds have test splits of their own
     of_training: ClassVar = True
+
+    @property
+    def examples(self) -> "np.ndarray":
+        """The test images in `example.npy`, two or fewer, that go with the model: uint8 (n, size, size, 3)."""
+        import numpy as np
+
+        with damage_errors(self.path / "example.npy"):
+            return np.load(self.path / "example.npy")
 
     @property
     def metrics(self) -> dict[str, float]:

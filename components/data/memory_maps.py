@@ -35,12 +35,26 @@ class FileArray(Artifact[KindOfFacts]):
     text_columns = ("file",)
 
     @property
+    def expected_views(self) -> tuple[str, tuple[int, ...]]:
+        """The type of the array, and of its shape behind the axis of the files as much as the facts say."""
+        return "uint8", ()
+
+    @property
     def array(self) -> "np.ndarray":
-        """The array, memory-mapped, read-only; axis 0 is the file, axis 1 its views."""
+        """The array, memory-mapped, read-only; axis 0 is the file, axis 1 its views.
+
+        Raises:
+            UserError: It is missing or damaged, or has not the rows of `files.csv` or the type and shape of the facts.
+        """
         import numpy as np
 
-        with damage_errors(self.path):
-            return np.load(self.path / self.array_name, mmap_mode="r")
+        dtype, shape = self.expected_views
+        shape = (len(self.table("files.csv")), *shape)
+        with damage_errors(self.path / self.array_name):
+            array = np.lib.format.open_memmap(self.path / self.array_name, mode="r")
+            if array.dtype != dtype or array.shape[: len(shape)] != shape:
+                raise ValueError(f"expected {dtype} {shape}; received {array.dtype} {array.shape}")
+        return array
 
     def create(self, files: list[str], shape: tuple[int, ...], dtype: str) -> "np.ndarray":
         """Write the files' names to `files.csv`; return a new writable array on disk, all 0, of shape (files, *shape).

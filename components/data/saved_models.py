@@ -1,4 +1,4 @@
-"""Keras models as artifacts: equal models are equal files, and a file that holds code is refused."""
+"""Keras models as artifacts: equal models are equal files."""
 
 import hashlib
 import json
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from components.data.artifact import Artifact, KindOfFacts
 from components.data.content import sha256
-from components.system.errors import UserError
 
 if TYPE_CHECKING:
     import keras
@@ -44,20 +43,6 @@ class SavedModel(Artifact[KindOfFacts]):
     @property
     def file(self) -> Path:
         return self.path / self.file_name
-
-    def load(self) -> "keras.Model":
-        """Return the model, not compiled. A file that holds code is refused: Keras's safe mode runs and unpickles none.
-
-        Raises:
-            UserError: The file is no model, is damaged, or holds code.
-        """
-        import keras
-
-        try:
-            return keras.saving.load_model(self.file, compile=False, safe_mode=True)
-        except Exception as error:  # Keras, h5py and zipfile throw what they like
-            reason = " ".join(str(error).split())[:200]
-            raise UserError(f"{self.file} is no model that can be loaded ({reason}): make it again") from error
 
 
 def without_traces(config: Any) -> Any:

@@ -77,8 +77,10 @@ def assemble_fine_tuning(tensors: Tensors, splits: Splits, top: Top, weights: We
     entry = backbones.get(weights.facts.backbone)
     network = entry.build(tensors.facts.image_size, weights.file)
     prefix, suffix = cut(network, tensors.facts.first_trainable)
-    head, pooling = top.load(), backbones.pooling_layer(top.facts.pooling)
-    model = keras.Model(suffix.input, head(pooling(suffix.output)))
+    pooling = backbones.pooling_layer(top.facts.pooling)
+    pooled = pooling(suffix.output)
+    head = top.load(pooled.shape[1:])
+    model = keras.Model(suffix.input, head(pooled))
     layers = [entry.preprocessing(), network, pooling, head]
     train, validation = rows_of_splits(tensors, splits)
     if tensors.facts.prefix == "live":

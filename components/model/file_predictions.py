@@ -49,7 +49,7 @@ def try_images(files: Sequence[Path], size: int) -> list[np.ndarray | str]:
 
     def attempt(file: Path) -> np.ndarray | str:
         try:
-            return images.read_pixels(file, size)
+            return images.decode_pixels(file.read_bytes(), size)
         except Exception as error:  # Pillow throws what it likes
             return " ".join(str(error).split())
 

@@ -72,6 +72,9 @@ def predict_views(model: keras.Model, views: np.ndarray, rows: np.ndarray, batch
         views: All images and their views, (files, views, ...).
         rows: Numbers of the files.
         batch_size: Images a batch.
+
+    Raises:
+        UserError: An output is not a finite number.
     """
     batches: list[list[np.ndarray]] = [[] for _ in model.outputs]  # of each output
     infer = inference_graph(model, views.shape[2:], views.dtype)
@@ -83,4 +86,7 @@ def predict_views(model: keras.Model, views: np.ndarray, rows: np.ndarray, batch
                 of_output.append(output.numpy().reshape(*batch.shape[:2], *output.shape[1:]))
             release(views)
             progress.update(len(batch))
-    return [np.concatenate(of_output) for of_output in batches]
+    arrays = [np.concatenate(of_output) for of_output in batches]
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise UserError(f"the outputs of {model.name} are not numbers: train it again, at a lower learning rate")
+    return arrays

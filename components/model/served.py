@@ -1,6 +1,7 @@
 """A classifier as MLflow serves it: images in, class names and probabilities out.
 
-MLflow loads this file from the model's own folder, where the repository is not; of the project it needs `images` alone.
+MLflow loads this file from the model's own folder, where the repository is not; of the project it needs what
+`components.results.tracking.logged` lists.
 """
 
 import base64
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from components.data import images
+from components.data.networks import load_network
+from components.system.errors import UserError
 
 if TYPE_CHECKING:
     import keras
@@ -37,10 +40,17 @@ class ServedModel:
         self.lock = Lock()  # requests come in several threads
 
     def probabilities(self, pixels: np.ndarray) -> np.ndarray:
-        """Return the probabilities, (n, classes), of one or more images at the model's size, RGB (n, size, size, 3)."""
+        """Return the probabilities, (n, classes), of one or more images at the model's size, RGB (n, size, size, 3).
+
+        Raises:
+            UserError: They are not numbers, as its weights are too large.
+        """
         batches = range(0, len(pixels), BATCH)
         with self.lock:
-            return np.concatenate([self.network.predict_on_batch(pixels[at : at + BATCH]) for at in batches])
+            found = np.concatenate([self.network.predict_on_batch(pixels[at : at + BATCH]) for at in batches])
+        if not np.isfinite(found).all():
+            raise UserError("the model's probabilities are not numbers: train it again, at a lower learning rate")
+        return found
 
     def predict(self, data: "pd.DataFrame") -> "pd.DataFrame":
         """Return a row an image, in order: `predicted`, its `probability`, and `probabilities`, a dict by class name.
@@ -134,8 +144,6 @@ def bad_request(reason: str) -> "MlflowException":
 
 def _load_pyfunc(path: str) -> ServedModel:
     """Return the classifier whose artifact lies at a path; MLflow calls this to load a logged model."""
-    import keras
-
     facts = json.loads((Path(path) / "artifact.json").read_text(encoding="utf-8"))["facts"]
-    network = keras.saving.load_model(Path(path) / "model.keras", compile=False, safe_mode=True)
-    return ServedModel(network, facts["classes"])
+    size, classes = facts["image_size"], facts["classes"]
+    return ServedModel(load_network(Path(path) / "model.keras", (size, size, 3), len(classes)), classes)

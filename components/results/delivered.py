@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from components.data import images
-from components.data.artifacts import Classifier
+from components.data.artifacts import MANIFEST, Classifier, Report
 from components.model.served import ServedModel
 from components.results.tracking import logged
 
@@ -27,9 +27,9 @@ def open_model(address: str) -> tuple[ServedModel, np.ndarray]:
             return load_served(classifier), pixels
     classifier = Classifier.read(address)
     served = load_served(classifier)
-    examples_file = report_path(classifier.path) / "example.npy"
-    if examples_file.is_file():
-        return served, np.load(examples_file)
+    report = report_path(classifier.path)
+    if (report / MANIFEST).is_file():
+        return served, Report.read(report).examples
     return served, np.empty((0, served.size, served.size, 3), np.uint8)
 
 

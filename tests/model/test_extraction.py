@@ -114,7 +114,7 @@ def test_the_next_batch_is_read_while_one_is_worked_on():
 def test_views_that_are_damaged_are_one_line(made, tmp_path):
     shutil.copytree(made["augmented"], tmp_path / "augmented")
     (tmp_path / "augmented" / "views.npy").write_bytes(b"no array")
-    with pytest.raises(UserError, match="augmented is damaged"):
+    with pytest.raises(UserError, match=r"augmented/views\.npy is damaged"):
         extract({**made, "augmented": tmp_path / "augmented"}, tmp_path)
 
 

@@ -22,7 +22,7 @@ from components.model import backbones, benchmark, delivery, grad_cam, heads, tr
 from components.model.cut import cut
 from components.model.rows import Rows
 from components.system.errors import UserError
-from tests.conftest import PARAMETERS, evaluate
+from tests.conftest import PARAMETERS, evaluate, list_files_anew
 
 SMALL = 64  # pixels
 
@@ -205,6 +205,7 @@ def test_code_in_a_model_or_in_weights_is_refused_and_never_run(made, tmp_path, 
     monkeypatch.setenv("PROOF", str(proof))
     shutil.copytree(made["head"], top)
     model_with_code(top / "head.keras", proof)
+    list_files_anew(Top, top)
     at = {**made, "top": top, "classifier": tmp_path / "classifier"}
     with pytest.raises(UserError, match=r"head.keras is no model that can be loaded .*: make it again"):
         run_step("fine_tune", at, PARAMETERS["fine_tune"])
@@ -268,7 +269,7 @@ def assert_agrees(at: dict[str, Path]) -> None:
     """Assert that the delivered model makes of images what the head makes of their stored features."""
     images, features = Augmented.read(at["augmented"]), Features.read(at["features"])
     classifier = Classifier.read(at["classifier"])
-    head = Top.read(at["top"]).load()
+    head = Top.read(at["top"]).load(features.array.shape[2:])
     logits = head.predict_on_batch(features.array[:4, 0]) / classifier.facts.temperature
     probabilities = classifier.load().predict_on_batch(images.array[:4, 0])
     np.testing.assert_allclose(probabilities, softmax(logits, axis=1), rtol=1e-4)

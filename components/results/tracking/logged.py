@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from components.data.artifact import MANIFEST
 from components.data.artifacts import Classifier, Report
 from components.data.content import sha256
+from components.data.json_files import damage_errors
 from components.model import served
 from components.results.tracking import store
 from components.system.errors import UserError
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
 COMPONENTS = Path(__file__).parents[2]
-CODE = ("data/images.py", "model/served.py")  # of the components: all that serving needs
+CODE = ("data/images.py", "data/networks.py", "model/served.py", "system/errors.py")  # all that serving needs
 NEEDED = ("keras", "numpy", "pandas", "pillow", "tensorflow")  # and MLflow, which is smaller in the steps' images
 
 
@@ -36,7 +37,6 @@ def save_model(folder: str, classifier: Classifier, report: Report, run_id: str,
         run_id: The run that it belongs to.
         model_id: Its identifier in MLflow.
     """
-    import numpy as np
     import pandas as pd
     from mlflow import __version__, pyfunc
     from mlflow.models import Model
@@ -54,7 +54,7 @@ def save_model(folder: str, classifier: Classifier, report: Report, run_id: str,
             code_paths=[str(package)],
             mlflow_model=model,
             signature=model_signature(),
-            input_example=pd.DataFrame({served.COLUMN: [*map(png_base64, np.load(report.path / "example.npy"))]}),
+            input_example=pd.DataFrame({served.COLUMN: [*map(png_base64, report.examples)]}),
             pip_requirements=[f"mlflow=={__version__}", *(f"{name}=={version(name)}" for name in NEEDED)],
         )
 
@@ -114,5 +114,6 @@ def open_logged_model(uri: str) -> Iterator[tuple[Classifier, list[bytes]]]:
         records = sorted(path.glob(f"data/*/{MANIFEST}"))
         if not records:
             raise UserError(f"{uri} holds no classifier of this project: `graft log` logs yours")
-        rows = json.loads((path / "input_example.json").read_text(encoding="utf-8"))["data"]
+        with damage_errors(f"the input example of {uri}"):
+            rows = json.loads((path / "input_example.json").read_text(encoding="utf-8"))["data"]
         yield Classifier.read(records[0].parent), [base64.b64decode(image) for (image,) in rows]
