@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MANIFEST = "artifact.json"
+SECTIONS = ("facts", "parameters", "lineage", "files")  # of a manifest, each a mapping
+SMALL_FILE = 2**20  # bytes up to which a file's content is checked when its artifact is read
 
 KindOfFacts = TypeVar("KindOfFacts", bound=Facts)
 
@@ -28,7 +30,8 @@ class Artifact(Generic[KindOfFacts]):
     """A directory with a manifest, which with all else in it follows from the inputs of the step that made it alone.
 
     The manifest, `artifact.json`, holds the kind; the digest of the content; the facts that steps downstream need; the
-    parameters of the whole chain by step; and the lineage, the digest of what every step behind it made. What differs
+    parameters of the whole chain by step; the lineage, the digest of what every step behind it made; and the files,
+    each with its size and, if it is small, its SHA-256, which are checked whenever the artifact is read. What differs
     from one run to the next, such as seconds, is in the run's `Record`.
 
     While a step makes it, an artifact knows the `inputs_digest`, of the inputs, the parameters and the code that it is
@@ -39,6 +42,7 @@ class Artifact(Generic[KindOfFacts]):
     of_training: ClassVar = False  # whether there is one for each of several trainings of a way
     text_columns: ClassVar[tuple[str, ...]] = ()  # of the kind's tables
     columns_with_gaps: ClassVar[tuple[str, ...]] = ()  # of numbers, empty where there is no number
+    unlisted: ClassVar[tuple[str, ...]] = ()  # folders whose files the manifest does not list, as a table does
 
     facts_type: ClassVar[type[Facts]] = Facts  # a kind names its own: `class Images(Artifact[ImagesFacts])`
 
@@ -52,17 +56,17 @@ class Artifact(Generic[KindOfFacts]):
         record: Record | None = None,
     ):  # fmt: skip
         self.path = Path(path)
-        empty = {"digest": "", "facts": {}, "parameters": {}, "lineage": {}}
+        empty = {"digest": "", **{section: {} for section in SECTIONS}}
         self.manifest: dict[str, Any] = {"kind": type(self).__name__, "format": FORMAT, **empty, **(manifest or {})}
         self.inputs_digest = inputs_digest
         self.record = record or Record()
 
     @classmethod
     def read(cls, path: Path | str) -> Self:
-        """Return the finished artifact of this kind at a path, its manifest read.
+        """Return the finished artifact of this kind at a path, its manifest read and its files checked against it.
 
         Raises:
-            UserError: There is none at that path, or it is of another kind.
+            UserError: There is none at that path, it is of another kind, or a file of it is missing or damaged.
         """
         if not (Path(path) / MANIFEST).is_file():
             if inside := sorted(Path(path).glob(f"*/{MANIFEST}")):
@@ -71,7 +75,15 @@ class Artifact(Generic[KindOfFacts]):
         manifest = read_json(Path(path) / MANIFEST)
         if manifest.get("kind") != cls.__name__:
             raise UserError(f"{path} is of the kind {manifest.get('kind')}; {cls.__name__} is needed")
-        return cls(path, manifest)
+        artifact = cls(path, manifest)
+        with damage_errors(artifact.path / MANIFEST):
+            if any(not isinstance(artifact.manifest[section], dict) for section in SECTIONS):
+                raise ValueError(f"expected mappings under {', '.join(SECTIONS)}")
+        for name, written in artifact.manifest["files"].items():  # an earlier version lists none
+            with damage_errors(artifact.path / name):
+                if (there := describe_file(artifact.path / name)) != written:
+                    raise ValueError(f"not what was written: it has {there['bytes']:,} of {written['bytes']:,} bytes")
+        return artifact
 
     @classmethod
     def read_all(cls, paths: Sequence[Path | str]) -> list[Self]:
@@ -111,6 +123,11 @@ class Artifact(Generic[KindOfFacts]):
         self.manifest.update(digest=digest, parameters={})
 
     def write_manifest(self) -> None:
+        """Write the manifest, with the size of every file that is there now and the SHA-256 of the small ones."""
+        tops = sorted(path for path in self.path.iterdir() if path.name not in (MANIFEST, *self.unlisted))
+        paths = (path for top in tops for path in ([top] if top.is_file() else sorted(top.rglob("*"))))
+        files = (path for path in paths if path.is_file())
+        self.manifest["files"] = {path.relative_to(self.path).as_posix(): describe_file(path) for path in files}
         write_json(self.path / MANIFEST, self.manifest)
 
     @property
@@ -147,8 +164,9 @@ class Artifact(Generic[KindOfFacts]):
 
     def read_values(self, name: str) -> dict[str, Any]:
         """Return the content of the artifact's file `NAME.json`."""
-        with damage_errors(self.path):
-            return json.loads((self.path / f"{name}.json").read_text(encoding="utf-8"))
+        file = self.path / f"{name}.json"
+        with damage_errors(file):
+            return json.loads(file.read_text(encoding="utf-8"))
 
     def write_values(self, name: str, values: Mapping[str, Any]) -> None:
         """Write values to the artifact's file `NAME.json`."""
@@ -166,7 +184,8 @@ class Artifact(Generic[KindOfFacts]):
         """Return the arrays of the artifact's file `NAME.npz`, by the name of each in it."""
         import numpy as np
 
-        with damage_errors(self.path), (self.path / f"{name}.npz").open("rb") as file, np.load(file) as arrays:
+        path = self.path / f"{name}.npz"
+        with damage_errors(path), path.open("rb") as file, np.load(file) as arrays:
             return dict(arrays)
 
     def write_arrays(self, name: str, arrays: Mapping[str, "np.ndarray"]) -> None:
@@ -174,3 +193,9 @@ class Artifact(Generic[KindOfFacts]):
         import numpy as np
 
         np.savez(self.path / f"{name}.npz", allow_pickle=False, **arrays)
+
+
+def describe_file(file: Path) -> dict[str, int | str]:
+    """Return what a manifest lists of a file: its size, `bytes`, and the `sha256` of one of at most `SMALL_FILE`."""
+    size = file.stat().st_size
+    return {"bytes": size, "sha256": file_sha256(file)} if size <= SMALL_FILE else {"bytes": size}

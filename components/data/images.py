@@ -12,6 +12,8 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from components.system.errors import UserError
+
 Item = TypeVar("Item")
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "AVIF", "JPEG2000")  # JPEG's reader reads MPO too
@@ -19,8 +21,13 @@ MAX_PIXELS = 100_000_000  # of one image, at most
 
 
 def read_image(file: Path, min_side: int = 0) -> Image.Image:
-    """Return the image in a file as upright RGB, as `decode_image` does from its bytes."""
-    return decode_image(file.read_bytes(), min_side)
+    """Return the image in a file of a data set as upright RGB, as `decode_image` does from its bytes.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    with file_errors(file):
+        return decode_image(file.read_bytes(), min_side)
 
 
 def decode_image(content: bytes, min_side: int = 0) -> Image.Image:
@@ -67,8 +74,13 @@ def decode_image(content: bytes, min_side: int = 0) -> Image.Image:
 
 
 def read_pixels(file: Path, size: int) -> np.ndarray:
-    """Return the pixels of an image file at the working size, uint8 (size, size, 3), as `decode_pixels` does."""
-    return decode_pixels(file.read_bytes(), size)
+    """Return the pixels of an image of a data set at the working size, uint8 (size, size, 3), as `decode_pixels` does.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    with file_errors(file):
+        return decode_pixels(file.read_bytes(), size)
 
 
 def decode_pixels(content: bytes, size: int) -> np.ndarray:
@@ -78,6 +90,20 @@ def decode_pixels(content: bytes, size: int) -> np.ndarray:
     """
     image = decode_image(content)
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR), dtype=np.uint8)
+
+
+@contextmanager
+def file_errors(file: Path) -> Iterator[None]:
+    """Turn any error in the block, which reads a file that was read when its data set was fetched, into a UserError.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    try:
+        yield
+    except Exception as error:  # Pillow throws what it likes
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise UserError(f"{file} is damaged ({reason}): fetch the data set again, or `dvc checkout` it") from error
 
 
 @contextmanager

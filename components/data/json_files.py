@@ -22,7 +22,7 @@ def damage_errors(path: Path | str) -> Iterator[None]:
     try:
         yield
     except (ValueError, EOFError, FileNotFoundError, zipfile.BadZipFile) as error:
-        reason = " ".join(str(error).split())
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise UserError(f"{path} is damaged ({reason}): make it again, or `dvc checkout` it") from error
 
 

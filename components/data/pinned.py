@@ -113,7 +113,8 @@ class PinnedSource:
             pinned = type(output).read(target)
         except UserError as error:
             raise UserError(
-                f"{self} is not an artifact that a step made ({error}): correct the name or the commit"
+                f"{self} is not an artifact that a step made ({error}): correct the name or the commit, or push "
+                "it again from where it is whole"
             ) from error
         for file in target.iterdir():
             if file.name != MANIFEST:

@@ -26,7 +26,7 @@ def read_table(file: Path, text_columns: Collection[str], columns_with_gaps: Col
     import pandas as pd
 
     types, gaps = dict.fromkeys(text_columns, str), {name: [""] for name in columns_with_gaps}
-    with damage_errors(file.parent):
+    with damage_errors(file):
         return pd.read_csv(file, dtype=types, keep_default_na=False, na_values=gaps, lineterminator="\n")
 
 

@@ -9,7 +9,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from components.data.artifact import MANIFEST
+from components.data.artifact import MANIFEST, Artifact
 from components.data.content import sha256
 from components.data.json_files import read_json
 from components.data.records import Record, record_path, write_records
@@ -155,7 +155,7 @@ def read_inputs(step: Step, artifacts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_up_to_date(name: str, artifacts: Mapping[str, Any], values: Mapping[str, Any], note: Path) -> bool:
-    """Return whether a step's outputs exist, and a note says that they were made from these inputs, values and code.
+    """Return whether a step's outputs are whole and, by a note, made from these inputs, values and code.
 
     Args:
         name: The step.
@@ -165,9 +165,18 @@ def is_up_to_date(name: str, artifacts: Mapping[str, Any], values: Mapping[str, 
     """
     step = load_step(name)
     runs = training_runs(step, artifacts, step.check_values(values))
-    complete = all((Path(paths[key]) / MANIFEST).is_file() for paths, _ in runs for key in step.outputs)
+    complete = all(is_whole(kind, paths[key]) for paths, _ in runs for key, kind in step.outputs.items())
     digest = combined_inputs_digest(name, artifacts, values) if complete and note.is_file() else ""
     return bool(digest) and note.read_text(encoding="utf-8") == digest
+
+
+def is_whole(kind: type[Artifact], path: Path | str) -> bool:
+    """Return whether an artifact of a kind is at a path, no file of it missing or damaged."""
+    try:
+        kind.read(path)
+    except UserError:
+        return False
+    return True
 
 
 def note_inputs(name: str, artifacts: Mapping[str, Any], values: Mapping[str, Any], note: Path) -> None:

@@ -12,10 +12,12 @@ Port = Annotated[int, Range("from 1 to 65535", lambda value: 1 <= value <= 65535
 
 def show() -> None:
     """Print the comparison of every recipe that has been run."""
-    tables = sorted(ARTIFACTS.rglob("page/comparison.txt"))
-    for table in tables:
-        print(table.read_text(encoding="utf-8"))
-    if not tables:
+    from components.data.artifacts import Page
+
+    pages = Page.list_in(ARTIFACTS)
+    for page in pages:
+        print((page.path / "comparison.txt").read_text(encoding="utf-8"))
+    if not pages:
         raise UserError("no comparison yet: `make repro` makes one")
     print("`make ui` opens them in MLflow; the figures are under artifacts/RECIPE/; your own images: README.md")
 

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image, TiffImagePlugin
 
 from components.data import images
+from components.system.errors import UserError
 
 Pixels = npt.NDArray[np.uint8]
 RANDOM = np.random.default_rng(0)
@@ -115,7 +116,7 @@ def test_what_is_no_readable_image_says_why(content, match):
 def test_pillow_s_warnings_do_not_reach_the_person(tmp_path):
     """An image of 95 megapixels, which Pillow warns of, ends on its missing pixels; so do the threads."""
     (tmp_path / "image.png").write_bytes(b"P4 9500 10000\n")
-    with pytest.raises(OSError, match="truncated"):
+    with pytest.raises(UserError, match="truncated"):
         list(images.map_in_batches(lambda file: images.read_pixels(file, 4), [tmp_path / "image.png"], 1))
 
 
@@ -228,6 +229,6 @@ def test_what_goes_wrong_with_an_item_is_raised(tmp_path):
     def read(file: Path) -> Pixels:
         return images.read_pixels(file, 4)
 
-    with pytest.raises(FileNotFoundError, match=r"1\.png"):
+    with pytest.raises(UserError, match=r"1\.png is damaged .No such file"):
         batches.extend(images.map_in_batches(read, files, 1))
     assert len(batches) <= 1

@@ -183,6 +183,7 @@ def test_the_page_says_what_leaks(made, tmp_path):
             f"{row}{end}": np.full((8, 8, 3), row, np.uint8) for row in range(len(rows)) for end in ("", "_other")
         }
         report.write_arrays("leakage", images)
+        report.write_manifest()
     reader = read(compared(tmp_path, reports))
     (table,) = reader.under("Leakage between the parts of the split")
     assert table[1] == ["near: 0.png", "test", "up", "twin.png", "train", "left"]
