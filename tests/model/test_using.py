@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.error import HTTPError
+from urllib.parse import urlsplit
 
 import keras
 import numpy as np
@@ -144,6 +145,34 @@ def test_what_is_no_model_or_no_image_is_one_line(made, journal, tmp_path, monke
     Path("there.png").touch()
     with pytest.raises(UserError, match=message):
         main(["predict", "--model", str(made["classifiers/top"]) if model == "top" else model, image or "there.png"])
+
+
+@pytest.mark.parametrize("content", [None, "half", '{"data": [[1, 2]]}', '{"data": [["bm8="]]}'])
+def test_a_model_that_was_logged_without_example_images_is_used_all_the_same(
+    content, journal, source, tmp_path, capsys
+):
+    """As another program may do; an export then needs images to be checked on."""
+    location = tracking.client().get_logged_model(journal.removeprefix("models:/")).artifact_location
+    file = Path(urlsplit(location).path, "input_example.json")
+    example = file.read_text()
+    file.unlink()
+    try:
+        if content:
+            file.write_text(content)
+        out, err = run_command(capsys, "predict", "--model", journal, str(source / "up" / "00.png"))
+        assert (len(out), err) == (2, [])
+        with pytest.raises(UserError, match=r"no image is kept with this model .*: give some with --images"):
+            main(["export", "--model", journal, "--to", "onnx", str(tmp_path / "file")])
+    finally:
+        file.write_text(example)
+
+
+def test_damaged_example_images_are_one_line(made, source, tmp_path):
+    shutil.copytree(made["classifiers/top"], tmp_path / "classifiers/top")
+    (tmp_path / "reports/top").mkdir(parents=True)
+    (tmp_path / "reports/top/example.npy").write_text("half")
+    with pytest.raises(UserError, match=r"reports/top/example.npy is damaged \("):
+        main(["predict", "--model", str(tmp_path / "classifiers/top"), str(source / "up")])
 
 
 # Over HTTP
