@@ -45,7 +45,7 @@ def find_lists(source: Path, root: Path, entry: DataSet | None) -> list[Path]:
 
 
 def fold_lines(files: list[Path], source: Path) -> Iterator[tuple[str, str, str]]:
-    """Yield (file's name, image, split) of each line of the lists of test images; a split is its list's number, "0" on."""
+    """Yield (file's name, image, split) of each line of the lists of test images; a split is its list's number."""
     for number, path in enumerate(files):
         for line in read_text(path, source).splitlines():
             yield path.name, line.rpartition(" ")[0], str(number)
