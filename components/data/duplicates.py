@@ -46,7 +46,7 @@ def hash_and_detail(file: Path) -> np.ndarray:
         transform, of the image in grey at 32 x 32 pixels, are above their median.
     """
     with images.open_image(file.read_bytes(), min_side=64) as stored:
-        image = stored.whole().resize((64, 64), Image.Resampling.BILINEAR, reducing_gap=2)
+        image = stored.rgb().resize((64, 64), Image.Resampling.BILINEAR, reducing_gap=2)
     thumbnail = image.resize((SIDE, SIDE), Image.Resampling.BOX)
     small = thumbnail.resize((BLURRED_SIDE, BLURRED_SIDE), Image.Resampling.BOX)
     blurred = small.resize((SIDE, SIDE), Image.Resampling.BILINEAR)

@@ -102,17 +102,17 @@ class DecodedImage:
                 strip = strip.transpose(TURNS[self.orientation])
             yield top, as_rgb(strip)
 
-    def whole(self) -> Image.Image:
+    def rgb(self) -> Image.Image:
         """Return all of it as upright RGB."""
         image = Image.new("RGB", self.size)
         for top, strip in self.strips():
             image.paste(strip, (0, top))
         return image
 
-    def resized(self, size: int) -> Image.Image:
+    def resize(self, size: int) -> Image.Image:
         """Return it as upright RGB of (size, size) pixels, resampled bilinearly, antialiased."""
         if self.size[0] * self.size[1] <= LARGE:
-            return self.whole().resize((size, size), Image.Resampling.BILINEAR)
+            return self.rgb().resize((size, size), Image.Resampling.BILINEAR)
         narrow = Image.new("RGB", (size, self.size[1]))
         for top, strip in self.strips():
             narrow.paste(strip.resize((size, strip.height), Image.Resampling.BILINEAR), (0, top))
@@ -181,7 +181,7 @@ def check_size(width: int, height: int) -> None:
             "GRAFT_MAX_MEGAPIXELS raises the limit"
         )
     if max(width, height) > MAX_SIDE:
-        raise ValueError(f"{width} x {height} pixels: a side of more than {MAX_SIDE:,}")
+        raise ValueError(f"{width} x {height} pixels: a side of more than {MAX_SIDE:,}; cut it up")
 
 
 def measure_image(content: bytes) -> tuple[int, int]:
@@ -203,7 +203,7 @@ def read_image(file: Path, min_side: int = 0) -> Image.Image:
 def decode_image(content: bytes, min_side: int = 0) -> Image.Image:
     """Return the image that a file's bytes encode, or its first frame, as upright RGB, opened as of `open_image`."""
     with open_image(content, min_side) as image:
-        return image.whole()
+        return image.rgb()
 
 
 def read_pixels(file: Path, size: int) -> np.ndarray:
@@ -218,7 +218,7 @@ def decode_pixels(content: bytes, size: int) -> np.ndarray:
     times the working size.
     """
     with open_image(content, 4 * size, LARGE) as image:
-        return np.asarray(image.resized(size), dtype=np.uint8)
+        return np.asarray(image.resize(size), dtype=np.uint8)
 
 
 @contextmanager

@@ -162,7 +162,6 @@ def _load_pyfunc(path: str) -> ServedModel:
     import keras
 
     max_images = images.setting("GRAFT_REQUEST_IMAGES", 1000) if scoring_server.guard() else None
-
     facts = json.loads((Path(path) / "artifact.json").read_text(encoding="utf-8"))["facts"]
     network = keras.saving.load_model(Path(path) / "model.keras", compile=False, safe_mode=True)
     return ServedModel(network, facts["classes"], max_images)

@@ -199,7 +199,7 @@ def test_memory_is_shared_in_turn(monkeypatch):
     memory, held = images.DecodingMemory(), threading.Event()
     log: list[tuple[str, int]] = []
 
-    def decode(name: str, amount: int) -> None:
+    def reserve(name: str, amount: int) -> None:
         with memory.reserve(amount * 1_000_000):
             log.append((name, memory.used))
 
@@ -212,7 +212,7 @@ def test_memory_is_shared_in_turn(monkeypatch):
             log.append(("first", memory.used))
 
     threads = [threading.Thread(target=hold)]
-    threads += [threading.Thread(target=decode, args=one) for one in (("too large", 11), ("small", 1))]
+    threads += [threading.Thread(target=reserve, args=one) for one in (("too large", 11), ("small", 1))]
     threads[0].start()
     held.wait()
     threads[1].start()
