@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
 COMPONENTS = Path(__file__).parents[2]
-CODE = ("data/images.py", "model/served.py")  # of the components: all that serving needs
+CODE = ("data/images.py", "model/scoring_server.py", "model/served.py")  # of the components: all that serving needs
 NEEDED = ("keras", "numpy", "pandas", "pillow", "tensorflow")  # and MLflow, which is smaller in the steps' images
 
 

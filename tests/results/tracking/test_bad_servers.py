@@ -478,6 +478,7 @@ main(["evaluate", *{evaluation}])
 """
 
 
+@pytest.mark.slow  # processes, each with MLflow
 def test_two_processes_make_one_new_store(made, tmp_path):
     """Each trains and evaluates by the command line, at the same time."""
     address = f"sqlite:///{tmp_path}/new/mlflow.db"

@@ -1,5 +1,6 @@
 """The journal: what a run holds, that it can be written again, and that a dead server costs no training."""
 
+import itertools
 import json
 import os
 import shutil
@@ -534,6 +535,7 @@ main({arguments})
 """
 
 
+@pytest.mark.slow  # a process that is killed
 @pytest.mark.parametrize("again", [True, False])
 def test_the_run_of_a_training_that_was_killed_is_begun_again_or_lost(made, small, again):
     """Trained anew with the journal, or without it and logged later: one run, whole."""
@@ -612,7 +614,7 @@ def test_the_ui_prints_where_the_comparison_is_and_ends_with_its_server(made, da
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            lines = [process.stdout.readline() for _ in range(2)]
+            lines = list(itertools.takewhile(lambda line: "Ctrl-C ends the server" not in line, process.stdout))
             assert lines[1].startswith(f"edges: http://127.0.0.1:{port}/#/experiments/")
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=60) as answer:
                 assert answer.read() == b"OK"
