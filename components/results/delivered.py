@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 
-from components.data import images
 from components.data.artifacts import MANIFEST, Classifier, Report
 from components.model.served import ServedModel
 from components.results.tracking import logged
@@ -23,8 +22,7 @@ def open_model(address: str) -> tuple[ServedModel, np.ndarray]:
     """
     if address.startswith(URIS):
         with logged.open_logged_model(address) as (classifier, examples):
-            pixels = np.stack([np.asarray(images.decode_image(image)) for image in examples])
-            return load_served(classifier), pixels
+            return load_served(classifier), examples
     classifier = Classifier.read(address)
     served = load_served(classifier)
     report = report_path(classifier.path)
