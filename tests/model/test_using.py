@@ -171,7 +171,7 @@ def test_a_model_that_was_logged_without_example_images_is_used_all_the_same(
 
 def test_damaged_example_images_are_one_line(made, source, tmp_path):
     shutil.copytree(made["classifiers/top"], tmp_path / "classifiers/top")
-    (tmp_path / "reports/top").mkdir(parents=True)
+    shutil.copytree(made["top"], tmp_path / "reports/top")
     (tmp_path / "reports/top/example.npy").write_text("half")
     with pytest.raises(UserError, match=r"reports/top/example.npy is damaged \("):
         main(["predict", "--model", str(tmp_path / "classifiers/top"), str(source / "up")])
