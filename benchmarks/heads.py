@@ -81,6 +81,7 @@ def fill(at: Mapping[str, Path]) -> "tuple[Part, Part]":
     for rows in split_rows:
         array[rows.rows, 0] = synthetic.features(rows.labels, array.shape[-1]).astype(array.dtype)
     array.flush()
+    features.write_manifest()
     train, validation = ((array[rows.rows, 0].astype(np.float32), rows.labels) for rows in split_rows)
     return train, validation
 
