@@ -133,7 +133,7 @@ def count_looks(run: "Run") -> int:
 def judge_candidate(
     report: Report, version: str, champion: "ModelVersion | None", reason: str
 ) -> tuple[bool, list[str]]:
-    """Return whether a candidate beats the champion (True if none), and why; not comparable: False if forced, else raise.
+    """Return whether a candidate beats the champion (True if none) and why; not comparable: False if forced, or raise.
 
     Raises:
         UserError: The champion was tested on other images, and there is no reason to promote the candidate anyway.
