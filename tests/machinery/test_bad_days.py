@@ -101,13 +101,16 @@ def test_a_second_run_of_a_step_waits_for_the_first_and_then_runs(waiting, tmp_p
         (signal.SIGSEGV, "work", 139, "error: ended by SIGSEGV with .* a library crashed"),
         (signal.SIGINT, "work", 130, "stopped: what is finished stays"),
         (signal.SIGTERM, "step", 130, "stopped: what is finished stays"),
+        (signal.SIGHUP, "step", 130, "stopped: what is finished stays"),
+        (signal.SIGHUP, "both", 130, "stopped: what is finished stays"),  # as when a terminal is closed
     ],
 )
 def test_an_end_by_force_is_one_line(number, whom, status, said, waiting, tmp_path):
     process, _ = waiting
     step_process = psutil.Process(process.pid)
     (work,) = step_process.children()
-    (work if whom == "work" else step_process).send_signal(number)
+    for one in {"work": [work], "step": [step_process], "both": [work, step_process]}[whom]:
+        one.send_signal(number)
     returned, lines = ended(process)
     assert returned == status
     assert len(lines) == 1 and re.match(said, lines[0])
