@@ -78,7 +78,9 @@ def run_cli(main: Callable[[list[str]], None]) -> None:
     A `UserError` is one line and exit status 2, as is a file or an output that cannot be read or written; Ctrl-C,
     SIGTERM and SIGHUP are a line and 130, a reader that stops reading 141.
     """
-    sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))  # as of `>&-`
+    for name in ("stdout", "stderr"):  # as of `>&-`
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
     try:
         stop_on_signals()
         if sys.flags.optimize > 1:

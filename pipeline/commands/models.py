@@ -29,8 +29,8 @@ def predict(images: Sequence[Image], *, model: Model, csv: File | None = None) -
     Args:
         images: Image files, or folders of them.
         model: The folder of a classifier, or its address in MLflow: models:/NAME@champion, models:/ID, runs:/RUN/model.
-        csv: Write the probabilities of all classes to this file; a name that a spreadsheet would run as a formula has an
-            apostrophe before it.
+        csv: Write the probabilities of all classes to this file. A name that a spreadsheet would run as a formula has
+            an apostrophe before it.
     """
     from components.data.tables import write_table
     from components.model import file_predictions

@@ -479,20 +479,20 @@ def test_addresses_of_any_spelling(name, place, address, temporary):
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
 def test_an_end_by_force_leaves_nothing_in_the_folder_of_temporary_files(number, place, temporary, tmp_path):
-    """What a kill leaves lies beside the output, and is gone after the next run; a terminal that closes leaves nothing."""
+    """What a kill leaves lies beside the output, and goes with the next run; a terminal that closes leaves nothing."""
     target, words = tmp_path / "images", ["--data_set", "edges", "--max_quarantined", "1"]
     with socket.create_server(("127.0.0.1", 0)) as server:
         source = f"http://127.0.0.1:{server.getsockname()[1]}/edges.tar"
         command = [sys.executable, "-m", "components", "fetch", *words, "--source", source, "--images", str(target)]
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(temporary), "no_proxy": "127.0.0.1"}
-        with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
-            with server.accept()[0] as connection:
-                connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\n")
-                while not any(tmp_path.glob(".images.unfinished/*/download")):
-                    assert process.poll() is None
-                process.send_signal(number)
-                while connection.recv(1000):
-                    pass
+        process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+        with process, server.accept()[0] as connection:
+            connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\n")
+            while not any(tmp_path.glob(".images.unfinished/*/download")):
+                assert process.poll() is None
+            process.send_signal(number)
+            while connection.recv(1000):
+                pass
     left = {path.name for path in tmp_path.iterdir()} - {"temporary"}
     assert left == ({".images.unfinished"} if number == signal.SIGKILL else set())
     fetch(str(place / "edges"), target)

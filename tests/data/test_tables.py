@@ -30,7 +30,9 @@ def test_what_is_read_is_what_was_written_and_no_cell_is_a_formula(file, texts):
 def test_a_text_that_is_no_formula_and_a_number_are_written_as_they_are(file):
     texts = ["a=1", "'quoted'", "1-2", " =1", ""]
     write_table(file, pd.DataFrame({"label": texts, "number": range(-2, 3)}))
-    assert file.read_text() == "label,number\n" + "".join(f"{text},{n}\n" for text, n in zip(texts, range(-2, 3)))
+    assert file.read_text() == "label,number\n" + "".join(
+        f"{text},{n}\n" for text, n in zip(texts, range(-2, 3), strict=True)
+    )
 
 
 def test_a_formula_is_written_behind_an_apostrophe(file):

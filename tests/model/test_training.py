@@ -476,8 +476,8 @@ def test_heads_trained_at_once_are_those_of_train_top(made, project, capsys):
     sweeps = ["learning_rate=1e-4,1e-2", "head=linear,hidden", "dropout=0.3", "epochs=7"]
     options = [word for sweep in sweeps for word in ("--sweep", f"train_top.{sweep}")]
     __main__.main(["find_head", "edges", "--network", NETWORK, *options])
-    best = r"best on validation, before the temperature: learning_rate: 0\.01, head: \w+, dropout: 0\.3, epochs: 7 \("
-    assert re.search(best, capsys.readouterr().out)
+    line = r"best on validation, before the temperature: learning_rate: 0\.01, head: \w+, dropout: 0\.3, epochs: 7 \("
+    assert re.search(line, capsys.readouterr().out)
     table = pd.read_csv(f"artifacts/edges/{NETWORK}/heads.csv")
     assert table["validation_log_loss"].is_monotonic_increasing
     assert sorted(zip(table["learning_rate"], table["head"], strict=True)) == [

@@ -124,7 +124,7 @@ def test_a_file_that_cannot_be_written_is_one_line(command, path, made, photogra
     Path("file").touch()
     images = [str(photographs / "clear.png")]
     rest = ["--images", *images] if command[0] == "export" else images
-    with pytest.raises(UserError, match="give (the path of a file to write|another path)"):
+    with pytest.raises(UserError, match=r"give (the path of a file to write|another path)"):
         main([command[0], *rest, "--model", str(made["classifiers/top"]), *command[1:], path])
     assert {file.name for file in tmp_path.rglob("*")} == {"folder", "file"}
 
