@@ -1,7 +1,8 @@
-"""Files that a person names for what a command writes."""
+"""What a command writes for a person: files that were named, and lines."""
 
+import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 from components.system.errors import UserError
@@ -34,3 +35,14 @@ def write_in_one_move(file: Path) -> Iterator[Path]:
     except OSError as error:
         reason = error.strerror or error
         raise UserError(f"cannot write {file}: {reason}; free some space, or give another path") from error
+
+
+@contextmanager
+def print_at_end() -> Iterator[None]:
+    """Hold back what the block prints until it ends, so that an output that cannot be written breaks off no work."""
+    said = io.StringIO()
+    try:
+        with redirect_stdout(said):
+            yield
+    finally:
+        print(said.getvalue(), end="", flush=True)

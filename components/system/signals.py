@@ -3,7 +3,7 @@
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, an end that is asked for, a terminal that was closed
@@ -34,7 +34,7 @@ def interrupt(number: int, frame: FrameType | None) -> None:
 def hear_signals(numbers: Iterable[int]) -> Iterator[Callable[[], int]]:
     """Yield a function that waits for the next of some signals, if none came since, and returns its number.
 
-    Within the block the signals do nothing else; those that were not waited for do after it what they did before.
+    Within the block the signals do nothing else, and after it what they did before.
     """
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
@@ -46,11 +46,5 @@ def hear_signals(numbers: Iterable[int]) -> Iterator[Callable[[], int]]:
         for number, handler in handlers.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(earlier)
-        os.set_blocking(reading, False)
-        unheard = b""
-        with suppress(BlockingIOError):
-            unheard = os.read(reading, 4096)
         os.close(reading)
         os.close(writing)
-        for one in unheard:
-            signal.raise_signal(one)
