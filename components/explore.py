@@ -25,7 +25,7 @@ def explore(
         augmented: The plain images at the working size and their views.
         weights: The backbone's pretrained weights; with its top they predict the ImageNet class of the samples.
         exploration: The counts, samples, densities and words.
-        samples: Training images of each class to choose.
+        samples: Training images of each class to choose; all of a class that has no more.
         seed: Seed of the choice of samples.
     """
     import pandas as pd
@@ -35,7 +35,8 @@ def explore(
 
     train = splits.part("train")
     exploring.write_counts(exploration, images.table("images.csv"), splits.table("splits.csv")[["file", "split"]])
-    chosen = train.groupby("label").sample(samples, replace=True, random_state=seed).drop_duplicates()
+    shuffled = train.sample(frac=1, random_state=seed).sort_values("label", kind="stable")
+    chosen = shuffled.groupby("label").head(samples)
     exploring.write_samples(exploration, images, chosen)
     exploring.write_densities(exploration, augmented, train)
     if augmented.facts.views:

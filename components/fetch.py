@@ -60,11 +60,11 @@ def fetch(images: Output[Images], *, data_set: str, source: str, max_quarantined
         images.record.revisions["dvc_revision"] = pinned_source.revision
         place = str(pinned_source)
     elif source == "published" and entry and entry.write:
-        with tempfile.TemporaryDirectory(prefix="graft-") as temporary:
+        with tempfile.TemporaryDirectory(prefix=".source-", dir=images.path) as temporary:
             entry.write(Path(temporary))
             layout.lay_out(Path(temporary), images, entry, max_quarantined)
     else:
-        with open_source(entry.address if source == "published" and entry else source) as folder:
+        with open_source(entry.address if source == "published" and entry else source, images.path) as folder:
             layout.lay_out(folder, images, entry, max_quarantined)
     images.facts.data_set = data_set
     if entry and entry.digest and images.digest != entry.digest:

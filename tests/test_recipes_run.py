@@ -39,7 +39,7 @@ def write(study: str, top: Path, per_folder: int) -> None:
 
 def copy(study: str, top: Path, per_folder: int) -> None:
     """Copy the first real images of every folder."""
-    with open_source(str(real(ARCHIVES.get(study, f"samples/{study}")))) as whole:
+    with open_source(str(real(ARCHIVES.get(study, f"samples/{study}"))), top.parent) as whole:
         for folder in {path.parent for path in whole.rglob("*") if path.suffix.lower() in ENDINGS}:
             (top / folder.relative_to(whole)).mkdir(parents=True)
             for file in sorted(folder.iterdir())[:per_folder]:

@@ -44,11 +44,11 @@ def unpack(archive: Path, target: Path, source: str) -> None:
     limit = max(ALWAYS_ALLOWED, MAX_RATIO * size)
     total, culprit = 0, ""
     try:
-        check_space(size)
+        check_space(size, target)
         with archive.open("rb") as file:
             read_entries = zip_entries if file.read(4) in (b"PK\3\4", b"PK\5\6") else tar_entries
             file.seek(0)
-            for count, (name, length, open_content) in enumerate(read_entries(file, limit), 1):
+            for count, (name, length, open_content) in enumerate(read_entries(file, limit, target), 1):
                 total += length
                 check_amount(count, total, limit)
                 culprit = f"the entry {name!r:.200}: "
@@ -111,7 +111,7 @@ def write_entry(open_content: Callable[[], IO[bytes] | None], size: int, path: P
         raise ValueError("another entry has the same path") from None
 
 
-def zip_entries(file: IO[bytes], limit: int) -> Iterator[Entry]:
+def zip_entries(file: IO[bytes], limit: int, target: Path) -> Iterator[Entry]:
     """Yield the name, size and opener of each entry of a zip, in order; raise a ValueError if one is not allowed.
 
     Not allowed is an entry that is no plain file or folder, or is encrypted; two that overlap; and more than the limits
@@ -120,12 +120,13 @@ def zip_entries(file: IO[bytes], limit: int) -> Iterator[Entry]:
     Args:
         file: The archive.
         limit: Bytes to which it may unpack.
+        target: The folder whose disk must have room for it.
     """
     with zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
         unpacked = sum(entry.file_size for entry in entries)
         check_amount(len(entries), unpacked, limit)
-        check_space(unpacked)
+        check_space(unpacked, target)
         for before, after in pairwise(sorted(entries, key=lambda entry: entry.header_offset)):
             if before.header_offset + ZIP_HEADER + before.compress_size > after.header_offset:
                 raise ValueError(f"the entries {before.filename!r:.200} and {after.filename!r:.200} overlap")
@@ -138,7 +139,7 @@ def zip_entries(file: IO[bytes], limit: int) -> Iterator[Entry]:
             yield entry.filename, entry.file_size, open_content
 
 
-def tar_entries(file: IO[bytes], limit: int) -> Iterator[Entry]:
+def tar_entries(file: IO[bytes], limit: int, target: Path) -> Iterator[Entry]:
     """Yield the name, size and opener of each entry of a tar or tar.gz; raise a ValueError if one is not allowed.
 
     Allowed are plain files, and folders, of size 0; nothing may follow the end. An entry is to be read before the next
@@ -147,6 +148,7 @@ def tar_entries(file: IO[bytes], limit: int) -> Iterator[Entry]:
     Args:
         file: The archive.
         limit: Bytes to which it may unpack.
+        target: As for `zip_entries`; a tar says nothing of its size beforehand.
     """
     compressed = file.read(2) == b"\x1f\x8b"
     file.seek(0)

@@ -5,7 +5,6 @@ import http.client
 import re
 import shutil
 import string
-import tempfile
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -66,7 +65,7 @@ def download(address: str, target: Path) -> None:
     try:
         check_address(url)
         with urllib.request.build_opener(redirects).open(url, timeout=60) as answer, target.open("wb") as file:
-            check_space(answer.length or 0)
+            check_space(answer.length or 0, target.parent)
             with bar("download", answer.length or 0, "byte") as progress:
                 while chunk := answer.read(CHUNK):
                     file.write(chunk)
@@ -90,9 +89,8 @@ def download(address: str, target: Path) -> None:
         )
 
 
-def check_space(needed: int) -> None:
-    """Raise a ValueError unless so many bytes are free in the folder of temporary files."""
-    folder = tempfile.gettempdir()
+def check_space(needed: int, folder: Path) -> None:
+    """Raise a ValueError unless so many bytes are free in a folder."""
     free = shutil.disk_usage(folder).free
     if needed > free:
-        raise ValueError(f"{needed:,} bytes do not fit into {folder} (TMPDIR), where {free:,} are free")
+        raise ValueError(f"{needed:,} bytes do not fit into {folder}, where {free:,} are free")

@@ -94,7 +94,7 @@ class PinnedSource:
                 "a source in git takes git and DVC: use the image `fetch`, or install git and `pip install dvc`"
             )
         target = output.path.absolute() / "pinned"
-        with TemporaryDirectory(prefix="graft-") as temporary:
+        with TemporaryDirectory(prefix=".source-", dir=output.path.absolute()) as temporary:
             clone, variables = f"{temporary}/clone", command_environment(temporary)
             run_command(
                 ["git", "clone", "-q", "--no-checkout", "--", self.address, clone], variables,

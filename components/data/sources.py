@@ -12,16 +12,20 @@ from components.system.errors import UserError, redact
 
 
 @contextmanager
-def open_source(source: str) -> Iterator[Path]:
+def open_source(source: str, beside: Path) -> Iterator[Path]:
     """Yield a folder with the content of a folder, an archive (tar, tar.gz, zip) or the http(s) address of one.
 
     A folder is yielded as it is and must not be written to; anything else is unpacked into a temporary folder, which is
     gone after the block. An address may end in `#sha256=HEX`, the digest that the downloaded file must have.
 
+    Args:
+        source: The folder, archive or address.
+        beside: Where the temporary folder is made.
+
     Raises:
         UserError: There is no such source, it cannot be read, or it could do harm.
     """
-    with tempfile.TemporaryDirectory(prefix="graft-") as temporary:
+    with tempfile.TemporaryDirectory(prefix=".source-", dir=beside) as temporary:
         path = Path(source).expanduser() if source.startswith("~/") else Path(source)
         if re.match(r"[a-zA-Z][\w+.-]*://", source):
             path = Path(temporary) / "download"

@@ -1,13 +1,23 @@
-"""The tables of artifacts: CSV files whose labels and file names stay text."""
+"""Tables as CSV files whose labels and file names stay text: in `read_table`, and in a spreadsheet.
 
-from collections.abc import Collection
+A spreadsheet runs a text as a formula that begins with one of `=+-@`, a tab or a carriage return. Such a text, also
+behind apostrophes, is written with one apostrophe more, and read without it: all other texts are written as they are.
+
+Source: OWASP, CSV Injection, owasp.org/www-community/attacks/CSV_Injection.
+"""
+
+import csv
+import re
+from collections.abc import Callable, Collection, Hashable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from components.data.json_files import damage_errors
 
 if TYPE_CHECKING:
     import pandas as pd
+
+FORMULA = r"'*[=+\-@\t\r]"
 
 
 def read_table(file: Path, text_columns: Collection[str], columns_with_gaps: Collection[str]) -> "pd.DataFrame":
@@ -27,9 +37,39 @@ def read_table(file: Path, text_columns: Collection[str], columns_with_gaps: Col
 
     types, gaps = dict.fromkeys(text_columns, str), {name: [""] for name in columns_with_gaps}
     with damage_errors(file):
-        return pd.read_csv(file, dtype=types, keep_default_na=False, na_values=gaps, lineterminator="\n")
+        table = pd.read_csv(file, dtype=types, keep_default_na=False, na_values=gaps, lineterminator="\n")
+    return change_texts(table, f"'{FORMULA}", lambda text: text[1:])
 
 
-def write_table(file: Path, table: "pd.DataFrame") -> None:
-    """Write a table to a CSV file, without its index: the same bytes for the same rows."""
-    table.to_csv(file, index=False, lineterminator="\n")
+def write_table(file: Path, table: "pd.DataFrame", errors: Literal["strict", "surrogateescape"] = "strict") -> None:
+    """Write a table to a CSV file, without its index: the same bytes for the same rows.
+
+    Args:
+        file: The CSV file.
+        table: The table.
+        errors: What to do with a text that is not UTF-8, as `str.encode` takes it.
+    """
+    safe = change_texts(table, FORMULA, lambda text: f"'{text}")
+    texts = (text for name in table for text in (name, *text_cells(table, name)))
+    breaks = any("\r" in text for text in texts if isinstance(text, str))  # which would end a line
+    quoting: Literal[0, 2] = csv.QUOTE_NONNUMERIC if breaks else csv.QUOTE_MINIMAL
+    safe.to_csv(file, index=False, lineterminator="\n", errors=errors, quoting=quoting)
+
+
+def change_texts(table: "pd.DataFrame", pattern: str, change: Callable[[str], str]) -> "pd.DataFrame":
+    """Return a table in which a function has changed all texts that begin with a pattern; all else stays."""
+    import pandas as pd
+
+    columns = {}
+    for name in table:
+        values = text_cells(table, name)
+        found = [isinstance(value, str) and bool(re.match(pattern, value)) for value in values]
+        if any(found):
+            texts = [change(value) if one else value for value, one in zip(values, found, strict=True)]
+            columns[str(name)] = pd.Series(texts, table.index, table[name].dtype)
+    return table.assign(**columns) if columns else table
+
+
+def text_cells(table: "pd.DataFrame", name: Hashable) -> list[Any]:
+    """Return the cells of a column that may be texts; none of a column of numbers."""
+    return table[name].tolist() if table[name].dtype.kind == "O" else []

@@ -27,6 +27,7 @@ from components.machinery.trainings import (
 from components.machinery.transaction import claim_folder, move_into_place, staging_path
 from components.system.errors import UserError
 from components.system.hardware import machine_type
+from components.system.outputs import print_at_end
 from components.system.resources import resource_errors
 
 Run = tuple[Mapping[str, Any], Mapping[str, Any]]  # where every input and output lies, and the checked values
@@ -68,12 +69,13 @@ def run_step(
         note = inputs_note_path(first, number)
         keep = len(runs) > 1 and is_up_to_date(step.name, paths, settings, note)
         kept = earlier.get(step_digest(step, paths)) if keep else None
-        if kept:
-            print(f"{step.name}: training {number + 1} of {len(runs)} is there already", flush=True)
-        records.append(kept or run_once(step, paths, settings, recipe))
-        write_records(records, file)
-        if "repeats" in values:
-            note_inputs(step.name, paths, settings, note)
+        with print_at_end():
+            if kept:
+                print(f"{step.name}: training {number + 1} of {len(runs)} is there already")
+            records.append(kept or run_once(step, paths, settings, recipe))
+            write_records(records, file)
+            if "repeats" in values:
+                note_inputs(step.name, paths, settings, note)
 
 
 def training_runs(step: Step, artifacts: Mapping[str, Any], values: Mapping[str, Any]) -> list[Run]:

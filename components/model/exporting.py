@@ -12,6 +12,7 @@ import numpy as np
 
 from components.model.served import ServedModel
 from components.system.errors import UserError
+from components.system.outputs import write_in_one_move
 
 if TYPE_CHECKING:
     import keras
@@ -73,8 +74,7 @@ def export(model: ServedModel, name: str, file: Path, pixels: np.ndarray) -> flo
     """
     if not len(pixels):
         raise UserError("no image is kept with this model to check the export on: give some with --images")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=file.parent, prefix=f".{file.name}.") as folder:
+    with write_in_one_move(file) as unfinished, TemporaryDirectory(dir=file.parent, prefix=f".{file.name}.") as folder:
         unchecked = Path(folder, f"model{FORMATS[name].suffix}")
         try:
             convert(model.network, name, unchecked)
@@ -88,7 +88,7 @@ def export(model: ServedModel, name: str, file: Path, pixels: np.ndarray) -> flo
         difference = float(np.abs(probabilities - model.probabilities(pixels)).max())
         if not difference <= TOLERANCE:
             raise UserError(f"{name}: the probabilities differ by {difference:.2g}, more than {TOLERANCE}: not written")
-        unchecked.replace(file)
+        unchecked.replace(unfinished)
     return difference
 
 

@@ -27,7 +27,7 @@ def train_heads(features: Features, splits: Splits, arguments: Sequence[Mapping[
         arguments: Of each head, the keywords of `train_top`.
 
     Returns:
-        A row for each head, in their order: best_epoch, epochs, validation_log_loss, validation_accuracy,
+        A row for each head, in their order: best_epoch, epochs_trained, validation_log_loss, validation_accuracy,
         validation_kappa, all before the temperature, and the seconds of training.
 
     Raises:
@@ -46,7 +46,7 @@ def train_heads(features: Features, splits: Splits, arguments: Sequence[Mapping[
         scores = result.history.iloc[result.best_epoch - 1].filter(like="validation_")
         return {
             "best_epoch": result.best_epoch,
-            "epochs": len(result.history),
+            "epochs_trained": len(result.history),
             **{str(name).replace("_loss", "_log_loss"): float(score) for name, score in scores.items()},
             "seconds": round(result.training_seconds, 3),
         }

@@ -30,7 +30,9 @@ LEAKAGE = {
     "across_splits": "test images that training or validation has too", "test_share": "of all test images",
     "groups_across_splits": "groups of test images that training or validation has too",
 }  # fmt: skip
-CONFUSIONS, LEAKS = 10, 20  # rows of their tables
+CONFUSIONS, LEAKS, CLASSES = 10, 20, 30  # rows of their tables
+NAMES = 50  # of classes in the list of all
+NO_LEAKS = "None of these duplicates leaks: none lies across two parts of the split, and none has two labels."
 TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent),
     autoescape=True,
@@ -168,7 +170,7 @@ def failure_section(page: Page, name: str, report: Report) -> dict[str, Any]:
     """Return what shows where a model fails: a `summary` with the number of wrong test images, figures and tables.
 
     The figures are `class_figure`, `mistakes` and `slice_figure`, which may be None; the tables `classes`, `confusions`
-    and `slices`.
+    and `slices`; `more_classes` is the number of classes less those in their table, negative where there are fewer.
     """
     predictions = report.table("predictions.csv")
     wrong = int((predictions["label"] != predictions["predicted"]).sum())
@@ -176,6 +178,7 @@ def failure_section(page: Page, name: str, report: Report) -> dict[str, Any]:
         "summary": f"{name}: {wrong:,} of {len(predictions):,} test images wrong",
         "class_figure": pictures.classes_picture(page, name, report),
         "classes": class_rows(report),
+        "more_classes": len(report.facts.classes) - CLASSES,
         "confusions": confusion_rows(report),
         "mistakes": pictures.mistakes_picture(page, name, report),
         "slice_figure": pictures.slices_picture(page, name, report),
@@ -184,7 +187,13 @@ def failure_section(page: Page, name: str, report: Report) -> dict[str, Any]:
 
 
 def class_rows(report: Report) -> Rows:
-    """Return, by class, its test images, precision, recall and F1 as texts; a dash where a score is undefined."""
+    """Return, by class, its test images, precision, recall and F1 as texts; a dash where a score is undefined.
+
+    Of more than 30 classes they are those with the lowest F1, the lowest first.
+    """
+    table = report.table("classes.csv")
+    if len(table) > CLASSES:
+        table = table.sort_values("f1", kind="stable").head(CLASSES)
     return {
         row["class"]: {
             "test images": f"{row['support']:,}",
@@ -192,7 +201,7 @@ def class_rows(report: Report) -> Rows:
             "recall": score_text(row, "recall"),
             "F1": "–" if math.isnan(row["f1"]) else f"{row['f1']:.3f}",
         }
-        for row in report.table("classes.csv").to_dict("records")
+        for row in table.to_dict("records")
     }
 
 
@@ -228,13 +237,15 @@ def data_facts(reports: Mapping[str, Report]) -> dict[str, str]:
     """Return texts by name: classes, images in each part, digests of images and split, pretrained weights if any."""
     first = next(iter(reports.values()))
     facts, lineage = first.facts, first.manifest["lineage"]
+    more = len(facts.classes) - NAMES
+    names = ", ".join(facts.classes[:NAMES]) + (f" and {more:,} more" if more > 0 else "")
     weights = {
         f"{facts.backbone}, {facts.weights_sha256} ({facts.weights_license})": None
         for facts in (report.facts for report in reports.values())
         if facts.weights_sha256
     }
     return {
-        "classes": f"{len(facts.classes)}: {', '.join(facts.classes)}",
+        "classes": f"{len(facts.classes):,}: {names}",
         "training images": f"{sum(facts.train_counts):,}",
         "validation images": f"{facts.validation_images:,}",
         "test images": f"{first.metrics['test_images']:,}",
@@ -247,13 +258,15 @@ def data_facts(reports: Mapping[str, Report]) -> dict[str, str]:
 def leakage_section(page: Page, name: str, report: Report) -> dict[str, Any]:
     """Return what leaks: `counts`, `figure` (None if nothing does), up to 20 `rows`, and `more`, their number less 20.
 
-    `more` is negative where there are fewer than 20.
+    `more` is negative where there are fewer than 20. `conclusion` is the sentence where nothing leaks.
     """
-    table = report.table("leakage.csv")
+    table, found = report.table("leakage.csv"), report.facts.leakage
+    duplicates = any(found.get(name) for name in ("identical_pairs", "near_pairs"))
     return {
+        "conclusion": NO_LEAKS if duplicates else "Nothing was found.",
         "counts": {
             LEAKAGE[key]: f"{count:,}" if isinstance(count, int) else f"{count:.1%}"
-            for key, count in report.facts.leakage.items()
+            for key, count in found.items()
         },
         "figure": None if table.empty else pictures.leakage_picture(page, name),
         "rows": {

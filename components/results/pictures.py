@@ -101,7 +101,8 @@ def mistakes_picture(page: Page, name: str, report: Report) -> Picture:
     """Return the picture, a WebP, of a model's most confident mistakes; its text has the first 3, or `none`."""
     predictions = report.table("predictions.csv")
     wrong = predictions[predictions["label"] != predictions["predicted"]]
-    first = wrong.assign(top=wrong.filter(like=PROBABILITY).max(axis=1)).nlargest(3, "top").to_dict("records")
+    names = wrong[["label", "predicted"]].assign(top=wrong.filter(like=PROBABILITY).max(axis=1))
+    first = names.nlargest(3, "top").to_dict("records")
     mistakes = ", ".join(f"{row['label']} as {row['predicted']} ({row['top']:.2f})" for row in first) or "none"
     alt = f"Test images and their heat maps (Grad-CAM). The most confident mistakes of {name}: {mistakes}."
     return webp_picture(figure_file(page, name, "mistakes"), "The most confident mistakes, and their heat maps", alt)

@@ -1,7 +1,7 @@
 """The report on one classifier: its test scores, its predictions, where it fails, and the images that figures show."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
@@ -39,8 +39,7 @@ def fill_report(
         probabilities = calibrate_means(report, class_numbers(validation["label"], classes), means, uncalibrated)
     plain = images[:, 0]
     np.save(report.path / "example.npy", plain[rows[:2]])
-    table = test.assign(predicted=[classes[number] for number in probabilities.argmax(axis=1)])
-    table[[PROBABILITY + name for name in classes]] = probabilities
+    table = prediction_table(test, probabilities, classes)
     report.write_table("predictions.csv", table)
     report.write_table("curves.csv", classifier.table("history.csv"))
 
@@ -51,6 +50,13 @@ def fill_report(
     write_slices(report, image_measures(test, plain, rows) if slices else {}, slices, labels, probabilities, groups)
     write_mistakes(report, model, table, plain, rows, probabilities)
     copy_leakage(splits, report)
+
+
+def prediction_table(test: pd.DataFrame, probabilities: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
+    """Return the test rows with the predicted class, `predicted`, and the probability of each, `probability_CLASS`."""
+    predicted = [classes[number] for number in probabilities.argmax(axis=1)]
+    columns = [PROBABILITY + name for name in classes]
+    return pd.concat([test.assign(predicted=predicted), pd.DataFrame(probabilities, test.index, columns)], axis=1)
 
 
 def write_facts(report: Report, augmented: Augmented, classifier: Classifier, views: str, test: pd.DataFrame) -> None:

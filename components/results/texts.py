@@ -1,6 +1,10 @@
-"""Numbers as they are written in tables and sentences."""
+"""Numbers and names as they are written in tables and sentences."""
 
+import html
 import math
+import re
+
+from components.system.errors import one_line
 
 
 def with_interval(value: float, low: float, high: float, places: int = 3) -> str:
@@ -11,3 +15,11 @@ def with_interval(value: float, low: float, high: float, places: int = 3) -> str
 def two_digits(number: float) -> str:
     """Return a number as text, two significant digits and no decimals, as `1,700`; a dash where it is not finite."""
     return f"{float(f'{number:.2g}'):,.0f}" if math.isfinite(number) else "–"
+
+
+def markdown(text: object) -> str:
+    """Return a text, such as a name from a data set, as Markdown that shows it as it is: no HTML, no link, no table.
+
+    Source: CommonMark 0.31.2, 2.4 Backslash escapes, spec.commonmark.org.
+    """
+    return re.sub(r"([\\`*_\[\]|~])", r"\\\1", html.escape(one_line(str(text)), quote=False))

@@ -8,10 +8,13 @@ import re
 import reprlib
 import sys
 from collections.abc import Callable, Iterable
-from typing import NoReturn
+from typing import Any, NoReturn
+
+from components.system.signals import stop_on_signals
 
 UNWRITABLE = (  # of files, folders and outputs that a person named; anything else is for a traceback
-    errno.EACCES, errno.EDQUOT, errno.EISDIR, errno.ENAMETOOLONG, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS,
+    errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOSPC,
+    errno.ENOTDIR, errno.EPERM, errno.EROFS,
 )  # fmt: skip
 MOST_NAMES, LONGEST = 12, 80  # names and characters that a message spells out
 
@@ -58,6 +61,10 @@ class Parser(argparse.ArgumentParser):
         """Raise a UserError of the message, instead of printing it and exiting."""
         raise UserError(f"{message}; `{self.prog} --help` says what it takes")
 
+    def print_help(self, file: Any = None) -> None:
+        """Print the help, and raise an OSError where that cannot be written, which argparse's own keeps to itself."""
+        print(self.format_help(), end="", file=file)
+
 
 def redact(text: str) -> str:
     """Return a text whose addresses lose user and password, all before `@`, and have `...` for all after `?`."""
@@ -68,12 +75,20 @@ def redact(text: str) -> str:
 def run_cli(main: Callable[[list[str]], None]) -> None:
     """Call a command's `main` with the words of the command line, and exit with a status where it fails or is stopped.
 
-    A `UserError` is one line and exit status 2, as is a file or an output that cannot be read or written; Ctrl-C is a
-    line and 130, a reader that stops reading 141.
+    A `UserError` is one line and exit status 2, as is a file or an output that cannot be read or written; Ctrl-C,
+    SIGTERM and SIGHUP are a line and 130, a reader that stops reading 141.
     """
+    for name in ("stdout", "stderr"):  # as of `>&-`
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
     try:
-        main(sys.argv[1:])
-        sys.stdout.flush()
+        stop_on_signals()
+        if sys.flags.optimize > 1:
+            raise UserError("PYTHONOPTIMIZE=2 and -OO drop the docstrings that options are read from: leave them out")
+        try:
+            main(sys.argv[1:])
+        finally:
+            sys.stdout.flush()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
@@ -87,7 +102,8 @@ def run_cli(main: Callable[[list[str]], None]) -> None:
         if error.errno not in UNWRITABLE:
             raise
         discard_output()
-        print(f"error: {one_line(os.fsdecode(error.filename or 'output'))}: {error.strerror or error}", file=sys.stderr)
+        file = os.fsdecode(error.filename2 or error.filename or "output")  # of a move, where to
+        print(f"error: {one_line(file)}: {error.strerror or error}", file=sys.stderr)
         sys.exit(2)
 
 

@@ -10,6 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 from components.system.resources import KEEPS_FINISHED, LESS_MEMORY
+from components.system.signals import STOPS, hear_signals, heeded_stops, stop_on_signals
 
 DIES_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
@@ -17,7 +18,7 @@ DIES_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 def run_supervised(work: Callable[[], None]) -> None:
     """Run work in a child process, and exit with its status; the child itself returns once the work is done.
 
-    SIGTERM is passed on to the child, where it acts as Ctrl-C. Neither process outlives the other.
+    SIGTERM and SIGHUP are passed on to the child, where they act as Ctrl-C. Neither process outlives the other.
     """
     status = run_in_child(work)
     if status is not None:
@@ -28,25 +29,30 @@ def run_in_child(work: Callable[[], None]) -> int | None:
     """Run work in a child process; return its exit status, 128 + the signal that ended it, or in the child itself None.
 
     A child that a signal ended is reported in one line, since it cannot report itself. The child's None comes
-    once the work is done, or at once, without work, where the parent has ended already.
+    once the work is done, or at once, without work, where the parent has ended already. After the child's end signals
+    act in the parent as before it.
     """
     parent = os.getpid()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # until both processes are ready for them
     child = os.fork()
     if not child:
         die_with_parent()
         if os.getppid() == parent:
-            for stop in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(stop, signal.default_int_handler)
+            stop_on_signals()
             try:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
                 work()
             except SystemExit as end:  # where memory is short, the interpreter's own end says a line an object
                 sys.stdout.flush()
                 sys.stderr.flush()
                 os._exit(end.code if isinstance(end.code, int) else 1)
         return None
-    signal.signal(signal.SIGTERM, lambda number, frame: os.kill(child, number))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the child by itself
-    _, status, usage = os.wait4(child, 0)
+    with hear_signals([*heeded_stops(), signal.SIGCHLD]) as next_signal:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        while not (ended := os.wait4(child, os.WNOHANG))[0]:
+            if (number := next_signal()) in (signal.SIGTERM, signal.SIGHUP):  # Ctrl-C reaches the child by itself
+                os.kill(child, number)
+    _, status, usage = ended
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         used = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
@@ -68,7 +74,8 @@ def call_in_processes(function: Callable[..., None], arguments: Iterable[tuple[A
 
     def begin() -> None:
         die_with_parent()
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches every process; the parent reports it
+        for stop in heeded_stops():  # Ctrl-C and a closed terminal reach every process; the parent reports it
+            signal.signal(stop, signal.SIG_DFL)
 
     calls, fork = list(arguments), multiprocessing.get_context("fork")
     workers = max(1, min(os.cpu_count() or 1, len(calls)))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from components.system.errors import UserError, one_line
 from components.system.limits import Names
+from components.system.outputs import check_file_path, write_in_one_move
 from pipeline.commands.words import File, Image, Model, Recipe
 from pipeline.places import ARTIFACTS
 
@@ -28,19 +29,21 @@ def predict(images: Sequence[Image], *, model: Model, csv: File | None = None) -
     Args:
         images: Image files, or folders of them.
         model: The folder of a classifier, or its address in MLflow: models:/NAME@champion, models:/ID, runs:/RUN/model.
-        csv: Write the probabilities of all classes to this file.
+        csv: Write the probabilities of all classes to this file. A name that a spreadsheet would run as a formula has
+            an apostrophe before it.
     """
+    from components.data.tables import write_table
     from components.model import file_predictions
     from components.results.delivered import open_model
 
     files = file_predictions.list_files(images)
+    if csv:
+        check_file_path(csv)
     opened, _ = open_model(model)
     table = prediction_table(opened, files)
     if csv:
-        csv.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = csv.with_name(f".{csv.name}.unfinished")
-        table.to_csv(unfinished, index=False, errors="surrogateescape")  # names of files may be any bytes
-        unfinished.replace(csv)
+        with write_in_one_move(csv) as unfinished:
+            write_table(unfinished, table, errors="surrogateescape")  # names of files may be any bytes
     if len(table):
         lines = table[["file", "predicted", "probability"]].assign(file=table["file"].map(one_line))
         print(lines.to_string(index=False, float_format="%.4f"))

@@ -21,7 +21,7 @@ def check() -> None:
 
 
 def check_tasks(content: Mapping[str, Any]) -> "dict[str, Task]":
-    """Check all of params.yaml; return the tasks of the active recipes by the names of their stages.
+    """Check params.yaml without `cluster:`, and sources; return the active recipes' tasks by the names of their stages.
 
     Raises:
         UserError: Something in it is wrong.

@@ -9,6 +9,7 @@ from components.machinery.signature import load_step
 from components.machinery.trainings import training_path
 from components.system.errors import UserError
 from components.system.limits import Names
+from components.system.outputs import write_in_one_move
 from pipeline import recipes
 from pipeline.commands.words import Name, Recipe, Sweep, read_sweeps
 from pipeline.places import path_of
@@ -41,13 +42,15 @@ def find_head(recipe: Recipe, *, sweep: Sequence[Sweep], network: Name = "") -> 
     heads = [step.check_values({**task.values, **arm}) for arm in arms]
     import pandas as pd
 
+    from components.data.tables import write_table
     from components.model import head_search
 
     inputs = open_inputs(task)
     scores = head_search.train_heads(inputs["features"], inputs["splits"], [*map(step.function_arguments, heads)])
     table = pd.concat([pd.DataFrame(heads)[[*swept]], scores], axis=1).sort_values("validation_log_loss")
     file = inputs["features"].path.with_name("heads.csv")
-    table.to_csv(file, index=False)
+    with write_in_one_move(file) as unfinished:
+        write_table(unfinished, table)
     print(table.to_string(index=False, float_format="%.4g"))
     best = ", ".join(f"{name}: {table[name].iloc[0]}" for name in swept)
     print(f"\nbest on validation, before the temperature: {best} (train_top of {recipe}); the table is {file}")

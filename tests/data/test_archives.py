@@ -11,7 +11,11 @@ import lzma
 import os
 import re
 import shutil
+import signal
+import socket
 import stat
+import subprocess
+import sys
 import tarfile
 import threading
 import urllib.request
@@ -29,6 +33,7 @@ from hypothesis import strategies as st
 
 from components.data import archives, downloads
 from components.data.sources import open_source
+from components.machinery.code import ROOT
 from components.machinery.running import run_step
 from components.system.errors import UserError, redact
 from tests.conftest import write_images
@@ -129,14 +134,14 @@ def test_the_same_artifact_from_every_source(over, name, place, address, tempora
     assert not list(temporary.iterdir())
 
 
-def test_a_folder_is_read_where_it_lies(place):
-    with open_source(str(place / "edges")) as folder:
+def test_a_folder_is_read_where_it_lies(place, tmp_path):
+    with open_source(str(place / "edges"), tmp_path) as folder:
         assert folder == place / "edges"
 
 
-def test_a_home_folder_is_spelled_with_a_tilde(place, monkeypatch):
+def test_a_home_folder_is_spelled_with_a_tilde(place, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(place))
-    with open_source("~/edges.zip") as folder:
+    with open_source("~/edges.zip", tmp_path) as folder:
         assert contents(folder / "edges") == contents(place / "edges")
 
 
@@ -174,7 +179,7 @@ LEAVING = ["../x", "../../x", "a/../../../x", "a/../x", "ABSOLUTE/x", "C:/x", "c
 
 @pytest.mark.parametrize("kind", PACKERS)
 @pytest.mark.parametrize("name", LEAVING)
-def test_entries_that_leave_the_folder(kind, name, tmp_path, temporary):
+def test_entries_that_leave_the_folder(kind, name, tmp_path):
     name = name.replace("ABSOLUTE", str(tmp_path.absolute()))
     (tmp_path / "archive").write_bytes(PACKERS[kind](name))
     check_refusal(tmp_path, re.escape(repr(name)[:40]) + ".*(leaves the folder|backslash)")
@@ -182,7 +187,7 @@ def test_entries_that_leave_the_folder(kind, name, tmp_path, temporary):
 
 @pytest.mark.parametrize("kind", PACKERS)
 @pytest.mark.parametrize("names", [("x", "./x"), ("a/x", "./a//x"), ("a", "a/x"), ("a/x", "a"), ("a", "a/"), (".",)])
-def test_entries_that_lie_where_another_does(kind, names, tmp_path, temporary):
+def test_entries_that_lie_where_another_does(kind, names, tmp_path):
     (tmp_path / "archive").write_bytes(PACKERS[kind](*names))
     check_refusal(tmp_path, f"{re.escape(repr(names[-1].rstrip('/'))[:-1])}.*another")
 
@@ -202,7 +207,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_entries_that_are_neither_files_nor_folders(name, tmp_path, temporary):
+def test_entries_that_are_neither_files_nor_folders(name, tmp_path):
     (tmp_path / "archive").write_bytes(ODD[name])
     check_refusal(tmp_path, "the entry 'odd': it is a link, a device or a sparse file.*by hand")
 
@@ -234,7 +239,7 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_bombs(name, tmp_path, temporary, monkeypatch):
+def test_bombs(name, tmp_path, monkeypatch):
     """With lower limits, so that small ones do."""
     for limit, value in {"ALWAYS_ALLOWED": MIB, "MAX_RATIO": 2, "MAX_ENTRIES": 8, "MAX_HEADER": MIB // 16}.items():
         monkeypatch.setattr(archives, limit, value)
@@ -263,7 +268,7 @@ WORST = {
 
 
 @pytest.mark.parametrize("name", WORST)
-def test_what_the_libraries_do_not_hold(name, tmp_path, temporary):
+def test_what_the_libraries_do_not_hold(name, tmp_path):
     content, match = WORST[name]
     (tmp_path / "archive").write_bytes(content)
     check_refusal(tmp_path, match)
@@ -272,7 +277,7 @@ def test_what_the_libraries_do_not_hold(name, tmp_path, temporary):
 def check_refusal(folder: Path, match: str | None = None) -> None:
     """Hold that `folder/archive` is refused in one line that names it, and that nothing is written anywhere."""
     before = contents(folder)
-    with pytest.raises(UserError, match=match) as caught, open_source(str(folder / "archive")):
+    with pytest.raises(UserError, match=match) as caught, open_source(str(folder / "archive"), folder):
         pass
     assert str(folder / "archive") in str(caught.value) and "\n" not in str(caught.value)
     assert contents(folder) == before
@@ -280,14 +285,14 @@ def check_refusal(folder: Path, match: str | None = None) -> None:
 
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
-def test_archives_that_end_early(name, share, place, tmp_path, temporary):
+def test_archives_that_end_early(name, share, place, tmp_path):
     whole = (place / name).read_bytes()
     used = len(whole.rstrip(b"\0")) if name.endswith(".tar") else len(whole)
     (tmp_path / "archive").write_bytes(whole[: int(share * used)])
     check_refusal(tmp_path)
 
 
-def test_a_tar_that_ends_between_two_entries(tmp_path, temporary):
+def test_a_tar_that_ends_between_two_entries(tmp_path):
     (tmp_path / "archive").write_bytes(tar_of(member("a/x"), member("b/x"))[: 2 * tarfile.BLOCKSIZE])
     check_refusal(tmp_path)
 
@@ -316,7 +321,7 @@ def mutate(content: bytes, random: np.random.Generator) -> bytes:
     return bytes(changed)
 
 
-def test_mutated_archives(tmp_path, temporary):
+def test_mutated_archives(tmp_path):
     names = (member("a/x"), member("a/" + "b" * 200), member("a", kind=tarfile.DIRTYPE), member("d", pax={"path": "e"}))
     tar = tar_of(*names, member("c", size=900)).rstrip(b"\0") + bytes(1500)
     kinds: list[tuple[bytes, Callable[[bytes], bytes]]] = [
@@ -330,7 +335,7 @@ def test_mutated_archives(tmp_path, temporary):
         before = contents(tmp_path)
         message = None
         try:
-            with open_source(str(archive)):
+            with open_source(str(archive), tmp_path):
                 whole += 1
         except UserError as error:
             message = str(error)
@@ -346,12 +351,12 @@ def test_a_full_disk_is_no_damaged_archive(place, address, temporary, monkeypatc
     with pytest.raises(OSError, match="No space"):
         downloads.download(f"{address}/edges.tar", Path("/dev/full"))
     monkeypatch.setattr(archives, "write_entry", full)
-    with pytest.raises(OSError, match="No space"), open_source(str(place / "edges.tar")):
+    with pytest.raises(OSError, match="No space"), open_source(str(place / "edges.tar"), temporary):
         pass
     assert not list(temporary.iterdir())
 
 
-def test_what_cannot_fit_is_not_begun(tmp_path, temporary, monkeypatch):
+def test_what_cannot_fit_is_not_begun(tmp_path, monkeypatch):
     monkeypatch.setattr(archives, "ALWAYS_ALLOWED", 1 << 62)
     (tmp_path / "archive").write_bytes(zip_of("x", file_size=1 << 60))
     check_refusal(tmp_path, "1,152,921,504,606,846,976 bytes do not fit")
@@ -361,14 +366,14 @@ def test_a_tar_that_ends_in_a_zip_is_a_tar(tmp_path):
     content = zip_of("y")
     tar = tar_of(member("x.zip", size=len(content)), content=content)
     (tmp_path / "archive").write_bytes(tar[: 512 + len(content)] + bytes(1024))
-    with open_source(str(tmp_path / "archive")) as folder:
+    with open_source(str(tmp_path / "archive"), tmp_path) as folder:
         assert contents(folder) == {"x.zip": content}
 
 
 @pytest.mark.parametrize(
     ("name", "at"), [("edges.zip", 30 + len("edges/up/notes.txt")), ("edges.tar.gz", 20), ("edges.tar.gz", -8)]
 )
-def test_archives_with_a_changed_byte(name, at, place, tmp_path, temporary):
+def test_archives_with_a_changed_byte(name, at, place, tmp_path):
     """In the compressed bytes, and in the checksum at the end."""
     damaged = bytearray((place / name).read_bytes())
     damaged[at + (damaged.find(b"edges/up/notes.txt") - 30 if name.endswith("zip") else 0)] ^= 0xFF
@@ -387,7 +392,7 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("content", FOREIGN.values(), ids=FOREIGN)
-def test_files_that_are_no_archives(content, tmp_path, temporary):
+def test_files_that_are_no_archives(content, tmp_path):
     (tmp_path / "archive").write_bytes(content)
     check_refusal(tmp_path, "not a tar, tar.gz or zip")
 
@@ -395,7 +400,7 @@ def test_files_that_are_no_archives(content, tmp_path, temporary):
 @pytest.mark.parametrize("source", ["", "nowhere", "nowhere.tar", "~nobody-of-that-name/edges", "x" * 300, "x\0"])
 def test_no_such_source(source, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match="check the path"), open_source(source):
+    with pytest.raises(UserError, match="check the path"), open_source(source, tmp_path):
         pass
 
 
@@ -423,7 +428,7 @@ def test_no_such_source(source, tmp_path, monkeypatch):
     ],
 )
 def test_downloads_that_fail(path, match, address, temporary):
-    with pytest.raises(UserError, match=match) as caught, open_source(f"{address}/{path}"):
+    with pytest.raises(UserError, match=match) as caught, open_source(f"{address}/{path}", temporary):
         pass
     assert "secret" not in str(caught.value) and "\n" not in str(caught.value)
     assert f"{address}/{quote(re.split('[?#]', path)[0])}" in str(caught.value)
@@ -444,7 +449,7 @@ def test_downloads_that_fail(path, match, address, temporary):
     ],
 )
 def test_addresses_from_which_nothing_comes(source, match, temporary):
-    with pytest.raises(UserError, match=match + ".*by hand") as caught, open_source(source):
+    with pytest.raises(UserError, match=match + ".*by hand") as caught, open_source(source, temporary):
         pass
     assert "secret" not in str(caught.value) and "\n" not in str(caught.value)
     assert not list(temporary.iterdir())
@@ -468,5 +473,29 @@ def test_what_is_shown_of_an_address(words, at):
 def test_addresses_of_any_spelling(name, place, address, temporary):
     shutil.copy(place / "edges.tar", place / "unpacked")
     digest = hashlib.sha256((place / "edges.tar").read_bytes()).hexdigest()
-    with open_source(f"{address}/{name.format(digest)}") as folder:
+    with open_source(f"{address}/{name.format(digest)}", temporary) as folder:
         assert contents(folder / "edges") == contents(place / "edges")
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
+def test_an_end_by_force_leaves_nothing_in_the_folder_of_temporary_files(number, place, temporary, tmp_path):
+    """What a kill leaves lies beside the output, and goes with the next run; a terminal that closes leaves nothing."""
+    target, words = tmp_path / "images", ["--data_set", "edges", "--max_quarantined", "1"]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        source = f"http://127.0.0.1:{server.getsockname()[1]}/edges.tar"
+        command = [sys.executable, "-m", "components", "fetch", *words, "--source", source, "--images", str(target)]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(temporary), "no_proxy": "127.0.0.1"}
+        process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+        with process, server.accept()[0] as connection:
+            connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\n")
+            while not any(tmp_path.glob(".images.unfinished/*/download")):
+                assert process.poll() is None
+            process.send_signal(number)
+            while connection.recv(1000):
+                pass
+    left = {path.name for path in tmp_path.iterdir()} - {"temporary"}
+    assert left == ({".images.unfinished"} if number == signal.SIGKILL else set())
+    fetch(str(place / "edges"), target)
+    assert {path.name for path in tmp_path.iterdir()} == {"temporary", "images", "images.record.json"}
+    assert not any(path.name.startswith(".") for path in target.iterdir())
+    assert not list(temporary.iterdir())

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -101,13 +101,16 @@ def test_a_second_run_of_a_step_waits_for_the_first_and_then_runs(waiting, tmp_p
         (signal.SIGSEGV, "work", 139, "error: ended by SIGSEGV with .* a library crashed"),
         (signal.SIGINT, "work", 130, "stopped: what is finished stays"),
         (signal.SIGTERM, "step", 130, "stopped: what is finished stays"),
+        (signal.SIGHUP, "step", 130, "stopped: what is finished stays"),
+        (signal.SIGHUP, "both", 130, "stopped: what is finished stays"),  # as when a terminal is closed
     ],
 )
 def test_an_end_by_force_is_one_line(number, whom, status, said, waiting, tmp_path):
     process, _ = waiting
     step_process = psutil.Process(process.pid)
     (work,) = step_process.children()
-    (work if whom == "work" else step_process).send_signal(number)
+    for one in {"work": [work], "step": [step_process], "both": [step_process, work]}[whom]:
+        one.send_signal(number)
     returned, lines = ended(process)
     assert returned == status
     assert len(lines) == 1 and re.match(said, lines[0])
@@ -234,6 +237,14 @@ def test_a_folder_that_cannot_be_written_is_one_line(name, made, source, tmp_pat
     assert status == 2
     assert re.match(rf"error: {name}: no access to .*Read-only file system", lines[-1])
     assert not any("Traceback" in line for line in lines)
+
+
+def test_what_cannot_be_printed_breaks_off_no_step(made, tmp_path):
+    at = {**made, "audit": tmp_path / "audit"}
+    with pytest.raises(OSError, match="No space left"), Path("/dev/full").open("w") as full, redirect_stdout(full):
+        run_step("audit", at, PARAMETERS["audit"])
+    assert digests(tmp_path / "audit") == digests(made["audit"])
+    assert (tmp_path / "audit.record.json").exists()
 
 
 @contextmanager

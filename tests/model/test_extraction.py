@@ -161,9 +161,9 @@ def test_bfloat16_is_computed_where_sums_are_long_and_changes_the_features_littl
 
 
 @pytest.mark.parametrize(("name", "file"), REAL.items())
-def test_bfloat16_changes_the_features_of_photographs_little(name, file):
+def test_bfloat16_changes_the_features_of_photographs_little(name, file, tmp_path):
     weights = real("kth_animals.tar").parent.parent / "weights" / file
-    with open_source(str(real("kth_animals.tar"))) as folder:
+    with open_source(str(real("kth_animals.tar")), tmp_path) as folder:
         files = sorted(folder.rglob("*.jpg"))[::110]
         images = np.stack([image_files.read_pixels(one, 224) for one in files])
     (plain, _), (rounded, _) = outputs_by_precision(

@@ -510,10 +510,11 @@ def project(made, source, tmp_path, monkeypatch) -> Path:
 
 def test_heads_trained_at_once_are_those_of_train_top(made, project, capsys):
     """Of every setting the scores of its own train_top; ranked on validation; nothing else changes."""
-    sweeps = ["train_top.learning_rate=1e-4,1e-2", "train_top.head=linear,hidden", "train_top.dropout=0.3"]
-    options = [word for sweep in sweeps for word in ("--sweep", sweep)]
+    sweeps = ["learning_rate=1e-4,1e-2", "head=linear,hidden", "dropout=0.3", "epochs=7"]
+    options = [word for sweep in sweeps for word in ("--sweep", f"train_top.{sweep}")]
     __main__.main(["find_head", "edges", "--network", NETWORK, *options])
-    assert "best on validation, before the temperature: learning_rate: 0.01, head: " in capsys.readouterr().out
+    line = r"best on validation, before the temperature: learning_rate: 0\.01, head: \w+, dropout: 0\.3, epochs: 7 \("
+    assert re.search(line, capsys.readouterr().out)
     table = pd.read_csv(f"artifacts/edges/{NETWORK}/heads.csv")
     assert table["validation_log_loss"].is_monotonic_increasing
     assert sorted(zip(table["learning_rate"], table["head"], strict=True)) == [
@@ -521,7 +522,7 @@ def test_heads_trained_at_once_are_those_of_train_top(made, project, capsys):
     ]
     for row in table.to_dict("records"):
         at = {**made, "top": project / "top", "classifier": project / "classifier"}
-        values = {name: row[name] for name in ("learning_rate", "head", "dropout")}
+        values = {name: row[name] for name in ("learning_rate", "head", "dropout", "epochs")}
         run_step("train_top", at, {**PARAMETERS["train_top"], **values})
         alone = Classifier.read(project / "classifier")
         best = alone.table("history.csv").set_index("epoch").loc[alone.facts.best_epoch]

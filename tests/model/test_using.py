@@ -29,6 +29,7 @@ from components.results.tracking import runs
 from components.system.errors import UserError
 from pipeline.__main__ import main
 from tests.conftest import CLASSES, free_port, serving
+from tests.machinery.test_bad_days import disk
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
@@ -116,6 +117,33 @@ def test_a_table_of_predictions_is_whole_or_the_earlier_one_and_has_names_of_any
     with pytest.raises(KeyboardInterrupt):
         main(command)
     assert (tmp_path / "t.csv").read_bytes() == content
+
+
+@pytest.mark.parametrize("path", ["", ".", "folder", "file/table.csv", "file/folder/table.csv"])
+@pytest.mark.parametrize("command", [["predict", "--csv"], ["export", "--to", "litert"]])
+def test_a_file_that_cannot_be_written_is_one_line(command, path, made, photographs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    Path("file").touch()
+    images = [str(photographs / "clear.png")]
+    rest = ["--images", *images] if command[0] == "export" else images
+    with pytest.raises(UserError, match=r"give (the path of a file to write|another path)"):
+        main([command[0], *rest, "--model", str(made["classifiers/top"]), *command[1:], path])
+    assert {file.name for file in tmp_path.rglob("*")} == {"folder", "file"}
+
+
+def test_a_disk_without_inodes_is_one_line(made, photographs, tmp_path):
+    with disk(tmp_path / "disk", 2**20, "nr_inodes=1") as small:
+        command = ["predict", str(photographs / "clear.png"), "--model", str(made["classifiers/top"])]
+        with pytest.raises(UserError, match=r"cannot write .*/t\.csv: No space left on device; free some space"):
+            main([*command, "--csv", str(small / "t.csv")])
+
+
+def test_a_name_that_a_spreadsheet_would_run_has_an_apostrophe_before_it(made, photographs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(photographs / "clear.png", "=1+1.png")
+    main(["predict", "=1+1.png", "--model", str(made["classifiers/top"]), "--csv", "t.csv"])
+    assert Path("t.csv").read_text().splitlines()[1].startswith("'=1+1.png,")
 
 
 def test_an_image_that_cannot_be_read_is_a_line_and_the_others_are_predicted(made, photographs, tmp_path, capsys):

@@ -185,6 +185,7 @@ EVERY: dict[str, Draw] = {
 EDGES: dict[str, Draw] = {
     "images_per_class 2": lambda path: figures.draw_images_per_class(split_table(classes(2)), path),
     "images_per_class 40": lambda path: figures.draw_images_per_class(split_table(classes(40)), path),
+    "images_per_class 300": lambda path: figures.draw_images_per_class(split_table(classes(300)), path),
     "images_per_class names": lambda path: figures.draw_images_per_class(split_table(NAMES[:-1]), path),
     "sample_grid 40": lambda path: figures.draw_sample_grid(images(80), classes(40) * 2, path, "Samples"),
     "sample_grid names": lambda path: figures.draw_sample_grid(images(8), NAMES, path, "Samples"),
@@ -200,6 +201,7 @@ EDGES: dict[str, Draw] = {
     "augmented_samples 1": lambda path: figures.draw_augmented_samples(np.stack(images(1)), views(1, 1), path),
     "confusion_matrix 2": lambda path: figures.draw_confusion_matrix(confusions(2), classes(2), path, "top"),
     "confusion_matrix 40": lambda path: figures.draw_confusion_matrix(confusions(40), classes(40), path, "top"),
+    "confusion_matrix 300": lambda path: figures.draw_confusion_matrix(confusions(300), classes(300), path, "top"),
     "confusion_matrix names": lambda path: figures.draw_confusion_matrix(confusions(8), NAMES, path, "top"),
     "confusion_matrix empty": lambda path: figures.draw_confusion_matrix(
         np.zeros((2, 2), int), classes(2), path, "top"
@@ -321,6 +323,28 @@ def test_images_per_class_stacks_the_splits_and_sorts_the_classes(drawn: list[Fi
     assert tick_labels(axes) == ["class 00", "class 01", "class 02"]
     ends = [bar.get_x() + bar.get_width() for bar in axes.patches if isinstance(bar, Rectangle)]
     assert ends == [5, 6, 7, 6, 7, 8, 8, 9, 10]  # train, then validation, then held back
+
+
+def test_of_many_classes_the_smallest_have_a_bar_and_the_rest_is_counted(drawn: list[Figure], tmp_path: Path) -> None:
+    figures.draw_images_per_class(split_table(classes(41)), tmp_path / "figure.png")
+    assert tick_labels(drawn[0].axes[0]) == classes(40)
+    assert "The 40 classes with the fewest images; 1 more are left out." in texts(drawn[0])
+    assert f"train ({sum(range(5, 46)):,})" in texts(drawn[0])
+
+
+def test_of_many_classes_those_confused_most_have_a_row_and_the_others_one_together(
+    drawn: list[Figure], tmp_path: Path
+) -> None:
+    matrix = 5 * np.eye(60, dtype=int)
+    matrix[7, 50], matrix[3, 8] = 9, 1
+    figures.draw_confusion_matrix(matrix, classes(60), tmp_path / "figure.png", "top")
+    axes, names = drawn[0].axes[0], [*classes(22), "class 50", "36 others"]
+    kept = [name for name in tick_labels(axes) if name in ("class 03", "class 07", "class 08", "class 50")]
+    assert kept == ["class 03", "class 07", "class 08", "class 50"]
+    assert len(tick_labels(axes)) == len(names) + 1 and tick_labels(axes)[-1] == "36 others"
+    counts = [int(text) for text in texts(axes) if text.isdigit()]
+    assert sum(counts) == matrix.sum() and 9 in counts and counts[-1] == 5 * 36
+    assert any("accuracy 0.968 (300 of 310 images)" in text for text in texts(drawn[0]))
 
 
 def test_an_unknown_split_is_not_left_out_silently(tmp_path: Path) -> None:

@@ -193,6 +193,38 @@ def test_the_page_says_what_leaks(made, tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    ("found", "conclusion"), [({}, "Nothing was found."), ({"identical_pairs": 25, "test_share": 0.0}, page.NO_LEAKS)]
+)
+def test_where_nothing_leaks_the_page_says_so_of_the_duplicates_that_there_are(found, conclusion, made, tmp_path):
+    report = Report.read(made["fine_tuned"])
+    assert report.table("leakage.csv").empty
+    report.facts.leakage = found
+    reader = read(write(made, tmp_path, {"fine_tuned": report}))
+    assert {"Nothing was found.", page.NO_LEAKS} & set(reader.texts) == {conclusion}
+
+
+def test_of_many_classes_the_page_has_the_worst_and_says_how_many_more_there_are(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(page, "CLASSES", 2)
+    monkeypatch.setattr(page, "NAMES", 1)
+    report = Report.read(made["fine_tuned"])
+    reader = read(write(made, tmp_path, {"fine_tuned": report}))
+    table, *_ = reader.under("Class by class")
+    worst = report.table("classes.csv").sort_values("f1", kind="stable")["class"]
+    assert [row[0] for row in table[1:]] == worst.tolist()[:2]
+    assert "The classes with the lowest F1; 1 more are in classes.csv of the report." in reader.texts
+    assert f"{len(CLASSES)}: {CLASSES[0]} and 2 more" in reader.texts
+
+
+def write(made: dict[str, Path], folder: Path, named: dict[str, Report]) -> Path:
+    """Write the page of some reports with the figures that are drawn; return where it lies."""
+    shutil.copytree(made["page"], folder / "page")
+    drawn_page, comparison = Page.read(folder / "page"), Comparison.read(made["comparison"])
+    scores = drawing.score_table(scores_of(comparison))
+    page.write_page(drawn_page, comparison, named, "edges", scores, "", [], {}, [])
+    return drawn_page.path
+
+
 def test_the_page_needs_nothing_else(made):
     """All that it shows is in it: the figures of the comparison and of each report, in any place and without a net."""
     reader = read(made["page"])

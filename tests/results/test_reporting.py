@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from scipy.special import softmax
 
-from components.data.artifacts import Classifier, Report, Splits, TestSplit
-from components.results import failures, fingerprints, reporting
+from components.data.artifacts import Classifier, Page, Report, Splits, TestSplit
+from components.results import failures, figures, fingerprints, pictures, reporting
 from components.scores import calibration, intervals, metrics
 from tests.conftest import CLASSES, MODELS
 
@@ -187,3 +187,16 @@ def test_what_leaks_goes_with_the_report(report, tmp_path):
     reporting.copy_leakage(splits, report)
     for file in ("leakage.csv", "leakage.npz"):
         assert (report.path / file).read_bytes() == (splits.path / file).read_bytes()
+
+
+def test_the_predictions_of_hundreds_of_classes_are_written_and_read_without_a_warning(report, tmp_path):
+    names = [f"class {number:03}" for number in range(300)]
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(300), 300)
+    test = pd.DataFrame({"file": [f"{name}.png" for name in names], "label": names, "group": ""})
+    table = reporting.prediction_table(test, probabilities, names)
+    assert table["probability_class 299"].tolist() == probabilities[:, 299].tolist()
+    assert failures.example_predictions(table.assign(probability=probabilities.max(axis=1)))["label"].is_unique
+    report.write_table("predictions.csv", table)
+    figures.draw_statement(Page(tmp_path).figure("top/mistakes"), "Mistakes", "")
+    first = table.iloc[probabilities.max(axis=1).argmax()]
+    assert f"{first['label']} as {first['predicted']}" in pictures.mistakes_picture(Page(tmp_path), "top", report).alt

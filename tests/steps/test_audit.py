@@ -179,7 +179,7 @@ def test_small_images_have_to_be_more_alike(size, expected, source, tmp_path):
 )
 def test_real_photographs(name, kinds, tmp_path):
     """Every pair was looked at: they are one picture each. People who make the same sign are not."""
-    with open_source(str(real(f"{name}.tar"))) as source:
+    with open_source(str(real(f"{name}.tar")), tmp_path) as source:
         listed = pairs(fetch_and_audit(source, tmp_path), "kind")
     assert sorted(kind for *_, kind in listed) == kinds
     assert not kinds or ("sheep/8_1.jpg", "sheep/8_65.jpg", "identical") in listed

@@ -46,9 +46,10 @@ def test_what_signs_in_is_not_shown(text, expected):
     assert redact(text) == expected
 
 
+HELP = "Parser('x').print_help(); sys.exit()"
 COMMAND = """
 import sys
-from components.system.errors import run_cli
+from components.system.errors import Parser, run_cli
 
 def main(words):
     {body}
@@ -57,9 +58,9 @@ run_cli(main)
 """
 
 
-def run_body(body: str, output: Path = Path(os.devnull)) -> subprocess.CompletedProcess:
+def run_body(body: str, output: Path = Path(os.devnull), **variables: str) -> subprocess.CompletedProcess:
     """Run a command of one line in a process, with its output in a file."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
     command = [sys.executable, "-c", COMMAND.format(body=body)]
     with output.open("w") as stdout:
         return subprocess.run(command, env=environment, stdout=stdout, stderr=subprocess.PIPE, text=True)
@@ -70,6 +71,42 @@ def test_an_output_that_is_full_is_one_line(length):
     """Also where what is printed is so short that it goes out at the end."""
     done = run_body(f"print('x' * {length})", Path("/dev/full"))
     assert (done.returncode, done.stderr) == (2, "error: output: No space left on device\n")
+
+
+@pytest.mark.parametrize("body", ["print('x'); sys.exit()", "print('x'); raise KeyboardInterrupt", HELP])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_an_output_that_is_full_is_one_line_however_the_command_ends(body, unbuffered):
+    done = run_body(body, Path("/dev/full"), PYTHONUNBUFFERED=unbuffered)
+    assert (done.returncode, done.stderr) == (2, "error: output: No space left on device\n")
+
+
+@pytest.mark.parametrize("body", ["print('x' * 100_000)", "print('x'); sys.exit()", HELP])
+def test_a_reader_that_has_stopped_is_no_error(body):
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = run_body(body, Path(f"/dev/fd/{writing}"))
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_a_command_without_an_output_runs(tmp_path):
+    script = COMMAND.format(body=f"print('x'); open({str(tmp_path / 'made')!r}, 'w')")
+    command = ["sh", "-c", 'exec "$0" -c "$1" >&- 2>&-', sys.executable, script]
+    assert subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}).returncode == 0
+    assert (tmp_path / "made").exists()
+
+
+def test_without_docstrings_a_line_says_why_nothing_runs():
+    done = run_body("print('x')", PYTHONOPTIMIZE="2")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: PYTHONOPTIMIZE=2 and -OO drop the docstrings")
+
+
+def test_a_move_that_fails_names_where_to(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    done = run_body(f"__import__('os').rename({str(tmp_path / 'file')!r}, {str(tmp_path / 'folder')!r})")
+    assert (done.returncode, done.stderr) == (2, f"error: {tmp_path}/folder: Is a directory\n")
 
 
 def test_a_folder_in_place_of_a_file_is_one_line(tmp_path):

@@ -22,9 +22,11 @@ from components.results.figures.style import (
     shorten_name,
 )
 
+MOST_BARS = 40  # classes with a bar each
+
 
 def draw_images_per_class(table: pd.DataFrame, path: Path) -> None:
-    """Draw the number of images of each class as bars stacked by split, the largest class on top.
+    """Draw the images of each class, of the 40 smallest at most, as bars stacked by split, the largest class on top.
 
     Args:
         table: One row an image, with columns file, label and split (train, validation or held back).
@@ -36,15 +38,17 @@ def draw_images_per_class(table: pd.DataFrame, path: Path) -> None:
     least, most = totals.min(), totals.max()
     title = f"{len(table):,} images in {len(totals)} classes, "
     title += f"{least:,} in each" if least == most else f"{least:,} to {most:,} in each"
-    with new_figure(path, (7, 1 + 0.24 * len(totals)), title, legend=4) as figure:
-        axes = figure.add_subplot(xlabel="images", ylim=(-0.6, len(totals) - 0.4), xlim=(0, 1.09 * most))
+    left_out, totals = len(totals) - MOST_BARS, totals[:MOST_BARS]
+    note = f"The {MOST_BARS} classes with the fewest images; {left_out:,} more are left out." if left_out > 0 else ""
+    with new_figure(path, (7, 1 + 0.24 * len(totals)), title, note, legend=4) as figure:
+        axes = figure.add_subplot(xlabel="images", ylim=(-0.6, len(totals) - 0.4), xlim=(0, 1.09 * totals.max()))
         names = range(len(totals))
         left = np.zeros(len(totals))
         for split in counts:
             widths = counts[split][totals.index].to_numpy()
             axes.barh(
                 names, widths, 0.72, left, color=SPLITS[str(split)], edgecolor="white", linewidth=0.5,
-                label=f"{split} ({widths.sum():,})",
+                label=f"{split} ({counts[split].sum():,})",
             )  # fmt: skip
             left += widths
         for name, total in zip(names, totals, strict=True):

@@ -18,7 +18,7 @@ NOUNS = {
 
 
 def draw_leakage(leaks: pd.DataFrame, examples: Sequence[int], images: Sequence[Images], path: Path) -> None:
-    """Draw example pairs of images that leak, side by side, and count all in the title; `Nothing found` without any.
+    """Draw example pairs of images that leak, side by side, and count all in the title; a sentence without any.
 
     Args:
         leaks: A row a pair: kind, and split and label of both images, the second's as `other_`.
@@ -27,7 +27,7 @@ def draw_leakage(leaks: pd.DataFrame, examples: Sequence[int], images: Sequence[
         path: PNG file to write.
     """
     if leaks.empty:
-        draw_statement(path, "Identical and near-identical images, and groups, across the parts", "Nothing found")
+        draw_statement(path, "Identical and near-identical images, and groups", "None across the parts of the split")
         return
     counts = leaks["kind"].value_counts()
     title = "; ".join(f"{counts[kind]:,} {noun}" for kind, noun in NOUNS.items() if kind in counts)

@@ -1,6 +1,5 @@
 """The figures of a classifier's predictions: confusion matrix, reliability diagram."""
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,10 +12,13 @@ from components.model.registry import MODELS
 from components.results.figures.style import GRID, INK, MUTED, SHADES, new_figure, shorten_name
 
 CLASSES_WITH_COUNTS = 25  # in a confusion matrix; beyond it the numbers are too small to read
+MOST_CLASSES = 40  # with a row each
 
 
 def draw_confusion_matrix(matrix: npt.NDArray[np.integer], classes: Sequence[str], path: Path, title: str) -> None:
     """Draw a confusion matrix, shaded by the share of each true class; with counts for at most 25 classes.
+
+    Of more than 40 classes the 24 that are confused most have a row each, and the others one together.
 
     Args:
         matrix: Counts (C, C): rows are the true classes, columns the predicted ones.
@@ -24,37 +26,61 @@ def draw_confusion_matrix(matrix: npt.NDArray[np.integer], classes: Sequence[str
         path: PNG file to write.
         title: What was predicted; the accuracy and the number of images are added.
     """
-    count, total, correct = len(classes), int(matrix.sum()), int(np.trace(matrix))
+    total, correct, note = int(matrix.sum()), int(np.trace(matrix)), ""
+    if len(classes) > MOST_CLASSES:
+        matrix, classes, others = join_classes(matrix, classes, CLASSES_WITH_COUNTS - 1)
+        note = (
+            f"The {len(classes) - 1} classes with the most wrong predictions; the {others:,} others share the last row "
+        )
+        note += "and column, confused with one another or not."
+    count = len(classes)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     side = float(np.clip(0.46 * count, 2.4, 9.0))
     title = f"{title}: accuracy {correct / max(total, 1):.3f} ({correct:,} of {total:,} images)"
-    with new_figure(path, (side, side), title, constrained=False) as figure:
+    with new_figure(path, (side, side), title, note, constrained=False) as figure:
         axes = figure.add_axes((0, 0, 1, 1), xlabel="predicted class", ylabel="true class")
         shading = axes.imshow(shares, SHADES, vmin=0, vmax=1, interpolation="nearest", aspect="auto")
         if count <= CLASSES_WITH_COUNTS:
             for (row, column), number in np.ndenumerate(matrix):
                 colour = "white" if shares[row, column] > 0.68 else INK if number else "#999999"
                 axes.text(column, row, f"{number}", ha="center", va="center", color=colour, fontsize=8)
-        ticks = range(0, count, math.ceil(count / 80))
-        names = [shorten_name(classes[tick]) for tick in ticks]
-        size = 8 if count <= 40 else 6
+        names = [shorten_name(name) for name in classes]
         slanted = max(map(len, names)) * 0.08 > side / count
-        axes.set_yticks(ticks, names, color=INK, fontsize=size)
+        axes.set_yticks(range(count), names, color=INK)
         axes.set_xticks(
-            ticks, names, color=INK, fontsize=size, rotation=45 if slanted else 0,
+            range(count), names, color=INK, rotation=45 if slanted else 0,
             ha="right" if slanted else "center", rotation_mode="anchor" if slanted else "default",
         )  # fmt: skip
         axes.tick_params(length=0)
         axes.grid(visible=False)
-        if count <= 40:
-            axes.hlines(np.arange(1, count) - 0.5, -0.5, count - 0.5, GRID, linewidth=0.5)
-            axes.vlines(np.arange(1, count) - 0.5, -0.5, count - 0.5, GRID, linewidth=0.5)
+        axes.hlines(np.arange(1, count) - 0.5, -0.5, count - 0.5, GRID, linewidth=0.5)
+        axes.vlines(np.arange(1, count) - 0.5, -0.5, count - 0.5, GRID, linewidth=0.5)
         axes.spines[:].set_visible(True)
         bar = figure.colorbar(shading, cax=figure.add_axes((1 + 0.15 / side, 0, 0.12 / side, 1)))
         bar.ax.yaxis.set_major_formatter(PercentFormatter(1))
         bar.outline.set_visible(False)
         bar.ax.tick_params(length=0)
         bar.set_label("share of the true class")
+
+
+def join_classes(
+    matrix: npt.NDArray[np.integer], classes: Sequence[str], most: int
+) -> tuple[npt.NDArray[np.integer], list[str], int]:
+    """Return a confusion matrix with all but the classes confused most as one, the last; its names; how many are one.
+
+    Args:
+        matrix: Counts (C, C): rows are the true classes, columns the predicted ones.
+        classes: The C names, in the order of the matrix.
+        most: How many classes stay by themselves, in their order: those with the most wrong predictions of or as them.
+    """
+    wrong = matrix.sum(axis=0) + matrix.sum(axis=1) - 2 * matrix.diagonal()
+    kept = np.sort(np.argsort(-wrong, kind="stable")[:most])
+    place = np.full(len(classes), most)
+    place[kept] = np.arange(most)
+    joined = np.zeros((most + 1, most + 1), matrix.dtype)
+    np.add.at(joined, (place[:, None], place[None, :]), matrix)
+    others = len(classes) - most
+    return joined, [*(classes[number] for number in kept), f"{others:,} others"], others
 
 
 def draw_reliability(bins: Mapping[str, pd.DataFrame], path: Path, title: str, note: str, model: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from components.data.artifacts import Classifier, Report
 from components.data.datasets import DATA_SETS
 from components.results import titles
-from components.results.texts import with_interval
+from components.results.texts import markdown, with_interval
 
 FILE = "model_card.md"
 LISTED = 12  # classes
@@ -33,15 +33,15 @@ def card_text(classifier: Classifier, report: Report, looks: int) -> str:
         "Training": training_lines(classifier, report),
     }
     texts = (f"## {title}\n\n" + "\n".join(lines) + "\n" for title, lines in parts.items())
-    return f"# {titles.model_title(report)}\n\n" + "\n".join(texts)
+    return f"# {markdown(titles.model_title(report))}\n\n" + "\n".join(texts)
 
 
 def use_lines(classifier: Classifier) -> Iterator[str]:
     """Yield the lines on the intended use: classes, image size, data set."""
     facts = classifier.facts
-    name, size, classes = facts.data_set, facts.image_size, facts.classes
+    name, size, classes = markdown(facts.data_set), facts.image_size, facts.classes
     listed = textwrap.shorten(", ".join(classes), LONGEST, placeholder=" ...")
-    yield f"Says which of {len(classes)} classes an image belongs to: {listed}."
+    yield f"Says which of {len(classes)} classes an image belongs to: {markdown(listed)}."
     yield f"For images like those of the data set {name}, seen at {size} x {size} pixels; no others were tried."
     yield "An image of none of these classes gets one of them all the same."
 
@@ -72,8 +72,8 @@ def limit_lines(report: Report, looks: int) -> Iterator[str]:
     yield f"- Models scored on these test images so far: {looks}. The best of several looks better than it is."
     worst = report.table("classes.csv").sort_values("recall", kind="stable").to_dict("records")[0]
     yield (
-        f"- The class recognised least, {worst['class']}: {worst['recall']:.1%} of {worst['support']} test images "
-        f"(95 % interval {worst['recall_low']:.1%} to {worst['recall_high']:.1%})."
+        f"- The class recognised least, {markdown(worst['class'])}: {worst['recall']:.1%} of {worst['support']} "
+        f"test images (95 % interval {worst['recall_low']:.1%} to {worst['recall_high']:.1%})."
     )
     groups, method = report.facts.groups["test"], report.facts.split_method
     if method == "grouped":
@@ -94,7 +94,7 @@ def class_lines(report: Report) -> Iterator[str]:
         precision, recall = (
             with_interval(row[name], row[f"{name}_low"], row[f"{name}_high"]) for name in ("precision", "recall")
         )
-        yield f"| {str(row['class']).replace('|', ' ')} | {row['support']} | {precision} | {recall} |"
+        yield f"| {markdown(row['class'])} | {row['support']} | {precision} | {recall} |"
     if len(table) > LISTED:
         yield f"\nThe {LISTED} recognised least of {len(table)}; all are in the run's `report/classes.csv`."
 
@@ -105,7 +105,7 @@ def data_lines(classifier: Classifier, report: Report) -> Iterator[str]:
     name = facts.data_set
     if name in DATA_SETS:
         yield f"- {DATA_SETS[name].title} ({DATA_SETS[name].license}): {DATA_SETS[name].citation}"
-    yield f"- {name}, digest `{lineage['fetch']}`"
+    yield f"- {markdown(name)}, digest `{lineage['fetch']}`"
     counts = sum(facts.train_counts), facts.validation_images, int(report.metrics["test_images"])
     yield "- {:,} training, {:,} validation and {:,} test images".format(*counts)
     for key, revision in report.record.revisions.items():
@@ -115,11 +115,13 @@ def data_lines(classifier: Classifier, report: Report) -> Iterator[str]:
 def training_lines(classifier: Classifier, report: Report) -> Iterator[str]:
     """Yield the lines on the training: recipe, model, any backbone, members or else best epoch, temperature."""
     facts = classifier.facts
-    yield f"- recipe {report.record.recipe}, model {facts.model}, {facts.model_parameters:,} parameters"
+    recipe, model = markdown(report.record.recipe), markdown(facts.model)
+    yield f"- recipe {recipe}, model {model}, {facts.model_parameters:,} parameters"
     if facts.backbone:
-        yield f"- backbone {facts.backbone}, weights `{facts.weights_sha256}` ({facts.weights_license})"
+        weights = f"weights `{facts.weights_sha256}` ({markdown(facts.weights_license)})"
+        yield f"- backbone {markdown(facts.backbone)}, {weights}"
     if facts.members:
-        yield f"- the mean of {', '.join(facts.members)}"
+        yield f"- the mean of {markdown(', '.join(facts.members))}"
     else:
         yield f"- epoch {facts.best_epoch} of {facts.epochs}, the best on validation"
     yield f"- temperature {facts.temperature:.4g}, fitted on validation"

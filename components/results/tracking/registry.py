@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from components.data.artifacts import PROBABILITY, Classifier, Report
 from components.results import titles
 from components.results.failures import class_numbers
+from components.results.texts import markdown
 from components.results.tracking import card, runs, store
 from components.results.tracking.runs import FINGERPRINT, TEST_SPLIT
 from components.results.tracking.store import client
@@ -97,7 +98,9 @@ def register_version(classifier: Classifier, report: Report) -> tuple[str, int]:
         file.write_text(text, encoding="utf-8")
         client().log_model_artifact(model_id, str(file))
     if not client().search_registered_models(f"name = '{name}'"):
-        client().create_registered_model(name, description=f"Models of the data set {name}, by their recipes.")
+        client().create_registered_model(
+            name, description=f"Models of the data set {markdown(name)}, by their recipes."
+        )
     versions = client().search_model_versions(f"name = '{name}'")
     existing = [str(one.version) for one in versions if one.tags.get(FINGERPRINT) == report.facts.fingerprint]
     version = existing[0] if existing else str(create_version(name, run, model_id, report).version)
@@ -133,7 +136,7 @@ def count_looks(run: "Run") -> int:
 def judge_candidate(
     report: Report, version: str, champion: "ModelVersion | None", reason: str
 ) -> tuple[bool, list[str]]:
-    """Return whether a candidate beats the champion (True without one, False if not comparable), and sentences on why.
+    """Return whether a candidate beats the champion (True if none) and why; not comparable: False if forced, or raise.
 
     Raises:
         UserError: The champion was tested on other images, and there is no reason to promote the candidate anyway.

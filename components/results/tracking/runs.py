@@ -19,6 +19,7 @@ from components.data.content import sha256
 from components.model.registry import MODELS
 from components.results import titles
 from components.results.costs import seconds_and_rate
+from components.results.texts import markdown
 from components.results.tracking import logged, store, view
 from components.results.tracking.store import client
 from components.system.errors import UserError
@@ -433,4 +434,4 @@ def _run_note(report: Report) -> str:
     ranges = {name: f"{low:.4g} to {high:.4g}" for name, (low, high) in intervals.items()}
     names = [name for name in view.COLUMNS if name in scores]
     rows = "\n".join(f"| {name} | {scores[name]:.4g} | {ranges.get(name, '')} |" for name in names)
-    return f"{titles.model_title(report)}\n\n| score | | 95 % interval |\n|---|---|---|\n{rows}\n"
+    return f"{markdown(titles.model_title(report))}\n\n| score | | 95 % interval |\n|---|---|---|\n{rows}\n"

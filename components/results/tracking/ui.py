@@ -12,6 +12,7 @@ from time import sleep
 
 from components.results.tracking import runs, store, view
 from components.system.errors import UserError
+from components.system.signals import heeded_stops
 
 SECONDS_TO_STOP = 10  # for requests that the server is answering
 
@@ -39,7 +40,7 @@ def serve(port: int = 5000) -> None:
     environment = {"MLFLOW_BACKEND_STORE_URI": address, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     command = ["-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     stops: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in heeded_stops():
         signal.signal(number, lambda number, frame: stops.append(number))
     server = subprocess.Popen(
         [sys.executable, *command],

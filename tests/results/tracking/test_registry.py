@@ -1,18 +1,20 @@
 """The registry: the first version is champion, a better one takes over, another does not, and each look is counted."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from markdown_it import MarkdownIt
 
 from components.data.artifacts import Classifier, Comparison, Report
 from components.results import fingerprints, tracking
 from components.results.tracking import card, registry
 from components.scores import intervals, metrics, pairs
-from components.system.errors import UserError
+from components.system.errors import UserError, one_line
 from pipeline.__main__ import main
 from tests.conftest import CLASSES, copy_recipe, free_port, recorded
 
@@ -170,7 +172,24 @@ def test_the_card_of_an_ensemble_names_its_members(made, tmp_path):
     classifier, report = candidate(made, tmp_path, 90)
     vars(classifier.facts).update({"model": "ensemble", "members": ["top", "fine_tuned"], "epochs": 0, "best_epoch": 0})
     text = card.card_text(classifier, report, 1)
-    assert "- the mean of top, fine_tuned\n" in text and "epoch 0" not in text
+    assert "- the mean of top, fine\\_tuned\n" in text and "epoch 0" not in text
+
+
+NAMES = ["<script>alert(1)</script>", "[x](javascript:alert(1))", "a | b *c* ~~d~~ `e` &amp; _f_ \n# g"]
+
+
+def test_the_card_shows_names_as_they_are_and_runs_nothing(made, tmp_path):
+    classifier, report = candidate(made, tmp_path, 90)
+    classifier.facts.classes, classifier.facts.data_set = NAMES, NAMES[1]
+    classifier.facts.weights_license = NAMES[0]
+    report.record = replace(report.record, recipe=NAMES[2])
+    report.write_table("classes.csv", report.table("classes.csv").assign(**{"class": NAMES}))
+    parsed = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+    tokens = [inner for token in parsed.parse(card.card_text(classifier, report, 1)) for inner in token.children or ()]
+    assert {token.type for token in tokens} <= {"text", "softbreak", "code_inline", "text_special"}
+    cells = "".join(token.content if token.type != "softbreak" else "\n" for token in tokens)
+    for name in NAMES:
+        assert cells.count(one_line(name)) >= 3
 
 
 def test_the_command_takes_what_the_comparison_chose(made, store, tmp_path, monkeypatch, capsys):
