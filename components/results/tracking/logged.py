@@ -29,6 +29,7 @@ CODE = (  # of the components: all that serving needs
     "model/scoring_server.py",
     "model/served.py",
     "system/errors.py",
+    "system/signals.py",
 )
 NEEDED = ("keras", "numpy", "pandas", "pillow", "tensorflow")  # and MLflow, which is smaller in the steps' images
 
