@@ -109,7 +109,7 @@ def test_an_end_by_force_is_one_line(number, whom, status, said, waiting, tmp_pa
     process, _ = waiting
     step_process = psutil.Process(process.pid)
     (work,) = step_process.children()
-    for one in {"work": [work], "step": [step_process], "both": [step_process, work]}[whom]:
+    for one in {"work": [work], "step": [step_process], "both": [work, step_process]}[whom]:
         one.send_signal(number)
     returned, lines = ended(process)
     assert returned == status
