@@ -196,8 +196,8 @@ def test_the_commit_is_the_version_of_all_that_is_made_of_it(collection, source,
     assert records["folder"].revisions.get("dvc_revision") != collection.first
     assert classifiers["folder"].manifest == classifiers["pinned"].manifest
     experiment = tracking.experiment_ids()["edges"]
-    (run,) = tracking.client().search_runs([experiment])
-    assert run.data.tags["dvc_revision"] == collection.first
+    (run,) = tracking.client().search_runs([experiment], f"tags.dvc_revision = '{collection.first}'")
+    assert run.data.params["train_benchmark.epochs"] == "1"
     tracking.client().rename_experiment(experiment, f"edges of {tmp_path}")
     tracking.client.cache_clear()
 
