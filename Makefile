@@ -32,15 +32,24 @@ experiments: setup ## experiments made with `dvc exp run`, best log loss on vali
 
 setup: .venv/bin/graft ## make .venv, with the locked packages and the command graft
 
+MADE_IN := $(shell [ -s .venv/.complete ] && cat .venv/.complete || pwd -P)
+ifneq ($(MADE_IN),$(CURDIR)) # an environment that was moved or copied finds nothing, or what is not its own
+.PHONY: .venv/.complete
+CLEAR := --clear
+endif
+
 .venv/.complete: requirements-setup.txt requirements.txt
-	@$(PYTHON) -c 'import sys; v = sys.version_info; \
-	  sys.exit(None if (3, 11) <= v < (3, 14) else "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -c 'import os, sys; v = sys.version_info; \
+	  sys.exit(os.getcwd() + " has a colon, which no PATH can hold: rename that folder" if ":" in os.getcwd() else \
+	  None if (3, 11) <= v < (3, 14) else "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 ...")'
 	@echo 'creating the environment .venv ...'
-	@$(PYTHON) -m venv .venv || { echo 'Python has no venv: apt-get install python3-venv'; exit 1; }
+	@$(PYTHON) -m venv $(CLEAR) .venv || { echo 'Python has no venv: apt-get install python3-venv'; exit 1; }
+	@.venv/bin/python -c 'import pathlib, shlex; here, file = pathlib.Path(".venv").absolute(), pathlib.Path(".venv/bin/activate"); \
+	  file.write_text(file.read_text().replace(f"\"{here}\"", shlex.quote(str(here))))' # which older ones quote badly
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-setup.txt
 	@echo "installing about $$(grep -c '^[^ #].*==' requirements.txt) packages, 3.6 GB: a minute or more ..."
 	@.venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes --compile-bytecode -r requirements.txt
-	@touch $@
+	@pwd -P > $@
 
 .venv/bin/graft: .venv/.complete pyproject.toml
 	@.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .

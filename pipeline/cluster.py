@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, ValidationInfo, field_validator
@@ -152,16 +153,19 @@ class Cluster(Section):
     @field_validator("steps")
     @classmethod
     def fill_steps(cls, named: dict[str, str], info: ValidationInfo) -> dict[str, str]:
-        """Return the pool of every step: the one named, else `gpu` if it computes with Keras, else `cpu`.
-
-        A pool that is not among `pools` is an error.
-        """
-        steps = {name: "gpu" if load_step(name).uses("keras") else "cpu" for name in STEPS} | named
+        """Return the pool of every step, the one named or the default; one that is not among `pools` is an error."""
+        steps = {name: default_pool(name) for name in STEPS} | named
         for name, pool in steps.items():
             if pool not in info.data.get("pools", steps.values()):
                 step = name if name in named else f"{name} (not named)"
                 raise complaint(f"{step}: {unknown_name('pool', pool, info.data['pools'])}")
         return steps
+
+
+@cache
+def default_pool(step: str) -> str:
+    """Return the pool of a step that params.yaml does not name: `gpu` if it computes with Keras, else `cpu`."""
+    return "gpu" if load_step(step).uses("keras") else "cpu"
 
 
 def read(content: Mapping[str, Any], tags: bool = False) -> Cluster:

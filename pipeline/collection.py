@@ -46,7 +46,7 @@ def weights_values(content: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def local_source(content: Mapping[str, Any], noun: str, name: str) -> str:
-    """Return the declared path of a data set or weights file; "" if an address is declared, or nothing.
+    """Return the path that `own:` in params.yaml declares for data or weights; "" for an address, or if it has none.
 
     Whether something is at the path is not checked.
 

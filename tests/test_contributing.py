@@ -59,6 +59,7 @@ def test_each_is_one_place_and_a_step_four():
     ]  # fmt: skip
 
 
+@pytest.mark.slow  # tests within a test
 def test_the_tests_take_them_up(extended):
     said(extended, "pipeline", "check")
     chosen = "mobilenet_050 or deep or shapes"

@@ -45,7 +45,8 @@ def hash_and_detail(file: Path) -> np.ndarray:
         The hash is pHash as the library ImageHash has it: which of the 8 x 8 lowest frequencies of the discrete cosine
         transform, of the image in grey at 32 x 32 pixels, are above their median.
     """
-    image = images.read_image(file, min_side=64).resize((64, 64), Image.Resampling.BILINEAR, reducing_gap=2)
+    with images.open_image(file.read_bytes(), min_side=64) as stored:
+        image = stored.rgb().resize((64, 64), Image.Resampling.BILINEAR, reducing_gap=2)
     thumbnail = image.resize((SIDE, SIDE), Image.Resampling.BOX)
     small = thumbnail.resize((BLURRED_SIDE, BLURRED_SIDE), Image.Resampling.BOX)
     blurred = small.resize((SIDE, SIDE), Image.Resampling.BILINEAR)

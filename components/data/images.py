@@ -1,21 +1,198 @@
-"""Reading image files: as images of any size, or as pixels at the working size."""
+"""Reading image files: as images of any size, or as pixels at the working size, within limits of pixels and memory."""
 
 import io
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from threading import Condition, Lock
 from typing import TypeVar
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 Item = TypeVar("Item")
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "AVIF", "JPEG2000")  # JPEG's reader reads MPO too
-MAX_PIXELS = 100_000_000  # of one image, at most
+MAX_SIDE = 200_000  # pixels
+LARGE = 50_000_000  # pixels beyond which an image is shrunk as it is decoded or converted, which is nearly the same
+STRIP = 2**20  # pixels that are converted at a time
+PICTURE = 8  # bytes a pixel, of an image as it is stored and once more as RGB
+DECODERS = {"WEBP": 9, "AVIF": 6, "JPEG2000": 12}  # bytes a pixel that decoders take besides, as measured
+PROGRESSIVE = 6  # and those that a progressive JPEG takes at its full size
+
+TURNS = {  # what an orientation of Exif needs to be upright (Exif 2.32, table 6, tag 0x0112)
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+UPWARDS = (3, 4, 7, 8)  # orientations whose upright rows run from the last stored row or column to the first
+SIDEWAYS = (5, 6, 7, 8)  # whose upright rows are stored as columns
+
+
+def setting(name: str, default: int) -> int:
+    """Return the number, 1 or more, that an environment variable sets, or the default where it is not set.
+
+    Raises:
+        ValueError: It is no such number.
+    """
+    text = os.environ.get(name) or str(default)
+    if not (text.isdecimal() and int(text)):
+        raise ValueError(f"the environment variable {name}: expected a whole number, 1 or more; received {text!r}")
+    return int(text)
+
+
+class DecodingMemory:
+    """The memory that threads share in which they decode: `GRAFT_DECODING_MEGABYTES`, 2,000 unless it is set."""
+
+    def __init__(self) -> None:
+        self.used = 0
+        self.turn, self.released = Lock(), Condition()
+
+    @contextmanager
+    def reserve(self, amount: int) -> Iterator[None]:
+        """Wait until so many bytes are free, and hold them in the block; more than there are wait until all are free.
+
+        Who waits is not overtaken.
+        """
+        total = setting("GRAFT_DECODING_MEGABYTES", 2000) * 1_000_000
+        with self.turn, self.released:
+            self.released.wait_for(lambda: not self.used or self.used + amount <= total)
+            self.used += amount
+        try:
+            yield
+        finally:
+            with self.released:
+                self.used -= amount
+                self.released.notify()
+
+
+MEMORY = DecodingMemory()
+
+
+class DecodedImage:
+    """An image as its file stores it, from which upright RGB is made strip by strip.
+
+    Transparency is laid on white, and 16 bits are scaled to 8.
+
+    Args:
+        stored: The image, in memory.
+        orientation: How it is to be turned, as Exif numbers it, 1 to 8; any other value leaves it as it is.
+    """
+
+    def __init__(self, stored: Image.Image, orientation: int):
+        self.stored, self.orientation = stored, orientation
+        self.size = stored.size[::-1] if orientation in SIDEWAYS else stored.size
+
+    def strips(self) -> Iterator[tuple[int, Image.Image]]:
+        """Yield strips of upright RGB from top to bottom, each after the number of its first row."""
+        width, height = self.size
+        rows = max(1, STRIP // width)
+        for top in range(0, height, rows):
+            bottom = min(top + rows, height)
+            first, end = (height - bottom, height - top) if self.orientation in UPWARDS else (top, bottom)
+            strip = self.stored.crop((first, 0, end, width) if self.orientation in SIDEWAYS else (0, first, width, end))
+            if self.orientation in TURNS:
+                strip = strip.transpose(TURNS[self.orientation])
+            yield top, as_rgb(strip)
+
+    def rgb(self) -> Image.Image:
+        """Return all of it as upright RGB."""
+        image = Image.new("RGB", self.size)
+        for top, strip in self.strips():
+            image.paste(strip, (0, top))
+        return image
+
+    def resize(self, size: int) -> Image.Image:
+        """Return it as upright RGB of (size, size) pixels, resampled bilinearly, antialiased."""
+        if self.size[0] * self.size[1] <= LARGE:
+            return self.rgb().resize((size, size), Image.Resampling.BILINEAR)
+        narrow = Image.new("RGB", (size, self.size[1]))
+        for top, strip in self.strips():
+            narrow.paste(strip.resize((size, strip.height), Image.Resampling.BILINEAR), (0, top))
+        return narrow.resize((size, size), Image.Resampling.BILINEAR)
+
+
+def as_rgb(image: Image.Image) -> Image.Image:
+    """Return an image of any mode as RGB: transparency on white, 16 bits scaled to 8."""
+    if image.mode.startswith("I"):
+        grey = np.asarray(image)
+        grey = np.where(grey == image.info.get("transparency"), 65535, grey)
+        return Image.fromarray(((grey.astype(np.uint32) + 128) // 257).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        layered = image.convert("RGBA")
+        white = Image.new("RGBA", layered.size, "white")
+        return Image.alpha_composite(white, layered).convert("RGB")
+    return image.convert("RGB")
+
+
+@contextmanager
+def open_image(content: bytes, min_side: int = 0, draft_above: int = 0) -> Iterator[DecodedImage]:
+    """Yield the image that a file's bytes encode, or its first frame; the memory for it is shared with other threads.
+
+    The bytes tell the format, not the file's name.
+
+    Args:
+        content: The file's bytes.
+        min_side: Pixels a side that suffice: a JPEG is decoded at a smaller scale, not below that; 0 for the full size.
+        draft_above: Pixels up to which it is decoded at the full size all the same.
+
+    Raises:
+        Exception: It is not a readable image, or too large a one; the type depends on the format.
+    """
+    Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit, which is not that of `check_size`
+    try:
+        stored = Image.open(io.BytesIO(content), formats=FORMATS)
+    except UnidentifiedImageError:
+        raise ValueError(f"not an image in a supported format: {', '.join(FORMATS)}") from None
+    with stored:
+        check_size(*stored.size)
+        pixels = stored.width * stored.height
+        decoder = PROGRESSIVE if "progressive" in stored.info else DECODERS.get(stored.format or "", 0)
+        if min_side and pixels > draft_above:
+            stored.draft(None, (min_side, min_side))
+        with MEMORY.reserve(pixels * decoder + stored.width * stored.height * PICTURE), closing(stored):
+            stored.load()
+            if stored.mode == "F":
+                raise ValueError("its pixels are fractions of no agreed range: convert it to 8 or 16 bits")
+            if stored.mode == "I":
+                low, high = np.asarray(stored.getextrema()).tolist()
+                if low < 0 or high > 65535:
+                    raise ValueError(f"its pixels run from {low} to {high}: convert it to 8 or 16 bits")
+            yield DecodedImage(stored, stored.getexif().get(ExifTags.Base.Orientation, 1))
+
+
+def check_size(width: int, height: int) -> None:
+    """Check that an image has at most `GRAFT_MAX_MEGAPIXELS`, 100 unless it is set, and no side above 200,000 pixels.
+
+    Raises:
+        ValueError: It is larger.
+    """
+    megapixels = setting("GRAFT_MAX_MEGAPIXELS", 100)
+    if width * height > megapixels * 1_000_000:
+        raise ValueError(
+            f"{width} x {height} pixels: more than {megapixels} megapixels; the environment variable "
+            "GRAFT_MAX_MEGAPIXELS raises the limit"
+        )
+    if max(width, height) > MAX_SIDE:
+        raise ValueError(f"{width} x {height} pixels: a side of more than {MAX_SIDE:,}; cut it up")
+
+
+def measure_image(content: bytes) -> tuple[int, int]:
+    """Return width and height, upright, of the image that a file's bytes encode, once all of it is decoded.
+
+    Raises:
+        Exception: It is not a readable image; the type depends on the format.
+    """
+    with open_image(content) as image:
+        next(image.strips())  # its colours can be converted
+        return image.size
 
 
 def read_image(file: Path, min_side: int = 0) -> Image.Image:
@@ -24,46 +201,9 @@ def read_image(file: Path, min_side: int = 0) -> Image.Image:
 
 
 def decode_image(content: bytes, min_side: int = 0) -> Image.Image:
-    """Return the image that a file's bytes encode, or its first frame, as upright RGB.
-
-    EXIF rotation is applied, transparency is laid on white, and 16 bits are scaled to 8. The bytes tell the format, not
-    the file's name.
-
-    Args:
-        content: The file's bytes.
-        min_side: Pixels a side that suffice: a JPEG is decoded at a smaller scale, not below that; 0 for the full size.
-
-    Raises:
-        Exception: It is not a readable image; the type depends on the format.
-    """
-    try:
-        stored = Image.open(io.BytesIO(content), formats=FORMATS)
-    except UnidentifiedImageError:
-        raise ValueError(f"not an image in a supported format: {', '.join(FORMATS)}") from None
-    except Image.DecompressionBombError as error:
-        raise ValueError(f"{str(error).partition(' exceeds')[0]}: more than {MAX_PIXELS:,}") from None
-    with stored:
-        if stored.width * stored.height > MAX_PIXELS:
-            raise ValueError(f"Image size ({stored.width * stored.height} pixels): more than {MAX_PIXELS:,}")
-        if min_side:
-            stored.draft(None, (min_side, min_side))
-        stored.load()
-        stored.getexif()
-        stored.info.pop("exif", None)  # already parsed; `exif_transpose` would write it anew, and fail where it is odd
-        image = ImageOps.exif_transpose(stored)
-        if image.mode == "F":
-            raise ValueError("its pixels are fractions of no agreed range: convert it to 8 or 16 bits")
-        if image.mode.startswith("I"):
-            grey = np.asarray(image)
-            if grey.min() < 0 or grey.max() > 65535:
-                raise ValueError(f"its pixels run from {grey.min()} to {grey.max()}: convert it to 8 or 16 bits")
-            grey = np.where(grey == image.info.get("transparency"), 65535, grey)
-            return Image.fromarray(((grey.astype(np.uint32) + 128) // 257).astype(np.uint8)).convert("RGB")
-        if image.has_transparency_data:
-            layered = image.convert("RGBA")
-            white = Image.new("RGBA", layered.size, "white")
-            return Image.alpha_composite(white, layered).convert("RGB")
-        return image.convert("RGB")
+    """Return the image that a file's bytes encode, or its first frame, as upright RGB, opened as of `open_image`."""
+    with open_image(content, min_side) as image:
+        return image.rgb()
 
 
 def read_pixels(file: Path, size: int) -> np.ndarray:
@@ -74,10 +214,11 @@ def read_pixels(file: Path, size: int) -> np.ndarray:
 def decode_pixels(content: bytes, size: int) -> np.ndarray:
     """Return the pixels of a file's bytes at the working size, uint8 (size, size, 3), proportions not kept.
 
-    They are resampled bilinearly, antialiased.
+    They are resampled bilinearly, antialiased. A JPEG above 50 megapixels is decoded at a smaller scale, not below 4
+    times the working size.
     """
-    image = decode_image(content)
-    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR), dtype=np.uint8)
+    with open_image(content, 4 * size, LARGE) as image:
+        return np.asarray(image.resize(size), dtype=np.uint8)
 
 
 @contextmanager

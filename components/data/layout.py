@@ -79,7 +79,7 @@ def copy_images(
         try:
             check_path_name(name)
             content = read_untrusted(root / name, source)
-            width, height = image_files.decode_image(content).size
+            width, height = image_files.measure_image(content)
         except MemoryError:  # says nothing of the file
             raise
         except Exception as error:  # decoders fail in ways of their own on damaged files

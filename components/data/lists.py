@@ -45,10 +45,7 @@ def find_lists(source: Path, root: Path, entry: DataSet | None) -> list[Path]:
 
 
 def fold_lines(files: list[Path], source: Path) -> Iterator[tuple[str, str, str]]:
-    """Yield the place, the image and the split of each line of the files that list the splits' test images, in order.
-
-    A place is the file's name, for errors; a split is the number of its file, as text from "0".
-    """
+    """Yield (file's name, image, split) of each line of the lists of test images; a split is its list's number."""
     for number, path in enumerate(files):
         for line in read_text(path, source).splitlines():
             yield path.name, line.rpartition(" ")[0], str(number)

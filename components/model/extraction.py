@@ -97,7 +97,7 @@ def view_batches(views: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
 
 
 def write_outputs(compute: BatchFunction, views: np.ndarray, arrays: Sequence[np.ndarray], batch_size: int) -> None:
-    """Fill arrays, (files, views, ...), with a function's outputs for every view, while the next batch is read.
+    """Fill arrays with a function's outputs for images on disk, all (files, views, ...), while the next batch is read.
 
     Args:
         compute: Takes a batch of views; returns an output for each array.

@@ -1,11 +1,15 @@
 """A classifier as MLflow serves it: images in, class names and probabilities out.
 
-MLflow loads this file from the model's own folder, where the repository is not; of the project it needs `images` alone.
+MLflow loads this file from the model's own folder, where the repository is not; of the project it needs `images` and
+`scoring_server` alone.
 """
 
 import base64
 import json
+import os
+import re
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -13,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from components.data import images
+from components.model import scoring_server
 
 if TYPE_CHECKING:
     import keras
@@ -29,12 +34,14 @@ class ServedModel:
     Args:
         network: From raw RGB, (batch, size, size, 3) in [0, 255], to probabilities.
         classes: Names of the classes in the order of the probabilities.
+        max_images: How many are predicted at most in one call; None for any number.
     """
 
-    def __init__(self, network: "keras.Model", classes: list[str]):
-        self.network, self.classes = network, classes
+    def __init__(self, network: "keras.Model", classes: list[str], max_images: int | None = None):
+        self.network, self.classes, self.max_images = network, classes, max_images
         self.size = int(network.input_shape[1])
         self.lock = Lock()  # requests come in several threads
+        self.decoders = ThreadPoolExecutor(os.cpu_count())  # of all requests
 
     def probabilities(self, pixels: np.ndarray) -> np.ndarray:
         """Return the probabilities, (n, classes), of one or more images at the model's size, RGB (n, size, size, 3)."""
@@ -49,16 +56,24 @@ class ServedModel:
             data: The column `image`: the bytes of an image file, as they are or in base64, or raw RGB.
 
         Raises:
-            MlflowException: There is no image, or one cannot be read; the server answers with status 400.
+            MlflowException: There is no image, or too many, or one cannot be read; the server answers with status 400.
         """
         import pandas as pd
 
         cells = list(flatten(data[COLUMN]))
         if not cells:
             raise bad_request("no image: give one or more")
+        if self.max_images and len(cells) > self.max_images:
+            raise bad_request(
+                f"{len(cells)} images: more than {self.max_images} in one request; send several, or raise the server's "
+                "environment variable GRAFT_REQUEST_IMAGES"
+            )
+        batches = [cells[start : start + BATCH] for start in range(0, len(cells), BATCH)]
+        numbers = iter(range(1, len(cells) + 1))
         with images.without_pillow_warnings():
-            pixels = np.stack([self.pixels(image, number) for number, image in enumerate(cells, start=1)])
-        probabilities = self.probabilities(pixels)
+            probabilities = np.concatenate([
+                self.probabilities(np.stack([*self.decoders.map(self.pixels, batch, numbers)])) for batch in batches
+            ])  # fmt: skip
         predicted = probabilities.argmax(axis=1)
         return pd.DataFrame({
             "predicted": [self.classes[number] for number in predicted],
@@ -82,33 +97,40 @@ class ServedModel:
             except Exception as error:  # Pillow throws what it likes
                 raise bad_request(f"image {number} cannot be read ({' '.join(str(error).split())[:200]})") from error
         shape = (self.size, self.size, 3)
+        neither = f"image {number} is neither base64 nor an array of numbers of the shape {shape}"
         try:
-            pixels = np.asarray(image, np.float32)
-        except (TypeError, ValueError):
+            array = np.asarray(image)
+        except ValueError:
+            raise bad_request(neither) from None
+        if array.shape != shape:
             raise bad_request(
-                f"image {number} is neither base64 nor an array of numbers of the shape {shape}"
-            ) from None
-        if pixels.shape != shape:
-            raise bad_request(
-                f"image {number}: expected raw RGB of the shape {shape}, or a file in base64; received {pixels.shape}"
+                f"image {number}: expected raw RGB of the shape {shape}, or a file in base64; received {array.shape}"
             )
-        if not (pixels.min() >= 0 and pixels.max() <= 255):
+        if array.dtype.kind not in "biuf":
+            raise bad_request(neither)
+        low, high = array.min(), array.max()
+        if not (low >= 0 and high <= 255):
+            raise bad_request(f"image {number}: expected raw RGB in [0, 255]; received values from {low} to {high}")
+        if array.dtype.kind in "bf" and 0 < high <= 1:
             raise bad_request(
-                f"image {number}: expected raw RGB in [0, 255]; received values from {pixels.min()} to {pixels.max()}"
+                f"image {number}: expected raw RGB in [0, 255]; received fractions, {low} to {high}: multiply by 255"
             )
-        return pixels
+        return array.astype(np.float32)
 
 
 def decode_base64(image: str | bytes) -> bytes:
     """Return the bytes of an image file: as they are, or decoded where they are a text in base64.
+
+    The text may have line breaks and be an address, `data:image/png;base64,...`.
 
     Raises:
         ValueError: The text is no base64.
     """
     if isinstance(image, bytes):
         return image
+    text = re.sub(r"^data:[^,]*;base64,", "", "".join(image.split()))
     try:
-        return base64.b64decode(image, validate=True)
+        return base64.b64decode(text, validate=True)
     except ValueError as error:
         raise ValueError(f"no base64: {error}") from None
 
@@ -133,9 +155,13 @@ def bad_request(reason: str) -> "MlflowException":
 
 
 def _load_pyfunc(path: str) -> ServedModel:
-    """Return the classifier whose artifact lies at a path; MLflow calls this to load a logged model."""
+    """Return the classifier whose artifact lies at a path; MLflow calls this to load a logged model.
+
+    Its server is held to limits; `mlflow.pyfunc.load_model` has none.
+    """
     import keras
 
+    max_images = images.setting("GRAFT_REQUEST_IMAGES", 1000) if scoring_server.guard() else None
     facts = json.loads((Path(path) / "artifact.json").read_text(encoding="utf-8"))["facts"]
     network = keras.saving.load_model(Path(path) / "model.keras", compile=False, safe_mode=True)
-    return ServedModel(network, facts["classes"])
+    return ServedModel(network, facts["classes"], max_images)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from components.data import images
 from components.data.artifacts import Classifier
+from components.data.json_files import damage_errors
 from components.model.served import ServedModel
 from components.results.tracking import logged
 
@@ -23,13 +23,13 @@ def open_model(address: str) -> tuple[ServedModel, np.ndarray]:
     """
     if address.startswith(URIS):
         with logged.open_logged_model(address) as (classifier, examples):
-            pixels = np.stack([np.asarray(images.decode_image(image)) for image in examples])
-            return load_served(classifier), pixels
+            return load_served(classifier), examples
     classifier = Classifier.read(address)
     served = load_served(classifier)
     examples_file = report_path(classifier.path) / "example.npy"
     if examples_file.is_file():
-        return served, np.load(examples_file)
+        with damage_errors(examples_file):
+            return served, np.load(examples_file)
     return served, np.empty((0, served.size, served.size, 3), np.uint8)
 
 

@@ -2,6 +2,8 @@
 
 import importlib
 import io
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -9,9 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from PIL import Image, TiffImagePlugin
+from PIL import Image, ImageOps, TiffImagePlugin
 
 from components.data import images
+from components.machinery.code import ROOT
 
 Pixels = npt.NDArray[np.uint8]
 RANDOM = np.random.default_rng(0)
@@ -91,6 +94,32 @@ def test_every_pixel_is_read_as_stored(content, expected, tmp_path):
     decoded = images.read_image(tmp_path / "image.jpg")
     assert decoded.mode == "RGB"
     np.testing.assert_array_equal(np.asarray(decoded), expected)
+    assert images.measure_image(content) == decoded.size
+
+
+@pytest.mark.parametrize("strip", [1, 20, images.STRIP])
+@pytest.mark.parametrize(("content", "expected"), FILES.values(), ids=FILES)
+def test_strips_change_no_pixel(content, expected, strip, monkeypatch):
+    """And an image at the working size is what Pillow makes of the whole image in one call."""
+    monkeypatch.setattr(images, "STRIP", strip)
+    np.testing.assert_array_equal(np.asarray(images.decode_image(content)), expected)
+    for size in (1, 4, 9, 40):
+        whole = Image.fromarray(expected).resize((size, size), Image.Resampling.BILINEAR)
+        np.testing.assert_array_equal(images.decode_pixels(content, size), np.asarray(whole))
+
+
+@pytest.mark.parametrize(("kind", "apart"), [("PNG", 1), ("JPEG", 3)])
+@pytest.mark.parametrize("shape", [(1304, 1104), (2000, 20), (20, 2000)])
+def test_only_a_large_image_is_shrunk_on_the_way_and_is_nearly_the_same(shape, kind, apart, monkeypatch):
+    noise = Image.effect_noise((60, 50), 60).resize(shape, Image.Resampling.BICUBIC)
+    content = encode(Image.merge("RGB", (noise, ImageOps.flip(noise), ImageOps.mirror(noise))), kind, quality=95)
+    with Image.open(io.BytesIO(content)) as stored:
+        whole = np.asarray(stored.resize((32, 32), Image.Resampling.BILINEAR))
+    monkeypatch.setattr(images, "STRIP", 100_000)
+    monkeypatch.setattr(images, "LARGE", shape[0] * shape[1])
+    np.testing.assert_array_equal(images.decode_pixels(content, 32), whole)
+    monkeypatch.setattr(images, "LARGE", shape[0] * shape[1] - 1)
+    assert abs(images.decode_pixels(content, 32).astype(int) - whole).max() <= apart
 
 
 @pytest.mark.parametrize(
@@ -100,8 +129,9 @@ def test_every_pixel_is_read_as_stored(content, expected, tmp_path):
         (encode(Image.fromarray(RGB), "EPS"), "not an image in a supported format"),
         (encode(Image.fromarray(RGB), "ICO"), "not an image in a supported format"),
         (encode(Image.fromarray(RGB), "JPEG")[:-100], "Truncated|truncated|broken"),
-        (b"P4 10001 10000\n", r"Image size \(100010000 pixels\): more than 100,000,000"),
-        (b"P6 1000000 1000000 255\n", r"Image size \(1000000000000 pixels\): more than 100,000,000"),
+        (b"P4 10001 10000\n", "10001 x 10000 pixels: more than 100 megapixels; .* GRAFT_MAX_MEGAPIXELS raises the"),
+        (b"P6 1000000 1000000 255\n", "1000000 x 1000000 pixels: more than 100 megapixels"),
+        (b"P4 1 200001\n", "1 x 200001 pixels: a side of more than 200,000"),
         (encode(Image.fromarray(GREY.astype(np.float32)), "TIFF"), "fractions of no agreed range"),
         (encode(Image.fromarray(np.array([[0, 65536]], np.int32)), "TIFF"), "from 0 to 65536"),
         (encode(Image.fromarray(np.array([[-1, 5]], np.int32)), "TIFF"), "from -1 to 5"),
@@ -112,11 +142,94 @@ def test_what_is_no_readable_image_says_why(content, match):
         images.decode_image(content)
 
 
-def test_pillow_s_warnings_do_not_reach_the_person(tmp_path):
-    """An image of 95 megapixels, which Pillow warns of, ends on its missing pixels; so do the threads."""
-    (tmp_path / "image.png").write_bytes(b"P4 9500 10000\n")
+@pytest.mark.parametrize(("megapixels", "side"), [("1", 1000), ("101", 10_049), ("400", 19_999)])
+def test_the_limit_of_pixels_can_be_set(megapixels, side, monkeypatch):
+    """An image within it ends on its missing pixels."""
+    monkeypatch.setenv("GRAFT_MAX_MEGAPIXELS", megapixels)
     with pytest.raises(OSError, match="truncated"):
-        list(images.map_in_batches(lambda file: images.read_pixels(file, 4), [tmp_path / "image.png"], 1))
+        images.decode_image(f"P4 {side} {side}\n".encode())
+    with pytest.raises(ValueError, match=f"{2 * side} x {side} pixels: more than {megapixels} megapixels"):
+        images.decode_image(f"P4 {2 * side} {side}\n".encode())
+
+
+@pytest.mark.parametrize("name", ["GRAFT_MAX_MEGAPIXELS", "GRAFT_DECODING_MEGABYTES"])
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "many"])
+def test_a_setting_that_is_no_number_says_so(name, value, monkeypatch):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match=f"{name}: expected a whole number, 1 or more; received '{value}'"):
+        images.decode_image(FILES["PNG"][0])
+
+
+PEAK = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from components.data import images
+
+def peak():
+    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) * 1024
+
+images.LARGE = int(sys.argv[3])
+content = Path(sys.argv[1]).read_bytes()
+images.decode_pixels(Path(sys.argv[2]).read_bytes(), 224)
+start = peak()
+with ThreadPoolExecutor(4) as pool:
+    list(pool.map(images.decode_pixels, [content] * 4, [224] * 4))
+print(peak() - start)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
+@pytest.mark.parametrize(("mode", "large", "most"), [("RGBA", 9_000_000, 13), ("CMYK", 1_000_000, 9)])
+def test_four_images_at_once_take_the_memory_of_one(mode, large, most, tmp_path, monkeypatch):
+    """As it is stored, 4 bytes a pixel, and as RGB, 4 more unless it is large; other copies are of strips."""
+    small, file = tmp_path / "small", tmp_path / "file"
+    for path, side in ((small, 1000), (file, 3000)):
+        Image.new(mode, (side, side)).save(path, "PNG" if mode == "RGBA" else "TIFF", compression="tiff_lzw")
+    monkeypatch.setenv("GRAFT_DECODING_MEGABYTES", "100")
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "1")  # glibc keeps for each thread some of what it frees
+    words = [sys.executable, "-c", PEAK, str(file), str(small), str(large)]
+    grown = int(subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
+    assert grown < most * 9_000_000
+
+
+def test_memory_is_shared_in_turn(monkeypatch):
+    """What is too large waits until all is free, goes alone, and is not overtaken by what would fit."""
+    monkeypatch.setenv("GRAFT_DECODING_MEGABYTES", "10")
+    memory, held = images.DecodingMemory(), threading.Event()
+    log: list[tuple[str, int]] = []
+
+    def reserve(name: str, amount: int) -> None:
+        with memory.reserve(amount * 1_000_000):
+            log.append((name, memory.used))
+
+    def hold() -> None:
+        with memory.reserve(6_000_000):
+            held.set()
+            while not memory.turn.locked():
+                pass
+            threads[2].start()
+            log.append(("first", memory.used))
+
+    threads = [threading.Thread(target=hold)]
+    threads += [threading.Thread(target=reserve, args=one) for one in (("too large", 11), ("small", 1))]
+    threads[0].start()
+    held.wait()
+    threads[1].start()
+    for thread in (threads[0], *threads[1:]):
+        thread.join()
+    assert log == [("first", 6_000_000), ("too large", 11_000_000), ("small", 1_000_000)]
+    assert memory.used == 0
+
+
+def test_pillow_s_warnings_do_not_reach_the_person(tmp_path):
+    """An image whose Exif breaks off, which Pillow warns of, is read; by the threads, too."""
+    content = encode(Image.fromarray(RGB), "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01")
+    with pytest.warns(UserWarning, match="Corrupt EXIF"):
+        images.decode_pixels(content, 4)
+    (tmp_path / "image.jpg").write_bytes(content)
+    ((_, read),) = images.map_in_batches(lambda file: images.read_pixels(file, 4), [tmp_path / "image.jpg"], 1)
+    assert read.shape == (1, 4, 4, 3)
 
 
 def test_16_bits_are_rounded_to_8(tmp_path):
@@ -152,15 +265,19 @@ UPRIGHT = {  # how stored pixels are turned to be seen upright (Exif 2.32, table
 }
 
 
+@pytest.mark.parametrize("strip", [20, images.STRIP])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize(("orientation", "upright"), UPRIGHT.items())
-def test_photographs_are_turned_upright(orientation, upright, kind):
+def test_photographs_are_turned_upright(orientation, upright, kind, strip, monkeypatch):
+    monkeypatch.setattr(images, "STRIP", strip)
     exif = Image.Exif()
     exif[0x0112] = orientation
     content = encode(Image.fromarray(RGB), kind, exif=exif, lossless=True)
     with Image.open(io.BytesIO(content)) as opened:
         stored = np.asarray(opened)
     np.testing.assert_array_equal(np.asarray(images.decode_image(content)), upright(stored))
+    small = Image.fromarray(np.ascontiguousarray(upright(stored))).resize((4, 4), Image.Resampling.BILINEAR)
+    np.testing.assert_array_equal(images.decode_pixels(content, 4), np.asarray(small))
 
 
 def test_a_printer_s_colours_become_rgb(tmp_path):

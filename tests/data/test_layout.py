@@ -199,7 +199,7 @@ SET_ASIDE = {  # what is put at a path, and the reason in the quarantine
     "socket.png": (open_socket, "a pipe, socket or device"),
     "large.png": (write_too_large, "500,000,001 bytes: more than 500,000,000"),
     "caf\udce9.png": (lambda path: path.write_bytes(b""), "its name is not UTF-8"),
-    "bomb.png": (lambda path: path.write_bytes(b"P6 100000 100000 255\n"), "10000000000 pixels"),
+    "bomb.png": (lambda path: path.write_bytes(b"P6 100000 100000 255\n"), "100000 x 100000 pixels"),
     "nearly.png": (lambda path: path.write_bytes(b"P4 9500 10000\n"), "truncated"),  # Pillow would warn of its size
 }  # fmt: skip
 

@@ -425,6 +425,7 @@ def test_units_are_what_groups_and_clusters_join():
 @quick
 @given(st.sampled_from(["stratified", "random", "grouped"]), st.integers(2, 5), st.integers(0, 6), st.integers(0, 99))
 def test_folds_share_out_the_data_set(method, folds, pairs, seed):
+    """The bounds are the most over every case that may be drawn: groups of three fit less well in parts of sixteen."""
     table = table_of(23, 31, 26).assign(group=[f"{row % 27}" for row in range(80)]).sample(frac=1, random_state=seed)
     table = with_clusters(table, pairs, 2, seed)
     sizes = {"train": 0, "validation": 16, "test": 0}
@@ -432,14 +433,13 @@ def test_folds_share_out_the_data_set(method, folds, pairs, seed):
     tests = pd.DataFrame({fold: one["split"] == "test" for fold, one in enumerate(drawn)})
     assert (tests.sum(axis=1) == 1).all()
     assert all("unused" not in set(one["split"]) for one in drawn)
-    off = 6 if method == "grouped" else 1
-    assert tests.sum().max() - tests.sum().min() <= off
+    assert tests.sum().max() - tests.sum().min() <= (3 if method == "grouped" else 1)
     for one in drawn:
         assert method == "random" or stays_whole(one, "cluster")
         assert method != "grouped" or stays_whole(one, "group")
-        assert abs((one["split"] == "validation").sum() - 16) <= (off if method == "grouped" else 0)
+        assert abs((one["split"] == "validation").sum() - 16) <= (1 if method == "grouped" else 0)
         share = pd.crosstab(one["split"], one["label"], normalize="index").loc["test"]
-        most = {"stratified": 0.06, "grouped": 0.2, "random": 1}[method]  # groups of 3 in parts of 16 fit less well
+        most = {"stratified": 0.051, "grouped": 0.155, "random": 1}[method]
         assert (share - table["label"].value_counts(normalize=True)).abs().max() < most
 
 

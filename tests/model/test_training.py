@@ -387,7 +387,10 @@ class Stopped(Exception):
 
 @pytest.mark.parametrize(
     ("changed", "moments"),
-    [*(({"optimizer": name}, [1, 2, 6]) for name in optimizers.OPTIMIZERS), (EVERYTHING, [1, 2, 3, 4, 5, 6, 7, 8])],
+    [
+        *(({"optimizer": name}, [1, 2, 6]) for name in optimizers.OPTIMIZERS),
+        pytest.param(EVERYTHING, [1, 2, 3, 4, 5, 6, 7, 8], marks=pytest.mark.slow),
+    ],
     ids=[*optimizers.OPTIMIZERS, "everything"],
 )
 @pytest.mark.parametrize("in_memory", [True, False], ids=["memory", "disk"])

@@ -2,14 +2,17 @@
 
 import base64
 import importlib
+import io
 import json
 import os
 import shutil
 import sys
 import urllib.request
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.error import HTTPError
+from urllib.parse import urlsplit
 
 import keras
 import numpy as np
@@ -146,6 +149,34 @@ def test_what_is_no_model_or_no_image_is_one_line(made, journal, tmp_path, monke
         main(["predict", "--model", str(made["classifiers/top"]) if model == "top" else model, image or "there.png"])
 
 
+@pytest.mark.parametrize("content", [None, "half", '{"data": [[1, 2]]}', '{"data": [["bm8="]]}'])
+def test_a_model_that_was_logged_without_example_images_is_used_all_the_same(
+    content, journal, source, tmp_path, capsys
+):
+    """As another program may do; an export then needs images to be checked on."""
+    location = tracking.client().get_logged_model(journal.removeprefix("models:/")).artifact_location
+    file = Path(urlsplit(location).path, "input_example.json")
+    example = file.read_text()
+    file.unlink()
+    try:
+        if content:
+            file.write_text(content)
+        out, err = run_command(capsys, "predict", "--model", journal, str(source / "up" / "00.png"))
+        assert (len(out), err) == (2, [])
+        with pytest.raises(UserError, match=r"no image is kept with this model .*: give some with --images"):
+            main(["export", "--model", journal, "--to", "onnx", str(tmp_path / "file")])
+    finally:
+        file.write_text(example)
+
+
+def test_damaged_example_images_are_one_line(made, source, tmp_path):
+    shutil.copytree(made["classifiers/top"], tmp_path / "classifiers/top")
+    (tmp_path / "reports/top").mkdir(parents=True)
+    (tmp_path / "reports/top/example.npy").write_text("half")
+    with pytest.raises(UserError, match=r"reports/top/example.npy is damaged \("):
+        main(["predict", "--model", str(tmp_path / "classifiers/top"), str(source / "up")])
+
+
 # Over HTTP
 
 
@@ -155,16 +186,17 @@ def server(journal, tmp_path_factory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("elsewhere")
     for package in ("components", "pipeline"):
         (folder / f"{package}.py").write_text("raise ImportError('the repository is not here')")
-    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    limits = {"GRAFT_REQUEST_IMAGES": "40", "GRAFT_REQUEST_MEGABYTES": "1"}
+    environment = {**os.environ, **limits, "PYTHONPATH": str(folder)}
     command = ["models", "serve", "--env-manager", "local", "--model-uri", journal]
     with serving(command, free_port(), environment, folder) as address:
         yield address
 
 
-def post(server: str, request: object) -> tuple[int, dict]:
+def post(server: str, request: object, kind: str = "application/json") -> tuple[int, dict]:
     """Return the status and the answer of a request."""
     body = request if isinstance(request, bytes) else json.dumps(request).encode()
-    posted = urllib.request.Request(f"{server}/invocations", body, {"Content-Type": "application/json"})
+    posted = urllib.request.Request(f"{server}/invocations", body, {"Content-Type": kind})
     try:
         with urllib.request.urlopen(posted, timeout=60) as answer:
             return answer.status, json.load(answer)
@@ -184,11 +216,15 @@ def test_the_served_model_answers_as_predict_does(made, server, source, photogra
     )
     expected = pd.read_csv(tmp_path / "t.csv")
     texts, raw = [base64_of(file) for file in files], [images.read_pixels(file, 32).tolist() for file in files]
+    status, answer = post(server, pd.DataFrame({"image": texts}).to_csv(index=False).encode(), "text/csv")
+    assert status == 200 and [row["predicted"] for row in answer["predictions"]] == expected["predicted"].tolist()
     for request in (
         {"dataframe_records": [{"image": text} for text in texts]},
         {"dataframe_split": {"columns": ["image"], "data": [[text] for text in texts]}},
         {"instances": [{"image": text} for text in texts]},
         {"inputs": texts},
+        {"inputs": [f"data:image/png;base64,{text}" for text in texts]},
+        {"inputs": [base64.encodebytes(file.read_bytes()).decode() for file in files]},
         {"inputs": {"image": texts}},
         {"inputs": raw},
         {"instances": raw},
@@ -204,7 +240,18 @@ def test_the_served_model_answers_as_predict_does(made, server, source, photogra
         np.testing.assert_allclose(shares, expected.filter(like="probability_"), atol=1e-5)
 
 
+def png_of(width: int, height: int) -> str:
+    """Return a PNG's header in base64."""
+    file = io.BytesIO()
+    Image.new("1", (1, 1)).save(file, "PNG")
+    size = width.to_bytes(4, "big") + height.to_bytes(4, "big")
+    head = b"IHDR" + size + file.getvalue()[24:29]
+    content = file.getvalue()[:12] + head + zlib.crc32(head).to_bytes(4, "big") + file.getvalue()[33:]
+    return base64.b64encode(content).decode()
+
+
 BLACK = np.zeros((32, 32, 3))
+LONG = "bm8gaW1hZ2U=" * 50_000
 BAD = {
     "no base64": ({"inputs": ["&&&"]}, "image 1 cannot be read (no base64: "),
     "base64 of no image": ({"inputs": ["bm8gaW1hZ2U="]}, "image 1 cannot be read (not an image in a supported format"),
@@ -215,6 +262,16 @@ BAD = {
     "out of range": ({"inputs": [(BLACK - 1).tolist()]}, "raw RGB in [0, 255]; received values from -1.0 to -1.0"),
     "the second": ({"dataframe_records": [{"image": BLACK.tolist()}, {"image": 7}]}, "image 2: expected raw RGB"),
     "null": ({"dataframe_records": [{"image": None}]}, "image 1: expected raw RGB"),
+    "fractions": ({"inputs": [(BLACK + 0.5).tolist()]}, "in [0, 255]; received fractions, 0.5 to 0.5: "),
+    "words": ({"inputs": [BLACK.astype(str).tolist()]}, "image 1 is neither base64 nor an array of numbers"),
+    "too many": ({"inputs": ["bm8gaW1hZ2U="] * 41}, "41 images: more than 40 in one request; send several, or raise"),
+    "too large an image": ({"inputs": [png_of(20_000, 10_000)]}, "image 1 cannot be read (20000 x 10000 pixels: "),
+    "nested": (b'{"inputs": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "the request cannot be read (RecursionError"),
+    "nested less": (b'{"inputs": ' + b"[" * 500 + b"]" * 500 + b"}", ""),
+    "long text": ({"inputs": [LONG]}, "image 1 cannot be read (no base64: "),
+    "long unknown column": ({"inputs": {"picture": [LONG]}}, "Model is missing inputs ['image']"),
+    "long column": ({"inputs": {LONG: ["bm8gaW1hZ2U="]}}, "Model is missing inputs ['image']"),
+    "long and no UTF-8": (b"\xff" * 900_000, "valid JSON"),
     "unknown column": ({"dataframe_records": [{"picture": "bm8gaW1hZ2U="}]}, "missing inputs ['image']"),
     "empty list": ({"inputs": []}, "no image: give one or more"),
     "no records": ({"dataframe_records": []}, "missing inputs ['image']"),
@@ -229,9 +286,25 @@ def test_a_bad_request_is_answered_with_400_and_why_and_the_next_is_served(name,
     request, message = BAD[name]
     status, answer = post(server, request)
     assert status == 400
-    assert message in answer["message"]
+    assert message in answer["message"][:200] and len(answer["message"]) < 600
     assert "Traceback" not in json.dumps(answer)
     assert post(server, {"inputs": [base64_of(source / "up" / "00.png")]})[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status", "message"),
+    [
+        (b" " * 1_000_001, "application/json", 413, "1,000,001 bytes: more than 1 MB in one request; send several, or"),
+        (b"picture\nx\n", "text/csv", 400, "Model is missing inputs ['image']"),
+        (b"image\nx,y,z\n1,2,3,4\n", "text/csv", 400, "Failed to parse input as a Pandas DataFrame"),
+        (b"\xff", "text/csv", 400, "valid UTF-8"),
+        (b"no table", "application/vnd.apache.parquet", 400, "Failed to parse input as a Pandas DataFrame"),
+    ],
+)
+def test_a_request_of_another_kind_or_size_is_answered_with_why(body, kind, status, message, server):
+    received, answer = post(server, body, kind)
+    assert received == status
+    assert message in answer["message"] and "Traceback" not in json.dumps(answer)
 
 
 # Exports

@@ -108,6 +108,30 @@ def test_in_the_folder_of_other_code_it_says_so(tmp_path, monkeypatch):
     )
 
 
+def make_setup(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    for name in ("Makefile", "requirements-setup.txt", "requirements.txt", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder / name)
+    return subprocess.run(["make", *options, "setup"], cwd=folder, capture_output=True, text=True)
+
+
+def test_no_environment_is_made_in_a_folder_with_a_colon(tmp_path):
+    folder = tmp_path / "x:y"
+    folder.mkdir()
+    done = make_setup(folder)
+    assert f"{folder} has a colon, which no PATH can hold: rename that folder" in done.stderr
+    assert done.returncode and not (folder / ".venv").exists()
+
+
+@pytest.mark.parametrize(("here", "commands"), [(True, 0), (False, 1)])
+def test_an_environment_that_was_moved_is_made_anew(tmp_path, here, commands):
+    make_setup(tmp_path, "--dry-run")
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    (tmp_path / ".venv/.complete").write_text(f"{tmp_path if here else '/elsewhere'}\n")
+    (tmp_path / ".venv/bin/graft").touch()
+    done = subprocess.run(["make", "--dry-run", "setup"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.count("-m venv --clear .venv") == commands
+
+
 def test_a_wheel_has_all_modules_and_what_lies_beside_them(tmp_path):
     """Built as pip builds it, without a network."""
     kept = ("components", "pipeline", "pyproject.toml", "README.md", "LICENSE")

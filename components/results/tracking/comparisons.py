@@ -1,6 +1,7 @@
 """Comparisons in the journal: the page, and the figures and costs of each run that was compared."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from components.data.artifacts import Comparison, Page, Report
@@ -42,7 +43,7 @@ def log_page(
         for file in files:
             store.client().log_artifact(run_id, str(file), "comparison")
         figures = page.path / "figures" / titles.folder_name(names[fingerprint])
-        store.client().log_artifacts(run_id, str(figures), "report/figures")
+        runs.log_folder(partial(store.client().log_artifact, run_id), figures, "report/figures")
         runs.log_costs(run, costs[fingerprint])
         store.client().set_tag(run_id, COMPARED, digest)
     return bool(incomplete)

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from components.data import images
 from components.data.artifact import MANIFEST
 from components.data.artifacts import Classifier, Report
 from components.data.content import sha256
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
 COMPONENTS = Path(__file__).parents[2]
-CODE = ("data/images.py", "model/served.py")  # of the components: all that serving needs
+CODE = ("data/images.py", "model/scoring_server.py", "model/served.py")  # of the components: all that serving needs
 NEEDED = ("keras", "numpy", "pandas", "pillow", "tensorflow")  # and MLflow, which is smaller in the steps' images
 
 
@@ -99,8 +100,8 @@ def png_base64(image: "np.ndarray") -> str:
 
 
 @contextmanager
-def open_logged_model(uri: str) -> Iterator[tuple[Classifier, list[bytes]]]:
-    """Yield the classifier of a logged model, `models:/...` or `runs:/...`, and the image files of its input example.
+def open_logged_model(uri: str) -> Iterator[tuple[Classifier, "np.ndarray"]]:
+    """Yield the classifier of a logged model, `models:/...` or `runs:/...`, and the images of its input example.
 
     Raises:
         UserError: The journal has no such model or does not answer, or the model is not one of this project.
@@ -112,7 +113,20 @@ def open_logged_model(uri: str) -> Iterator[tuple[Classifier, list[bytes]]]:
         with store.one_line_errors():
             path = Path(mlflow.artifacts.download_artifacts(uri, dst_path=folder))
         records = sorted(path.glob(f"data/*/{MANIFEST}"))
+        if path.is_dir() and not any(path.iterdir()):
+            raise UserError(f"the files of {uri} are no longer where MLflow says that they lie: bring them back there")
         if not records:
             raise UserError(f"{uri} holds no classifier of this project: `graft log` logs yours")
-        rows = json.loads((path / "input_example.json").read_text(encoding="utf-8"))["data"]
-        yield Classifier.read(records[0].parent), [base64.b64decode(image) for (image,) in rows]
+        classifier = Classifier.read(records[0].parent)
+        yield classifier, example_images(path / "input_example.json", classifier.facts.image_size)
+
+
+def example_images(file: Path, size: int) -> "np.ndarray":
+    """Return the images of an input example, uint8 (n, size, size, 3); n is 0 where there is none of ours."""
+    import numpy as np
+
+    try:
+        rows = json.loads(file.read_text(encoding="utf-8"))["data"]
+        return np.stack([images.decode_pixels(base64.b64decode(image), size) for (image,) in rows])
+    except Exception:  # other programs log what they like
+        return np.empty((0, size, size, 3), np.uint8)

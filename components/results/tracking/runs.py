@@ -10,6 +10,8 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter, time
 from typing import TYPE_CHECKING
@@ -151,7 +153,7 @@ def _complete_run(classifier: Classifier, report: Report, costs: Mapping[str, fl
     history = classifier.table("history.csv").set_index("epoch")
     missing = history.index.difference(list(logged_epochs))
     _log_epochs(run_id, [(epoch, history.loc[epoch].to_dict(), int(time() * 1000)) for epoch in missing])
-    client().log_artifacts(run_id, str(report.path), "report")
+    log_folder(partial(client().log_artifact, run_id), report.path, "report")
     client().log_inputs(run_id, _dataset_inputs(classifier, report))
     client().set_tag(run_id, TEST_SPLIT, report.facts.test_split)
     model_id = _log_model(run, classifier, report) if plain else None  # none that is served averages views
@@ -377,6 +379,21 @@ def log_costs(run: "Run", costs: Mapping[str, float]) -> bool:
     return bool(missing)
 
 
+def log_folder(log_file: Callable[[str, str], None], folder: Path, inside: str = "") -> None:
+    """Log every file of a folder, each in place of the one that an interruption left.
+
+    MLflow's own way, all at once, cannot overwrite in a local store what it has copied from DVC's read-only links.
+
+    Args:
+        log_file: Takes a file and the folder, within the artifacts of a run or a model, that it is to lie in.
+        folder: The folder.
+        inside: Where it is to lie itself.
+    """
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        parent = Path(inside, file.relative_to(folder)).parent
+        log_file(str(file), parent.as_posix() if parent.name else "")
+
+
 def _metric(name: str, value: float, time_ms: int, step: int, model_id: str | None = None) -> "Metric":
     """Return a metric as MLflow takes it, rounded to six places."""
     from mlflow.entities import Metric
@@ -426,7 +443,7 @@ def _log_model(run: "Run", classifier: Classifier, report: Report) -> str:
     if model.status != LoggedModelStatus.READY:
         with TemporaryDirectory() as folder:
             logged.save_model(folder, classifier, report, run_id, model.model_id)
-            client().log_model_artifacts(model.model_id, folder)
+            log_folder(partial(client().log_model_artifact, model.model_id), Path(folder))
         client().finalize_logged_model(model.model_id, LoggedModelStatus.READY)
     if not run.outputs or not run.outputs.model_outputs:
         client().log_outputs(run_id, [LoggedModelOutput(model.model_id, 0)])

@@ -1,6 +1,5 @@
 """Where the journal is: its address, its client, and one line for whatever goes wrong there."""
 
-import fcntl
 import logging
 import os
 import re
@@ -8,10 +7,11 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, wraps
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
+from components.results.tracking import database
+from components.results.tracking.database import LOCAL
 from components.system.errors import UserError, redact
 from components.system.libraries import without_collection
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
-LOCAL = "sqlite:///mlflow.db"
 SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -37,6 +36,8 @@ HOST = r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(:\d*)?"
 LATER = "`graft log` completes the journal later"
 CONFLICT = "IntegrityError|UniqueViolation|already exists"  # what a store says to the second of two that make one thing
 MOST_CONFLICTS = 10  # of one action: it has fewer things to make that other processes make too
+TO_OPEN_A_FILE = "see to the rights of the file and its folder, or move it away: `graft log` writes a new one"
+TO_OPEN_A_DATABASE = "correct MLFLOW_TRACKING_URI, or install the driver that it needs, or set it to `off`"
 
 
 def tracking_address() -> str:
@@ -104,8 +105,12 @@ def is_server() -> bool:
 
 
 @contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Turn any error of a server, a proxy or a database into a UserError of one line, without credentials."""
+def one_line_errors(advice: str = "") -> Iterator[None]:
+    """Turn any error of a server, a proxy or a database into a UserError of one line, without credentials.
+
+    Args:
+        advice: What to do then, at the end of the line.
+    """
     try:
         yield
     except UserError:
@@ -113,7 +118,7 @@ def one_line_errors() -> Iterator[None]:
     except Exception as error:
         reason = " ".join(without_secrets(str(error).partition("[SQL:")[0]).split())[:300]
         raise UserError(
-            f"MLflow at {public_address()} did not take this: {reason}"
+            f"MLflow at {public_address()} did not take this: {reason}{'; ' if advice else ''}{advice}"
         ) from None  # the error shows secrets
 
 
@@ -194,31 +199,8 @@ def client() -> "MlflowClient":
     bound_requests()
     for noisy in ("mlflow", "alembic", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
-    if not is_server():
-        from mlflow.store.db import utils  # which an image of the steps has not
-
-        utils.MAX_RETRY_COUNT = 1  # it would try a broken database for 100 seconds
-        _create_tables()
     mlflow.set_tracking_uri(tracking_address())
-    return mlflow.MlflowClient()
-
-
-def _create_tables() -> None:
-    """Create the store if it is a missing SQLite file, in one process and under another name until it is whole.
-
-    MLflow cannot make one in two processes, nor open one whose making was broken off.
-    """
-    import mlflow
-
-    file = Path(tracking_address().removeprefix("sqlite:///").partition("?")[0])
-    if not tracking_address().startswith("sqlite:///") or file.exists():
-        return
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with Path(f"{file}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not file.exists():
-            fresh = Path(f"{file}.unfinished")
-            for left in file.parent.glob(f"{fresh.name}*"):  # its journal too, which would be played into the new one
-                left.unlink()
-            mlflow.MlflowClient(f"sqlite:///{fresh}").search_experiments()
-            fresh.replace(file)
+    if is_server():
+        return mlflow.MlflowClient()
+    with one_line_errors(TO_OPEN_A_FILE if tracking_address().startswith("sqlite") else TO_OPEN_A_DATABASE):
+        return database.open_client(tracking_address())

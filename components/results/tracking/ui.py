@@ -7,6 +7,7 @@ import sys
 import urllib.request
 import webbrowser
 from contextlib import suppress
+from pathlib import Path
 from time import sleep
 
 from components.results.tracking import runs, store, view
@@ -21,6 +22,8 @@ def serve(port: int = 5000) -> None:
     Raises:
         UserError: There is no journal to open, or the server does not start.
     """
+    import mlflow
+
     experiments = runs.experiment_ids()
     if not experiments:
         raise UserError(f"no run in {store.public_address()} yet: `make repro` writes some, `graft log` too")
@@ -28,6 +31,11 @@ def serve(port: int = 5000) -> None:
     if store.is_server():
         _open_comparisons(store.public_address(), experiments)
         return
+    if "%" in mlflow.__file__:
+        raise UserError(
+            f"MLflow's server takes the % in {Path(mlflow.__file__).parent} for a variable: rename that folder, and "
+            "`make setup` in it anew"
+        )
     environment = {"MLFLOW_BACKEND_STORE_URI": address, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     command = ["-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     stops: list[int] = []

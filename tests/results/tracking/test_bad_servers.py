@@ -29,6 +29,7 @@ from components.machinery.signature import load_step
 from components.results import costs, tracking
 from components.results.tracking import registry, runs, store, transport
 from components.system.errors import UserError
+from pipeline.__main__ import main
 from tests.conftest import PARAMETERS, copy_recipe, evaluate, recorded
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
@@ -471,6 +472,29 @@ def test_a_command_whose_store_is_none_says_so_in_a_line(made, tmp_path, command
     check_plain(done.stderr)
 
 
+@pytest.mark.parametrize("command", ["predict", "export", "ui", "log", "promote"])
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("postgres://user:pass@host/db", "`postgres`, which SQLAlchemy does not know: give postgresql://"),
+        ("mssql+pyodbc://host/db", "No module named 'pyodbc'; correct MLFLOW_TRACKING_URI, or install the driver"),
+        ("foo://bar", "unsupported URI 'foo://bar' .*; correct MLFLOW_TRACKING_URI, or install the driver"),
+        ("sqlite:///a", "file is not a database; see to the rights of the file and its folder, or move it away"),
+        ("sqlite:///locked/mlflow.db", "; see to the rights of the file and its folder, or move it away"),
+    ],
+)
+def test_a_store_that_cannot_be_opened_is_one_line_with_advice(made, tmp_path, monkeypatch, command, address, message):
+    monkeypatch.chdir(tmp_path)
+    copy_recipe(made, tmp_path / "artifacts/edges")
+    Path("a").write_text("this is no database, though it is long enough to be one" * 20)
+    Path("locked").symlink_to("/proc/self")  # where nobody, root neither, makes a file
+    model = ("--model", "models:/edges@champion")
+    arguments = {"predict": (*model, "a"), "export": (*model, "--to", "onnx", "a.onnx"), "promote": ("edges",)}
+    with at(address), pytest.raises(UserError, match=message) as refused:
+        main([command, *arguments.get(command, ())])
+    assert "pass" not in str(refused.value)
+
+
 def log_badly(made: dict[str, Path], capfd: pytest.CaptureFixture, message: str) -> None:
     """Go through a training and an evaluation on a store that fails, which say one line each."""
     classifier = Classifier.read(made["classifiers/top"])
@@ -528,6 +552,7 @@ main(["evaluate", *{evaluation}])
 """
 
 
+@pytest.mark.slow  # processes, each with MLflow
 def test_two_processes_make_one_new_store(made, tmp_path):
     """Each trains and evaluates by the command line, at the same time."""
     address = f"sqlite:///{tmp_path}/new/mlflow.db"

@@ -1,5 +1,6 @@
 """The journal: what a run holds, that it can be written again, and that a dead server costs no training."""
 
+import itertools
 import json
 import os
 import shutil
@@ -9,7 +10,9 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import keras
@@ -319,6 +322,7 @@ def run_log_command(folder: Path) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
+NOBODY = 65534  # a user and a group of every Linux
 NAMES = ["glyphs/reports/fine_tuned", "glyphs/reports/top", "reports/benchmark", "comparison"]
 
 
@@ -405,6 +409,48 @@ def test_a_report_that_its_page_does_not_show_yet_is_logged_without_one(made, sm
     assert with_page == {"benchmark": True, "top": False, "fine_tuned": True}
 
 
+@contextmanager
+def ordinary_user(folder: Path) -> Iterator[None]:
+    """Give a folder to a user who may not write what is read-only, as root may, and be that user in the block."""
+    if os.geteuid():
+        yield
+        return
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, NOBODY, NOBODY)
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_a_run_that_was_broken_off_is_completed_though_its_files_are_copies_of_read_only_ones(
+    made, database, monkeypatch
+):
+    """As DVC's hard links are: MLflow copies their mode into its local store. Before that end nothing is imported."""
+    with TemporaryDirectory(ignore_cleanup_errors=True) as name:  # which pytest would make in a folder of root's
+        folder = Path(name)
+        shutil.copy(database.removeprefix("sqlite:///"), folder / "mlflow.db")
+        for file in copy_recipe(made, folder / "edges").rglob("*"):
+            file.chmod(0o755 if file.is_dir() else 0o444)
+        monkeypatch.chdir(folder)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+        tracking.client.cache_clear()
+        tracking.complete_run(*artifacts(made, "benchmark"))
+        at = folder / "edges/glyphs"
+        written = Classifier.read(at / "classifiers/top"), recorded(at / "reports/top")
+        with monkeypatch.context() as patch:
+            patch.setattr(tracking.client(), "finalize_logged_model", lambda *given: 1 / 0)
+            with pytest.raises(UserError, match="did not take this"):
+                tracking.complete_run(*written)
+        copies = {(file.name, file.stat().st_mode & 0o777) for file in (folder / "mlruns").rglob("*")}
+        assert copies >= {("model.keras", 0o444), ("predictions.csv", 0o444)}
+        with ordinary_user(folder):
+            assert tracking.complete_run(*written)
+        assert {run.data.tags[runs.COMPLETE] for run in logged_runs()} == {"true"}
+        tracking.client.cache_clear()
+
+
 # What is one run
 
 
@@ -489,6 +535,7 @@ main({arguments})
 """
 
 
+@pytest.mark.slow  # a process that is killed
 @pytest.mark.parametrize("again", [True, False])
 def test_the_run_of_a_training_that_was_killed_is_begun_again_or_lost(made, small, again):
     """Trained anew with the journal, or without it and logged later: one run, whole."""
@@ -567,7 +614,7 @@ def test_the_ui_prints_where_the_comparison_is_and_ends_with_its_server(made, da
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            lines = [process.stdout.readline() for _ in range(2)]
+            lines = list(itertools.takewhile(lambda line: "Ctrl-C ends the server" not in line, process.stdout))
             assert lines[1].startswith(f"edges: http://127.0.0.1:{port}/#/experiments/")
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=60) as answer:
                 assert answer.read() == b"OK"
@@ -579,6 +626,13 @@ def test_the_ui_prints_where_the_comparison_is_and_ends_with_its_server(made, da
     assert process.returncode == 0
     with socket.socket() as closed:
         assert closed.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_the_ui_of_an_environment_in_which_no_server_starts_says_so(made, small, monkeypatch):
+    tracking.complete_run(*artifacts(made, "top"))
+    monkeypatch.setattr(mlflow, "__file__", "/100%/mlflow/__init__.py")
+    with pytest.raises(UserError, match="takes the % in /100%/mlflow for a variable: rename that folder"):
+        ui.serve(free_port())
 
 
 STUBBORN = """
