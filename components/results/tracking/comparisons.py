@@ -16,6 +16,7 @@ COMPARED = "graft.comparison"  # the page that a run has
 
 
 @store.one_line_errors()
+@store.repeat_on_conflict
 def log_page(
     page: Page, comparison: Comparison, reports: Sequence[Report], costs: Mapping[str, Mapping[str, float]]
 ) -> bool:

@@ -35,6 +35,7 @@ PAGE = 1000  # runs that MLflow lists at once
 
 
 @store.one_line_errors()
+@store.repeat_on_conflict
 def promote(classifier: Classifier, report: Report, reason: str = "") -> tuple[bool, list[str]]:
     """Register a model, champion if it is better or for a reason; return whether it is champion, and sentences.
 
@@ -101,9 +102,10 @@ def register_version(classifier: Classifier, report: Report) -> tuple[str, int]:
         client().create_registered_model(
             name, description=f"Models of the data set {markdown(name)}, by their recipes."
         )
-    versions = client().search_model_versions(f"name = '{name}'")
-    existing = [str(one.version) for one in versions if one.tags.get(FINGERPRINT) == report.facts.fingerprint]
-    version = existing[0] if existing else str(create_version(name, run, model_id, report).version)
+    with runs.lock(report):  # MLflow would take a model twice
+        versions = client().search_model_versions(f"name = '{name}'")
+        existing = [str(one.version) for one in versions if one.tags.get(FINGERPRINT) == report.facts.fingerprint]
+        version = existing[0] if existing else str(create_version(name, run, model_id, report).version)
     client().update_model_version(name, version, text[:DESCRIPTION])
     client().set_model_version_tag(name, version, "test_looks", str(looks))
     return version, looks

@@ -4,16 +4,19 @@ A run is known by what it is: the content of the model, from its training on, an
 is evaluated. The same model made or evaluated again is the same run, so that writing it twice changes nothing.
 """
 
+import fcntl
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter, time
 from typing import TYPE_CHECKING
 
+from components.data.artifact import MANIFEST, Artifact
 from components.data.artifacts import Classifier, Report
 from components.data.content import sha256
 from components.model.registry import MODELS
@@ -112,8 +115,11 @@ def live_run(classifier: Classifier, model: str) -> Iterator[Callable[[int, dict
 
 
 @store.one_line_errors()
+@store.repeat_on_conflict
 def complete_run(classifier: Classifier, report: Report, costs: Mapping[str, float] = {}) -> bool:
     """Log all that a report's run lacks, creating it if it is missing; return whether it lacked anything.
+
+    Of several processes that do so with one report, each waits for the one before.
 
     Args:
         classifier: The model.
@@ -123,6 +129,12 @@ def complete_run(classifier: Classifier, report: Report, costs: Mapping[str, flo
     Raises:
         UserError: The store does not answer or refuses, or the journal is off.
     """
+    with lock(report):
+        return _complete_run(classifier, report, costs)
+
+
+def _complete_run(classifier: Classifier, report: Report, costs: Mapping[str, float]) -> bool:
+    """Do what `complete_run` says, in one process."""
     fingerprint = report.facts.fingerprint
     experiment, plain = classifier.facts.data_set, report.facts.views == "plain"
     run = find_run(experiment, FINGERPRINT, fingerprint)
@@ -154,6 +166,15 @@ def complete_run(classifier: Classifier, report: Report, costs: Mapping[str, flo
     client().set_terminated(run_id, "FINISHED")
     client().set_tag(run_id, COMPLETE, "true")
     return True
+
+
+@contextmanager
+def lock(artifact: Artifact) -> Iterator[None]:
+    """Wait until no other process writes of an artifact to the journal, and keep others from it during the block."""
+    with (artifact.path / MANIFEST).open() as manifest:
+        with suppress(OSError):  # on a file system without locks
+            fcntl.flock(manifest, fcntl.LOCK_EX)
+        yield
 
 
 def complete_run_or_warn(classifier: Classifier, report: Report) -> None:
@@ -262,28 +283,30 @@ def _finish_run(run: "Run", classifier: Classifier) -> None:
 
 def _find_or_create_experiment(name: str) -> str:
     """Return the identifier of a data set's experiment, created if it is missing; its view is saved anew each time."""
-    from mlflow.exceptions import MlflowException
-
-    existing = client().get_experiment_by_name(name)
-    if existing:
-        experiment = existing.experiment_id
-    else:
-        try:
-            experiment = client().create_experiment(name, tags={"mlflow.experimentKind": "custom_model_development"})
-        except MlflowException as error:  # made by another process in the meantime
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-            return _find_or_create_experiment(name)
+    experiment = _find_experiment(name)
+    if not experiment:
+        experiment = client().create_experiment(name, tags={"mlflow.experimentKind": "custom_model_development"})
     view.save_view(client(), experiment)
     return experiment
 
 
+def _find_experiment(name: str) -> str | None:
+    """Return the identifier of a data set's experiment, None without one; restore one that was deleted, with a line."""
+    experiment = client().get_experiment_by_name(name)
+    if not experiment:
+        return None
+    if experiment.lifecycle_stage == "deleted":  # MLflow keeps its name, and takes nothing into it
+        client().restore_experiment(experiment.experiment_id)
+        print(f"the experiment {name!r} was deleted in MLflow: it is restored, with its runs", file=sys.stderr)
+    return experiment.experiment_id
+
+
 def find_run(experiment: str, tag: str, value: str, without: str = "") -> "Run | None":
     """Return the first run of an experiment with a tag of this value and, if named, without another; else None."""
-    existing = client().get_experiment_by_name(experiment)
-    if not existing:
+    identifier = _find_experiment(experiment)
+    if not identifier:
         return None
-    runs = client().search_runs([existing.experiment_id], f"tags.`{tag}` = '{value}'")
+    runs = client().search_runs([identifier], f"tags.`{tag}` = '{value}'")
     return next((run for run in runs if without not in run.data.tags), None)
 
 

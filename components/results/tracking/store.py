@@ -6,8 +6,8 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from functools import cache, wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 from components.results.tracking import database
@@ -18,17 +18,24 @@ from components.system.libraries import without_collection
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
 SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # a request that was taken, though no answer came, is not to be done twice
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",  # seconds
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",  # seconds without a byte; `transport` has the other limits
+    "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",  # which would go past the limits, and to another server
+    "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
 }
 FILES = ("sqlite", "file", "")  # schemes of stores that are a path
 NETWORKED = ("http", "postgresql", "mysql", "mssql")
 HOST = r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(:\d*)?"
 LATER = "`graft log` completes the journal later"
+CONFLICT = "IntegrityError|UniqueViolation|already exists"  # what a store says to the second of two that make one thing
+MOST_CONFLICTS = 10  # of one action: it has fewer things to make that other processes make too
 TO_OPEN_A_FILE = "see to the rights of the file and its folder, or move it away: `graft log` writes a new one"
 TO_OPEN_A_DATABASE = "correct MLFLOW_TRACKING_URI, or install the driver that it needs, or set it to `off`"
 
@@ -115,11 +122,27 @@ def one_line_errors(advice: str = "") -> Iterator[None]:
         ) from None  # the error shows secrets
 
 
+def repeat_on_conflict(action: Callable[Given, Result]) -> Callable[Given, Result]:
+    """Return an action that is done again where another process made the same thing meanwhile, which it then finds."""
+
+    @wraps(action)
+    def repeat(*arguments: Given.args, **options: Given.kwargs) -> Result:
+        for _ in range(MOST_CONFLICTS):
+            try:
+                return action(*arguments, **options)
+            except Exception as error:
+                if not re.search(CONFLICT, str(error)):
+                    raise
+        return action(*arguments, **options)
+
+    return repeat
+
+
 def attempt(action: Callable[..., Any], *arguments: Any) -> Any:
     """Return the result of an action on the journal; if it fails, print one line on standard error and return None."""
     try:
         with one_line_errors():
-            return action(*arguments)
+            return repeat_on_conflict(action)(*arguments)
     except UserError as error:
         print(f"{error}; {LATER}", file=sys.stderr)
         return None
@@ -160,7 +183,7 @@ def login_spellings() -> list[str]:
 @cache
 @one_line_errors()
 def client() -> "MlflowClient":
-    """Return MLflow's client of the store, quiet, with the timeouts of `SETTINGS`.
+    """Return MLflow's client of the store, quiet, with the timeouts of `SETTINGS` and the limits of `transport`.
 
     Raises:
         UserError: There is no store: the journal is off, or its address names none, or the store cannot be opened.
@@ -171,6 +194,9 @@ def client() -> "MlflowClient":
     with without_collection():
         import mlflow
 
+        from components.results.tracking.transport import bound_requests
+
+    bound_requests()
     for noisy in ("mlflow", "alembic", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     mlflow.set_tracking_uri(tracking_address())

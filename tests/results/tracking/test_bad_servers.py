@@ -4,14 +4,16 @@ import os
 import re
 import resource
 import shutil
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 import mlflow
@@ -25,7 +27,7 @@ from components.machinery.code import ROOT
 from components.machinery.running import run_step
 from components.machinery.signature import load_step
 from components.results import costs, tracking
-from components.results.tracking import runs, store
+from components.results.tracking import registry, runs, store, transport
 from components.system.errors import UserError
 from pipeline.__main__ import main
 from tests.conftest import PARAMETERS, copy_recipe, evaluate, list_files_anew, recorded
@@ -40,8 +42,9 @@ Plan = Callable[[int], str | int]
 class Proxy(ThreadingHTTPServer):
     """A server before the real one, which does with each request, counted from 0, what `plan` says.
 
-    `pass` hands it on, `cut` breaks off before, `lost` after the real server has done its work; `hang` never answers; a
-    number is the status of the answer.
+    `pass` hands it on, `cut` breaks off before, `lost` after the real server has done its work; `hang` never answers;
+    `sip` never has enough of the request; `dribble` answers a blank at a time, `endless` with all too many; a number is
+    the status of the answer.
     """
 
     daemon_threads = False
@@ -54,19 +57,32 @@ class Proxy(ThreadingHTTPServer):
         self.follow(lambda number: "pass")
 
     def follow(self, plan: Plan) -> None:
-        self.plan, self.requests = plan, 0
+        self.plan, self.requests, self.path = plan, 0, ""
 
 
 class Handler(BaseHTTPRequestHandler):
     server: Proxy
 
     def handle_any(self) -> None:
-        body = self.read_body()
-        headers = {name: value for name, value in self.headers.items() if name != "Transfer-Encoding"}
+        self.server.path = self.path
         action = self.server.plan(self.server.requests)
         self.server.requests += 1
+        if action == "sip":
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 10_000)
+            while not self.server.released.wait(0.05) and self.rfile.read(10_000):
+                pass
+            return
+        body = self.read_body()
+        headers = {name: value for name, value in self.headers.items() if name != "Transfer-Encoding"}
         if action == "hang":
             self.server.released.wait()
+        elif action in ("dribble", "endless"):
+            self.send_response(200)
+            self.end_headers()
+            blanks, pause = {"dribble": (1, 0.05), "endless": (100_000, 0)}[action]
+            with suppress(ConnectionError):  # the client has had enough
+                while not self.server.released.wait(pause):
+                    self.wfile.write(b" " * blanks)
         elif isinstance(action, int):
             self.send_error(action, "refused by the test")
         elif action in ("pass", "lost"):
@@ -202,13 +218,14 @@ EPOCH = 6  # the request that logs the first epoch
         pytest.param(from_the(EPOCH, "lost"), from_the(12, "lost"), (1, 1), id="no answer comes"),
         pytest.param(from_the(0, 500), from_the(3, 500), (1, 1), id="500"),
         pytest.param(from_the(0, 401), from_the(0, 403), (1, 1), id="refused"),
-        pytest.param(from_the(EPOCH, "hang"), from_the(0, "hang"), (1, 1), id="hangs"),
+        pytest.param(from_the(EPOCH, "dribble"), from_the(0, "hang"), (1, 1), id="dribbles, hangs"),
     ],
 )
 def test_no_training_is_lost_and_the_journal_is_the_same_later(
     made, proxy, tmp_path, monkeypatch, capfd, training, evaluation, lines
 ):
-    if "hang" in (training(EPOCH), evaluation(0)):
+    if (training(EPOCH), evaluation(0)) == ("dribble", "hang"):
+        monkeypatch.setattr(transport, "CALL_SECONDS", 1)
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     for do, plan, expected in ((train, training, lines[0]), (judge, evaluation, lines[1])):
         proxy.follow(plan)
@@ -218,7 +235,7 @@ def test_no_training_is_lost_and_the_journal_is_the_same_later(
         assert "Traceback" not in err
         assert (out, PASSWORD in err, USER in err) == ("", False, False)
     proxy.follow(PASS)
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    monkeypatch.undo()
     written = Classifier.read(tmp_path / "classifier"), recorded(tmp_path / "report")
     known = costs.report_costs(written[1], Record.read_all([made["comparison"].parent, tmp_path]))
     assert tracking.complete_run(*written) is (lines[1] > 0)
@@ -265,15 +282,72 @@ def test_a_run_broken_off_at_any_request_is_completed_to_the_same(every, made, p
         assert content() == expected, f"broken off at request {number}"
 
 
-def test_an_experiment_that_another_process_makes_meanwhile_is_used(made, proxy, server):
-    def make_it(request: int) -> str:
-        if request == 2:
-            mlflow.MlflowClient(server).create_experiment("edges")
+@pytest.mark.parametrize(("action", "problem"), [("dribble", "no whole answer within 0.5 s"), ("endless", "than 1 MB")])
+def test_a_call_ends_whatever_comes(made, proxy, monkeypatch, action, problem):
+    monkeypatch.setattr(transport, "CALL_SECONDS", 30 if action == "endless" else 0.5)
+    monkeypatch.setattr(transport, "CALL_BYTES", 1_000_000)
+    proxy.follow(from_the(0, action))
+    with pytest.raises(UserError, match=problem):
+        tracking.experiment_ids()
+
+
+def test_a_file_goes_up_and_down_as_long_as_it_moves(proxy, tmp_path, monkeypatch):
+    """It is larger than any answer to a call may be, and than all buffers on its way."""
+    monkeypatch.setattr(transport, "CALL_BYTES", 1_000_000)
+    file = tmp_path / "large"
+    file.write_bytes(bytes(20_000_000))
+    client = tracking.client()
+    run = client.create_run(client.create_experiment("edges")).info
+
+    def upload() -> None:
+        client.log_artifact(run.run_id, str(file))
+
+    def download() -> int:
+        with TemporaryDirectory(dir=tmp_path) as folder:
+            back = mlflow.artifacts.download_artifacts(f"{run.artifact_uri}/large", dst_path=folder)
+            return Path(back).stat().st_size
+
+    upload()
+    assert download() == 20_000_000
+    monkeypatch.setattr(transport, "RATE_SECONDS", 0.5)
+    monkeypatch.setattr(transport, "SLOWEST", 1_000_000)
+    for move, action in ((upload, "sip"), (download, "dribble")):
+        proxy.follow(lambda request, action=action: action if "/large" in proxy.path else "pass")
+        with pytest.raises(UserError, match=r"less than 1000 kB/s for 0.5 s"), store.one_line_errors():
+            move()
+
+
+def test_what_another_process_makes_meanwhile_is_used(made, proxy, server):
+    others = mlflow.MlflowClient(server)
+    makers = {
+        "experiments/create": lambda: others.create_experiment("edges"),
+        "registered-models/create": lambda: others.create_registered_model("edges"),
+    }
+
+    def make_it_first(request: int) -> str:
+        for path in [path for path in makers if proxy.path.endswith(path)]:
+            makers.pop(path)()
         return "pass"
 
-    proxy.follow(make_it)
-    tracking.complete_run(Classifier.read(made["classifiers/top"]), Report.read(made["top"]))
-    assert content()["status"] == "FINISHED"
+    proxy.follow(make_it_first)
+    try:
+        assert registry.promote(Classifier.read(made["classifiers/top"]), Report.read(made["top"]))[0]
+        assert not makers
+        assert content()["status"] == "FINISHED"
+        assert len(others.search_model_versions("name = 'edges'")) == 1
+    finally:
+        others.delete_registered_model("edges")
+
+
+def test_an_experiment_that_was_deleted_is_restored_and_a_line_says_so(made, proxy, capsys):
+    written = Classifier.read(made["classifiers/top"]), Report.read(made["top"])
+    tracking.complete_run(*written)
+    before, current = content(), experiment()
+    assert current is not None
+    tracking.client().delete_experiment(current.experiment_id)
+    assert not tracking.complete_run(*written)
+    assert capsys.readouterr().err == "the experiment 'edges' was deleted in MLflow: it is restored, with its runs\n"
+    assert content() == before
 
 
 def test_no_password_arrives_anywhere(made, proxy, database, tmp_path, monkeypatch):
@@ -509,6 +583,31 @@ def test_two_processes_make_one_new_store(made, tmp_path):
         trained = tracking.client().search_runs([current.experiment_id])
     assert {run.data.params["train_top.seed"] for run in trained} == {"21", "22"}
     assert [run.data.tags[runs.COMPLETE] for run in trained] == ["true", "true"]
+
+
+@pytest.mark.slow  # eight processes, each with MLflow
+@pytest.mark.parametrize("kind", ["file", "server"])
+def test_any_number_of_processes_log_the_same_results_at_once(made, tmp_path, request, kind):
+    """All end well, and what they write is there once."""
+    address = f"sqlite:///{tmp_path}/mlflow.db" if kind == "file" else request.getfixturevalue("server")
+    copy_recipe(made, tmp_path / "artifacts/edges")
+    with at(address):
+        put_away()
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-m", "pipeline", "log"]
+        running = [
+            subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+            for _ in range(4)
+        ]
+        assert [(process.communicate()[1], process.returncode) for process in running] == [("", 0)] * 4
+        current = experiment()
+        assert current is not None
+        runs_logged = tracking.client().search_runs([current.experiment_id])
+        fingerprints = [run.data.tags[runs.FINGERPRINT] for run in runs_logged]
+        models = [model.source_run_id for model in tracking.client().search_logged_models([current.experiment_id])]
+        assert len({*fingerprints}) == len(fingerprints) == len(Report.list_in(tmp_path / "artifacts/edges"))
+        assert len({*models}) == len(models) > 0
+        put_away()
 
 
 def artifacts_of(name: str, at_hand: dict[str, Path]) -> dict[str, Path]:
