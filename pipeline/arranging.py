@@ -140,7 +140,7 @@ class Output:
 def arrange(
     recipes: Iterable[Recipe], sources: Mapping[str, Mapping[str, Mapping[str, Any]]], apart: bool = False
 ) -> dict[str, list[Task]]:
-    """Return each recipe's list of tasks, inputs first, by its name; recipes that need the same task share it.
+    """Return each recipe's tasks, inputs first, by its name; those in common are shared, with `apart` or without.
 
     Args:
         recipes: The recipes.

@@ -12,9 +12,7 @@ TRIES = 50  # random orders in which units are assigned to parts, of which the b
 
 
 def unit_numbers(table: "pd.DataFrame") -> "np.ndarray":
-    """Return the number of each image's unit, (n,), from 0: images with a group or a cluster in common are of one unit.
-
-    Units that an image joins, by its group and its cluster, are one.
+    """Return each image's unit, (n,), from 0; images of one group, "" too, or one cluster share it, also in chains.
 
     Args:
         table: One row an image, with its `group`, of which an empty one is a group too, and its `cluster`, which is

@@ -79,10 +79,10 @@ def run_step(
 
 
 def training_runs(step: Step, artifacts: Mapping[str, Any], values: Mapping[str, Any]) -> list[Run]:
-    """Return the paths and the values of each run of a step, in order: one for every training that it makes or takes.
+    """Return each run's paths and values, in order: one a training made or taken; one in all if no output is of any.
 
     The first run takes the first training of each input, the second the second, and so on; a step that trains several
-    times adds 1 to its seed each time. A step whose outputs are not of a training, such as `compare`, has one run.
+    times adds 1 to its seed each time. One without an output of a training is `compare`.
     """
     if not any(kind.of_training for kind in step.outputs.values()):
         return [(artifacts, values)]

@@ -69,10 +69,10 @@ def new_head(features: Features, head: str, dropout: float) -> keras.Model:
 
 
 def assemble_fine_tuning(tensors: Tensors, splits: Splits, top: Top, weights: Weights) -> Untrained:
-    """Return the backbone behind the cut with the trained head, its rows of stored tensors, and the layers to deliver.
+    """Return a backbone behind the cut (whole under `prefix: live`) with its head, rows to train on, layers to deliver.
 
-    Those are the whole backbone's, then the head's. Under `prefix: live` the whole backbone is in the model, and it is
-    trained on images, of which every epoch makes views of its own, unless the tensors are to have none.
+    The layers are the whole backbone's, then the head's. The rows are of stored tensors; under `prefix: live` they are
+    images, of which every epoch makes views of its own, unless the tensors are to have none.
     """
     entry = backbones.get(weights.facts.backbone)
     network = entry.build(tensors.facts.image_size, weights.file)

@@ -16,8 +16,8 @@ from components.scores.resampling import (
     leave_one_out_sums,
     resample_model,
     resample_weights,
+    resampling_units,
     unit_counts,
-    unit_numbers,
 )
 
 
@@ -52,7 +52,7 @@ def score_intervals(
         groups: Name of each image's group, (n,); empty for an image that is by itself.
         names: The scores.
     """
-    unit = unit_numbers(groups, len(labels))
+    unit = resampling_units(groups, len(labels))
     scores = resample_model(labels, probabilities, unit, dict.fromkeys([EXACT, *names])).scores
     accuracy = scores[EXACT]
     units = len(accuracy.left_out)
@@ -82,7 +82,7 @@ def class_scores(
         classes: Names of the classes.
         groups: Name of each image's group, (n,); empty for an image that is by itself.
     """
-    unit = unit_numbers(groups, len(labels))
+    unit = resampling_units(groups, len(labels))
     per_unit = unit_counts(labels, predicted, len(classes), unit)
     actual_count, predicted_count, correct_count = np.split(per_unit.sum(axis=0).astype(int), 3)
     table = pd.DataFrame({"class": classes, "support": actual_count})

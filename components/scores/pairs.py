@@ -15,7 +15,7 @@ from components.scores.resampling import (
     ResampledModel,
     level_and_power_quantiles,
     resample_model,
-    unit_numbers,
+    resampling_units,
 )
 
 
@@ -54,7 +54,7 @@ def compare_models(
         second: Probabilities of the second, likewise.
         groups: Name of each image's group, (n,); empty for an image that is by itself.
     """
-    unit = unit_numbers(groups, len(labels))
+    unit = resampling_units(groups, len(labels))
     return differences(resample_model(labels, first, unit), resample_model(labels, second, unit), len(labels), 1)
 
 
@@ -163,7 +163,7 @@ def compare_pairs(
         models: Probabilities of each model, (n, classes), by its name.
         groups: Name of each image's group, (n,); empty for an image that is by itself.
     """
-    unit = unit_numbers(groups, len(labels))
+    unit = resampling_units(groups, len(labels))
     units = int(unit.max()) + 1
     resampled = {name: resample_model(labels, probabilities, unit) for name, probabilities in models.items()}
     pairs = [*combinations(resampled, 2)]

@@ -164,7 +164,7 @@ def level_and_power_quantiles(pairs: int) -> tuple[float, float]:
     return float(-special.ndtri(ALPHA / (2 * pairs))), float(special.ndtri(POWER))
 
 
-def unit_numbers(groups: np.ndarray | None, images: int) -> np.ndarray:
+def resampling_units(groups: np.ndarray | None, images: int) -> np.ndarray:
     """Return the number of each image's unit, (n,), from 0 as they appear: a group, or an image that is in none.
 
     Args:

@@ -194,7 +194,7 @@ def kfp_type(output: Output) -> Any:
 
 
 def configure(task: PipelineTask, name: str, cluster: Cluster) -> None:
-    """Set the resources, retries, time limit, nodes, volumes, environment and secrets of a task, by its step's pool.
+    """Set a task's resources, limits and volumes by its step's pool, environment and secrets by cluster and step.
 
     Args:
         task: The task, in the pipeline that kfp is compiling.

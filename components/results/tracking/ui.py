@@ -73,7 +73,7 @@ def _answers(address: str) -> bool:
 
 
 def stop_server(server: subprocess.Popen) -> None:
-    """Stop a server that leads a session of its own, and all that it started: by force after `SECONDS_TO_STOP`."""
+    """Ask a server that leads its session to stop, for `SECONDS_TO_STOP` at most, then kill all that it started."""
     server.terminate()
     with suppress(subprocess.TimeoutExpired):
         server.wait(timeout=SECONDS_TO_STOP)
