@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from components.machinery.code import ROOT
 from components.machinery.running import run_step
 from components.model.backbones import BACKBONES
 from components.results import tracking
+from components.system.signals import STOPS
 from pipeline.arranging import Task, arrange
 from pipeline.collection import COLLECTION
 from pipeline.places import path_of
@@ -184,6 +186,12 @@ def copy_recipe(made: Mapping[str, Path], folder: Path) -> Path:
     """Copy what the journal is written from: a recipe's models, reports, comparison and page, and all its records."""
     arrays = shutil.ignore_patterns("augmented", "features", "tensors")
     return shutil.copytree(made["comparison"].parent, folder, ignore=arrays)
+
+
+def heed_signals() -> None:
+    """Let a process that a test starts heed what stops it, even where the tests run in the background or by nohup."""
+    for number in STOPS:
+        signal.signal(number, signal.SIG_DFL)
 
 
 def free_port() -> int:

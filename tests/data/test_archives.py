@@ -36,7 +36,7 @@ from components.data.sources import open_source
 from components.machinery.code import ROOT
 from components.machinery.running import run_step
 from components.system.errors import UserError, redact
-from tests.conftest import write_images
+from tests.conftest import heed_signals, write_images
 
 FORMATS = {"edges.tar": "tar", "edges.tar.gz": "gztar", "edges.zip": "zip"}
 
@@ -485,7 +485,7 @@ def test_an_end_by_force_leaves_nothing_in_the_folder_of_temporary_files(number,
         source = f"http://127.0.0.1:{server.getsockname()[1]}/edges.tar"
         command = [sys.executable, "-m", "components", "fetch", *words, "--source", source, "--images", str(target)]
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(temporary), "no_proxy": "127.0.0.1"}
-        process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, preexec_fn=heed_signals)
         with process, server.accept()[0] as connection:
             connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\n")
             while not any(tmp_path.glob(".images.unfinished/*/download")):

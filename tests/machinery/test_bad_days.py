@@ -23,14 +23,14 @@ from components.machinery.code import ROOT
 from components.machinery.running import run_step
 from components.machinery.signature import load_step
 from components.system.errors import UserError
-from tests.conftest import MODELS, PARAMETERS, digests, write_images
+from tests.conftest import MODELS, PARAMETERS, digests, heed_signals, write_images
 
 
 def begin(name: str, at: dict[str, Path], *more: str, before: Callable[[], None] | None = None) -> subprocess.Popen:
-    """Start a step as a process of its own, which Ctrl-C ends even where the tests run in the background."""
+    """Start a step as a process of its own."""
 
     def prepare() -> None:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        heed_signals()
         if before:
             before()
 

@@ -12,6 +12,7 @@ from components.machinery.code import ROOT
 from components.system.errors import UserError
 from components.system.processes import call_in_processes
 from components.system.resources import resource_errors
+from tests.conftest import heed_signals
 
 
 def write(folder: Path, name: str) -> None:
@@ -47,8 +48,9 @@ def run_script(script: str, *ignored: signal.Signals) -> subprocess.CompletedPro
     """Run a script in a process that ignores some signals, and Ctrl-C only if that is among them."""
 
     def prepare() -> None:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
+        heed_signals()
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
 
     command = [sys.executable, "-c", f"import os, signal, sys, time\n{script}"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
