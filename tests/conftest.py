@@ -1,5 +1,6 @@
 """What the tests share: a small data set on disk, the artifacts made from it, and a journal on a real server."""
 
+import gc
 import os
 import shutil
 import signal
@@ -58,6 +59,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("slow"):
                 item.add_marker(pytest.mark.skip(reason="slow by nature; GRAFT_SLOW=1 runs it, as .ci/run does"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def frozen_objects() -> None:
+    """Exempt from garbage collection all that is there when a module begins: it is long lived, and costs much time."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -15,6 +15,8 @@ from sklearn.metrics import matthews_corrcoef
 from components.data.artifacts import Comparison, Report
 from components.machinery.code import ROOT
 
+pytestmark = pytest.mark.slow  # the project once more, with all of it, and tests within a test
+
 BLOCKS = re.findall(
     r"in `([\w/.]+)`(?:, `(\w+)`)?(?:, before `(\w+)`)?[:,](?:(?!```)[\s\S])*?```(?:python|yaml|text)\n(.*?)```",
     (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL,
@@ -59,7 +61,6 @@ def test_each_is_one_place_and_a_step_four():
     ]  # fmt: skip
 
 
-@pytest.mark.slow  # tests within a test
 def test_the_tests_take_them_up(extended):
     said(extended, "pipeline", "check")
     chosen = "mobilenet_050 or deep or shapes"

@@ -213,6 +213,7 @@ def test_the_figure_of_memory_and_time(tmp_path):
         assert figure.width > 2 * figure.height > 0
 
 
+@pytest.mark.slow  # whole recipes
 def test_results_are_a_row_a_model_and_seed_and_what_seeds_have_in_common_is_made_once(source, tmp_path, monkeypatch):
     content = edges(source, models=["benchmark", "top"])
     monkeypatch.chdir(tmp_path)

@@ -172,6 +172,7 @@ def test_bfloat16_changes_the_features_of_photographs_little(name, file, tmp_pat
     assert relative_difference(rounded, plain) < 1e-2
 
 
+@pytest.mark.slow  # the built-in recipe, twice
 def test_a_head_learns_the_same_from_bfloat16(tmp_path, monkeypatch):
     """On the built-in recipe's images and weights."""
     monkeypatch.chdir(ROOT)

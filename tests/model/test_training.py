@@ -361,6 +361,7 @@ for number, strategy in enumerate(strategies):
 """
 
 
+@pytest.mark.slow  # a process with Keras
 def test_two_devices_train_as_one(made, tmp_path):
     """Batches of 5, and a last one of 4, do not divide evenly."""
     at = {name: str(made[name]) for name in ("features", "tensors", "splits", "weights")}

@@ -603,6 +603,7 @@ def command_line(file: Path) -> bytes:
         return b""
 
 
+@pytest.mark.slow  # a server of its own
 def test_the_ui_prints_where_the_comparison_is_and_ends_with_its_server(made, database, tmp_path):
     environment = {**os.environ, "MLFLOW_TRACKING_URI": database, "BROWSER": "true"}
     with pytest.MonkeyPatch.context() as patch:
