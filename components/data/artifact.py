@@ -116,7 +116,7 @@ class Artifact(Generic[KindOfFacts]):
         return sha256(type(self).__name__, self.manifest["facts"], digests)
 
     def address_by_content(self, digest: str) -> None:
-        """Set, in memory, the manifest's digest to that of what came from outside, and empty its parameters.
+        """Set, in memory, the manifest's digest to this one, of what came from outside, and empty its parameters.
 
         Where it came from is forgotten: only what it is counts.
         """

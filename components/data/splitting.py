@@ -194,7 +194,7 @@ def check_folds(table: "pd.DataFrame", method: str, fold: int, folds: int) -> No
 
 
 def check_part_sizes(table: "pd.DataFrame", sizes: Mapping[str, int], method: str, remaining: int) -> None:
-    """Check that each part to draw has room for every class; with `random`, that `train` beside a fold has.
+    """Check that each part to draw has room for every class; with `random` only `train`, and only beside a fold.
 
     Args:
         table: One row an image, with its `label`.

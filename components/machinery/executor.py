@@ -41,7 +41,7 @@ def artifact_type(kind: type[Artifact] | type[Record]) -> str:
 
 
 def view_types(kinds: Mapping[str, type[Artifact]]) -> dict[str, str]:
-    """Return the artifact type of each further output that the UI draws for some kinds, by that output's name."""
+    """Return by name the artifact type of each further output that the UI draws for these kinds."""
     return {name: view for kind in kinds.values() for name, view in VIEWS.get(kind, {}).items()}
 
 

@@ -50,9 +50,7 @@ class TrainingState:
         return len(self.history) - self.best_epoch
 
     def add_epoch(self, row: dict[str, float], logits: np.ndarray) -> None:
-        """Add an epoch's row; keep weights and logits if it is the first, or beats the best by more than `min_delta`.
-
-        An epoch whose logits or weights are not finite numbers is never kept.
+        """Add an epoch's row; keep its weights and logits, if finite, without a best yet or if better by `min_delta`.
 
         Args:
             row: Losses and scores, by column of the history.

@@ -187,10 +187,7 @@ def failure_section(page: Page, name: str, report: Report) -> dict[str, Any]:
 
 
 def class_rows(report: Report) -> Rows:
-    """Return, by class, its test images, precision, recall and F1 as texts; a dash where a score is undefined.
-
-    Of more than 30 classes they are those with the lowest F1, the lowest first.
-    """
+    """Return, by class, test images and scores as texts, a dash where undefined; of over 30, those of lowest F1."""
     table = report.table("classes.csv")
     if len(table) > CLASSES:
         table = table.sort_values("f1", kind="stable").head(CLASSES)

@@ -11,10 +11,7 @@ if TYPE_CHECKING:
 
 
 def check() -> None:
-    """Check params.yaml: every name and every parameter of every recipe.
-
-    DVC's lock files are repaired where a kill left them half written.
-    """
+    """Check every name and parameter in params.yaml; repair DVC's lock files that a kill left half written."""
     for line in recovery.mend():
         print(line)
     check_tasks(recipes.read())

@@ -64,7 +64,7 @@ def serve(port: int = 5000) -> None:
 
 
 def _answers(address: str) -> bool:
-    """Return whether a server answers at an address within five seconds."""
+    """Return whether a server answers at an address within five seconds, and not with an error."""
     try:
         with urllib.request.urlopen(address, timeout=5):
             return True
