@@ -64,7 +64,8 @@ def fetch(images: Output[Images], *, data_set: str, source: str, max_quarantined
             entry.write(Path(temporary))
             layout.lay_out(Path(temporary), images, entry, max_quarantined)
     else:
-        with open_source(entry.address if source == "published" and entry else source, images.path) as folder:
+        address, lists = (entry.address, entry.test_lists) if source == "published" and entry else (source, {})
+        with open_source(address, images.path, lists) as folder:
             layout.lay_out(folder, images, entry, max_quarantined)
     images.facts.data_set = data_set
     if entry and entry.digest and images.digest != entry.digest:

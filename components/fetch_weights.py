@@ -71,8 +71,10 @@ def write_weights(weights: Weights, backbone: str, source: str, stock: str) -> s
     import keras
     import pandas as pd
 
+    from components.data.sources import is_versioned, local_path
+
     entry, weights_license = BACKBONES[backbone], BACKBONES[backbone].license
-    file, from_file = Path(source).expanduser(), source not in ("imagenet", "random")
+    file, from_file = Path(source) if is_versioned(source) else local_path(source), source not in ("imagenet", "random")
     keras.utils.clear_session()  # layers without a name of their own are numbered from the start
     if from_file and not file.is_file():
         raise UserError(f"no weights file {source!r}: give `imagenet`, `random` or the path of a .h5 file")

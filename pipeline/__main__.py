@@ -10,7 +10,15 @@ from components.system.errors import UserError, run_cli, unknown_name
 from pipeline.commands import kubeflow, models, recipes, results, search
 
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
-    "recipes, in params.yaml": (recipes.check, recipes.arrange, recipes.plan, recipes.run, recipes.step, recipes.clean),
+    "recipes, in params.yaml": (
+        recipes.check,
+        recipes.arrange,
+        recipes.plan,
+        recipes.list_source,
+        recipes.run,
+        recipes.step,
+        recipes.clean,
+    ),
     "results": (results.show, results.experiments, results.ui, results.log),
     "search for settings": (search.find_rate, search.find_head),
     "models": (models.predict, models.promote, models.export),

@@ -7,21 +7,23 @@ from pathlib import Path
 from components.data.artifact import MANIFEST
 from components.data.records import SUFFIX
 from pipeline.arranging import Task
-from pipeline.places import ARTIFACTS, COLLECTIONS, path_of
+from pipeline.places import ARTIFACTS, COLLECTIONS, LISTING, listing_path, path_of
 
 FOLDERS = [ARTIFACTS, *COLLECTIONS.values()]
 
 
 def unneeded_sizes(tasks: Iterable[Task]) -> dict[Path, int]:
-    """Return the bytes of each artifact and record that is no output of these tasks, nor in one, by path, sorted.
+    """Return the bytes of each artifact, record and listing that is not of these tasks, by path, sorted.
 
     They are those in artifacts/, data/images/ and data/weights/. Other files, such as the table of `find_head`, are not
     listed; neither are artifacts that a run is still writing.
     """
     needed = {path_of(output) for task in tasks for output in task.outputs.values()}
+    needed |= {listing_path(path) for path in needed}
     paths: set[Path] = set()
     for folder in FOLDERS:
-        paths |= {file.parent for file in folder.rglob(MANIFEST)} | {*folder.rglob(f"*{SUFFIX}")}
+        paths |= {file.parent for file in folder.rglob(MANIFEST)}
+        paths |= {file for ending in (SUFFIX, LISTING) for file in folder.rglob(f"*{ending}")}
     finished = (path for path in sorted(paths) if "/." not in path.as_posix())
     return {path: size_in_bytes(path) for path in finished if not {path, *path.parents} & needed}
 

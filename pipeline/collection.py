@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from components.data.datasets import DATA_SETS
+from components.data.sources import is_versioned
 from components.model.backbones import BACKBONES
-from components.system.errors import UserError, shorten
 
 COLLECTION = ("fetch", "fetch_weights")  # the steps that bring data sets and weights in
 REGISTRIES: dict[str, Iterable[str]] = {"data": DATA_SETS, "weights": BACKBONES}
@@ -59,19 +58,6 @@ def local_source(content: Mapping[str, Any], noun: str, name: str) -> str:
     return "" if re.match(r"\w+://|git\+", source) else source
 
 
-def check_source(content: Mapping[str, Any], noun: str, name: str) -> None:
-    """Check that something is at the path declared for a data set or weights file; without a path check nothing.
-
-    Raises:
-        UserError: It is not.
-    """
-    source = local_source(content, noun, name)
-    try:
-        there = not source or Path(source).exists()
-    except OSError:  # a name too long, or a folder that this user may not look into
-        there = False
-    if not there:
-        raise UserError(
-            f"{noun}: own: {name}: nothing is at {shorten(source)}: correct the source; a path that is not absolute "
-            f"begins at {shorten(str(Path.cwd()))}"
-        )
+def is_dependency(noun: str, source: str) -> bool:
+    """Return whether DVC depends on a source itself: a weights file in the project. Folders of images are listed."""
+    return noun == "weights" and is_versioned(source)

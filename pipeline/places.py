@@ -10,6 +10,7 @@ from pipeline.recipes import COLLECTION
 
 ARTIFACTS = Path("artifacts")
 COLLECTIONS = {"images": Path("data/images"), "weights": Path("data/weights")}
+LISTING = ".source.json"  # after the path of what is fetched: the digest of its source's listing
 LONGEST = 200  # characters of the name of a stage
 OF_MODELS = {"classifier": "classifiers", "report": "reports"}  # folders with one for each model
 
@@ -35,6 +36,11 @@ def paths_of(task: Task) -> dict[str, list[Path]]:
     """Return lists of paths, also of one, by key of a task's inputs and outputs; the path of its record is left out."""
     inputs = {key: [path_of(one) for one in several] for key, several in task.inputs.items()}
     return inputs | {key: [path_of(output)] for key, output in task.outputs.items() if key != RECORD}
+
+
+def listing_path(output: Path) -> Path:
+    """Return the path of the file with the digest of a source's listing: beside what is fetched from it."""
+    return output.with_name(f"{output.name}{LISTING}")
 
 
 def stage_name(task: Task) -> str:

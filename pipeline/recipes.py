@@ -10,7 +10,7 @@ from components.machinery.parameters import read_yaml
 from components.machinery.signature import load_step
 from components.model.registry import MODELS
 from components.system.errors import UserError, unknown_name
-from pipeline.collection import COLLECTION, check_source, usable_names
+from pipeline.collection import COLLECTION, usable_names
 
 PARAMS = Path("params.yaml")
 IN_RECIPES = [name for name in STEPS if name not in COLLECTION]
@@ -77,19 +77,6 @@ def check(content: Mapping[str, Any]) -> None:
         resolve(content, name)
     for name in content["active"]:
         require_name("recipe", name, content["recipes"])
-
-
-def check_sources(content: Mapping[str, Any]) -> None:
-    """Check that the paths declared for data sets and weights that recipes switched on use exist; addresses pass.
-
-    Raises:
-        UserError: One is not.
-    """
-    for name in content["active"]:
-        recipe = resolve(content, name)
-        check_source(content, "data", recipe.data)
-        for network in recipe.networks:
-            check_source(content, "weights", network)
 
 
 def resolve(content: Mapping[str, Any], name: str) -> Recipe:

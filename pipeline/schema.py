@@ -31,10 +31,9 @@ def check_pipelines(recipes: dict[str, Any]) -> dict[str, Any]:
 
 SHORT = rule(f"one of at most {LONGEST_NAME} characters, to be a folder's", lambda name: len(name) <= LONGEST_NAME)
 FREE = rule("one that is not taken", lambda name: not name.startswith(RANDOM) and name not in FOLDER_NAMES)
-FULL = rule("a path in full, from / on: DVC knows no ~", lambda source: not source.startswith("~"))
 UNIQUE = rule("a list without repetitions", lambda names: len({*names}) == len(names))
 Name = Annotated[str, matches("letters, digits, _ and -", r"\w[\w-]*"), SHORT]
-Source = Annotated[str, matches("the path of a folder or file", r"[^\x00-\x1f]+"), FULL]
+Source = Annotated[str, matches("the path of a folder or file", r"[^\x00-\x1f]+")]
 Names = Annotated[list[str], list_of("names", 1), UNIQUE]
 Settings = Lines[str, Any]  # of a step, which checks them
 Arms = Lines[Annotated[str, one_of("step to vary", IN_RECIPES)], Lines[str, Annotated[list[Any], list_of("values", 1)]]]

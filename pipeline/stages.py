@@ -12,8 +12,8 @@ from components.data.artifacts import Classifier, Comparison, Images, Report
 from components.machinery.trainings import training_paths
 from components.system.errors import UserError
 from pipeline.arranging import RECORD, Output, Task
-from pipeline.collection import COLLECTION, local_source
-from pipeline.places import path_of
+from pipeline.collection import COLLECTION, is_dependency, local_source
+from pipeline.places import listing_path, path_of
 from pipeline.planning import PLAN
 
 WRITE = "graft arrange"
@@ -29,6 +29,7 @@ HEADINGS = {
     DATA: f"""\
 # Written by `{WRITE}`: the data sets and weights of the recipes that params.yaml switches on. dvc.lock
 # pins these and all that were fetched before. A published source is no dependency: its content is checked instead.
+# A source of one's own is listed each time, by names, sizes and times of change; if that differs, it is fetched.
 """,
 }
 PLANNING = {
@@ -37,6 +38,8 @@ PLANNING = {
     "outs": [{str(PLAN): {"cache": False}}],
 }
 RUN = 'python -m pipeline run "$DVC_STAGE"'  # no word of params.yaml reaches a shell
+LIST = 'python -m pipeline list_source "$DVC_STAGE"'
+LISTING, FETCHING = "list_source", "fetch"  # how the names of stages begin
 
 
 def render(content: Mapping[str, Any], tasks: Mapping[str, Task]) -> dict[Path, str]:
@@ -49,7 +52,10 @@ def render(content: Mapping[str, Any], tasks: Mapping[str, Task]) -> dict[Path, 
     stages: dict[Path, dict[str, Any]] = {EXPERIMENTS: {"plan": PLANNING}, DATA: {}}
     metrics, plots = [], []
     for name, task in tasks.items():
-        stages[DATA if task.step in COLLECTION else EXPERIMENTS][name] = stage_entry(name, task, content)
+        if task.step in COLLECTION:
+            stages[DATA] |= fetching_entries(name, task, content)
+        else:
+            stages[EXPERIMENTS][name] = stage_entry(name, task)
         for output in task.outputs.values():
             if output.kind is Classifier:
                 metrics += [str(path / "validation.json") for path in training_paths(path_of(output), task.trainings)]
@@ -61,19 +67,35 @@ def render(content: Mapping[str, Any], tasks: Mapping[str, Task]) -> dict[Path, 
     return {file: HEADINGS[file] + to_yaml({"stages": entries, **others[file]}) for file, entries in stages.items()}
 
 
-def stage_entry(name: str, task: Task, content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the entry of a task's stage: its `cmd`, `deps` and `outs`, and its `wdir` if it fetches."""
+def stage_entry(name: str, task: Task) -> dict[str, Any]:
+    """Return the entry of a task's stage: its `cmd`, `deps` and `outs`."""
     inputs = [dependency_path(one) for several in task.inputs.values() for one in several]
     outs: list[Any] = []
     for key, output in task.outputs.items():  # a step that trains keeps what trainings are there
         persists = key == RECORD or "repeats" in task.values
         outs.append({str(path_of(output)): {"persist": True}} if persists else str(path_of(output)))
-    if task.step not in COLLECTION:
-        return {"cmd": RUN, "deps": [str(PLAN / f"{name}.json"), *dict.fromkeys(inputs)], "outs": outs}
-    noun = "data" if task.step == "fetch" else "weights"
+    return {"cmd": RUN, "deps": [str(PLAN / f"{name}.json"), *dict.fromkeys(inputs)], "outs": outs}
+
+
+def fetching_entries(name: str, task: Task, content: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the entry of a stage that fetches, by name, after that of the stage that lists a source of one's own.
+
+    A weights file in the project is not listed: it is a dependency.
+    """
+    entry, noun = {"wdir": "..", **stage_entry(name, task)}, "data" if task.step == "fetch" else "weights"
     source = local_source(content, noun, task.words[0])
-    deps = [f"{PLAN}/{name}.json", *([source] if source else [])]
-    return {"wdir": "..", "cmd": RUN, "deps": deps, "outs": outs}
+    if not source:
+        return {name: entry}
+    if is_dependency(noun, source):
+        return {name: {**entry, "deps": [*entry["deps"], source]}}
+    listing = str(listing_path(path_of(next(iter(task.outputs.values())))))
+    listing_entry = {**entry, "cmd": LIST, "outs": [{listing: {"persist": True}}], "always_changed": True}
+    return {name.replace(FETCHING, LISTING, 1): listing_entry, name: {**entry, "deps": [*entry["deps"], listing]}}
+
+
+def fetching_stage(address: str) -> str:
+    """Return the name of the stage that fetches from the source that a stage lists, from that one's name or address."""
+    return address.rpartition(":")[2].replace(LISTING, FETCHING, 1)
 
 
 def dependency_path(output: Output) -> str:

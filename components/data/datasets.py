@@ -1,7 +1,7 @@
 """The registry of data sets: where each is published, how it is laid out and what it must hold."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -20,8 +20,8 @@ class DataSet:
         page: Page from which a person gets it, where no archive can be downloaded.
         write: Writes the data set, folders of classes, into an empty folder, where it needs no download.
         folders: Names of the class folders, in the order of the classes, where they differ from those.
-        test_lists: Pattern of the files that list the test images of each published split, `CLASS/FILE NUMBER` a line;
-            the splits are numbered in the order of the files' names.
+        test_lists: The files that list the test images of each published split, in order, `CLASS/FILE NUMBER` a line:
+            the address of each by its path, beside or above the class folders. They are no part of the archive.
         numbered_by_person: Whether the numbers in the file names follow the order in which the images were taken, of
             one person after the other, each showing the classes in order.
     """
@@ -36,7 +36,7 @@ class DataSet:
     page: str = ""
     write: Callable[[Path], None] | None = None
     folders: tuple[str, ...] = ()
-    test_lists: str = ""
+    test_lists: Mapping[str, str] = field(default_factory=dict)
     numbered_by_person: bool = False
 
     @property
@@ -63,6 +63,9 @@ def write_digits(folder: Path) -> None:
 
 
 TEN_DIGITS = tuple("0123456789")
+GROCERIES = (  # where the lists of its splits are; its archive has none
+    "https://raw.githubusercontent.com/PhilJd/freiburg_groceries_dataset/8827d2f61c2838756a069562b1c2ff53568ae33b"
+)
 
 DATA_SETS = {
     "digits": DataSet(
@@ -98,7 +101,7 @@ DATA_SETS = {
         digest="9b27c01c05ecb3ae184cea6d530887e4845cd33ec0f44bb41dccf3e290188b07",
         address="https://www.csc.kth.se/~heydarma/datasets/animal_database.tar.gz",
     ),
-    "groceries": DataSet(  # the lists are not in the archive, but in github.com/PhilJd/freiburg_groceries_dataset
+    "groceries": DataSet(
         title="Freiburg Groceries",
         license="none stated",
         citation="Jund, Abdo, Eitel and Burgard, The Freiburg Groceries Dataset, arXiv 1611.05799",
@@ -108,9 +111,18 @@ DATA_SETS = {
             "VINEGAR", "WATER",
         ),
         images=4947,
-        digest="",
+        digest="d9f64a76514eea07536847222ecdb346875ed580ae4f1e9caea8b08d70a8d663",
         address="http://aisdatasets.informatik.uni-freiburg.de/freiburg_groceries_dataset/freiburg_groceries_dataset.tar.gz",
-        test_lists="splits/test[0-9].txt",
+        test_lists={
+            f"splits/test{split}.txt": f"{GROCERIES}/splits/test{split}.txt#sha256={digest}"
+            for split, digest in enumerate((
+                "20086a597ad75c265e0eb63a74d48aa6f1d049b19433e6cb4d8c6d67073cad50",
+                "9b4cf3e5bd30d08697a1898f9ceb983b23a3d489d8ca30601bb803991b901413",
+                "913f721b85363427a6e7adab0ffebce261be6817841ae0489e6a2c600ee14c47",
+                "e83e54044f9ac0b1d9720d81868bacea0f862338c111f174bc6d6470e20416bc",
+                "82fcc22ceaf47131605ef87df12422d82c8e5f64073bce8dbbfd6c657ff3b31c",
+            ))
+        },
     ),
     "car_damage": DataSet(
         title="Car Damage Detective, where a car is damaged",
@@ -118,7 +130,7 @@ DATA_SETS = {
         citation="neokt, Car Damage Detective, github.com/neokt/car-damage-detective, 2016",
         classes=("front", "rear", "side"),
         images=1150,
-        digest="",
+        digest="d40c79010a62847918719a5df1eea0cad5c643804d203a746382ffce5a45cd76",
         page="https://github.com/neokt/car-damage-detective",
         folders=("00-front", "01-rear", "02-side"),
     ),
@@ -128,7 +140,7 @@ DATA_SETS = {
         citation="MIT 6.S094, Deep Learning for Self-Driving Cars",
         classes=("red", "yellow", "green"),
         images=1483,
-        digest="",
+        digest="3abab6adceb88cdb783f5beec034bb49c0f77bca4e9453984f1aa39c595ad6d9",
         page="https://www.udacity.com/course/intro-to-self-driving-cars--nd113",
     ),
 }  # fmt: skip

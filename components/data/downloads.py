@@ -46,8 +46,13 @@ def check_address(address: str, encrypted: bool = False) -> None:
         raise ValueError("an address with a user name is not fetched")
 
 
-def download(address: str, target: Path) -> None:
+def download(address: str, target: Path, advice: str = BY_HAND) -> None:
     """Download an http(s) address to a file; an address that ends in `#sha256=HEX` states the digest it must have.
+
+    Args:
+        address: The address.
+        target: The file.
+        advice: What to do where it cannot be downloaded, for errors.
 
     Raises:
         UserError: The address does not answer, redirects elsewhere than to http(s), ends early, or the file has another
@@ -78,10 +83,10 @@ def download(address: str, target: Path) -> None:
         if getattr(error, "errno", None) in NO_SPACE:
             raise
         reason = " ".join(redact(str(error)).split())[:300]
-        raise UserError(f"cannot download {redact(url + redirects.note)}: {reason}; {BY_HAND}") from error
+        raise UserError(f"cannot download {redact(url + redirects.note)}: {reason}; {advice}") from error
     place = redact(url + redirects.note)
     if missing:
-        raise UserError(f"{place} ended early: {missing} bytes are missing; try again, or {BY_HAND}")
+        raise UserError(f"{place} ended early: {missing} bytes are missing; try again, or {advice}")
     if expected and digest.hexdigest() != expected[1].lower():
         raise UserError(
             f"{place} is not the expected file: its sha256 is {digest.hexdigest()}, not {expected[1].lower()}; "

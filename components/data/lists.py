@@ -31,17 +31,34 @@ def person_numbers(table: "pd.DataFrame", classes: list[str]) -> list[str]:
 
 
 def find_lists(source: Path, root: Path, entry: DataSet | None) -> list[Path]:
-    """Return the lists of a registered data set's published splits, sorted, or any other's `groups.csv`; empty if none.
+    """Return the lists of a registered data set's published splits, in order, or any other's `groups.csv`, if any.
 
     Args:
         source: The folder beyond which nothing is searched.
         root: Where the class folders lie; the nearest `groups.csv` from there upwards counts.
         entry: The registered data set; None for images of a person's own.
+
+    Raises:
+        UserError: A list of the registered data set is not there.
     """
     if entry:
-        return sorted(source.rglob(entry.test_lists)) if entry.test_lists else []
+        return [find_list(source, path, address) for path, address in entry.test_lists.items()]
     folders = (folder for folder in (root, *root.parents) if folder.is_relative_to(source))
     return [folder / GROUPS for folder in folders if (folder / GROUPS).exists()][:1]
+
+
+def find_list(source: Path, path: str, address: str) -> Path:
+    """Return the file in a source whose path ends in that of a list.
+
+    Raises:
+        UserError: There is none.
+    """
+    if files := sorted(source.rglob(path)):
+        return files[0]
+    raise UserError(
+        f"{source.name} has no {path}, a list of the published splits: get it from {address.partition('#')[0]}, lay "
+        f"it as {path} beside the images' folder, and give the folder of both as the source"
+    )
 
 
 def fold_lines(files: list[Path], source: Path) -> Iterator[tuple[str, str, str]]:

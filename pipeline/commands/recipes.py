@@ -1,6 +1,7 @@
 """Commands on recipes: checking params.yaml, writing the stages, running them, removing what is no longer needed."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from components.system.processes import run_supervised
@@ -23,10 +24,10 @@ def check_tasks(content: Mapping[str, Any]) -> "dict[str, Task]":
     Raises:
         UserError: Something in it is wrong.
     """
-    from pipeline import planning
+    from pipeline import planning, sources
 
     recipes.check(content)
-    recipes.check_sources(content)
+    sources.check_sources(content)
     return planning.active_tasks(content)
 
 
@@ -66,6 +67,21 @@ def run(stage: Annotated[str, "STAGE"]) -> None:
     from pipeline import planning
 
     planning.run_entry(planning.read_entry(stage))
+
+
+def list_source(stage: Annotated[str, "STAGE"]) -> None:
+    """Write the digest of what lies at a source of one's own: names, sizes and times of change.
+
+    `dvc repro` calls this each time; the stage that fetches from there runs where the digest is another.
+
+    Args:
+        stage: Its name in data/dvc.yaml, such as list_source-flowers.
+    """
+    from pipeline import planning, sources, stages
+
+    entry = planning.read_entry(stages.fetching_stage(stage))
+    output = Path(entry.artifacts["images" if entry.step == "fetch" else "weights"][0])
+    sources.write_listing(output.name, entry.values["source"], output)
 
 
 def step(*words: str) -> None:

@@ -4,7 +4,12 @@ import hashlib
 import io
 import os
 import tarfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +19,7 @@ from PIL import Image
 
 from components.data import lists
 from components.data.artifacts import Images
+from components.data.content import file_sha256
 from components.data.datasets import DATA_SETS
 from components.system.errors import UserError
 from tests.conftest import CLASSES, write_images
@@ -135,6 +141,13 @@ def copies(tmp_path_factory) -> dict[str, tuple[Path, list[str]]]:
     return tops
 
 
+@pytest.fixture
+def of_any_content(monkeypatch) -> None:
+    """Let the published data sets hold other images than they do."""
+    for name, entry in DATA_SETS.items():
+        monkeypatch.setitem(DATA_SETS, name, replace(entry, digest=""))
+
+
 @pytest.mark.parametrize(
     ("name", "parts"),
     [
@@ -143,7 +156,7 @@ def copies(tmp_path_factory) -> dict[str, tuple[Path, list[str]]]:
         ("traffic_lights", {"train": 742, "test": 741}),
     ],
 )
-def test_a_whole_data_set_in_its_published_layout(name, parts, copies, tmp_path):
+def test_a_whole_data_set_in_its_published_layout(name, parts, copies, of_any_content, tmp_path):
     source, names = copies[name]
     images = fetch(source, tmp_path / "images", name, max_quarantined=0)
     table = images.table("images.csv")
@@ -166,7 +179,27 @@ def pack(source: Path, inside: str, target: Path) -> Path:
     return target
 
 
-def test_a_data_set_is_one_wherever_its_folders_lie(copies, tmp_path):
+def test_other_images_in_the_layout_of_a_published_data_set_are_not_that(copies, tmp_path):
+    with pytest.raises(UserError, match=f"is not the published car_damage: .* not {DATA_SETS['car_damage'].digest}; "):
+        fetch(copies["car_damage"][0], tmp_path / "images", "car_damage", max_quarantined=0)
+    assert not (tmp_path / "images").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [("car_damage", {"train": 979, "validation": 171}), ("traffic_lights", {"train": 1186, "test": 297})],
+)
+def test_what_a_person_gets_by_hand_is_known_by_its_content(name, parts, tmp_path):
+    images = fetch(real(f"{name}.tar"), tmp_path / "images", name, max_quarantined=0)
+    assert images.digest == DATA_SETS[name].digest
+    assert images.table("images.csv")["part"].value_counts().to_dict() == parts
+
+
+def test_every_published_data_set_is_pinned_by_its_content():
+    assert all(len(entry.digest) == 64 for entry in DATA_SETS.values())
+
+
+def test_a_data_set_is_one_wherever_its_folders_lie(copies, of_any_content, tmp_path):
     source, _ = copies["car_damage"]
     plain = fetch(source, tmp_path / "plain", "car_damage")
     deeper = pack(source, "car damage/data/copy 2", tmp_path / "deeper.tar.gz")
@@ -177,16 +210,36 @@ def test_a_data_set_is_one_wherever_its_folders_lie(copies, tmp_path):
 @pytest.fixture
 def few_groceries(tmp_path, monkeypatch) -> Path:
     """Groceries of two images a class."""
-    monkeypatch.setitem(DATA_SETS, "groceries", replace(DATA_SETS["groceries"], images=50))
+    monkeypatch.setitem(DATA_SETS, "groceries", replace(DATA_SETS["groceries"], images=50, digest=""))
     write_copy("groceries", tmp_path / "copy")
     return tmp_path / "copy"
 
 
-def test_without_the_lists_no_published_split_is_known(few_groceries, tmp_path):
-    source = few_groceries
-    images = fetch(source / "images", tmp_path / "images", "groceries")
-    assert set(images.table("images.csv")["part"]) == {""}
-    assert images.digest != fetch(source, tmp_path / "more", "groceries").digest
+def test_a_copy_without_the_lists_of_its_splits_says_where_they_are_and_where_to_lay_them(few_groceries, tmp_path):
+    address = "https://raw.githubusercontent.com/PhilJd/freiburg_groceries_dataset/.*/splits/test0.txt"
+    with pytest.raises(UserError, match=f"images has no splits/test0.txt, .*: get it from {address}, lay it as "):
+        fetch(few_groceries / "images", tmp_path / "images", "groceries")
+    (few_groceries / "splits" / "test3.txt").unlink()
+    with pytest.raises(UserError, match=r"copy has no splits/test3\.txt"):
+        fetch(few_groceries, tmp_path / "images", "groceries")
+
+
+def test_the_lists_of_a_published_data_set_come_with_it_though_they_lie_elsewhere(few_groceries, tmp_path, monkeypatch):
+    whole = fetch(few_groceries, tmp_path / "whole", "groceries")
+    pack(few_groceries / "images", "images", tmp_path / "groceries.tar.gz")
+    entry = DATA_SETS["groceries"]
+    with serving_files(tmp_path) as address:
+        lists = {name: f"{address}/copy/{name}#sha256={file_sha256(few_groceries / name)}" for name in entry.test_lists}
+        published = replace(entry, address=f"{address}/groceries.tar.gz", test_lists=lists)
+        monkeypatch.setitem(DATA_SETS, "groceries", published)
+        assert fetch("published", tmp_path / "images", "groceries").manifest == whole.manifest
+        (few_groceries / "splits" / "test4.txt").unlink()
+        (tmp_path / "groceries.tar.gz").unlink()
+        advice = r"lay it beside what that holds as splits/test4\.txt, and give the folder as source"
+        with pytest.raises(
+            UserError, match=rf"cannot download .*/test4\.txt: .*; get it and {address}/.* by hand, {advice}"
+        ):
+            fetch("published", tmp_path / "more", "groceries")
 
 
 @pytest.mark.parametrize(
@@ -217,6 +270,19 @@ def test_lists_that_are_not_of_these_images(line, match, few_groceries, tmp_path
 def test_what_cannot_be_downloaded_is_got_by_hand(name, tmp_path):
     with pytest.raises(UserError, match=f"get it from {DATA_SETS[name].page} and give its path as the source"):
         fetch("published", tmp_path / "images", name)
+
+
+@contextmanager
+def serving_files(folder: Path) -> Iterator[str]:
+    """Yield the address of a server of the files in a folder."""
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with pytest.MonkeyPatch.context() as patch, ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        patch.setenv("no_proxy", "127.0.0.1")
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
 
 
 def write_parts(top: Path, *parts: str) -> Path:

@@ -88,6 +88,7 @@ def collection(tmp_path_factory, source) -> Iterator[Collection]:
             (weights / "words.csv").write_text("word\n")
             list_files_anew(Weights, weights)
             project("python", "-m", "pipeline", "plan")
+            project("python", "-m", "pipeline", "list_source", "list_source-edges")
             stages = (f"data/dvc.yaml:{name}" for name in ("fetch-edges", "fetch_weights-glyphs"))
             project("dvc", "commit", "-q", "-f", *stages)
             project.commit("more")
@@ -349,12 +350,15 @@ def test_a_registered_name_is_not_given_to_other_pinned_content(collection, tmp_
         fetch(tmp_path / "images", collection.source())
 
 
+LISTS = {f"test{number}.txt": f"https://example.org/test{number}.txt" for number in range(2)}
+
+
 def test_published_splits_are_part_of_what_is_whole(tmp_path, monkeypatch):
     source = write_images(tmp_path / "edges", 2)
     for number in range(2):
         lines = [f"{name}/0{number}.png {name}" for name in CLASSES]
         (tmp_path / "edges" / f"test{number}.txt").write_text("\n".join(lines))
-    monkeypatch.setitem(DATA_SETS, "edges", DataSet("Edges", "CC0", "nobody", CLASSES, 6, "", test_lists="test*.txt"))
+    monkeypatch.setitem(DATA_SETS, "edges", DataSet("Edges", "CC0", "nobody", CLASSES, 6, "", test_lists=LISTS))
     images = fetch(tmp_path / "images", str(source))
     layout.check_pinned_images(images, 0)
     table = images.table("images.csv")

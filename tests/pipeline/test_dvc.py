@@ -52,7 +52,10 @@ def test_a_stage_depends_on_its_plan_and_its_inputs_and_makes_its_outputs(offere
         assert stage["cmd"] == 'python -m pipeline run "$DVC_STAGE"'
         taken = [made for several in task.inputs.values() for made in several]
         deps = [f"{path_of(made)}/{MANIFEST}" if made.key == "images" else str(path_of(made)) for made in taken]
-        source = {"fetch-digits": ["tests"], "fetch_weights-glyphs": ["pretraining/vgg16_small.weights.h5"]}
+        source = {
+            "fetch-digits": ["data/images/digits.source.json"],
+            "fetch_weights-glyphs": ["pretraining/vgg16_small.weights.h5"],
+        }
         assert set(stage["deps"]) == {f"plan/{name}.json", *deps, *source.get(name, [])}
         persisted = [entry for entry in stage["outs"] if isinstance(entry, dict)]  # the record; trainings, if any
         assert all(list(entry.values()) == [{"persist": True}] for entry in persisted)
@@ -60,6 +63,14 @@ def test_a_stage_depends_on_its_plan_and_its_inputs_and_makes_its_outputs(offere
         assert len(persisted) == (len(stage["outs"]) if "repeats" in task.values else 1)
         assert paths(stage["outs"]) == [str(path_of(made)) for made in task.outputs.values()]
         assert len(stage["outs"]) == len(wanted.outputs) + 1
+
+
+def test_a_source_of_one_s_own_has_a_stage_that_always_runs_and_a_weights_file_of_the_project_none(offered):
+    assert {name for name in offered if name.startswith("list_source")} == {"list_source-digits"}
+    assert offered["list_source-digits"] == {
+        "wdir": "..", "cmd": 'python -m pipeline list_source "$DVC_STAGE"', "deps": ["plan/fetch-digits.json"],
+        "outs": [{"data/images/digits.source.json": {"persist": True}}], "always_changed": True,
+    }  # fmt: skip
 
 
 def test_every_dependency_is_made_by_a_stage_or_is_there(offered):
@@ -162,8 +173,8 @@ class Checkout:
         (self.folder / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
 
     def repro(self, *targets: str) -> set[str]:
-        """Run `dvc repro`, of everything or of some stages and what they need; return the stages that ran."""
-        return set(re.findall(r"Running stage '(?:.*:)?(\w+)", self("dvc", "repro", *targets)))
+        """Run `dvc repro`, of all or of some stages and what they need; return which ran, but for the listing."""
+        return set(re.findall(r"Running stage '(?:.*:)?(\w+)", self("dvc", "repro", *targets))) - {"list_source"}
 
     def scores(self) -> dict[str, dict]:
         reports = (self.folder / "artifacts").rglob("reports/*/metrics.json")
@@ -217,7 +228,6 @@ def test_the_main_job_from_images_to_comparison_and_what_a_change_re_runs(finish
 
     extra = sorted((source / "up").iterdir())[0].read_bytes()
     (source / "up" / "one more.png").write_bytes(extra)
-    assert str(source) in project("dvc", "status")
     assert project.repro("split-edges", "augment-edges") == {"fetch", "audit", "split", "augment"}
     assert "one more.png" in project("dvc", "diff")
     project.commit("second")
@@ -253,6 +263,31 @@ def test_experiments(finished, tmp_path):
         said = project("dvc", "exp", "run", "-S", setting, check=False)
         assert "dvc.yaml has other stages than params.yaml asks for: `graft arrange` writes it" in said
         project("git", "checkout", "-q", "--", ".")
+
+
+FETCH = "data/dvc.yaml:fetch-edges"
+
+
+def test_dvc_reads_no_source_of_one_s_own_and_an_experiment_finds_it(tmp_path):
+    """Whatever is in it: DVC stops at a link to nowhere and a name that is no UTF-8, and waits for a pipe for ever."""
+    source = write_images(tmp_path / "edges", 4)
+    project = Checkout.begin(tmp_path / "project", source)
+    project.change("data", {"own": {"edges": {"source": "../edges"}}, "max_quarantined": 0.5})
+    project.commit("a relative source")
+    (source / "up" / "gone.png").symlink_to("/nowhere/at/all.png")
+    os.mkfifo(source / "up" / "pipe.png")
+    for name in (b"caf\xe9.png", b"~.png", b"a\\b.png", b"${x}.png", b"a\nb.png"):
+        shutil.copy(os.fsencode(source / "up" / "00.png"), os.fsencode(source / "up") + b"/" + name)
+    (source / ".dvcignore").write_text("up\n")
+    assert project.repro(FETCH) == {"plan", "fetch"}
+    left_out = (project.folder / "data/images/edges/quarantine.csv").read_text().splitlines()[1:]
+    assert [line.partition(",")[0] for line in left_out] == ["up/caf\\udce9.png", "up/gone.png", "up/pipe.png"]
+    assert project.repro(FETCH) == set()
+    (source / "up" / "a\\b.png").unlink()
+    assert project.repro(FETCH) == {"fetch"}
+    project.commit("fetched")
+    said = project("dvc", "exp", "run", "--temp", "-S", "data.max_quarantined=0.6", FETCH)
+    assert re.findall(r"Running stage '(?:.*:)?(\w+)", said) == ["plan", "list_source", "fetch"]
 
 
 EDITS = {  # of the code, by the stages that run after the plan

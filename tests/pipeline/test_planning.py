@@ -129,9 +129,13 @@ WRONG: dict[str, tuple[dict, str]] = {
     "no such source": ({"data": {"own": {"mine": {"source": "nowhere"}}}}, "nothing is at 'nowhere'"),
     "no such weights": (
         {"weights": {"own": {"glyphs": {"backbone": "vgg16_small", "source": "nowhere.h5"}}}},
-        "nothing is at 'nowhere.h5'",
+        "no file is at 'nowhere.h5'",
     ),
-    "a home": ({"data": {"own": {"mine": {"source": "~/images"}}}}, "is a path in full, from / on: DVC knows no ~"),
+    "no such home": ({"data": {"own": {"mine": {"source": "~/nowhere"}}}}, "nothing is at '~/nowhere'"),
+    "a folder as weights": (
+        {"weights": {"own": {"glyphs": {"backbone": "vgg16_small", "source": "pretraining"}}}},
+        "no file is at 'pretraining'",
+    ),
     "another network": (
         {"recipes": {"edges": {"networks": ["glyphs", "vgg16"]}}},
         "dvc.yaml has other stages than params.yaml asks for: `graft arrange` writes it anew",

@@ -12,8 +12,10 @@ from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 from urllib.request import url2pathname
+
+from components.system.project import project_root
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -55,16 +57,27 @@ def open_client(address: str) -> "MlflowClient":
     return client
 
 
+def from_project(address: str) -> str:
+    """Return an address unchanged, but for that of a SQLite file at a relative path, where this is a copy of a project.
+
+    That file is the project's, not one in the copy, which DVC throws away with the experiment's folder.
+    """
+    root, place = project_root(), address.removeprefix(SQLITE)
+    if root == Path.cwd() or not address.startswith(SQLITE) or place.startswith("/"):
+        return address
+    return f"{SQLITE}{quote(str(root))}/{place}"
+
+
 @contextmanager
 def artifacts_here() -> Iterator[None]:
-    """Let MLflow put the artifacts of a store that is opened in the block into `mlruns` in this folder, by its URI.
+    """Let MLflow put the artifacts of a store that is opened in the block into the project's `mlruns`, by its URI.
 
     MLflow takes a path for an address, and a quote or a colon in it for SQL.
     """
     if ROOT in os.environ:  # within a server of MLflow's
         yield
         return
-    os.environ[ROOT] = Path(ARTIFACTS).absolute().as_uri()
+    os.environ[ROOT] = (project_root() / ARTIFACTS).as_uri()
     try:
         yield
     finally:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 from components.results.tracking import database
-from components.results.tracking.database import LOCAL
+from components.results.tracking.database import LOCAL, from_project
 from components.system.errors import UserError, redact
 from components.system.libraries import without_collection
 
@@ -41,8 +41,8 @@ TO_OPEN_A_DATABASE = "correct MLFLOW_TRACKING_URI, or install the driver that it
 
 
 def tracking_address() -> str:
-    """Return MLFLOW_TRACKING_URI as it is, or else `sqlite:///mlflow.db`; `off` stands for no journal."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or LOCAL
+    """Return MLFLOW_TRACKING_URI, or else `sqlite:///mlflow.db`, from the project on; `off` stands for no journal."""
+    return from_project(os.environ.get("MLFLOW_TRACKING_URI") or LOCAL)
 
 
 def public_address() -> str:

@@ -570,7 +570,7 @@ def test_what_a_cluster_fetches_from_a_repository_need_not_be_on_this_machine(co
     main(["compile", "digits"])
     assert capsys.readouterr().out == "kubeflow/graft-digits.yaml\n"
     for command in ("check", "arrange", "plan"):
-        with pytest.raises(UserError, match=r"nothing is at '/nowhere/glyphs\.weights\.h5'"):
+        with pytest.raises(UserError, match=r"no file is at '/nowhere/glyphs\.weights\.h5'"):
             main([command])
 
 

@@ -88,6 +88,28 @@ def test_a_store_lies_with_its_artifacts_in_a_folder_of_any_name(project, monkey
     assert database.ROOT not in os.environ
 
 
+def test_an_experiment_in_a_copy_of_the_project_writes_the_project_s_journal(database, tmp_path, monkeypatch):
+    """The copy goes with the experiment, and would take a journal of its own with it."""
+    copy = tmp_path / ODD / ".dvc" / "tmp" / "exps" / "standalone" / "tmp1"
+    copy.mkdir(parents=True)
+    monkeypatch.chdir(copy)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / ODD))
+    for address in ("", "sqlite:///mlflow.db"):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        assert tracking.store.tracking_address() == address_of(tmp_path / ODD)
+    for address in ("off", "http://127.0.0.1:5000", address_of(tmp_path)):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        assert tracking.store.tracking_address() == address
+    shutil.copy(database.removeprefix("sqlite:///"), tmp_path / ODD / "mlflow.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    tracking.client.cache_clear()
+    store = tracking.client()
+    location = store.get_experiment(store.create_experiment("edges")).artifact_location
+    assert location.startswith((tmp_path / ODD / "mlruns").as_uri())
+    tracking.client.cache_clear()
+    assert not [*copy.iterdir()]
+
+
 def test_mlflow_may_be_installed_in_a_folder_with_a_percent_sign(project, tmp_path, monkeypatch):
     installed = tmp_path / "100%(here)s"
     installed.symlink_to(utils._get_package_dir())
