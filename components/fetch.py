@@ -2,19 +2,22 @@
 
 from components.data.artifacts import Images
 from components.machinery.signature import Output
-from components.system.limits import Share
+from components.system.limits import Links, Share
 
 
-def fetch(images: Output[Images], *, data_set: str, source: str, max_quarantined: Share) -> None:
+def fetch(
+    images: Output[Images], *, data_set: str, source: str, max_quarantined: Share, links: Links = "inside"
+) -> None:
     """Bring a data set to one layout: one folder a class, readable images only, with a digest of its content.
 
     The digest covers the path and the bytes of every image, and does not depend on the source. Files that are not
     readable images are not copied, but listed in `quarantine.csv`; the source is not changed.
 
     `images.csv` has, where it is known, the published part of each image (`train`, `validation`, `test`, or the number
-    of the published split that tests on it) and its group, such as a person. Folders named `train`, `test` and the like
-    that hold the class folders are such parts; the groups of your own images come from a `groups.csv` (file, group)
-    beside the class folders.
+    of the published split that tests on it) and its group, such as a person. Folders named as parts (`train`,
+    `seg_test`, `Validation Set`, `val2017` and the like), above the class folders or in them, are such parts; one
+    without class folders is left out. The groups of your own images come from a `groups.csv` (file, group) beside the
+    class folders. What was understood is printed; what could mean two things is refused.
 
     A data set that DVC has pinned is fetched unchanged and checked against its digest; every step treats it like any
     other. Its commit is noted as the data's revision. This needs git and DVC, with their usual credentials.
@@ -28,6 +31,8 @@ def fetch(images: Output[Images], *, data_set: str, source: str, max_quarantined
             that pins `data/images/DATA_SET`; it may end in #remote=NAME, a DVC remote other than the default,
             #name=NAME, another name of the data set in the repository, or both, joined by &.
         max_quarantined: Largest share of the files that may be unreadable.
+        links: Where links to files may lead that are in a folder: `inside` it, or also out of it, to a `store` such as
+            that of Hugging Face's cache or git-annex. Archives hold no links.
 
     Raises:
         UserError: The source cannot be read, too much of it is unreadable, or it is not the data set of that name.
@@ -62,11 +67,11 @@ def fetch(images: Output[Images], *, data_set: str, source: str, max_quarantined
     elif source == "published" and entry and entry.write:
         with tempfile.TemporaryDirectory(prefix=".source-", dir=images.path) as temporary:
             entry.write(Path(temporary))
-            layout.lay_out(Path(temporary), images, entry, max_quarantined)
+            layout.lay_out(Path(temporary), images, entry, max_quarantined, links)
     else:
         address, lists = (entry.address, entry.test_lists) if source == "published" and entry else (source, {})
         with open_source(address, images.path, lists) as folder:
-            layout.lay_out(folder, images, entry, max_quarantined)
+            layout.lay_out(folder, images, entry, max_quarantined, links)
     images.facts.data_set = data_set
     if entry and entry.digest and images.digest != entry.digest:
         raise UserError(

@@ -5,6 +5,7 @@ import stat
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from itertools import pairwise
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -20,6 +21,7 @@ MAX_DEPTH = 100  # folders in one another; removing them recurses
 MAX_RATIO = 200  # unpacked bytes to those of the archive
 ALWAYS_ALLOWED = 2 << 30  # unpacked bytes, however small the archive is
 ZIP_HEADER = 30  # bytes before the name of an entry
+MARKED_AS_UTF8 = 1 << 11  # flag of an entry's name
 SPECIAL_FILE = "it is a link, a device or a sparse file"
 UNPACK_BY_HAND = "unpack it by hand and give the folder as the source"
 
@@ -75,6 +77,7 @@ def entry_path(name: str, target: Path) -> Path:
     """Return the path in a folder at which an entry is unpacked; raise a ValueError if its name is not allowed.
 
     A name is not allowed that leaves the folder on any system, has a backslash, or lies more than `MAX_DEPTH` deep.
+    In a zip, backslashes have become slashes.
     """
     parts = PurePosixPath(name).parts
     if PureWindowsPath(name).anchor or ".." in parts:
@@ -135,8 +138,22 @@ def zip_entries(file: IO[bytes], limit: int, target: Path) -> Iterator[Entry]:
                 raise ValueError(f"the entry {entry.filename!r:.200}: {SPECIAL_FILE}")
             if entry.flag_bits & 1:
                 raise ValueError(f"the entry {entry.filename!r:.200}: it is encrypted with a password")
-            open_content = (lambda: None) if entry.is_dir() else partial(archive.open, entry)
-            yield entry.filename, entry.file_size, open_content
+            name = zip_entry_name(entry)
+            open_content = (lambda: None) if name.endswith("/") else partial(archive.open, entry)
+            yield name, entry.file_size, open_content
+
+
+def zip_entry_name(entry: zipfile.ZipInfo) -> str:
+    """Return the name of a zip's entry, with slashes for the backslashes that some of Windows' programs write.
+
+    A name that is not marked as UTF-8 is read as such all the same, as macOS means it; bytes that are none stay what a
+    name that is no UTF-8 has in a folder, too.
+    """
+    name = entry.filename
+    if not entry.flag_bits & MARKED_AS_UTF8:
+        with suppress(UnicodeEncodeError):  # the library has read another name, in the entry's extra field
+            name = name.encode("cp437").decode(errors="surrogateescape")
+    return name.replace("\\", "/")
 
 
 def tar_entries(file: IO[bytes], limit: int, target: Path) -> Iterator[Entry]:

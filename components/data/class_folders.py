@@ -1,93 +1,402 @@
-"""Class folders: where they lie in a source, the published parts that hold them, and the label of each."""
+"""Class folders: where they lie in a source, the published part of each, its label, and what is left out."""
 
-from pathlib import Path
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path, PurePath
 
 from components.data.datasets import DataSet
-from components.data.folders import check_path_name, folders_in, linked_folders
-from components.system.errors import UserError
+from components.data.folders import Folder, check_path_name, composed, join_path, read_folder
+from components.data.images import FORMATS
+from components.data.part_names import part_of, split_part_name
+from components.system.errors import UserError, fold_words
 
-PARTS = {  # the published part, by the name of its folder, in any case
-    "train": "train", "training": "train", "validation": "validation", "valid": "validation", "val": "validation",
-    "test": "test",
-}  # fmt: skip
+CONTENTS = ("annotation", "annotations", "image", "images", "img", "imgs", "labels", "masks", "metadata")
 
 
-def find_class_folders(source: Path, entry: DataSet | None) -> tuple[Path, dict[str, str]]:
-    """Return the root of the class folders, and the published part by folder name in it, `{"": ""}` without parts.
+@dataclass(frozen=True)
+class ClassFolder:
+    """A folder whose images have one label and, where there are published parts, lie in one of them.
 
-    Of a registered data set the root is the first folder, from the top, that holds folders of its classes, or published
-    parts with such; of a person's own images it is the first that does not hold exactly one folder, and there are parts
-    where all folders in it are named as parts.
+    Args:
+        folder: The folder.
+        label: Its label.
+        part: The published part: `train`, `validation` or `test`; "" without parts.
+        part_folder: Name of the part's folder, as published; "" without parts.
+    """
+
+    folder: Folder
+    label: str
+    part: str = ""
+    part_folder: str = ""
+
+
+@dataclass
+class ClassFolders:
+    """The class folders of a source.
+
+    Args:
+        source: Where the source lies.
+        top: The source as it was read.
+        root: The folder in it below which the class folders lie, by themselves or in folders of parts.
+        members: The class folders; one of each part, where there are parts.
+        labels: The labels, in order.
+        left_out: Why a folder is left out, by its path.
+    """
+
+    source: Path
+    top: Folder
+    root: Folder
+    members: list[ClassFolder] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def place(self, *names: str) -> str:
+        """Return the path of the root, or of what lies in it, as messages name it: from the source's name on."""
+        return join_path(self.top.name, self.root.path, *names)
+
+    def linked_folders(self) -> list[str]:
+        """Return the paths from the source of the links beside class folders that do not lead to a file."""
+        parents = {one.folder.path.rpartition("/")[0] for one in self.members} | {self.root.path}
+        files = (join_path(one.path, name) for one in self.root.walk() if one.path in parents for name in one.files)
+        return sorted(
+            path for path in files if (self.source / path).is_symlink() and not (self.source / path).is_file()
+        )
+
+
+def find_class_folders(source: Path, entry: DataSet | None) -> ClassFolders:
+    """Return the class folders of a source, with labels and parts, and what was left out.
+
+    Of a registered data set they lie in the first folder, from the top, that holds folders of its classes, or published
+    parts with such. Of a person's own images they lie in the first folder that does not hold exactly one folder, in it
+    or below folders of parts, or hold such folders themselves.
 
     Args:
         source: The folder to search, at any depth.
         entry: The registered data set; None for images of a person's own.
 
-    Returns:
-        The root, and the published part by the name of its folder in the root. Class folders lie in the part folders;
-        without parts they lie in the root, which is one part without a name and a folder: `{"": ""}`.
-
     Raises:
-        UserError: There is no class folder of the registered data set.
+        UserError: There are no class folders, or not those of the entry, or they can be read in more than one way.
     """
-    if entry is None:
-        root = source
-        while len(inside := folders_in(root)) == 1:
-            root = inside[0]
-        parts = part_folders(inside)
-        return root, parts if parts and len(parts) == len(inside) else {"": ""}
-    folders = [source]
-    for folder in folders:
-        inside = folders_in(folder)
-        if any(path.name in entry.labels for path in inside):
-            return folder, {"": ""}
-        parts = part_folders(inside, entry)
-        if parts:
-            return folder, parts
-        folders += inside
-    raise UserError(
-        f"{source.name} has no folders {', '.join(entry.labels)}, which hold the images of this data set: check the "
-        "source"
-    )
-
-
-def part_folders(folders: list[Path], entry: DataSet | None = None) -> dict[str, str]:
-    """Return the published part by the folder's name, of folders that are named as a part and hold class folders.
-
-    A folder without any folder in it is left out, and with `entry` one without a folder of its classes.
-    """
-    named = {path: PARTS[path.name.lower()] for path in folders if path.name.lower() in PARTS}
-    return {
-        path.name: part
-        for path, part in named.items()
-        if any(entry is None or inside.name in entry.labels for inside in folders_in(path))
-    }
-
-
-def labels_by_folder(source: Path, root: Path, parts: dict[str, str], entry: DataSet | None) -> dict[str, str]:
-    """Return the label of each class folder by the folder's name, in the order of the classes, by name for own images.
-
-    Args:
-        source: The source, for errors.
-        root: Where the part folders lie.
-        parts: The published part by folder name, as from `find_class_folders`.
-        entry: The registered data set; None for images of a person's own, whose folders are named as the classes.
-
-    Raises:
-        UserError: The folders are not those of the registered data set, are fewer than two, or have a name that no
-            table can hold.
-    """
-    names = sorted({path.name for part in parts for path in folders_in(root / part)})
-    labels = entry.labels if entry else {name: name for name in names}
-    if sorted(labels) != names or len(names) < 2:
-        expected = f"the classes {', '.join(labels)}" if entry else "two or more folders, one a class"
-        received = ", ".join(names) or "none"
-        linked = ", ".join(linked_folders(root, parts))
+    top = read_folder(source)
+    found = find_registered(source, top, entry) if entry else find_own(source, top)
+    names = sorted({one.folder.name if entry else one.label for one in found.members})
+    found.labels = list(entry.classes) if entry else names
+    found.members.sort(key=lambda one: (one.folder.name if entry else one.label, one.part_folder))
+    if len(names) < 2 or (entry and names != sorted(entry.labels)):
+        expected = f"the classes {', '.join(entry.labels)}" if entry else "two or more folders, one a class,"
+        linked = fold_words(found.linked_folders())
         links = f"; links to folders are not followed: {linked}" if linked else ""
-        raise UserError(f"{root.relative_to(source.parent)}: {expected} expected; received {received}{links}")
+        raise UserError(f"{found.place()}: {expected} expected; received {fold_words(names) or 'none'}{links}")
     for name in names:
         try:
             check_path_name(name)
         except ValueError as error:
             raise UserError(f"the folder {name}: {error}: rename it") from None
-    return labels
+    if not entry:
+        holding = {one.label for one in found.members if may_hold_images(one.folder)}
+        check_classes_have_images(top.name, [name for name in names if name not in holding])
+        check_labels(found)
+        check_spellings(found)
+        check_inner_folders(found)
+    return found
+
+
+def find_registered(source: Path, top: Folder, entry: DataSet) -> ClassFolders:
+    """Return the class folders of a registered data set.
+
+    Raises:
+        UserError: No folder of the source holds folders of its classes.
+    """
+    folders = [top.readable()]
+    for folder in folders:
+        found = ClassFolders(source, top, folder)
+        if any(inside.name in entry.labels for inside in folder.folders):
+            found.members = [ClassFolder(one, entry.labels.get(one.name, "")) for one in folder.folders]
+            return found
+        for inside in folder.folders:
+            part = part_of(inside.name)
+            if part and any(one.name in entry.labels for one in inside.readable().folders):
+                found.members += [
+                    ClassFolder(one, entry.labels.get(one.name, ""), part, inside.name) for one in inside.folders
+                ]
+        if found.members:
+            return found
+        folders += [inside.readable() for inside in folder.folders]
+    raise UserError(
+        f"{top.name} has no folders {', '.join(entry.labels)}, which hold the images of this data set: check the source"
+    )
+
+
+def find_own(source: Path, top: Folder) -> ClassFolders:
+    """Return the class folders of a person's own images.
+
+    Raises:
+        UserError: They can be read in more than one way.
+    """
+    root = top.readable()
+    while len(root.folders) == 1:
+        root = root.folders[0].readable()
+    found = ClassFolders(source, top, root)
+    folders = without_copies(found, root)
+    parts = find_parts(found, folders)
+    found.members = list(classes_in_parts(found, parts) if parts else classes_in(found, folders))
+    return found
+
+
+def without_copies(found: ClassFolders, folder: Folder) -> list[Folder]:
+    """Return the folders in a folder without one that is a copy of all others together, which is noted as left out.
+
+    Raises:
+        UserError: One has the name of the folder that holds it, and is no such copy.
+    """
+    for inside in folder.folders:
+        rest = [one for one in folder.folders if one is not inside]
+        if is_copy(found.source, inside, folder, rest):
+            found.left_out[inside.path] = "a copy of what lies beside it"
+            return rest
+        if rest and same_name(inside.name, folder.name):
+            raise UserError(
+                f"{join_path(found.top.name, inside.path)} has the name of the folder that holds it: remove it if it "
+                "is a copy, or rename it if it is a class"
+            )
+    return folder.folders
+
+
+def is_copy(source: Path, inside: Folder, folder: Folder, rest: list[Folder]) -> bool:
+    """Return whether the folders in a folder hold files of the same paths and sizes as the rest of those beside it.
+
+    Args:
+        source: Where the source lies.
+        inside: The folder.
+        folder: The folder that holds it.
+        rest: The other folders in that.
+    """
+    copied, others = (
+        {composed(path.removeprefix(f"{above.path}/")): source / path for one in folders for path in one.file_paths()}
+        for above, folders in ((inside, inside.readable().folders), (folder, rest))
+    )
+    if not copied or copied.keys() != others.keys():
+        return False
+    return all(size_of_file(path) == size_of_file(others[name]) for name, path in copied.items())
+
+
+def size_of_file(path: Path) -> int:
+    """Return the bytes of a file, -1 where there is none or it cannot be read."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
+
+
+def find_parts(found: ClassFolders, folders: list[Folder]) -> list[tuple[Folder, str]]:
+    """Return the folders that are named as parts, with those parts; none if the folders are classes.
+
+    They are so by their names, or by all that their names differ in, as `flowers_train` and `flowers_test` are. Folders
+    beside them in which no image can be are noted as left out.
+
+    Raises:
+        UserError: Some folders are named as parts, and others are not.
+    """
+    parts = {folder.name: part_of(folder.name) for folder in folders}
+    if not any(parts.values()):
+        said = {folder.name: split_part_name(folder.name) for folder in folders}
+        by_rest: dict[str, set[str]] = defaultdict(set)
+        for part, rest in said.values():
+            by_rest[rest] |= {part} - {""}
+        if any(len(several) > 1 for several in by_rest.values()):
+            if len(by_rest) > 1 or not all(part for part, _ in said.values()):
+                raise UserError(
+                    f"{found.place()}: the folders {fold_words(said)} seem to be both classes and parts: make a folder "
+                    "of each part, with a folder of each class in it"
+                )
+            parts = {name: part for name, (part, _) in said.items()}
+    named = [(folder, parts[folder.name]) for folder in folders if parts[folder.name]]
+    others = [folder for folder in folders if not parts[folder.name]]
+    if named and (beside := [folder.name for folder in others if may_hold_images(folder)]):
+        first = named[0][0].name
+        raise UserError(
+            f"{found.place()}: folders named like parts of a data set, {fold_words(one.name for one, _ in named)}, lie "
+            f"beside others, {fold_words(beside)}: if {first} is a class, rename it, such as {first}_class; else move "
+            "the others away"
+        )
+    if named:
+        found.left_out |= {folder.path: "no image in it" for folder in others}
+    return named
+
+
+def classes_in_parts(found: ClassFolders, parts: list[tuple[Folder, str]]) -> Iterator[ClassFolder]:
+    """Yield the class folders in folders of parts; parts without class folders are noted as left out.
+
+    Those are parts with files alone, or with one folder that is no class of another part, such as `test/unknown`.
+
+    Raises:
+        UserError: The part to train on has no class folders, or one part lies in two folders.
+    """
+    inside = {folder.path: without_copies(found, without_wrappers(folder)) for folder, _ in parts}
+    names = {path: {composed(one.name) for one in folders} for path, folders in inside.items()}
+    sure = set().union(*(several for several in names.values() if len(several) > 1))
+    labelled: dict[str, Folder] = {}
+    for folder, part in parts:
+        if not names[folder.path] & sure:
+            found.left_out[folder.path] = "no folders of classes in it"
+        elif part == "unlabelled":
+            raise UserError(
+                f"{found.place(folder.name)} is named like a part without labels, and holds folders of classes: rename "
+                "it to the part that it is, or move it away"
+            )
+        elif part in labelled:
+            raise UserError(
+                f"{found.place()}: {labelled[part].name} and {folder.name} are both named like the {part} part: rename "
+                "one, or move it away"
+            )
+        else:
+            labelled[part] = folder
+    missing = [folder.name for folder, part in parts if part == "train" and folder not in labelled.values()]
+    if not labelled or missing:
+        raise UserError(
+            f"{found.place()}: {fold_words(missing or [folder.name for folder, _ in parts])} is named like a part of a "
+            "data set, and holds no two folders of classes: make a folder of each class in it; or rename it, if it is "
+            "a class"
+        )
+    for part, folder in labelled.items():
+        for one in inside[folder.path]:
+            yield ClassFolder(one, composed(one.name), part, folder.name)
+
+
+def without_wrappers(part: Folder) -> Folder:
+    """Return the folder in a part's that holds the class folders: the first that does not hold one folder of folders.
+
+    Raises:
+        UserError: A folder cannot be read.
+    """
+    folder = part.readable()
+    while len(folder.folders) == 1 and folder.folders[0].readable().folders and not may_be_images(folder.files):
+        folder = folder.folders[0]
+    return folder
+
+
+def classes_in(found: ClassFolders, folders: list[Folder]) -> Iterator[ClassFolder]:
+    """Yield class folders or, where they hold folders of parts, those, each with the label of what holds it.
+
+    Raises:
+        UserError: Some hold folders of parts, and others hold something else.
+    """
+    above = [folder.name for folder in folders if any(part_of(inside.name) for inside in folder.folders)]
+    for folder in folders:
+        if not above:
+            yield ClassFolder(folder, composed(folder.name))
+            continue
+        parts = [part_of(inside.name) for inside in folder.folders]
+        if not parts or may_be_images(folder.files) or not {*parts} <= {"train", "validation", "test"}:
+            raise UserError(
+                f"{found.place(above[0])} holds folders of parts, {found.place(folder.name)} not those alone: make the "
+                "same parts in every class folder; or give the folder in which the classes lie as the source"
+            )
+        if len({*parts}) < len(parts):
+            raise UserError(
+                f"{found.place(folder.name)}: {fold_words(one.name for one in folder.folders)} are two folders of one "
+                "part: rename one, or move it away"
+            )
+        for inside, part in zip(folder.folders, parts, strict=True):
+            yield ClassFolder(inside, composed(folder.name), part, inside.name)
+
+
+def check_classes_have_images(source: str, empty: list[str]) -> None:
+    """Raise a UserError that names classes without an image, if there are any, and the source."""
+    if empty:
+        raise UserError(
+            f"{source} has no readable image of {fold_words(empty)}: add some, or remove the folder; or if that is no "
+            "class, give the folder in which the classes lie as the source"
+        )
+
+
+def check_labels(found: ClassFolders) -> None:
+    """Check that no class is named like a part, or like a folder of what all classes have, such as `images`.
+
+    Raises:
+        UserError: One is.
+    """
+    for label in found.labels:
+        if part_of(label) or label.casefold() in CONTENTS:
+            kind = "a part of a data set" if part_of(label) else "what belongs to all classes"
+            raise UserError(
+                f"{found.place()}: the folder {label!r}, in the place of a class, is named like {kind}: rename it if "
+                "it is a class; else give the folder in which the classes lie as the source"
+            )
+
+
+def check_spellings(found: ClassFolders) -> None:
+    """Check that no two classes differ in blanks, hyphens and underscores alone, and that all are in the train part.
+
+    Raises:
+        UserError: Two do, or one is in another part alone.
+    """
+    spellings: dict[str, str] = {}
+    for label in found.labels:
+        other = spellings.setdefault(re.sub(r"[\s_-]+", " ", label).strip(), label)
+        if other != label:
+            raise UserError(f"{found.place()}: are {other!r} and {label!r} one class? name their folders alike")
+    trained = {one.label for one in found.members if one.part in ("train", "")}
+    if trained and (missing := [label for label in found.labels if label not in trained]):
+        raise UserError(
+            f"{found.place()}: {fold_words(missing)} is a class of another part, but not of the train part: add it, "
+            "name its folders alike, or move them away"
+        )
+
+
+def check_inner_folders(found: ClassFolders) -> None:
+    """Check that folders within classes can be nothing but more of their images.
+
+    Raises:
+        UserError: One is named like a part, like its class, or like one in another class.
+    """
+    owners: dict[str, ClassFolder] = {}
+    labels = {label.casefold() for label in found.labels}
+    for one in found.members:
+        for inside in one.folder.walk():
+            if inside is not one.folder and part_of(inside.name):
+                raise UserError(
+                    f"{join_path(found.top.name, inside.path)} is named like a part of a data set, within the class "
+                    f"{one.label!r}: make the same parts in every class, or give the folder in which the classes lie "
+                    "as the source"
+                )
+        for inside in one.folder.folders:
+            name = composed(inside.name).casefold()
+            owner = owners.setdefault(name, one)
+            if name in labels:
+                raise UserError(
+                    f"{join_path(found.top.name, inside.path)} has the name of a class, and lies in one: remove it if "
+                    "it is a copy, move its images up, or give the folder in which the classes lie as the source"
+                )
+            if owner.label != one.label:
+                raise UserError(
+                    f"{join_path(found.top.name, owner.folder.path)} and {join_path(found.top.name, one.folder.path)} "
+                    f"both hold a folder {inside.name!r}: if such are the classes, give the one folder in which they "
+                    "lie as the source; else move the images up"
+                )
+
+
+def same_name(name: str, other: str) -> bool:
+    """Return whether two names are the same but for case and for how their letters are composed."""
+    return composed(name).casefold() == composed(other).casefold()
+
+
+@cache
+def image_endings() -> frozenset[str]:
+    """Return the endings of files' names that images have, `.jpg` and the like, and "", for a name without any."""
+    from PIL import Image
+
+    return frozenset({"", *(end for end, kind in Image.registered_extensions().items() if kind in FORMATS)})
+
+
+def may_be_images(files: list[str]) -> bool:
+    """Return whether a file's name among these could be that of an image."""
+    return any(PurePath(name).suffix.lower() in image_endings() for name in files)
+
+
+def may_hold_images(folder: Folder) -> bool:
+    """Return whether there could be an image in a folder, at any depth."""
+    return any(inside.error or may_be_images(inside.files) for inside in folder.walk())

@@ -2,68 +2,103 @@
 
 import os
 import stat
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from components.system.errors import UserError
 
-LITTER = ("__macosx", "thumbs.db", "desktop.ini")  # that systems leave in folders and archives, in any case
+LITTER = (  # that systems and storage leave in folders and archives, in any case
+    "__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "picasa.ini", "icon\r", "@eadir", "#recycle", "#snapshot",
+    "@__thumb", "@recycle", "@recently-snapshot", "$recycle.bin", "system volume information", "lost+found",
+    "found.000", "lost.dir", "__pycache__",
+)  # fmt: skip
 MAX_FILE_SIZE = 500_000_000  # bytes
 MAX_NAME_LENGTH = 1_000  # bytes of a file's path within the data set
 
 
-def folders_in(folder: Path) -> list[Path]:
-    """Return the folders directly in a folder, sorted by name, without links, hidden ones and litter.
-
-    Raises:
-        UserError: The folder cannot be read.
-    """
-    try:
-        entries = list(os.scandir(folder))
-    except OSError as error:
-        raise UserError(f"the folder {folder.name} cannot be read ({error.strerror}): change its rights") from error
-    folders = (entry for entry in entries if entry.is_dir(follow_symlinks=False) and not is_skipped(entry.name))
-    return sorted(Path(entry.path) for entry in folders)
-
-
-def linked_folders(root: Path, parts: Iterable[str]) -> list[str]:
-    """Return the paths from the root, sorted, of the links directly in part folders that do not lead to a file.
-
-    Those that lead nowhere are among them; hidden ones and litter are not.
+@dataclass
+class Folder:
+    """A folder of a source and all below it, as they were when they were read; a link is a file.
 
     Args:
-        root: The folder of the part folders.
-        parts: Names of the part folders; an empty one is the root itself.
+        name: Its name.
+        path: Its path from the source, "" of the source itself.
+        folders: The folders directly in it, sorted by name.
+        files: Names of whatever else is directly in it, such as links and pipes, sorted.
+        skipped: Names of what is hidden or litter in it.
+        error: Why it cannot be read; "" where it can.
     """
-    paths = (path for part in parts for path in (root / part).iterdir())
-    links = (path for path in paths if path.is_symlink() and not is_skipped(path.name) and not path.is_file())
-    return sorted(path.relative_to(root).as_posix() for path in links)
+
+    name: str
+    path: str
+    folders: list["Folder"] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    error: str = ""
+
+    def readable(self) -> "Folder":
+        """Return the folder itself.
+
+        Raises:
+            UserError: It could not be read.
+        """
+        if self.error:
+            raise UserError(f"the folder {self.name} cannot be read ({self.error}): change its rights")
+        return self
+
+    def walk(self) -> Iterator["Folder"]:
+        """Yield the folder and all below it, each before those in it."""
+        pending = [self]
+        while pending:
+            yield (folder := pending.pop())
+            pending += reversed(folder.folders)
+
+    def file_paths(self) -> list[str]:
+        """Return the paths from the source, in order, of all files below; a folder that cannot be read is one."""
+        paths = [
+            path
+            for folder in self.walk()
+            for path in ([folder.path] if folder.error else (join_path(folder.path, name) for name in folder.files))
+        ]
+        return sorted(paths, key=lambda path: path.split("/"))
+
+
+def join_path(*names: str) -> str:
+    """Return names joined by slashes, without the empty ones."""
+    return "/".join(filter(None, names))
+
+
+def read_folder(source: Path) -> Folder:
+    """Return a folder and all below it; links are not followed."""
+    top = Folder(source.name, "")
+    pending = [top]
+    for folder in pending:
+        try:
+            entries = sorted(os.scandir(source / folder.path), key=lambda entry: entry.name)
+        except OSError as error:
+            folder.error = error.strerror or str(error)
+            continue
+        for entry in entries:
+            if is_skipped(entry.name):
+                folder.skipped.append(entry.name)
+            elif entry.is_dir(follow_symlinks=False):
+                folder.folders.append(Folder(entry.name, join_path(folder.path, entry.name)))
+            else:
+                folder.files.append(entry.name)
+        pending += folder.folders
+    return top
 
 
 def is_skipped(name: str) -> bool:
-    """Return whether a file or folder is ignored without a word: its name begins with a dot or is system litter."""
+    """Return whether a file or folder is ignored: its name begins with a dot or is litter of a system."""
     return name.startswith(".") or name.lower() in LITTER
 
 
-def paths_below(root: Path, folder: str) -> list[str]:
-    """Return the paths from the root, in order, of all files in a folder at any depth, without hidden ones and litter.
-
-    Files are whatever is not a folder, such as links and pipes; a folder that cannot be read stands for its content.
-
-    Args:
-        root: The folder from which paths are returned.
-        folder: Path of the folder to search, from the root.
-    """
-    paths, folders = [], [folder]
-    for current in folders:
-        try:
-            entries = [entry for entry in os.scandir(root / current) if not is_skipped(entry.name)]
-        except OSError:
-            paths.append(current)
-            continue
-        for entry in entries:
-            (folders if entry.is_dir(follow_symlinks=False) else paths).append(f"{current}/{entry.name}")
-    return sorted(paths, key=lambda name: name.split("/"))
+def composed(name: str) -> str:
+    """Return a name with its letters composed (NFC), as which systems that decompose them mean the same."""
+    return unicodedata.normalize("NFC", name)
 
 
 def check_path_name(name: str) -> None:
@@ -74,12 +109,13 @@ def check_path_name(name: str) -> None:
         raise ValueError(f"its path is longer than {MAX_NAME_LENGTH:,} bytes")
 
 
-def read_untrusted(path: Path, source: Path) -> bytes:
-    """Return the bytes of a regular file, or of that in the source to which a link leads; all else is an error.
+def read_untrusted(path: Path, source: Path, links: str = "inside") -> bytes:
+    """Return the bytes of a regular file, or of that to which a link leads; all else is an error.
 
     Args:
         path: The file.
         source: The folder that a link must not leave.
+        links: `inside` the folder; `store` lets a link leave it.
 
     Raises:
         ValueError: It is not a regular file, or is too large; the message says what it is.
@@ -92,8 +128,8 @@ def read_untrusted(path: Path, source: Path) -> bytes:
             raise ValueError("a link that leads nowhere") from None
         if path.is_dir():
             raise ValueError("a link to a folder, which is not followed")
-        if not path.is_relative_to(source.resolve()):
-            raise ValueError("a link that leaves the data set")
+        if links == "inside" and not path.is_relative_to(source.resolve()):
+            raise ValueError("a link that leaves the data set; `links: store` follows it")
     status = path.stat()
     if stat.S_ISDIR(status.st_mode):
         raise ValueError("a folder that cannot be read")

@@ -7,9 +7,10 @@ import pandas as pd
 
 from components.data import images as image_files
 from components.data.artifacts import Images
-from components.data.class_folders import find_class_folders, labels_by_folder
+from components.data.class_folders import ClassFolder, ClassFolders, check_classes_have_images, find_class_folders
+from components.data.data_set_summary import data_set_lines
 from components.data.datasets import DataSet
-from components.data.folders import check_path_name, folders_in, linked_folders, paths_below, read_untrusted
+from components.data.folders import check_path_name, composed, join_path, read_untrusted
 from components.data.lists import find_lists, fold_lines, group_lines, person_numbers, values_of_images
 from components.system.errors import UserError, one_line
 from components.system.progress import bar
@@ -19,66 +20,72 @@ COLUMNS = ["file", "label", "width", "height", "sha256", "part", "group"]
 Quarantine = list[tuple[str, str]]  # file and reason
 
 
-def lay_out(source: Path, images: Images, entry: DataSet | None, max_quarantined: float) -> None:
+def lay_out(source: Path, images: Images, entry: DataSet | None, max_quarantined: float, links: str) -> None:
     """Copy a source's readable images to `images/CLASS/[PART/]FILE` of an artifact; write its tables, set its digest.
 
     Images of a published part lie one folder deeper, `images/CLASS/PART/FILE`, with the part's folder as published.
+    What was understood is printed.
 
     Args:
         source: A folder; the class folders may lie deeper in it. It is not changed.
         images: The artifact to fill.
         entry: The registered data set; None for images of a person's own.
         max_quarantined: Largest share of the files that may be unreadable, in [0, 1].
+        links: Where the source's links may lead: `inside` it, or to a `store`.
 
     Raises:
-        UserError: There are no class folders, or not those of the entry, or not so many images, or a list of groups or
-            of published splits does not fit these images.
+        UserError: There are no class folders, or not those of the entry, or not so many images, or they can be read in
+            more than one way, or a list of groups or of published splits does not fit these images.
     """
     source = source.absolute()
-    root, parts = find_class_folders(source, entry)
-    labels = labels_by_folder(source, root, parts, entry)
-    table, quarantine = copy_images(source, root, parts, labels, images.path / "images")
-    check_numbers_of_images(source, table, quarantine, labels, entry, max_quarantined)
+    found = find_class_folders(source, entry)
+    root = source / found.root.path
+    table, quarantine = copy_images(found, links, images.path / "images")
+    check_numbers_of_images(source, table, quarantine, found.labels, entry, max_quarantined)
     names = table.pop("name").tolist()
     if entry and entry.numbered_by_person:
         table["group"] = person_numbers(table, list(entry.classes))
     column = ""
-    if files := find_lists(source, root, entry):
+    files = find_lists(source, root, entry)
+    if files:
         column, lines = ("part", fold_lines) if entry else ("group", group_lines)
         all_names = {*names, *(file for file, _ in quarantine)}
-        table[column] = values_of_images(lines(files, source), names, all_names)
+        table[column] = values_of_images(lines(files, source, links), names, all_names)
     images.write_table("images.csv", table)
     images.write_table("quarantine.csv", pd.DataFrame(quarantine, columns=["file", "reason"]))
     images.address_by_content(table_digest(table, column))
-    images.facts.classes = list(labels.values())
+    images.facts.classes = found.labels
+    for line in data_set_lines(found, table, quarantine, [path.relative_to(source).as_posix() for path in files]):
+        print(f"fetch: {line}")
 
 
 @image_files.without_pillow_warnings()
-def copy_images(
-    source: Path, root: Path, parts: dict[str, str], labels: dict[str, str], target: Path
-) -> tuple[pd.DataFrame, Quarantine]:
+def copy_images(found: ClassFolders, links: str, target: Path) -> tuple[pd.DataFrame, Quarantine]:
     """Copy the readable images of class folders to a folder, by label; return their table, and the files left out.
 
     Args:
-        source: The folder that links must not leave.
-        root: Where the part folders lie.
-        parts: The published part by folder name.
-        labels: The label by the name of its class folder.
+        found: The class folders.
+        links: Where the source's links may lead: `inside` it, or to a `store`.
         target: The folder to fill.
 
     Returns:
-        The images' table, with each one's path from the root as `name`, its groups empty; and the files that were not
-        copied, each with the reason.
+        The images' table, with each one's path from the root of the class folders as `name`, its groups empty; and the
+        files that were not copied, each with the reason.
+
+    Raises:
+        UserError: Two files would have one path.
     """
     rows: list[tuple] = []
     quarantine: Quarantine = []
-    folders = sorted((path.name, part) for part in parts for path in folders_in(root / part))
-    files = [(name, part, path) for name, part in folders for path in paths_below(root, f"{part}/{name}".lstrip("/"))]
-    files += [("", "", name) for name in linked_folders(root, parts)]
-    for folder, part, name in bar("fetch", files, "image"):
+    copied: dict[str, str] = {}
+    members = sorted(found.members, key=lambda one: (one.folder.name, one.part_folder))
+    files: list[tuple[ClassFolder | None, str]] = [(one, path) for one in members for path in one.folder.file_paths()]
+    files += [(None, path) for path in found.linked_folders()]
+    for member, path in bar("fetch", files, "image"):
+        name = path.removeprefix(f"{found.root.path}/")
         try:
             check_path_name(name)
-            content = read_untrusted(root / name, source)
+            content = read_untrusted(found.source / path, found.source, links)
             width, height = image_files.measure_image(content)
         except MemoryError:  # says nothing of the file
             raise
@@ -86,12 +93,15 @@ def copy_images(
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             quarantine.append((one_line(name), one_line(" ".join(reason.split()))))
             continue
-        within = name.removeprefix(f"{part}/" if part else "").removeprefix(f"{folder}/")
-        file = "/".join(filter(None, (labels[folder], part, within)))
+        assert member  # a link that leads to no file is read by nothing
+        within = path.removeprefix(f"{member.folder.path}/")
+        file = composed(join_path(member.label, member.part_folder, within))
+        if copied.setdefault(file, name) != name:
+            raise UserError(f"{copied[file]!a} and {name!a} would both be the image {file!r}: rename one")
         (target / file).parent.mkdir(parents=True, exist_ok=True)
         (target / file).write_bytes(content)
         digest = hashlib.sha256(content).hexdigest()
-        rows.append((file, labels[folder], width, height, digest, parts[part], "", name))
+        rows.append((file, member.label, width, height, digest, member.part, "", name))
     return pd.DataFrame(rows, columns=[*COLUMNS, "name"]), quarantine
 
 
@@ -99,7 +109,7 @@ def check_numbers_of_images(
     source: Path,
     table: pd.DataFrame,
     quarantine: Quarantine,
-    labels: dict[str, str],
+    labels: list[str],
     entry: DataSet | None,
     max_quarantined: float,
 ) -> None:
@@ -114,13 +124,7 @@ def check_numbers_of_images(
             "or fetch it under a name of its own"
         )
     check_quarantined_share(quarantine, len(table), max_quarantined)
-    empty = set(labels.values()) - set(table["label"])
-    if empty:
-        absent = ", ".join(sorted(empty))
-        raise UserError(
-            f"{source.name} has no readable image of {absent}: add some, or remove the folder; or if that is no class, "
-            "give the folder in which the classes lie as the source"
-        )
+    check_classes_have_images(source.name, sorted({*labels} - {*table["label"]}))
 
 
 def check_quarantined_share(quarantine: Quarantine, readable: int, max_quarantined: float) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.data.datasets import DataSet
-from components.data.folders import read_untrusted
+from components.data.folders import composed, read_untrusted
 from components.system.errors import UserError
 
 if TYPE_CHECKING:
@@ -61,20 +61,20 @@ def find_list(source: Path, path: str, address: str) -> Path:
     )
 
 
-def fold_lines(files: list[Path], source: Path) -> Iterator[tuple[str, str, str]]:
+def fold_lines(files: list[Path], source: Path, links: str) -> Iterator[tuple[str, str, str]]:
     """Yield (file's name, image, split) of each line of the lists of test images; a split is its list's number."""
     for number, path in enumerate(files):
-        for line in read_text(path, source).splitlines():
+        for line in read_text(path, source, links).splitlines():
             yield path.name, line.rpartition(" ")[0], str(number)
 
 
-def group_lines(files: list[Path], source: Path) -> Iterator[tuple[str, str, str]]:
+def group_lines(files: list[Path], source: Path, links: str) -> Iterator[tuple[str, str, str]]:
     """Yield the place, for errors, the image and the group of each line of a `groups.csv` below its heading.
 
     Raises:
         UserError: A line is not a file and its group.
     """
-    reader = csv.reader(read_text(files[0], source).splitlines(keepends=True), strict=True)
+    reader = csv.reader(read_text(files[0], source, links).splitlines(keepends=True), strict=True)
     try:
         for row in filter(None, reader):
             place = f"line {reader.line_num} of {GROUPS}"
@@ -101,25 +101,27 @@ def values_of_images(lines: Iterable[tuple[str, str, str]], names: list[str], al
         UserError: A line names another image, or an image has no value or two.
     """
     values: dict[str, str] = {}
-    for place, name, value in lines:
-        if name not in all_names:
+    known = {composed(name) for name in all_names}
+    for place, written, value in lines:
+        name = composed(written)
+        if name not in known:
             raise UserError(f"{place}: {name!r} is not an image of this data set: correct the list")
         if values.setdefault(name, value) != value:
             raise UserError(f"{place}: {name} is listed under {values[name]} too: correct the list")
-    missing = [name for name in names if name not in values]
+    missing = [name for name in names if composed(name) not in values]
     if missing:
         raise UserError(f"{len(missing)} images are in no list of groups or splits, {missing[0]} first: add them")
-    return [values[name] for name in names]
+    return [values[composed(name)] for name in names]
 
 
-def read_text(path: Path, source: Path) -> str:
+def read_text(path: Path, source: Path, links: str) -> str:
     """Return the text of a UTF-8 file of the source, without a byte order mark.
 
     Raises:
         UserError: It cannot be read as text.
     """
     try:
-        return read_untrusted(path, source).decode("utf-8-sig")
+        return read_untrusted(path, source, links).decode("utf-8-sig")
     except (ValueError, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UserError(f"{path.name} cannot be read as text ({reason}): mend or remove it") from error

@@ -17,15 +17,17 @@ TYPES = {int: "a whole number", float: "a number", str: "text"}
 
 @dataclass(frozen=True)
 class Parameter:
-    """The type of a parameter, and its limits within that type."""
+    """The type of a parameter, its limits within that type, and its default, None where a value has to be given."""
 
     kind: type
     limits: Range | Names | None = None
+    default: Any = None
 
     @classmethod
-    def of(cls, hint: Any) -> "Parameter":
+    def of(cls, hint: Any, default: Any = None) -> "Parameter":
         """Return the parameter that a type hint describes: a type, or `Annotated[type, Range or Names]`."""
-        return cls(*get_args(hint)) if get_origin(hint) is Annotated else cls(hint)
+        kind, limits = get_args(hint) if get_origin(hint) is Annotated else (hint, None)
+        return cls(kind, limits, default)
 
     def read(self, where: str, name: str, value: Any) -> Any:
         """Return a value converted to the parameter's type: text to a number, 1.0 to 1 or 1 to 1.0, and nothing else.
@@ -57,8 +59,9 @@ def keyword_types(function: Callable[..., Any]) -> dict[str, type]:
 def parameters_of(function: Callable[..., Any]) -> dict[str, Parameter]:
     """Return each parameter of a function, by name: its keyword-only arguments, a dataclass replaced by its fields."""
     parameters: dict[str, Parameter] = {}
+    defaults = inspect.getfullargspec(function).kwonlydefaults or {}
     for name, kind in keyword_types(function).items():
-        parameters |= parameters_of(kind) if is_dataclass(kind) else {name: Parameter.of(kind)}
+        parameters |= parameters_of(kind) if is_dataclass(kind) else {name: Parameter.of(kind, defaults.get(name))}
     return parameters
 
 

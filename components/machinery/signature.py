@@ -54,7 +54,7 @@ class Step:
     parameters: Mapping[str, Parameter]
 
     def check_values(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the values, each converted to its declared type; every parameter has to be there, and no other.
+        """Return the values, each converted to its declared type, and the defaults of those that are not there.
 
         Raises:
             UserError: A parameter is unknown, missing or outside its limits, or two contradict each other.
@@ -62,6 +62,7 @@ class Step:
         for name in values:
             if name not in self.parameters:
                 raise unknown_name(f"parameter of {self.name}", name, self.parameters)
+        values = {name: kind.default for name, kind in self.parameters.items() if kind.default is not None} | {**values}
         missing = [name for name in self.parameters if name not in values]
         if missing:
             raise UserError(

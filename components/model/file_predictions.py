@@ -23,7 +23,7 @@ def list_files(paths: Sequence[Path]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            files += [path / name for name in folders.paths_below(path, ".")]
+            files += [path / name for name in folders.read_folder(path).file_paths()]
         elif path.exists():
             files.append(path)
         else:

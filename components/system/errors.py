@@ -38,6 +38,13 @@ def shorten(value: object) -> str:
     return short.repr(value)[: 2 * LONGEST]
 
 
+def fold_words(words: Iterable[str], most: int = MOST_NAMES) -> str:
+    """Return words in one line, with commas; of more than so many the first ones, and how many more there are."""
+    several = list(words)
+    more = f" and {len(several) - most + 1} more" if len(several) > most else ""
+    return ", ".join(several[: most - 1] if more else several) + more
+
+
 def unknown_name(noun: str, received: object, known: Iterable[object]) -> UserError:
     """Return, not raise, the error for an unknown name: it suggests the nearest known and lists all, or the 12 nearest.
 

@@ -174,7 +174,7 @@ def zip_of(*names: str, content: bytes = b"x", **last: int) -> bytes:
 
 
 PACKERS: dict[str, Callable[..., bytes]] = {"tar": lambda *names: tar_of(*map(member, names)), "zip": zip_of}
-LEAVING = ["../x", "../../x", "a/../../../x", "a/../x", "ABSOLUTE/x", "C:/x", "c:x", "\\\\host\\x", "..\\x", "a\\x"]
+LEAVING = ["../x", "../../x", "a/../../../x", "a/../x", "ABSOLUTE/x", "C:/x", "c:x", "\\\\host\\x", "..\\x", "a\\..\\x"]
 
 
 @pytest.mark.parametrize("kind", PACKERS)
@@ -182,7 +182,37 @@ LEAVING = ["../x", "../../x", "a/../../../x", "a/../x", "ABSOLUTE/x", "C:/x", "c
 def test_entries_that_leave_the_folder(kind, name, tmp_path):
     name = name.replace("ABSOLUTE", str(tmp_path.absolute()))
     (tmp_path / "archive").write_bytes(PACKERS[kind](name))
-    check_refusal(tmp_path, re.escape(repr(name)[:40]) + ".*(leaves the folder|backslash)")
+    read = name.replace("\\", "/") if kind == "zip" else name
+    check_refusal(tmp_path, re.escape(repr(read)[:40]) + ".*(leaves the folder|backslash)")
+
+
+def test_a_zip_with_backslashes_for_slashes_has_folders(tmp_path):
+    (tmp_path / "archive").write_bytes(zip_of("a\\", "a\\b\\x", "c/x"))
+    with open_source(str(tmp_path / "archive"), tmp_path) as folder:
+        assert contents(folder) == {"a": b"", "a/b": b"", "a/b/x": b"x", "c": b"", "c/x": b"x"}
+    (tmp_path / "archive").write_bytes(zip_of("a\\x", "a/x"))
+    check_refusal(tmp_path, "the entry 'a/x': another entry")
+    (tmp_path / "archive").write_bytes(tar_of(member("a\\x")))
+    check_refusal(tmp_path, "backslash")
+
+
+def zip_of_bytes(*names: bytes) -> bytes:
+    """Return a zip whose entries have names of these bytes, not marked as UTF-8."""
+    written = [("n" * (len(name) - 1) + str(number)).encode() for number, name in enumerate(names)]
+    content = zip_of(*map(bytes.decode, written))
+    for name, stand_in in zip(names, written, strict=True):
+        content = content.replace(stand_in, name)
+    return content
+
+
+def test_names_of_a_zip_that_are_not_marked_as_utf_8_are_read_as_such(tmp_path):
+    decomposed = "a\u0308.png"
+    (tmp_path / "archive").write_bytes(zip_of_bytes("Äpfel/1.png".encode(), "果物/2.png".encode(), decomposed.encode()))
+    with open_source(str(tmp_path / "archive"), tmp_path) as folder:
+        assert contents(folder).keys() == {"Äpfel", "Äpfel/1.png", "果物", "果物/2.png", decomposed}
+    (tmp_path / "archive").write_bytes(zip_of_bytes(b"caf\xe9.png"))
+    with open_source(str(tmp_path / "archive"), tmp_path) as folder:
+        assert [os.fsencode(path.name) for path in folder.iterdir()] == [b"caf\xe9.png"]
 
 
 @pytest.mark.parametrize("kind", PACKERS)

@@ -7,27 +7,32 @@ import shutil
 import socket
 import subprocess
 import sys
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from stat import S_ISLNK
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from components.data import folders
 from components.data import images as image_files
 from components.data.artifacts import Images
+from components.data.class_folders import ClassFolder, ClassFolders
+from components.data.data_set_summary import data_set_lines
 from components.data.datasets import DATA_SETS, DataSet, write_digits
+from components.data.folders import Folder
 from components.machinery.code import ROOT
 from components.machinery.running import run_step
 from components.system.errors import UserError, one_line
 from tests.conftest import CLASSES, write_images
 
 
-def fetch(source: Path | str, target: Path, data_set: str = "own", max_quarantined: float = 1) -> Images:
+def fetch(source: Path | str, target: Path, data_set: str = "own", max_quarantined: float = 1, **more: str) -> Images:
     parameters = {"data_set": data_set, "source": str(source), "max_quarantined": max_quarantined}
-    run_step("fetch", {"images": target}, parameters)
+    run_step("fetch", {"images": target}, {**parameters, **more})
     return Images.read(target)
 
 
@@ -86,8 +91,10 @@ def test_a_photograph_with_damaged_exif_stops_nothing(folder, tmp_path):
 def test_hidden_files_and_a_system_s_litter_are_skipped(folder, tmp_path):
     plain = fetch(folder, tmp_path / "plain")
     hidden = (".hidden/a.png", "up/.hidden.png", "up/.hidden/a.png", "up/._00.png")
-    for name in (*hidden, "up/Thumbs.db", "up/thumbs.DB", "up/Desktop.ini", "up/__MACOSX/a.png"):
-        (folder / name).parent.mkdir(exist_ok=True)
+    thumbnails = ("up/@eaDir/00.png/SYNOPHOTO_THUMB_SM.png", "$RECYCLE.BIN/a.png", "System Volume Information/a.png")
+    littered = ("up/Thumbs.db", "up/thumbs.DB", "up/Desktop.ini", "up/__MACOSX/a.png", "lost+found/a.png", *thumbnails)
+    for name in (*hidden, *littered):
+        (folder / name).parent.mkdir(exist_ok=True, parents=True)
         shutil.copy(folder / "up" / "00.png", folder / name)
     images = fetch(folder, tmp_path / "images")
     assert images.manifest == plain.manifest
@@ -131,6 +138,61 @@ def test_a_folder_of_lists_beside_that_of_the_classes_is_not_guessed_to_be_none(
         fetch(tmp_path / "groceries", tmp_path / "own")
     assert not (tmp_path / "own").exists()
     assert fetch(tmp_path / "groceries" / "images", tmp_path / "own", max_quarantined=0).manifest == plain.manifest
+
+
+def test_names_composed_and_decomposed_are_one(folder, tmp_path):
+    for form in ("NFC", "NFD"):
+        copy = tmp_path / form
+        shutil.copytree(folder, copy)
+        (copy / "up").rename(copy / unicodedata.normalize(form, "ö"))
+        (copy / "down" / "00.png").rename(copy / "down" / unicodedata.normalize(form, "é.png"))
+    (copy / "groups.csv").write_text(
+        "file,group\nö/00.png,1\nö/01.png,1\ndown/é.png,2\ndown/01.png,2\nleft/00.png,3\nleft/01.png,3\n"
+    )
+    images, again = fetch(tmp_path / "NFC", tmp_path / "images"), fetch(copy, tmp_path / "again")
+    assert images.facts.classes == again.facts.classes == ["down", "left", "ö"]
+    assert (images.table("images.csv")["file"] == again.table("images.csv")["file"]).all()
+    assert again.table("images.csv").groupby("label")["group"].first().to_dict() == {"ö": "1", "down": "2", "left": "3"}
+    shutil.copy(folder / "up" / "00.png", copy / "down" / "é.png")
+    with pytest.raises(UserError, match=r"'down/e.u0301.png' and 'down/.xe9.png' would both be the image "):
+        fetch(copy, tmp_path / "other")
+
+
+def test_what_was_understood_is_printed(folder, tmp_path, capsys):
+    source = tmp_path / "source"
+    for part in ("seg_train", "seg_test"):
+        shutil.copytree(folder, source / part / part)
+    shutil.copytree(folder / "up", source / "seg_pred")
+    (source / "seg_test" / "seg_test" / "up" / "more").mkdir()
+    for name in ("README.md", "seg_train/seg_train/up/notes.txt", ".hidden", "seg_test/seg_test/up/Thumbs.db"):
+        (source / name).write_text("text")
+    fetch(source, tmp_path / "images")
+    assert capsys.readouterr().out.splitlines() == [
+        "fetch: 12 images of 3 classes, of 4 to 4 images each",
+        "fetch: labels: names of the class folders in folders of parts in source; to a class belong the folders in it, "
+        "seg_test/seg_test/up/more",
+        "fetch: classes: down 4, left 4, up 4",
+        "fetch: parts: test 6 (seg_test), train 6 (seg_train)",
+        "fetch: groups: none",
+        "fetch: left out: seg_pred, with 2 files: no folders of classes in it",
+        "fetch: left out: no readable images, listed in quarantine.csv: 1: seg_train/seg_train/up/notes.txt (not an "
+        "image in a supported format: JPEG, PNG, BMP, GIF, PPM, TIFF, WEBP, AVIF, JPEG2000)",
+        "fetch: left out: beside the class folders: 1: README.md",
+        "fetch: left out: hidden, or litter of a system: 2: .hidden 1, Thumbs.db 1",
+    ]
+
+
+def test_what_is_printed_of_many_fits_a_screen(tmp_path, capsys):
+    classes = [f"class {number:03} {'with a long name' * 3}" for number in range(300)]
+    found = ClassFolders(tmp_path, Folder("many", ""), Folder("many", ""), labels=classes)
+    found.members = [ClassFolder(Folder(name, name), name) for name in classes]
+    found.top.folders = [Folder(f"other {number}", f"other {number}", files=["x"]) for number in range(99)]
+    found.top.files = [f"{number}.txt" for number in range(999)]
+    table = pd.DataFrame({"label": classes, "part": "", "group": [str(number) for number in range(300)]})
+    lines = data_set_lines(found, table, [(f"{number}.png", "truncated") for number in range(50)], ["groups.csv"])
+    assert len(lines) <= 15 and max(map(len, lines)) <= 640
+    assert lines[0] == "300 images of 300 classes, of 1 to 1 images each"
+    assert lines[2].endswith(" and 289 more") and lines[4] == "groups: 300, by groups.csv"
 
 
 def test_labels_and_names_stay_text(tmp_path):
@@ -255,6 +317,27 @@ def test_links_within_the_data_set_are_files_of_it(folder, tmp_path):
     images = fetch(tmp_path / "link", tmp_path / "images", max_quarantined=0)
     assert images.file("up/again.png").read_bytes() == (folder / "down" / "00.png").read_bytes()
     assert not images.file("up/again.png").is_symlink()
+
+
+def make_store(folder: Path) -> None:
+    """Put links into a store beside the folder in the place of its files, as caches of downloads keep them."""
+    (folder.parent / "blobs").mkdir()
+    for number, file in enumerate(sorted(folder.rglob("*.png"))):
+        file.rename(folder.parent / "blobs" / str(number))
+        file.symlink_to(os.path.relpath(folder.parent / "blobs" / str(number), file.parent))
+
+
+def test_links_lead_to_a_store_beside_the_folder_by_choice(folder, tmp_path):
+    plain = fetch(folder, tmp_path / "plain")
+    make_store(folder)
+    (folder / "up" / "linked folder").symlink_to(tmp_path / "blobs")
+    images = fetch(folder, tmp_path / "images", links="store")
+    assert images.digest == plain.digest
+    assert list(quarantine(images)) == ["up/linked folder"]
+    with pytest.raises(UserError, match=r"7 of 7 files .* a link that leaves the data set; `links: store` follows it"):
+        fetch(folder, tmp_path / "other", max_quarantined=0)
+    with pytest.raises(UserError, match=r"no place of links 'outside'.*there are: inside, store"):
+        fetch(folder, tmp_path / "other", links="outside")
 
 
 def test_a_class_that_is_a_link_is_named(folder, tmp_path):

@@ -1,0 +1,44 @@
+"""Names of published parts: the words in which people name the folders of what is to train on and to test on."""
+
+import re
+import unicodedata
+
+PARTS = {  # the part that a word stands for; images of `unlabelled` have no classes yet
+    "train": "train", "training": "train", "trn": "train", "trainval": "train",
+    "validation": "validation", "validate": "validation", "valid": "validation", "val": "validation",
+    "dev": "validation", "development": "validation", "evaluation": "validation", "eval": "validation",
+    "testing": "test", "test": "test", "tst": "test", "holdout": "test", "heldout": "test",
+    "unlabelled": "unlabelled", "unlabeled": "unlabelled", "prediction": "unlabelled", "predictions": "unlabelled",
+    "predict": "unlabelled", "pred": "unlabelled", "inference": "unlabelled",
+}  # fmt: skip
+AROUND = (  # what such names say besides
+    "all", "classification", "clean", "cls", "cropped", "data", "dataset", "datasets", "dir", "directory", "file",
+    "files", "final", "folder", "full", "image", "images", "img", "imgs", "jpeg", "jpg", "labeled", "labelled", "my",
+    "new", "official", "original", "part", "partition", "photo", "photos", "pic", "pics", "picture", "pictures", "png",
+    "private", "public", "raw", "resized", "sample", "samples", "seg", "set", "sets", "split", "splits", "subset",
+    "the", "x",
+)  # fmt: skip
+NAME = re.compile(f"(?:{'|'.join(AROUND)})*({'|'.join(PARTS)})(?:{'|'.join(AROUND)})*")
+WORD = re.compile(r"[^\W\d_]+|\d+")
+HUMP = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])")  # between the words of `trainA`
+
+
+def part_of(name: str) -> str:
+    """Return the published part that a folder's name says, such as `test` of `Test_Images 2017`; "" if it says none.
+
+    It is `train`, `validation`, `test`, or `unlabelled`, for images without classes. Case, digits and whatever is no
+    letter do not count.
+    """
+    letters = "".join(letter for letter in unicodedata.normalize("NFKC", name).casefold() if letter.isalpha())
+    match = NAME.fullmatch(letters)
+    return PARTS[match[1]] if match else ""
+
+
+def split_part_name(name: str) -> tuple[str, str]:
+    """Return the part that one word of a folder's name says, and the other words: `test` and `horse` of `horse_test`.
+
+    Both are "" where no word says a part, or several do.
+    """
+    words = [word.casefold() for word in WORD.findall(HUMP.sub(" ", name))]
+    said = [word for word in words if word in PARTS]
+    return (PARTS[said[0]], " ".join(word for word in words if word not in PARTS)) if len(said) == 1 else ("", "")
