@@ -142,7 +142,8 @@ def test_a_recipe_s_values_are_the_pipeline_s_defaults(content, tmp_path, recipe
     resolved = recipes.resolve(content, recipe)
     values = dict(resolved.values)
     for name, brought in sources.source_values(content, cluster.read(content), resolved).items():
-        (values[name],) = brought.values()
+        (own,) = brought.values()
+        values[name] = load_step(name).check_values(own)
     assert {key: one["defaultValue"] for key, one in offered.items()} == {
         f"{name}_{key}": value for name, own in values.items() for key, value in own.items() if name != "average"
     }
