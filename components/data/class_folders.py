@@ -14,6 +14,7 @@ from components.data.part_names import part_of, split_part_name
 from components.system.errors import UserError, fold_words
 
 CONTENTS = ("annotation", "annotations", "image", "images", "img", "imgs", "labels", "masks", "metadata")
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
 
 
 @dataclass(frozen=True)
@@ -96,8 +97,9 @@ def find_class_folders(source: Path, entry: DataSet | None) -> ClassFolders:
         except ValueError as error:
             raise UserError(f"the folder {name}: {error}: rename it") from None
     if not entry:
-        holding = {one.label for one in found.members if may_hold_images(one.folder)}
-        check_classes_have_images(top.name, [name for name in names if name not in holding])
+        holding = {one.label: one.folder.path for one in found.members if may_hold_images(one.folder)}
+        only = join_path(top.name, *holding.values()) if len(holding) == 1 and not found.members[0].part else ""
+        check_classes_have_images(top.name, [name for name in names if name not in holding], only)
         check_labels(found)
         check_spellings(found)
         check_inner_folders(found)
@@ -138,12 +140,33 @@ def find_own(source: Path, top: Folder) -> ClassFolders:
     """
     root = top.readable()
     while len(root.folders) == 1:
+        check_parts_are_folders(source, top, root)
         root = root.folders[0].readable()
+    check_parts_are_folders(source, top, root)
     found = ClassFolders(source, top, root)
     folders = without_copies(found, root)
     parts = find_parts(found, folders)
     found.members = list(classes_in_parts(found, parts) if parts else classes_in(found, folders))
     return found
+
+
+def check_parts_are_folders(source: Path, top: Folder, folder: Folder) -> None:
+    """Check that no link to a folder, and no archive, is named as a part that no folder beside it is.
+
+    Raises:
+        UserError: One is.
+    """
+    there = {"", *(part_of(one.name) for one in folder.folders)}
+    for name in folder.files:
+        if part_of(name.split(".")[0]) in there:
+            continue
+        path = join_path(folder.path, name)
+        if (source / path).is_dir():
+            raise UserError(
+                f"{join_path(top.name, path)} is a link to a folder, which is not followed: put the folder in its place"
+            )
+        if name.lower().endswith(ARCHIVES):
+            raise UserError(f"{join_path(top.name, path)} is an archive within the source: unpack it, or remove it")
 
 
 def without_copies(found: ClassFolders, folder: Folder) -> list[Folder]:
@@ -174,9 +197,11 @@ def is_copy(source: Path, inside: Folder, folder: Folder, rest: list[Folder]) ->
         folder: The folder that holds it.
         rest: The other folders in that.
     """
+    if {one.name for one in inside.readable().folders} != {one.name for one in rest}:
+        return False
     copied, others = (
-        {composed(path.removeprefix(f"{above.path}/")): source / path for one in folders for path in one.file_paths()}
-        for above, folders in ((inside, inside.readable().folders), (folder, rest))
+        {path.removeprefix(f"{above.path}/"): source / path for one in folders for path in one.file_paths()}
+        for above, folders in ((inside, inside.folders), (folder, rest))
     )
     if not copied or copied.keys() != others.keys():
         return False
@@ -304,12 +329,12 @@ def classes_in(found: ClassFolders, folders: list[Folder]) -> Iterator[ClassFold
             yield ClassFolder(inside, composed(folder.name), part, inside.name)
 
 
-def check_classes_have_images(source: str, empty: list[str]) -> None:
-    """Raise a UserError that names classes without an image, if there are any, and the source."""
+def check_classes_have_images(source: str, empty: list[str], better: str = "") -> None:
+    """Raise a UserError that names classes without an image, if there are any, and the source, and a better one."""
     if empty:
         raise UserError(
             f"{source} has no readable image of {fold_words(empty)}: add some, or remove the folder; or if that is no "
-            "class, give the folder in which the classes lie as the source"
+            f"class, give the folder in which the classes lie as the source{f', such as {better}' if better else ''}"
         )
 
 

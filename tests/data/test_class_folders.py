@@ -48,6 +48,7 @@ MEANT = {  # what is written, the parts, and the folders that are left out
     "images to predict": (
         ["{seg_train,seg_test}/{a,b}/1.jpg", "seg_pred/seg_pred/1.jpg"], TRAIN_AND_TEST, ["seg_pred"],
     ),
+    "parts beside their archives": (["{train,test}/{a,b}/1.jpg", "train.zip"], TRAIN_AND_TEST, []),
     "parts beside annotations": (
         ["{train,test}/{a,b}/1.jpg", "annotations/1.xml"], TRAIN_AND_TEST, ["annotations"],
     ),
@@ -96,7 +97,7 @@ REFUSED = {  # what is written, and what is said
     "classes in views": (["{color,grey}/{a,b}/1.jpg"], "pets/color and pets/grey both hold a folder 'a': .* as the so"),
     "images and annotations": (["{Pictures,Boxes}/{a,b}/1"], "both hold a folder 'a'"),
     "a folder for all": (["{images,masks}/1.png"], "the folder 'images', .* belongs to all classes: rename it"),
-    "one of lists": (["images/{a,b}/1.png", "splits/1.txt"], "no readable image of splits: .* or remove the folder"),
+    "one of lists": (["images/{a,b}/1.png", "splits/1.txt"], "of splits: .* as the source, such as pets/images$"),
     "a class in itself": (["a/a/1.jpg", "b/1.jpg"], "pets/a/a has the name of a class, and lies in one: remove it if"),
     "a class in another": (["{a,b}/1.jpg", "more/b/2.jpg"], "pets/more/b has the name of a class"),
     "the folder above": (["{pets,cars}/1.jpg"], "pets/pets has the name of the folder that holds it: remove .* rename"),
@@ -104,6 +105,7 @@ REFUSED = {  # what is written, and what is said
     "case in parts": (["train/{Cat,Dog}/1.jpg", "test/{cat,dog}/1.jpg"], "cat, dog is a class of another part"),
     "a class above the test part alone": (["a/{train,test}/1.jpg", "b/test/1.jpg"], "b is a class of another part"),
     "blanks": (["{tree frog,tree_frog}/1.jpg"], "are 'tree frog' and 'tree_frog' one class"),
+    "a part in an archive": (["test/{a,b}/1.jpg", "train.zip"], "pets/train.zip is an archive within the source: unp"),
     "no class": (["{1,2}.jpg"], "two or more folders, one a class, expected; received none"),
 }  # fmt: skip
 
@@ -113,6 +115,14 @@ def test_layouts_that_could_mean_two_things_are_refused(kind, tmp_path):
     patterns, match = REFUSED[kind]
     with pytest.raises(UserError, match=match):
         find(tmp_path / "pets", *patterns)
+
+
+def test_a_part_that_is_a_link_does_not_go_missing(tmp_path):
+    find(tmp_path / "elsewhere", "{a,b}/1.jpg")
+    (tmp_path / "pets").mkdir()
+    (tmp_path / "pets" / "train").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match="pets/train is a link to a folder, which is not followed: put the folder in"):
+        find(tmp_path / "pets", "test/{a,b}/1.jpg")
 
 
 def test_classes_may_differ_in_case_in_one_folder(tmp_path):
