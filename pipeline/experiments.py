@@ -89,7 +89,7 @@ def model_title(path: str) -> str:
 
 def differing_columns(rows: pd.DataFrame) -> pd.DataFrame:
     """Return a table with only those columns whose values differ, unchanged; a missing one equals an empty text."""
-    return rows.loc[:, [column for column in rows if rows[column].fillna("").astype(str).nunique() > 1]]
+    return rows.loc[:, [column for column in rows if rows[column].astype(object).fillna("").astype(str).nunique() > 1]]
 
 
 def shortest_endings(names: Sequence[str]) -> list[str]:

@@ -27,7 +27,7 @@ def experiments() -> None:
     from pipeline import experiments as dvc_experiments
 
     table = dvc_experiments.table(dvc_experiments.read())
-    text = table.fillna("").to_string(line_width=WIDTH, float_format="%.4f")
+    text = table.to_string(na_rep="", line_width=WIDTH, float_format="{:.4f}".format)
     print(text if table.size else "no two experiments are different")
 
 

@@ -14,7 +14,8 @@ from components.system.errors import UserError
 from pipeline import cleaning, planning, recipes
 from pipeline.__main__ import main
 from pipeline.arranging import RECORD, Task
-from pipeline.places import path_of, paths_of
+from pipeline.collection import COLLECTION
+from pipeline.places import listing_path, path_of, paths_of
 
 BYTES = 250_000  # of each artifact that is laid out, its manifest aside
 
@@ -39,6 +40,8 @@ def lay_out(tasks: list[Task]) -> None:
                 path.mkdir(exist_ok=True)
                 (path / MANIFEST).write_text("{}")
                 (path / "content.bin").write_bytes(bytes(BYTES))
+            if task.step in COLLECTION and key != RECORD:
+                listing_path(path).write_text("{}")
 
 
 def there() -> set[Path]:

@@ -174,11 +174,16 @@ class Checkout:
 
     def repro(self, *targets: str) -> set[str]:
         """Run `dvc repro`, of all or of some stages and what they need; return which ran, but for the listing."""
-        return set(re.findall(r"Running stage '(?:.*:)?(\w+)", self("dvc", "repro", *targets))) - {"list_source"}
+        return {*stages_run(self("dvc", "repro", *targets))} - {"list_source"}
 
     def scores(self) -> dict[str, dict]:
         reports = (self.folder / "artifacts").rglob("reports/*/metrics.json")
         return {path.parent.name: json.loads(path.read_text()) for path in reports}
+
+
+def stages_run(said: str) -> list[str]:
+    """Return the steps of the stages that ran, in order, by what DVC says."""
+    return re.findall(r"Running stage '(?:.*:)?(\w+)", said)
 
 
 @pytest.fixture(scope="module")
@@ -254,11 +259,14 @@ def test_experiments(finished, tmp_path):
     project = finished.copy(tmp_path / "project")
     for setting, stage in (("train_top.dropout=0.4", "train_top-edges-glyphs"), ("audit.distance=6", "audit-edges")):
         said = project("dvc", "exp", "run", "-S", f"++recipes.edges.{setting}", stage)
-        assert set(re.findall(r"Running stage '(\w+)", said)) == {"plan", stage.partition("-")[0]}
+        assert stages_run(said) == ["plan", "list_source", stage.partition("-")[0]]
         project("git", "checkout", "-q", "--", ".")
         project("dvc", "checkout", "-q", "-f", "--allow-missing")
     table = project("python", "-m", "pipeline", "experiments")
     assert "dropout" in table and "distance" in table and max(map(len, table.splitlines())) <= 120
+    project.environment["MLFLOW_TRACKING_URI"] = ""
+    project("dvc", "exp", "run", "--temp", "-S", "++recipes.edges.train_top.dropout=0.3", "train_top-edges-glyphs")
+    assert runs(project.folder / "mlflow.db") == 1 and not [*(project.folder / ".dvc/tmp").rglob("mlflow.db")]
     for setting in ("recipes.edges.networks=[glyphs,vgg16]", "++recipes.edges.vary.train_top.dropout=[0.1,0.2]"):
         said = project("dvc", "exp", "run", "-S", setting, check=False)
         assert "dvc.yaml has other stages than params.yaml asks for: `graft arrange` writes it" in said
@@ -287,7 +295,7 @@ def test_dvc_reads_no_source_of_one_s_own_and_an_experiment_finds_it(tmp_path):
     assert project.repro(FETCH) == {"fetch"}
     project.commit("fetched")
     said = project("dvc", "exp", "run", "--temp", "-S", "data.max_quarantined=0.6", FETCH)
-    assert re.findall(r"Running stage '(?:.*:)?(\w+)", said) == ["plan", "list_source", "fetch"]
+    assert stages_run(said) == ["plan", "list_source", "fetch"]
 
 
 EDITS = {  # of the code, by the stages that run after the plan

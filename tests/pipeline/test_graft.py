@@ -13,7 +13,7 @@ from components import STEPS
 from components.machinery.code import ROOT
 from components.machinery.command_line import read_arguments
 from components.system.errors import UserError
-from pipeline import __main__
+from pipeline import __main__, experiments
 from pipeline.__main__ import COMMANDS, main
 
 GRAFT = Path(sys.executable).with_name("graft")
@@ -30,6 +30,19 @@ def test_help_lists_every_command_with_its_summary(words, capsys):
     summaries = {name: (command.__doc__ or "").splitlines()[0] for name, command in COMMANDS.items()}
     assert dict(lines) == summaries
     assert all(summary.endswith(".") and len(summary) <= 105 for summary in summaries.values())
+
+
+def test_experiments_that_have_not_been_scored_are_listed_last(monkeypatch, capsys):
+    def answered(name: str, dropout: float, loss: float | None) -> dict:
+        metrics = {"artifacts/digits/classifiers/top/validation.json": {"data": loss and {"log_loss": loss}}}
+        params = {"params.yaml": {"data": {"train_top": {"dropout": dropout}}}}
+        return {"name": name, "data": {"params": params, "metrics": metrics}}
+
+    answer = [answered("workspace", 0.1, None), answered("first", 0.2, 0.5), answered("second", 0.3, 0.25)]
+    monkeypatch.setattr(experiments, "read", lambda: answer)
+    main(["experiments"])
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[2:]]
+    assert rows == [["second", "0.3", "0.2500"], ["first", "0.2", "0.5000"], ["workspace", "0.1"]]
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name != "step"])
