@@ -42,9 +42,11 @@ def check_source(content: Mapping[str, Any], noun: str, name: str) -> None:
     source = local_source(content, noun, name)
     if not source or is_there(noun, source) or was_listed(listing_path(FOLDERS[noun] / name), source):
         return
+    advice = f"correct the source; a path that is not absolute begins at {shorten(str(project_root()))}"
+    if is_dependency(noun, source) and local_path(source).is_file():
+        advice = "`git add` or `dvc add` it, for this copy of the project has only what is tracked"
     raise UserError(
-        f"{noun}: own: {name}: {'nothing' if noun == 'data' else 'no file'} is at {shorten(source)}: correct the "
-        f"source; a path that is not absolute begins at {shorten(str(project_root()))}"
+        f"{noun}: own: {name}: {'nothing' if noun == 'data' else 'no file'} is at {shorten(source)}: {advice}"
     )
 
 

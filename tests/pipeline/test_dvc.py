@@ -36,9 +36,10 @@ def test_the_committed_files_have_the_stages_that_params_yaml_asks_for():
 
 @pytest.fixture(scope="module")
 def offered() -> dict[str, dict]:
-    """The stages of all recipes together, with an own data set, by name."""
+    """The stages of all recipes together, with own data sets and weights, by name."""
     content = copy.deepcopy({**CONTENT, "active": [*CONTENT["recipes"]]})
     content["data"]["own"] = {"digits": {"source": "tests"}, "kth_animals": {"source": "https://example.org/a.tar"}}
+    content["weights"]["own"]["vgg19"] = {"backbone": "vgg19", "source": "../mine.weights.h5"}
     texts = stages.render(content, planning.active_tasks(content))
     read = (yaml.load(text, yaml.CSafeLoader) for text in texts.values())
     return {name: stage for content in read for name, stage in content["stages"].items()}
@@ -54,6 +55,7 @@ def test_a_stage_depends_on_its_plan_and_its_inputs_and_makes_its_outputs(offere
         deps = [f"{path_of(made)}/{MANIFEST}" if made.key == "images" else str(path_of(made)) for made in taken]
         source = {
             "fetch-digits": ["data/images/digits.source.json"],
+            "fetch_weights-vgg19": ["data/weights/vgg19.source.json"],
             "fetch_weights-glyphs": ["pretraining/vgg16_small.weights.h5"],
         }
         assert set(stage["deps"]) == {f"plan/{name}.json", *deps, *source.get(name, [])}
@@ -66,7 +68,9 @@ def test_a_stage_depends_on_its_plan_and_its_inputs_and_makes_its_outputs(offere
 
 
 def test_a_source_of_one_s_own_has_a_stage_that_always_runs_and_a_weights_file_of_the_project_none(offered):
-    assert {name for name in offered if name.startswith("list_source")} == {"list_source-digits"}
+    assert {name for name in offered if name.startswith("list_source")} == {
+        "list_source-digits", "list_source_weights-vgg19",
+    }  # fmt: skip
     assert offered["list_source-digits"] == {
         "wdir": "..", "cmd": 'python -m pipeline list_source "$DVC_STAGE"', "deps": ["plan/fetch-digits.json"],
         "outs": [{"data/images/digits.source.json": {"persist": True}}], "always_changed": True,

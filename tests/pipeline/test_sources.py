@@ -87,3 +87,15 @@ def test_weights_are_a_file(project):
     sources.check_source(own("weights", "mine.h5"), "weights", "edges")
     with pytest.raises(UserError, match=r"weights: own: edges: no file is at '\.\./edges'"):
         sources.check_source(own("weights", "../edges"), "weights", "edges")
+
+
+def test_weights_in_the_project_that_are_not_tracked_are_not_in_a_copy_of_it(project, monkeypatch):
+    copy = project / ".dvc" / "tmp" / "exps" / "standalone" / "tmp1"
+    copy.mkdir(parents=True)
+    (project / "mine.h5").write_bytes(b"1")
+    monkeypatch.setenv("DVC_ROOT", str(project))
+    monkeypatch.chdir(copy)
+    with pytest.raises(UserError, match=r"no file is at 'mine\.h5': `git add` or `dvc add` it"):
+        sources.check_source(own("weights", "mine.h5"), "weights", "edges")
+    (copy / "mine.h5").write_bytes(b"1")
+    sources.check_source(own("weights", "mine.h5"), "weights", "edges")
