@@ -4,16 +4,19 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from components.data.datasets import DataSet
 from components.data.folders import Folder, check_path_name, composed, join_path, read_folder
-from components.data.images import FORMATS
 from components.data.part_names import part_of, split_part_name
 from components.system.errors import UserError, fold_words
 
 CONTENTS = ("annotation", "annotations", "image", "images", "img", "imgs", "labels", "masks", "metadata")
+OTHER_FILES = (
+    ".csv", ".db", ".doc", ".docx", ".h5", ".htm", ".html", ".ini", ".ipynb", ".json", ".jsonl", ".log", ".mat", ".md",
+    ".npy", ".npz", ".parquet", ".pdf", ".pickle", ".pkl", ".py", ".rst", ".tsv", ".txt", ".xls", ".xlsx", ".xml",
+    ".yaml", ".yml",
+)  # fmt: skip
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
 
 
@@ -102,6 +105,7 @@ def find_class_folders(source: Path, entry: DataSet | None) -> ClassFolders:
         check_classes_have_images(top.name, [name for name in names if name not in holding], only)
         check_labels(found)
         check_spellings(found)
+        check_classes_are_trained(found)
         check_inner_folders(found)
     return found
 
@@ -266,7 +270,7 @@ def classes_in_parts(found: ClassFolders, parts: list[tuple[Folder, str]]) -> It
     labelled: dict[str, Folder] = {}
     for folder, part in parts:
         if not names[folder.path] & sure:
-            found.left_out[folder.path] = "no folders of classes in it"
+            found.left_out[folder.path] = "no folders of the classes in it"
         elif part == "unlabelled":
             raise UserError(
                 f"{found.place(folder.name)} is named like a part without labels, and holds folders of classes: rename "
@@ -354,16 +358,24 @@ def check_labels(found: ClassFolders) -> None:
 
 
 def check_spellings(found: ClassFolders) -> None:
-    """Check that no two classes differ in blanks, hyphens and underscores alone, and that all are in the train part.
+    """Check that no two classes differ in blanks, hyphens and underscores alone.
 
     Raises:
-        UserError: Two do, or one is in another part alone.
+        UserError: Two do.
     """
     spellings: dict[str, str] = {}
     for label in found.labels:
         other = spellings.setdefault(re.sub(r"[\s_-]+", " ", label).strip(), label)
         if other != label:
             raise UserError(f"{found.place()}: are {other!r} and {label!r} one class? name their folders alike")
+
+
+def check_classes_are_trained(found: ClassFolders) -> None:
+    """Check that every class is in the train part, if there is one.
+
+    Raises:
+        UserError: One is in another part alone.
+    """
     trained = {one.label for one in found.members if one.part in ("train", "")}
     if trained and (missing := [label for label in found.labels if label not in trained]):
         raise UserError(
@@ -409,17 +421,9 @@ def same_name(name: str, other: str) -> bool:
     return composed(name).casefold() == composed(other).casefold()
 
 
-@cache
-def image_endings() -> frozenset[str]:
-    """Return the endings of files' names that images have, `.jpg` and the like, and "", for a name without any."""
-    from PIL import Image
-
-    return frozenset({"", *(end for end, kind in Image.registered_extensions().items() if kind in FORMATS)})
-
-
 def may_be_images(files: list[str]) -> bool:
-    """Return whether a file's name among these could be that of an image."""
-    return any(PurePath(name).suffix.lower() in image_endings() for name in files)
+    """Return whether a file among these could be an image, as far as endings of names say that one is none."""
+    return any(not name.lower().endswith((*OTHER_FILES, *ARCHIVES)) for name in files)
 
 
 def may_hold_images(folder: Folder) -> bool:

@@ -174,7 +174,7 @@ def test_what_was_understood_is_printed(folder, tmp_path, capsys):
         "fetch: classes: down 4, left 4, up 4",
         "fetch: parts: test 6 (seg_test), train 6 (seg_train)",
         "fetch: groups: none",
-        "fetch: left out: seg_pred, with 2 files: no folders of classes in it",
+        "fetch: left out: seg_pred, with 2 files: no folders of the classes in it",
         "fetch: left out: no readable images, listed in quarantine.csv: 1: seg_train/seg_train/up/notes.txt (not an "
         "image in a supported format: JPEG, PNG, BMP, GIF, PPM, TIFF, WEBP, AVIF, JPEG2000)",
         "fetch: left out: beside the class folders: 1: README.md",
