@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from components.data.artifacts import Audit, Images, Splits, TestSplit
-from components.data.splitting import METHODS
+from components.data.splitting import DUPLICATES, METHODS, TWO_LABELS, UNTRAINED_CLASSES
 from components.machinery.signature import Input, Output
 from components.system.limits import Count, Names, Range, Seed
 
@@ -26,16 +26,23 @@ def split(
     folds: Count,
     fold: Annotated[int, Range("0 or more", lambda value: value >= 0)],
     seed: Seed,
+    duplicates: Annotated[str, Names("treatment of duplicates", DUPLICATES)],
+    two_labels: Annotated[str, Names("treatment of duplicates of two labels", TWO_LABELS)],
+    untrained_classes: Annotated[str, Names("treatment of untrained classes", UNTRAINED_CLASSES)],
 ) -> None:
     """Decide which images train, which validate and which test.
 
-    Each part's size is a number of images, or a fraction of all of them. What the three leave over is not used. With
-    `published` the publisher's test part is the test part, `validation` is drawn from the rest, and all else is train:
-    `train` and `test` are not used. Likewise with `folds` of 2 or more, which are drawn by the method: every image is
-    in one of them, and the one whose number is `fold` is the test part.
+    Each part's size is a number of images, or a fraction of all that are not left out. What the three leave over is not
+    used. With `published` the publisher's test part is the test part, `validation` is drawn from the rest, and all else
+    is train: `train` and `test` are not used. Likewise with `folds` of 2 or more, which are drawn by the method: every
+    image is in one of them, and the one whose number is `fold` is the test part.
 
-    Identical and near-identical images stay in one part with `stratified` and `grouped`. Duplicates and groups across
-    parts, and duplicates of two labels, are listed in `leakage.csv`, with a warning for those across parts.
+    Where an image falls follows from its content and the seed: files may be renamed or come in another order, and an
+    image more moves others only where sizes or shares force it, into the test part from validation.
+
+    Identical and near-identical images stay in one part with `stratified` and `grouped`, and with `published` in one of
+    train and validation. Duplicates and groups across parts, and duplicates of two labels, are listed in `leakage.csv`,
+    with a warning for those across parts.
 
     Args:
         images: The data set.
@@ -52,6 +59,10 @@ def split(
         fold: Number of the fold that is the test part, from 0; with `published`, of the published split where the data
             set has several.
         seed: Seed of the drawing.
+        duplicates: `keep` all images; or `one` of each cluster of identical and near-identical ones, and not use the
+            others.
+        two_labels: `keep` duplicates of two labels; or `drop` the clusters that have any.
+        untrained_classes: `refuse` a split that leaves a class without a training image; or `allow` it.
 
     Raises:
         UserError: The sizes or folds do not fit the data set, it lacks what the method needs, or a class is too small
@@ -61,16 +72,24 @@ def split(
 
     clusters = audit.table("hashes.csv")[["file", "cluster"]]
     table = images.table("images.csv").merge(clusters, on="file", how="left", validate="one_to_one")
+    dropped = splitting.dropped_images(table, method, fold, duplicates, two_labels)
+    kept = table.drop(index=dropped["two_labels"].append(dropped["duplicates"]))
     if method == "published" or folds > 1:
         train = test = 0
-    sizes = splitting.part_sizes({"train": train, "validation": validation, "test": test}, len(table))
-    drawn = splitting.draw_split(table, sizes, method, seed, fold, folds)
+    sizes = splitting.part_sizes({"train": train, "validation": validation, "test": test}, len(kept))
+    drawn = splitting.draw_split(kept, sizes, method, seed, fold, folds, untrained_classes)
+    drawn = table.assign(split=drawn["split"].reindex(table.index, fill_value="unused"))
+    for reason, images_dropped in dropped.items():
+        if len(images_dropped):
+            print(f"split: {len(images_dropped)} images left out: {reason.replace('_', ' ')}")
+    print("split:", ", ".join(f"{number:,} {part}" for part, number in drawn["split"].value_counts().items()))
     rows = drawn.loc[drawn["split"].isin(["train", "validation"]), ["file", "label", "split"]]
     splits.write_table("splits.csv", rows)
     test_rows = drawn.loc[drawn["split"] == "test", ["file", "label", "group", "width", "height"]]
     test_split.write_table("test_split.csv", test_rows)
     grouped = drawn[drawn["group"] != ""].groupby("split")["group"].nunique()
     splits.facts.split_method = method
+    splits.facts.dropped = {reason: len(rows) for reason, rows in dropped.items()}
     splits.facts.groups = {part: int(grouped.get(part, 0)) for part in sizes}
 
     leaks = leakage.leakage_table(drawn)

@@ -95,6 +95,7 @@ PARAMETERS: dict[str, dict[str, str | int | float]] = {
     "audit": {"distance": 8},
     "split": {
         "method": "stratified", "train": 24, "validation": 12, "test": 12, "folds": 1, "fold": 0, "seed": 1,
+        "duplicates": "keep", "two_labels": "keep", "untrained_classes": "refuse",
     },
     "augment": {
         "image_size": 32, "views": 2, "rotation": 5.0, "shear": 0.05, "zoom": 0.05, "shift": 0.05, "flip": "none",

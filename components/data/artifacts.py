@@ -93,6 +93,7 @@ class Audit(Artifact[AuditFacts]):
 class SplitsFacts(AuditFacts):
     """The facts of an audit, and what the split came to."""
 
+    dropped: dict[str, int]  # images left out by choice, by why
     groups: dict[str, int]  # by part; 0 where the images have no groups
     leakage: dict[str, float]  # by what leaks: counts, and shares of the test part in [0, 1]
     warnings: list[str]

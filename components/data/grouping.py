@@ -1,14 +1,17 @@
-"""Images that stay in one part: those of a group, those of a cluster of duplicates, and the units that these join."""
+"""Units, the images that stay in one part, and how they are dealt out: those of a group, of a cluster of duplicates."""
 
-import math
-from collections.abc import Mapping
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-TRIES = 50  # random orders in which units are assigned to parts, of which the best is taken
+WINDOW = 5  # units at each side of the end of a part that may change places: more fit better and stay less
+
+Unit = Mapping[str, int]  # number of images by class
 
 
 def unit_numbers(table: "pd.DataFrame") -> "np.ndarray":
@@ -32,80 +35,140 @@ def unit_numbers(table: "pd.DataFrame") -> "np.ndarray":
     return pd.factorize(component[groups], sort=True)[0]
 
 
-def draw_whole_units(table: "pd.DataFrame", sizes: Mapping[str, int], seed: int) -> list[str]:
-    """Return the part, or `unused`, of each image, in the table's order: no unit in two, sizes as near as that allows.
-
-    So are the shares of the classes.
-    Each unit goes to the part in which most images of its classes are still missing, counted on odd tries as shares of
-    the part. Of several random orders of the units the best is taken: by the classes that parts lack, then by the
-    parts' sizes, then by the classes' shares.
+def image_names(table: "pd.DataFrame") -> "pd.Series":
+    """Return a name of each image that follows from its content: its digest, with a number where it is a further copy.
 
     Args:
-        table: One row an image, with its `label`, `group` and `cluster`.
-        sizes: Number of images of each part; the rest is `unused`.
-        seed: Seed of the orders.
+        table: One row an image, with its `file` and its `sha256`.
     """
-    import numpy as np
-    import pandas as pd
-
-    unit_of_image = unit_numbers(table)
-    images = pd.crosstab(unit_of_image, table["label"]).to_numpy()  # (units, classes)
-    targets = {**sizes, "unused": len(table) - sum(sizes.values())}
-    targets = {part: size for part, size in targets.items() if size}
-    totals = np.array([*targets.values()])[:, None]
-    random = np.random.default_rng(seed)
-    best, best_score = np.zeros(len(images), np.int64), (math.inf, math.inf, math.inf)
-    for number in range(TRIES):
-        missing = totals * images.sum(axis=0) / len(table)  # (parts, classes) images
-        start, pace = missing.copy(), totals ** (number % 2)
-        chosen = np.empty_like(best)
-        for unit in random.permutation(len(images)):
-            chosen[unit] = np.argmax(missing / pace @ images[unit])
-            missing[chosen[unit]] -= images[unit]
-        off = missing[: len(sizes)]
-        score = ((start - missing == 0)[: len(sizes)].sum(), abs(off.sum(axis=1)).sum(), (off**2).sum())
-        if score < best_score:
-            best, best_score = chosen, score
-    return [[*targets][part] for part in best[unit_of_image]]
+    copies = table.sort_values("file").groupby("sha256").cumcount().loc[table.index]
+    return table["sha256"] + copies.map(" {}".format).where(copies > 0, "")
 
 
-def keep_clusters_together(drawn: "pd.DataFrame", seed: int) -> "pd.Series":
-    """Return the part of each image, every cluster in one: that of a random one of its images if there is room for it.
+def draw_key(seed: int, name: str) -> float:
+    """Return a number in [0, 1) that follows from the seed and the name alone, uniform over names and over seeds."""
+    digest = hashlib.blake2b(f"{seed} {name}".encode("utf-8", "surrogateescape"), digest_size=8).digest()
+    return (int.from_bytes(digest) >> 11) / 2**53
 
-    Other images of the same classes change parts in exchange, so that sizes and shares stay as drawn as long as there
-    are such images. A cluster for which a part has no room goes to the part that has room for most of it. Where no
-    cluster lies in two parts, all images stay in theirs.
+
+def deal_units(units: Sequence[Unit], sizes: Sequence[int], least: Sequence[int]) -> list[int]:
+    """Return the number of each unit's part: each, in the order given, is in the first part that has room for it.
+
+    A part has room for its share of each class. Where whole units do not fill it, those at its end change places with
+    those after it, as long as that brings size and shares nearer. The last part takes what the others leave. Units of
+    one image meet sizes and shares exactly.
 
     Args:
-        drawn: One row an image, with its `label`, its `cluster`, and its part as `split`.
-        seed: Seed of the choices.
+        units: The number of images of each class in each unit.
+        sizes: The number of images of each part, together those of the units.
+        least: The number of units of each class that each part has at least, if no unit has several classes.
+    """
+    part = [len(sizes) - 1] * len(units)
+    waiting, images = list(range(len(units))), sum(sizes)
+    for number in range(len(sizes) - 1):
+        size = round(
+            images * sizes[number] / max(sum(sizes[number:]), 1)
+        )  # what one part lacks is shared by the others
+        for row in fill_part(units, waiting, size, least[number], sum(least[number + 1 :])):
+            part[row] = number
+            images -= sum(units[row].values())
+        waiting = [row for row in waiting if part[row] != number]
+    return part
+
+
+def fill_part(units: Sequence[Unit], waiting: Sequence[int], size: int, least: int, reserve: int) -> set[int]:
+    """Return the numbers of the units that a part takes.
+
+    Args:
+        units: The number of images of each class in each unit.
+        waiting: The numbers of the units that it may take, in order.
+        size: The number of images to take.
+        least: The number of units of each class to take at least.
+        reserve: The number of units of each class to leave.
+    """
+    images, spare = Counter[str](), Counter[str]()  # of each class: images, and units beyond the reserve
+    for row in waiting:
+        images.update(units[row])
+        spare.update(units[row].keys())
+    spare.subtract(dict.fromkeys(spare, reserve))
+    missing = share_out(images, size, least, reserve)  # images of each class
+    lacking = dict.fromkeys(missing, least)  # units of each class
+    taken: set[int] = set()
+
+    def exchange(*rows: int) -> None:
+        """Take those of the units that are not taken, and put back the others."""
+        for row in rows:
+            sign = 1 if row in taken else -1
+            taken.symmetric_difference_update({row})
+            for label, count in units[row].items():
+                missing[label] += sign * count
+                lacking[label] += sign
+                spare[label] += sign
+
+    for row in waiting:
+        if all(missing[label] >= count and spare[label] > 0 for label, count in units[row].items()):
+            exchange(row)
+    for label in lacking:
+        holding = [row for row in waiting if row not in taken and label in units[row]] if lacking[label] > 0 else []
+        for row in sorted(holding, key=lambda row: sum(units[row].values()))[: lacking[label]]:
+            exchange(row)
+    while rows := best_exchange(units, waiting, taken, missing, lacking, spare):
+        exchange(*rows)
+    return taken
+
+
+def best_exchange(
+    units: Sequence[Unit], waiting: Sequence[int], taken: set[int], missing: Unit, lacking: Unit, spare: Unit
+) -> list[int]:
+    """Return the unit to put back and the unit to take, or one alone, that bring a part nearest to size and shares.
+
+    None is returned where no such exchange brings it nearer. How far it is off is the sum of the squares of what it is
+    missing of each class and of all.
+
+    Args:
+        units: The number of images of each class in each unit.
+        waiting: The numbers of the units, in order, taken ones and others.
+        taken: The numbers of those that the part has.
+        missing: The number of images of each class that it is missing; negative where it has too many.
+        lacking: The number of units of each class that it lacks; an exchange leaves none lacking.
+        spare: The number of units of each class that it may still take.
     """
     import numpy as np
-    import pandas as pd
 
-    clustered = drawn["cluster"] != ""
-    if (drawn[clustered].groupby("cluster")["split"].nunique() == 1).all():
-        return drawn["split"]
-    names = sorted(drawn["split"].unique(), key=lambda part: (part == "unused", part == "train", part))
-    part = drawn["split"].map({name: number for number, name in enumerate(names)}).to_numpy(copy=True)
-    label, classes = pd.factorize(drawn["label"], sort=True)
-    room = np.zeros((len(names), len(classes)), np.int64)  # images
-    np.add.at(room, (part, label), 1)
-    shuffled = np.random.default_rng(seed).permutation(len(drawn))
-    members = pd.Series(shuffled).groupby(drawn["cluster"].to_numpy()[shuffled], sort=False)
-    for rows in sorted((rows.to_numpy() for name, rows in members if name), key=len, reverse=True):
-        size = np.bincount(label[rows], minlength=len(classes))
-        lacking = np.maximum(size - room, 0).sum(axis=1)
-        home = part[rows[0]]
-        if lacking[home]:
-            home = np.lexsort((-room.sum(axis=1), lacking))[0]
-        room[home] -= size
-        part[rows] = home
-    alone = shuffled[~clustered.to_numpy()[shuffled]]
-    single = pd.DataFrame({"part": part[alone], "label": label[alone]}, alone)
-    stays = single.groupby(["part", "label"]).cumcount() < room[single["part"], single["label"]]
-    np.subtract.at(room, (single["part"][stays], single["label"][stays]), 1)
-    for number in range(len(classes)):
-        moved = single.index[~stays & (single["label"] == number)]
-        part[moved] = np.repeat(np.arange(len(names)), np.maximum(room[:, number], 0))[: len(moved)]
-    return pd.Series([names[number] for number in part], drawn.index)
+    if not any(missing.values()):
+        return []
+    last = [row for row in waiting if row in taken][-WINDOW:]
+    following = [row for row in waiting if row not in taken][:WINDOW]
+    images = np.array([[units[row].get(label, 0) for label in missing] for row in [*last, *following]])
+    nothing = np.zeros_like(images[:1])
+    back = np.concatenate([nothing, images[: len(last)]])[:, None]  # (put back, taken, classes)
+    more = np.concatenate([nothing, images[len(last) :]])[None]
+    off, holders = np.array([*missing.values()]) + back - more, (back > 0).astype(int) - (more > 0)
+    is_allowed = (np.array([*lacking.values()]) + holders <= 0) & (
+        np.array([spare[label] for label in missing]) + holders >= 0
+    )
+    distance = (off**2).sum(axis=2) + off.sum(axis=2) ** 2
+    put_back, take = np.unravel_index(np.argmin(np.where(is_allowed.all(axis=2), distance, np.inf)), distance.shape)
+    if not is_allowed[put_back, take].all() or distance[put_back, take] >= distance[0, 0]:
+        return []
+    return [*([last[put_back - 1]] if put_back else []), *([following[take - 1]] if take else [])]
+
+
+def share_out(images: Counter[str], size: int, least: int, reserve: int) -> dict[str, int]:
+    """Return how many images of each class a part has: in proportion, rounded by largest remainders, within bounds.
+
+    Args:
+        images: Number of images of each class that there are; of equal remainders that of the first is rounded up.
+        size: Number of images of the part.
+        least: Number of images of each class that it has at least.
+        reserve: Number of images of each class that it leaves.
+    """
+    shares = {label: size * count / images.total() for label, count in images.items()}
+    given = {label: max(min(max(int(share), least), images[label] - reserve), 0) for label, share in shares.items()}
+    while excess := sum(given.values()) - size:
+        step = -1 if excess > 0 else 1
+        free = [label for label in given if least <= given[label] + step <= images[label] - reserve]
+        if not free:
+            break
+        given[max(free, key=lambda label: step * (shares[label] - given[label]))] += step
+    return given

@@ -68,7 +68,7 @@ def test_relative_imports_and_packages_that_only_import(root):
     folder = root / "components/data"
     (folder / "new").mkdir()
     (folder / "new/__init__.py").write_text('"""New."""\n\nfrom .deep import VALUE\n')
-    (folder / "new/deep.py").write_text("from ..grouping import TRIES as VALUE\n")
+    (folder / "new/deep.py").write_text("from ..grouping import WINDOW as VALUE\n")
     (folder / "user.py").write_text("from . import new\n")
     behind = {"components/data/user.py", "components/data/new/deep.py", "components/data/grouping.py"}
     assert code.modules_behind("components/data/user.py") == behind
@@ -168,7 +168,7 @@ def test_the_annotations_of_a_step_count_and_no_others():
 @pytest.mark.parametrize(
     ("file", "old", "new", "changed"),
     [
-        ("data/grouping.py", "TRIES = 50", "TRIES = 51", {"split"}),
+        ("data/grouping.py", "WINDOW = 5", "WINDOW = 6", {"split"}),
         ("data/splitting.py", '"pd.DataFrame", sizes: Mapping', '"pd.Series", sizes: dict', set()),
         ("data/splitting.py", "from collections.abc import Mapping", "from typing import Mapping", set()),
         ("data/augmentation.py", "import hashlib\n", "import hashlib\n\nNEW = 1\n", {"augment", *TRAINING}),

@@ -18,10 +18,10 @@ from components.data.datasets import write_digits
 from components.data.sources import open_source
 from components.machinery.running import run_step
 from components.results import figures
-from tests.conftest import write_images
+from tests.conftest import PARAMETERS, write_images
 from tests.data.test_data_sets import real
 
-SPLIT = {"method": "stratified", "train": 0.5, "validation": 0.25, "test": 0.25, "folds": 1, "fold": 0, "seed": 1}
+SPLIT = {**PARAMETERS["split"], "train": 0.5, "validation": 0.25, "test": 0.25}
 
 
 def fetch_and_audit(source: Path, folder: Path, distance: int = 8) -> Audit:
@@ -269,7 +269,8 @@ def test_the_step_keeps_twins_together_or_warns_of_what_it_does_to_the_scores(me
     numbers, rows = splits.facts.leakage, splits.table("leakage.csv")
     assert numbers["identical_pairs"] == 24 and numbers["two_labels"] == 1
     assert numbers["across_splits"] == ((rows["kind"] == "identical") & (rows["split"] == "test")).sum()
-    warnings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("split: ")]
+    sizes, *warnings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("split: ")]
+    assert sizes == "split: 24 train, 12 validation, 12 test"
     test = TestSplit.read(twins["test_split"]).table("test_split.csv")
     assert len(test) == 12
     assert splits.facts.warnings == [line.removeprefix("split: ") for line in warnings]
