@@ -82,7 +82,9 @@ def split(
     for reason, images_dropped in dropped.items():
         if len(images_dropped):
             print(f"split: {len(images_dropped)} images left out: {reason.replace('_', ' ')}")
-    print("split:", ", ".join(f"{number:,} {part}" for part, number in drawn["split"].value_counts().items()))
+    numbers = drawn["split"].value_counts()
+    parts = [part for part in ("train", "validation", "test", "unused") if part in numbers]
+    print("split:", ", ".join(f"{numbers[part]:,} {part}" for part in parts))
     rows = drawn.loc[drawn["split"].isin(["train", "validation"]), ["file", "label", "split"]]
     splits.write_table("splits.csv", rows)
     test_rows = drawn.loc[drawn["split"] == "test", ["file", "label", "group", "width", "height"]]

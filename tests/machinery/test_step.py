@@ -129,7 +129,7 @@ def test_checked_values_are_complete_and_in_order():
     [
         ({**SPLIT, "metod": 1}, "no parameter of split 'metod'; did you mean 'method'"),
         ({True: 1}, "no parameter of split 'True'"),
-        ({"method": "random"}, "split lacks train, validation, test, folds, fold, seed: .* --train VALUE"),
+        ({"method": "random"}, "split lacks train, validation, test, folds, fold, seed, .*: .* --train VALUE"),
         ({}, "split lacks method, "),
     ],
 )
