@@ -12,6 +12,7 @@ from components.data.part_names import part_of, split_part_name
 from components.system.errors import UserError, fold_words
 
 CONTENTS = ("annotation", "annotations", "image", "images", "img", "imgs", "labels", "masks", "metadata")
+PIECES = ("batch", "chunk", "data", "dataset", "fold", "folder", "images", "imgs", "part", "set", "shard", "split")
 OTHER_FILES = (
     ".csv", ".db", ".doc", ".docx", ".h5", ".htm", ".html", ".ini", ".ipynb", ".json", ".jsonl", ".log", ".mat", ".md",
     ".npy", ".npz", ".parquet", ".pdf", ".pickle", ".pkl", ".py", ".rst", ".tsv", ".txt", ".xls", ".xlsx", ".xml",
@@ -345,9 +346,17 @@ def check_classes_have_images(source: str, empty: list[str], better: str = "") -
 def check_labels(found: ClassFolders) -> None:
     """Check that no class is named like a part, or like a folder of what all classes have, such as `images`.
 
+    Nor are all of them named like pieces of one data set, such as `images_part_1` and `images_part_2`.
+
     Raises:
-        UserError: One is.
+        UserError: One is, or all are.
     """
+    stems = {re.sub(r"[\W\d_]", "", label).casefold() for label in found.labels}
+    if len(stems) == 1 and stems.pop().endswith(PIECES):
+        raise UserError(
+            f"{found.place()}: the folders {fold_words(found.labels)} are named like pieces of one data set: rename "
+            "them if they are classes; else make a folder of each class"
+        )
     for label in found.labels:
         if part_of(label) or label.casefold() in CONTENTS:
             kind = "a part of a data set" if part_of(label) else "what belongs to all classes"

@@ -25,13 +25,14 @@ def data_set_lines(
         lists: Paths from the source of the lists of groups or of published splits that were read.
     """
     sizes = table["label"].value_counts()[found.labels]
+    each = " to ".join(f"{size:,}" for size in sorted({sizes.min(), sizes.max()}))
     above = all(one.part_folder == one.folder.name for one in found.members)
     kind = "class folders" if found.members[0].part == "" else "folders of parts in class folders" if above else ""
     inner = sorted(inside.path for one in found.members for inside in one.folder.folders)
     within = f"; to a class belong the folders in it, {fold_words(inner, MOST_EXAMPLES)}" if inner else ""
     listed = f", by {fold_words(lists) or 'the numbers in the names of files'}"
     lines = [
-        f"{len(table):,} images of {len(sizes):,} classes, of {sizes.min():,} to {sizes.max():,} images each",
+        f"{len(table):,} images of {len(sizes):,} classes, of {each} each",
         f"labels: names of the {kind or 'class folders in folders of parts'} in {found.place()}{within}",
         f"classes: {fold_words(f'{shorten_name(str(name))} {size:,}' for name, size in sizes.items())}",
         f"parts: {fold_words(part_words(found, table)) or 'none'}",

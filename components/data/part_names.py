@@ -11,12 +11,12 @@ PARTS = {  # the part that a word stands for; images of `unlabelled` have no cla
     "unlabelled": "unlabelled", "unlabeled": "unlabelled", "prediction": "unlabelled", "predictions": "unlabelled",
     "predict": "unlabelled", "pred": "unlabelled", "inference": "unlabelled",
 }  # fmt: skip
-AROUND = (  # what such names say besides
-    "all", "classification", "clean", "cls", "cropped", "data", "dataset", "datasets", "dir", "directory", "file",
-    "files", "final", "folder", "full", "image", "images", "img", "imgs", "jpeg", "jpg", "labeled", "labelled", "my",
-    "new", "official", "original", "part", "partition", "photo", "photos", "pic", "pics", "picture", "pictures", "png",
-    "private", "public", "raw", "resized", "sample", "samples", "seg", "set", "sets", "split", "splits", "subset",
-    "the", "x",
+AROUND = (  # what such names say besides; none is made of others, which would match in more ways than there is time for
+    "all", "classification", "clean", "cls", "cropped", "data", "dir", "directory", "file", "files", "final", "folder",
+    "full", "image", "images", "img", "imgs", "jpeg", "jpg", "labeled", "labelled", "large", "mini", "my", "new",
+    "official", "original", "part", "partition", "photo", "photos", "pic", "pics", "picture", "pictures", "png",
+    "private", "public", "raw", "resized", "sample", "samples", "seg", "set", "sets", "small", "split", "splits",
+    "subset", "the", "tiny", "x",
 )  # fmt: skip
 NAME = re.compile(f"(?:{'|'.join(AROUND)})*({'|'.join(PARTS)})(?:{'|'.join(AROUND)})*")
 WORD = re.compile(r"[^\W\d_]+|\d+")

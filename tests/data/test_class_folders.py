@@ -97,6 +97,7 @@ REFUSED = {  # what is written, and what is said
     "classes in views": (["{color,grey}/{a,b}/1.jpg"], "pets/color and pets/grey both hold a folder 'a': .* as the so"),
     "images and annotations": (["{Pictures,Boxes}/{a,b}/1"], "both hold a folder 'a'"),
     "a folder for all": (["{images,masks}/1.png"], "the folder 'images', .* belongs to all classes: rename it"),
+    "pieces of one": (["HAM_images_part_{1,2}/1.jpg"], "HAM_images_part_1, HAM_images_part_2 are named like pieces of"),
     "one of lists": (["images/{a,b}/1.png", "splits/1.txt"], "of splits: .* as the source, such as pets/images$"),
     "a class in itself": (["a/a/1.jpg", "b/1.jpg"], "pets/a/a has the name of a class, and lies in one: remove it if"),
     "a class in another": (["{a,b}/1.jpg", "more/b/2.jpg"], "pets/more/b has the name of a class"),
@@ -127,6 +128,11 @@ def test_a_part_that_is_a_link_does_not_go_missing(tmp_path):
 
 def test_classes_may_differ_in_case_in_one_folder(tmp_path):
     assert find(tmp_path / "letters", "{A,a,B}/1.jpg").labels == ["A", "B", "a"]
+
+
+def test_classes_may_be_numbered(tmp_path):
+    assert find(tmp_path / "cells", "{type_1,type_2}/1.jpg").labels == ["type_1", "type_2"]
+    assert find(tmp_path / "digits", "{0,1,2}/1.jpg").labels == ["0", "1", "2"]
 
 
 def test_a_copy_that_differs_in_one_file_is_none(tmp_path):

@@ -168,7 +168,7 @@ def test_what_was_understood_is_printed(folder, tmp_path, capsys):
         (source / name).write_text("text")
     fetch(source, tmp_path / "images")
     assert capsys.readouterr().out.splitlines() == [
-        "fetch: 12 images of 3 classes, of 4 to 4 images each",
+        "fetch: 12 images of 3 classes, of 4 each",
         "fetch: labels: names of the class folders in folders of parts in source; to a class belong the folders in it, "
         "seg_test/seg_test/up/more",
         "fetch: classes: down 4, left 4, up 4",
@@ -191,7 +191,7 @@ def test_what_is_printed_of_many_fits_a_screen(tmp_path, capsys):
     table = pd.DataFrame({"label": classes, "part": "", "group": [str(number) for number in range(300)]})
     lines = data_set_lines(found, table, [(f"{number}.png", "truncated") for number in range(50)], ["groups.csv"])
     assert len(lines) <= 15 and max(map(len, lines)) <= 640
-    assert lines[0] == "300 images of 300 classes, of 1 to 1 images each"
+    assert lines[0] == "300 images of 300 classes, of 1 each"
     assert lines[2].endswith(" and 289 more") and lines[4] == "groups: 300, by groups.csv"
 
 
