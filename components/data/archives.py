@@ -5,7 +5,6 @@ import stat
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import partial
 from itertools import pairwise
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -150,9 +149,8 @@ def zip_entry_name(entry: zipfile.ZipInfo) -> str:
     name that is no UTF-8 has in a folder, too.
     """
     name = entry.filename
-    if not entry.flag_bits & MARKED_AS_UTF8:
-        with suppress(UnicodeEncodeError):  # the library has read another name, in the entry's extra field
-            name = name.encode("cp437").decode(errors="surrogateescape")
+    if not entry.flag_bits & MARKED_AS_UTF8 and name == entry.orig_filename:  # else an extra field has the name
+        name = name.encode("cp437").decode(errors="surrogateescape")
     return name.replace("\\", "/")
 
 
