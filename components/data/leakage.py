@@ -79,7 +79,7 @@ def leakage_warnings(method: str, numbers: dict[str, float], test_images: int) -
         warnings.append(
             f"{method}: {across} of {test_images} test images ({100 * numbers['test_share']:.1f} %) have an identical "
             "or near-identical image in train or validation: scores on them measure memory, not learning; "
-            "`method: stratified` or `grouped` keeps them together"
+            "`method: stratified` or `grouped` keeps them together, `duplicates: one` leaves them out"
         )
     if groups := numbers["groups_across_splits"]:
         warnings.append(

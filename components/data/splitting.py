@@ -55,6 +55,9 @@ def dropped_images(
         fold: Number of the published split, where there are several.
         duplicates: `one` leaves out all images of a cluster but one, of its commonest label; `keep` none.
         two_labels: `drop` leaves out all images of a cluster whose images have several labels; `keep` none.
+
+    Raises:
+        UserError: A class would have no image left.
     """
     clustered = table[table["cluster"] != ""]
     is_ambiguous = (two_labels == "drop") & (clustered.groupby("cluster")["label"].transform("nunique") > 1)
@@ -65,6 +68,12 @@ def dropped_images(
         ["is_test", "alike", "sha256", "file"], ascending=[False, False, True, True]
     )
     repeated = ranked.index[ranked["cluster"].duplicated() & (duplicates == "one")]
+    lost = sorted(set(table["label"]) - set(table["label"].drop(clustered.index[is_ambiguous]).drop(repeated)))
+    if lost:
+        raise UserError(
+            f"split: duplicates: {duplicates} and two_labels: {two_labels} leave no image of {list_some(lost)}: "
+            "set them to keep, or lower audit's distance if they are no duplicates"
+        )
     return {"two_labels": clustered.index[is_ambiguous], "duplicates": repeated}
 
 
@@ -118,7 +127,7 @@ def draw_split(
     if method == "published" or (folds == 1 and method != "random"):
         outside = " outside the published test part" if method == "published" else ""
         free = units.assign(unit=units["unit"].where(~is_test))
-        check_class_sizes(free, method, least, " and ".join(part for part in least if least[part]) + outside)
+        check_class_sizes(free, method, least, ", ".join(part for part in least if least[part]) + outside)
     units = units[~is_test]
     check_part_sizes(table, sizes, method, len(units), least)
     split.update(deal_images(units, {part: sizes[part] for part in least}, least))
@@ -226,12 +235,15 @@ def check_class_sizes(units: "pd.DataFrame", method: str, least: Mapping[str, in
     small = owned[owned < needed]
     if small.empty:
         return
-    noun = {"grouped": "groups", "random": "images"}.get(method, "images, duplicates counted once")
+    images = units.dropna().groupby("stratum").size()
+    is_clustered = method in ("stratified", "published") and (images.reindex(small.index, fill_value=0) > small).any()
+    noun = "groups" if method == "grouped" else "images, duplicates counted once" if is_clustered else "images"
+    apart = ", or lower audit's distance if they are no duplicates" if is_clustered else ""
     has = list_some([f"{name or 'the data set'} has {count}" for name, count in small.items()])
     fewer = f", or set folds to {small.min()}" if "folds" in purpose and small.min() > 2 else ""
     raise UserError(
         f"split: too few {noun}: {has}, and each class needs {needed}, for {purpose}: "
-        f"add images, or leave the class out{fewer}"
+        f"add images, or leave the class out{fewer}{apart}"
     )
 
 
