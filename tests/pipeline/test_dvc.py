@@ -246,7 +246,9 @@ def test_the_main_job_from_images_to_comparison_and_what_a_change_re_runs(finish
     project("git", "clone", "-q", str(folder), str(clone))
     there = Checkout(clone)
     there("dvc", "pull", "-q", "--allow-missing")
+    elsewhere = source.rename(source.with_name("elsewhere"))
     assert there.repro("split-edges", "augment-edges") == {"plan"}  # which is in no remote
+    elsewhere.rename(source)
     assert (clone / "data/images/edges/images/up/one more.png").read_bytes() == extra
     there("git", "checkout", "-q", first_revision)
     there("dvc", "pull", "-q", "--allow-missing")
