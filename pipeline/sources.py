@@ -87,9 +87,10 @@ def write_listing(name: str, source: str, output: Path) -> None:
         print(f"{name}: nothing is at {source} on this machine: what was fetched from there before is taken")
         return
     lines = list_source(path)
-    content = {"source": source, "listed": len(lines), "digest": sha256([line.hex() for line in lines])}
+    files = sum(b"\0" in line for line in lines)  # the line of a folder is its path alone
+    content = {"source": source, "files": files, "digest": sha256([line.hex() for line in lines])}
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_name(f".{file.name}.unfinished")
     unfinished.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     unfinished.replace(file)
-    print(f"{name}: {len(lines):,} files and folders at {source}")
+    print(f"{name}: {files:,} {'file is' if files == 1 else 'files are'} at {source}")

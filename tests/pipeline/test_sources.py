@@ -49,7 +49,7 @@ def test_only_plain_paths_into_the_project_are_dependencies_and_none_of_data_set
 def test_a_listing_says_how_much_there_is_and_is_the_same_until_something_changes(project, capsys):
     output = Path("data/images/edges")
     sources.write_listing("edges", "../edges", output)
-    assert capsys.readouterr().out == "edges: 10 files and folders at ../edges\n"
+    assert capsys.readouterr().out == "edges: 6 files are at ../edges\n"
     before = Path("data/images/edges.source.json").read_bytes()
     sources.write_listing("edges", "../edges", output)
     assert Path("data/images/edges.source.json").read_bytes() == before
