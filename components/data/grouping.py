@@ -66,9 +66,7 @@ def deal_units(units: Sequence[Unit], sizes: Sequence[int], least: Sequence[int]
     part = [len(sizes) - 1] * len(units)
     waiting, images = list(range(len(units))), sum(sizes)
     for number in range(len(sizes) - 1):
-        size = round(
-            images * sizes[number] / max(sum(sizes[number:]), 1)
-        )  # what one part lacks is shared by the others
+        size = round(images * sizes[number] / max(sum(sizes[number:]), 1))  # the others share what one part lacks
         for row in fill_part(units, waiting, size, least[number], sum(least[number + 1 :])):
             part[row] = number
             images -= sum(units[row].values())
@@ -122,7 +120,7 @@ def best_exchange(
 ) -> list[int]:
     """Return the unit to put back and the unit to take, or one alone, that bring a part nearest to size and shares.
 
-    None is returned where no such exchange brings it nearer. How far it is off is the sum of the squares of what it is
+    None are returned where no such exchange brings it nearer. How far it is off is the sum of the squares of what it is
     missing of each class and of all.
 
     Args:
