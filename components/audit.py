@@ -4,7 +4,8 @@ from typing import Annotated
 
 from components.data.artifacts import Audit, Images
 from components.machinery.signature import Input, Output
-from components.system.limits import Range
+from components.system.errors import fold_words
+from components.system.limits import Names, Range
 
 
 def audit(
@@ -12,17 +13,23 @@ def audit(
     audit: Output[Audit],
     *,
     distance: Annotated[int, Range("from 0 to 16", lambda value: 0 <= value <= 16)],
+    near: Annotated[str, Names("setting", ("on", "off"))],
 ) -> None:
     """Find the duplicates in a data set, byte-identical or near-identical, and those of two labels.
 
     Two images, not plain ones, are near-identical if their perceptual hashes (pHash) differ in at most `distance` of 64
     bits and the details of their thumbnails, 16 x 16 pixels in colour, correlate by 0.95 or more; by 0.99 or more where
-    one has fewer than 32 pixels a side.
+    one has fewer than 32 pixels a side. Classes whose different images look so, as those of one camera do, are alike by
+    nature: they are named, and their near-identical images are not clustered.
 
     Args:
         images: The data set.
         audit: The duplicates.
         distance: Bits of 64 in which the hashes of two near-identical images may differ.
+        near: Whether near-identical images are looked for, `on` or `off`.
+
+    Raises:
+        UserError: Two classes have mostly the same images, or one has copies of the other's.
     """
     import pandas as pd
 
@@ -34,16 +41,33 @@ def audit(
     originals = first["file"].to_numpy()
     hashes, details = duplicates.hashes_and_details([images.file(file) for file in originals])
     needed = duplicates.min_correlations(first["width"].to_numpy(), first["height"].to_numpy())
-    near, cluster = duplicates.cluster_near_identical(hashes, details, needed, distance)
-
     table["hash"] = [f"{value:016x}" for value in hashes[content]]
-    table["cluster"] = originals[cluster[content]]
-    table.loc[~table["cluster"].duplicated(keep=False), "cluster"] = ""
+    found = duplicates.near_identical_pairs(hashes, details, needed, distance) if near == "on" else []
+    if found is None:
+        print(
+            "audit: more than 300 hashes an image are close, as those of one camera or of forms are: alike by nature, "
+            "none is called near-identical"
+        )
+        found = []
+    cluster = duplicates.first_of_clusters(len(first), found)
+    table["cluster"] = duplicates.cluster_names(originals[cluster[content]])
+    duplicates.require_different_classes(table)
+    labels = first["label"].to_numpy()
+    alike = duplicates.classes_alike_by_nature(labels, cluster, found)
+    pairs_of_alike = [pair for pair in found if {labels[pair[0]], labels[pair[1]]} & {*alike}]
+    if alike:
+        print(
+            f"audit: alike by nature, not near-identical: {fold_words(alike)}; {len(pairs_of_alike)} pairs of their "
+            "images, as of one camera or of pages, are not clustered"
+        )
+        found = [pair for pair in found if not {labels[pair[0]], labels[pair[1]]} & {*alike}]
+        cluster = duplicates.first_of_clusters(len(first), found)
+        table["cluster"] = duplicates.cluster_names(originals[cluster[content]])
     audit.write_table("hashes.csv", table[["file", "hash", "cluster"]])
 
     originals_of_files = zip(table["file"], originals[content], strict=True)
     rows = [(file, original, "identical", 0, 1.0) for file, original in originals_of_files if file != original]
-    rows += [(originals[later], originals[early], "near", bits, round(corr, 4)) for early, later, bits, corr in near]
+    rows += [(originals[later], originals[early], "near", bits, round(corr, 4)) for early, later, bits, corr in found]
     pairs = pd.DataFrame(rows, columns=["file", "other", "kind", "distance", "similarity"])
     label = table.set_index("file")["label"]
     audit.write_table("pairs.csv", pairs.assign(label=pairs["file"].map(label), other_label=pairs["other"].map(label)))
@@ -55,5 +79,6 @@ def audit(
         "two_labels": len(duplicates.label_conflicts(table)),
         "clusters": len(sizes),
         "largest_cluster": int(sizes.max()) if len(sizes) else 0,
+        "alike_by_nature": len(pairs_of_alike),
     }
     print("audit:", ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in audit.facts.duplicates.items()))

@@ -92,7 +92,7 @@ PARAMETERS: dict[str, dict[str, str | int | float]] = {
     "fetch_weights": {
         "backbone": "vgg16_small", "source": str(ROOT / "pretraining/vgg16_small.weights.h5"), "stock": "leave",
     },
-    "audit": {"distance": 8},
+    "audit": {"distance": 8, "near": "on"},
     "split": {
         "method": "stratified", "train": 24, "validation": 12, "test": 12, "folds": 1, "fold": 0, "seed": 1,
         "duplicates": "keep", "two_labels": "keep", "untrained_classes": "refuse",

@@ -81,6 +81,7 @@ class AuditFacts(ImagesFacts):
 class Audit(Artifact[AuditFacts]):
     """Images that are there twice, byte-identical or near-identical; the fact `duplicates` counts them.
 
+    Its `alike_by_nature` counts the pairs of classes whose different images look near-identical: they are not listed.
     `hashes.csv` (file, hash, cluster): the perceptual hash, 16 hexadecimal digits; and the first image of the cluster,
     of all that pairs connect, empty for an image that is in no pair.
     `pairs.csv` (file, other, kind, distance, similarity, label, other_label): as many pairs as connect the clusters,

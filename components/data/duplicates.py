@@ -9,21 +9,23 @@ as a JPEG of quality 60, at half the size or 10 % brighter, and 99 % without a b
 2,062 hands, of two people, is at 0.94, and that of 1,797 digits of 8 x 8 pixels at 0.98.
 """
 
+import math
 from collections.abc import Iterator, Sequence
+from itertools import combinations, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import imagehash
 import numpy as np
+import pandas as pd
 from PIL import Image
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from components.data import images
+from components.system.errors import UserError, shorten
 from components.system.progress import bar
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-HASH_BYTES = 8
+HASH_BYTES, BITS = 8, 64
 SIDE = 16  # pixels of a thumbnail
 BLURRED_SIDE = 4  # pixels of the blurred thumbnail; the detail is the difference between the two
 DETAIL = SIDE * SIDE * 3  # values
@@ -32,6 +34,10 @@ MIN_CORRELATION = 0.95  # of the details of two near-identical images
 SMALL_SIDE, MIN_CORRELATION_SMALL = 32, 0.99  # for images of fewer pixels a side, of which many are alike
 HASHES_AT_ONCE = 2**20  # pairs whose hashes are compared in one block
 DETAILS_AT_ONCE = 2**12  # pairs whose details are
+CLOSE_HASHES = 300  # of an image, on average: with more, hashes say nothing
+ALIKE_IMAGES, ALIKE_SHARE = 8, 0.3  # of a cluster, and of a class in it, that is alike by nature
+ALIKE_PAIRS = 10  # of which most have two labels
+AUGMENTED = 100  # times a class's size, that of one with its copies
 
 Pair = tuple[int, int, int, float]  # row of the earlier image, row of the later, differing bits, correlation
 
@@ -68,14 +74,55 @@ def hashes_and_details(files: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
     return hashes.view(">u8")[:, 0].astype(np.uint64), details.view(np.float16)
 
 
+def bands_of_bits(count: int, distance: int) -> list[tuple[int, int]]:
+    """Return the first bit and the width of each band into which to cut the 64 bits of so many hashes for a search.
+
+    Of 3 to 16 bands it takes the number that costs the fewest steps: tables, look-ups in them, and pairs to compare.
+    """
+
+    def steps(bands: int) -> float:
+        width = BITS // bands
+        flips = sum(math.comb(width, bits) for bits in range(distance // bands + 1))
+        return bands * (2**width + flips * (10 * count + count * count / 2**width))
+
+    edges = np.linspace(0, BITS, min(range(3, 17), key=steps) + 1).astype(int)
+    return [(int(start), int(end - start)) for start, end in pairwise(edges)]
+
+
 def pairs_of_close_hashes(hashes: np.ndarray, distance: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield, in blocks, the rows of the earlier and of the later hash of each pair at most so many bits apart."""
-    rows = max(1, HASHES_AT_ONCE // max(len(hashes), 1))
-    for start in range(0, len(hashes), rows):
-        bits = np.bitwise_count(hashes[start : start + rows, None] ^ hashes[None, start:])
-        first, second = np.nonzero(bits <= distance)
-        later = second > first
-        yield first[later] + start, second[later] + start
+    """Yield, in blocks, the rows of the earlier and of the later hash of each pair at most so many bits apart.
+
+    Two hashes that differ in d bits differ, in one of k bands of them, in d // k bits or fewer: there they are looked
+    up, with so many bits flipped. A pair is yielded for the first such band only.
+
+    Source:
+        Multi-index hashing: Norouzi, Punjani and Fleet, arXiv 1307.2982.
+    """
+    bands = bands_of_bits(len(hashes), distance)
+    most = distance // len(bands)
+    for number, (shift, width) in enumerate(bands):
+        keys = (hashes >> np.uint64(shift)).astype(np.int64) & (2**width - 1)
+        order = np.argsort(keys, kind="stable")
+        starts = np.searchsorted(keys[order], np.arange(2**width + 1))
+        for flipped in (bits for size in range(most + 1) for bits in combinations(range(width), size)):
+            asked = keys[order] ^ sum(1 << bit for bit in flipped)
+            counts = starts[asked + 1] - starts[asked]
+            rows = np.flatnonzero(counts)
+            ends = counts[rows].cumsum()
+            while len(rows):
+                some = max(1, int(np.searchsorted(ends, HASHES_AT_ONCE, "right")))
+                several = counts[rows[:some]]
+                places = np.arange(several.sum()) - np.repeat(several.cumsum() - several, several)
+                first = np.repeat(order[rows[:some]], several)
+                second = order[places + np.repeat(starts[asked[rows[:some]]], several)]
+                earlier = first < second
+                first, second = first[earlier], second[earlier]
+                bits = hashes[first] ^ hashes[second]
+                close = np.bitwise_count(bits) <= distance
+                for start, size in bands[:number]:
+                    close &= np.bitwise_count(bits >> np.uint64(start) & np.uint64(2**size - 1)) > most
+                yield first[close], second[close]
+                rows, ends = rows[some:], ends[some:] - ends[some - 1]
 
 
 def min_correlations(widths: np.ndarray, heights: np.ndarray) -> np.ndarray:
@@ -86,28 +133,30 @@ def min_correlations(widths: np.ndarray, heights: np.ndarray) -> np.ndarray:
     return np.where(np.minimum(widths, heights) < SMALL_SIDE, MIN_CORRELATION_SMALL, MIN_CORRELATION)
 
 
-def cluster_near_identical(
+def near_identical_pairs(
     hashes: np.ndarray, details: np.ndarray, min_correlation: np.ndarray, distance: int
-) -> tuple[list[Pair], np.ndarray]:
-    """Return the pairs that connect near-identical images, and for each image the row of its cluster's first, (n,).
+) -> list[Pair] | None:
+    """Return the pairs that connect near-identical images; None where too many hashes are close to say anything.
 
-    A pair whose images are in one cluster already is skipped: there are fewer pairs than images, and few are compared,
-    even where all images are alike.
+    A pair whose images are connected already is skipped: there are fewer pairs than images. The search ends at 300
+    close hashes an image, as those of one camera, of forms or of pages have.
 
     Args:
         hashes: uint64 (n,).
         details: float16 (n, DETAIL).
         min_correlation: Least correlation of each image with a near-identical one, (n,).
         distance: Bits in which two hashes may differ.
-
-    Returns:
-        The pairs, each as a `Pair`; and the clusters, in which an image that is in no pair is its own first.
     """
     pairs: list[Pair] = []
     cluster = np.arange(len(hashes))
+    members: dict[int, list[int]] = {}
     detailed = np.flatnonzero(details.any(axis=1))
+    left = CLOSE_HASHES * len(detailed)
     for block in pairs_of_close_hashes(hashes[detailed], distance):
         first, second = (detailed[rows] for rows in block)
+        left -= len(first)
+        if left < 0:
+            return None
         while len(first):
             apart = cluster[first] != cluster[second]
             first, second = first[apart], second[apart]
@@ -116,16 +165,90 @@ def cluster_near_identical(
             needed = np.maximum(min_correlation[some], min_correlation[others])
             for number in np.flatnonzero(correlation >= needed):
                 one, other = int(some[number]), int(others[number])
-                low, high = sorted((cluster[one], cluster[other]))
+                low, high = sorted((int(cluster[one]), int(cluster[other])))
                 if low != high:
-                    cluster[cluster == high] = low
+                    moved = members.pop(high, [high])
+                    cluster[moved] = low
+                    members.setdefault(low, [low]).extend(moved)
                     bits = int(np.bitwise_count(hashes[one] ^ hashes[other]))
                     pairs.append((one, other, bits, float(correlation[number])))
             first, second = first[DETAILS_AT_ONCE:], second[DETAILS_AT_ONCE:]
-    return pairs, cluster
+    return sorted(pairs)
 
 
-def label_conflicts(table: "pd.DataFrame") -> "pd.DataFrame":
+def first_of_clusters(count: int, pairs: Sequence[Pair]) -> np.ndarray:
+    """Return for each of so many images the row of its cluster's first, (n,), itself where it is in no pair."""
+    ends = np.array([pair[:2] for pair in pairs], np.int64).reshape(-1, 2).T
+    _, component = connected_components(coo_array((np.ones(ends.shape[1]), ends), (count, count)), directed=False)
+    _, first, number = np.unique(component, return_index=True, return_inverse=True)
+    return first[number]
+
+
+def cluster_names(first: np.ndarray) -> np.ndarray:
+    """Return each image's cluster, named by its first image, (n,); empty for an image that is alone in it."""
+    return np.where(pd.Series(first).duplicated(keep=False), first, "")
+
+
+def classes_alike_by_nature(labels: np.ndarray, cluster: np.ndarray, pairs: Sequence[Pair]) -> list[str]:
+    """Return the classes, sorted, whose different images look near-identical: of one camera, pages, gauges, forms.
+
+    One cluster, of 8 images or more, has over 30 % of such a class; or, of 10 pairs or more, most have two labels.
+
+    Args:
+        labels: Of each image, (n,).
+        cluster: The row of each image's cluster's first, (n,).
+        pairs: Near-identical images.
+    """
+    class_of_image, classes = pd.factorize(labels)
+    sizes = np.bincount(class_of_image, minlength=len(classes))
+    alike = set[str]()
+    rows, counts = np.unique(cluster, return_counts=True)
+    for row in rows[counts >= ALIKE_IMAGES]:
+        inside = np.bincount(class_of_image[cluster == row], minlength=len(classes))
+        alike.update(classes[inside > ALIKE_SHARE * sizes])
+    crossing = [pair for pair in pairs if labels[pair[0]] != labels[pair[1]]]
+    if len(pairs) >= ALIKE_PAIRS and len(crossing) > len(pairs) / 2:
+        alike.update(str(labels[row]) for pair in crossing for row in pair[:2])
+    return sorted(alike)
+
+
+def require_different_classes(table: pd.DataFrame) -> None:
+    """Raise an error where two classes have mostly the same images, or one of them copies of the other's few images.
+
+    Clusters that hold more than two different images of each of two classes do not count: they are alike by nature.
+
+    Args:
+        table: One row an image, with its `file`, `label`, `sha256` and `cluster`, which is empty where it has none.
+
+    Raises:
+        UserError: There are such classes.
+    """
+    sizes = table["label"].value_counts()
+    clustered = table[table["cluster"] != ""]
+    held = clustered.groupby(["cluster", "label"], sort=False).agg(
+        images=("file", "size"), contents=("sha256", "nunique"), file=("file", "first")
+    )
+    held = held.reset_index()
+    both = held.merge(held, on="cluster", suffixes=("", "_other"))
+    for (label, other), rows in both[both["label"] != both["label_other"]].groupby(["label", "label_other"]):
+        few, many = sizes[label], sizes[other]
+        one_each = rows["contents"].sum() <= 1.5 * len(rows) and len(rows) > 1
+        if few > many or not one_each or rows["images_other"].sum() <= many / 2:
+            continue
+        example = f"such as {rows['file'].iloc[0]} and {rows['file_other'].iloc[0]}"
+        if many >= AUGMENTED * few:
+            raise UserError(
+                f"{rows['images_other'].sum()} of {many} images of {shorten(other)} are copies of the {few} of "
+                f"{shorten(label)}, {example}: take out the copies, or one of the two classes"
+            )
+        if rows["images"].sum() > few / 2 and rows["contents_other"].sum() <= 1.5 * len(rows):
+            raise UserError(
+                f"{shorten(label)} and {shorten(other)} have mostly the same images, {rows['images'].sum()} of {few} "
+                f"and {rows['images_other'].sum()} of {many}, {example}: merge the two classes, or take one out"
+            )
+
+
+def label_conflicts(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table of the images whose label is not the commonest of their cluster, with `file` and `other`.
 
     `other` is the first image of the cluster that has the commonest label; of several as common, the first one counts.

@@ -27,6 +27,7 @@ LEAKAGE = {
     "identical_pairs": "byte-identical pairs", "near_pairs": "near-identical pairs",
     "two_labels": "images with two labels", "clusters": "clusters of duplicate images",
     "largest_cluster": "images in the largest cluster",
+    "alike_by_nature": "pairs of classes whose images are alike by nature, not clustered",
     "across_splits": "test images that training or validation has too", "test_share": "of all test images",
     "groups_across_splits": "groups of test images that training or validation has too",
 }  # fmt: skip

@@ -18,15 +18,16 @@ from components.data.datasets import write_digits
 from components.data.sources import open_source
 from components.machinery.running import run_step
 from components.results import figures
+from components.system.errors import UserError
 from tests.conftest import PARAMETERS, write_images
 from tests.data.test_data_sets import real
 
 SPLIT = {**PARAMETERS["split"], "train": 0.5, "validation": 0.25, "test": 0.25}
 
 
-def fetch_and_audit(source: Path, folder: Path, distance: int = 8) -> Audit:
+def fetch_and_audit(source: Path, folder: Path, distance: int = 8, near: str = "on") -> Audit:
     run_step("fetch", {"images": folder / "images"}, {"data_set": "own", "source": str(source), "max_quarantined": 0})
-    run_step("audit", {"images": folder / "images", "audit": folder / "audit"}, {"distance": distance})
+    run_step("audit", {"images": folder / "images", "audit": folder / "audit"}, {"distance": distance, "near": near})
     return Audit.read(folder / "audit")
 
 
@@ -69,6 +70,7 @@ def test_every_changed_copy_is_listed_and_nothing_else(change, source, tmp_path)
     assert pairs(audit, "kind") == sorted(expected)
     assert audit.facts.duplicates == {
         "identical_pairs": 0, "near_pairs": 24, "two_labels": 0, "clusters": 24, "largest_cluster": 2,
+        "alike_by_nature": 0,
     }  # fmt: skip
 
 
@@ -96,6 +98,7 @@ def test_copies_are_of_one_cluster_whatever_their_labels(source, tmp_path):
     assert known["label"].tolist() == ["class00", "class01", "class02"] and set(known["other_label"]) == {"class00"}
     assert audit.facts.duplicates == {
         "identical_pairs": 2, "near_pairs": 1, "two_labels": 2, "clusters": 1, "largest_cluster": 4,
+        "alike_by_nature": 0,
     }  # fmt: skip
 
 
@@ -144,7 +147,9 @@ def test_clusters_are_those_of_all_pairs(count):
     drawn = details(kinds[random.integers(0, len(kinds), count)] + random.normal(0, 0.2, (count, 768)))
     hashes = random.integers(0, 2**6, count).astype(np.uint64)
     needed = random.choice([0.95, 0.96], count)
-    near, cluster = duplicates.cluster_near_identical(hashes, drawn, needed, 2)
+    near = duplicates.near_identical_pairs(hashes, drawn, needed, 2)
+    assert near is not None
+    cluster = duplicates.first_of_clusters(count, near)
     bits = np.bitwise_count(hashes[:, None] ^ hashes[None])
     alike = (bits <= 2) & (drawn.astype(np.float32) @ drawn.astype(np.float32).T >= np.maximum(needed[:, None], needed))
     number, expected = connected_components(alike)
@@ -155,12 +160,97 @@ def test_clusters_are_those_of_all_pairs(count):
     assert all(cluster[cluster] == cluster) and (cluster <= np.arange(count)).all()
 
 
-def test_a_camera_that_does_not_move_gives_few_pairs():
-    """Where all are alike there are more pairs than could be listed: fewer than images are."""
+@pytest.mark.parametrize(("count", "distance"), [(2, 8), (400, 0), (400, 3), (400, 8), (400, 16), (3000, 8)])
+def test_every_pair_of_close_hashes_is_found_once(count, distance):
+    random = np.random.default_rng(count)
+    kinds = random.integers(0, 2**64, count // 2, dtype=np.uint64)
+    flipped = (np.uint64(1) << random.integers(0, 64, (8, count)).astype(np.uint64)) * random.integers(0, 2, (8, count))
+    hashes = kinds[random.integers(0, len(kinds), count)] ^ np.bitwise_xor.reduce(flipped.astype(np.uint64))
+    found = [row for block in duplicates.pairs_of_close_hashes(hashes, distance) for row in zip(*block, strict=True)]
+    bits = np.bitwise_count(hashes[:, None] ^ hashes[None])
+    assert sorted(found) == list(zip(*np.nonzero(np.triu(bits <= distance, 1)), strict=True))
+
+
+@pytest.mark.parametrize(("count", "bands"), [(100, 9), (100_000, 5), (10_000_000, 3)])
+def test_more_hashes_are_looked_up_in_fewer_and_wider_bands(count, bands):
+    cut = duplicates.bands_of_bits(count, 8)
+    assert len(cut) == bands and sum(width for _, width in cut) == 64 and cut[0][0] == 0
+
+
+def test_a_search_ends_where_hashes_tell_nothing_apart():
+    drawn = details(np.random.default_rng(0).normal(size=(700, 768)))
+    for count, expected in ((600, []), (700, None)):
+        arguments = np.zeros(count, np.uint64), drawn[:count], np.full(count, 0.95), 8
+        assert duplicates.near_identical_pairs(*arguments) == expected
+
+
+def one_camera(folder: Path, counts: dict[str, int]) -> Path:
+    """Write images of one scene, alike but for a spot, so many of each class; return the folder."""
     random = np.random.default_rng(0)
-    drawn = details(random.normal(size=768) + random.normal(0, 0.05, (3000, 768)))
-    near, cluster = duplicates.cluster_near_identical(np.zeros(3000, np.uint64), drawn, np.full(3000, 0.95), 8)
-    assert len(near) == 2999 and set(cluster) == {0}
+    scene = np.asarray(Image.fromarray(random.integers(0, 255, (6, 6, 3), dtype=np.uint8)).resize((96, 96)))
+    for label, count in counts.items():
+        (folder / label).mkdir(parents=True)
+        for number in range(count):
+            spot = scene.copy()
+            top, left = random.integers(0, 90, 2)
+            spot[top : top + 3, left : left + 3] = 255
+            Image.fromarray(spot).save(folder / label / f"{number}.png")
+    return folder
+
+
+def test_images_of_one_camera_are_alike_by_nature_and_said_not_to_be_clustered(tmp_path, capsys):
+    source = one_camera(tmp_path / "source", {"ok": 20, "scratched": 9})
+    shutil.copy(source / "ok" / "0.png", source / "ok" / "copy.png")
+    audit = fetch_and_audit(source, tmp_path)
+    assert "alike by nature, not near-identical: ok, scratched; 28 pairs" in capsys.readouterr().out
+    assert audit.facts.duplicates == {
+        "identical_pairs": 1, "near_pairs": 0, "two_labels": 0, "clusters": 1, "largest_cluster": 2,
+        "alike_by_nature": 28,
+    }  # fmt: skip
+    at = {name: tmp_path / name for name in ("images", "audit", "splits", "test_split")}
+    run_step("split", at, SPLIT)
+    assert Splits.read(at["splits"]).facts.leakage["across_splits"] == 0
+
+
+def test_near_pairs_that_mostly_have_two_labels_are_alike_by_nature():
+    labels, cluster = np.array(["a", "b"] * 10), np.repeat(np.arange(0, 20, 2), 2)
+    crossing = [(row, row + 1, 0, 1.0) for row in range(0, 20, 2)]
+    assert duplicates.classes_alike_by_nature(labels, cluster, crossing) == ["a", "b"]
+    assert duplicates.classes_alike_by_nature(labels, cluster, crossing[:9]) == []
+    assert duplicates.classes_alike_by_nature(np.sort(labels), cluster, crossing) == []
+
+
+def test_without_near_only_identical_images_are_duplicates(source, tmp_path):
+    first = source / "class00" / "000000.jpg"
+    shutil.copy(first, source / "class00" / "copy.jpg")
+    with Image.open(first) as image:
+        image.save(source / "class00" / "near.png")
+    assert pairs(fetch_and_audit(source, tmp_path, near="off"), "kind") == [
+        ("class00/000000.jpg", "class00/copy.jpg", "identical")
+    ]
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png"])
+def test_two_classes_of_the_same_images_are_refused(ending, source, tmp_path):
+    (source / "again").mkdir()
+    for file in sorted(source.glob("class00/*.jpg"))[:5]:
+        with Image.open(file) as image:
+            image.save(source / "again" / f"{file.stem}.png")
+        if ending == "jpg":
+            (source / "again" / f"{file.stem}.png").unlink()
+            shutil.copy(file, source / "again")
+    with pytest.raises(UserError, match=r"'again' and 'class00' have mostly the same images, 5 of 5 and 5 of 8, such"):
+        fetch_and_audit(source, tmp_path)
+
+
+def test_a_class_of_copies_of_a_few_images_of_another_is_refused():
+    files = [(f"few/{number}", "few", str(number), str(number)) for number in range(2)]
+    files += [(f"many/{number}", "many", f"copy {number}", str(number % 2)) for number in range(200)]
+    table = pd.DataFrame(files, columns=["file", "label", "sha256", "cluster"])
+    with pytest.raises(UserError, match=r"200 of 200 images of 'many' are copies of the 2 of 'few', such as few/0"):
+        duplicates.require_different_classes(table)
+    duplicates.require_different_classes(table[:-1])
+    duplicates.require_different_classes(table.assign(cluster="0"))
 
 
 @pytest.mark.parametrize(("size", "expected"), [(64, 1), (32, 1), (31, 0), (16, 0)])
