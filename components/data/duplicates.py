@@ -223,7 +223,7 @@ def require_different_classes(table: pd.DataFrame) -> None:
     Raises:
         UserError: There are such classes.
     """
-    sizes = table["label"].value_counts()
+    sizes = table["label"].value_counts().to_dict()
     clustered = table[table["cluster"] != ""]
     held = clustered.groupby(["cluster", "label"], sort=False).agg(
         images=("file", "size"), contents=("sha256", "nunique"), file=("file", "first")

@@ -33,8 +33,8 @@ class Parameter:
         """Return a value converted to the parameter's type: text to a number, 1.0 to 1 or 1 to 1.0, and nothing else.
 
         Raises:
-            UserError: The value has another type, as a boolean has unless `on` and `off` are names, is not finite, or is
-                outside the limits.
+            UserError: The value has another type, such as a boolean where no names are `on` and `off`, is not
+                finite, or is outside the limits.
         """
         if isinstance(value, bool) and isinstance(self.limits, Names) and {"on", "off"} <= {*self.limits.known}:
             value = "on" if value else "off"  # as YAML reads them without quotes

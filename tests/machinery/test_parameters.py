@@ -87,6 +87,11 @@ def test_every_number_has_a_range(name):
         assert parameter.kind is str or parameter.limits, key
 
 
+@pytest.mark.parametrize(("value", "expected"), [("on", "on"), ("off", "off"), (True, "on"), (False, "off")])
+def test_on_and_off_are_read_with_and_without_quotes(value, expected):
+    assert load_step("audit").parameters["near"].read("audit", "near", value) == expected
+
+
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates() | st.binary(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),

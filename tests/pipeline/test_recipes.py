@@ -150,7 +150,6 @@ def set_to(address: str, value: Any) -> Callable[[dict[str, Any]], None]:
         ("recipes/digits/fine_tune/epochs", float("inf"), "recipe digits: fine_tune: epochs .* received inf"),
         ("recipes/digits/train_top", {"weight_decay": 0.1}, "train_top: adam has no weight decay; received 0.1"),
         ("recipes/digits/split/train", "most", "recipe digits: split: train is a number; received 'most'"),
-        ("recipes/digits/audit/near", 1, "recipe digits: audit: near is text; received 1"),
         ("recipes/digits/augment/flip", False, "recipe digits: augment: flip is text; received False"),
         ("recipes/digits/split", 0, "recipe digits: split .*received 0"),
         ("recipes/digits/split", 3, "recipe digits: split .*received 3"),
