@@ -147,6 +147,21 @@ def connor_sample_size(changes: np.ndarray, pairs: int) -> float:
     return float(((level * np.sqrt(share) + power * np.sqrt(share - difference**2)) / difference) ** 2)
 
 
+def detectable_difference(images: int, disagreement: float) -> float:
+    """Return the smallest difference of two models' accuracies that McNemar's test tells from 0; infinite if none is.
+
+    It is the difference at which `connor_sample_size` asks for as many images, for one pair, with a power of `POWER`.
+
+    Args:
+        images: Number of test images.
+        disagreement: Share of the images on which one model is right and the other is wrong, in (0, 1].
+    """
+    level, power = level_and_power_quantiles(pairs=1)
+    spread = level * np.sqrt(images) + power * np.sqrt(max(images - level**2 + power**2, 0))
+    difference = np.sqrt(disagreement) * spread / (images + power**2)
+    return float(difference) if difference <= disagreement else np.inf
+
+
 def compare_pairs(
     labels: np.ndarray, models: Mapping[str, np.ndarray], groups: np.ndarray | None = None
 ) -> pd.DataFrame:

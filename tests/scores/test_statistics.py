@@ -374,6 +374,24 @@ def test_as_many_images_as_are_needed_tell_models_apart_four_times_in_five(monke
         assert 0.7 <= np.mean(significant) <= 0.9
 
 
+@pytest.mark.parametrize(("images", "disagreement"), [(200, 0.1), (1000, 0.05), (10_000, 0.2)])
+def test_the_smallest_detectable_difference_is_told_four_times_in_five(images, disagreement):
+    """By McNemar's exact test, of 4,000 pairs of models that differ by so much; of half of it seldom."""
+    difference = pairs.detectable_difference(images, disagreement)
+    random, told = np.random.default_rng(0), []
+    for actual in (difference, difference / 2):
+        shares = [(disagreement + actual) / 2, (disagreement - actual) / 2, 1 - disagreement]
+        better, worse, _ = random.multinomial(images, shares, 4000).T
+        told.append(np.mean(2 * stats.binom.cdf(np.minimum(better, worse), better + worse, 0.5) < 0.05))
+    assert 0.75 <= told[0] <= 0.82 and told[1] <= 0.35
+    needed = pairs.connor_sample_size(np.repeat([1, -1, 0], np.rint(1e6 * np.array(shares)).astype(int)), 1)
+    assert needed == pytest.approx(4 * images, rel=0.05)
+
+
+def test_where_models_disagree_on_too_few_images_no_difference_is_told():
+    assert pairs.detectable_difference(50, 0.1) == pairs.detectable_difference(1, 1.0) == np.inf
+
+
 def test_grouped_models_that_are_equally_good_are_seldom_told_apart():
     """In every group one of the models is better by chance, on all its images: images alone would tell them apart."""
     random = np.random.default_rng(0)
