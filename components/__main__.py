@@ -23,7 +23,7 @@ def overview(command: str) -> str:
 
 
 def read_section(address: str) -> dict[str, Any]:
-    """Return the mapping at FILE:SECTION of a YAML file, nested as SECTION's dots say; empty for one without lines.
+    """Return the mapping that FILE:SECTION names in a YAML file, dots leading inwards; empty if it has no lines.
 
     Raises:
         UserError: There is no such file or section, or it is no mapping.

@@ -35,7 +35,7 @@ def size_in_bytes(path: Path) -> int:
 
 
 def remove(paths: Mapping[Path, int]) -> None:
-    """Delete these paths, and then the folders around them that have become empty, but not those in FOLDERS."""
+    """Delete these paths, and then the folders around each that this leaves empty, up to the first of FOLDERS."""
     for path in paths:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
         for folder in path.parents:

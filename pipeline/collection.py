@@ -26,7 +26,7 @@ def usable_names(content: Mapping[str, Any], noun: str) -> list[str]:
 
 
 def fetch_values(content: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return the parameters of `fetch`: `data_set`, `max_quarantined`, and those declared, else `source: published`."""
+    """Return what `fetch` takes: `data_set`, `max_quarantined` or None, what is declared, or `source: published`."""
     declaration = declarations(content, "data").get(name) or {"source": "published"}
     return {"data_set": name, "max_quarantined": content["data"].get("max_quarantined"), **declaration}
 

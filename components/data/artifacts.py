@@ -185,7 +185,7 @@ class Features(FileArray[FeaturesFacts]):
 
     @property
     def expected_views(self) -> tuple[str, tuple[int, ...]]:
-        """The type of an image's features, and of their shape how many views there are."""
+        """The type of an image's features, and the first axis of their shape, its views: ("float32", (1 + views,))."""
         return "float32", (1 + self.facts.views,)
 
 

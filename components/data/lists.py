@@ -16,7 +16,7 @@ GROUPS = "groups.csv"
 
 
 def person_numbers(table: "pd.DataFrame", classes: list[str]) -> list[str]:
-    """Return the number of the person on each image, as text from "1", in the order of the table.
+    """Return each image's person as a number in text, from "1", in the table's order, told by names and classes.
 
     The next person begins where, by the last numbers in the files' names, the class does not advance.
 

@@ -35,7 +35,7 @@ class Untrained:
 def assemble_benchmark(
     augmented: Augmented, splits: Splits, network: str, image_size: int, width: int, stages: int
 ) -> Untrained:
-    """Return a new benchmark network, its rows of stored images, which it resizes itself, and its layers; no head."""
+    """Return a new benchmark network, and the stored views that it trains and validates on, which it resizes itself."""
     layers = [
         keras.layers.Resizing(image_size, image_size, name="resizing"),
         keras.layers.Rescaling(1 / 127.5, -1.0, name="preprocessing"),

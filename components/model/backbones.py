@@ -93,7 +93,7 @@ class Backbone:
             raise UserError(f"cannot download the ImageNet weights: {error}; give the path of a file") from error
 
     def preprocessing(self) -> "keras.Model":
-        """Return the layers before the network: raw RGB, (batch, height, width, 3) in [0, 255], to what it takes."""
+        """Return the layers before the network: raw RGB in [0, 255], of any size, to what it takes."""
         import keras
 
         image = keras.Input((None, None, 3))

@@ -69,7 +69,7 @@ HEADS = {
 
 
 def build(name: str, pooling: str, shape: tuple[int, ...], classes: int, dropout: float) -> "keras.Model":
-    """Return a new head of the registry: features (batch, *shape) to logits (batch, classes).
+    """Return a new head of the registry, from features (batch, *shape) of the pooling that it takes to logits.
 
     Args:
         name: Which one.

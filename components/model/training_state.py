@@ -90,7 +90,7 @@ class TrainingState:
         self.saving_seconds = self.saved_at - start
 
     def restore(self) -> None:
-        """Set epochs, best weights and logits, and all variables of model and optimizer, to what the file holds.
+        """Set history, best weights and logits, and all variables of model and optimizer, to what the file holds.
 
         A file that is damaged or does not fit raises ValueError, EOFError, KeyError or BadZipFile.
         """

@@ -49,7 +49,7 @@ def confusions(labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str]
 
 
 def example_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of up to 12 mistakes, the most confident first, then of up to 4 right predictions, evenly spread.
+    """Return up to 12 mistakes, the most confident first, then up to 4 right predictions, evenly along the table.
 
     Args:
         predictions: One row a test image, with its label, the predicted class and the probability of that.

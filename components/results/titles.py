@@ -56,9 +56,9 @@ def name_parts(name: str) -> list[str]:
 
 
 def folder_name(name: str) -> str:
-    """Return a folder's name for a model's name, of letters, digits and `_.=+-,`; and a digest where anything is lost.
+    """Return a model's name as a folder's, with `,` for spaces; with `_` and a digest if it cannot be read back.
 
-    So no two names have the same. Before the digest it is cut to `LONGEST` characters.
+    So no two names have the same. It has letters, digits and `_.=+-,`; before the digest it is cut to `LONGEST`.
     """
     safe = re.sub(r"[^A-Za-z0-9_.=+, -]", "_", name)[:LONGEST].lstrip("., ").replace(", ", ",").replace(" ", ",")
     model, *others = safe.split(",")

@@ -103,7 +103,7 @@ def ratio_or_nan(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 
 
 def bootstrap_class_intervals(per_unit: sparse.csr_array, whole: int) -> list[Interval]:
-    """Return the 95 % interval of each class's recall or precision, in the classes' order, bootstrapped over units.
+    """Return each class's 95 % interval of recall or precision, bootstrapped over units; NaN twice if undefined.
 
     Resamples without an image of the class (for precision, one predicted as it) are left out. Of the units, those with
     such images count: without any, the interval is not a number, twice; with fewer than `FEWEST`, it is (0, 1); where

@@ -70,7 +70,7 @@ def from_project(address: str) -> str:
 
 @contextmanager
 def artifacts_here() -> Iterator[None]:
-    """Let MLflow put the artifacts of a store that is opened in the block into the project's `mlruns`, by its URI.
+    """Let MLflow put the artifacts of a new store, opened in the block, into the `mlruns` here, addressed by URI.
 
     MLflow takes a path for an address, and a quote or a colon in it for SQL.
     """
@@ -125,10 +125,10 @@ def bring_along(file: Path) -> str:
     artifacts have stayed behind nothing is changed, nor where the file is a link to a store that lies elsewhere.
     """
     here = file.absolute().with_name(ARTIFACTS)
-    if file.is_symlink() or not artifacts_elsewhere(file, here):
+    if file.is_symlink() or not former_artifacts(file, here):
         return ""
     with alone(file):
-        there = artifacts_elsewhere(file, here)  # not where another process has changed it meanwhile
+        there = former_artifacts(file, here)  # not where another process has changed it meanwhile
         if there is None:
             return ""
         backup = Path(f"{file}.before-move")
@@ -139,8 +139,8 @@ def bring_along(file: Path) -> str:
     )
 
 
-def artifacts_elsewhere(file: Path, here: Path) -> Path | None:
-    """Return the `mlruns` that a store was made with if its artifacts are not there but here, or are nowhere yet."""
+def former_artifacts(file: Path, here: Path) -> Path | None:
+    """Return the `mlruns` that a store names elsewhere, if that is gone or the one here holds anything; else None."""
     with closing(sqlite3.connect(file, timeout=PATIENCE)) as connection:
         row = connection.execute("SELECT artifact_location FROM experiments WHERE experiment_id = 0").fetchone()
     first = local_path(row[0] if row else "")

@@ -240,7 +240,7 @@ def _begin_run(classifier: Classifier, model: str) -> "Run | None":
 
 
 def _delete_broken_off_run(experiment: str, inputs_digest: str) -> None:
-    """Delete the run, if any, of a training with these inputs that ended without the store, and so names no model."""
+    """Delete the first run, if any, of a training with these inputs that names no model: it ended without the store."""
     run = find_run(experiment, MADE_WITH, inputs_digest, without=MODEL)
     if run:
         client().delete_run(run.info.run_id)
