@@ -10,7 +10,7 @@ PREFIX ?=
 TAG ?= latest
 export DOCKER_BUILDKIT := 1
 
-.PHONY: setup repro test ui experiments lock image test-containers
+.PHONY: setup repro test look new ui experiments lock image test-containers
 
 repro: setup ## run the recipes, then print what came out
 	@graft arrange
@@ -23,6 +23,9 @@ test: setup ## lint, types, tests
 	mypy
 	lint-imports --no-logo
 	pytest -n $(WORKERS) --dist worksteal
+
+look new: setup ## look at the labelled images in SOURCE; `new` makes a recipe of them, NAME, that compares NETWORKS
+	@graft $@ "$(SOURCE)" $(if $(filter new,$@),$(if $(NAME),--name $(NAME)) $(addprefix --network ,$(NETWORKS)))
 
 ui: setup ## open the comparison in MLflow
 	@graft ui

@@ -1,5 +1,6 @@
 """Recipes: each resolved to the values of every step, with what params.yaml says of it and what it takes over."""
 
+import shutil
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,24 @@ def read(file: Path = PARAMS) -> dict[str, Any]:
     content = read_yaml(file)
     check_parts(content, file)
     return content
+
+
+def read_text(file: Path = PARAMS) -> str:
+    """Return the text of params.yaml, its parts checked.
+
+    Raises:
+        UserError: The file is not there, or a part is missing, or not what it may be.
+    """
+    read(file)
+    return file.read_text(encoding="utf-8")
+
+
+def write_text(text: str, file: Path = PARAMS) -> None:
+    """Replace params.yaml by this text, at once, so that a kill leaves the one or the other."""
+    unfinished = file.with_name(f".{file.name}.unfinished")
+    unfinished.write_text(text, encoding="utf-8")
+    shutil.copymode(file, unfinished)
+    unfinished.replace(file.resolve())
 
 
 def check_parts(content: Any, file: Path = PARAMS) -> None:

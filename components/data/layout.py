@@ -20,7 +20,9 @@ COLUMNS = ["file", "label", "width", "height", "sha256", "part", "group"]
 Quarantine = list[tuple[str, str]]  # file and reason
 
 
-def lay_out(source: Path, images: Images, entry: DataSet | None, max_quarantined: float, links: str) -> None:
+def lay_out(
+    source: Path, images: Images, entry: DataSet | None, max_quarantined: float, links: str, copy: bool = True
+) -> None:
     """Copy a source's readable images to `images/CLASS/[PART/]FILE` of an artifact; write its tables, set its digest.
 
     Images of a published part lie one folder deeper, `images/CLASS/PART/FILE`, with the part's folder as published.
@@ -32,6 +34,7 @@ def lay_out(source: Path, images: Images, entry: DataSet | None, max_quarantined
         entry: The registered data set; None for images of a person's own.
         max_quarantined: Largest share of the files that may be unreadable, in [0, 1].
         links: Where the source's links may lead: `inside` it, or to a `store`.
+        copy: Whether the images are copied; else they are links to the source.
 
     Raises:
         UserError: There are no class folders, or not those of the entry, or not so many images, or they can be read in
@@ -40,7 +43,7 @@ def lay_out(source: Path, images: Images, entry: DataSet | None, max_quarantined
     source = source.absolute()
     found = find_class_folders(source, entry)
     root = source / found.root.path
-    table, quarantine = copy_images(found, links, images.path / "images")
+    table, quarantine = copy_images(found, links, images.path / "images", copy)
     check_numbers_of_images(source, table, quarantine, found.labels, entry, max_quarantined)
     names = table.pop("name").tolist()
     if entry and entry.numbered_by_person:
@@ -60,13 +63,14 @@ def lay_out(source: Path, images: Images, entry: DataSet | None, max_quarantined
 
 
 @image_files.without_pillow_warnings()
-def copy_images(found: ClassFolders, links: str, target: Path) -> tuple[pd.DataFrame, Quarantine]:
+def copy_images(found: ClassFolders, links: str, target: Path, copy: bool) -> tuple[pd.DataFrame, Quarantine]:
     """Copy the readable images of class folders to a folder, by label; return their table, and the files left out.
 
     Args:
         found: The class folders.
         links: Where the source's links may lead: `inside` it, or to a `store`.
         target: The folder to fill.
+        copy: Whether the images are copied; else they are links to the source.
 
     Returns:
         The images' table, with each one's path from the root of the class folders as `name`, its groups empty; and the
@@ -99,7 +103,10 @@ def copy_images(found: ClassFolders, links: str, target: Path) -> tuple[pd.DataF
         if copied.setdefault(file, name) != name:
             raise UserError(f"{copied[file]!a} and {name!a} would both be the image {file!r}: rename one")
         (target / file).parent.mkdir(parents=True, exist_ok=True)
-        (target / file).write_bytes(content)
+        if copy:
+            (target / file).write_bytes(content)
+        else:
+            (target / file).symlink_to(found.source / path)
         digest = hashlib.sha256(content).hexdigest()
         rows.append((file, member.label, width, height, digest, member.part, "", name))
     return pd.DataFrame(rows, columns=[*COLUMNS, "name"]), quarantine

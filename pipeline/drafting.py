@@ -1,0 +1,75 @@
+"""Drafts of recipes: a data set of one's own is looked at, and added to the text of params.yaml with a recipe."""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import yaml
+
+from components.data.datasets import DATA_SETS
+from components.machinery.signature import load_step
+from components.system.errors import UserError
+from pipeline import editing, looking, recipes
+from pipeline.collection import declarations
+
+NETWORK = "mobilenet_v2"  # small and fast
+ENDINGS = r"(\.tar|\.tar\.gz|\.tgz|\.zip)?(#.*)?$"  # of archives, and of addresses
+
+
+class Draft(NamedTuple):
+    """A recipe that may be written into params.yaml.
+
+    Args:
+        text: That of params.yaml with the recipe.
+        name: Of the recipe and of its data set.
+        networks: Its pretrained networks.
+        others: The other recipes that are switched on.
+    """
+
+    text: str
+    name: str
+    networks: Sequence[str]
+    others: Sequence[str]
+
+
+def draft_recipe(text: str, source: Mapping[str, Any], name: str, networks: Sequence[str], method: str | None) -> Draft:
+    """Look at a data set, print what it holds, and return a recipe for it, with the split that suits it.
+
+    Args:
+        text: That of params.yaml, which is valid.
+        source: What `own:` says of the data set: its `source`, and other parameters of `fetch`.
+        name: Of the data set and the recipe; if empty, it is made from the source.
+        networks: Pretrained networks; if empty, mobilenet_v2.
+        method: That of `split`; None for the one that suits.
+
+    Raises:
+        UserError: The name is taken, a network is unknown, or a step refuses the data set.
+    """
+    content = yaml.safe_load(text)
+    networks = networks or [NETWORK]
+    name = name or name_of(source["source"])
+    if name in {*(content["recipes"] or {}), *declarations(content, "data"), *DATA_SETS}:
+        raise UserError(f"there is a recipe or a data set {name} already: give another name, `--name`")
+    parameters = load_step("fetch").parameters
+    written = {key: value for key, value in source.items() if value != parameters[key].default}
+
+    def insert(split: Mapping[str, Any]) -> str:
+        recipe = {"networks": networks, **({"split": split} if split else {})}
+        return editing.insert_recipe(text, name, written, recipe)
+
+    recipes.check(yaml.safe_load(insert({})))
+    return Draft(insert(looking.look_at(content, source, method)), name, networks, content["active"])
+
+
+def name_of(source: str) -> str:
+    """Return a name for a data set, of letters, digits, _ and -, from the last part of its path or address.
+
+    Raises:
+        UserError: Nothing is left of it.
+    """
+    last = re.sub(ENDINGS, "", source.rstrip("/")).rpartition("/")[2]
+    letters = unicodedata.normalize("NFKD", last).encode("ascii", "ignore").decode()
+    if name := re.sub(r"[^\w-]+", "_", letters).strip("_-"):
+        return name
+    raise UserError(f"no name can be made from {source!r}: give one, `--name`")
