@@ -11,7 +11,7 @@ def draw_comparison(
     records: Input[list[Record]],
     page: Output[Page],
 ) -> None:
-    """Draw a comparison and its reports as one page, with what each model cost, and put it into the journal.
+    """Draw a comparison and its reports into a folder with one HTML page, and log it to the runs in the journal.
 
     Args:
         comparison: The comparison.

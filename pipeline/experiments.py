@@ -80,7 +80,7 @@ def flatten(values: Any, behind: tuple[str, ...] = ()) -> dict[str, str]:
 
 
 def model_title(path: str) -> str:
-    """Return the title of a classifier from the path of its scores: the folders in between, without `classifiers`.
+    """Return a classifier's title from its scores' path: its inner folders with blanks, without `classifiers`.
 
     For example, `digits glyphs top` is that of `artifacts/digits/glyphs/classifiers/top/validation.json`.
     """

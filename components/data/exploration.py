@@ -17,7 +17,7 @@ def samples_per_class(classes: int) -> int:
 
 
 def write_counts(exploration: Exploration, table: pd.DataFrame, parts: pd.DataFrame) -> None:
-    """Write `class_counts.csv` (label, split, images) and `size_counts.csv` (width, height, images).
+    """Write `class_counts.csv` (label, split or `held back`, images) and `size_counts.csv` (width, height, images).
 
     The split of images that `parts` lacks is `held back`.
 

@@ -8,7 +8,7 @@ from components.data.folders import read_folder
 
 
 def list_source(source: Path) -> list[bytes]:
-    """Return a line for each file and folder of a source: its path, and of a file its kind, size and time of change.
+    """Return a line for each folder and then each file of a source: its path, and a file's kind, size and time.
 
     Hidden ones and litter are left out. Nothing is opened, and no link to a folder is followed, so that a pipe or a
     link that leads nowhere does no harm. Sizes are in bytes, times in ns.

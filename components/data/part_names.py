@@ -24,7 +24,7 @@ HUMP = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])")  # between the words of `trainA`
 
 
 def part_of(name: str) -> str:
-    """Return the published part that a folder's name says, such as `test` of `Test_Images 2017`; "" if it says none.
+    """Return the part that a folder's whole name says: `test` for `Test_Images 2017`, but "" for `horse_test`.
 
     It is `train`, `validation`, `test`, or `unlabelled`, for images without classes. Case, digits and whatever is no
     letter do not count.

@@ -86,7 +86,7 @@ class ResampledScore:
         """
         if self.has_few_units:
             return self.bounds
-        z = self.bias + np.array([-1, 1]) * critical_value(len(self.left_out))
+        z = self.bias + np.array([-1, 1]) * expanded_critical_value(len(self.left_out))
         levels = special.ndtr(self.bias + z / np.maximum(1 - self.acceleration * z, 1e-9))
         low, high = np.quantile(self.resamples, levels)
         return float(low), float(high)
@@ -146,8 +146,8 @@ class ResampledModel:
     scores: dict[str, ResampledScore]
 
 
-def critical_value(units: int) -> float:
-    """Return how many standard errors an interval reaches to either side: above 1.96, and more the fewer the units.
+def expanded_critical_value(units: int) -> float:
+    """Return the standard errors of an expanded interval to either side: Student's t times the root of n / (n - 1).
 
     Source: Hesterberg, What Teachers Should Know About the Bootstrap, arXiv 1411.5279, on the expanded interval.
     """

@@ -34,7 +34,7 @@ def new(
     method: Method | None = None,
     links: Links = "inside",
 ) -> None:
-    """Look at labelled images; write them into params.yaml, with a recipe that compares networks on them.
+    """Look at labelled images; write them into params.yaml, with a recipe of one or more networks.
 
     Where something about them is refused, nothing is written.
 

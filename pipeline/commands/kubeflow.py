@@ -20,7 +20,7 @@ def compile(
     recipe: Sequence[Recipe] = (), *,
     set: Sequence[Assignment] = (), sweep: Sequence[Sweep] = (), out: Folder = Path("kubeflow"), local: bool = False,
 ) -> None:  # fmt: skip
-    """Write recipes as Kubeflow pipelines.
+    """Write recipes, the active ones by default, as Kubeflow pipelines in YAML.
 
     Args:
         recipe: Recipes of params.yaml; if none is given, the active ones.

@@ -71,7 +71,7 @@ def weights_values_on(cluster: Cluster, content: Mapping[str, Any], name: str) -
 
 
 def public_source(source: str, name: str) -> str:
-    """Return a source unchanged if it is http(s), `published`, `imagenet` or a file in the image; else raise.
+    """Return a source unchanged if any machine can fetch it, or the image has it as `pretraining/*`; else raise.
 
     A file in the image is `pretraining/NAME.weights.h5`. None of these needs anything of this machine.
 

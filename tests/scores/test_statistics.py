@@ -127,7 +127,7 @@ def test_the_corrected_and_accelerated_interval_of_the_spatial_test(monkeypatch)
     assert variance.observed == pytest.approx(171.5, abs=0.05)
     assert variance.acceleration == pytest.approx(0.061, abs=5e-4)
     assert variance.bias == pytest.approx(0.146, abs=0.06)
-    monkeypatch.setattr(resampling, "critical_value", lambda units: stats.norm.ppf(0.95))  # without expansion
+    monkeypatch.setattr(resampling, "expanded_critical_value", lambda units: stats.norm.ppf(0.95))  # without expansion
     assert variance.interval() == (pytest.approx(115.8, rel=0.04), pytest.approx(259.6, rel=0.04))
 
 

@@ -66,12 +66,13 @@ def draw_confusion_matrix(matrix: npt.NDArray[np.integer], classes: Sequence[str
 def join_classes(
     matrix: npt.NDArray[np.integer], classes: Sequence[str], most: int
 ) -> tuple[npt.NDArray[np.integer], list[str], int]:
-    """Return a confusion matrix with all but the classes confused most as one, the last; its names; how many are one.
+    """Return a confusion matrix of the `most` classes confused most and of all `others` as one; names; how many others.
 
     Args:
         matrix: Counts (C, C): rows are the true classes, columns the predicted ones.
         classes: The C names, in the order of the matrix.
-        most: How many classes stay by themselves, in their order: those with the most wrong predictions of or as them.
+        most: How many classes, fewer than C, stay by themselves, in their order: those with the most wrong predictions
+            of or as them.
     """
     wrong = matrix.sum(axis=0) + matrix.sum(axis=1) - 2 * matrix.diagonal()
     kept = np.sort(np.argsort(-wrong, kind="stable")[:most])

@@ -78,7 +78,7 @@ def champion_of(name: str) -> "ModelVersion | None":
 
 
 def register_version(classifier: Classifier, report: Report) -> tuple[str, int]:
-    """Complete a model's run, register it if it is new, renew its card; return the version, and its test split's looks.
+    """Complete a model's run, register it once, renew its card; return the version, and how many its test split scored.
 
     Returns:
         The version, and how many models have been scored on its test split.

@@ -91,7 +91,7 @@ class LiveRun:
             store.attempt(_end_run, self.run, "FAILED")
 
     def finish(self, classifier: Classifier) -> None:
-        """Send what waits, log the scores and end the run as FINISHED, or delete it where the model has one already."""
+        """Send the epochs that wait, log validation scores, end the run as FINISHED; delete it if the model has one."""
         self._send()
         if self.run:
             store.attempt(_finish_run, self.run, classifier)

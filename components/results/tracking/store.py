@@ -106,7 +106,7 @@ def is_server() -> bool:
 
 @contextmanager
 def one_line_errors(advice: str = "") -> Iterator[None]:
-    """Turn any error of a server, a proxy or a database into a UserError of one line, without credentials.
+    """Turn any error but a UserError into a UserError of one line, on MLflow's server, without credentials.
 
     Args:
         advice: What to do then, at the end of the line.

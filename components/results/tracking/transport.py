@@ -39,7 +39,7 @@ class Limit:
         return STALL_SECONDS if self.transfer else max(0.001, self.start + CALL_SECONDS - monotonic())
 
     def count(self, moved: int) -> None:
-        """Count bytes that were moved, or 0.
+        """Count bytes that were moved, or 0; raise where the call takes too long or the transfer is too slow.
 
         Raises:
             LimitExceeded: The call takes too long, or the transfer is too slow.
