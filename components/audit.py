@@ -39,7 +39,7 @@ def audit(
     content = pd.factorize(table["sha256"])[0]
     first = table.drop_duplicates("sha256")  # of each content
     originals = first["file"].to_numpy()
-    hashes, details = duplicates.hashes_and_details([images.file(file) for file in originals])
+    hashes, details = duplicates.hashes_and_details([images.file(file) for file in originals], images.facts.white_level)
     needed = duplicates.min_correlations(first["width"].to_numpy(), first["height"].to_numpy())
     table["hash"] = [f"{value:016x}" for value in hashes[content]]
     found = duplicates.near_identical_pairs(hashes, details, needed, distance) if near == "on" else []

@@ -50,7 +50,7 @@ def augment(
     from components.system.progress import bar
 
     limits = augmentation.ViewLimits(rotation, shear, zoom, shift, flip, brightness)
-    names = images.table("images.csv")["file"].tolist()
+    names, white_level = images.table("images.csv")["file"].tolist(), images.facts.white_level
     facts = augmented.facts
     facts.image_size, facts.views = image_size, views
     facts.view_limits, facts.view_seed = asdict(limits), seed
@@ -58,7 +58,8 @@ def augment(
 
     def views_of(name: str) -> "np.ndarray":
         transforms = [augmentation.draw_transform(limits, seed, name, view) for view in range(views)]
-        return augmentation.apply_transforms(image_files.read_pixels(images.file(name), image_size), transforms)
+        pixels = image_files.read_pixels(images.file(name), image_size, white_level)
+        return augmentation.apply_transforms(pixels, transforms)
 
     with augmented.time_work("augmentation", len(names)), bar("augment", len(names), "image") as progress:
         for rows, batch in image_files.map_in_batches(views_of, names, 32):

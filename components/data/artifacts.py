@@ -28,6 +28,7 @@ class ImagesFacts(Facts):
 
     data_set: str
     classes: list[str]  # in the order of their numbers
+    white_level: int = 65535  # white of samples of 16 bits in files that do not tell it
 
 
 class Images(Artifact[ImagesFacts]):

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from components.data.class_folders import ClassFolders
+from components.data.deep_images import white_of
 from components.data.folders import join_path
+from components.data.images import ImageMeasures
 from components.system.errors import fold_words, one_line
 
 MOST_LINES, MOST_EXAMPLES = 8, 4  # of what was left out
@@ -42,6 +44,17 @@ def data_set_lines(
     if len(left_out) > MOST_LINES:
         left_out[MOST_LINES - 1 :] = [f"left out: {len(left_out) - MOST_LINES + 1} folders more"]
     return [one_line(line) for line in lines + left_out]
+
+
+def pixel_lines(measures: Sequence[ImageMeasures]) -> Iterator[str]:
+    """Yield a line that says how the images' pixels were understood, where their files leave that open."""
+    untold = [one.largest for one in measures if one.largest]
+    if untold:
+        white = white_of(max(untold))
+        yield (
+            f"depth: {len(untold):,} images of 16 bits a sample do not tell how many are in use; their largest value "
+            f"is {max(untold)}: read as {white.bit_length()} bits, {white} is white"
+        )
 
 
 def part_words(found: ClassFolders, table: pd.DataFrame) -> Iterator[str]:

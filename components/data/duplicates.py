@@ -11,6 +11,7 @@ as a JPEG of quality 60, at half the size or 10 % brighter, and 99 % without a b
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import combinations, pairwise
 from pathlib import Path
 
@@ -42,7 +43,7 @@ AUGMENTED = 100  # times a class's size, that of one with its copies
 Pair = tuple[int, int, int, float]  # row of the earlier image, row of the later, differing bits, correlation
 
 
-def hash_and_detail(file: Path) -> np.ndarray:
+def hash_and_detail(file: Path, white_level: int) -> np.ndarray:
     """Return an image's perceptual hash and then its detail, as bytes: uint8 (HASH_BYTES + 2 * DETAIL,).
 
     The detail is what a thumbnail has beyond its blurred self, float16 of mean 0 and length 1, all 0 for a plain image.
@@ -51,7 +52,7 @@ def hash_and_detail(file: Path) -> np.ndarray:
         The hash is pHash as the library ImageHash has it: which of the 8 x 8 lowest frequencies of the discrete cosine
         transform, of the image in grey at 32 x 32 pixels, are above their median.
     """
-    with images.file_errors(file), images.open_image(file.read_bytes(), min_side=64) as stored:
+    with images.file_errors(file), images.open_image(file.read_bytes(), 64, 0, white_level) as stored:
         image = stored.rgb().resize((64, 64), Image.Resampling.BILINEAR, reducing_gap=2)
     thumbnail = image.resize((SIDE, SIDE), Image.Resampling.BOX)
     small = thumbnail.resize((BLURRED_SIDE, BLURRED_SIDE), Image.Resampling.BOX)
@@ -63,11 +64,16 @@ def hash_and_detail(file: Path) -> np.ndarray:
     return np.concatenate([np.packbits(imagehash.phash(image).hash), detail.astype(np.float16).view(np.uint8)])
 
 
-def hashes_and_details(files: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the perceptual hashes of image files, uint64 (n,), and their details, float16 (n, DETAIL), in order."""
+def hashes_and_details(files: Sequence[Path], white_level: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the perceptual hashes of image files, uint64 (n,), and their details, float16 (n, DETAIL), in order.
+
+    Args:
+        files: The files, of one data set.
+        white_level: The data set's.
+    """
     rows = np.empty((len(files), HASH_BYTES + 2 * DETAIL), np.uint8)
     with bar("audit", len(files), "image") as progress:
-        for place, batch in images.map_in_batches(hash_and_detail, files, 64):
+        for place, batch in images.map_in_batches(partial(hash_and_detail, white_level=white_level), files, 64):
             rows[place] = batch
             progress.update(len(batch))
     hashes, details = rows[:, :HASH_BYTES].copy(), rows[:, HASH_BYTES:].copy()

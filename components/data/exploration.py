@@ -42,7 +42,10 @@ def write_samples(exploration: Exploration, images: Images, chosen: pd.DataFrame
     classes = sorted(set(rows["label"]))
     first = rows[rows["label"].isin(classes[:MOST_CLASSES])].groupby("label").head(samples_per_class(len(classes)))
     with image_files.without_pillow_warnings():
-        pictures = {str(row): thumbnails.read_thumbnail(images.file(file)) for row, file in first["file"].items()}
+        pictures = {
+            str(row): thumbnails.read_thumbnail(images.file(file), images.facts.white_level)
+            for row, file in first["file"].items()
+        }
     exploration.write_arrays("samples", pictures)
 
 

@@ -8,11 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Condition, Lock
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from components.data import deep_images
+from components.data.deep_images import WHITE, DeepImage
 from components.system.errors import UserError
 
 Item = TypeVar("Item")
@@ -22,6 +24,7 @@ MAX_SIDE = 200_000  # pixels
 LARGE = 50_000_000  # pixels beyond which an image is shrunk as it is decoded or converted, which is nearly the same
 STRIP = 2**20  # pixels that are converted at a time
 PICTURE = 8  # bytes a pixel, of an image as it is stored and once more as RGB
+DEEP_CHANNELS = 8  # and those that several channels of 16 bits take besides
 DECODERS = {"WEBP": 9, "AVIF": 6, "JPEG2000": 12}  # bytes a pixel that decoders take besides, as measured
 PROGRESSIVE = 6  # and those that a progressive JPEG takes at its full size
 
@@ -81,14 +84,14 @@ MEMORY = DecodingMemory()
 class DecodedImage:
     """An image as its file stores it, from which upright RGB is made strip by strip.
 
-    Transparency is laid on white, and 16 bits are scaled to 8.
+    Transparency is laid on white.
 
     Args:
         stored: The image, in memory.
         orientation: How it is to be turned, as Exif numbers it, 1 to 8; any other value leaves it as it is.
     """
 
-    def __init__(self, stored: Image.Image, orientation: int):
+    def __init__(self, stored: Image.Image | DeepImage, orientation: int):
         self.stored, self.orientation = stored, orientation
         self.size = stored.size[::-1] if orientation in SIDEWAYS else stored.size
 
@@ -122,11 +125,7 @@ class DecodedImage:
 
 
 def as_rgb(image: Image.Image) -> Image.Image:
-    """Return an image of any mode as RGB: transparency on white, 16 bits scaled to 8."""
-    if image.mode.startswith("I"):
-        grey = np.asarray(image)
-        grey = np.where(grey == image.info.get("transparency"), 65535, grey)
-        return Image.fromarray(((grey.astype(np.uint32) + 128) // 257).astype(np.uint8)).convert("RGB")
+    """Return an image of 8 bits of any mode as RGB: transparency on white."""
     if image.has_transparency_data:
         layered = image.convert("RGBA")
         white = Image.new("RGBA", layered.size, "white")
@@ -135,7 +134,9 @@ def as_rgb(image: Image.Image) -> Image.Image:
 
 
 @contextmanager
-def open_image(content: bytes, min_side: int = 0, draft_above: int = 0) -> Iterator[DecodedImage]:
+def open_image(
+    content: bytes, min_side: int = 0, draft_above: int = 0, white_level: int = WHITE
+) -> Iterator[DecodedImage]:
     """Yield the image that a file's bytes encode, or its first frame; the memory for it is shared with other threads.
 
     The bytes tell the format, not the file's name.
@@ -144,10 +145,12 @@ def open_image(content: bytes, min_side: int = 0, draft_above: int = 0) -> Itera
         content: The file's bytes.
         min_side: Pixels a side that suffice: a JPEG is decoded at a smaller scale, not below that; 0 for the full size.
         draft_above: Pixels up to which it is decoded at the full size all the same.
+        white_level: The value of white of 16 bits a sample, unless the file tells it.
 
     Raises:
         Exception: It is not a readable image, or too large a one; the type depends on the format.
     """
+    deep_images.teach_pillow()
     Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit, which is not that of `check_size`
     try:
         stored = Image.open(io.BytesIO(content), formats=FORMATS)
@@ -159,15 +162,16 @@ def open_image(content: bytes, min_side: int = 0, draft_above: int = 0) -> Itera
         decoder = PROGRESSIVE if "progressive" in stored.info else DECODERS.get(stored.format or "", 0)
         if min_side and pixels > draft_above:
             stored.draft(None, (min_side, min_side))
-        with MEMORY.reserve(pixels * decoder + stored.width * stored.height * PICTURE), closing(stored):
+        channels = DEEP_CHANNELS if deep_images.channel_modes(stored) else 0
+        amount = pixels * decoder + stored.width * stored.height * (PICTURE + channels)
+        with MEMORY.reserve(amount), closing(stored):
+            image: Image.Image | DeepImage = stored
+            if channels or stored.mode.startswith("I"):
+                image = DeepImage(stored, content, white_level)
             stored.load()
             if stored.mode == "F":
                 raise ValueError("its pixels are fractions of no agreed range: convert it to 8 or 16 bits")
-            if stored.mode == "I":
-                low, high = np.asarray(stored.getextrema()).tolist()
-                if low < 0 or high > 65535:
-                    raise ValueError(f"its pixels run from {low} to {high}: convert it to 8 or 16 bits")
-            yield DecodedImage(stored, stored.getexif().get(ExifTags.Base.Orientation, 1))
+            yield DecodedImage(image, stored.getexif().get(ExifTags.Base.Orientation, 1))
 
 
 def check_size(width: int, height: int) -> None:
@@ -186,50 +190,67 @@ def check_size(width: int, height: int) -> None:
         raise ValueError(f"{width} x {height} pixels: a side of more than {MAX_SIDE:,}; cut it up")
 
 
-def measure_image(content: bytes) -> tuple[int, int]:
-    """Return width and height, upright, of the image that a file's bytes encode, once all of it is decoded.
+class ImageMeasures(NamedTuple):
+    """What all of an image tells once it is decoded: its upright size in pixels, and how bright it is.
+
+    `largest` is the largest of samples of 16 bits whose white the file does not tell; 0 where it does.
+    """
+
+    width: int
+    height: int
+    largest: int
+
+
+def measure_image(content: bytes) -> ImageMeasures:
+    """Return the measures of the image that a file's bytes encode, once all of it is decoded.
 
     Raises:
         Exception: It is not a readable image; the type depends on the format.
     """
     with open_image(content) as image:
         next(image.strips())  # its colours can be converted
-        return image.size
+        deep = image.stored if isinstance(image.stored, DeepImage) else None
+        return ImageMeasures(*image.size, 0 if deep is None or deep.tells_white else deep.largest)
 
 
-def read_image(file: Path, min_side: int = 0) -> Image.Image:
+def read_image(file: Path, white_level: int = WHITE, min_side: int = 0) -> Image.Image:
     """Return the image in a file of a data set as upright RGB, as `decode_image` does from its bytes.
 
     Raises:
         UserError: It cannot be read.
     """
     with file_errors(file):
-        return decode_image(file.read_bytes(), min_side)
+        return decode_image(file.read_bytes(), white_level, min_side)
 
 
-def decode_image(content: bytes, min_side: int = 0) -> Image.Image:
+def decode_image(content: bytes, white_level: int = WHITE, min_side: int = 0) -> Image.Image:
     """Return the image that a file's bytes encode, or its first frame, as upright RGB, opened as of `open_image`."""
-    with open_image(content, min_side) as image:
+    with open_image(content, min_side, white_level=white_level) as image:
         return image.rgb()
 
 
-def read_pixels(file: Path, size: int) -> np.ndarray:
+def read_pixels(file: Path, size: int, white_level: int = WHITE) -> np.ndarray:
     """Return the pixels of an image of a data set at the working size, uint8 (size, size, 3), as `decode_pixels` does.
 
     Raises:
         UserError: It cannot be read.
     """
     with file_errors(file):
-        return decode_pixels(file.read_bytes(), size)
+        return decode_pixels(file.read_bytes(), size, white_level)
 
 
-def decode_pixels(content: bytes, size: int) -> np.ndarray:
+def decode_pixels(content: bytes, size: int, white_level: int = WHITE) -> np.ndarray:
     """Return the pixels of a file's bytes at the working size, uint8 (size, size, 3), proportions not kept.
 
     They are resampled bilinearly, antialiased. A JPEG above 50 megapixels is decoded at a smaller scale, not below 4
     times the working size.
+
+    Args:
+        content: The file's bytes.
+        size: The working size, pixels a side.
+        white_level: The value of white of 16 bits a sample, unless the file tells it: that of the data set.
     """
-    with open_image(content, 4 * size, LARGE) as image:
+    with open_image(content, 4 * size, LARGE, white_level) as image:
         return np.asarray(image.resize(size), dtype=np.uint8)
 
 

@@ -8,8 +8,9 @@ import pandas as pd
 from components.data import images as image_files
 from components.data.artifacts import Images
 from components.data.class_folders import ClassFolder, ClassFolders, check_classes_have_images, find_class_folders
-from components.data.data_set_summary import data_set_lines
+from components.data.data_set_summary import data_set_lines, pixel_lines
 from components.data.datasets import DataSet
+from components.data.deep_images import white_of
 from components.data.folders import check_path_name, composed, join_path, read_untrusted
 from components.data.lists import find_lists, fold_lines, group_lines, person_numbers, values_of_images
 from components.system.errors import UserError, one_line
@@ -45,7 +46,7 @@ def lay_out(
     root = source / found.root.path
     table, quarantine = copy_images(found, links, images.path / "images", copy)
     check_numbers_of_images(source, table, quarantine, found.labels, entry, max_quarantined)
-    names = table.pop("name").tolist()
+    names, measures = table.pop("name").tolist(), table.pop("measures").tolist()
     if entry and entry.numbered_by_person:
         table["group"] = person_numbers(table, list(entry.classes))
     column = ""
@@ -58,7 +59,10 @@ def lay_out(
     images.write_table("quarantine.csv", pd.DataFrame(quarantine, columns=["file", "reason"]))
     images.address_by_content(table_digest(table, column))
     images.facts.classes = found.labels
-    for line in data_set_lines(found, table, quarantine, [path.relative_to(source).as_posix() for path in files]):
+    if largest := max(one.largest for one in measures):
+        images.facts.white_level = white_of(largest)
+    lists = [path.relative_to(source).as_posix() for path in files]
+    for line in [*data_set_lines(found, table, quarantine, lists), *pixel_lines(measures)]:
         print(f"fetch: {line}")
 
 
@@ -73,8 +77,8 @@ def copy_images(found: ClassFolders, links: str, target: Path, copy: bool) -> tu
         copy: Whether the images are copied; else they are links to the source.
 
     Returns:
-        The images' table, with each one's path from the root of the class folders as `name`, its groups empty; and the
-        files that were not copied, each with the reason.
+        The images' table, with each one's path from the root of the class folders as `name` and its `measures`, its
+        groups empty; and the files that were not copied, each with the reason.
 
     Raises:
         UserError: Two files would have one path.
@@ -90,7 +94,7 @@ def copy_images(found: ClassFolders, links: str, target: Path, copy: bool) -> tu
         try:
             check_path_name(name)
             content = read_untrusted(found.source / path, found.source, links)
-            width, height = image_files.measure_image(content)
+            measures = image_files.measure_image(content)
         except MemoryError:  # says nothing of the file
             raise
         except Exception as error:  # decoders fail in ways of their own on damaged files
@@ -108,8 +112,8 @@ def copy_images(found: ClassFolders, links: str, target: Path, copy: bool) -> tu
         else:
             (target / file).symlink_to(found.source / path)
         digest = hashlib.sha256(content).hexdigest()
-        rows.append((file, member.label, width, height, digest, member.part, "", name))
-    return pd.DataFrame(rows, columns=[*COLUMNS, "name"]), quarantine
+        rows.append((file, member.label, measures.width, measures.height, digest, member.part, "", name, measures))
+    return pd.DataFrame(rows, columns=[*COLUMNS, "name", "measures"]), quarantine
 
 
 def check_numbers_of_images(

@@ -109,7 +109,9 @@ def example_thumbnails(images: Images, rows: pd.DataFrame, examples: list[int]) 
     pixels = thumbnails.thumbnail_side(2 * len(examples))
     with image_files.without_pillow_warnings():
         return {
-            f"{row}{end}": thumbnails.read_thumbnail(images.file(rows[side].iloc[row]), pixels)
+            f"{row}{end}": thumbnails.read_thumbnail(
+                images.file(rows[side].iloc[row]), images.facts.white_level, pixels
+            )
             for row in examples
             for side, end in (("file", ""), ("other", "_other"))
         }

@@ -19,9 +19,15 @@ def thumbnail_side(images_in_figure: int) -> int:
     return min(LARGEST, max(SMALL + 1, math.ceil(DOTS * math.sqrt(AREA / max(images_in_figure, 1)))))
 
 
-def read_thumbnail(file: Path, pixels: int = LARGEST) -> np.ndarray:
-    """Return the image in a file, uint8 (height, width, 3), shrunk, if larger, to at most so many pixels a side."""
-    return shrink(images.read_image(file, min_side=pixels), pixels)
+def read_thumbnail(file: Path, white_level: int, pixels: int = LARGEST) -> np.ndarray:
+    """Return the image in a file, uint8 (height, width, 3), shrunk, if larger, to at most so many pixels a side.
+
+    Args:
+        file: The file, of a data set.
+        white_level: The data set's.
+        pixels: The most that it may have a side.
+    """
+    return shrink(images.read_image(file, white_level, pixels), pixels)
 
 
 def make_thumbnail(image: np.ndarray, pixels: int = LARGEST) -> np.ndarray:

@@ -36,11 +36,14 @@ class ServedModel:
     Args:
         network: From raw RGB, (batch, size, size, 3) in [0, 255], to probabilities.
         classes: Names of the classes in the order of the probabilities.
+        white_level: That of its data set, for images of 16 bits a sample.
         max_images: How many are predicted at most in one call; None for any number.
     """
 
-    def __init__(self, network: "keras.Model", classes: list[str], max_images: int | None = None):
-        self.network, self.classes, self.max_images = network, classes, max_images
+    def __init__(
+        self, network: "keras.Model", classes: list[str], white_level: int = images.WHITE, max_images: int | None = None
+    ):
+        self.network, self.classes, self.white_level, self.max_images = network, classes, white_level, max_images
         self.size = int(network.input_shape[1])
         self.lock = Lock()  # requests come in several threads
         self.decoders = ThreadPoolExecutor(os.cpu_count())  # of all requests
@@ -102,7 +105,7 @@ class ServedModel:
         """
         if isinstance(image, str | bytes):
             try:
-                return images.decode_pixels(decode_base64(image), self.size)
+                return images.decode_pixels(decode_base64(image), self.size, self.white_level)
             except Exception as error:  # Pillow throws what it likes
                 raise bad_request(f"image {number} cannot be read ({' '.join(str(error).split())[:200]})") from error
         shape = (self.size, self.size, 3)
@@ -172,4 +175,4 @@ def _load_pyfunc(path: str) -> ServedModel:
     facts = json.loads((Path(path) / "artifact.json").read_text(encoding="utf-8"))["facts"]
     size, classes = facts["image_size"], facts["classes"]
     network = load_network(Path(path) / "model.keras", (size, size, 3), len(classes))
-    return ServedModel(network, classes, max_images)
+    return ServedModel(network, classes, facts.get("white_level", images.WHITE), max_images)

@@ -24,8 +24,8 @@ def likeliest_classes(weights: Weights, images: Images, samples: pd.DataFrame) -
     preprocessing, names = entry.preprocessing(), weights.table("words.csv")["word"].to_numpy()
     tables = []
     for file, label in samples[["file", "label"]].itertuples(index=False):
-        pixels = image_files.read_pixels(images.file(file), entry.image_size)[None].astype(np.float32)
-        probabilities = network.predict_on_batch(preprocessing(pixels))[0]
+        pixels = image_files.read_pixels(images.file(file), entry.image_size, images.facts.white_level)
+        probabilities = network.predict_on_batch(preprocessing(pixels[None].astype(np.float32)))[0]
         best = np.argsort(-probabilities, kind="stable")[:CLASSES_AN_IMAGE]
         tables.append(
             pd.DataFrame({"file": file, "label": label, "word": names[best], "probability": probabilities[best]})

@@ -95,7 +95,7 @@ def export(file: File, *, model: Model, to: Format, images: Sequence[Image] = ()
 
     opened, pixels = open_model(model)
     if images:
-        pixels = file_predictions.read_images(file_predictions.list_files(images), opened.size)
+        pixels = file_predictions.read_images(opened, file_predictions.list_files(images))
     difference = exporting.export(opened, to, file, pixels)
     print(f"{file}: {len(pixels)} images get the same probabilities, to {difference:.1g}")
 

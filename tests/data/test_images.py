@@ -95,7 +95,7 @@ def test_every_pixel_is_read_as_stored(content, expected, tmp_path):
     decoded = images.read_image(tmp_path / "image.jpg")
     assert decoded.mode == "RGB"
     np.testing.assert_array_equal(np.asarray(decoded), expected)
-    assert images.measure_image(content) == decoded.size
+    assert images.measure_image(content)[:2] == decoded.size
 
 
 @pytest.mark.parametrize("strip", [1, 20, images.STRIP])

@@ -19,7 +19,7 @@ from PIL import Image
 
 from components.data import folders
 from components.data import images as image_files
-from components.data.artifacts import Images
+from components.data.artifacts import Augmented, Classifier, Images
 from components.data.class_folders import ClassFolder, ClassFolders
 from components.data.data_set_summary import data_set_lines
 from components.data.datasets import DATA_SETS, DataSet, write_digits
@@ -28,6 +28,13 @@ from components.machinery.code import ROOT
 from components.machinery.running import run_step
 from components.system.errors import UserError, one_line
 from tests.conftest import CLASSES, write_images
+
+PLAIN = {
+    **dict.fromkeys(("views", "seed"), 0),
+    "image_size": 12,
+    "flip": "none",
+    **dict.fromkeys(("rotation", "shear", "zoom", "shift", "brightness"), 0.0),
+}
 
 
 def fetch(source: Path | str, target: Path, data_set: str = "own", max_quarantined: float = 1, **more: str) -> Images:
@@ -86,6 +93,29 @@ def test_a_photograph_with_damaged_exif_stops_nothing(folder, tmp_path):
     described = (folder / "up" / "photo.jpg").read_bytes()
     (folder / "up" / "photo.jpg").write_bytes(described.replace(b"\x01\x0e\x00\x02", b"\x01\x01\x00\x02"))  # a length
     assert len(fetch(folder, tmp_path / "images").table("images.csv")) == 7
+
+
+def test_images_of_12_bits_in_16_are_read_as_12_and_the_artifacts_made_of_them_say_so(folder, tmp_path, capsys):
+    """As the same pictures over all 16 bits; what is brighter than all of them need not be of them."""
+    for file in sorted(folder.rglob("*.png")):
+        with Image.open(file) as image:
+            grey = np.asarray(image.convert("L")).astype(np.uint16)
+        Image.fromarray(grey * 257).save(tmp_path / "full.png")
+        Image.fromarray((grey.astype(int) * 4095 // 255).astype(np.uint16)).save(file)
+    images = fetch(folder, tmp_path / "images")
+    largest = max(int(np.asarray(Image.open(file)).max()) for file in folder.rglob("*.png"))
+    line = "depth: 6 images of 16 bits a sample do not tell how many are in use; their largest value is"
+    assert f"fetch: {line} {largest}: read as 12 bits, 4095 is white" in capsys.readouterr().out.splitlines()
+    assert images.facts.white_level == 4095
+    last = images.file(sorted(images.table("images.csv")["file"])[-1])
+    read = image_files.read_pixels(last, 12, images.facts.white_level)
+    np.testing.assert_allclose(read, image_files.read_pixels(tmp_path / "full.png", 12).astype(int), atol=1)
+    run_step("augment", {"images": images.path, "augmented": tmp_path / "augmented"}, PLAIN)
+    augmented = Augmented.read(tmp_path / "augmented")
+    assert augmented.facts.white_level == 4095
+    row = augmented.rows([last.relative_to(images.file("")).as_posix()])
+    np.testing.assert_array_equal(augmented.array[row, 0], [read])
+    assert Classifier.facts_type.declares("white_level")
 
 
 def test_hidden_files_and_a_system_s_litter_are_skipped(folder, tmp_path):

@@ -18,12 +18,13 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow.exceptions import MlflowException
 from PIL import Image
 
 from components.data import images
 from components.data.artifacts import Classifier, Report
 from components.model import backbones, exporting
-from components.model.served import ServedModel
+from components.model.served import ServedModel, _load_pyfunc
 from components.results import tracking
 from components.results.tracking import runs
 from components.system.errors import UserError
@@ -266,6 +267,30 @@ def test_the_served_model_answers_as_predict_does(made, server, source, photogra
         shares = pd.DataFrame([*table["probabilities"]])
         assert shares.columns.tolist() == [*CLASSES]
         np.testing.assert_allclose(shares, expected.filter(like="probability_"), atol=1e-5)
+
+
+def test_deep_images_are_read_as_those_of_the_data_set_and_a_brighter_one_is_refused(made, tmp_path, capsys):
+    """By `predict` and by the served model, to the last digit."""
+    shutil.copytree(made["classifiers/top"], tmp_path / "top")
+    manifest = json.loads((tmp_path / "top" / "artifact.json").read_text())
+    manifest["facts"]["white_level"] = 4095
+    (tmp_path / "top" / "artifact.json").write_text(json.dumps(manifest))
+    grey = np.arange(0, 144, dtype=np.uint16).reshape(12, 12)
+    for name, samples in (("12.png", grey * 28), ("brighter.png", grey * 29)):
+        Image.fromarray(samples).save(tmp_path / name)
+    Image.fromarray(np.round(grey * 28 / 4095 * 255).astype(np.uint8)).save(tmp_path / "8.png")
+    files = [tmp_path / name for name in ("12.png", "8.png")]
+    main(["predict", "--model", str(tmp_path / "top"), *map(str, files), "--csv", str(tmp_path / "t.csv")])
+    table = pd.read_csv(tmp_path / "t.csv").drop(columns="file")
+    assert table.iloc[0].tolist() == table.iloc[1].tolist()
+    served = _load_pyfunc(str(tmp_path / "top"))
+    answers = served.predict(pd.DataFrame({"image": [file.read_bytes() for file in files]}))
+    assert answers["probability"].tolist() == table["probability"].tolist()
+    with pytest.raises(SystemExit):
+        main(["predict", "--model", str(tmp_path / "top"), str(tmp_path / "brighter.png")])
+    assert "its pixels run to 4147, brighter than white, 4095" in capsys.readouterr().err
+    with pytest.raises(MlflowException, match=r"image 1 cannot be read .its pixels run to 4147, brighter than white"):
+        served.predict(pd.DataFrame({"image": [(tmp_path / "brighter.png").read_bytes()]}))
 
 
 def png_of(width: int, height: int) -> str:
