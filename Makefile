@@ -24,8 +24,9 @@ test: setup ## lint, types, tests
 	lint-imports --no-logo
 	pytest -n $(WORKERS) --dist worksteal
 
-look new: setup ## look at the labelled images in SOURCE; `new` makes a recipe of them, NAME, that compares NETWORKS
-	@graft $@ "$(SOURCE)" $(if $(filter new,$@),$(if $(NAME),--name $(NAME)) $(addprefix --network ,$(NETWORKS)))
+look new: setup ## look at the labelled images in SOURCE; `new` makes a recipe of them, NAME, with NETWORKS and SET
+	@graft $@ "$(SOURCE)" $(addprefix --set ,$(SET)) \
+	  $(if $(filter new,$@),$(if $(NAME),--name $(NAME)) $(addprefix --network ,$(NETWORKS)))
 
 ui: setup ## open the comparison in MLflow
 	@graft ui

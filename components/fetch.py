@@ -1,12 +1,19 @@
 """Bring a data set to one layout."""
 
 from components.data.artifacts import Images
+from components.data.labelled_files import LabelRules
 from components.machinery.signature import Output
 from components.system.limits import Links, Share
 
 
 def fetch(
-    images: Output[Images], *, data_set: str, source: str, max_quarantined: Share, links: Links = "inside"
+    images: Output[Images],
+    *,
+    data_set: str,
+    source: str,
+    max_quarantined: Share,
+    links: Links = "inside",
+    rules: LabelRules,
 ) -> None:
     """Bring a data set to one layout: one folder a class, readable images only, with a digest of its content.
 
@@ -16,8 +23,8 @@ def fetch(
     `images.csv` has, where it is known, the published part of each image (`train`, `validation`, `test`, or the number
     of the published split that tests on it) and its group, such as a person. Folders named as parts (`train`,
     `seg_test`, `Validation Set`, `val2017` and the like), above the class folders or in them, are such parts; one
-    without class folders is left out. The groups of your own images come from a `groups.csv` (file, group) beside the
-    class folders. What was understood is printed; what could mean two things is refused.
+    without labels is left out. The groups of your own images come from a `groups.csv` (file, group) beside the class
+    folders, or from a table. What was understood is printed; what could mean two things is refused.
 
     A data set that DVC has pinned is fetched unchanged and checked against its digest; every step treats it like any
     other. Its commit is noted as the data's revision. This needs git and DVC, with their usual credentials.
@@ -25,14 +32,15 @@ def fetch(
     Args:
         images: The data set.
         data_set: Name of an entry in the registry of data sets, or a new name for images of your own.
-        source: `published`, or a folder, an archive (tar, tar.gz, zip) or its http(s) address, with one folder a class;
-            an address may end in #sha256=HEX, the digest that the downloaded file must have. Or, for a data set that
-            DVC has pinned, `git+ADDRESS@REVISION`: the address of a git repository, and the 40 digits of a commit in it
-            that pins `data/images/DATA_SET`; it may end in #remote=NAME, a DVC remote other than the default,
-            #name=NAME, another name of the data set in the repository, or both, joined by &.
+        source: `published`, or a folder, an archive (tar, tar.gz, zip) or its http(s) address; an address may end in
+            #sha256=HEX, the digest that the downloaded file must have. Or, for a data set that DVC has pinned,
+            `git+ADDRESS@REVISION`: the address of a git repository, and the 40 digits of a commit in it that pins
+            `data/images/DATA_SET`; it may end in #remote=NAME, a DVC remote other than the default, #name=NAME,
+            another name of the data set in the repository, or both, joined by &.
         max_quarantined: Largest share of the files that may be unreadable.
         links: Where links to files may lead that are in a folder: `inside` it, or also out of it, to a `store` such as
             that of Hugging Face's cache or git-annex. Archives hold no links.
+        rules: What labels images of your own, and which classes are taken.
 
     Raises:
         UserError: The source cannot be read, too much of it is unreadable, or it is not the data set of that name.
@@ -66,12 +74,13 @@ def fetch(
         place = str(pinned_source)
     elif source == "published" and entry and entry.write:
         with tempfile.TemporaryDirectory(prefix=".source-", dir=images.path) as temporary:
-            entry.write(Path(temporary))
-            layout.lay_out(Path(temporary), images, entry, max_quarantined, links)
+            folder = Path(temporary) / data_set
+            entry.write(folder)
+            layout.lay_out(folder, images, entry, max_quarantined, links, rules)
     else:
         address, lists = (entry.address, entry.test_lists) if source == "published" and entry else (source, {})
         with open_source(address, images.path, lists) as folder:
-            layout.lay_out(folder, images, entry, max_quarantined, links)
+            layout.lay_out(folder, images, entry, max_quarantined, links, rules)
     images.facts.data_set = data_set
     if entry and entry.digest and images.digest != entry.digest:
         raise UserError(

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from components.data.datasets import DATA_SETS
+from components.data.labelled_files import join_names
 from components.data.sources import is_versioned
 from components.model.backbones import BACKBONES
 
@@ -28,7 +29,8 @@ def usable_names(content: Mapping[str, Any], noun: str) -> list[str]:
 def fetch_values(content: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Return what `fetch` takes: `data_set`, `max_quarantined` or None, what is declared, or `source: published`."""
     declaration = declarations(content, "data").get(name) or {"source": "published"}
-    return {"data_set": name, "max_quarantined": content["data"].get("max_quarantined"), **declaration}
+    texts = {key: join_names(value) if isinstance(value, list) else value for key, value in declaration.items()}
+    return {"data_set": name, "max_quarantined": content["data"].get("max_quarantined"), **texts}
 
 
 def weights_values(content: Mapping[str, Any], name: str) -> dict[str, Any]:

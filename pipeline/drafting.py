@@ -3,12 +3,11 @@
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import yaml
 
 from components.data.datasets import DATA_SETS
-from components.machinery.signature import load_step
 from components.system.errors import UserError
 from pipeline import editing, looking, recipes
 from pipeline.collection import declarations
@@ -33,33 +32,32 @@ class Draft(NamedTuple):
     others: Sequence[str]
 
 
-def draft_recipe(text: str, source: Mapping[str, Any], name: str, networks: Sequence[str], method: str | None) -> Draft:
+def draft_recipe(text: str, source: str, name: str, networks: Sequence[str], given: Mapping[str, str]) -> Draft:
     """Look at a data set, print what it holds, and return a recipe for it, with the split that suits it.
 
     Args:
         text: That of params.yaml, which is valid.
-        source: What `own:` says of the data set: its `source`, and other parameters of `fetch`.
+        source: A folder, an archive or an address.
         name: Of the data set and the recipe; if empty, it is made from the source.
         networks: Pretrained networks; if empty, mobilenet_v2.
-        method: That of `split`; None for the one that suits.
+        given: Values that are not the default, by `STEP.PARAMETER`.
 
     Raises:
-        UserError: The name is taken, a network is unknown, or a step refuses the data set.
+        UserError: The name is taken, a network or a value is unknown, or a step refuses the data set.
     """
     content = yaml.safe_load(text)
     networks = networks or [NETWORK]
-    name = name or name_of(source["source"])
+    name = name or name_of(source)
     if name in {*(content["recipes"] or {}), *declarations(content, "data"), *DATA_SETS}:
         raise UserError(f"there is a recipe or a data set {name} already: give another name, `--name`")
-    parameters = load_step("fetch").parameters
-    written = {key: value for key, value in source.items() if value != parameters[key].default}
 
-    def insert(split: Mapping[str, Any]) -> str:
-        recipe = {"networks": networks, **({"split": split} if split else {})}
-        return editing.insert_recipe(text, name, written, recipe)
+    def insert(chosen: recipes.Values) -> str:
+        steps = {step: values for step, values in chosen.items() if step != "fetch"}
+        fetched = {"source": source, **chosen.get("fetch", {})}
+        return editing.insert_recipe(text, name, fetched, {"networks": networks, **steps})
 
     recipes.check(yaml.safe_load(insert({})))
-    return Draft(insert(looking.look_at(content, source, method)), name, networks, content["active"])
+    return Draft(insert(looking.look_at(content, source, given)), name, networks, content["active"])
 
 
 def name_of(source: str) -> str:

@@ -9,7 +9,7 @@ from components.data.artifacts import Audit, Images, Splits, TestSplit
 from components.data.datasets import DATA_SETS
 from components.machinery.signature import load_step
 from components.model.backbones import BACKBONES
-from components.system.errors import fold_words
+from components.system.errors import UserError, fold_words
 from pipeline import recipes
 
 if TYPE_CHECKING:
@@ -26,47 +26,71 @@ KINDS_OF_LEAKS = {
 }
 
 
-def look_at(content: Mapping[str, Any], source: Mapping[str, Any], method: str | None = None) -> Mapping[str, Any]:
-    """Print what is in a source; return the settings of `split` that suit it, where the defaults do not.
+def look_at(content: Mapping[str, Any], source: str, given: Mapping[str, str]) -> recipes.Values:
+    """Print what is in a source; return what is not the default for it, by step and parameter.
 
-    It goes through `fetch`, `audit` and `split`, which print what they understood, on links to the images, in a folder
-    for temporary files. Archives are unpacked there.
+    That is what is given, and the method of `split` that suits. It goes through `fetch`, `audit` and `split`, which
+    print what they understood, on links to the images, in a folder for temporary files. Archives are unpacked there.
 
     Args:
         content: All of params.yaml, whose defaults count.
-        source: What `own:` says of a data set: its `source`, and other parameters of `fetch`.
-        method: That of `split`; None for the one that suits.
+        source: A folder, an archive or an address.
+        given: Values that differ, by `STEP.PARAMETER`.
 
     Raises:
-        UserError: A step refuses the data set.
+        UserError: A parameter is unknown, or a step refuses the data set.
     """
     from components.data import layout
     from components.data.sources import open_source
 
-    given = {"data_set": "look", "max_quarantined": content["data"].get("max_quarantined"), **source}
-    values = load_step("fetch").check_values(given)
+    chosen = sections(given)
+    step, limit = load_step("fetch"), content["data"].get("max_quarantined")
+    values = step.check_values(
+        {"data_set": "look", "source": source, "max_quarantined": limit} | chosen.get("fetch", {})
+    )
+    fetched = step.function_arguments(values)
+    recipe_values(content, chosen)  # so that what is wrong with them is said first
     with TemporaryDirectory(prefix="graft-look-") as temporary:
         top = Path(temporary)
         images, audit, splits = Images(top / "images"), Audit(top / "audit"), Splits(top / "splits")
         test_split = TestSplit(top / "test_split")
         for artifact in (images, audit, splits, test_split):
             artifact.path.mkdir()
-        with open_source(values["source"], images.path) as folder:
-            layout.lay_out(folder, images, None, values["max_quarantined"], values["links"], copy=False)
+        with open_source(source, images.path) as folder:
+            quarantined, links, rules = (fetched[key] for key in ("max_quarantined", "links", "rules"))
+            layout.lay_out(folder, images, None, quarantined, links, rules, copy=False)
             table = images.table("images.csv")
-            settings = split_settings(table, method)
+            chosen = {**chosen, "split": {**suitable_split(table, chosen.get("split", {})), **chosen.get("split", {})}}
             print_lines(size_line(table))
-            default = default_values(content, settings)
+            default = recipe_values(content, chosen)
             load_step("audit").function(images, audit, **default["audit"])
             load_step("split").function(images, audit, splits, test_split, **default["split"])
         leaks, tested = splits.table("leakage.csv"), test_split.table("test_split.csv")
     print_lines(*leak_lines(leaks), test_line(tested))
-    return settings
+    return {step: values for step, values in chosen.items() if values}
 
 
-def default_values(content: Mapping[str, Any], settings: Mapping[str, Any]) -> recipes.Values:
-    """Return a recipe's values, by step and parameter, that says nothing but these settings of `split`."""
-    recipe = {"data": next(iter(DATA_SETS)), "networks": [next(iter(BACKBONES))], "split": {**settings}}
+def sections(given: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Return values by step and parameter, each as its parameter's type, from those by `STEP.PARAMETER`.
+
+    Raises:
+        UserError: There is no such step or parameter, or a value is not what it may be.
+    """
+    chosen: dict[str, dict[str, Any]] = {}
+    for address, text in given.items():
+        name, _, key = address.partition(".")
+        parameters = load_step(recipes.require_name("step", name, ["fetch", *recipes.IN_RECIPES])).parameters
+        recipes.require_name(f"parameter of {name}", key, parameters)
+        if key in ("source", "data_set"):
+            raise UserError(f"{address}: {key} is given already")
+        chosen.setdefault(name, {})[key] = parameters[key].read(name, key, text)
+    return chosen
+
+
+def recipe_values(content: Mapping[str, Any], chosen: recipes.Values) -> recipes.Values:
+    """Return all values, by step and parameter, of a recipe that says nothing but those that are chosen."""
+    entries = {step: {**values} for step, values in chosen.items() if step != "fetch"}
+    recipe = {"data": next(iter(DATA_SETS)), "networks": [next(iter(BACKBONES))], **entries}
     return recipes.resolve({**content, "recipes": {"look": recipe}}, "look").values
 
 
@@ -76,18 +100,17 @@ def print_lines(*lines: str) -> None:
         print(f"look: {line}")
 
 
-def split_settings(table: "pd.DataFrame", method: str | None) -> Mapping[str, Any]:
-    """Return the settings of `split` for a method; for None, for published parts, or else groups, {} without any.
+def suitable_split(table: "pd.DataFrame", chosen: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the settings of `split` for published parts, or else for groups; {} where there are neither.
 
     Args:
         table: One row an image, with its `part` and `group`.
-        method: That of `split`, or None.
+        chosen: What is chosen already; another method leaves none of these.
     """
     parts = {*table["part"]} - {""}
     is_published = parts & {"test", "validation"} or any(part.isdecimal() for part in parts)
-    suitable = "published" if is_published else "grouped" if table["group"].any() else ""
-    chosen = method or suitable
-    return {"method": chosen, **({"validation": VALIDATION} if chosen == "published" else {})} if chosen else {}
+    method = chosen.get("method", "published" if is_published else "grouped" if table["group"].any() else "")
+    return ({"method": method} if method else {}) | ({"validation": VALIDATION} if method == "published" else {})
 
 
 def size_line(table: "pd.DataFrame") -> str:

@@ -67,7 +67,7 @@ def was_listed(file: Path, source: str) -> bool:
         return False
 
 
-def write_listing(name: str, source: str, output: Path) -> None:
+def write_listing(name: str, source: str, output: Path, beside: str = "") -> None:
     """Write the digest of a source's listing beside what is fetched from it, and print how much there is.
 
     Where the source is not on this machine, what was listed before stays, so that nothing is fetched; it is said.
@@ -76,6 +76,7 @@ def write_listing(name: str, source: str, output: Path) -> None:
         name: Of the data set or the weights.
         source: The path, as declared.
         output: The path of what is fetched.
+        beside: A file beside the source that is listed as well, where there is one, such as a table of labels.
 
     Raises:
         UserError: Nothing is there, and nothing was listed before.
@@ -87,6 +88,8 @@ def write_listing(name: str, source: str, output: Path) -> None:
         print(f"{name}: nothing is at {source} on this machine: what was fetched from there before is taken")
         return
     lines = list_source(path)
+    if beside and local_path(beside).is_file():
+        lines += list_source(local_path(beside))
     files = sum(b"\0" in line for line in lines)  # the line of a folder is its path alone
     content = {"source": source, "files": files, "digest": sha256([line.hex() for line in lines])}
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -2,12 +2,12 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from components.data.datasets import DataSet
-from components.data.folders import Folder, check_path_name, composed, join_path, read_folder
+from components.data.folders import Folder, check_path_name, composed, join_path
 from components.data.part_names import part_of, split_part_name
 from components.system.errors import UserError, fold_words
 
@@ -49,6 +49,7 @@ class ClassFolders:
         members: The class folders; one of each part, where there are parts.
         labels: The labels, in order.
         left_out: Why a folder is left out, by its path.
+        without: Names of folders that are left out where they would be classes.
     """
 
     source: Path
@@ -57,6 +58,7 @@ class ClassFolders:
     members: list[ClassFolder] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
+    without: Collection[str] = ()
 
     def place(self, *names: str) -> str:
         """Return the path of the root, or of what lies in it, as messages name it: from the source's name on."""
@@ -71,7 +73,7 @@ class ClassFolders:
         )
 
 
-def find_class_folders(source: Path, entry: DataSet | None) -> ClassFolders:
+def find_class_folders(source: Path, top: Folder, entry: DataSet | None, without: Collection[str] = ()) -> ClassFolders:
     """Return the class folders of a source, with labels and parts, and what was left out.
 
     Of a registered data set they lie in the first folder, from the top, that holds folders of its classes, or published
@@ -80,13 +82,14 @@ def find_class_folders(source: Path, entry: DataSet | None) -> ClassFolders:
 
     Args:
         source: The folder to search, at any depth.
+        top: What was read of it.
         entry: The registered data set; None for images of a person's own.
+        without: Names of folders in the place of classes that are none, or are not to be taken.
 
     Raises:
         UserError: There are no class folders, or not those of the entry, or they can be read in more than one way.
     """
-    top = read_folder(source)
-    found = find_registered(source, top, entry) if entry else find_own(source, top)
+    found = find_registered(source, top, entry) if entry else find_own(source, top, without)
     names = sorted({one.folder.name if entry else one.label for one in found.members})
     found.labels = list(entry.classes) if entry else names
     found.members.sort(key=lambda one: (one.folder.name if entry else one.label, one.part_folder))
@@ -137,7 +140,7 @@ def find_registered(source: Path, top: Folder, entry: DataSet) -> ClassFolders:
     )
 
 
-def find_own(source: Path, top: Folder) -> ClassFolders:
+def find_own(source: Path, top: Folder, without: Collection[str]) -> ClassFolders:
     """Return the class folders of a person's own images.
 
     Raises:
@@ -148,7 +151,7 @@ def find_own(source: Path, top: Folder) -> ClassFolders:
         check_parts_are_folders(source, top, root)
         root = root.folders[0].readable()
     check_parts_are_folders(source, top, root)
-    found = ClassFolders(source, top, root)
+    found = ClassFolders(source, top, root, without=without)
     folders = without_copies(found, root)
     parts = find_parts(found, folders)
     found.members = list(classes_in_parts(found, parts) if parts else classes_in(found, folders))
@@ -175,13 +178,18 @@ def check_parts_are_folders(source: Path, top: Folder, folder: Folder) -> None:
 
 
 def without_copies(found: ClassFolders, folder: Folder) -> list[Folder]:
-    """Return the folders in a folder without one that is a copy of all others together, which is noted as left out.
+    """Return the folders in a folder, without one that is a copy of all others together, and those not to be taken.
+
+    What is left out is noted.
 
     Raises:
         UserError: One has the name of the folder that holds it, and is no such copy.
     """
-    for inside in folder.folders:
-        rest = [one for one in folder.folders if one is not inside]
+    dropped = [one for one in folder.folders if composed(one.name) in found.without]
+    found.left_out |= {one.path: "as without_classes says" for one in dropped}
+    folders = [one for one in folder.folders if one not in dropped]
+    for inside in folders:
+        rest = [one for one in folders if one is not inside]
         if is_copy(found.source, inside, folder, rest):
             found.left_out[inside.path] = "a copy of what lies beside it"
             return rest
@@ -190,7 +198,7 @@ def without_copies(found: ClassFolders, folder: Folder) -> list[Folder]:
                 f"{join_path(found.top.name, inside.path)} has the name of the folder that holds it: remove it if it "
                 "is a copy, or rename it if it is a class"
             )
-    return folder.folders
+    return folders
 
 
 def is_copy(source: Path, inside: Folder, folder: Folder, rest: list[Folder]) -> bool:

@@ -46,7 +46,7 @@ class DataSet:
 
 
 def write_digits(folder: Path) -> None:
-    """Write scikit-learn's handwritten digits as RGB images of 8 x 8 pixels, `digits/CLASS/NNNN.bmp`.
+    """Write scikit-learn's handwritten digits as RGB images of 8 x 8 pixels, `CLASS/NNNN.bmp`.
 
     NNNN counts over all classes, in scikit-learn's order, from 0000.
     """
@@ -56,7 +56,7 @@ def write_digits(folder: Path) -> None:
 
     digits = load_digits()
     for number, (grey, label) in enumerate(zip(digits.images, digits.target, strict=True)):
-        target = folder / "digits" / str(label)
+        target = folder / str(label)
         target.mkdir(parents=True, exist_ok=True)
         pixels = (grey * (255 / 16)).round().astype(np.uint8)
         Image.fromarray(pixels).convert("RGB").save(target / f"{number:04}.bmp")

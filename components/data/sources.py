@@ -24,6 +24,11 @@ def is_versioned(source: str) -> bool:
     return re.fullmatch(r"\w[\w./-]*", source) is not None and ".." not in Path(source).parts
 
 
+def archive_name(source: str) -> str:
+    """Return the name of an archive, from its path or address, for a folder."""
+    return re.sub("[?#].*", "", source).rstrip("/").rpartition("/")[2][-100:].lstrip(".") or "archive"
+
+
 @contextmanager
 def open_source(source: str, beside: Path, lists: Mapping[str, str] = MappingProxyType({})) -> Iterator[Path]:
     """Yield a folder with the content of a folder, an archive (tar, tar.gz, zip) or the http(s) address of one.
@@ -58,8 +63,8 @@ def open_source(source: str, beside: Path, lists: Mapping[str, str] = MappingPro
         if is_folder:
             yield path
         elif is_file:
-            target = Path(temporary) / "unpacked"
-            target.mkdir()
+            target = Path(temporary) / "unpacked" / archive_name(source)  # by which messages name it
+            target.mkdir(parents=True)
             unpack(path, target, redact(source))
             if lists:
                 shutil.copytree(Path(temporary) / "lists", target, dirs_exist_ok=True)

@@ -3,37 +3,27 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from components.data.splitting import METHODS
 from components.system.errors import fold_words
-from components.system.limits import Links, Names, Range
+from components.system.limits import Range
 from pipeline import recipes
-from pipeline.commands.words import Name
+from pipeline.commands.words import Assignment, Name, read_assignments
 
 Source = Annotated[str, "SOURCE", Range("a folder, an archive or an address", str.strip)]
-Method = Annotated[str, "METHOD", Names("split method", METHODS)]
 
 
-def look(source: Source, *, method: Method | None = None, links: Links = "inside") -> None:
+def look(source: Source, *, set: Sequence[Assignment] = ()) -> None:
     """Print what labelled images hold: classes, parts, duplicates, what a test can tell; write nothing.
 
     Args:
         source: A folder, an archive (tar, tar.gz, zip) or its http(s) address.
-        method: How the images are split; by what is published, or by groups, where there are any, if not given.
-        links: Where links to files may lead that are in a folder: `inside` it, or also out of it, to a `store`.
+        set: What is not the default, as in fetch.labels=names, split.method=random or audit.near=off.
     """
     from pipeline import looking
 
-    looking.look_at(recipes.read(), {"source": source, "links": links}, method)
+    looking.look_at(recipes.read(), source, read_assignments(set))
 
 
-def new(
-    source: Source,
-    *,
-    name: Name = "",
-    network: Sequence[Name] = (),
-    method: Method | None = None,
-    links: Links = "inside",
-) -> None:
+def new(source: Source, *, name: Name = "", network: Sequence[Name] = (), set: Sequence[Assignment] = ()) -> None:
     """Look at labelled images; write them into params.yaml, with a recipe of one or more networks.
 
     Where something about them is refused, nothing is written.
@@ -42,12 +32,11 @@ def new(
         source: A folder, an archive (tar, tar.gz, zip) or its http(s) address.
         name: Of the data set and the recipe; that of the folder or archive if not given.
         network: A pretrained network; mobilenet_v2 if none is given.
-        method: How the images are split; by what is published, or by groups, where there are any, if not given.
-        links: Where links to files may lead that are in a folder: `inside` it, or also out of it, to a `store`.
+        set: What is not the default, as in fetch.labels=names, split.method=random or augment.flip=horizontal.
     """
     from pipeline import drafting
 
-    draft = drafting.draft_recipe(recipes.read_text(), {"source": source, "links": links}, name, network, method)
+    draft = drafting.draft_recipe(recipes.read_text(), source, name, network, read_assignments(set))
     recipes.write_text(draft.text)
     print(f"new: params.yaml has the data set and the recipe {draft.name}, with {fold_words(draft.networks)}")
     others = f" and {fold_words(draft.others)}, as `active:` in params.yaml says" if draft.others else ""

@@ -81,7 +81,7 @@ def list_source(stage: Annotated[str, "STAGE"]) -> None:
 
     entry = planning.read_entry(stages.fetching_stage(stage))
     output = Path(entry.artifacts["images" if entry.step == "fetch" else "weights"][0])
-    sources.write_listing(output.name, entry.values["source"], output)
+    sources.write_listing(output.name, entry.values["source"], output, entry.values.get("labels", ""))
 
 
 def step(*words: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from components.data.class_folders import ClassFolders, find_class_folders
+from components.data.folders import read_folder
 from components.system.errors import UserError
 
 
@@ -21,7 +22,7 @@ def find(folder: Path, *patterns: str) -> ClassFolders:
             file = folder / "".join(choice)
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(file.name)
-    return find_class_folders(folder, None)
+    return find_class_folders(folder, read_folder(folder), None)
 
 
 def files_read(found: ClassFolders) -> dict[str, set[tuple[str, str]]]:

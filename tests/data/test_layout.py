@@ -24,6 +24,7 @@ from components.data.class_folders import ClassFolder, ClassFolders
 from components.data.data_set_summary import data_set_lines
 from components.data.datasets import DATA_SETS, DataSet, write_digits
 from components.data.folders import Folder
+from components.data.source_reading import label_by_folders
 from components.machinery.code import ROOT
 from components.machinery.running import run_step
 from components.system.errors import UserError, one_line
@@ -205,21 +206,22 @@ def test_what_was_understood_is_printed(folder, tmp_path, capsys):
         "fetch: parts: test 6 (seg_test), train 6 (seg_train)",
         "fetch: groups: none",
         "fetch: left out: seg_pred, with 2 files: no folders of the classes in it",
-        "fetch: left out: no readable images, listed in quarantine.csv: 1: seg_train/seg_train/up/notes.txt (not an "
-        "image in a supported format: JPEG, PNG, BMP, GIF, PPM, TIFF, WEBP, AVIF, JPEG2000)",
         "fetch: left out: beside the class folders: 1: README.md",
         "fetch: left out: hidden, or litter of a system: 2: .hidden 1, Thumbs.db 1",
+        "fetch: left out: no readable images, listed in quarantine.csv: 1: seg_train/seg_train/up/notes.txt (not an "
+        "image in a supported format: JPEG, PNG, BMP, GIF, PPM, TIFF, WEBP, AVIF, JPEG2000)",
     ]
 
 
 def test_what_is_printed_of_many_fits_a_screen(tmp_path, capsys):
     classes = [f"class {number:03} {'with a long name' * 3}" for number in range(300)]
-    found = ClassFolders(tmp_path, Folder("many", ""), Folder("many", ""), labels=classes)
-    found.members = [ClassFolder(Folder(name, name), name) for name in classes]
-    found.top.folders = [Folder(f"other {number}", f"other {number}", files=["x"]) for number in range(99)]
-    found.top.files = [f"{number}.txt" for number in range(999)]
+    folders_found = ClassFolders(tmp_path, Folder("many", ""), Folder("many", ""), labels=classes)
+    folders_found.members = [ClassFolder(Folder(name, name), name) for name in classes]
+    folders_found.top.folders = [Folder(f"other {number}", f"other {number}", files=["x"]) for number in range(99)]
+    folders_found.top.files = [f"{number}.txt" for number in range(999)]
+    found = label_by_folders(folders_found, [tmp_path / "groups.csv"])
     table = pd.DataFrame({"label": classes, "part": "", "group": [str(number) for number in range(300)]})
-    lines = data_set_lines(found, table, [(f"{number}.png", "truncated") for number in range(50)], ["groups.csv"])
+    lines = data_set_lines(found, table, [(f"{number}.png", "truncated") for number in range(50)])
     assert len(lines) <= 15 and max(map(len, lines)) <= 640
     assert lines[0] == "300 images of 300 classes, of 1 each"
     assert lines[2].endswith(" and 289 more") and lines[4] == "groups: 300, by groups.csv"
@@ -642,13 +644,13 @@ def test_the_built_in_digits(tmp_path):
 
 
 def test_digits_with_one_pixel_changed_are_not_the_published_ones(tmp_path):
-    write_digits(tmp_path)
+    write_digits(tmp_path / "digits")
     file = next((tmp_path / "digits" / "0").iterdir())
     with Image.open(file) as image:
         image.putpixel((0, 0), (1, 0, 0))
     image.save(file)
     with pytest.raises(UserError, match=DATA_SETS["digits"].digest):
-        fetch(tmp_path, tmp_path / "images", "digits")
+        fetch(tmp_path / "digits", tmp_path / "images", "digits")
 
 
 @pytest.mark.parametrize("name", DATA_SETS)

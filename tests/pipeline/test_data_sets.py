@@ -53,7 +53,7 @@ def test_a_look_says_what_a_run_would_and_leaves_nothing(project, monkeypatch, c
 
 def test_what_a_test_part_tells_grows_with_it(project, capsys):
     write_images(project.parent / "many", 800, size=8, classes=("a", "b"))
-    main(["look", "../many", "--method", "random"])
+    main(["look", "../many", "--set", "split.method=random"])
     line = capsys.readouterr().out.splitlines()[-1]
     assert line.startswith("look: 320 test images: an accuracy of 0.9 has the 95 % interval 0.862 to 0.931; two models")
     assert line.endswith(
@@ -77,6 +77,15 @@ def test_a_folder_becomes_a_recipe_that_is_switched_on(project, capsys):
     )
 
 
+def test_what_is_set_is_looked_at_and_written(project):
+    words = ["--set", "fetch.classes=rose, tulip", "--set", "split.method=random", "--set", "augment.flip=horizontal"]
+    main(["new", "../flowers", *words])
+    content = recipes.read()
+    assert content["data"]["own"]["flowers"] == {"source": "../flowers", "classes": "rose, tulip"}
+    steps = {"split": {"method": "random"}, "augment": {"flip": "horizontal"}}
+    assert content["recipes"]["flowers"] == {"data": "flowers", "networks": ["mobilenet_v2"], **steps}
+
+
 def test_groups_are_kept_together(project):
     flowers = project.parent / "flowers" / "train"
     images = [file.relative_to(flowers).as_posix() for file in sorted(flowers.glob("*/*.png"))]
@@ -94,7 +103,10 @@ def test_groups_are_kept_together(project):
         (["../flowers", "--name", "car_damage"], "a recipe or a data set car_damage already"),
         (["../flowers", "--name", "my flowers"], "letters, digits, _ and -"),
         (["../flowers", "--network", "mobilenet"], "no network 'mobilenet'; did you mean 'mobilenet_v2'"),
-        (["../flowers", "--method", "grouped"], "has no groups for the method grouped"),
+        (["../flowers", "--set", "split.method=grouped"], "has no groups for the method grouped"),
+        (["../flowers", "--set", "split.methods=random"], "no parameter of split 'methods'; did you mean 'method'"),
+        (["../flowers", "--set", "fetch.pattern=("], r"pattern is a regular expression with a group"),
+        (["../flowers", "--set", "fetch.source=x"], "source is given already"),
         (["../nothing"], "no folder or archive '../nothing'"),
         (["../few"], "too few images: rare has 1, and each class needs 3"),
         ([" "], "source is a folder, an archive or an address"),

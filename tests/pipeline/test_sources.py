@@ -58,6 +58,17 @@ def test_a_listing_says_how_much_there_is_and_is_the_same_until_something_change
     assert Path("data/images/edges.source.json").read_bytes() != before
 
 
+def test_a_table_of_labels_beside_a_source_is_listed_with_it(project):
+    output, table = Path("data/images/edges"), project.parent / "labels.csv"
+    digests = set()
+    for text in (None, "id,label\n", "id,label\n1,a\n"):
+        if text:
+            table.write_text(text)
+        sources.write_listing("edges", "../edges", output, "../labels.csv")
+        digests.add(json.loads(Path("data/images/edges.source.json").read_text())["digest"])
+    assert len(digests) == 3
+
+
 def test_where_a_source_is_not_on_this_machine_what_was_fetched_from_it_is_taken_and_said(project, capsys):
     output, listing = Path("data/images/edges"), Path("data/images/edges.source.json")
     sources.write_listing("edges", "../edges", output)

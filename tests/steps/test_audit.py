@@ -125,7 +125,7 @@ def test_plain_images_are_not_alike(tmp_path):
 
 
 def test_the_built_in_digits_are_all_different(tmp_path):
-    write_digits(tmp_path)
+    write_digits(tmp_path / "digits")
     assert pairs(fetch_and_audit(tmp_path / "digits", tmp_path)) == []
 
 

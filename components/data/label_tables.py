@@ -1,0 +1,400 @@
+"""Labels from tables and lists: which column says what, which file a row means, and what is no such table."""
+
+import csv
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from components.data.folders import Folder, composed, join_path
+from components.data.labelled_files import LabelledFile, LabelledFiles, LabelRules, check_labels_are_folders
+from components.data.lists import GROUPS, read_text
+from components.data.part_names import part_of
+from components.data.path_labels import PARTS, image_paths, part_of_path
+from components.system.errors import UserError, fold_words, shorten, unknown_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+LISTS = (".txt", ".lst")
+FILE_NAMES = (
+    "file", "filename", "filepath", "image", "imagefile", "imagefilename", "imagename", "imagepath", "imageid", "img",
+    "imgname", "imgpath", "imgid", "photo", "picture", "path", "id", "name",
+)  # fmt: skip
+LABEL_NAMES = (
+    "label", "labelname", "class", "classname", "category", "categoryname", "target", "labels", "classes", "species",
+    "breed", "diagnosis", "y",
+)  # fmt: skip
+PART_NAMES = ("split", "part", "partition", "subset", "set", "phase", "usage", "dataset")
+GROUP_NAMES = ("group", "groupid", "patient", "patientid", "person", "personid", "subject", "subjectid", "participant")
+SAMPLE = 100  # rows by which a column of files is known
+MIN_SHARE = 0.5  # of them that are images of the source
+MOST_EXAMPLES = 4
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """A table that labels images of the source.
+
+    Args:
+        path: Its path, from the source or as it was given.
+        rows: Its rows, all of text.
+        columns: The names of its columns of the `file`, `label`, `part` and `group`; "" where there is none.
+        named: Whether the column of labels is known by its name.
+    """
+
+    path: str
+    rows: "pd.DataFrame"
+    columns: Mapping[str, str]
+    named: bool
+
+
+@dataclass
+class FileIndex:
+    """The files of a source that could be images, to be found by the ends of their paths, with endings or without.
+
+    Args:
+        paths: Their paths from the source.
+    """
+
+    paths: list[str]
+    ends: dict[tuple[int, bool], dict[tuple[str, ...], list[str]]] = field(default_factory=dict)
+
+    def files_ending(self, names: tuple[str, ...], with_ending: bool) -> list[str]:
+        """Return the paths that end in these names, their endings such as `.jpg` left out if they are to be."""
+        key = len(names), with_ending
+        if key not in self.ends:
+            index = self.ends[key] = defaultdict(list)
+            for path in self.paths:
+                parts = composed(path if with_ending else without_ending(path)).split("/")
+                if len(parts) >= len(names):
+                    index[tuple(parts[-len(names) :])].append(path)
+        return self.ends[key].get(names, [])
+
+    def find(self, value: str, folder: str, part: str = "") -> list[str]:
+        """Return the files that a table's value means: those of the longest end of it that is the end of a path.
+
+        Args:
+            value: A path or a name, with the file's ending or without.
+            folder: The table's folder: what lies in it goes before all else.
+            part: The published part that the table says: what lies in a folder of it goes before the rest.
+        """
+        names = [name for name in composed(value.strip()).replace("\\", "/").split("/") if name not in ("", ".")]
+        for count in range(len(names), 0, -1):
+            for with_ending in (True, False):
+                files = self.files_ending(tuple(names[-count:]), with_ending)
+                for preferred in (f"{folder}/".lstrip("/"), ""):
+                    if inside := [path for path in files if path.startswith(preferred)]:
+                        return [path for path in inside if part and part_of_path(path)[0] == part] or inside
+        return []
+
+
+def without_ending(path: str) -> str:
+    """Return a path without the ending of its file's name, such as `.jpg`."""
+    folder, slash, name = path.rpartition("/")
+    return f"{folder}{slash}{name.rpartition('.')[0] or name}"
+
+
+def label_by_tables(source: Path, top: Folder, tables: list[LabelTable]) -> LabelledFiles:
+    """Return the images of a source that tables name, with their labels, parts and groups.
+
+    A part is what a column says, else the folder of the image, else the table's name. Rows without a label, and images
+    without a row, are left out.
+
+    Raises:
+        UserError: An image has several labels, a row means several files, or there are fewer than two classes.
+    """
+    index = FileIndex(image_paths(top))
+    places = fold_words(one.path for one in tables)
+    origin = f"column {tables[0].columns['label']!r} of {places}, files by {tables[0].columns['file']!r}"
+    files: dict[str, LabelledFile] = {}
+    missing: list[tuple[str, str]] = []
+    unlabelled: list[str] = []
+    for table in tables:
+        check_single_labels(table)
+        folder, stem = table.path.rpartition("/")[0], Path(table.path).stem
+        said = part_of(stem) if part_of(stem) in PARTS else ""
+        for row in table_rows(table):
+            paths = index.find(row["file"], folder, row["part"] or said)
+            if len(paths) > 1:
+                raise UserError(
+                    f"{table.path}: {row['file']!r} may be {paths[0]} or {paths[1]}: give the paths of the files"
+                )
+            if not row["label"]:
+                unlabelled += paths
+            elif not paths:
+                missing.append((row["file"], f"in {table.path}, but not there"))
+            else:
+                file = labelled_file(paths[0], row, said)
+                other = files.setdefault(file.path, file)
+                if other.label != file.label:
+                    raise several_labels(table.path, f"{row['file']} is {other.label} and {file.label}")
+    classes = sorted({file.label for file in files.values()})
+    check_labels_are_folders(classes, origin)
+    found = LabelledFiles(source, "", [files[path] for path in index.paths if path in files], classes, origin, missing)
+    found.columns = ("part", "group")
+    found.grouped_by = f"column {tables[0].columns['group']!r} of {places}"
+    rest = [path for path in index.paths if path not in files and path not in {*unlabelled}]
+    found.left_out += left_out_lines(top, rest, unlabelled, tables, places)
+    return found
+
+
+def table_rows(table: LabelTable) -> Iterable[dict[str, str]]:
+    """Yield the `file`, `label`, `part` and `group` of each row; the part as `train`, `validation` or `test`.
+
+    Raises:
+        UserError: A part is none of these.
+    """
+    texts = {
+        key: [composed(text.strip()) for text in table.rows[column]] if column else [""] * len(table.rows)
+        for key, column in table.columns.items()
+    }
+    for number, values in enumerate(zip(*texts.values(), strict=True)):
+        row = dict(zip(texts, values, strict=True))
+        word = row["part"]
+        row |= {"part": part_of(word), "part_word": word}
+        if word and row["part"] not in PARTS:
+            raise UserError(f"{table.path}: row {number + 1}: {word!r} is no part such as train, validation or test")
+        if row["file"]:
+            yield row
+
+
+def labelled_file(path: str, row: Mapping[str, str], said: str) -> LabelledFile:
+    """Return the labelled file of a row; its part is the row's, else its folder's, else what the table's name says."""
+    part, folder = part_of_path(path)
+    if row["part"]:
+        part, folder = row["part"], row["part_word"]
+    return LabelledFile(path, join_path(row["label"], path), row["label"], part or said, row["group"], folder)
+
+
+def left_out_lines(
+    top: Folder, rest: list[str], unlabelled: list[str], tables: list[LabelTable], places: str
+) -> Iterable[str]:
+    """Yield a line for each folder at the top of which no image has a row, for other images, and for other files."""
+    if unlabelled:
+        yield f"images without a label in {places}: {len(unlabelled):,}: {fold_words(unlabelled, MOST_EXAMPLES)}"
+    by_folder: dict[str, list[str]] = defaultdict(list)
+    for path in rest:
+        by_folder[path.rpartition("/")[0]].append(path)
+    for folder, paths in by_folder.items():
+        what = f"{folder}, with {len(paths):,} files" if folder else f"{len(paths):,} files"
+        yield f"{what}: in no row of {places}: {fold_words((path.rpartition('/')[2] for path in paths), MOST_EXAMPLES)}"
+    named = {*image_paths(top), *(table.path for table in tables)}
+    if beside := [path for path in top.file_paths() if path not in named and not path.endswith(GROUPS)]:
+        yield f"no images by their names: {len(beside):,}: {fold_words(beside, MOST_EXAMPLES)}"
+    if skipped := Counter(name for folder in top.walk() for name in folder.skipped):
+        yield f"hidden, or litter of a system: {skipped.total():,}: {fold_words(skipped, MOST_EXAMPLES)}"
+
+
+def find_label_tables(
+    source: Path, top: Folder, links: str, rules: LabelRules, endings: tuple[str, ...]
+) -> list[LabelTable]:
+    """Return the tables or lists in a source that label its images, by path; those to be handed in left out.
+
+    Args:
+        source: Where the source lies.
+        top: The source as it was read.
+        links: Where its links may lead.
+        rules: The names of columns.
+        endings: Of the files' names.
+    """
+    index = FileIndex(image_paths(top))
+    tables = []
+    for path in top.file_paths():
+        name = path.rpartition("/")[2].lower()
+        if name.endswith(endings) and name != GROUPS and "submission" not in name and "submit" not in name:
+            try:
+                table = read_label_table(source / path, path, source, links, rules, index)
+            except UserError:
+                continue  # it is some other table
+            tables += [table] if table else []
+    return tables
+
+
+def read_label_table(
+    file: Path, path: str, source: Path, links: str, rules: LabelRules, index: FileIndex, explicit: bool = False
+) -> LabelTable | None:
+    """Return a table with the columns that label images; None if it does not.
+
+    Args:
+        file: The table.
+        path: Its path, for messages, from the source.
+        source: The folder that links must not leave.
+        links: Where they may lead.
+        rules: The names of columns that are given.
+        index: The images of the source.
+        explicit: Whether a table that does not label images is an error.
+
+    Raises:
+        UserError: It cannot be read, or lacks a column that is named, or labels no images.
+    """
+    rows = read_rows(file, path, source, links, index)
+    columns = [str(name) for name in rows.columns]
+    chosen = {key: getattr(rules, f"{key}_column") for key in ("file", "label", "part", "group")}
+    for key, name in chosen.items():
+        if name and name not in columns:
+            raise unknown_name(f"column for {key}_column in {path}", name, columns)
+    folder = path.rpartition("/")[0]
+    chosen["file"] = chosen["file"] or find_file_column(rows, index, folder)
+    if not chosen["file"]:
+        if explicit:
+            raise UserError(
+                f"{path}: no column names images of the source; its columns are {fold_words(columns)}: set file_column"
+            )
+        return None
+    others = [name for name in columns if name != chosen["file"]]
+    for key, names in (("part", PART_NAMES), ("group", GROUP_NAMES)):
+        chosen[key] = chosen[key] or column_by_name([name for name in others if name != chosen["label"]], names)
+    if not rules.part_column and chosen["part"] and not all_parts(rows[chosen["part"]]):
+        chosen["part"] = ""
+    others = [name for name in others if name not in (chosen["part"], chosen["group"])]
+    by_name = chosen["label"] or column_by_name(others, LABEL_NAMES)
+    chosen["label"] = by_name or (others[0] if len(others) == 1 else "")
+    if not chosen["label"]:
+        flags = [name for name in others if {*rows[name]} <= {"0", "1", "0.0", "1.0"}]
+        if len(flags) > 1:
+            raise UserError(
+                f"{path} has a column of 0 and 1 for each class, {fold_words(flags)}: make one column `label` with the "
+                "name of the class, if an image has one label alone; several an image are not read"
+            )
+        if explicit:
+            raise UserError(f"{path}: which column has the labels, of {fold_words(others)}? set label_column")
+        return None
+    return LabelTable(path, rows, chosen, bool(by_name))
+
+
+def column_by_name(columns: list[str], names: tuple[str, ...]) -> str:
+    """Return the first column of one of the names, whose earlier ones go before later ones; "" if there is none."""
+    plain = {re.sub(r"[^a-z]", "", column.lower()): column for column in reversed(columns)}
+    return next((plain[name] for name in names if name in plain), "")
+
+
+def all_parts(values: "pd.Series") -> bool:
+    """Return whether all values but empty ones are names of parts, and one is at least."""
+    said = {part_of(value) for value in values if value}
+    return bool(said) and said <= {*PARTS}
+
+
+def find_file_column(rows: "pd.DataFrame", index: FileIndex, folder: str) -> str:
+    """Return the first column, usual names before others, of whose first values half are files; "" if none is."""
+    columns = [str(name) for name in rows.columns]
+    plain = {name: re.sub(r"[^a-z]", "", name.lower()) for name in columns}
+    usual = {name: rank for rank, name in enumerate(FILE_NAMES)}
+    for name in sorted(columns, key=lambda name: usual.get(plain[name], len(usual))):
+        sample = rows[name].iloc[:: max(1, len(rows) // SAMPLE)].tolist()
+        if sample and sum(bool(value and index.find(value, folder)) for value in sample) >= MIN_SHARE * len(sample):
+            return name
+    return ""
+
+
+def read_rows(file: Path, path: str, source: Path, links: str, index: FileIndex) -> "pd.DataFrame":
+    """Return the rows of a table or list, all of text; columns without names are `column 1`, `column 2` and so on.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    import pandas as pd
+
+    if file.name.lower().endswith(".parquet"):
+        return read_parquet(file, path)
+    text = read_text(file, source, links)
+    if file.name.lower().endswith((".jsonl", ".ndjson")):
+        return read_json_lines(text, path)
+    lines = text.splitlines()
+    first = lines[0] if lines else ""
+    separator = max(",;\t", key=first.count)
+    if separator in first:
+        try:
+            rows = [row for row in csv.reader(lines, delimiter=separator, strict=True) if row]
+        except csv.Error as error:
+            raise UserError(f"{path} is no table ({error}): correct it") from error
+    else:
+        rows = [[*line.rpartition(" ")[::2]] for line in lines if line.strip()]
+        rows = rows if all(row[0] for row in rows) else [[line] for line in lines if line.strip()]
+    width = len(rows[0]) if rows else 0
+    if wrong := next((number for number, row in enumerate(rows, 1) if len(row) != width), 0):
+        raise UserError(f"{path}: row {wrong} has {len(rows[wrong - 1])} columns, the first {width}: correct it")
+    folder = path.rpartition("/")[0]
+    if not rows or any(index.find(cell, folder) for cell in rows[0] if cell) or len({*rows[0]}) < width:
+        return pd.DataFrame(rows, columns=[f"column {number + 1}" for number in range(width)], dtype=str)
+    return pd.DataFrame(rows[1:], columns=rows[0], dtype=str)
+
+
+def read_json_lines(text: str, path: str) -> "pd.DataFrame":
+    """Return the rows of lines of JSON, each an object, numbers as they are written; absent values are empty.
+
+    Raises:
+        UserError: A line is no object of JSON, or has several labels.
+    """
+    import pandas as pd
+
+    rows = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line, parse_int=str, parse_float=str)
+        except ValueError as error:
+            raise UserError(f"{path}: line {number} is no JSON ({error}): correct it") from error
+        if not isinstance(row, dict):
+            raise UserError(f"{path}: line {number}: `name: value` pairs expected; received {shorten(row)}")
+        rows.append({str(key): cell_text(value, path) for key, value in row.items()})
+    return pd.DataFrame(rows, dtype=object).fillna("")
+
+
+def read_parquet(file: Path, path: str) -> "pd.DataFrame":
+    """Return the rows of a parquet file, whole numbers without a point; absent values are empty.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    import pandas as pd
+
+    try:
+        table = pd.read_parquet(file, dtype_backend="pyarrow")
+    except ImportError:
+        raise UserError(f"{path}: parquet needs the package pyarrow: install it, or give the table as CSV") from None
+    except Exception as error:
+        raise UserError(f"{path} cannot be read as parquet ({shorten(str(error))}): mend or remove it") from error
+    columns = {str(name): [cell_text(value, path) for value in table[name].tolist()] for name in table}
+    return pd.DataFrame(columns, dtype=object)
+
+
+def cell_text(value: Any, path: str) -> str:
+    """Return a value of a table as text: "" for none; a list of one as what it holds, of more with bars between.
+
+    Lists of more are several labels, if they are labels: `check_single_labels` refuses them.
+    """
+    import pandas as pd
+
+    if value is None or value is pd.NA:
+        return ""
+    if isinstance(value, list | tuple):
+        return "|".join(cell_text(one, path) for one in value)
+    return str(value)
+
+
+def check_single_labels(table: LabelTable) -> None:
+    """Check that no row has several labels in one cell, as `a|b`, `a;b`, or `a b` where `a` and `b` are labels, too.
+
+    Raises:
+        UserError: One has.
+    """
+    labels = {composed(label.strip()) for label in table.rows[table.columns["label"]]}
+    for label in labels:
+        bars = [one.strip() for one in re.split(r"[|;]", label)]
+        parts = [one.strip() for one in re.split(r"[\s,]+", label.strip("[]"))]
+        if (len(bars) > 1 and {*bars} & (labels - {label})) or (len(parts) > 1 and {*parts} <= labels):
+            raise several_labels(table.path, repr(label))
+
+
+def several_labels(path: str, example: str) -> UserError:
+    """Return, not raise, the error for a table with several labels an image."""
+    return UserError(
+        f"{path} has several labels an image, such as {example}: images with one label each are compared here; choose "
+        "one for each, or leave such images out of the table"
+    )

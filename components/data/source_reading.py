@@ -1,0 +1,226 @@
+"""A source is read: whatever labels its images, as rules say or as is found, becomes one list of labelled files."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from components.data.class_folders import ClassFolders, find_class_folders
+from components.data.datasets import DataSet
+from components.data.folders import Folder, composed, join_path, read_folder, read_untrusted
+from components.data.label_tables import (
+    LISTS,
+    TABLES,
+    FileIndex,
+    LabelTable,
+    find_label_tables,
+    label_by_tables,
+    read_label_table,
+    table_rows,
+)
+from components.data.labelled_files import LabelledFile, LabelledFiles, LabelRules, select_classes, split_names
+from components.data.lists import find_lists, read_text
+from components.data.path_labels import image_paths, label_by_leaves, label_by_names
+from components.data.sources import local_path
+from components.system.errors import UserError, fold_words
+
+MOST_EXAMPLES = 4
+CHOICES = "labels: leaves or names, or the path of a table"
+
+
+def read_source(source: Path, entry: DataSet | None, rules: LabelRules, links: str) -> LabelledFiles:
+    """Return the labelled files of a source; no image is opened.
+
+    Args:
+        source: A folder; what labels its images may lie deeper in it.
+        entry: The registered data set, whose class folders count; None for images of a person's own.
+        rules: What labels a person's own images.
+        links: Where the source's links may lead: `inside` it, or to a `store`.
+
+    Raises:
+        UserError: Nothing labels the images, or more than one thing in different ways, or what does is not right.
+    """
+    top = read_folder(source)
+    if entry:
+        return label_by_folders(find_class_folders(source, top, entry), find_lists(source, source, entry))
+    if rules.labels == "leaves":
+        found = label_by_leaves(source, top)
+    elif rules.labels == "names" or (rules.labels == "auto" and rules.pattern):
+        found = label_by_names(source, top, rules.pattern)
+    elif rules.labels in ("auto", "folders"):
+        found = find_labels(source, top, rules, links)
+    else:
+        found = label_by_tables(source, top, [named_table(source, top, rules, links)])
+    select_classes(found, rules)
+    return found
+
+
+def find_labels(source: Path, top: Folder, rules: LabelRules, links: str) -> LabelledFiles:
+    """Return the files in class folders or, with `auto`, where there are none, those that tables in the source name.
+
+    Raises:
+        UserError: There are neither, or both and they disagree.
+    """
+    if rules.labels == "folders":
+        return read_class_folders(source, top, rules)
+    tables = find_label_tables(source, top, links, rules, TABLES)
+    try:
+        found = read_class_folders(source, top, rules)
+    except UserError as error:
+        tables = tables or find_label_tables(source, top, links, rules, LISTS)
+        if tables:
+            return label_by_tables(source, top, tables)
+        refuse_other_formats(source, top, links)
+        raise UserError(f"{error}; or say what labels the images ({CHOICES})") from error
+    for table in tables:
+        if table.named or rules.label_column:
+            check_agreement(found, table, top)
+    return found
+
+
+def read_class_folders(source: Path, top: Folder, rules: LabelRules) -> LabelledFiles:
+    """Return the files in the class folders of a person's own images; those of classes to leave out are not looked at.
+
+    Raises:
+        UserError: There are no class folders, or they can be read in more than one way.
+    """
+    found = find_class_folders(source, top, None, split_names(rules.without_classes))
+    return label_by_folders(found, find_lists(source, source / found.root.path, None))
+
+
+def label_by_folders(found: ClassFolders, lists: Sequence[Path]) -> LabelledFiles:
+    """Return the files in class folders, with the labels of these.
+
+    Args:
+        found: The class folders.
+        lists: The lists beside them that are read.
+    """
+    files = []
+    for one in sorted(found.members, key=lambda one: (one.folder.name, one.part_folder)):
+        for path in one.folder.file_paths():
+            within = path.removeprefix(f"{one.folder.path}/")
+            target = composed(join_path(one.label, one.part_folder, within))
+            files.append(LabelledFile(path, target, one.label, one.part, "", one.part_folder))
+    above = all(one.part_folder == one.folder.name for one in found.members)
+    kind = "class folders" if found.members[0].part == "" else "folders of parts in class folders" if above else ""
+    inner = sorted(inside.path for one in found.members for inside in one.folder.folders)
+    within = f"; to a class belong the folders in it, {fold_words(inner, MOST_EXAMPLES)}" if inner else ""
+    origin = f"names of the {kind or 'class folders in folders of parts'} in {found.place()}{within}"
+    read = LabelledFiles(found.source, found.root.path, files, found.labels, origin, lists=[*lists])
+    read.missing = [(read.name(path), reason_for(found.source, path)) for path in found.linked_folders()]
+    read.left_out = [*lines_of_left_out(found, {path.relative_to(found.source).as_posix() for path in lists})]
+    return read
+
+
+def reason_for(source: Path, path: str) -> str:
+    """Return why a link that does not lead to a file cannot be read."""
+    try:
+        read_untrusted(source / path, source, "store")
+    except (ValueError, OSError) as error:
+        return str(error)
+    return "a link that has changed"
+
+
+def lines_of_left_out(found: ClassFolders, lists: set[str]) -> Iterator[str]:
+    """Yield a line for each folder that is left out, for the files beside class folders, and for what is hidden."""
+    members = {one.folder.path for one in found.members}
+    holders = {"", found.root.path} | {path.rpartition("/")[0] for path in members}
+    used = {*lists, *found.linked_folders()}
+    beside: list[str] = []
+    skipped = Counter[str]()
+    pending = [found.top]
+    while pending:
+        folder = pending.pop()
+        if folder.path in members:
+            skipped.update(name for inside in folder.walk() for name in inside.skipped)
+        elif any(f"{path}/".startswith(f"{folder.path}/".lstrip("/")) for path in holders):
+            beside += [path for name in folder.files if (path := join_path(folder.path, name)) not in used]
+            skipped.update(folder.skipped)
+            pending += reversed(folder.folders)
+        else:
+            reason = found.left_out.get(folder.path, "it is no class folder")
+            yield f"{folder.path}, with {len(folder.file_paths()):,} files: {reason}"
+    if beside:
+        yield f"beside the class folders: {len(beside):,}: {fold_words(beside, MOST_EXAMPLES)}"
+    if skipped:
+        names = fold_words((f"{name} {count:,}" for name, count in skipped.most_common()), MOST_EXAMPLES)
+        yield f"hidden, or litter of a system: {skipped.total():,}: {names}"
+
+
+def named_table(source: Path, top: Folder, rules: LabelRules, links: str) -> LabelTable:
+    """Return the table that the rules name, in the source or else from the project on.
+
+    Raises:
+        UserError: It is not there, or does not label the images.
+    """
+    index = FileIndex(image_paths(top))
+    inside, outside = source / rules.labels, local_path(rules.labels)
+    if inside.is_file():
+        table = read_label_table(inside, rules.labels, source, links, rules, index, explicit=True)
+    elif outside.is_file():
+        table = read_label_table(outside, outside.name, outside.parent, links, rules, index, explicit=True)
+    else:
+        raise UserError(
+            f"labels: {rules.labels!r} is no table in {top.name}, nor from the project on: give auto, folders, leaves, "
+            "names, or the path of a table"
+        )
+    assert table  # an explicit one is returned, or an error raised
+    return table
+
+
+def check_agreement(found: LabelledFiles, table: LabelTable, top: Folder) -> None:
+    """Check that a table gives images of one class folder one label, and of another one another.
+
+    Raises:
+        UserError: It does not.
+    """
+    index, folder = FileIndex(image_paths(top)), table.path.rpartition("/")[0]
+    labels = {file.path: file.label for file in found.files}
+    first: dict[str, tuple[str, str]] = {}
+    for row in table_rows(table):
+        for path in index.find(row["file"], folder):
+            if path not in labels or not row["label"]:
+                continue
+            label, other = first.setdefault(labels[path], (row["label"], path))
+            if label != row["label"]:
+                raise UserError(
+                    f"the class folders and {table.path} label images differently: {other} and {path} are both "
+                    f"{labels[path]} by their folder, and {label} and {row['label']} by column "
+                    f"{table.columns['label']!r}: choose `labels: folders` or `labels: {table.path}`"
+                )
+
+
+def refuse_other_formats(source: Path, top: Folder, links: str) -> None:
+    """Raise an error for a source that holds boxes in images (COCO, YOLO, VOC) or serialised examples (TFDS).
+
+    Raises:
+        UserError: It does.
+    """
+    for path in top.file_paths():
+        name = path.rpartition("/")[2].lower()
+        if ".tfrecord" in name or name.endswith(".tfrec"):
+            raise UserError(
+                f"{join_path(top.name, path)}: a directory of TensorFlow Datasets, or of TFRecords, is not read: write "
+                "the images to files, one folder a class"
+            )
+        if name.endswith(".json") and is_coco(source / path, source, links):
+            raise UserError(
+                f"{join_path(top.name, path)} has boxes of objects in images (COCO), not a label for each image: cut "
+                "the objects out, one folder a class"
+            )
+    folders = {folder.name.casefold(): folder for folder in top.walk()}
+    boxes = folders.get("labels") or folders.get("annotations")
+    if boxes and any(name.lower().endswith((".txt", ".xml")) for one in boxes.walk() for name in one.files):
+        raise UserError(
+            f"{join_path(top.name, boxes.path)} seems to have boxes of objects in images (YOLO, VOC), not a label for "
+            "each image: cut the objects out, one folder a class"
+        )
+
+
+def is_coco(file: Path, source: Path, links: str) -> bool:
+    """Return whether a JSON file has lists of images and of annotations, as COCO's have."""
+    try:
+        content = json.loads(read_text(file, source, links))
+    except (UserError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and {"images", "annotations"} <= content.keys()
