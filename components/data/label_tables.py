@@ -6,6 +6,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,12 @@ PART_NAMES = ("split", "part", "partition", "subset", "set", "phase", "usage", "
 GROUP_NAMES = ("group", "groupid", "patient", "patientid", "person", "personid", "subject", "subjectid", "participant")
 SAMPLE = 100  # rows by which a column of files is known
 MIN_SHARE = 0.5  # of them that are images of the source
+NO_LABEL = ("", "nan", "NaN")
 MOST_EXAMPLES = 4
+
+
+class OtherTableError(UserError):
+    """A table is not about images of the source."""
 
 
 @dataclass(frozen=True)
@@ -62,18 +68,20 @@ class FileIndex:
     """
 
     paths: list[str]
-    ends: dict[tuple[int, bool], dict[tuple[str, ...], list[str]]] = field(default_factory=dict)
+    ends: dict[tuple[int, bool, bool], dict[str, list[str]]] = field(default_factory=dict)
 
-    def files_ending(self, names: tuple[str, ...], with_ending: bool) -> list[str]:
-        """Return the paths that end in these names, their endings such as `.jpg` left out if they are to be."""
-        key = len(names), with_ending
+    def files_ending(self, names: list[str], with_ending: bool, with_case: bool) -> list[str]:
+        """Return the paths that end in these names, their endings such as `.jpg` and their case left out if asked."""
+        key = len(names), with_ending, with_case
         if key not in self.ends:
             index = self.ends[key] = defaultdict(list)
             for path in self.paths:
                 parts = composed(path if with_ending else without_ending(path)).split("/")
                 if len(parts) >= len(names):
-                    index[tuple(parts[-len(names) :])].append(path)
-        return self.ends[key].get(names, [])
+                    end = "/".join(parts[-len(names) :])
+                    index[end if with_case else end.casefold()].append(path)
+        end = "/".join(names)
+        return self.ends[key].get(end if with_case else end.casefold(), [])
 
     def find(self, value: str, folder: str, part: str = "") -> list[str]:
         """Return the files that a table's value means: those of the longest end of it that is the end of a path.
@@ -85,8 +93,8 @@ class FileIndex:
         """
         names = [name for name in composed(value.strip()).replace("\\", "/").split("/") if name not in ("", ".")]
         for count in range(len(names), 0, -1):
-            for with_ending in (True, False):
-                files = self.files_ending(tuple(names[-count:]), with_ending)
+            for with_case, with_ending in product((True, False), (True, False)):
+                files = self.files_ending(names[-count:], with_ending, with_case)
                 for preferred in (f"{folder}/".lstrip("/"), ""):
                     if inside := [path for path in files if path.startswith(preferred)]:
                         return [path for path in inside if part and part_of_path(path)[0] == part] or inside
@@ -124,7 +132,7 @@ def label_by_tables(source: Path, top: Folder, tables: list[LabelTable]) -> Labe
                 raise UserError(
                     f"{table.path}: {row['file']!r} may be {paths[0]} or {paths[1]}: give the paths of the files"
                 )
-            if not row["label"]:
+            if row["label"] in NO_LABEL:
                 unlabelled += paths
             elif not paths:
                 missing.append((row["file"], f"in {table.path}, but not there"))
@@ -191,9 +199,11 @@ def left_out_lines(
 
 
 def find_label_tables(
-    source: Path, top: Folder, links: str, rules: LabelRules, endings: tuple[str, ...]
+    source: Path, top: Folder, links: str, rules: LabelRules, endings: tuple[str, ...], problems: list[str]
 ) -> list[LabelTable]:
     """Return the tables or lists in a source that label its images, by path; those to be handed in left out.
+
+    Of a table that names images, and does not say their labels, the reason is noted in `problems`.
 
     Args:
         source: Where the source lies.
@@ -201,6 +211,7 @@ def find_label_tables(
         links: Where its links may lead.
         rules: The names of columns.
         endings: Of the files' names.
+        problems: The list that takes the reasons.
     """
     index = FileIndex(image_paths(top))
     tables = []
@@ -208,17 +219,18 @@ def find_label_tables(
         name = path.rpartition("/")[2].lower()
         if name.endswith(endings) and name != GROUPS and "submission" not in name and "submit" not in name:
             try:
-                table = read_label_table(source / path, path, source, links, rules, index)
-            except UserError:
-                continue  # it is some other table
-            tables += [table] if table else []
+                tables.append(read_label_table(source / path, path, source, links, rules, index))
+            except OtherTableError:
+                continue
+            except UserError as error:
+                problems.append(str(error))
     return tables
 
 
 def read_label_table(
-    file: Path, path: str, source: Path, links: str, rules: LabelRules, index: FileIndex, explicit: bool = False
-) -> LabelTable | None:
-    """Return a table with the columns that label images; None if it does not.
+    file: Path, path: str, source: Path, links: str, rules: LabelRules, index: FileIndex
+) -> LabelTable:
+    """Return a table with the columns that label images.
 
     Args:
         file: The table.
@@ -227,10 +239,10 @@ def read_label_table(
         links: Where they may lead.
         rules: The names of columns that are given.
         index: The images of the source.
-        explicit: Whether a table that does not label images is an error.
 
     Raises:
-        UserError: It cannot be read, or lacks a column that is named, or labels no images.
+        OtherTableError: It names no images of the source.
+        UserError: It cannot be read, or lacks a column that is named, or does not say which column has the labels.
     """
     rows = read_rows(file, path, source, links, index)
     columns = [str(name) for name in rows.columns]
@@ -241,11 +253,8 @@ def read_label_table(
     folder = path.rpartition("/")[0]
     chosen["file"] = chosen["file"] or find_file_column(rows, index, folder)
     if not chosen["file"]:
-        if explicit:
-            raise UserError(
-                f"{path}: no column names images of the source; its columns are {fold_words(columns)}: set file_column"
-            )
-        return None
+        what = f"its columns are {fold_words(columns)}: set file_column" if columns else "it is empty"
+        raise OtherTableError(f"{path}: no column names images of the source; {what}")
     others = [name for name in columns if name != chosen["file"]]
     for key, names in (("part", PART_NAMES), ("group", GROUP_NAMES)):
         chosen[key] = chosen[key] or column_by_name([name for name in others if name != chosen["label"]], names)
@@ -261,9 +270,7 @@ def read_label_table(
                 f"{path} has a column of 0 and 1 for each class, {fold_words(flags)}: make one column `label` with the "
                 "name of the class, if an image has one label alone; several an image are not read"
             )
-        if explicit:
-            raise UserError(f"{path}: which column has the labels, of {fold_words(others)}? set label_column")
-        return None
+        raise UserError(f"{path}: which column has the labels, of {fold_words(others)}? set label_column")
     return LabelTable(path, rows, chosen, bool(by_name))
 
 

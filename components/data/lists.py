@@ -115,13 +115,14 @@ def values_of_images(lines: Iterable[tuple[str, str, str]], names: list[str], al
 
 
 def read_text(path: Path, source: Path, links: str) -> str:
-    """Return the text of a UTF-8 file of the source, without a byte order mark.
+    """Return the text of a file of the source, in UTF-8 or, with a byte order mark, in UTF-16.
 
     Raises:
         UserError: It cannot be read as text.
     """
     try:
-        return read_untrusted(path, source, links).decode("utf-8-sig")
+        content = read_untrusted(path, source, links)
+        return content.decode("utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
     except (ValueError, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise UserError(f"{path.name} cannot be read as text ({reason}): mend or remove it") from error
+        raise UserError(f"{path.name} cannot be read as text ({reason}): save it as UTF-8, or remove it") from error

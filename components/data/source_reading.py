@@ -1,6 +1,7 @@
 """A source is read: whatever labels its images, as rules say or as is found, becomes one list of labelled files."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ from components.data.sources import local_path
 from components.system.errors import UserError, fold_words
 
 MOST_EXAMPLES = 4
+BOXES = re.compile(r"\s*(<\?xml[^>]*>\s*)?<annotation|\d+( [01]?\.\d+){4,}\s")  # VOC's, and YOLO's
 CHOICES = "labels: leaves or names, or the path of a table"
 
 
@@ -63,14 +65,17 @@ def find_labels(source: Path, top: Folder, rules: LabelRules, links: str) -> Lab
     """
     if rules.labels == "folders":
         return read_class_folders(source, top, rules)
-    tables = find_label_tables(source, top, links, rules, TABLES)
+    problems: list[str] = []
+    tables = find_label_tables(source, top, links, rules, TABLES, problems)
     try:
         found = read_class_folders(source, top, rules)
     except UserError as error:
-        tables = tables or find_label_tables(source, top, links, rules, LISTS)
+        tables = tables or find_label_tables(source, top, links, rules, LISTS, problems)
         if tables:
             return label_by_tables(source, top, tables)
         refuse_other_formats(source, top, links)
+        if problems:
+            raise UserError(problems[0]) from error
         raise UserError(f"{error}; or say what labels the images ({CHOICES})") from error
     for table in tables:
         if table.named or rules.label_column:
@@ -156,16 +161,13 @@ def named_table(source: Path, top: Folder, rules: LabelRules, links: str) -> Lab
     index = FileIndex(image_paths(top))
     inside, outside = source / rules.labels, local_path(rules.labels)
     if inside.is_file():
-        table = read_label_table(inside, rules.labels, source, links, rules, index, explicit=True)
-    elif outside.is_file():
-        table = read_label_table(outside, outside.name, outside.parent, links, rules, index, explicit=True)
-    else:
-        raise UserError(
-            f"labels: {rules.labels!r} is no table in {top.name}, nor from the project on: give auto, folders, leaves, "
-            "names, or the path of a table"
-        )
-    assert table  # an explicit one is returned, or an error raised
-    return table
+        return read_label_table(inside, rules.labels, source, links, rules, index)
+    if outside.is_file():
+        return read_label_table(outside, outside.name, outside.parent, links, rules, index)
+    raise UserError(
+        f"labels: {rules.labels!r} is no table in {top.name}, nor from the project on: give auto, folders, leaves, "
+        "names, or the path of a table"
+    )
 
 
 def check_agreement(found: LabelledFiles, table: LabelTable, top: Folder) -> None:
@@ -208,19 +210,25 @@ def refuse_other_formats(source: Path, top: Folder, links: str) -> None:
                 f"{join_path(top.name, path)} has boxes of objects in images (COCO), not a label for each image: cut "
                 "the objects out, one folder a class"
             )
-    folders = {folder.name.casefold(): folder for folder in top.walk()}
-    boxes = folders.get("labels") or folders.get("annotations")
-    if boxes and any(name.lower().endswith((".txt", ".xml")) for one in boxes.walk() for name in one.files):
-        raise UserError(
-            f"{join_path(top.name, boxes.path)} seems to have boxes of objects in images (YOLO, VOC), not a label for "
-            "each image: cut the objects out, one folder a class"
-        )
+        if name.endswith((".txt", ".xml")) and BOXES.match(text_or_nothing(source / path, source, links)):
+            raise UserError(
+                f"{join_path(top.name, path)} has boxes of objects in an image (YOLO, VOC), not a label for each "
+                "image: cut the objects out, one folder a class"
+            )
+
+
+def text_or_nothing(file: Path, source: Path, links: str) -> str:
+    """Return the text of a file, "" if it cannot be read as text."""
+    try:
+        return read_text(file, source, links)
+    except UserError:
+        return ""
 
 
 def is_coco(file: Path, source: Path, links: str) -> bool:
     """Return whether a JSON file has lists of images and of annotations, as COCO's have."""
     try:
-        content = json.loads(read_text(file, source, links))
-    except (UserError, ValueError, RecursionError):
+        content = json.loads(text_or_nothing(file, source, links))
+    except (ValueError, RecursionError):
         return False
     return isinstance(content, dict) and {"images", "annotations"} <= content.keys()

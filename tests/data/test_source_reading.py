@@ -1,6 +1,7 @@
 """What labels the images of a source: tables, lists, names and leaves, as people have them; or why it is refused."""
 
 import json
+from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 
@@ -14,16 +15,16 @@ from tests.conftest import write_images
 from tests.data.test_layout import fetch
 
 
-def write_files(folder: Path, files: dict[str, str] | list[str]) -> Path:
+def write_files(folder: Path, files: Mapping[str, str | bytes] | list[str]) -> Path:
     """Write files with their texts, or with their names for texts; of `{a,b}` in a path one for each choice."""
-    for pattern, text in files.items() if isinstance(files, dict) else ((name, "") for name in files):
+    for pattern, text in files.items() if isinstance(files, Mapping) else ((name, "") for name in files):
         pieces = [
             piece.split(",") if at % 2 else [piece] for at, piece in enumerate(pattern.replace("}", "{").split("{"))
         ]
         for choice in product(*pieces):
             file = folder / "".join(choice)
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text or file.name)
+            file.write_bytes(text if isinstance(text, bytes) else (text or file.name).encode())
     return folder
 
 
@@ -47,6 +48,11 @@ MEANT = {  # the files, the rules, and the labels that are read
     "tabs": ({"{1,2,3}.jpg": "", "x.tsv": "image_id\tlabel\n1\ta\n2\tb\n3\ta\n"}, {}, PLAIN),
     "no heading": ({"{1,2,3}.jpg": "", "x.csv": ROWS}, {}, PLAIN),
     "a byte order mark": ({"{1,2,3}.jpg": "", "x.csv": f"\ufeffid,label\r\n{ROWS}"}, {}, PLAIN),
+    "endings and case": ({"{1,2,3}.JPG": "", "x.csv": "id,label\n1.jpg,a\n2.jpg,b\n3.jpg,a\n"}, {},
+        {f"{n}.JPG": label for n, label in zip("123", "aba", strict=True)}),
+    "labels that are missing": (
+        {"{1,2,3,4}.jpg": "", "x.csv": f"id,label\n{ROWS}4,NaN\n"}, {}, PLAIN,
+    ),
     "other columns": (
         {"{1,2,3}.jpg": "", "x.csv": "id,width,label\n1,9,a\n2,9,b\n3,8,a\n"}, {}, PLAIN,
     ),
@@ -141,7 +147,7 @@ def test_labels_are_read_as_meant(case, tmp_path):
 
 
 ONE_HOT = "id,a,b\n1,1,0\n2,0,1\n3,1,1\n"
-REFUSED = {  # the files, the rules, and what the message says
+REFUSED: dict[str, tuple[Mapping[str, str | bytes], Mapping[str, str], str]] = {  # the files, the rules, and what the message says
     "no labels at all": ({"{1,2,3}.jpg": ""}, {}, "say what labels the images"),
     "one class": ({"{1,2}.jpg": "", "x.csv": "id,label\n1,a\n2,a\n"}, {}, "two or more classes expected; received a"),
     "several rows an image": ({"{1,2}.jpg": "", "x.csv": "id,label\n1,a\n1,b\n2,b\n"}, {}, "several labels an image"),
@@ -152,11 +158,11 @@ REFUSED = {  # the files, the rules, and what the message says
         {"{1,2}.jpg": "", "x.jsonl": '{"image": "1.jpg", "label": ["a", "b"]}\n{"image": "2.jpg", "label": ["b"]}'},
         {}, "several labels an image",
     ),
-    "a column a class": ({"{1,2,3}.jpg": "", "x.csv": ONE_HOT}, {"labels": "x.csv"},
+    "a column a class": ({"{1,2,3}.jpg": "", "x.csv": ONE_HOT}, {},
         "a column of 0 and 1 for each class, a, b"),
     "boxes of COCO": ({"{1,2}.jpg": "", "i.json": '{"images": [], "annotations": []}'}, {},
         r"source/i.json has boxes .*COCO"),
-    "boxes of YOLO": ({"images/{1,2}.jpg": "", "labels/{1,2}.txt": "0 .1 .2 .3 .4"}, {}, "labels seems to have boxes"),
+    "boxes of YOLO": ({"images/{1,2}.jpg": "", "labels/{1,2}.txt": "0 .1 .2 .3 .4\n"}, {}, "labels/1.txt has boxes"),
     "TensorFlow Datasets": ({"x-train.tfrecord-00000-of-00001": "", "features.json": "{}"}, {}, "TensorFlow Datasets"),
     "two tables that disagree": (
         {"{1,2}.jpg": "", "x.csv": "id,label\n1,a\n2,b\n", "y.csv": "id,label\n1,b\n2,b\n"}, {}, "1 is a and b",
@@ -171,6 +177,10 @@ REFUSED = {  # the files, the rules, and what the message says
     ),
     "a label with a slash": ({"{1,2}.jpg": "", "x.csv": "id,label\n1,a/b\n2,c\n"}, {},
         "'a/b' cannot be the name of a folder"),
+    "columns that may be labels": (
+        {"{1,2}.jpg": "", "x.csv": "id,u,v\n1,a,c\n2,b,c\n"}, {}, "which column has the labels, of u, v"),
+    "boxes of VOC": ({"i/{1,2}.jpg": "", "a/1.xml": "<annotation>"}, {}, "a/1.xml has boxes"),
+    "a table that is no UTF-8": ({"{1,2}.jpg": "", "x.csv": b"id,label\n1,\xe9\n"}, {}, "save it as UTF-8"),
     "a column that is not there": (
         {"{1,2}.jpg": "", "x.csv": "id,label\n1,a\n2,b\n"}, {"labels": "x.csv", "label_column": "lable"},
         "did you mean 'label'",
