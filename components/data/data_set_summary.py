@@ -1,9 +1,11 @@
 """What was understood of a data set's source, in a few lines for the person whose it is."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from components.data.colours import UNFIT
 from components.data.deep_images import white_of
 from components.data.images import ImageMeasures
 from components.data.labelled_files import LabelledFiles
@@ -42,7 +44,13 @@ def data_set_lines(found: LabelledFiles, table: pd.DataFrame, quarantine: Sequen
 
 
 def pixel_lines(measures: Sequence[ImageMeasures]) -> Iterator[str]:
-    """Yield a line that says how the images' pixels were understood, where their files leave that open."""
+    """Yield the lines that say how the images' pixels were understood, where that goes without saying of none."""
+    profiles = Counter(one.profile for one in measures if one.profile)
+    if unfit := profiles.pop(UNFIT, 0):
+        yield f"colours: {unfit:,} images have a profile that is {UNFIT}: it is ignored, as viewers do"
+    if profiles:
+        names = fold_words((f"{shorten_name(name)} {count:,}" for name, count in profiles.most_common()), MOST_EXAMPLES)
+        yield one_line(f"colours: {profiles.total():,} images are made sRGB from their profiles: {names}")
     untold = [one.largest for one in measures if one.largest]
     if untold:
         white = white_of(max(untold))

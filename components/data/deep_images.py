@@ -40,7 +40,7 @@ class DeepImage:
         self.multiplied = any(mode.startswith("RGBa") for mode in raw)  # by alpha
         if raw:
             self.stored, self.low = load_channels(stored, content, [mode.replace("RGBa", "RGBA") for mode in raw])
-        self.size = stored.size
+        self.size, self.mode = stored.size, self.stored.mode if self.low else "L"  # of what is cropped
         ranges = [(strip.min(), self.colours(strip).max(), strip.max()) for strip in self.strips()]
         lowest = int(min(ranges)[0])
         self.largest, largest_of_all = (int(max(found[at] for found in ranges)) for at in (1, 2))
@@ -85,7 +85,7 @@ class DeepImage:
 
     def crop(self, box: tuple[int, int, int, int]) -> Image.Image:
         """Return what is in a box (left, upper, right, lower) at 8 bits: grey, RGB or CMYK, with alpha if it has it."""
-        samples, mode = self.samples(box), self.stored.mode if self.low else "L"
+        samples = self.samples(box)
         clear = None if self.clear is None else (samples == self.clear).all(axis=2)
         if self.full_alpha:
             samples[..., -1] = samples[..., -1] * self.white // WHITE
@@ -95,7 +95,7 @@ class DeepImage:
         if self.negative:
             samples = self.white - samples
         eight = ((samples * 255 + self.white // 2) // self.white).astype(np.uint8)
-        image = Image.fromarray(eight.squeeze(axis=2) if mode == "L" else eight, mode)
+        image = Image.fromarray(eight.squeeze(axis=2) if self.mode == "L" else eight, self.mode)
         if clear is not None:
             image.putalpha(Image.fromarray(np.where(clear, 0, 255).astype(np.uint8)))
         return image

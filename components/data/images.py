@@ -14,6 +14,7 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from components.data import deep_images
+from components.data.colours import ColourProfile, read_profile
 from components.data.deep_images import WHITE, DeepImage
 from components.system.errors import UserError
 
@@ -89,10 +90,11 @@ class DecodedImage:
     Args:
         stored: The image, in memory.
         orientation: How it is to be turned, as Exif numbers it, 1 to 8; any other value leaves it as it is.
+        profile: What its colours are; None for sRGB's.
     """
 
-    def __init__(self, stored: Image.Image | DeepImage, orientation: int):
-        self.stored, self.orientation = stored, orientation
+    def __init__(self, stored: Image.Image | DeepImage, orientation: int, profile: ColourProfile | None = None):
+        self.stored, self.orientation, self.profile = stored, orientation, profile
         self.size = stored.size[::-1] if orientation in SIDEWAYS else stored.size
 
     def strips(self) -> Iterator[tuple[int, Image.Image]]:
@@ -105,7 +107,7 @@ class DecodedImage:
             strip = self.stored.crop((first, 0, end, width) if self.orientation in SIDEWAYS else (0, first, width, end))
             if self.orientation in TURNS:
                 strip = strip.transpose(TURNS[self.orientation])
-            yield top, as_rgb(strip)
+            yield top, as_rgb(strip, self.profile)
 
     def rgb(self) -> Image.Image:
         """Return all of it as upright RGB."""
@@ -124,13 +126,26 @@ class DecodedImage:
         return narrow.resize((size, size), Image.Resampling.BILINEAR)
 
 
-def as_rgb(image: Image.Image) -> Image.Image:
-    """Return an image of 8 bits of any mode as RGB: transparency on white."""
+def as_rgb(image: Image.Image, profile: ColourProfile | None) -> Image.Image:
+    """Return an image of 8 bits of any mode as RGB, in sRGB's colours: transparency on white."""
+    alpha = None
     if image.has_transparency_data:
-        layered = image.convert("RGBA")
-        white = Image.new("RGBA", layered.size, "white")
-        return Image.alpha_composite(white, layered).convert("RGB")
-    return image.convert("RGB")
+        image = image.convert("LA" if image.mode in ("L", "LA") else "RGBA")
+        alpha = image.getchannel("A")
+    if profile and profile.transform:
+        image = profile.transform.apply(image.convert(colour_mode(image.mode)))
+    if alpha is None:
+        return image.convert("RGB")
+    image = image.convert("RGBA")
+    image.putalpha(alpha)
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+
+
+def colour_mode(mode: str) -> str:
+    """Return which colours an image of a mode has: grey (`L`), `RGB` or `CMYK`."""
+    if mode in ("1", "L", "LA") or mode.startswith("I"):
+        return "L"
+    return "CMYK" if mode == "CMYK" else "RGB"
 
 
 @contextmanager
@@ -171,7 +186,9 @@ def open_image(
             stored.load()
             if stored.mode == "F":
                 raise ValueError("its pixels are fractions of no agreed range: convert it to 8 or 16 bits")
-            yield DecodedImage(image, stored.getexif().get(ExifTags.Base.Orientation, 1))
+            embedded = stored.info.get("icc_profile")
+            profile = read_profile(bytes(embedded), colour_mode(image.mode)) if embedded else None
+            yield DecodedImage(image, stored.getexif().get(ExifTags.Base.Orientation, 1), profile)
 
 
 def check_size(width: int, height: int) -> None:
@@ -191,14 +208,16 @@ def check_size(width: int, height: int) -> None:
 
 
 class ImageMeasures(NamedTuple):
-    """What all of an image tells once it is decoded: its upright size in pixels, and how bright it is.
+    """What all of an image tells once it is decoded: its upright size in pixels, how bright it is, and which colours.
 
-    `largest` is the largest of samples of 16 bits whose white the file does not tell; 0 where it does.
+    `largest` is the largest of samples of 16 bits whose white the file does not tell; 0 where it does. `profile` is the
+    name of the profile of colours that are not sRGB's, or `colours.UNFIT`; empty where there is none.
     """
 
     width: int
     height: int
     largest: int
+    profile: str
 
 
 def measure_image(content: bytes) -> ImageMeasures:
@@ -210,7 +229,8 @@ def measure_image(content: bytes) -> ImageMeasures:
     with open_image(content) as image:
         next(image.strips())  # its colours can be converted
         deep = image.stored if isinstance(image.stored, DeepImage) else None
-        return ImageMeasures(*image.size, 0 if deep is None or deep.tells_white else deep.largest)
+        largest = 0 if deep is None or deep.tells_white else deep.largest
+        return ImageMeasures(*image.size, largest, image.profile.name if image.profile else "")
 
 
 def read_image(file: Path, white_level: int = WHITE, min_side: int = 0) -> Image.Image:

@@ -150,12 +150,12 @@ def test_white_is_0_in_compressed_tiffs_too(photometric, compression):
 def test_the_largest_value_is_measured_where_the_file_does_not_tell_white():
     samples = draw(3000, 1)
     for untold in (png(samples), png(np.dstack([samples] * 3)), tiff(samples, GREY)):
-        assert images.measure_image(untold) == (9, 6, 3000)
+        assert images.measure_image(untold) == (9, 6, 3000, "")
     for told in (png(samples, 12), tiff(samples, GREY, most=3000)):
-        assert images.measure_image(told) == (9, 6, 0)
+        assert images.measure_image(told) == (9, 6, 0, "")
     file = io.BytesIO()
     Image.fromarray(samples[..., 0].astype(np.uint16)).save(file, "PPM")
-    assert images.measure_image(file.getvalue()) == (9, 6, 0)
+    assert images.measure_image(file.getvalue()) == (9, 6, 0, "")
 
 
 @pytest.mark.parametrize(

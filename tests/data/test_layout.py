@@ -29,6 +29,7 @@ from components.machinery.code import ROOT
 from components.machinery.running import run_step
 from components.system.errors import UserError, one_line
 from tests.conftest import CLASSES, write_images
+from tests.data.test_colours import ADOBE_PROFILE
 
 PLAIN = {
     **dict.fromkeys(("views", "seed"), 0),
@@ -117,6 +118,19 @@ def test_images_of_12_bits_in_16_are_read_as_12_and_the_artifacts_made_of_them_s
     row = augmented.rows([last.relative_to(images.file("")).as_posix()])
     np.testing.assert_array_equal(augmented.array[row, 0], [read])
     assert Classifier.facts_type.declares("white_level")
+
+
+def test_colour_profiles_are_said(folder, tmp_path, capsys):
+    for name, profile in (("00", ADOBE_PROFILE), ("01", b"damaged")):
+        with Image.open(folder / "up" / f"{name}.png") as image:
+            image.save(folder / "up" / f"{name}.png", icc_profile=profile)
+    fetch(folder, tmp_path / "images")
+    lines = capsys.readouterr().out.splitlines()
+    assert "fetch: colours: 1 images are made sRGB from their profiles: Adobe RGB (1998) 1" in lines
+    ignored = (
+        "fetch: colours: 1 images have a profile that is unreadable, or of other colours: it is ignored, as viewers do"
+    )
+    assert ignored in lines
 
 
 def test_hidden_files_and_a_system_s_litter_are_skipped(folder, tmp_path):

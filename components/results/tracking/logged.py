@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 COMPONENTS = Path(__file__).parents[2]
 CODE = (  # of the components: all that serving needs
+    "data/colours.py",
     "data/deep_images.py",
     "data/images.py",
     "data/networks.py",
