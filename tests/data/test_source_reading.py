@@ -147,7 +147,8 @@ def test_labels_are_read_as_meant(case, tmp_path):
 
 
 ONE_HOT = "id,a,b\n1,1,0\n2,0,1\n3,1,1\n"
-REFUSED: dict[str, tuple[Mapping[str, str | bytes], Mapping[str, str], str]] = {  # the files, the rules, and what the message says
+Refused = tuple[Mapping[str, str | bytes], Mapping[str, str], str]  # the files, the rules, and what the message says
+REFUSED: dict[str, Refused] = {
     "no labels at all": ({"{1,2,3}.jpg": ""}, {}, "say what labels the images"),
     "one class": ({"{1,2}.jpg": "", "x.csv": "id,label\n1,a\n2,a\n"}, {}, "two or more classes expected; received a"),
     "several rows an image": ({"{1,2}.jpg": "", "x.csv": "id,label\n1,a\n1,b\n2,b\n"}, {}, "several labels an image"),
