@@ -61,7 +61,7 @@ endif
 	@echo 'ready: after `. .venv/bin/activate`, `graft --help` lists the commands'
 
 LOCK = uv pip compile --quiet --no-header --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url
-IN_FETCH = dvc|numpy|pandas|pillow|scikit-learn|scipy # of the versions that the rest has; dvc-s3 wants an older botocore
+IN_FETCH = dvc|numpy|pandas|pillow|pillow-heif|scikit-learn|scipy # of the versions that the rest has; dvc-s3 wants an older botocore
 
 image: ## build the images; ACCELERATOR=cpu, PREFIX=registry.example.org/team/, TAG, BASE, BUILD_FLAGS
 	for target in steps fetch; do docker build $(BUILD_FLAGS) --target $$target --build-arg BASE=$(BASE) \

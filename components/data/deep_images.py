@@ -4,7 +4,6 @@ import io
 import struct
 import sys
 from collections.abc import Iterator
-from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageFile, TiffImagePlugin
@@ -101,7 +100,6 @@ class DeepImage:
         return image
 
 
-@lru_cache
 def teach_pillow() -> None:
     """Let Pillow open TIFFs of deep grey where white is 0, and packed ones of 12 bits in either order of bytes."""
     known = TiffImagePlugin.OPEN_INFO

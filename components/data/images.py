@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from functools import lru_cache
 from pathlib import Path
 from threading import Condition, Lock
 from typing import NamedTuple, TypeVar
@@ -21,12 +22,13 @@ from components.system.errors import UserError
 Item = TypeVar("Item")
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "AVIF", "JPEG2000")  # JPEG's reader reads MPO too
+HEIC = (b"ftyphei", b"ftyphev", b"ftypmif1", b"ftypmsf1")  # after its first 4 bytes
 MAX_SIDE = 200_000  # pixels
 LARGE = 50_000_000  # pixels beyond which an image is shrunk as it is decoded or converted, which is nearly the same
 STRIP = 2**20  # pixels that are converted at a time
 PICTURE = 8  # bytes a pixel, of an image as it is stored and once more as RGB
 DEEP_CHANNELS = 8  # and those that several channels of 16 bits take besides
-DECODERS = {"WEBP": 9, "AVIF": 6, "JPEG2000": 12}  # bytes a pixel that decoders take besides, as measured
+DECODERS = {"WEBP": 9, "AVIF": 6, "JPEG2000": 12, "HEIF": 4}  # bytes a pixel that decoders take besides, as measured
 PROGRESSIVE = 6  # and those that a progressive JPEG takes at its full size
 
 TURNS = {  # what an orientation of Exif needs to be upright (Exif 2.32, table 6, tag 0x0112)
@@ -165,17 +167,18 @@ def open_image(
     Raises:
         Exception: It is not a readable image, or too large a one; the type depends on the format.
     """
-    deep_images.teach_pillow()
-    Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit, which is not that of `check_size`
+    formats = readable_formats()
     try:
-        stored = Image.open(io.BytesIO(content), formats=FORMATS)
+        stored = Image.open(io.BytesIO(content), formats=formats)
     except UnidentifiedImageError:
-        raise ValueError(f"not an image in a supported format: {', '.join(FORMATS)}") from None
+        if content[4:12].startswith(HEIC) and "HEIF" not in formats:
+            raise ValueError("HEIC, which the package pillow-heif reads: install it, or convert to JPEG") from None
+        raise ValueError(f"not an image in a supported format: {', '.join(formats)}") from None
     with stored:
         check_size(*stored.size)
         pixels = stored.width * stored.height
         decoder = PROGRESSIVE if "progressive" in stored.info else DECODERS.get(stored.format or "", 0)
-        if min_side and pixels > draft_above:
+        if min_side and pixels > draft_above and stored.format != "HEIF":  # whose thumbnails may show something else
             stored.draft(None, (min_side, min_side))
         channels = DEEP_CHANNELS if deep_images.channel_modes(stored) else 0
         amount = pixels * decoder + stored.width * stored.height * (PICTURE + channels)
@@ -205,6 +208,19 @@ def check_size(width: int, height: int) -> None:
         )
     if max(width, height) > MAX_SIDE:
         raise ValueError(f"{width} x {height} pixels: a side of more than {MAX_SIDE:,}; cut it up")
+
+
+@lru_cache
+def readable_formats() -> tuple[str, ...]:
+    """Return the formats that are read, HEIF only where pillow-heif is installed, and let Pillow open them."""
+    deep_images.teach_pillow()
+    Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit, which is not that of `check_size`
+    try:
+        import pillow_heif
+    except ImportError:
+        return FORMATS
+    pillow_heif.register_heif_opener()
+    return (*FORMATS, "HEIF")
 
 
 class ImageMeasures(NamedTuple):

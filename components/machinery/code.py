@@ -30,6 +30,7 @@ MACHINERY = (  # determines no number: it runs the steps and writes the journal,
 )
 COMPUTING = {  # the packages that compute, by the name under which they are imported
     "PIL": ("pillow",),
+    "pillow_heif": ("pillow-heif",),  # optional
     "h5py": ("h5py",),
     "imagehash": ("ImageHash",),
     "jinja2": ("jinja2",),

@@ -16,6 +16,7 @@ from PIL import Image, ImageOps, TiffImagePlugin
 from components.data import images
 from components.machinery.code import ROOT
 from components.system.errors import UserError
+from tests.data.test_colours import ADOBE_PROFILE, of_adobe
 
 Pixels = npt.NDArray[np.uint8]
 RANDOM = np.random.default_rng(0)
@@ -285,6 +286,38 @@ def test_a_printer_s_colours_become_rgb(tmp_path):
     Image.new("CMYK", (4, 4), (0, 255, 255, 0)).save(tmp_path / "image.jpg")
     red = np.asarray(images.read_image(tmp_path / "image.jpg"))
     np.testing.assert_allclose(red, np.broadcast_to([254, 0, 0], red.shape), atol=2)
+
+
+@pytest.fixture
+def formats_anew():
+    images.readable_formats.cache_clear()
+    yield
+    images.readable_formats.cache_clear()
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_heic_is_read_upright_and_in_the_colours_of_its_profile(orientation, formats_anew):
+    pytest.importorskip("pillow_heif", reason="pillow-heif is not installed")
+    assert images.readable_formats()[-1] == "HEIF"
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    smooth = Image.fromarray(RGB).resize((96, 64), Image.Resampling.BICUBIC)
+    options = {"quality": 100, "chroma": 444, "exif": exif.tobytes()}
+    upright = smooth.transpose(Image.Transpose.ROTATE_270) if orientation == 6 else smooth
+    plain, profiled = (encode(smooth, "HEIF", icc_profile=profile, **options) for profile in (None, ADOBE_PROFILE))
+    read = np.asarray(images.decode_image(plain))
+    np.testing.assert_allclose(read, np.asarray(upright, np.float64), atol=6)
+    np.testing.assert_allclose(np.asarray(images.decode_image(profiled)), of_adobe(read), atol=1)
+    assert images.measure_image(profiled)[:2] == upright.size
+
+
+def test_heic_that_cannot_be_read_names_the_package_that_would(formats_anew, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    content = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100)
+    with pytest.raises(ValueError, match="HEIC, which the package pillow-heif reads: install it, or convert to JPEG"):
+        images.decode_image(content)
+    with pytest.raises(ValueError, match=r"supported format: .* JPEG2000$"):
+        images.decode_image(b"\0\0\0\x18ftypmp42")
 
 
 def test_the_file_stays_as_it_is(tmp_path):

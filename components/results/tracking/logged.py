@@ -56,6 +56,7 @@ def save_model(folder: str, classifier: Classifier, report: Report, run_id: str,
     model.add_flavor("tensorflow", **data, keras_version=version("keras"), code=None)
     with TemporaryDirectory() as code:
         package = write_package(Path(code))
+        needed = [*NEEDED, *["pillow-heif"] * ("HEIF" in images.readable_formats())]
         pyfunc.save_model(
             folder,
             loader_module=f"{package.name}.model.served",
@@ -64,7 +65,7 @@ def save_model(folder: str, classifier: Classifier, report: Report, run_id: str,
             mlflow_model=model,
             signature=model_signature(),
             input_example=pd.DataFrame({served.COLUMN: [*map(png_base64, report.examples)]}),
-            pip_requirements=[f"mlflow=={__version__}", *(f"{name}=={version(name)}" for name in NEEDED)],
+            pip_requirements=[f"mlflow=={__version__}", *(f"{name}=={version(name)}" for name in needed)],
         )
 
 
