@@ -23,7 +23,7 @@ class ColourProfile(NamedTuple):
     transform: ImageCms.ImageCmsTransform | None
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def read_profile(profile: bytes, mode: str) -> ColourProfile | None:
     """Return what a profile says of pixels of a mode; None where they are sRGB's already.
 

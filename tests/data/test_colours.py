@@ -88,10 +88,10 @@ def of_adobe(pixels: npt.NDArray[np.uint8]) -> Numbers:
 
 
 @pytest.mark.parametrize("strip", [20, images.STRIP])
-@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "JPEG"])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "JPEG", "AVIF"])
 def test_a_picture_in_adobe_rgb_is_read_as_it_is_seen(kind, strip, monkeypatch):
     monkeypatch.setattr(images, "STRIP", strip)
-    options = {"JPEG": {"quality": 100, "subsampling": 0}}.get(kind, {"lossless": True})
+    options = {"quality": 100, "subsampling": "4:4:4"} if kind in ("JPEG", "AVIF") else {"lossless": True}
     plain = encode(Image.fromarray(RGB), kind, **options)
     profiled = encode(Image.fromarray(RGB), kind, icc_profile=ADOBE_PROFILE, **options)
     np.testing.assert_allclose(decode(profiled), of_adobe(decode(plain)), atol=1)

@@ -288,6 +288,15 @@ def test_a_printer_s_colours_become_rgb(tmp_path):
     np.testing.assert_allclose(red, np.broadcast_to([254, 0, 0], red.shape), atol=2)
 
 
+@pytest.mark.parametrize(("mode", "compression"), [("1", "raw"), ("1", "group4"), ("L", "raw"), ("L", "tiff_lzw")])
+def test_a_tiff_whose_white_is_0_is_read_as_seen(mode, compression):
+    grey = Image.fromarray(GREY).convert(mode)
+    content = encode(grey, "TIFF", compression=compression, tiffinfo={262: 0})
+    with Image.open(io.BytesIO(content)) as stored:
+        assert stored.tag_v2[262] == 0  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(np.asarray(images.decode_image(content)), np.asarray(grey.convert("RGB")))
+
+
 @pytest.fixture
 def formats_anew():
     images.readable_formats.cache_clear()
