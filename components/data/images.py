@@ -173,7 +173,7 @@ def open_image(
     except UnidentifiedImageError:
         if content[4:12].startswith(HEIC) and "HEIF" not in formats:
             raise ValueError("HEIC, which the package pillow-heif reads: install it, or convert to JPEG") from None
-        raise ValueError(f"not an image in a supported format: {', '.join(formats)}") from None
+        raise ValueError(f"not an image in a supported format: {', '.join(FORMATS)}, HEIC") from None
     with stored:
         check_size(*stored.size)
         pixels = stored.width * stored.height

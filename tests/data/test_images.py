@@ -325,7 +325,7 @@ def test_heic_that_cannot_be_read_names_the_package_that_would(formats_anew, mon
     content = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100)
     with pytest.raises(ValueError, match="HEIC, which the package pillow-heif reads: install it, or convert to JPEG"):
         images.decode_image(content)
-    with pytest.raises(ValueError, match=r"supported format: .* JPEG2000$"):
+    with pytest.raises(ValueError, match="not an image in a supported format"):
         images.decode_image(b"\0\0\0\x18ftypmp42")
 
 

@@ -223,7 +223,7 @@ def test_what_was_understood_is_printed(folder, tmp_path, capsys):
         "fetch: left out: beside the class folders: 1: README.md",
         "fetch: left out: hidden, or litter of a system: 2: .hidden 1, Thumbs.db 1",
         "fetch: left out: no readable images, listed in quarantine.csv: 1: seg_train/seg_train/up/notes.txt (not an "
-        "image in a supported format: JPEG, PNG, BMP, GIF, PPM, TIFF, WEBP, AVIF, JPEG2000)",
+        "image in a supported format: JPEG, PNG, BMP, GIF, PPM, TIFF, WEBP, AVIF, JPEG2000, HEIC)",
     ]
 
 
