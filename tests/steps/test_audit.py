@@ -69,16 +69,82 @@ def test_every_changed_copy_is_listed_and_nothing_else(change, source, tmp_path)
     audit = fetch_and_audit(source, tmp_path)
     assert pairs(audit, "kind") == sorted(expected)
     assert audit.facts.duplicates == {
-        "identical_pairs": 0, "near_pairs": 24, "two_labels": 0, "clusters": 24, "largest_cluster": 2,
-        "alike_by_nature": 0,
+        "identical_pairs": 0, "near_pairs": 24, "turned_pairs": 0, "cropped_pairs": 0, "two_labels": 0,
+        "clusters": 24, "largest_cluster": 2, "alike_by_nature": 0,
     }  # fmt: skip
 
 
-def test_a_mirror_image_is_another_image(source, tmp_path):
-    for file in sorted(source.glob("*/*.jpg")):
+def cut(image: Image.Image, left: float, upper: float, right: float, lower: float) -> Image.Image:
+    """Return an image without so large a share of its width and height at each edge."""
+    width, height = image.size
+    return image.crop(
+        (round(left * width), round(upper * height), round((1 - right) * width), round((1 - lower) * height))
+    )
+
+
+COPIES: dict[str, tuple[str, Callable[[Image.Image], Image.Image]]] = {
+    "mirrored": ("turned", ImageOps.mirror),
+    "upside down": ("turned", ImageOps.flip),
+    "turned by 90": ("turned", lambda image: image.transpose(Image.Transpose.ROTATE_90)),
+    "turned by 180": ("turned", lambda image: image.transpose(Image.Transpose.ROTATE_180)),
+    "turned by 270": ("turned", lambda image: image.transpose(Image.Transpose.ROTATE_270)),
+    "transposed": ("turned", lambda image: image.transpose(Image.Transpose.TRANSPOSE)),
+    "transversed": ("turned", lambda image: image.transpose(Image.Transpose.TRANSVERSE)),
+    "cropped by 5 %": ("cropped", lambda image: cut(image, 0.05, 0.05, 0.05, 0.05)),
+    "cropped by 10 %": ("cropped", lambda image: cut(image, 0.1, 0.1, 0.1, 0.1)),
+    "cropped at a corner": ("cropped", lambda image: cut(image, 0, 0, 0.08, 0.05)),
+    "cropped at an edge": ("cropped", lambda image: cut(image, 0.06, 0, 0, 0)),
+    "bordered": ("cropped", lambda image: ImageOps.expand(image, image.width // 20)),
+}
+
+
+@pytest.fixture(scope="module")
+def changed(tmp_path_factory) -> tuple[Path, Audit]:
+    """Pictures of one class, a copy of each changed in another way, and their audit."""
+    folder = tmp_path_factory.mktemp("changed")
+    source = synthetic.photographs(folder / "source", 2 * len(COPIES), 192, 2)
+    for name, file in zip(COPIES, sorted(source.glob("class00/*.jpg")), strict=True):
         with Image.open(file) as image:
-            ImageOps.mirror(image).save(file.with_suffix(".png"))
+            COPIES[name][1](image).save(file.with_name(f"{name}.png"))
+    return source, fetch_and_audit(source, folder)
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_turned_and_cropped_copies_are_listed(name, changed):
+    source, audit = changed
+    original = sorted(source.glob("class00/*.jpg"))[[*COPIES].index(name)]
+    assert (f"class00/{original.name}", f"class00/{name}.png", COPIES[name][0]) in pairs(audit, "kind")
+
+
+def test_no_other_images_are_turned_or_cropped_copies(changed):
+    _, audit = changed
+    assert audit.facts.duplicates == {
+        "identical_pairs": 0, "near_pairs": 0, "turned_pairs": 7, "cropped_pairs": 5, "two_labels": 0, "clusters": 12,
+        "largest_cluster": 2, "alike_by_nature": 0,
+    }  # fmt: skip
+
+
+def test_a_turned_image_of_another_label_is_another_image(source, tmp_path):
+    """An arrow to the left is none to the right."""
+    with Image.open(source / "class00" / "000000.jpg") as image:
+        ImageOps.mirror(image).save(source / "class01" / "mirrored.png")
     assert pairs(fetch_and_audit(source, tmp_path)) == []
+
+
+@pytest.mark.parametrize("labels", [["a", "a"], ["a", "b"]])
+def test_no_crop_is_looked_for_where_too_many_hashes_are_close(labels):
+    drawn = details(np.random.default_rng(0).normal(size=(60, 768)))
+    hashes = np.zeros((27, 60), np.uint64)
+
+    def read(row: int) -> Image.Image:
+        return Image.new("RGB", (64, 64))
+
+    def search(alike: list[str]) -> list[duplicates.Pair] | None:
+        needed = np.full(60, 0.95)
+        return duplicates.changed_pairs(read, hashes, drawn, needed, np.array(labels * 30), [], alike, 8)
+
+    assert search([]) is None
+    assert search(labels) == []
 
 
 def test_copies_are_of_one_cluster_whatever_their_labels(source, tmp_path):
@@ -97,8 +163,8 @@ def test_copies_are_of_one_cluster_whatever_their_labels(source, tmp_path):
     assert known["kind"].to_dict() == {four[1]: "identical", four[2]: "identical", four[3]: "near"}
     assert known["label"].tolist() == ["class00", "class01", "class02"] and set(known["other_label"]) == {"class00"}
     assert audit.facts.duplicates == {
-        "identical_pairs": 2, "near_pairs": 1, "two_labels": 2, "clusters": 1, "largest_cluster": 4,
-        "alike_by_nature": 0,
+        "identical_pairs": 2, "near_pairs": 1, "turned_pairs": 0, "cropped_pairs": 0, "two_labels": 2,
+        "clusters": 1, "largest_cluster": 4, "alike_by_nature": 0,
     }  # fmt: skip
 
 
@@ -149,13 +215,13 @@ def test_clusters_are_those_of_all_pairs(count):
     needed = random.choice([0.95, 0.96], count)
     near = duplicates.near_identical_pairs(hashes, drawn, needed, 2)
     assert near is not None
-    cluster = duplicates.first_of_clusters(count, near)
+    cluster = duplicates.Clusters(count, near).first
     bits = np.bitwise_count(hashes[:, None] ^ hashes[None])
     alike = (bits <= 2) & (drawn.astype(np.float32) @ drawn.astype(np.float32).T >= np.maximum(needed[:, None], needed))
     number, expected = connected_components(alike)
     assert len(near) == count - number and (count < 9 or 40 < len(near) < alike.sum() // 2 - count // 2)
     assert all(first < later and alike[first, later] for first, later, *_ in near)
-    assert all(bits[first, later] == apart for first, later, apart, _ in near)
+    assert all(bits[first, later] == apart for first, later, apart, *_ in near)
     assert len(set(zip(cluster, expected, strict=True))) == len(set(cluster)) == number
     assert all(cluster[cluster] == cluster) and (cluster <= np.arange(count)).all()
 
@@ -204,8 +270,8 @@ def test_images_of_one_camera_are_alike_by_nature_and_said_not_to_be_clustered(t
     audit = fetch_and_audit(source, tmp_path)
     assert "alike by nature, not near-identical: ok, scratched; 28 pairs" in capsys.readouterr().out
     assert audit.facts.duplicates == {
-        "identical_pairs": 1, "near_pairs": 0, "two_labels": 0, "clusters": 1, "largest_cluster": 2,
-        "alike_by_nature": 28,
+        "identical_pairs": 1, "near_pairs": 0, "turned_pairs": 0, "cropped_pairs": 0, "two_labels": 0,
+        "clusters": 1, "largest_cluster": 2, "alike_by_nature": 28,
     }  # fmt: skip
     at = {name: tmp_path / name for name in ("images", "audit", "splits", "test_split")}
     run_step("split", at, SPLIT)
@@ -213,11 +279,11 @@ def test_images_of_one_camera_are_alike_by_nature_and_said_not_to_be_clustered(t
 
 
 def test_near_pairs_that_mostly_have_two_labels_are_alike_by_nature():
-    labels, cluster = np.array(["a", "b"] * 10), np.repeat(np.arange(0, 20, 2), 2)
-    crossing = [(row, row + 1, 0, 1.0) for row in range(0, 20, 2)]
-    assert duplicates.classes_alike_by_nature(labels, cluster, crossing) == ["a", "b"]
-    assert duplicates.classes_alike_by_nature(labels, cluster, crossing[:9]) == []
-    assert duplicates.classes_alike_by_nature(np.sort(labels), cluster, crossing) == []
+    labels = np.array(["a", "b"] * 10)
+    crossing = [(row, row + 1, 0, 1.0, "near") for row in range(0, 20, 2)]
+    assert duplicates.classes_alike_by_nature(labels, crossing) == ["a", "b"]
+    assert duplicates.classes_alike_by_nature(labels, crossing[:9]) == []
+    assert duplicates.classes_alike_by_nature(np.sort(labels), crossing) == []
 
 
 def test_without_near_only_identical_images_are_duplicates(source, tmp_path):
@@ -265,7 +331,7 @@ def test_small_images_have_to_be_more_alike(size, expected, source, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "kinds"), [("kth_animals", ["identical"] + ["near"] * 15), ("sign_language_digits", [])]
+    ("name", "kinds"), [("kth_animals", ["cropped"] * 7 + ["identical"] + ["near"] * 15), ("sign_language_digits", [])]
 )
 def test_real_photographs(name, kinds, tmp_path):
     """Every pair was looked at: they are one picture each. People who make the same sign are not."""
