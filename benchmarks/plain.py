@@ -228,3 +228,14 @@ def write_stages(folder: Path, count: int) -> None:
         before = f"\n    deps: [{number - 1}.txt]" if number else ""
         entries.append(f"  stage{number}:\n    cmd: echo {number} > {number}.txt{before}\n    outs: [{number}.txt]\n")
     (folder / "dvc.yaml").write_text("stages:\n" + "".join(entries))
+
+
+def pairs_of_close_hashes(source: Path, distance: int) -> set[frozenset[str]]:
+    """Return the pairs of names of files in class folders whose perceptual hashes are at most so many bits apart."""
+    from itertools import combinations
+
+    import imagehash
+    from PIL import Image
+
+    hashes = {file.name: imagehash.phash(Image.open(file)) for file in sorted(source.glob("*/*"))}
+    return {frozenset(pair) for pair in combinations(hashes, 2) if hashes[pair[0]] - hashes[pair[1]] <= distance}
