@@ -12,7 +12,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from benchmarks import heads, here, machine, plain, results, scale, starting, synthetic
+from benchmarks import duplicates, heads, here, machine, plain, results, scale, starting, synthetic
 from benchmarks.__main__ import ROWS, main, report
 from benchmarks.fine_tuning import floor_of
 from benchmarks.measuring import Aim, Bench, Line, table
@@ -132,6 +132,13 @@ def test_both_sides_train_the_same_head(bench, monkeypatch):
     plains, ours = heads.losses_of(bench, task, train, 3)
     assert ours == pytest.approx(plains, rel=1e-5)
     assert ours[2] < ours[0]
+
+
+@pytest.mark.slow
+def test_copies_of_each_kind_are_found(bench):
+    lines = [*duplicates.measure(bench)]
+    assert len(lines) == len(duplicates.COPIES)
+    assert all(line.aim is None or line.aim.holds(line.value) for line in lines)
 
 
 def test_a_failing_step_says_why(tmp_path):
