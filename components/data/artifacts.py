@@ -86,8 +86,8 @@ class Audit(Artifact[AuditFacts]):
     `hashes.csv` (file, hash, cluster): the perceptual hash, 16 hexadecimal digits; and the first image of the cluster,
     of all that pairs connect, empty for an image that is in no pair.
     `pairs.csv` (file, other, kind, distance, similarity, label, other_label): as many pairs as connect the clusters,
-    of the kind `identical`, `near`, `turned` (or mirrored) or `cropped` (or bordered), with the bits in which hashes
-    differ and the correlation of the pixels.
+    of the kind `identical`, `near`, `turned` (or mirrored), `cropped` (or bordered) or `marked`, with the bits in which
+    the hashes differ and the correlation of the pixels.
     """
 
     text_columns = ("file", "hash", "cluster", "label", "other", "other_label")

@@ -25,7 +25,8 @@ SIZES = {  # columns of the table of costs, and their facts
 }  # fmt: skip
 LEAKAGE = {
     "identical_pairs": "byte-identical pairs", "near_pairs": "near-identical pairs",
-    "turned_pairs": "turned or mirrored copies", "cropped_pairs": "cropped or bordered copies",
+    "turned_pairs": "mirrored or turned copies", "cropped_pairs": "cropped or bordered copies",
+    "marked_pairs": "copies with a mark",
     "two_labels": "images with two labels", "clusters": "clusters of duplicate images",
     "largest_cluster": "images in the largest cluster",
     "alike_by_nature": "pairs of classes whose images are alike by nature, not clustered",
@@ -260,7 +261,7 @@ def leakage_section(page: Page, name: str, report: Report) -> dict[str, Any]:
     `more` is negative where there are fewer than 20. `conclusion` is the sentence where nothing leaks.
     """
     table, found = report.table("leakage.csv"), report.facts.leakage
-    duplicates = any(found.get(name) for name in ("identical_pairs", "near_pairs", "turned_pairs", "cropped_pairs"))
+    duplicates = any(found.get(name) for name in LEAKAGE if name.endswith("_pairs"))
     return {
         "conclusion": NO_LEAKS if duplicates else "Nothing was found.",
         "counts": {
