@@ -20,7 +20,7 @@ ACCURACY, DISAGREEMENT = 0.9, 0.1  # of the models whose test is described
 MOST_EXAMPLES = 4  # of leaks
 KINDS_OF_LEAKS = {
     "identical": "identical images across the parts",
-    "near": "near-identical images across the parts",
+    "near": "near-identical images or changed copies across the parts",
     "group": "groups across the parts, of which images are",
     "two labels": "duplicates of two labels",
 }

@@ -33,7 +33,7 @@ from components.system.progress import bar
 SMALLEST_CROP = 40  # pixels of the thumbnail
 MIN_CORRELATION = 0.97  # of a turned or cropped copy
 MIN_START, MIN_NEARER = 0.6, 0.85  # of a crop by its variant's edges, and once they have been moved in large steps
-MOVES = 8  # at most, of each step
+MOVES, MIN_GAIN = 8, 0.06  # of each step at most; what each of the first step has to bring, on average
 STEPS = (2.0, 1.0, 0.5)  # pixels of the thumbnail, by which the edges of a crop are moved
 MARKED, MIN_CORRELATION_MARKED = 0.2, 0.995  # largest share of a picture that is marked, and what the rest needs
 CLOSE_HASHES = 20  # of an image's variants, on average: with more, hashes say nothing
@@ -59,7 +59,7 @@ def find_changed_copies(
         distance: Bits in which two hashes may differ.
     """
     usable = usable & details.any(axis=1)
-    left = CLOSE_HASHES * len(files)
+    left = CLOSE_HASHES * len(hashes)
     pairs: list[Pair] = []
     crops = []
     for number, queries in enumerate(variants):
@@ -172,7 +172,7 @@ def cropped_pairs(
 def correlation_of_best_crop(thumbnail: np.ndarray, box: Box, detail: np.ndarray) -> float:
     """Return the highest correlation of a crop of a thumbnail with a detail; its edges are moved one by one.
 
-    A crop that is far from it, at first or after large steps, is not searched further.
+    A crop that is far from it, at first, after large steps or if these bring little, is not searched further.
 
     Args:
         thumbnail: float32 (THUMBNAIL, THUMBNAIL, 3).
@@ -183,10 +183,11 @@ def correlation_of_best_crop(thumbnail: np.ndarray, box: Box, detail: np.ndarray
     for step, needed in zip(STEPS, (MIN_START, MIN_NEARER, MIN_NEARER), strict=True):
         if best < needed:
             return best
-        for _ in range(MOVES):
-            boxes = [
-                moved for edge in range(4) for move in (-step, step) if is_large(moved := move_edge(box, edge, move))
-            ]
+        for number in range(MOVES):
+            if step == STEPS[0] and best < MIN_START + number * MIN_GAIN:
+                return best
+            moved = [move_edge(box, edge, move) for edge in range(4) for move in (-step, step)]
+            boxes = [one for one in moved if is_large(one)]
             correlations = details_of_boxes(thumbnail, boxes) @ detail
             if correlations.max() <= best:
                 break

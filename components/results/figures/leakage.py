@@ -12,7 +12,7 @@ from components.results.figures.style import MUTED, draw_statement, new_figure, 
 NOUNS = {
     "two labels": "labelled otherwise than their twins",
     "identical": "byte-identical across parts",
-    "near": "near-identical across parts",
+    "near": "near-identical or changed, across parts",
     "group": "groups in two parts",
 }
 
