@@ -12,6 +12,10 @@ from ruamel.yaml.error import CommentMark
 from ruamel.yaml.scalarstring import SingleQuotedScalarString
 from ruamel.yaml.tokens import CommentToken
 
+from components.system.errors import UserError, shorten
+
+BYTE_ORDER_MARK = "\ufeff"
+
 
 def round_trip_yaml() -> YAML:
     """Return a reader and writer of YAML that keeps comments, quotes and order, in the style of params.yaml."""
@@ -49,10 +53,13 @@ def insert_recipe(text: str, name: str, source: Mapping[str, Any], recipe: Mappi
         name: Of the data set and of the recipe.
         source: What `own:` says of the data set.
         recipe: The recipe's entries, beside `data`.
+
+    Raises:
+        UserError: The text is written so that a comment would be lost.
     """
     name, source, recipe = quote_text(name), quote_text(source), quote_text({"data": name, **recipe})
     editor = round_trip_yaml()
-    content = editor.load(text)
+    content = editor.load(text.removeprefix(BYTE_ORDER_MARK).replace("\r\n", "\n"))
     if not content["data"].get("own"):
         content["data"]["own"] = CommentedMap()
     content["data"]["own"][name] = on_one_line(source)
@@ -67,7 +74,18 @@ def insert_recipe(text: str, name: str, source: Mapping[str, Any], recipe: Mappi
     content["recipes"].insert(0, name, CommentedMap(entries))
     written = io.StringIO()
     editor.dump(content, written)
-    return written.getvalue()
+    if lost := [line for line in comments(text) if line not in comments(written.getvalue())]:
+        raise UserError(
+            f"params.yaml: the comment {shorten(lost[0])} would be lost, where brackets go over several lines: write "
+            f"these with one entry a line, or write the recipe {name} by hand"
+        )
+    mark = BYTE_ORDER_MARK if text.startswith(BYTE_ORDER_MARK) else ""
+    return mark + written.getvalue().replace("\n", "\r\n" if "\r\n" in text else "\n")
+
+
+def comments(text: str) -> list[str]:
+    """Return the comments in a YAML file, as far as a `#` behind a blank or at a line's begin tells them."""
+    return [line.strip() for line in re.findall(r"(?:^|[ \t])#(.*)", text, re.MULTILINE)]
 
 
 def bind_comment_to_first_key(parent: CommentedMap, key: str) -> None:

@@ -55,19 +55,19 @@ def read(file: Path = PARAMS) -> dict[str, Any]:
 
 
 def read_text(file: Path = PARAMS) -> str:
-    """Return the text of params.yaml, its parts checked.
+    """Return the text of params.yaml, its parts checked, with line ends as they are.
 
     Raises:
         UserError: The file is not there, or a part is missing, or not what it may be.
     """
     read(file)
-    return file.read_text(encoding="utf-8")
+    return file.read_bytes().decode()
 
 
 def write_text(text: str, file: Path = PARAMS) -> None:
     """Replace params.yaml by this text, at once, so that a kill leaves the one or the other."""
     unfinished = file.with_name(f".{file.name}.unfinished")
-    unfinished.write_text(text, encoding="utf-8")
+    unfinished.write_bytes(text.encode())
     shutil.copymode(file, unfinished)
     unfinished.replace(file.resolve())
 

@@ -33,7 +33,7 @@ from components.system.progress import bar
 SMALLEST_CROP = 40  # pixels of the thumbnail
 MIN_CORRELATION = 0.97  # of a turned or cropped copy
 MIN_START, MIN_NEARER = 0.6, 0.85  # of a crop by its variant's edges, and once they have been moved in large steps
-MOVES, MIN_GAIN = 8, 0.06  # of each step at most; what each of the first step has to bring, on average
+MOVES, MIN_GAIN = 8, 0.05  # of each step at most; what each of the first step has to bring, on average
 STEPS = (2.0, 1.0, 0.5)  # pixels of the thumbnail, by which the edges of a crop are moved
 MARKED, MIN_CORRELATION_MARKED = 0.2, 0.995  # largest share of a picture that is marked, and what the rest needs
 CLOSE_HASHES = 20  # of an image's variants, on average: with more, hashes say nothing
@@ -74,7 +74,7 @@ def find_changed_copies(
             bits = np.bitwise_count(queries[first] ^ hashes[second]).astype(np.int64)
             if number < TURNS:
                 pairs += turned_pairs(details, first, second, bits, number + 1)
-            else:
+            elif len(first):
                 crops.append(np.stack([first, second, bits, np.full(len(bits), number - TURNS)]))
     pairs += marked_pairs(hashes, details, usable, cluster, distance)
     if crops:
@@ -146,40 +146,37 @@ def cropped_pairs(
 ) -> Iterator[Pair]:
     """Yield the pairs of candidates of which the one, cropped as is best, correlates with the other.
 
-    Of several candidates of the same two images that whose hashes are closest counts.
-
     Args:
         files: The images.
         white_level: The data set's.
         details: float16 (n, DETAIL).
         candidates: The row of the image to crop, that of the other, the bits, the number of the box: (4, m).
     """
-    first, second, bits, _ = candidates
-    low, high = np.minimum(first, second), np.maximum(first, second)
-    candidates = candidates[:, np.lexsort((bits, high, low))]
-    _, closest = np.unique(np.sort(candidates[:2], axis=0), axis=1, return_index=True)
-    candidates = candidates[:, closest]
-    candidates = candidates[:, np.argsort(candidates[0], kind="stable")]
+    candidates = candidates[:, np.lexsort(candidates[[1, 0]])]
+    starts = np.flatnonzero((np.diff(candidates[:2], axis=1, prepend=-1) != 0).any(axis=0))
     thumbnail, read = np.empty(0), -1
-    for one, other, differing, box in bar("audit", candidates.T.tolist(), "crop"):
+    for group in bar("audit", np.split(candidates, starts[1:], axis=1), "crop"):
+        one, other = group[:2, 0].tolist()
         if one != read:
             thumbnail, read = np.asarray(read_thumbnail(files[one], white_level), np.float32), one
-        correlation = correlation_of_best_crop(thumbnail, BOXES[box], details[other].astype(np.float32))
+        boxes = [BOXES[number] for number in group[3]]
+        correlation = correlation_of_best_crop(thumbnail, boxes, details[other].astype(np.float32))
         if correlation >= MIN_CORRELATION:
-            yield min(one, other), max(one, other), differing, correlation, "cropped"
+            yield min(one, other), max(one, other), int(group[2].min()), correlation, "cropped"
 
 
-def correlation_of_best_crop(thumbnail: np.ndarray, box: Box, detail: np.ndarray) -> float:
-    """Return the highest correlation of a crop of a thumbnail with a detail; its edges are moved one by one.
+def correlation_of_best_crop(thumbnail: np.ndarray, boxes: Sequence[Box], detail: np.ndarray) -> float:
+    """Return the highest correlation of a crop of a thumbnail with a detail; the best box's edges are moved one by one.
 
     A crop that is far from it, at first, after large steps or if these bring little, is not searched further.
 
     Args:
         thumbnail: float32 (THUMBNAIL, THUMBNAIL, 3).
-        box: Where the search begins.
+        boxes: Those with which the search begins.
         detail: float32 (DETAIL,).
     """
-    best = float(details_of_boxes(thumbnail, [box])[0] @ detail)
+    correlations = details_of_boxes(thumbnail, boxes) @ detail
+    best, box = float(correlations.max()), boxes[int(correlations.argmax())]
     for step, needed in zip(STEPS, (MIN_START, MIN_NEARER, MIN_NEARER), strict=True):
         if best < needed:
             return best

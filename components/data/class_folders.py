@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from components.data.folders import Folder, check_path_name, composed, join_path
 from components.data.part_names import part_of, split_part_name
 from components.system.errors import UserError, fold_words
 
+IMAGES = ("image", "images", "img", "imgs", "jpeg", "jpg", "photos", "pictures", "png")
 CONTENTS = ("annotation", "annotations", "image", "images", "img", "imgs", "labels", "masks", "metadata")
 PIECES = ("batch", "chunk", "data", "dataset", "fold", "folder", "images", "imgs", "part", "set", "shard", "split")
 OTHER_FILES = (
@@ -146,16 +147,26 @@ def find_own(source: Path, top: Folder, without: Collection[str]) -> ClassFolder
     Raises:
         UserError: They can be read in more than one way.
     """
-    root = top.readable()
-    while len(root.folders) == 1:
+    root, left_out = top.readable(), dict[str, str]()
+    while wrapped := wrapped_folder(root):
         check_parts_are_folders(source, top, root)
-        root = root.folders[0].readable()
+        left_out |= {folder.path: "no image in it" for folder in root.folders if folder is not wrapped}
+        root = wrapped.readable()
     check_parts_are_folders(source, top, root)
-    found = ClassFolders(source, top, root, without=without)
+    found = ClassFolders(source, top, root, without=without, left_out=left_out)
     folders = without_copies(found, root)
     parts = find_parts(found, folders)
     found.members = list(classes_in_parts(found, parts) if parts else classes_in(found, folders))
     return found
+
+
+def wrapped_folder(folder: Folder) -> Folder | None:
+    """Return the one folder in a folder, or the one of several that is named `images` or so, if no other has images."""
+    if len(folder.folders) == 1:
+        return folder.folders[0]
+    images = [inside for inside in folder.folders if inside.name.casefold() in IMAGES]
+    others = [inside for inside in folder.folders if inside not in images]
+    return images[0] if len(images) == 1 and not any(map(may_hold_images, others)) else None
 
 
 def check_parts_are_folders(source: Path, top: Folder, folder: Folder) -> None:
@@ -374,17 +385,28 @@ def check_labels(found: ClassFolders) -> None:
             )
 
 
+def two_spellings(labels: Iterable[str]) -> tuple[str, str] | None:
+    """Return two labels that differ in case, blanks, hyphens and underscores alone, if there are any.
+
+    The case of a single letter counts.
+    """
+    spellings: dict[str, str] = {}
+    for label in labels:
+        plain = re.sub(r"[\s_-]+", " ", label).strip()
+        other = spellings.setdefault(plain.casefold() if len(plain) > 1 else plain, label)
+        if other != label:
+            return other, label
+    return None
+
+
 def check_spellings(found: ClassFolders) -> None:
-    """Check that no two classes differ in blanks, hyphens and underscores alone.
+    """Check that no two classes differ in case, blanks, hyphens and underscores alone.
 
     Raises:
         UserError: Two do.
     """
-    spellings: dict[str, str] = {}
-    for label in found.labels:
-        other = spellings.setdefault(re.sub(r"[\s_-]+", " ", label).strip(), label)
-        if other != label:
-            raise UserError(f"{found.place()}: are {other!r} and {label!r} one class? name their folders alike")
+    if pair := two_spellings(found.labels):
+        raise UserError(f"{found.place()}: are {pair[0]!r} and {pair[1]!r} one class? name their folders alike")
 
 
 def check_classes_are_trained(found: ClassFolders) -> None:
@@ -402,7 +424,7 @@ def check_classes_are_trained(found: ClassFolders) -> None:
 
 
 def check_inner_folders(found: ClassFolders) -> None:
-    """Check that folders within classes can be nothing but more of their images.
+    """Refuse a folder within a class that is named like a part, like a class, or like a folder in another class.
 
     Raises:
         UserError: One is named like a part, like its class, or like one in another class.

@@ -96,9 +96,10 @@ def cluster_names(first: np.ndarray) -> np.ndarray:
 
 
 def classes_alike_by_nature(labels: np.ndarray, cluster: np.ndarray, pairs: Sequence[Pair]) -> list[str]:
-    """Return the classes, sorted, whose different images look near-identical: of one camera, pages, gauges, forms.
+    """Return the classes, sorted, whose images are alike by nature: many in one cluster, or most pairs cross classes.
 
-    One cluster, of 8 images or more, has over 30 % of such a class; or, of 10 pairs or more, most have two labels.
+    So are those of one camera, pages, gauges or forms. One cluster, of 8 images or more, has over 30 % of such a class;
+    or, of 10 pairs or more, most have two labels.
 
     Args:
         labels: Of each image, (n,).

@@ -28,13 +28,24 @@ FILE_NAMES = (
 )  # fmt: skip
 LABEL_NAMES = (
     "label", "labelname", "class", "classname", "category", "categoryname", "target", "labels", "classes", "species",
-    "breed", "diagnosis", "y",
+    "breed", "diagnosis", "y", "classid", "labelid", "categoryid",
+)  # fmt: skip
+SEVERAL_NAMES = ("tags", "labels", "classes", "attributes", "findings", "findinglabels")  # of several labels a cell
+OTHER_NAMES = (  # of columns that are no labels, though they are the only other ones
+    "age", "amount", "area", "author", "bytes", "caption", "comment", "count", "date", "description", "filesize",
+    "hash", "height", "license", "md5", "objects", "price", "score", "sha256", "size", "source", "text", "time",
+    "timestamp", "title", "url", "weight", "width", "year",
 )  # fmt: skip
 PART_NAMES = ("split", "part", "partition", "subset", "set", "phase", "usage", "dataset")
-GROUP_NAMES = ("group", "groupid", "patient", "patientid", "person", "personid", "subject", "subjectid", "participant")
+GROUP_NAMES = (
+    "group", "groupid", "patient", "patientid", "person", "personid", "subject", "subjectid", "participant", "lesion",
+    "lesionid", "case", "caseid", "individual", "individualid",
+)  # fmt: skip
 SAMPLE = 100  # rows by which a column of files is known
 MIN_SHARE = 0.5  # of them that are images of the source
-NO_LABEL = ("", "nan", "NaN")
+FEW = 10  # rows of a table, in which labels need not repeat much
+NUMBERED = "column "  # what the name of a column without a name begins with
+NO_LABEL = ("", "nan", "NaN", "NA", "N/A", "n/a", "#N/A", "<NA>", "null", "NULL", "None", "?")  # as tables write it
 MOST_EXAMPLES = 4
 
 
@@ -141,6 +152,11 @@ def label_by_tables(source: Path, top: Folder, tables: list[LabelTable]) -> Labe
                 other = files.setdefault(file.path, file)
                 if other.label != file.label:
                     raise several_labels(table.path, f"{row['file']} is {other.label} and {file.label}")
+                if other.part != file.part:
+                    raise UserError(
+                        f"{places}: {file.path} is of two parts, {other.part or 'none'} and {file.part or 'none'}: "
+                        "take it out of one"
+                    )
     classes = sorted({file.label for file in files.values()})
     check_labels_are_folders(classes, origin)
     found = LabelledFiles(source, "", [files[path] for path in index.paths if path in files], classes, origin, missing)
@@ -191,6 +207,9 @@ def left_out_lines(
     for folder, paths in by_folder.items():
         what = f"{folder}, with {len(paths):,} files" if folder else f"{len(paths):,} files"
         yield f"{what}: in no row of {places}: {fold_words((path.rpartition('/')[2] for path in paths), MOST_EXAMPLES)}"
+    for table in tables:
+        if unused := [str(name) for name in table.rows.columns if name not in table.columns.values()]:
+            yield f"columns of {table.path}: {fold_words(unused, MOST_EXAMPLES)}"
     named = {*image_paths(top), *(table.path for table in tables)}
     if beside := [path for path in top.file_paths() if path not in named and not path.endswith(GROUPS)]:
         yield f"no images by their names: {len(beside):,}: {fold_words(beside, MOST_EXAMPLES)}"
@@ -214,16 +233,17 @@ def find_label_tables(
         problems: The list that takes the reasons.
     """
     index = FileIndex(image_paths(top))
-    tables = []
+    tables, others = [], []
     for path in top.file_paths():
         name = path.rpartition("/")[2].lower()
         if name.endswith(endings) and name != GROUPS and "submission" not in name and "submit" not in name:
             try:
                 tables.append(read_label_table(source / path, path, source, links, rules, index))
-            except OtherTableError:
-                continue
+            except OtherTableError as error:
+                others.append(str(error))
             except UserError as error:
                 problems.append(str(error))
+    problems += [reason for reason in others if "are there;" in reason]
     return tables
 
 
@@ -253,18 +273,21 @@ def read_label_table(
     folder = path.rpartition("/")[0]
     chosen["file"] = chosen["file"] or find_file_column(rows, index, folder)
     if not chosen["file"]:
-        what = f"its columns are {fold_words(columns)}: set file_column" if columns else "it is empty"
-        raise OtherTableError(f"{path}: no column names images of the source; {what}")
+        raise OtherTableError(f"{path}: {reason_of_no_files(rows, index)}")
     others = [name for name in columns if name != chosen["file"]]
     for key, names in (("part", PART_NAMES), ("group", GROUP_NAMES)):
         chosen[key] = chosen[key] or column_by_name([name for name in others if name != chosen["label"]], names)
     if not rules.part_column and chosen["part"] and not all_parts(rows[chosen["part"]]):
         chosen["part"] = ""
     others = [name for name in others if name not in (chosen["part"], chosen["group"])]
+    if not others:
+        raise OtherTableError(f"{path}: no column is left that could have the labels")
     by_name = chosen["label"] or column_by_name(others, LABEL_NAMES)
-    chosen["label"] = by_name or (others[0] if len(others) == 1 else "")
+    is_only = len(others) == 1 and may_be_labels(others[0], rows[others[0]].tolist())
+    chosen["label"] = by_name or (others[0] if is_only else "")
     if not chosen["label"]:
-        flags = [name for name in others if {*rows[name]} <= {"0", "1", "0.0", "1.0"}]
+        named = [name for name in others if not name.startswith(NUMBERED)]
+        flags = [name for name in named if {*rows[name]} <= {"0", "1", "0.0", "1.0"}]
         if len(flags) > 1:
             raise UserError(
                 f"{path} has a column of 0 and 1 for each class, {fold_words(flags)}: make one column `label` with the "
@@ -274,9 +297,38 @@ def read_label_table(
     return LabelTable(path, rows, chosen, bool(by_name))
 
 
+def reason_of_no_files(rows: "pd.DataFrame", index: FileIndex) -> str:
+    """Return why no column of a table names the images of a source, in words."""
+    columns = [str(name) for name in rows.columns]
+    if not len(rows) or not columns:
+        return "it has no rows"
+    if (name := column_by_name(columns, FILE_NAMES)) and index.paths:
+        count = sum(bool(index.find(value, "")) for value in rows[name])
+        return (
+            f"of the {len(rows):,} images that its column {name!r} names, such as {rows[name].iloc[0]!r}, {count:,} "
+            f"are there; of the source's, the first is {index.paths[0]}: are some missing, or named otherwise?"
+        )
+    return f"no column names images of the source; its columns are {fold_words(columns)}: set file_column"
+
+
+def may_be_labels(name: str, values: list[str]) -> bool:
+    """Return whether a column of no usual name, the only other one, may have the labels: they are named, and repeat."""
+    kinds = len({*values})
+    if name.startswith(NUMBERED):  # of a list of files and labels
+        return True
+    if plain_name(name) in OTHER_NAMES or any(re.fullmatch(r"-?\d*\.\d+", value) for value in values):
+        return False
+    return kinds < len(values) if len(values) < FEW else kinds <= len(values) / 2
+
+
+def plain_name(column: str) -> str:
+    """Return the small letters of a column's name, by which names are compared."""
+    return re.sub(r"[^a-z0-9]", "", column.lower())
+
+
 def column_by_name(columns: list[str], names: tuple[str, ...]) -> str:
     """Return the first column of one of the names, whose earlier ones go before later ones; "" if there is none."""
-    plain = {re.sub(r"[^a-z]", "", column.lower()): column for column in reversed(columns)}
+    plain = {plain_name(column): column for column in reversed(columns)}
     return next((plain[name] for name in names if name in plain), "")
 
 
@@ -289,10 +341,12 @@ def all_parts(values: "pd.Series") -> bool:
 def find_file_column(rows: "pd.DataFrame", index: FileIndex, folder: str) -> str:
     """Return the first column, usual names before others, of whose first values half are files; "" if none is."""
     columns = [str(name) for name in rows.columns]
-    plain = {name: re.sub(r"[^a-z]", "", name.lower()) for name in columns}
     usual = {name: rank for rank, name in enumerate(FILE_NAMES)}
-    for name in sorted(columns, key=lambda name: usual.get(plain[name], len(usual))):
+    for name in sorted(columns, key=lambda name: usual.get(plain_name(name), len(usual))):
         sample = rows[name].iloc[:: max(1, len(rows) // SAMPLE)].tolist()
+        is_known = plain_name(name) in usual or name.startswith(NUMBERED)
+        if not is_known and all(value.isdecimal() for value in sample):
+            continue  # numbers of something else
         if sample and sum(bool(value and index.find(value, folder)) for value in sample) >= MIN_SHARE * len(sample):
             return name
     return ""
@@ -327,8 +381,8 @@ def read_rows(file: Path, path: str, source: Path, links: str, index: FileIndex)
         raise UserError(f"{path}: row {wrong} has {len(rows[wrong - 1])} columns, the first {width}: correct it")
     folder = path.rpartition("/")[0]
     if not rows or any(index.find(cell, folder) for cell in rows[0] if cell) or len({*rows[0]}) < width:
-        return pd.DataFrame(rows, columns=[f"column {number + 1}" for number in range(width)], dtype=str)
-    return pd.DataFrame(rows[1:], columns=rows[0], dtype=str)
+        return pd.DataFrame(rows, columns=[f"{NUMBERED}{number + 1}" for number in range(width)], dtype=str)
+    return pd.DataFrame(rows[1:], columns=[name.strip() for name in rows[0]], dtype=str)
 
 
 def read_json_lines(text: str, path: str) -> "pd.DataFrame":
@@ -392,10 +446,16 @@ def check_single_labels(table: LabelTable) -> None:
         UserError: One has.
     """
     labels = {composed(label.strip()) for label in table.rows[table.columns["label"]]}
-    for label in labels:
+    is_plural = plain_name(table.columns["label"]) in SEVERAL_NAMES
+    for label in sorted(labels):
         bars = [one.strip() for one in re.split(r"[|;]", label)]
-        parts = [one.strip() for one in re.split(r"[\s,]+", label.strip("[]"))]
-        if (len(bars) > 1 and {*bars} & (labels - {label})) or (len(parts) > 1 and {*parts} <= labels):
+        parts = [one.strip() for one in re.split(r"[\s,]+", label)]
+        alone = {*parts} & (labels - {label})
+        if (
+            re.fullmatch(r"\[.*,.*\]|\{.*:.*\}", label)
+            or (len(bars) > 1 and {*bars} & (labels - {label}))
+            or (len(parts) > 1 and ({*parts} <= labels or (alone and is_plural)))
+        ):
             raise several_labels(table.path, repr(label))
 
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
+from components.data.class_folders import two_spellings
 from components.data.folders import composed
 from components.system.errors import UserError, fold_words, unknown_name
 from components.system.limits import Range
 
 Pattern = Annotated[str, Range("a regular expression with a group (?P<label>...)", lambda text: has_label(text))]
+MASK = re.compile(r"[ _-]?(mask|masks|seg|segmentation|gt|label)(_\d+)?\.\w+$", re.IGNORECASE)
 Quarantine = list[tuple[str, str]]  # file and reason
 
 
@@ -144,6 +146,20 @@ def select_classes(found: LabelledFiles, rules: LabelRules) -> None:
         found.classes = [label for label in found.classes if rules.takes(label)]
 
 
+def check_no_masks(found: LabelledFiles) -> None:
+    """Check that few files are masks of others, as `1_mask.png` beside `1.png` is.
+
+    Raises:
+        UserError: More than one in ten is.
+    """
+    stems = {file.path.rpartition(".")[0] for file in found.files}
+    masks = [file.path for file in found.files if (plain := MASK.sub("", file.path)) != file.path and plain in stems]
+    if len(masks) > len(found.files) / 10:
+        raise UserError(
+            f"{len(masks):,} files seem to be masks of others, such as {masks[0]}: move them out of the images' folders"
+        )
+
+
 def check_labels_are_folders(labels: list[str], origin: str) -> None:
     """Check that labels that are not the names of folders can be, and that there are two or more.
 
@@ -152,6 +168,8 @@ def check_labels_are_folders(labels: list[str], origin: str) -> None:
     """
     if len(labels) < 2:
         raise UserError(f"{origin}: two or more classes expected; received {fold_words(labels) or 'none'}")
+    if pair := two_spellings(labels):
+        raise UserError(f"{origin}: are {pair[0]!r} and {pair[1]!r} one class? write them alike")
     for label in labels:
         if "/" in label or "\0" in label or label.startswith(".") or len(label.encode()) > 200:
             raise UserError(

@@ -11,6 +11,7 @@ from components.data.lists import GROUPS
 from components.data.part_names import part_of
 from components.system.errors import UserError, fold_words
 
+MASKS = {"annotation", "annotations", "masks", "segmentation", "segmentations", "trimaps"}
 PARTS = ("train", "validation", "test")
 NAME_BEFORE_NUMBER = re.compile(  # of `cat.12.jpg`, `yellow_lab_12.jpg`, `cat12.jpg` and `cat (12).jpg`
     r"(?:.*/)?(?P<label>[^/]+?)(?:[\s._-]+\(?\d+\)?|(?<=[^\W\d_])\d+|\s*\(\d+\))(?:\.\w+)?"
@@ -18,8 +19,15 @@ NAME_BEFORE_NUMBER = re.compile(  # of `cat.12.jpg`, `yellow_lab_12.jpg`, `cat12
 
 
 def image_paths(top: Folder) -> list[str]:
-    """Return the paths from the source of the files that could be images, as far as their names say, in order."""
-    return [path for path in top.file_paths() if may_be_images([path])]
+    """Return the paths from the source of the files that could be images, in order, as far as names of files say.
+
+    Those in folders of annotations or masks are left out.
+    """
+    return [
+        path
+        for path in top.file_paths()
+        if may_be_images([path]) and not {name.casefold() for name in path.split("/")[:-1]} & MASKS
+    ]
 
 
 def part_of_path(path: str) -> tuple[str, str]:

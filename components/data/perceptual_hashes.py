@@ -6,7 +6,7 @@ A detail is what a thumbnail has beyond its blurred self. The variants are the i
 import math
 from collections.abc import Iterator, Sequence
 from functools import lru_cache, partial
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, permutations
 from pathlib import Path
 
 import imagehash
@@ -23,21 +23,21 @@ BLURRED_SIDE = 4  # pixels of the blurred thumbnail; the detail is the differenc
 DETAIL = SIDE * SIDE * 3  # values
 PLAIN = 2.0  # of 255: an image whose detail has a smaller standard deviation is plain
 HASHES_AT_ONCE = 2**20  # pairs whose hashes are compared in one block
-MARGINS = (0.025, 0.05, 0.1)  # of the side, that a crop around the centre lacks on each side
-SIZES = (0.95, 0.9)  # of the side, of the crops that lie elsewhere
+MARGINS = (0.025, 0.05, 0.075, 0.1)  # of the side, that a crop around the centre lacks at each edge
+MARGINS_OF_TWO = (0.05, 0.1)  # that another lacks at two edges
+MARGIN_OF_ONE = 0.0625  # that one lacks at one edge alone
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 def crop_boxes() -> list[Box]:
-    """Return the boxes of a thumbnail's crops: around the centre, then along the edges and in the corners."""
-    rims = [margin * THUMBNAIL for margin in MARGINS]
-    boxes: list[Box] = [(rim, rim, THUMBNAIL - rim, THUMBNAIL - rim) for rim in rims]
-    for size in SIZES:
-        rest = (1 - size) * THUMBNAIL
-        places = [(x, y) for x in (0, rest / 2, rest) for y in (0, rest / 2, rest) if (x, y) != (rest / 2, rest / 2)]
-        boxes += [(x, y, x + size * THUMBNAIL, y + size * THUMBNAIL) for x, y in places]
-    return boxes
+    """Return the boxes of a thumbnail's crops: around the centre, then at two of its edges, then at one alone."""
+    rims: list[tuple[float, ...]] = [(rim, rim, rim, rim) for rim in MARGINS]
+    for rim in MARGINS_OF_TWO:
+        rims += sorted({*permutations((rim, rim, 0, 0))})
+    rims += sorted({*permutations((MARGIN_OF_ONE, 0, 0, 0))})
+    side = THUMBNAIL
+    return [(side * left, side * top, side - side * right, side - side * bottom) for left, top, right, bottom in rims]
 
 
 BOXES = crop_boxes()

@@ -19,7 +19,14 @@ from components.data.label_tables import (
     read_label_table,
     table_rows,
 )
-from components.data.labelled_files import LabelledFile, LabelledFiles, LabelRules, select_classes, split_names
+from components.data.labelled_files import (
+    LabelledFile,
+    LabelledFiles,
+    LabelRules,
+    check_no_masks,
+    select_classes,
+    split_names,
+)
 from components.data.lists import find_lists, read_text
 from components.data.path_labels import image_paths, label_by_leaves, label_by_names
 from components.data.sources import local_path
@@ -54,6 +61,7 @@ def read_source(source: Path, entry: DataSet | None, rules: LabelRules, links: s
     else:
         found = label_by_tables(source, top, [named_table(source, top, rules, links)])
     select_classes(found, rules)
+    check_no_masks(found)
     return found
 
 

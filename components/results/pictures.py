@@ -90,7 +90,7 @@ def reliability_picture(page: Page, name: str, report: Report) -> Picture:
 
 
 def classes_picture(page: Page, name: str, report: Report) -> Picture:
-    """Return the picture of a model's precision and recall by class; its text has the 3 classes of lowest F1."""
+    """Return the figure, already drawn, of a model's precision and recall by class; its text has the 3 of lowest F1."""
     lowest = report.table("classes.csv").sort_values("f1", kind="stable").head(3).to_dict("records")
     classes = ", ".join(f"{row['class']} ({row['f1']:.3f})" for row in lowest)
     alt = f"Precision and recall of each class for {name}. The lowest F1: {classes}."

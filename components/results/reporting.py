@@ -67,7 +67,7 @@ def write_facts(report: Report, augmented: Augmented, classifier: Classifier, vi
 
 
 def input_views(augmented: Augmented, views: str) -> np.ndarray:
-    """Return the images to predict from, uint8 (files, views, size, size, 3): plain ones, or all views if averaged.
+    """Return every image's views to predict from, uint8 (files, views, size, size, 3): the plain, or all if averaged.
 
     Raises:
         UserError: Views are to be averaged, and there are none.

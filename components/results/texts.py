@@ -13,7 +13,7 @@ def with_interval(value: float, low: float, high: float, places: int = 3) -> str
 
 
 def two_digits(number: float) -> str:
-    """Return a number as text, two significant digits and no decimals, as `1,700`; a dash where it is not finite."""
+    """Return a number as text, of two significant digits and whole, as `1,700`; a dash where it is not finite."""
     return f"{float(f'{number:.2g}'):,.0f}" if math.isfinite(number) else "–"
 
 

@@ -55,6 +55,7 @@ MEANT = {  # what is written, the parts, and the folders that are left out
     ),
     "a copy of all parts": (["c/{train,test}/{a,b}/1.jpg", "c/c/{train,test}/{a,b}/1.jpg"], TRAIN_AND_TEST, ["c/c"]),
     "a copy of all classes": (["{a,b}/1.jpg", "more/{a,b}/1.jpg"], {""}, ["more"]),
+    "images beside lists": (["images/{a,b}/1.png", "splits/1.txt"], {""}, ["splits"]),
     "folders in a class": (["a/{x,y}/1.jpg", "b/{z,1}.jpg"], {""}, []),
 }  # fmt: skip
 
@@ -99,12 +100,11 @@ REFUSED = {  # what is written, and what is said
     "images and annotations": (["{Pictures,Boxes}/{a,b}/1"], "both hold a folder 'a'"),
     "a folder for all": (["{images,masks}/1.png"], "the folder 'images', .* belongs to all classes: rename it"),
     "pieces of one": (["HAM_images_part_{1,2}/1.jpg"], "HAM_images_part_1, HAM_images_part_2 are named like pieces of"),
-    "one of lists": (["images/{a,b}/1.png", "splits/1.txt"], "of splits: .* as the source, such as pets/images$"),
     "a class in itself": (["a/a/1.jpg", "b/1.jpg"], "pets/a/a has the name of a class, and lies in one: remove it if"),
     "a class in another": (["{a,b}/1.jpg", "more/b/2.jpg"], "pets/more/b has the name of a class"),
     "the folder above": (["{pets,cars}/1.jpg"], "pets/pets has the name of the folder that holds it: remove .* rename"),
     "no copy of all": (["c/{train,test}/{a,b}/1.jpg", "c/c/train/{a,b}/1.jpg"], "pets/c/c has the name of the"),
-    "case in parts": (["train/{Cat,Dog}/1.jpg", "test/{cat,dog}/1.jpg"], "cat, dog is a class of another part"),
+    "case in parts": (["train/{Cat,Dog}/1.jpg", "test/{cat,dog}/1.jpg"], "are 'Cat' and 'cat' one class"),
     "a class above the test part alone": (["a/{train,test}/1.jpg", "b/test/1.jpg"], "b is a class of another part"),
     "blanks": (["{tree frog,tree_frog}/1.jpg"], "are 'tree frog' and 'tree_frog' one class"),
     "a part in an archive": (["test/{a,b}/1.jpg", "train.zip"], "pets/train.zip is an archive within the source: unp"),

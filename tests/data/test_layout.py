@@ -174,15 +174,12 @@ def test_class_folders_are_found_deeper_down(change, tmp_path):
     assert fetch(tmp_path / "top", tmp_path / "images").manifest == plain.manifest
 
 
-def test_a_folder_of_lists_beside_that_of_the_classes_is_not_guessed_to_be_none(folder, tmp_path):
-    """Folders within a class belong to it, so that the classes could as well be those two."""
+def test_a_folder_of_lists_beside_that_of_the_images_is_passed_over_and_said(folder, tmp_path, capsys):
     plain = fetch(folder, tmp_path / "plain")
     shutil.copytree(folder, tmp_path / "groceries" / "images")
     beside("splits/test0.txt")(tmp_path / "groceries")
-    with pytest.raises(UserError, match=r"no readable image of splits: .* give the folder in which the classes lie as"):
-        fetch(tmp_path / "groceries", tmp_path / "own")
-    assert not (tmp_path / "own").exists()
-    assert fetch(tmp_path / "groceries" / "images", tmp_path / "own", max_quarantined=0).manifest == plain.manifest
+    assert fetch(tmp_path / "groceries", tmp_path / "own", max_quarantined=0).manifest == plain.manifest
+    assert "fetch: left out: splits, with 1 files: no image in it" in capsys.readouterr().out.splitlines()
 
 
 def test_names_composed_and_decomposed_are_one(folder, tmp_path):

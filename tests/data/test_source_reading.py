@@ -43,7 +43,7 @@ IN_TRAIN = {f"train/{name}": f"{label} train" for name, label in PLAIN.items()}
 MEANT = {  # the files, the rules, and the labels that are read
     "a table beside the images": ({"{1,2,3}.jpg": "", "labels.csv": f"id,label\n{ROWS}"}, {}, PLAIN),
     "names with endings": ({"{1,2,3}.jpg": "", "x.csv": "filename,class\n1.jpg,a\n2.jpg,b\n3.jpg,a\n"}, {}, PLAIN),
-    "columns of any names": ({"{1,2,3}.jpg": "", "x.csv": f"Foto,Sorte\n{ROWS}"}, {}, PLAIN),
+    "columns of any names": ({"{1,2,3}.jpg": "", "x.csv": "Foto,Sorte\n1.jpg,a\n2.jpg,b\n3.jpg,a\n"}, {}, PLAIN),
     "semicolons": ({"{1,2,3}.jpg": "", "x.csv": "id;label\n1;a\n2;b\n3;a\n"}, {}, PLAIN),
     "tabs": ({"{1,2,3}.jpg": "", "x.tsv": "image_id\tlabel\n1\ta\n2\tb\n3\ta\n"}, {}, PLAIN),
     "no heading": ({"{1,2,3}.jpg": "", "x.csv": ROWS}, {}, PLAIN),
@@ -129,6 +129,15 @@ MEANT = {  # the files, the rules, and the labels that are read
         {"{train,test}/{x/a,y/b}/1.jpg": ""}, {"labels": "leaves"},
         {f"{part}/{leaf}/1.jpg": f"{leaf[-1]} {part}" for part in ("train", "test") for leaf in ("x/a", "y/b")},
     ),
+    "images beside lists": (
+        {"images/{a,b}/1.jpg": "", "meta/{train,test}.txt": "a/1\nb/1\n"}, {},
+        {"images/a/1.jpg": "a", "images/b/1.jpg": "b"},
+    ),
+    "names beside trimaps": (
+        {"images/{a_1,b_1}.jpg": "", "annotations/trimaps/{a_1,b_1}.png": ""}, {"labels": "names"},
+        {"images/a_1.jpg": "a", "images/b_1.jpg": "b"},
+    ),
+    "letters": ({"{a,A}/1.jpg": ""}, {}, {"a/1.jpg": "a", "A/1.jpg": "A"}),
     "some classes": ({"{a,b,c}/1.jpg": ""}, {"classes": "a, c"}, {"a/1.jpg": "a", "c/1.jpg": "c"}),
     "all classes but some": ({"{a,b,c}/1.jpg": ""}, {"without_classes": "b"}, {"a/1.jpg": "a", "c/1.jpg": "c"}),
     "a folder that is no class": (
@@ -192,7 +201,7 @@ REFUSED: dict[str, Refused] = {
     ),
     "a table that is not there": ({"{1,2}.jpg": ""}, {"labels": "x.csv"}, "'x.csv' is no table in source"),
     "a table of other images": ({"{1,2}.jpg": "", "x.csv": "id,label\n8,a\n9,b\n"}, {"labels": "x.csv"},
-        "no column names images"),
+        "of the 2 images that its column 'id' names"),
     "a part that is none": (
         {"{1,2}.jpg": "", "x.csv": "id,label,fold\n1,a,x\n2,b,y\n"}, {"labels": "x.csv", "part_column": "fold"},
         "'x' is no part",
@@ -200,6 +209,26 @@ REFUSED: dict[str, Refused] = {
     "a class that is not there": ({"{a,b}/1.jpg": ""}, {"classes": "a, d"}, "no class 'd'"),
     "two leaves of one name": ({"{x,y}/{a,b}/1.jpg": ""}, {"labels": "leaves"}, "two folders of the name a"),
     "images beside leaves": ({"x/1.jpg": "", "x/{a,b}/1.jpg": ""}, {"labels": "leaves"}, "beside folders with images"),
+    "masks beside images": ({"{a,b}/{1,2}{,_mask}.png": ""}, {},
+        "4 files seem to be masks of others, such as a/1_mask.png"),
+    "two spellings": ({"{1,2,3}.jpg": "", "x.csv": "id,label\n1,Cat\n2,cat\n3,dog\n"}, {}, "'Cat' and 'cat' one class"),
+    "widths": ({"{1,2,3,4}.jpg": "", "x.csv": "file,width\n1,9\n2,9\n3,8\n4,8\n"}, {},
+        "which column has the labels, of width"),
+    "captions": ({"{1,2}.jpg": "", "x.csv": "file,notes\n1,a cat\n2,a dog\n"}, {},
+        "which column has the labels, of notes"),
+    "numbers of something else": ({"{1,2,3}.jpg": "", "x.csv": "day,amount\n1,2\n2,3\n3,3\n"}, {},
+        "say what labels the images"),
+    "one image in two parts": (
+        {"{1,2,3}.jpg": "", "train.csv": f"id,label\n{ROWS}", "test.csv": "id,label\n3,a\n"}, {},
+        "3.jpg is of two parts",
+    ),
+    "tags": ({"{1,2,3}.jpg": "", "x.csv": "image,tags\n1,haze water\n2,haze\n3,haze\n"}, {}, "several labels an image"),
+    "written lists": ({"{1,2,3}.jpg": "", "x.csv": 'image,label\n1,"[a, b]"\n2,[a]\n3,[a]\n'}, {},
+        "several labels an image"),
+    "images that are missing": (
+        {"{1,2,3}.jpg": "", "x.csv": "id,label\n" + "".join(f"{n},a\n" for n in range(3, 30))}, {},
+        "names, such as '3', 1 are there",
+    ),
     "uneven rows": ({"{1,2}.jpg": "", "x.csv": "id,label\n1,a,3\n2,b\n"}, {"labels": "x.csv"},
         "row 2 has 3 columns, the first 2"),
 }  # fmt: skip

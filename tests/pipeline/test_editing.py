@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.machinery.code import ROOT
+from components.system.errors import UserError
 from pipeline.editing import insert_recipe
 
 TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
@@ -50,3 +51,17 @@ def test_a_file_without_any_recipe_gets_its_first(empty):
         "data": {"own": {"flowers": {"source": "../flowers"}}},
         "recipes": {"flowers": {"data": "flowers", "networks": ["mobilenet_v2"]}},
     }
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_line_ends_and_a_byte_order_mark_stay(ending, mark):
+    before = mark + TEXT.replace("\n", ending)
+    text = insert_recipe(before, "flowers", {"source": "../flowers"}, {"networks": ["mobilenet_v2"]})
+    assert text.startswith(mark + "# The recipes") and text.count(ending) == text.count("\n") > before.count("\n")
+
+
+def test_a_comment_is_not_lost_without_a_word():
+    text = TEXT.replace("active:\n  - digits\n", "active: [\n  digits, # the first\n]\n")
+    with pytest.raises(UserError, match="the comment 'the first' would be lost"):
+        insert_recipe(text, "flowers", {"source": "../flowers"}, {"networks": ["mobilenet_v2"]})

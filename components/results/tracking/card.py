@@ -87,7 +87,7 @@ def limit_lines(report: Report, looks: int) -> Iterator[str]:
 
 
 def class_lines(report: Report) -> Iterator[str]:
-    """Yield the lines of the table of precision and recall of the 12 classes of lowest recall, the lowest first."""
+    """Yield a table of precision and recall of the 12 classes of lowest recall; where there are more, a note, too."""
     table = report.table("classes.csv").sort_values("recall", kind="stable")
     yield "| class | test images | precision | recall |\n|---|---|---|---|"
     for row in table.head(LISTED).to_dict("records"):
