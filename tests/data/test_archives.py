@@ -352,13 +352,18 @@ def mutate(content: bytes, random: np.random.Generator) -> bytes:
 
 
 def test_mutated_archives(tmp_path):
-    names = (member("a/x"), member("a/" + "b" * 200), member("a", kind=tarfile.DIRTYPE), member("d", pax={"path": "e"}))
+    folder = member("a", kind=tarfile.DIRTYPE, size=0)
+    names = (member("a/x"), member("a/" + "b" * 200), folder, member("d", pax={"path": "e"}))
     tar = tar_of(*names, member("c", size=900)).rstrip(b"\0") + bytes(1500)
     kinds: list[tuple[bytes, Callable[[bytes], bytes]]] = [
         (tar, bytes), (tar, partial(gzip.compress, compresslevel=1)), (gzip.compress(tar), bytes),
         (zip_of("a/x", "b", "c/d/e", content=b"xyz" * 50), bytes),
     ]  # fmt: skip
     random, archive, whole = np.random.default_rng(0), tmp_path / "archive", 0
+    for content, packed in kinds:
+        archive.write_bytes(packed(content))
+        with open_source(str(archive), tmp_path) as unpacked:
+            assert len(contents(unpacked)) >= 5
     for number in range(500):
         content, packed = kinds[number % len(kinds)]
         archive.write_bytes(packed(mutate(content, random)))
