@@ -24,6 +24,8 @@ Item = TypeVar("Item")
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "AVIF", "JPEG2000")  # JPEG's reader reads MPO too
 HEIC = (b"ftyphei", b"ftyphev", b"ftypmif1", b"ftypmsf1")  # after its first 4 bytes
 MAX_SIDE = 200_000  # pixels
+MAX_SCANS = 1_000  # of a progressive JPEG, which encoders write in about 10; each takes the time of the whole image
+START_OF_SCAN = b"\xff\xda"
 LARGE = 50_000_000  # pixels beyond which an image is shrunk as it is decoded or converted, which is nearly the same
 STRIP = 2**20  # pixels that are converted at a time
 PICTURE = 8  # bytes a pixel, of an image as it is stored and once more as RGB
@@ -176,6 +178,8 @@ def open_image(
         raise ValueError(f"not an image in a supported format: {', '.join(FORMATS)}, HEIC") from None
     with stored:
         check_size(*stored.size)
+        if "progressive" in stored.info and (scans := content.count(START_OF_SCAN)) > MAX_SCANS:
+            raise ValueError(f"a progressive JPEG of {scans:,} scans, more than {MAX_SCANS:,}: save it anew")
         pixels = stored.width * stored.height
         decoder = PROGRESSIVE if "progressive" in stored.info else DECODERS.get(stored.format or "", 0)
         if min_side and pixels > draft_above and stored.format != "HEIF":  # whose thumbnails may show something else

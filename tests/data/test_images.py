@@ -144,6 +144,17 @@ def test_what_is_no_readable_image_says_why(content, match):
         images.decode_image(content)
 
 
+def test_a_progressive_jpeg_has_no_more_scans_than_the_limit():
+    """What an encoder writes is read; its last scan, written again and again, costs as often."""
+    content = encode(Image.fromarray(RGB), "JPEG", progressive=True)
+    last, end = content[content.rindex(b"\xff\xda") : -2], content[-2:]
+    more = images.MAX_SCANS - content.count(b"\xff\xda")
+    allowed = images.decode_image(content[:-2] + last * more + end)
+    assert allowed.size == images.decode_image(content).size
+    with pytest.raises(ValueError, match="a progressive JPEG of 1,001 scans, more than 1,000: save it anew"):
+        images.decode_image(content[:-2] + last * (more + 1) + end)
+
+
 @pytest.mark.parametrize(("megapixels", "side"), [("1", 1000), ("101", 10_049), ("400", 19_999)])
 def test_the_limit_of_pixels_can_be_set(megapixels, side, monkeypatch):
     """An image within it ends on its missing pixels."""
