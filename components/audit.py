@@ -105,4 +105,5 @@ def audit(
         "largest_cluster": int(sizes.max()) if len(sizes) else 0,
         "alike_by_nature": len(pairs_of_alike),
     }
-    print("audit:", ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in audit.facts.duplicates.items()))
+    counts = [f"{count} {name.replace('_', ' ')}" for name, count in audit.facts.duplicates.items() if count]
+    print("audit:", ", ".join(counts) or "no duplicates")
