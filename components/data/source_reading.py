@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from components.data.class_folders import ClassFolders, find_class_folders
@@ -14,9 +15,11 @@ from components.data.label_tables import (
     TABLES,
     FileIndex,
     LabelTable,
+    find_file_column,
     find_label_tables,
     label_by_tables,
     read_label_table,
+    read_rows,
     table_rows,
 )
 from components.data.labelled_files import (
@@ -28,7 +31,8 @@ from components.data.labelled_files import (
     split_names,
 )
 from components.data.lists import find_lists, read_text
-from components.data.path_labels import image_paths, label_by_leaves, label_by_names
+from components.data.part_names import part_of
+from components.data.path_labels import PARTS, image_paths, label_by_leaves, label_by_names
 from components.data.sources import local_path
 from components.system.errors import UserError, fold_words
 
@@ -72,11 +76,11 @@ def find_labels(source: Path, top: Folder, rules: LabelRules, links: str) -> Lab
         UserError: There are neither, or both and they disagree.
     """
     if rules.labels == "folders":
-        return read_class_folders(source, top, rules)
+        return read_class_folders(source, top, rules, links)
     problems: list[str] = []
     tables = find_label_tables(source, top, links, rules, TABLES, problems)
     try:
-        found = read_class_folders(source, top, rules)
+        found = read_class_folders(source, top, rules, links)
     except UserError as error:
         tables = tables or find_label_tables(source, top, links, rules, LISTS, problems)
         if tables:
@@ -91,14 +95,50 @@ def find_labels(source: Path, top: Folder, rules: LabelRules, links: str) -> Lab
     return found
 
 
-def read_class_folders(source: Path, top: Folder, rules: LabelRules) -> LabelledFiles:
+def read_class_folders(source: Path, top: Folder, rules: LabelRules, links: str) -> LabelledFiles:
     """Return the files in the class folders of a person's own images; those of classes to leave out are not looked at.
 
     Raises:
         UserError: There are no class folders, or they can be read in more than one way.
     """
     found = find_class_folders(source, top, None, split_names(rules.without_classes))
-    return label_by_folders(found, find_lists(source, source / found.root.path, None))
+    read = label_by_folders(found, find_lists(source, source / found.root.path, None))
+    if not any(file.part for file in read.files):
+        take_parts_of_lists(read, top, links)
+    return read
+
+
+def take_parts_of_lists(read: LabelledFiles, top: Folder, links: str) -> None:
+    """Give the files in class folders the parts of the lists that name them, such as `train.txt` and `test.txt`.
+
+    A list is in the source, is named like a part, and names files of these alone, a line each. One that names a file of
+    another part is not taken, and it is said.
+    """
+    index = FileIndex([file.path for file in read.files])
+    said: dict[str, tuple[str, str]] = {}
+    for path in top.file_paths():
+        part = part_of(Path(path).stem)
+        if part not in PARTS or not path.lower().endswith((*LISTS, ".csv", ".tsv")):
+            continue
+        try:
+            rows = read_rows(read.source / path, path, read.source, links, index)
+        except UserError:
+            continue
+        column = find_file_column(rows, index, path.rpartition("/")[0])
+        named = [index.find(value, "") for value in rows[column]] if column else []
+        if not named or not all(len(files) == 1 for files in named):
+            continue
+        if any(said.get(file, (part, ""))[0] != part for (file,) in named):
+            read.left_out.append(f"the parts that {path} says: it names files of another part, too")
+            continue
+        said.update({file: (part, path) for (file,) in named})
+    if said:
+        nothing = ("", "")
+        read.columns = ("part",)
+        read.files = [
+            replace(one, part=said.get(one.path, nothing)[0], part_folder=said.get(one.path, nothing)[1])
+            for one in read.files
+        ]
 
 
 def label_by_folders(found: ClassFolders, lists: Sequence[Path]) -> LabelledFiles:

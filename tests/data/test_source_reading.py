@@ -130,9 +130,20 @@ MEANT = {  # the files, the rules, and the labels that are read
         {f"{part}/{leaf}/1.jpg": f"{leaf[-1]} {part}" for part in ("train", "test") for leaf in ("x/a", "y/b")},
     ),
     "images beside lists": (
-        {"images/{a,b}/1.jpg": "", "meta/{train,test}.txt": "a/1\nb/1\n"}, {},
-        {"images/a/1.jpg": "a", "images/b/1.jpg": "b"},
+        {"images/{a,b}/1.jpg": "", "meta/train.txt": "a/1\nb/1\n"}, {},
+        {"images/a/1.jpg": "a train", "images/b/1.jpg": "b train"},
     ),
+    "lists of parts beside class folders": (
+        {"{a,b}/{1,2,3}.jpg": "", "train.txt": "a/1.jpg\nb/1.jpg\n", "test.txt": "a/2\nb/2\n"}, {},
+        {f"{label}/{n}.jpg": f"{label} {part}".strip() for label in "ab"
+         for n, part in ((1, "train"), (2, "test"), (3, ""))},
+    ),
+    "lists of parts that overlap": (
+        {"{a,b}/{1,2}.jpg": "", "train.txt": "a/1.jpg\nb/1.jpg\nb/2.jpg\n", "val.txt": "a/2.jpg\nb/2.jpg\n"}, {},
+        {"a/1.jpg": "a train", "a/2.jpg": "a", "b/1.jpg": "b train", "b/2.jpg": "b train"},
+    ),
+    "lists of other files": ({"{a,b}/{1,2}.jpg": "", "train.txt": "read me first\n"}, {},
+        {f"{label}/{n}.jpg": label for label in "ab" for n in (1, 2)}),
     "names beside trimaps": (
         {"images/{a_1,b_1}.jpg": "", "annotations/trimaps/{a_1,b_1}.png": ""}, {"labels": "names"},
         {"images/a_1.jpg": "a", "images/b_1.jpg": "b"},
