@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from components.data.artifacts import Audit, Images, Splits, TestSplit
 from components.data.datasets import DATA_SETS
+from components.data.sources import local_path
 from components.machinery.signature import load_step
 from components.model.backbones import BACKBONES
 from components.system.errors import UserError, fold_words
@@ -68,6 +69,16 @@ def look_at(content: Mapping[str, Any], source: str, given: Mapping[str, str]) -
         leaks, tested = splits.table("leakage.csv"), test_split.table("test_split.csv")
     print_lines(*leak_lines(leaks), test_line(tested))
     return {step: values for step, values in chosen.items() if values}
+
+
+def read_source_word(source: str, given: Mapping[str, str]) -> tuple[str, Mapping[str, str]]:
+    """Return the source that is typed, and the values by `STEP.PARAMETER`; of a table its folder, the table as labels."""
+    from components.data.label_tables import LISTS, TABLES
+
+    folder, _, name = source.rpartition("/")
+    if name.lower().endswith((*TABLES, *LISTS)) and local_path(source).is_file():
+        return folder or ".", {"fetch.labels": name, **given}
+    return source, given
 
 
 def sections(given: Mapping[str, str]) -> dict[str, dict[str, Any]]:

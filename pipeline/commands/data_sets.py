@@ -15,12 +15,12 @@ def look(source: Source, *, set: Sequence[Assignment] = ()) -> None:
     """Print what labelled images hold: classes, parts, duplicates, what a test can tell; write nothing.
 
     Args:
-        source: A folder, an archive (tar, tar.gz, zip) or its http(s) address.
+        source: A folder, an archive (tar, tar.gz, zip) or its http(s) address; or a table of labels in such a folder.
         set: What is not the default, as in fetch.labels=names, split.method=random or audit.near=off.
     """
     from pipeline import looking
 
-    looking.look_at(recipes.read(), source, read_assignments(set))
+    looking.look_at(recipes.read(), *looking.read_source_word(source, read_assignments(set)))
 
 
 def new(source: Source, *, name: Name = "", network: Sequence[Name] = (), set: Sequence[Assignment] = ()) -> None:
@@ -29,14 +29,15 @@ def new(source: Source, *, name: Name = "", network: Sequence[Name] = (), set: S
     Where something about them is refused, nothing is written.
 
     Args:
-        source: A folder, an archive (tar, tar.gz, zip) or its http(s) address.
+        source: A folder, an archive (tar, tar.gz, zip) or its http(s) address; or a table of labels in such a folder.
         name: Of the data set and the recipe; that of the folder or archive if not given.
         network: A pretrained network; mobilenet_v2 if none is given.
         set: What is not the default, as in fetch.labels=names, split.method=random or augment.flip=horizontal.
     """
-    from pipeline import drafting
+    from pipeline import drafting, looking
 
-    draft = drafting.draft_recipe(recipes.read_text(), source, name, network, read_assignments(set))
+    source, given = looking.read_source_word(source, read_assignments(set))
+    draft = drafting.draft_recipe(recipes.read_text(), source, name, network, given)
     recipes.write_text(draft.text)
     print(f"new: params.yaml has the data set and the recipe {draft.name}, with {fold_words(draft.networks)}")
     others = f" and {fold_words(draft.others)}, as `active:` in params.yaml says" if draft.others else ""

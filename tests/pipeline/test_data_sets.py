@@ -86,6 +86,14 @@ def test_what_is_set_is_looked_at_and_written(project):
     assert content["recipes"]["flowers"] == {"data": "flowers", "networks": ["mobilenet_v2"], **steps}
 
 
+def test_a_table_is_a_source_too(project):
+    flowers = project.parent / "flowers"
+    rows = [f"{file.relative_to(flowers)},{number % 2}" for number, file in enumerate(sorted(flowers.rglob("*.png")))]
+    (flowers / "labels.csv").write_text("\n".join(["file,label", *rows]))
+    main(["new", "../flowers/labels.csv"])
+    assert recipes.read()["data"]["own"] == {"flowers": {"source": "../flowers", "labels": "labels.csv"}}
+
+
 def test_groups_are_kept_together(project):
     flowers = project.parent / "flowers" / "train"
     images = [file.relative_to(flowers).as_posix() for file in sorted(flowers.glob("*/*.png"))]
