@@ -72,7 +72,7 @@ def look_at(content: Mapping[str, Any], source: str, given: Mapping[str, str]) -
 
 
 def read_source_word(source: str, given: Mapping[str, str]) -> tuple[str, Mapping[str, str]]:
-    """Return the source that is typed, and the values by `STEP.PARAMETER`; of a table its folder, the table as labels."""
+    """Return a typed source and values by `STEP.PARAMETER`; for a table its folder, with the table as its labels."""
     from components.data.label_tables import LISTS, TABLES
 
     folder, _, name = source.rpartition("/")
