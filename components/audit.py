@@ -1,15 +1,12 @@
 """Find the duplicates in a data set."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from components.data.artifacts import Audit, Images
 from components.machinery.signature import Input, Output
 from components.system.errors import fold_words
 from components.system.limits import Names, Range
-
-if TYPE_CHECKING:
-    pass
 
 TOO_MANY = "more hashes an image are close than can be compared"
 

@@ -162,7 +162,8 @@ def label_by_tables(source: Path, top: Folder, tables: list[LabelTable]) -> Labe
     found = LabelledFiles(source, "", [files[path] for path in index.paths if path in files], classes, origin, missing)
     found.columns = ("part", "group")
     found.grouped_by = f"column {tables[0].columns['group']!r} of {places}"
-    rest = [path for path in index.paths if path not in files and path not in {*unlabelled}]
+    with_row = {*files, *unlabelled}
+    rest = [path for path in index.paths if path not in with_row]
     found.left_out += left_out_lines(top, rest, unlabelled, tables, places)
     return found
 

@@ -117,8 +117,7 @@ def take_parts_of_lists(read: LabelledFiles, top: Folder, links: str) -> None:
     index = FileIndex([file.path for file in read.files])
     said: dict[str, tuple[str, str]] = {}
     for path in top.file_paths():
-        part = part_of(Path(path).stem)
-        if part not in PARTS or not path.lower().endswith((*LISTS, ".csv", ".tsv")):
+        if not path.lower().endswith((*LISTS, ".csv", ".tsv")) or (part := part_of(Path(path).stem)) not in PARTS:
             continue
         try:
             rows = read_rows(read.source / path, path, read.source, links, index)
