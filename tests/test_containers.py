@@ -32,7 +32,7 @@ from pipeline import collection, planning, recipes
 from pipeline.arranging import ON_PAGE
 from pipeline.places import path_of
 from pipeline.running import find_output
-from tests.conftest import MODELS, free_port, wait_for
+from tests.conftest import MODELS, PARAMETERS, free_port, wait_for
 from tests.results.tracking.test_tracking import IGNORED
 
 pytestmark = [
@@ -230,20 +230,11 @@ def runs(server: str) -> list[Run]:
 @pytest.mark.parametrize("case", FAILURES)
 def test_a_step_that_fails_ends_with_status_2_and_one_line(reports, work, case):
     flags, line = FAILURES[case]
-    sizes = ("--train", "10", "--validation", "10", "--test", "10", "--folds", "1", "--fold", "0", "--seed", "1")
-    places = (
-        "--images",
-        "/mnt/images",
-        "--audit",
-        "/mnt/audit",
-        "--splits",
-        "/mnt/no/splits",
-        "--test_split",
-        "/mnt/no/test_split",
-    )
-    done = container(
-        "python", "-m", "components", "split", "--method", "random", *sizes, *places, *flags, folder=work
-    )  # fmt: skip
+    values = {**PARAMETERS["split"], "train": 10, "validation": 10, "test": 10}
+    places = {name: f"/mnt/{name}" for name in ("images", "audit", "no/splits", "no/test_split")}
+    words = {**values, **{name.removeprefix("no/"): place for name, place in places.items()}}
+    given = [word for name, value in words.items() for word in (f"--{name}", str(value))]
+    done = container("python", "-m", "components", "split", *given, *flags, folder=work)
     assert done.returncode == 2
     assert next(told for told in done.stderr.splitlines() if told.startswith("error")).startswith(line)
     assert not (work / "no" / "splits").exists()
