@@ -116,7 +116,7 @@ def suitable_split(table: "pd.DataFrame", chosen: Mapping[str, Any]) -> Mapping[
 
     Args:
         table: One row an image, with its `part` and `group`.
-        chosen: What is chosen already; another method leaves none of these.
+        chosen: What is chosen already; a method there counts before what is found.
     """
     parts = {*table["part"]} - {""}
     is_published = parts & {"test", "validation"} or any(part.isdecimal() for part in parts)
