@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from components.data.artifacts import PROBABILITY, Comparison, Report
+from components.results.cautions import caution_sentences
 from components.results.trials import SEEDS, chain_parameters, split_digest, trials_by_model
 from components.results.verdicts import TRIAL_SCORES, arm_sentences, trial_sentences, verdict_sentences
 from components.scores.pairs import compare_pairs
@@ -30,6 +31,7 @@ def compare_reports(reports: Sequence[Report], comparison: Comparison) -> None:
     chosen = str(scores[CHOICE].idxmin())
     report = main[chosen]
     comparison.write_values("verdict", {
+        "cautions": caution_sentences(models),
         "verdict": [*verdict_sentences(scores, pairs), *arm_sentences(main)],
         "warnings": reports[0].facts.warnings, "trials": trial_sentences(trials),
         "chosen": {"model": chosen, "fingerprint": report.facts.fingerprint},

@@ -56,7 +56,7 @@ def draw_comparison(
 
     title = f"{subject}: {int(scores['test_images'].iloc[0])} test images"
     table, note = score_table(scores), f"95 % intervals in brackets; {baseline_note(scores)}"
-    sentences = [*verdict["verdict"], *verdict["warnings"]]
+    sentences = [*verdict["cautions"], *verdict["verdict"], *verdict["warnings"]]
     text = "\n".join([title, "", table.to_string(), f"* best on test; {note}", "", *sentences, *verdict["trials"], ""])
     (page.path / "comparison.txt").write_text(text, encoding="utf-8")
     write_page(page, comparison, main, title, table, note, sentences, costs, records)

@@ -319,12 +319,14 @@ def test_any_name_is_shown_as_it_is(made, tmp_path):
     shutil.copytree(made["top"], tmp_path / "top")
     manifest = json.loads((tmp_path / "top" / "artifact.json").read_text())
     manifest["facts"]["classes"] = [NASTY, *CLASSES]
+    manifest["facts"]["train_counts"].insert(0, 0)
     manifest["parameters"]["train_top"][NASTY] = NASTY
     (tmp_path / "top" / "artifact.json").write_text(json.dumps(manifest))
     reader = read(compared(tmp_path, [tmp_path / "top"], NASTY))
     assert {tag for tag, _ in reader.elements} == {tag for tag, _ in read(made["page"]).elements}
     assert not [name for _, attributes in reader.elements for name in attributes if name.startswith("on")]
     assert f"4: {NASTY}, {', '.join(CLASSES)}" in reader.texts
+    assert f"top: no training image was of {NASTY}: none can be recognised as such." in reader.texts
     assert [f"train_top.{NASTY}", NASTY] in reader.tables[-1][1]
     assert reader.texts.count(f"{NASTY}: 12 test images") == 2
     assert any(f"dvc repro {shlex.quote(f'draw_comparison-{NASTY}')}" in text for text in reader.texts)
