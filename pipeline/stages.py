@@ -106,12 +106,12 @@ def dependency_path(output: Output) -> str:
 def plot_entries(report: Output) -> list[dict[str, Any]]:
     """Return a report's plots for dvc.yaml, {file: options} each: of each training a loss curve and a confusion matrix.
 
-    The curve is that of the validation loss; the matrix is of the test images.
+    The curve is that of the validation loss after each epoch's temperature; the matrix is of the test images.
     """
     task, plots = report.task, []
     for folder in training_paths(path_of(report), task.trainings):
         title = ", ".join([task.recipe, *task.words, task.model, *([folder.name] if task.trainings > 1 else [])])
-        curve = {"x": "epoch", "y": "validation_loss", "title": f"{title}: validation loss"}
+        curve = {"x": "epoch", "y": "validation_log_loss", "title": f"{title}: validation log loss"}
         matrix = {"template": "confusion", "x": "predicted", "y": "label", "title": f"{title}: test images"}
         plots += [{str(folder / "curves.csv"): curve}, {str(folder / "predictions.csv"): matrix}]
     return plots

@@ -1,6 +1,5 @@
 """Delivering a classifier: one Keras model from raw RGB to calibrated probabilities, with its history and scores."""
 
-import math
 from collections.abc import Sequence
 
 import keras
@@ -31,15 +30,14 @@ def deliver(
         split_rows: The rows that trained it, and those that validate it.
 
     Raises:
-        UserError: Its scores on validation are not numbers.
+        UserError: Its logits are not numbers.
     """
     train, validation = split_rows
     classes = classifier.facts.classes
+    if not np.isfinite(result.logits).all():
+        raise UserError(f"the outputs of {name} on validation are not numbers: lower the learning rate")
     temperature = fit_temperature(validation.labels, result.logits)
-    with np.errstate(over="ignore", invalid="ignore"):
-        scores = metrics.validation_scores(validation.labels, softmax(result.logits / temperature, axis=1))
-    if not all(map(math.isfinite, scores.values())):
-        raise UserError(f"the scores of {name} on validation are not numbers: lower the learning rate")
+    scores = metrics.validation_scores(validation.labels, softmax(result.logits / temperature, axis=1))
     size = classifier.facts.image_size
     image = keras.Input((size, size, 3), name="image")
     x = image

@@ -13,6 +13,7 @@ import pandas as pd
 from components.data.artifacts import Features, Splits
 from components.model import assembly, runtime, training
 from components.model.settings import HeadTraining
+from components.scores.registry import VALIDATION
 from components.system.progress import bar
 
 
@@ -27,8 +28,8 @@ def train_heads(features: Features, splits: Splits, arguments: Sequence[Mapping[
         arguments: Of each head, the keywords of `train_top`.
 
     Returns:
-        A row for each head, in their order: best_epoch, epochs_trained, validation_log_loss, validation_accuracy,
-        validation_kappa, all before the temperature, and the seconds of training.
+        A row for each head, in their order: best_epoch, epochs_trained, validation_kappa, validation_log_loss and
+        validation_accuracy, all after the temperature, and the seconds of training.
 
     Raises:
         UserError: A head takes features of another pooling, or its training diverges.
@@ -43,11 +44,11 @@ def train_heads(features: Features, splits: Splits, arguments: Sequence[Mapping[
     def train_head(head: keras.Model, settings: HeadTraining) -> dict[str, float]:
         with TemporaryDirectory() as folder:
             result = training.train("", head, split_rows, settings, lambda *epoch: None, Path(folder), head)
-        scores = result.history.iloc[result.best_epoch - 1].filter(like="validation_")
+        best = result.history.iloc[result.best_epoch - 1]
         return {
             "best_epoch": result.best_epoch,
             "epochs_trained": len(result.history),
-            **{str(name).replace("_loss", "_log_loss"): float(score) for name, score in scores.items()},
+            **{name: float(best[name]) for name in VALIDATION},
             "seconds": round(result.training_seconds, 3),
         }
 

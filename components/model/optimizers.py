@@ -20,7 +20,7 @@ SCHEDULES = {"constant": 1.0, "cosine": 0.0}
 CLASS_WEIGHTS = {"none": None, "balanced": "balanced"}
 
 # The column of the history, and which end of it is better.
-MONITORS = {"log_loss": ("validation_loss", "min"), "accuracy": ("validation_accuracy", "max")}
+MONITORS = {"log_loss": ("validation_log_loss", "min"), "accuracy": ("validation_accuracy", "max")}
 
 
 def build(

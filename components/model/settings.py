@@ -21,7 +21,8 @@ class Training:
         weight_decay: Share of the weights, times the learning rate, that each step takes off; of adamw alone.
         label_smoothing: Share of each training label that is spread over all classes, in [0, 1).
         class_weights: Weights of the images in the training loss: none, or balanced, the same sum for each class.
-        monitor: The score on validation by which the best epoch is chosen: log_loss or accuracy.
+        monitor: The score on validation by which the best epoch is chosen: log_loss, after the epoch's own temperature,
+            or accuracy.
         min_delta: By how much an epoch must be better than the best.
         epochs: Epochs at most.
         patience: Epochs without a better one before training stops.

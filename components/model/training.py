@@ -21,6 +21,7 @@ from components.model.settings import Training
 from components.model.trainer import Trainer, image_weights
 from components.model.training_state import TrainingState
 from components.scores import metrics
+from components.scores.temperature import fit_temperature
 from components.system.errors import UserError
 from components.system.progress import bar
 
@@ -71,11 +72,12 @@ def train(
         head: The model's head, where it has one; the rest is its backbone.
 
     Returns:
-        The history has the columns epoch, loss, accuracy, validation_loss, validation_accuracy, validation_kappa; the
-        logits are those of the validation images' plain views, (n, classes).
+        The history has the columns epoch, loss, accuracy, validation_loss, and, after the epoch's own temperature,
+        validation_kappa, validation_log_loss and validation_accuracy; the logits are those of the validation images'
+        plain views, (n, classes).
 
     Raises:
-        UserError: The loss stops being a number, or the first epoch ends in logits or weights that are none.
+        UserError: An epoch ends in a loss, logits or weights that are not numbers.
     """
     train_rows, validation = split_rows
     steps = math.ceil(len(train_rows.rows) / settings.batch_size)
@@ -98,16 +100,17 @@ def train(
             if not math.isfinite(row["loss"]):
                 raise UserError(f"the loss is {row['loss']} after epoch {epoch + 1}: lower the learning rate")
             logits = predict_plain_views(infer, validation)
-            with np.errstate(invalid="ignore"):  # of a model that has diverged
-                scores = metrics.main_scores(validation.labels, softmax(logits, axis=1))
-            row["validation_loss"] = scores["log_loss"]
-            row |= {f"validation_{score}": scores[score] for score in ("accuracy", "kappa")}
+            if not all(np.isfinite(array).all() for array in (logits, *model.get_weights())):
+                raise UserError(
+                    f"the model's weights or outputs are not numbers after epoch {epoch + 1}: lower the learning rate"
+                )
+            row["validation_loss"] = metrics.log_loss(validation.labels, softmax(logits, axis=1))
+            temperature = fit_temperature(validation.labels, logits)
+            row |= metrics.validation_scores(validation.labels, softmax(logits / temperature, axis=1))
             state.add_epoch(row, logits)
-            if not state.best_epoch:
-                raise UserError("the model's weights or outputs are not numbers after epoch 1: lower the learning rate")
             log_epoch(epoch + 1, row)
             state.save(last=is_finished())
-            losses = f"loss {row['loss']:.3f}, validation {row['validation_loss']:.3f}"
+            losses = f"loss {row['loss']:.3f}, validation {row['validation_log_loss']:.3f}"
             progress.set_postfix_str(losses, refresh=False)
             progress.update()
     model.set_weights(state.best_weights)

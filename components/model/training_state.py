@@ -50,7 +50,7 @@ class TrainingState:
         return len(self.history) - self.best_epoch
 
     def add_epoch(self, row: dict[str, float], logits: np.ndarray) -> None:
-        """Add an epoch's row; keep its weights and logits, if finite, without a best yet or if better by `min_delta`.
+        """Add an epoch's row; keep its weights and logits if it is the first, or better than the best by `min_delta`.
 
         Args:
             row: Losses and scores, by column of the history.
@@ -59,9 +59,8 @@ class TrainingState:
         self.history.append(row)
         score = self.sign * row[self.column]
         if not self.best_epoch or score > self.sign * self.history[self.best_epoch - 1][self.column] + self.min_delta:
-            weights = self.model.get_weights()
-            if all(np.isfinite(array).all() for array in (logits, *weights)):
-                self.best_epoch, self.best_logits, self.best_weights = len(self.history), logits, weights
+            self.best_epoch, self.best_logits = len(self.history), logits
+            self.best_weights = self.model.get_weights()
 
     def variables(self) -> list[keras.Variable]:
         """Return every variable of the model, frozen ones and states of dropout too, then those of its optimizer."""

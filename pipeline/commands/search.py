@@ -53,7 +53,7 @@ def find_head(recipe: Recipe, *, sweep: Sequence[Sweep], network: Name = "") -> 
         write_table(unfinished, table)
     print(table.to_string(index=False, float_format="%.4g"))
     best = ", ".join(f"{name}: {table[name].iloc[0]}" for name in swept)
-    print(f"\nbest on validation, before the temperature: {best} (train_top of {recipe}); the table is {file}")
+    print(f"\nbest on validation: {best} (train_top of {recipe}); the table is {file}")
 
 
 def find_rate(recipe: Recipe, *, step: TrainingStep, network: Name = "") -> None:

@@ -27,7 +27,7 @@ from components.model.learning_rates import plan_schedule
 from components.model.rows import FreshRows, Rows
 from components.model.settings import FineTuning
 from components.model.trainer import Trainer, image_weights
-from components.model.training_state import TrainingState
+from components.scores.temperature import fit_temperature
 from components.system.errors import UserError
 from pipeline import __main__, recipes
 from tests.conftest import NETWORK, PARAMETERS, TRAINED, TRAINING
@@ -110,7 +110,7 @@ def test_the_best_epoch_is_kept_and_training_stops_after_patience(monitor, min_d
     model = linear()
     trained = fit(model, parts, epochs=60, learning_rate=0.5, monitor=monitor, min_delta=min_delta)
     history = trained.history
-    scores = -history["validation_loss"] if monitor == "log_loss" else history["validation_accuracy"]
+    scores = -history["validation_log_loss"] if monitor == "log_loss" else history["validation_accuracy"]
     best = 0
     for epoch, score in enumerate(scores):
         if score > scores[best] + min_delta:
@@ -120,6 +120,16 @@ def test_the_best_epoch_is_kept_and_training_stops_after_patience(monitor, min_d
     again = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(parts[1].labels, trained.logits)
     assert float(again) == pytest.approx(history["validation_loss"][best], rel=1e-5)
     np.testing.assert_allclose(predict(model, parts[1]), trained.logits, atol=1e-5)
+
+
+def test_the_epoch_is_chosen_by_the_loss_after_its_own_temperature():
+    """Overconfident epochs have a raw loss that rises while the calibrated one still falls."""
+    _, validation = parts = blobs()
+    trained = fit(linear(), parts, epochs=12, patience=12, learning_rate=1)
+    raw, calibrated = (trained.history[f"validation_{name}"].to_numpy() for name in ("loss", "log_loss"))
+    assert trained.best_epoch == calibrated.argmin() + 1 > raw.argmin() + 1
+    logits = trained.logits / fit_temperature(validation.labels, trained.logits)
+    assert calibrated.min() == pytest.approx(mean_loss(logits, validation.labels), rel=1e-5)
 
 
 def mean_loss(logits: np.ndarray, labels: np.ndarray, smoothing: float = 0, balanced: bool = False) -> float:
@@ -394,26 +404,24 @@ def test_one_step_at_a_rate_that_leaves_no_numbers_ends_the_training(step, made,
 
 
 @pytest.mark.parametrize("monitor", optimizers.MONITORS)
-def test_an_epoch_without_numbers_is_never_the_best_and_an_earlier_one_stays(monitor, tmp_path):
-    """Whatever its scores are: all predictions are of the first class then, which may be the commonest."""
-    model = linear()
-    optimizer = keras.optimizers.SGD()
-    optimizer.build(model.trainable_variables)
-    state = TrainingState(tmp_path / "training.npz", model, optimizer, monitor, 0)
-    worst, best = ({column: value for column, _ in optimizers.MONITORS.values()} for value in (0.5, 0.5))
-    for column, better in optimizers.MONITORS.values():
-        worst[column], best[column] = (0.1, 0.9) if better == "max" else (0.9, 0.1)
-    state.add_epoch(worst, np.zeros((2, 3)))
-    first = [weight.copy() for weight in model.get_weights()]
-    state.add_epoch(best, np.full((2, 3), np.nan))
-    model.set_weights([np.full_like(weight, np.inf) for weight in first])
-    state.add_epoch(best, np.zeros((2, 3)))
-    assert (state.best_epoch, state.epochs_since_best) == (1, 2) and np.isfinite(state.best_logits).all()
-    for kept, weight in zip(state.best_weights, first, strict=True):
-        np.testing.assert_array_equal(kept, weight)
-    model.set_weights(first)
-    state.add_epoch(best, np.zeros((2, 3)))
-    assert state.best_epoch == 4
+def test_a_last_epoch_that_leaves_no_numbers_ends_the_training_after_good_ones_too(monitor, monkeypatch):
+    """An epoch of one batch whose rate is far too high: its loss is that before the step."""
+    model, rates = linear(), keras.optimizers.schedules.PiecewiseConstantDecay([1], [1e-6, 1e38])
+    monkeypatch.setattr(training, "plan_schedule", lambda settings, steps: lambda share: rates)
+    with pytest.raises(UserError, match="not numbers after epoch 3: lower the learning rate"):
+        fit(model, blobs(), model, optimizer="sgd", monitor=monitor, batch_size=40, epochs=3, l2=1e4)
+
+
+def test_a_unit_whose_weight_overflowed_ends_the_training_though_nothing_else_shows_it(tmp_path):
+    """Its bias is minus infinity, so that it is dead, and loss and logits are numbers."""
+    model, _ = deep()
+
+    def overflow(epoch: int, row: dict[str, float]) -> None:
+        dense = model.layers[0]
+        dense.bias.assign(np.where(np.arange(8) == 0, -np.inf, dense.bias.numpy()))
+
+    with pytest.raises(UserError, match="not numbers after epoch 2: lower the learning rate"):
+        training.train("test", model, blobs(), FineTuning(**SETTINGS), overflow, tmp_path)
 
 
 class Stopped(Exception):
@@ -514,7 +522,7 @@ def test_heads_trained_at_once_are_those_of_train_top(made, project, capsys):
     sweeps = ["learning_rate=1e-4,1e-2", "head=linear,hidden", "dropout=0.3", "epochs=7"]
     options = [word for sweep in sweeps for word in ("--sweep", f"train_top.{sweep}")]
     __main__.main(["find_head", "edges", "--network", NETWORK, *options])
-    line = r"best on validation, before the temperature: learning_rate: 0\.01, head: \w+, dropout: 0\.3, epochs: 7 \("
+    line = r"best on validation: learning_rate: 0\.01, head: \w+, dropout: 0\.3, epochs: 7 \("
     assert re.search(line, capsys.readouterr().out)
     table = pd.read_csv(f"artifacts/edges/{NETWORK}/heads.csv")
     assert table["validation_log_loss"].is_monotonic_increasing
@@ -528,7 +536,7 @@ def test_heads_trained_at_once_are_those_of_train_top(made, project, capsys):
         alone = Classifier.read(project / "classifier")
         best = alone.table("history.csv").set_index("epoch").loc[alone.facts.best_epoch]
         assert row["best_epoch"] == alone.facts.best_epoch
-        assert row["validation_log_loss"] == pytest.approx(best["validation_loss"], rel=1e-5)
+        assert row["validation_log_loss"] == pytest.approx(best["validation_log_loss"], rel=1e-5)
 
 
 @pytest.mark.parametrize(

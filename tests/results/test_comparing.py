@@ -63,7 +63,9 @@ def write(
     validation = {"validation_kappa": skill / 10, "validation_log_loss": 1 / skill, "validation_accuracy": skill / 10}
     report.write_values("metrics", {**test_metrics, **validation})
     report.write_values("baselines", {**metrics.baselines(labels, [9, 9, 9]), "test_images": images, "best_epoch": 1})
-    report.write_table("curves.csv", pd.DataFrame({"epoch": [1], "validation_loss": [0.5], "validation_kappa": [0.5]}))
+    report.write_table(
+        "curves.csv", pd.DataFrame({"epoch": [1], "validation_log_loss": [0.5], "validation_kappa": [0.5]})
+    )
     report.write_manifest()
     return report
 

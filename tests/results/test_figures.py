@@ -74,8 +74,9 @@ def densities(names: list[str]) -> dict[str, npt.NDArray[np.float64]]:
 
 def history(losses: list[float]) -> pd.DataFrame:
     loss = np.array(losses)
-    columns = {"loss": loss / 2, "validation_loss": loss, "accuracy": 1 - loss / 4, "validation_accuracy": 1 - loss / 3}
-    return pd.DataFrame({"epoch": range(1, len(loss) + 1), **columns, "validation_kappa": 1 - loss / 2})
+    columns = {"loss": loss / 2, "validation_loss": loss, "validation_log_loss": 0.8 * loss, "accuracy": 1 - loss / 4}
+    columns |= {"validation_accuracy": 1 - loss / 3, "validation_kappa": 1 - loss / 2}
+    return pd.DataFrame({"epoch": range(1, len(loss) + 1), **columns})
 
 
 def between(columns: dict[str, list[float]], reach: float = 0.05) -> dict[str, npt.NDArray[np.float64]]:
@@ -493,8 +494,9 @@ def marks(axes: Axes) -> list[tuple[float, float]]:
 def test_learning_curves_marks_the_epoch_that_was_kept(drawn: list[Figure], tmp_path: Path) -> None:
     """Which need not be the one with the lowest validation loss."""
     figures.draw_training_curves(history([2, 0.6, 0.4, 0.8]), 2, tmp_path / "figure.png", "top")
-    assert "The weights of epoch 2 were kept: validation loss 0.600, accuracy 0.800." in texts(drawn[0])
-    assert [marks(axes) for axes in drawn[0].axes] == [[(2, 0.6)], [(2, 0.8), (2, 0.7)]]
+    note = "The weights of epoch 2 were kept: validation log loss 0.480 after the temperature, accuracy 0.800."
+    assert note in texts(drawn[0])
+    assert [marks(axes) for axes in drawn[0].axes] == [[(2, 0.6), (2, pytest.approx(0.48))], [(2, 0.8), (2, 0.7)]]
     for axes in drawn[0].axes:
         assert [line.get_xdata() for line in axes.lines if line.get_linestyle() == ":"] == [[2, 2]]
 
@@ -602,7 +604,7 @@ def test_reliability_draws_bins_that_have_images_the_last_in_the_model_s_colour(
 def test_model_curves_marks_the_epoch_of_each_model_that_was_kept(drawn: list[Figure], tmp_path: Path) -> None:
     histories = {"benchmark": history([3, 2, 2.5]), "top": history([1, 2])}
     figures.draw_model_curves(histories, {"benchmark": 3, "top": 1}, tmp_path / "figure.png", "Curves")
-    assert [marks(axes) for axes in drawn[0].axes] == [[(3, 2.5), (1, 1)], [(3, -0.25), (1, 0.5)]]
+    assert [marks(axes) for axes in drawn[0].axes] == [[(3, 2.0), (1, 0.8)], [(3, -0.25), (1, 0.5)]]
     assert {line.get_linestyle() for line in drawn[0].axes[0].lines if len(np.asarray(line.get_xdata())) > 1} == {"-"}
 
 

@@ -47,20 +47,22 @@ def draw_training_curves(history: pd.DataFrame, best_epoch: int, path: Path, tit
     """Draw the loss and the scores of one training over its epochs, and mark the epoch whose weights were kept.
 
     Args:
-        history: One row an epoch, with columns epoch, loss, validation_loss, accuracy, validation_accuracy and
-            validation_kappa.
+        history: One row an epoch, with columns epoch, loss, validation_loss, validation_log_loss, accuracy,
+            validation_accuracy and validation_kappa.
         best_epoch: The epoch whose weights were kept.
         path: PNG file to write.
         title: What was trained.
     """
     train, validation = SPLITS["train"], SPLITS["validation"]
     best = history.set_index("epoch").loc[best_epoch]
-    note = f"The weights of epoch {best_epoch} were kept: validation loss {best['validation_loss']:.3f}, "
-    note += f"accuracy {best['validation_accuracy']:.3f}."
+    note = f"The weights of epoch {best_epoch} were kept: validation log loss {best['validation_log_loss']:.3f} "
+    note += f"after the temperature, accuracy {best['validation_accuracy']:.3f}."
     with new_figure(path, (8.5, 3.4), title, note) as figure:
         losses, scores = figure.subplots(1, 2)
         _draw_curve(losses, history, best_epoch, "loss", "train", train)
         _draw_curve(losses, history, best_epoch, "validation_loss", "validation", validation)
+        label = "validation, after the temperature"
+        _draw_curve(losses, history, best_epoch, "validation_log_loss", label, validation, "--", "D")
         _draw_curve(scores, history, best_epoch, "accuracy", "train accuracy", train)
         _draw_curve(scores, history, best_epoch, "validation_accuracy", "validation accuracy", validation)
         _draw_curve(scores, history, best_epoch, "validation_kappa", "validation kappa", validation, "--", "D")
@@ -75,9 +77,11 @@ def draw_model_curves(
 ) -> None:
     """Draw validation loss and kappa by epoch: a row of the models' best arms, then a row for each model with several.
 
+    The loss is that after each epoch's temperature.
+
     Args:
-        histories: For each name one row an epoch, with columns epoch, validation_loss and validation_kappa; of a model
-            of the registry several may be arms, with networks and parameters behind it, the best first.
+        histories: For each name one row an epoch, with columns epoch, validation_log_loss and validation_kappa; of a
+            model of the registry several may be arms, with networks and parameters behind it, the best first.
         best_epochs: For each name the epoch whose weights were kept.
         path: PNG file to write.
         title: What was compared, on what data.
@@ -88,17 +92,17 @@ def draw_model_curves(
         swept: [stack_name(titles.arm_of(name) if swept else name) for name in arms] for swept, arms in rows.items()
     }
     heights = [max(3.2, 0.7 + 0.2 * len("\n".join(lines).splitlines())) for lines in labels.values()]
-    note = "The marks are at the epoch of each model whose weights were kept."
+    note = "Losses are after the temperature; the marks are at the epoch of each model whose weights were kept."
     note += " The upper row has the best of each model; each row below, all of one model." if len(rows) > 1 else ""
     with new_figure(path, (8.5 if len(rows) == 1 else 11, sum(heights)), title, note, legend=3) as figure:
         panels = figure.subplots(len(rows), 2, squeeze=False, height_ratios=heights)
         for (losses, scores), (swept, arms) in zip(panels, rows.items(), strict=True):
             for name, label, line in zip(arms, labels[swept], itertools.cycle(LINES if swept else LINES[:1])):
-                for axes, column in ((losses, "validation_loss"), (scores, "validation_kappa")):
+                for axes, column in ((losses, "validation_log_loss"), (scores, "validation_kappa")):
                     mark = MODELS[titles.model_of(name)].marker
                     _draw_curve(axes, histories[name], best_epochs[name], column, label, colours[name], line, mark)
             suffix = f" of {swept}" if swept else ""
-            _label_epochs(losses, f"Validation loss{suffix} (lower is better)")
+            _label_epochs(losses, f"Validation log loss{suffix} (lower is better)")
             _label_epochs(scores, f"Validation kappa{suffix} (higher is better)")
             if swept:
                 scores.legend(loc="upper left", bbox_to_anchor=(1, 1), handlelength=4)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 COLUMNS = [*MAIN, *VALIDATION, "seconds_training"]
-CURVES = (("epoch/loss", "epoch/validation_loss"), ("epoch/validation_kappa",))
+CURVES = (("epoch/loss", "epoch/validation_loss", "epoch/validation_log_loss"), ("epoch/validation_kappa",))
 
 
 def save_view(client: "MlflowClient", experiment_id: str) -> None:
