@@ -23,7 +23,16 @@ class Adam(keras.optimizers.Adam):
 
 
 class AdamW(Adam, keras.optimizers.AdamW):
-    """Adam with weight decay beside its step."""
+    """Adam with weight decay beside its step, of kernels alone: not of biases, nor of what normalisation learns.
+
+    Source:
+        He et al., Bag of Tricks for Image Classification, arXiv 1812.01187.
+    """
+
+    def build(self, variables: list[keras.Variable]) -> None:
+        """Create the optimizer's variables; those of the model that are vectors or scalars do not decay."""
+        self.exclude_from_weight_decay([variable for variable in variables if len(variable.shape) < 2])
+        super().build(variables)
 
 
 class RMSprop(keras.optimizers.RMSprop):

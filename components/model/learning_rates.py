@@ -13,9 +13,10 @@ Schedule = Callable[[float], float | keras.optimizers.schedules.LearningRateSche
 
 
 def plan_schedule(settings: Training, steps: int) -> Schedule:
-    """Return a function from a share of the learning rate to its schedule: a warm-up from 0, then constant or cosine.
+    """Return a function from a share of the learning rate to its schedule: a warm-up, then constant or cosine.
 
-    The warm-up is linear; cosine falls to 0 at the last step. A constant rate without a warm-up is a number.
+    The warm-up is linear: its n batches have 1 to n of the n + 1 parts of the rate that comes after them. Cosine falls
+    to 0 at the last step. A constant rate without a warm-up is a number.
 
     Args:
         settings: How to train.
@@ -28,7 +29,7 @@ def plan_schedule(settings: Training, steps: int) -> Schedule:
     if not warm_up and settings.schedule == "constant":
         return lambda share: share * settings.learning_rate
     return lambda share: keras.optimizers.schedules.CosineDecay(
-        0.0, steps - warm_up, alpha=optimizers.SCHEDULES[settings.schedule],
+        share * settings.learning_rate / (warm_up + 1), steps - warm_up, alpha=optimizers.SCHEDULES[settings.schedule],
         warmup_target=share * settings.learning_rate, warmup_steps=warm_up,
     )  # fmt: skip
 

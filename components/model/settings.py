@@ -16,9 +16,9 @@ class Training:
         optimizer: Name of an optimizer.
         learning_rate: Step size of the optimizer.
         schedule: The learning rate over all epochs: constant, or cosine, which falls to 0.
-        warm_up: Share of all batches in which the learning rate rises from 0, in [0, 1).
+        warm_up: Share of all batches in which the learning rate rises from nearly 0, in [0, 1).
         momentum: Share of the last step that is added to the next, in [0, 1); of sgd alone.
-        weight_decay: Share of the weights, times the learning rate, that each step takes off; of adamw alone.
+        weight_decay: Share of the kernels, times the learning rate, that each step takes off; of adamw alone.
         label_smoothing: Share of each training label that is spread over all classes, in [0, 1).
         class_weights: Weights of the images in the training loss: none, or balanced, the same sum for each class.
         monitor: The score on validation by which the best epoch is chosen: log_loss, after the epoch's own temperature,

@@ -16,7 +16,7 @@ from tests.conftest import TRAINING
 
 def expected_rates(schedule: str, warm_up: int, steps: int) -> np.ndarray:
     """Return the learning rate of each step, as a share of its height."""
-    rising = np.arange(warm_up) / max(warm_up, 1)
+    rising = np.arange(1, warm_up + 1) / (warm_up + 1)
     done = np.arange(steps - warm_up) / (steps - warm_up)
     falling = (1 + np.cos(np.pi * done)) / 2 if schedule == "cosine" else np.ones_like(done)
     return np.concatenate([rising, falling])
@@ -29,7 +29,7 @@ def expected_rates(schedule: str, warm_up: int, steps: int) -> np.ndarray:
     steps=st.integers(1, 12),
     share=st.floats(0, 1),
 )
-def test_the_rate_rises_in_the_warm_up_and_then_stays_or_falls_to_0(schedule, warm_up, steps, share):
+def test_the_rate_rises_in_the_warm_up_from_above_0_and_then_stays_or_falls_to_0(schedule, warm_up, steps, share):
     rate = plan_schedule(Training(**{**TRAINING, "schedule": schedule, "warm_up": warm_up}), steps)(share)
     rates = [float(rate(step)) if callable(rate) else rate for step in range(steps)]
     np.testing.assert_allclose(rates, 0.01 * share * expected_rates(schedule, int(warm_up * steps), steps), atol=1e-8)

@@ -210,6 +210,27 @@ def test_weight_decay_takes_its_share_off_beside_adam_s_step():
         np.testing.assert_allclose(one - other, 0.05 * 0.5 * before, atol=1e-6)
 
 
+@pytest.mark.parametrize("backbone_rate", [1, 0.5])
+def test_weight_decay_takes_nothing_off_biases_and_normalisation(backbone_rate):
+    """A step with gradients of 0, by one optimizer and by two; all weights are 1 before."""
+    head = keras.Sequential([keras.Input((2, 2, 3)), keras.layers.Flatten(), keras.layers.Dense(3)])
+    layers = [keras.layers.Conv2D(3, 3), keras.layers.DepthwiseConv2D(3), keras.layers.LayerNormalization(), head]
+    model = keras.Sequential([keras.Input((6, 6, 3)), *layers])
+    settings = FineTuning(
+        **{**SETTINGS, "optimizer": "adamw", "weight_decay": 0.1, "learning_rate": 1, "backbone_rate": backbone_rate}
+    )
+    trainer = Trainer(model, head, settings, plan_schedule(settings, 1))
+    for variable in model.trainable_variables:
+        variable.assign(np.ones(variable.shape))
+    gradients = [np.zeros(variable.shape, np.float32) for variable in model.trainable_variables]
+    trainer.optimizer.apply(gradients, model.trainable_variables)
+    left = {variable.path: variable.numpy() for variable in model.trainable_variables}
+    assert len(left) == 8
+    for path, values in left.items():
+        share = 0.1 * (1 if path in {variable.path for variable in head.variables} else backbone_rate)
+        np.testing.assert_allclose(values, 1 - share if "kernel" in path else 1, rtol=1e-6)
+
+
 @pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd"])
 def test_weight_decay_is_adamw_s(optimizer):
     with pytest.raises(
