@@ -4,7 +4,7 @@ from typing import Annotated
 
 from components.data.artifacts import Augmented, Classifier, Report, Splits, TestSplit
 from components.machinery.signature import Input, Output
-from components.system.limits import Count, Names, Range
+from components.system.limits import Confusions, Count, Names, Range
 
 
 def evaluate(
@@ -17,6 +17,7 @@ def evaluate(
     views: Annotated[str, Names("choice of views", ("plain", "averaged"))],
     batch_size: Count,
     slices: Annotated[int, Range("0, or from 2 to 10", lambda value: value == 0 or 2 <= value <= 10)],
+    never: Confusions,
 ) -> None:
     """Score a classifier on the test split, and complete its run in the journal.
 
@@ -34,13 +35,16 @@ def evaluate(
         batch_size: Images a batch.
         slices: Number of equal parts into which the test images are cut, by size and by brightness, to be scored each
             by itself; 0 for none.
+        never: The confusions that must not happen, each a true class and the class that it must not be called: they
+            are counted, with an upper limit of their rate, and validation gives a threshold that keeps them rare.
 
     Raises:
-        UserError: Views are to be averaged, and there are none; or the classifier was trained on others.
+        UserError: Views are to be averaged, and there are none; the classifier was trained on others; or there is no
+            such class.
     """
     from components.model.prediction import training_views
     from components.results import reporting, tracking
 
     trained_on = training_views(classifier, augmented)
-    reporting.fill_report(report, trained_on, splits, test_split, classifier, views, batch_size, slices)
+    reporting.fill_report(report, trained_on, splits, test_split, classifier, views, batch_size, slices, never)
     tracking.complete_run_or_warn(classifier, report)

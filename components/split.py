@@ -85,7 +85,7 @@ def split(
     numbers = drawn["split"].value_counts()
     parts = [part for part in ("train", "validation", "test", "unused") if part in numbers]
     print("split:", ", ".join(f"{numbers[part]:,} {part}" for part in parts))
-    rows = drawn.loc[drawn["split"].isin(["train", "validation"]), ["file", "label", "split"]]
+    rows = drawn.loc[drawn["split"].isin(["train", "validation"]), ["file", "label", "group", "split"]]
     splits.write_table("splits.csv", rows)
     test_rows = drawn.loc[drawn["split"] == "test", ["file", "label", "group", "width", "height"]]
     test_split.write_table("test_split.csv", test_rows)

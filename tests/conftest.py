@@ -112,7 +112,7 @@ PARAMETERS: dict[str, dict[str, str | int | float]] = {
     "fine_tune": {**TRAINING, "learning_rate": 0.001, "backbone_rate": 1, "l2": 0, "epochs": 2},
     "choose_classifier": {},
     "average": {"batch_size": 8},
-    "evaluate": {"views": "plain", "batch_size": 8, "slices": 2},
+    "evaluate": {"views": "plain", "batch_size": 8, "slices": 2, "never": "[[up, down]]"},
     "compare": {},
     "draw_comparison": {},
 }  # fmt: skip

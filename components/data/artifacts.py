@@ -104,7 +104,7 @@ class SplitsFacts(AuditFacts):
 
 
 class Splits(Artifact[SplitsFacts]):
-    """Which image trains and which validates: `splits.csv` (file, label, split); and what leaks from one to another.
+    """Which image trains and which validates: `splits.csv` (file, label, group, split); and what leaks between them.
 
     `leakage.csv` (kind, file, split, label, other, other_split, other_label) has a row for each image that the test or
     the validation part shares with a part that is learned or chosen by, of the kind `identical` or `near`; for each
@@ -112,10 +112,10 @@ class Splits(Artifact[SplitsFacts]):
     `leakage.npz` has thumbnails of the images of some rows, `ROW` and `ROW_other`.
     """
 
-    text_columns = ("file", "label", "other", "other_label")
+    text_columns = ("file", "label", "group", "other", "other_label")
 
     def part(self, split: str) -> "pd.DataFrame":
-        """Return the rows of `splits.csv` (file, label, split) of `train` or `validation`, numbered anew from 0."""
+        """Return the rows of `splits.csv` of `train` or `validation`, numbered anew from 0."""
         table = self.table("splits.csv")
         return table[table["split"] == split].reset_index(drop=True)
 
@@ -312,6 +312,7 @@ class ReportFacts(ModelFacts):
     test_split: str  # digest of the test images with their labels
     views: str  # `plain` or `averaged`
     fingerprint: str
+    never: Sequence[Mapping[str, Any]] = ()  # each confusion that must not happen: `costly_mistakes.CostlyMistake`
 
 
 class Report(Artifact[ReportFacts]):

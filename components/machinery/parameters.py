@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import yaml
 
 from components.system.errors import UserError, shorten, unknown_name
-from components.system.limits import Names, Range
+from components.system.limits import Names, Pairs, Range
 
 TYPES = {int: "a whole number", float: "a number", str: "text"}
 
@@ -20,22 +20,27 @@ class Parameter:
     """The type of a parameter, its limits within that type, and its default, None where a value has to be given."""
 
     kind: type
-    limits: Range | Names | None = None
+    limits: Range | Names | Pairs | None = None
     default: Any = None
 
     @classmethod
     def of(cls, hint: Any, default: Any = None) -> "Parameter":
-        """Return the parameter that a type hint describes: a type, or `Annotated[type, Range or Names]`."""
+        """Return the parameter that a type hint describes: a type, or `Annotated[type, limits]`."""
         kind, limits = get_args(hint) if get_origin(hint) is Annotated else (hint, None)
         return cls(kind, limits, default)
 
     def read(self, where: str, name: str, value: Any) -> Any:
-        """Return a value converted to the parameter's type: text to a number, 1.0 to 1 or 1 to 1.0, and nothing else.
+        """Return a value converted to the parameter's type: text to a number, 1.0 to 1, pairs to text, nothing else.
 
         Raises:
             UserError: The value has another type, such as a boolean where no names are `on` and `off`, is not
                 finite, or is outside the limits.
         """
+        if isinstance(self.limits, Pairs):
+            try:
+                return self.limits.text(value)
+            except ValueError:
+                raise UserError(f"{where}: {name} is {self.limits}; received {shorten(value)}") from None
         if isinstance(value, bool) and isinstance(self.limits, Names) and {"on", "off"} <= {*self.limits.known}:
             value = "on" if value else "off"  # as YAML reads them without quotes
         try:

@@ -6,6 +6,7 @@ import pandas as pd
 
 from components.data.artifacts import PROBABILITY, Comparison, Report
 from components.results.cautions import caution_sentences
+from components.results.costly_mistakes import costly_words, threshold_sentences
 from components.results.trials import SEEDS, chain_parameters, split_digest, trials_by_model
 from components.results.verdicts import TRIAL_SCORES, arm_sentences, trial_sentences, verdict_sentences
 from components.scores.pairs import compare_pairs
@@ -30,9 +31,13 @@ def compare_reports(reports: Sequence[Report], comparison: Comparison) -> None:
         comparison.write_table(f"{table_name}.csv", table)
     chosen = str(scores[CHOICE].idxmin())
     report = main[chosen]
+    first, *sentences = verdict_sentences(scores, pairs)
     comparison.write_values("verdict", {
         "cautions": caution_sentences(models),
-        "verdict": [*verdict_sentences(scores, pairs), *arm_sentences(main)],
+        "verdict": [
+            f"{first} {costly_words(models[chosen])}".strip(), *sentences, *arm_sentences(main),
+            *threshold_sentences(report),
+        ],
         "warnings": reports[0].facts.warnings, "trials": trial_sentences(trials),
         "chosen": {"model": chosen, "fingerprint": report.facts.fingerprint},
     })  # fmt: skip

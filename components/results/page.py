@@ -13,6 +13,7 @@ import pandas as pd
 from components.data.artifacts import Artifact, Comparison, Page, Report
 from components.data.records import Record, records_by_step
 from components.results import pictures
+from components.results.costly_mistakes import costly_mistakes
 from components.results.costs import WORK
 from components.results.texts import two_digits, with_interval
 from components.scores.registry import MAIN, SCORES, TESTED
@@ -86,6 +87,7 @@ def write_page(
         diagrams=[pictures.reliability_picture(page, name, report) for name, report in reports.items()],
         calibration={name: calibration_row(report) for name, report in reports.items()},
         failures=[failure_section(page, name, report) for name, report in reports.items()],
+        costly={key: row for name, report in reports.items() for key, row in costly_rows(name, report).items()},
         costs={name: cost_row(report, costs) for name, report in reports.items()},
         data=data_facts(reports),
         leakage=leakage_section(page, main, first),
@@ -166,6 +168,21 @@ def calibration_row(report: Report) -> dict[str, str]:
         "log loss after": score_text(row, "log_loss"),
         "calibration error before": f"{row['ece_uncalibrated']:.3f}",
         "calibration error after": f"{row['ece']:.3f}",
+    }
+
+
+def costly_rows(name: str, report: Report) -> Rows:
+    """Return, by `MODEL: LABEL as PREDICTED`, each confusion that must not happen and its threshold, as texts."""
+    return {
+        f"{name}: {one.name}": {
+            "mistakes": one.count,
+            "at most": f"{one.limit:.1%}",
+            "threshold": f"{one.threshold:.4f}" if one.validation_units else "–",
+            "for": f"{one.rate:.1%}" if one.validation_units else "–",
+            "right calls given up": f"{one.right_calls_lost:,} of {one.right_calls:,}",
+            "mistakes left": f"{one.units_left:,} of {one.units_mistaken:,}",
+        }
+        for one in costly_mistakes(report)
     }
 
 

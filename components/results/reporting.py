@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 import keras
 import numpy as np
@@ -13,6 +14,7 @@ from components.data.artifacts import PROBABILITY, Augmented, Classifier, Report
 from components.model import grad_cam
 from components.model.prediction import LOG_FLOOR, predict_probabilities
 from components.results import failures, fingerprints
+from components.results.costly_mistakes import Predictions, find_costly_mistakes, read_confusions
 from components.results.failures import class_numbers
 from components.scores import metrics
 from components.scores.calibration import calibration_bins
@@ -24,19 +26,27 @@ from components.system.errors import UserError
 
 def fill_report(
     report: Report, augmented: Augmented, splits: Splits, test_split: TestSplit, classifier: Classifier, views: str,
-    batch_size: int, slices: int,
+    batch_size: int, slices: int, never: str,
 ) -> None:  # fmt: skip
-    """Set the facts and write all files of a Report: scores, predictions, epochs, failures, leakage, images to draw."""
+    """Set the facts and write all files of a Report: scores, predictions, epochs, failures, leakage, images to draw.
+
+    Raises:
+        UserError: Views are to be averaged, and there are none; or there is no class that `never` names.
+    """
     test = test_split.table("test_split.csv")
-    classes, model = classifier.facts.classes, classifier.load()
+    classes, confusions = classifier.facts.classes, read_confusions(never, classifier.facts.classes)
+    model = classifier.load()
     images, rows = input_views(augmented, views), augmented.rows(test["file"].tolist())
     with report.time_work("evaluation", len(rows)):
         probabilities, uncalibrated = predict_probabilities(model, images, rows, batch_size)
     write_facts(report, augmented, classifier, views, test)
-    if views != "plain":
+    if views != "plain" or confusions:
         validation = splits.part("validation")
-        _, means = predict_probabilities(model, images, augmented.rows(validation["file"].tolist()), batch_size)
-        probabilities = calibrate_means(report, class_numbers(validation["label"], classes), means, uncalibrated)
+        validation_rows = augmented.rows(validation["file"].tolist())
+        validated, means = predict_probabilities(model, images, validation_rows, batch_size)
+        validation_labels = class_numbers(validation["label"], classes)
+        if views != "plain":
+            validated, probabilities = calibrate_means(report, validation_labels, means, uncalibrated)
     plain = images[:, 0]
     np.save(report.path / "example.npy", plain[rows[:2]])
     table = prediction_table(test, probabilities, classes)
@@ -47,6 +57,10 @@ def fill_report(
     write_scores(report, labels, probabilities, uncalibrated, groups)
     write_baselines(report, labels)
     write_failures(report, labels, probabilities, groups)
+    if confusions:
+        on_validation = Predictions(validation_labels, validated, validation["group"].to_numpy())
+        found = find_costly_mistakes(confusions, classes, Predictions(labels, probabilities, groups), on_validation)
+        report.facts.never = [asdict(mistake) for mistake in found]
     write_slices(report, image_measures(test, plain, rows) if slices else {}, slices, labels, probabilities, groups)
     write_mistakes(report, model, table, plain, rows, probabilities)
     copy_leakage(splits, report)
@@ -79,8 +93,10 @@ def input_views(augmented: Augmented, views: str) -> np.ndarray:
     return augmented.array
 
 
-def calibrate_means(report: Report, labels: np.ndarray, validation: np.ndarray, test: np.ndarray) -> np.ndarray:
-    """Return the calibrated means over views of the test images, (n, classes); set temperature and validation scores.
+def calibrate_means(
+    report: Report, labels: np.ndarray, validation: np.ndarray, test: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the calibrated means over views of validation and test images; set temperature and validation scores.
 
     A mean of probabilities is less confident than each of them, so it needs a temperature of its own.
 
@@ -94,10 +110,10 @@ def calibrate_means(report: Report, labels: np.ndarray, validation: np.ndarray, 
     """
     logits, test_logits = (np.log(means + LOG_FLOOR) for means in (validation, test))
     temperature = fit_temperature(labels, logits)
-    scores = metrics.validation_scores(labels, softmax(logits / temperature, axis=1))
-    vars(report.facts).update(scores)
+    calibrated = softmax(logits / temperature, axis=1)
+    vars(report.facts).update(metrics.validation_scores(labels, calibrated))
     report.facts.temperature = temperature
-    return softmax(test_logits / temperature, axis=1)
+    return calibrated, softmax(test_logits / temperature, axis=1)
 
 
 def write_scores(

@@ -92,6 +92,30 @@ def test_on_and_off_are_read_with_and_without_quotes(value, expected):
     assert load_step("audit").parameters["near"].read("audit", "near", value) == expected
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ([], "[]"), ("[]", "[]"), ([["red", "green"]], "[[red, green]]"), ("[[red, green]]", "[[red, green]]"),
+        ([[3, "8"]], "[['3', '8']]"), ('[["3", 8], [a b, "x, y"]]', "[['3', '8'], [a b, 'x, y']]"),
+        ([["yes", "no"]], "[['yes', 'no']]"), ([["ja\x7f", "果物"]], '[["ja\\x7F", 果物]]'),
+    ],
+)  # fmt: skip
+def test_confusions_are_one_text_from_a_list_and_from_the_command_line(value, expected):
+    confusions = load_step("evaluate").parameters["never"]
+    assert confusions.read("evaluate", "never", value) == expected
+    assert confusions.read("evaluate", "never", expected) == expected
+
+
+@pytest.mark.parametrize(
+    "value", ["red", ["red", "green"], [["red"]], [[True, False]], [[1.0, 2]], [["a", "a"]], [["a", "b"]] * 2, "[[a, b"]
+)
+def test_what_is_no_list_of_confusions_is_refused(value):
+    with pytest.raises(
+        UserError, match=r"evaluate: never is a list of \[true class, predicted class\], as in .*received"
+    ):
+        load_step("evaluate").parameters["never"].read("evaluate", "never", value)
+
+
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates() | st.binary(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),

@@ -159,6 +159,19 @@ def test_the_page_says_where_each_model_fails(made):
     assert not confusions
 
 
+def test_the_page_says_how_often_happens_what_must_not(made):
+    (table,) = read(made["page"]).under("Costly mistakes")
+    assert [row[0] for row in table[1:]] == [f"{model}: up as down" for model in MODELS.values()]
+    for model, row in zip(MODELS.values(), table[1:], strict=True):
+        predictions, (mistake,) = (
+            Report.read(made[model]).table("predictions.csv"),
+            Report.read(made[model]).facts.never,
+        )
+        called = predictions.loc[predictions["label"] == "up", "predicted"]
+        assert row[1] == f"{(called == 'down').sum()} of {len(called)}"
+        assert row[2:4] == [f"{mistake['limit']:.1%}", f"{mistake['threshold']:.4f}"]
+
+
 def test_the_page_says_how_to_get_it_again(made):
     reader, comparison = read(made["page"]), Comparison.read(made["comparison"])
     text, record = "\n".join(reader.texts), Record.read(record_path(made["comparison"]))

@@ -7,10 +7,12 @@ import pandas as pd
 import pytest
 from scipy.special import softmax
 
-from components.data.artifacts import Classifier, Page, Report, Splits, TestSplit
+from components.data.artifacts import Augmented, Classifier, Page, Report, Splits, TestSplit
 from components.results import failures, figures, fingerprints, pictures, reporting
+from components.results.costly_mistakes import Predictions, costly_mistakes, find_costly_mistakes
 from components.scores import calibration, intervals, metrics
-from tests.conftest import CLASSES, MODELS
+from components.system.errors import UserError
+from tests.conftest import CLASSES, MODELS, evaluate
 
 
 @pytest.fixture
@@ -38,6 +40,29 @@ def test_a_report_has_the_interval_of_every_test_score(made):
             assert ends[0] <= report.metrics[name] <= ends[1]
         assert uncalibrated[0] < report.metrics["log_loss_uncalibrated"] < uncalibrated[1]
         assert report.metrics["ece"] == pytest.approx(calibration.calibration_bins(labels, probabilities)[1], abs=1e-4)
+
+
+def test_a_report_counts_what_must_not_happen_and_finds_its_threshold_by_the_delivered_model(made):
+    for model in MODELS.values():
+        report, classifier = Report.read(made[model]), Classifier.read(made[f"classifiers/{model}"])
+        validation, augmented = Splits.read(made["splits"]).part("validation"), Augmented.read(made["augmented"])
+        rows = augmented.rows(validation["file"].tolist())
+        validated = classifier.load().predict(augmented.array[rows, 0], verbose=0)
+        parts = []
+        for table, probabilities in (
+            (validation, validated),
+            (predictions := report.table("predictions.csv"), predictions.filter(like="probability_").to_numpy()),
+        ):
+            parts.append(
+                Predictions(table["label"].map(CLASSES.index).to_numpy(), probabilities, table["group"].to_numpy())
+            )
+        (expected,) = find_costly_mistakes([(2, 0)], CLASSES, parts[1], parts[0])
+        assert costly_mistakes(report) == [expected] and expected.validation_units == 4
+
+
+def test_a_class_that_must_not_be_confused_is_one_of_the_data_set(made, tmp_path):
+    with pytest.raises(UserError, match=r"no class 'upp'; did you mean 'up'\? \(there are: down, left, up\)"):
+        evaluate({**made, "classifier": made["classifiers/top"], "report": tmp_path / "report"}, never="[[upp, down]]")
 
 
 def test_a_model_that_is_too_sure_is_told_before_and_after_the_temperature(report):

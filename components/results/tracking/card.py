@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from components.data.artifacts import Classifier, Report
 from components.data.datasets import DATA_SETS
 from components.results import titles
+from components.results.costly_mistakes import costly_words, threshold_sentences
 from components.results.texts import markdown, with_interval
 
 FILE = "model_card.md"
@@ -66,7 +67,7 @@ def score_lines(report: Report) -> Iterator[str]:
 
 
 def limit_lines(report: Report, looks: int) -> Iterator[str]:
-    """Yield the lines on how far the scores can be trusted: interval, looks, the worst class, groups, audit counts."""
+    """Yield the lines on how far the scores can be trusted: interval, looks, classes, groups, audit counts."""
     images, (low, high) = int(report.metrics["test_images"]), report.intervals["accuracy"]
     yield f"- {images:,} test images leave the accuracy anywhere from {low:.1%} to {high:.1%} (95 % interval)."
     yield f"- Models scored on these test images so far: {looks}. The best of several looks better than it is."
@@ -75,6 +76,8 @@ def limit_lines(report: Report, looks: int) -> Iterator[str]:
         f"- The class recognised least, {markdown(worst['class'])}: {worst['recall']:.1%} of {worst['support']} "
         f"test images (95 % interval {worst['recall_low']:.1%} to {worst['recall_high']:.1%})."
     )
+    for sentence in filter(None, [costly_words([report]), *threshold_sentences(report)]):
+        yield f"- {markdown(sentence)}"
     groups, method = report.facts.groups["test"], report.facts.split_method
     if method == "grouped":
         yield f"- The test images are of {groups} groups, none of which it was trained on."

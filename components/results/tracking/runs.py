@@ -21,6 +21,7 @@ from components.data.artifacts import Classifier, Report
 from components.data.content import sha256
 from components.model.registry import MODELS
 from components.results import titles
+from components.results.costly_mistakes import costly_metrics
 from components.results.costs import seconds_and_rate
 from components.results.texts import markdown
 from components.results.tracking import logged, store, view
@@ -187,14 +188,17 @@ def complete_run_or_warn(classifier: Classifier, report: Report) -> None:
 
 
 def report_metrics(report: Report) -> dict[str, float]:
-    """Return a report's metrics by name: scores, baselines, interval ends (`_low`, `_high`), leakage (`leakage_`)."""
+    """Return a report's metrics by name: scores, baselines, interval ends (`_low`, `_high`), leakage (`leakage_`).
+
+    Costly mistakes are among them, as `never/red as green`.
+    """
     intervals = {
         f"{name}_{end}": value
         for name, interval in report.intervals.items()
         for end, value in zip(("low", "high"), interval, strict=True)
     }
     leakage = {f"leakage_{name}": count for name, count in report.facts.leakage.items()}
-    return {**report.metrics, **intervals, **leakage}
+    return {**report.metrics, **intervals, **leakage, **costly_metrics(report)}
 
 
 def work_metrics(work: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
