@@ -83,7 +83,7 @@ def source(tmp_path_factory) -> Path:
 TRAINING: dict[str, str | int | float] = {
     "optimizer": "adam", "learning_rate": 0.01, "schedule": "constant", "warm_up": 0, "momentum": 0.9,
     "weight_decay": 0, "label_smoothing": 0, "class_weights": "none", "monitor": "log_loss", "min_delta": 0,
-    "epochs": 3, "patience": 2, "batch_size": 8, "seed": 1,
+    "epochs": 3, "patience": 2, "patience_updates": 0, "batch_size": 8, "seed": 1,
     "repeats": 1,
 }  # fmt: skip
 

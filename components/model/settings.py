@@ -5,7 +5,7 @@ from typing import Annotated
 
 from components.model.optimizers import CLASS_WEIGHTS, MONITORS, OPTIMIZERS, SCHEDULES
 from components.system.errors import UserError
-from components.system.limits import Count, Names, NotNegative, PartialShare, Positive, Seed, Share
+from components.system.limits import Count, Names, NotNegative, PartialShare, Positive, Range, Seed, Share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,8 @@ class Training:
             or accuracy.
         min_delta: By how much an epoch must be better than the best.
         epochs: Epochs at most.
-        patience: Epochs without a better one before training stops.
+        patience: Epochs without a better one before training stops, and with them `patience_updates`.
+        patience_updates: Batches trained on without a better epoch before training stops, and with them `patience`.
         batch_size: Images a batch.
         seed: Seed of new weights, the dropout, the order and the views.
         repeats: How many trainings, each with a seed one more than the one before; together they are one way.
@@ -46,6 +47,7 @@ class Training:
     min_delta: NotNegative
     epochs: Count
     patience: Count
+    patience_updates: Annotated[int, Range("0 or more", lambda value: value >= 0)]
     batch_size: Count
     seed: Seed
     repeats: Count = 1

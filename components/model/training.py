@@ -59,7 +59,7 @@ def train(
 ) -> TrainingResult:
     """Train a model, set it to its best epoch on validation; return history, best epoch, its logits, training seconds.
 
-    It ends after `epochs`, or after `patience` epochs without a better one.
+    It ends after `epochs`, or after `patience` epochs of at least `patience_updates` batches without a better one.
 
     Args:
         name: What the progress bar is called; without a name there is none.
@@ -86,10 +86,11 @@ def train(
     for number, row in enumerate(state.history, start=1):
         log_epoch(number, row)
     train_epoch = epoch_function(trainer, train_rows)
+    patience = max(settings.patience, math.ceil(settings.patience_updates / steps))
     infer = inference_graph(model, validation.array.shape[2:], validation.array.dtype)
 
     def is_finished() -> bool:
-        return len(state.history) == settings.epochs or state.epochs_since_best >= settings.patience
+        return len(state.history) == settings.epochs or state.epochs_since_best >= patience
 
     with bar(name, settings.epochs, "epoch") as progress:
         progress.update(len(state.history))

@@ -70,6 +70,7 @@ def test_values_of_another_kind_are_refused(value, kind, words):
         ("train_benchmark", "monitor", "acuracy", "no monitor 'acuracy'; did you mean 'accuracy'?"),
         ("fine_tune", "epochs", -3, "epochs is 1 or more; received -3"),
         ("fine_tune", "patience", 0, "patience is 1 or more; received 0"),
+        ("train_top", "patience_updates", -1, "patience_updates is 0 or more; received -1"),
         ("evaluate", "batch_size", -8, "batch_size is 1 or more; received -8"),
     ],
 )

@@ -122,6 +122,13 @@ def test_the_best_epoch_is_kept_and_training_stops_after_patience(monitor, min_d
     np.testing.assert_allclose(predict(model, parts[1]), trained.logits, atol=1e-5)
 
 
+@pytest.mark.parametrize(("updates", "epochs"), [(0, 3), (18, 3), (19, 4), (60, 10)])
+def test_training_waits_for_a_better_epoch_for_so_many_epochs_and_so_many_updates(updates, epochs):
+    """An epoch has 6 updates; at a rate of nearly 0 none is better than the first by `min_delta`."""
+    changed = {"patience_updates": updates, "epochs": 60, "learning_rate": 1e-12, "min_delta": 0.1}
+    assert len(fit(linear(), blobs(), **changed).history) == 1 + epochs
+
+
 def test_the_epoch_is_chosen_by_the_loss_after_its_own_temperature():
     """Overconfident epochs have a raw loss that rises while the calibrated one still falls."""
     _, validation = parts = blobs()
