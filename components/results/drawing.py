@@ -78,7 +78,8 @@ def draw_report(report: Report, title: str, page: Page, folder: str) -> None:
     bins = {str(name): rows for name, rows in calibration.groupby("temperature", sort=False)}
     note = (
         f"Before and after the temperature: expected calibration error {scores['ece_uncalibrated']:.3f} and "
-        f"{scores['ece']:.3f}, log loss {scores['log_loss_uncalibrated']:.3f} and {scores['log_loss']:.3f}."
+        f"{scores['ece']:.3f} ({scores['ece_chance']:.3f} by chance alone), log loss "
+        f"{scores['log_loss_uncalibrated']:.3f} and {scores['log_loss']:.3f}."
     )
     heading = f"{title}: confidence and accuracy"
     figures.draw_reliability(bins, page.figure(f"{folder}/reliability"), heading, note, model)

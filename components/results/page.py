@@ -158,7 +158,7 @@ def trial_rows(comparison: Comparison) -> Rows:
 
 
 def calibration_row(report: Report) -> dict[str, str]:
-    """Return a model's calibration as texts: temperature, and log loss and calibration error before and after it."""
+    """Return a model's calibration as texts: temperature, log loss and calibration error before and after, chance."""
     row = report.metrics
     for name, (low, high) in report.intervals.items():
         row |= {f"{name}_low": low, f"{name}_high": high}
@@ -166,8 +166,9 @@ def calibration_row(report: Report) -> dict[str, str]:
         "temperature": f"{report.facts.temperature:.3g}",
         "log loss before": score_text(row, "log_loss_uncalibrated"),
         "log loss after": score_text(row, "log_loss"),
-        "calibration error before": f"{row['ece_uncalibrated']:.3f}",
-        "calibration error after": f"{row['ece']:.3f}",
+        "calibration error before": score_text(row, "ece_uncalibrated"),
+        "calibration error after": score_text(row, "ece"),
+        "by chance": score_text(row, "ece_chance"),
     }
 
 

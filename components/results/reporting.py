@@ -17,7 +17,7 @@ from components.results import failures, fingerprints
 from components.results.costly_mistakes import Predictions, find_costly_mistakes, read_confusions
 from components.results.failures import class_numbers
 from components.scores import metrics
-from components.scores.calibration import calibration_bins
+from components.scores.calibration import calibration_bins, calibration_error
 from components.scores.intervals import class_scores, score_intervals
 from components.scores.registry import VALIDATION
 from components.scores.temperature import fit_temperature
@@ -131,11 +131,13 @@ def write_scores(
     scores, ends = metrics.scores(labels, probabilities), score_intervals(labels, probabilities, groups)
     scores["log_loss_uncalibrated"] = metrics.log_loss(labels, uncalibrated)
     ends["log_loss_uncalibrated"] = score_intervals(labels, uncalibrated, groups, ["log_loss"])["log_loss"]
-    after, scores["ece"] = calibration_bins(labels, probabilities)
-    before, scores["ece_uncalibrated"] = calibration_bins(labels, uncalibrated)
+    bins = {}
+    for name, of, when in (("ece_uncalibrated", uncalibrated, "before"), ("ece", probabilities, "after")):
+        bins[when], error = calibration_bins(labels, of), calibration_error(labels, of, groups)
+        scores |= {name: error.observed, f"{name}_chance": error.chance}
+        ends |= {name: error.interval, f"{name}_chance": error.chance_interval}
     report.write_values("metrics", scores | {name: getattr(report.facts, name) for name in VALIDATION})
     report.write_values("intervals", ends)
-    bins = {"before": before, "after": after}
     report.write_table("calibration.csv", pd.concat(bins, names=["temperature"]).reset_index("temperature"))
 
 

@@ -138,7 +138,9 @@ def test_the_page_says_of_every_pair_and_of_calibration_what_was_found(made):
         report = Report.read(made[model])
         low, high = report.intervals["log_loss_uncalibrated"]
         assert cells[1] == f"{report.metrics['log_loss_uncalibrated']:.3f} [{low:.3f}, {high:.3f}]"
-        assert cells[3:] == [f"{report.metrics[name]:.3f}" for name in ("ece_uncalibrated", "ece")]
+        for cell, name in zip(cells[3:], ("ece_uncalibrated", "ece", "ece_chance"), strict=True):
+            low, high = report.intervals[name]
+            assert cell == f"{report.metrics[name]:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def test_the_page_says_where_each_model_fails(made):

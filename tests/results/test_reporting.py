@@ -34,12 +34,17 @@ def test_a_report_has_the_interval_of_every_test_score(made):
         expected = intervals.score_intervals(labels, probabilities, table["group"].to_numpy())
         interval_of = report.intervals
         uncalibrated = interval_of.pop("log_loss_uncalibrated")
+        error = calibration.calibration_error(labels, probabilities, table["group"].to_numpy())
+        assert report.metrics["ece"] == pytest.approx(error.observed, abs=1e-4)
+        assert interval_of["ece"] == pytest.approx(error.interval, abs=1e-3)
+        assert interval_of["ece_chance"] == pytest.approx(error.chance_interval, abs=1e-3)
+        assert {"ece_uncalibrated", "ece_uncalibrated_chance"} < interval_of.keys() & report.metrics.keys()
+        interval_of = {name: ends for name, ends in interval_of.items() if not name.startswith("ece")}
         assert interval_of.keys() == metrics.scores(labels, probabilities).keys()
         for name, ends in interval_of.items():
             assert ends == pytest.approx(expected[name], rel=1e-4)
             assert ends[0] <= report.metrics[name] <= ends[1]
         assert uncalibrated[0] < report.metrics["log_loss_uncalibrated"] < uncalibrated[1]
-        assert report.metrics["ece"] == pytest.approx(calibration.calibration_bins(labels, probabilities)[1], abs=1e-4)
 
 
 def test_a_report_counts_what_must_not_happen_and_finds_its_threshold_by_the_delivered_model(made):

@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 from scipy.special import softmax
 
 from components.scores import calibration, intervals, metrics, pairs, resampling
@@ -249,20 +249,61 @@ def test_precision_and_recall_of_groups():
 def test_calibration_of_a_case_worked_out_by_hand():
     """Two images in the bin up to 0.6, one of them right; one in the last: (2 x |0.55 - 0.5| + |0.9 - 1|) / 3."""
     probabilities = np.array([[0.6, 0.4], [0.5, 0.5], [0.1, 0.9]])
-    table, error = calibration.calibration_bins(np.array([0, 1, 1]), probabilities, 5)
+    labels = np.array([0, 1, 1])
+    table = calibration.calibration_bins(labels, probabilities, 5)
     assert table["images"].tolist() == [0, 0, 2, 0, 1]
     np.testing.assert_allclose(table["low"], [0, 0.2, 0.4, 0.6, 0.8])
     np.testing.assert_allclose(table["confidence"], [np.nan, np.nan, 0.55, np.nan, 0.9])
     np.testing.assert_allclose(table["accuracy"], [np.nan, np.nan, 0.5, np.nan, 1])
-    assert error == pytest.approx((0.05 * 2 + 0.1) / 3)
+    error = calibration.calibration_error(labels, probabilities)  # whose bins end at 0.533, 0.6 and 0.933
+    assert error.observed == pytest.approx((0.4 + 0.5 + 0.1) / 3)
 
 
 def test_a_calibrated_model_has_hardly_a_calibration_error():
     random = np.random.default_rng(0)
     probabilities = softmax(random.normal(0, 2, (20_000, 4)), axis=1)
     labels = (probabilities.cumsum(axis=1) < random.random((20_000, 1))).sum(axis=1)
-    assert calibration.calibration_bins(labels, probabilities)[1] < 0.015
-    assert calibration.calibration_bins(labels, softmax(3 * np.log(probabilities), axis=1))[1] > 0.1
+    error = calibration.calibration_error(labels, probabilities)
+    assert error.observed < 0.015 and error.interval[0] == 0 and error.interval[1] < 0.02
+    assert error.chance_interval[0] < error.observed < error.chance_interval[1]
+    sure = calibration.calibration_error(labels, softmax(3 * np.log(probabilities), axis=1))
+    assert sure.interval[0] > 0.1 > sure.chance_interval[1]
+
+
+def draw_right(random: np.random.Generator, confidence: np.ndarray, groups: int = 0) -> np.ndarray:
+    """Return labels of which 0 is right with the confidence; the images of a group are right together, or nearly so."""
+    draws = random.normal(0, 1, len(confidence))
+    if groups:
+        draws = 0.6 * draws + 0.8 * random.normal(0, 1, groups)[np.arange(len(confidence)) % groups]
+    return np.where(special.ndtr(draws) < confidence, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("images", "factor", "groups"), [(50, 1, 0), (140, 0.7, 0), (1000, 0.9, 0), (400, 1, 40), (400, 0.7, 40)]
+)
+def test_the_interval_of_the_calibration_error_has_the_true_one(images, factor, groups, monkeypatch):
+    """Accuracies are the confidences by a factor, so that the true error is known: 0.225 of 0.75 for 0.7."""
+    monkeypatch.setattr(calibration, "SAMPLES", 200)
+    random, covered, by_chance = np.random.default_rng(0), 0, 0
+    for _ in range(60):
+        confidence = random.uniform(0.5, 1, images)
+        labels = draw_right(random, factor * confidence, groups)
+        names = np.array([f"{number % groups}" if groups else "" for number in range(images)])
+        error = calibration.calibration_error(labels, np.stack([confidence, 1 - confidence], axis=1), names)
+        covered += error.interval[0] <= 0.75 * (1 - factor) <= error.interval[1]
+        by_chance += error.chance_interval[0] <= error.observed <= error.chance_interval[1]
+    assert covered >= 53
+    assert by_chance >= 50 if factor == 1 else by_chance < 40
+
+
+def test_of_few_groups_the_calibration_error_is_not_known():
+    probabilities, names = np.tile([0.7, 0.3], (70, 1)), np.repeat([*"abcdefg"], 10)
+    assert calibration.calibration_error(np.zeros(70, int), probabilities, names).interval == (0, 1)
+
+
+def test_a_model_that_is_always_right_on_few_images_may_be_far_from_calibrated():
+    error = calibration.calibration_error(np.zeros(10, int), np.tile([0.999, 0.001], (10, 1)))
+    assert error.observed == pytest.approx(0.001) and error.interval[0] < 1e-9 and 0.2 < error.interval[1] < 0.4
 
 
 def test_every_pair_is_told_once():
