@@ -15,9 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
+from scipy import stats
 
 from components.data.artifacts import Report
-from components.scores.resampling import resampling_units
+from components.scores.resampling import ALPHA, resampling_units
 from components.scores.upper_limits import threshold_below_rate, trials_needed, upper_limit
 from components.system.errors import fold_words, unknown_name
 from components.system.limits import read_pairs
@@ -202,3 +204,40 @@ def costly_metrics(report: Report) -> dict[str, float]:
 def threshold_sentences(report: Report) -> list[str]:
     """Return a sentence on the threshold against each costly mistake of a report."""
     return [mistake.threshold_sentence for mistake in costly_mistakes(report)]
+
+
+def compare_costly_mistakes(candidate: Report, champion: Report) -> tuple[bool, list[str]]:
+    """Return whether a candidate makes more costly mistakes than the champion, beyond chance, and a sentence on each.
+
+    They are those that either report names. A confusion is more frequent where McNemar's exact test says so at
+    `ALPHA`, one-sided and shared out among the confusions, of the units in which one of the two models has it alone.
+
+    Args:
+        candidate: The report on the candidate.
+        champion: That on the champion, on the same test images.
+    """
+    confusions = {
+        (one["label"], one["predicted"]): None for report in (champion, candidate) for one in report.facts.never
+    }
+    is_costlier, sentences = False, []
+    for label, predicted in confusions:
+        first, second = (mistaken_units(report, label, predicted) for report in (champion, candidate))
+        more, fewer = int((second & ~first).sum()), int((first & ~second).sum())
+        p = stats.binomtest(more, more + fewer, alternative="greater").pvalue if more else 1.0
+        p = min(p * len(confusions), 1.0)
+        is_costlier |= bool(p < ALPHA)
+        counts = (
+            f"{one.sum():,} of {len(one):,} (at most {100 * upper_limit(int(one.sum()), len(one)):.1f} %)"
+            for one in (second, first)
+        )
+        verdict = "significantly more" if p < ALPHA else "not significantly more"
+        sentences.append(f"{label} as {predicted} {' against '.join(counts)} of the champion: {verdict}, p = {p:.2g}")
+    return is_costlier, sentences
+
+
+def mistaken_units(report: Report, label: str, predicted: str) -> pd.Series:
+    """Return whether each unit of a class has an image that is predicted as another, by the unit's group or file."""
+    table = report.table("predictions.csv")
+    of_class = table[table["label"] == label]
+    alone = of_class["file"].where(of_class["group"] == "", "")
+    return (of_class["predicted"] == predicted).groupby([of_class["group"], alone]).any()

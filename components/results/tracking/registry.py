@@ -2,7 +2,7 @@
 
 A candidate takes the alias only if the paired comparison on the test split shows that it is better than the champion:
 the 95 % interval of the difference in log loss lies below 0, or the accuracy is higher by McNemar's exact test at
-p < 0.05, and neither is significantly worse.
+p < 0.05, and neither is significantly worse; nor may it make more costly mistakes, beyond chance.
 """
 
 import json
@@ -11,8 +11,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from components.data.artifacts import PROBABILITY, Classifier, Report
+from components.data.artifacts import MANIFEST, PROBABILITY, Classifier, Report
+from components.data.json_files import read_json
 from components.results import titles
+from components.results.costly_mistakes import compare_costly_mistakes
 from components.results.failures import class_numbers
 from components.results.texts import markdown
 from components.results.tracking import card, runs, store
@@ -28,7 +30,10 @@ if TYPE_CHECKING:
     from components.scores.pairs import Difference
 
 CHAMPION = "champion"
-RULE = "better: a log loss lower by its 95 % interval or an accuracy higher at p < 0.05, neither significantly worse"
+RULE = (
+    "better: a log loss lower by its 95 % interval or an accuracy higher at p < 0.05, neither significantly worse, nor "
+    "more costly mistakes"
+)
 SIGNIFICANT = 0.05
 DESCRIPTION = 5000  # characters, at most, in MLflow's tables
 PAGE = 1000  # runs that MLflow lists at once
@@ -155,18 +160,27 @@ def judge_candidate(
                 f"{problem}: run the champion's recipe on this split and promote it, or give --force REASON"
             )
         return False, [problem]
-    differences = compare_with_champion(report, champion)
-    return is_better(differences), difference_sentences(differences, str(champion.version))
+    with TemporaryDirectory() as folder:
+        other = download_report(champion, folder)
+        differences = compare_with_champion(report, other)
+        is_costlier, on_costs = compare_costly_mistakes(report, other)
+    sentences = [*difference_sentences(differences, str(champion.version)), *on_costs]
+    return is_better(differences) and not is_costlier, sentences
 
 
-def compare_with_champion(report: Report, champion: "ModelVersion") -> Mapping[str, "Difference"]:
+def download_report(version: "ModelVersion", folder: str) -> Report:
+    """Return the report on a version, downloaded into a folder: its manifest and its predictions, and no other file."""
+    run, names = str(version.run_id), (MANIFEST, "predictions.csv")
+    manifest, _ = (Path(client().download_artifacts(run, f"report/{name}", folder)) for name in names)
+    return Report(manifest.parent, read_json(manifest))
+
+
+def compare_with_champion(report: Report, champion: Report) -> Mapping[str, "Difference"]:
     """Return the difference, candidate minus champion, on the same test images in each tested score, by its name."""
     from components.scores.pairs import compare_models
 
-    with TemporaryDirectory() as folder:
-        file = Path(client().download_artifacts(str(champion.run_id), "report/predictions.csv", folder))
-        other = Report(file.parent).table(file.name).set_index("file")
-    candidate, classes = report.table("predictions.csv").set_index("file"), report.facts.classes
+    other, candidate = (one.table("predictions.csv").set_index("file") for one in (champion, report))
+    classes = report.facts.classes
     columns = [PROBABILITY + name for name in classes]
     labels = class_numbers(candidate["label"], classes)
     return compare_models(

@@ -118,6 +118,23 @@ def test_whole_groups_count_as_one_image(made, store, tmp_path):
     assert not registry.promote(*candidate(made, tmp_path, 110, groups=True))[0]
 
 
+@pytest.mark.parametrize(("mistakes", "expected"), [(4, True), (5, False)])
+def test_a_better_one_that_makes_more_costly_mistakes_is_not_promoted(made, store, tmp_path, mistakes, expected):
+    """The champion takes no `up` for `down`, the candidate some; of 5 to 0 McNemar's exact one-sided p is 1 / 32."""
+    for right, confused in ((90, 0), (116, mistakes)):
+        classifier, report = candidate(made, tmp_path, right)
+        table = report.table("predictions.csv")
+        for number, row in enumerate(table.index[table["label"] == "up"]):
+            named, other = ("down", "up") if number < confused else ("up", "down")
+            table.loc[row, "predicted"] = named
+            table.loc[row, f"probability_{named}"], table.loc[row, f"probability_{other}"] = 0.8, 0.1
+        report.write_table("predictions.csv", table)
+        promoted, sentences = registry.promote(classifier, report)
+    assert promoted == expected
+    assert any(sentence.startswith(f"up as down {mistakes} of 40 (at most ") for sentence in sentences)
+    assert any(sentence.endswith("more, p = 0.031") for sentence in sentences) != expected
+
+
 def test_a_champion_tested_on_other_images_is_not_compared(made, store, tmp_path):
     registry.promote(*candidate(made, tmp_path, 100))
     other = candidate(made, tmp_path, 118, start=50)
