@@ -102,35 +102,30 @@ class CostlyMistake:
         return f"{self.label} as {self.predicted}"
 
     @property
-    def count(self) -> str:
-        """How often it happened, as in `2 of 30`, or `4 of 100, in 1 of 20 groups`."""
-        groups = f", in {self.units_mistaken:,} of {self.units:,} groups" if self.units < self.images else ""
-        return f"{self.mistakes:,} of {self.images:,}{groups}"
-
-    @property
     def words(self) -> str:
-        """Its name, how often it happened and its limit, as in `red as green 2 of 30 (at most 19.5 %)`."""
+        """How often it happened and its limit, as in `2 of 30 images of red called green (at most 19.5 %)`."""
         if not self.images:
-            return f"{self.name}: no test image of {self.label}"
-        return f"{self.name} {self.count} (at most {100 * self.limit:.1f} %)"
+            return f"no test image of {self.label}"
+        groups = f", in {self.units_mistaken:,} of {self.units:,} groups" if self.units < self.images else ""
+        called = f"{self.mistakes:,} of {self.images:,} images of {self.label} called {self.predicted}"
+        return f"{called}{groups} (at most {100 * self.limit:.1f} %)"
 
     @property
     def threshold_sentence(self) -> str:
         """The sentence that offers the threshold, with what it costs and what it leaves."""
-        name = self.name
         if not self.validation_units:
-            return f"Against {name} no threshold can be offered: validation has no image of {self.label}."
+            return f"Against {self.name} no threshold can be offered: validation has no image of {self.label}."
         units = "groups of images" if self.units < self.images else "images"
         more = f"; {100 * RATE:.0f} % takes {trials_needed(RATE):,}" if self.rate > RATE else ""
         basis = f"95 % limit on {self.validation_units:,} validation {units} of {self.label}{more}"
         promise = f"below {100 * self.rate:.1f} % ({basis})"
         if not self.threshold:
-            return f"Against {name} no threshold is needed to stay {promise}."
+            return f"Against {self.name} no threshold is needed to stay {promise}."
+        rule = f"with {self.predicted} said only above a probability of {self.threshold:.4f}"
         return (
-            f"Against {name}: with {self.predicted} said only above a probability of {self.threshold:.4f}, it stays "
-            f"{promise}; "
+            f"Against {self.name}: {rule}, it stays {promise}; "
             f"{self.right_calls_lost:,} of {self.right_calls:,} right calls of {self.predicted} are given up there, "
-            f"and on test {self.units_left:,} of the {self.units_mistaken:,} {units} are left."
+            f"and on test {self.units_left:,} of {self.units_mistaken:,} mistaken {units} are left."
         )
 
 

@@ -176,9 +176,9 @@ def costly_rows(name: str, report: Report) -> Rows:
     """Return, by `MODEL: LABEL as PREDICTED`, each confusion that must not happen and its threshold, as texts."""
     return {
         f"{name}: {one.name}": {
-            "mistakes": one.count,
+            "mistakes": f"{one.units_mistaken:,} of {one.units:,}",
             "at most": f"{one.limit:.1%}",
-            "threshold": f"{one.threshold:.4f}" if one.validation_units else "–",
+            "threshold": (f"{one.threshold:.4f}" if one.threshold else "not needed") if one.validation_units else "–",
             "for": f"{one.rate:.1%}" if one.validation_units else "–",
             "right calls given up": f"{one.right_calls_lost:,} of {one.right_calls:,}",
             "mistakes left": f"{one.units_left:,} of {one.units_mistaken:,}",

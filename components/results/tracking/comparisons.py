@@ -44,7 +44,7 @@ def log_page(
             store.client().log_artifact(run_id, str(file), "comparison")
         figures = page.path / "figures" / titles.folder_name(names[fingerprint])
         runs.log_folder(partial(store.client().log_artifact, run_id), figures, "report/figures")
-        runs.log_costs(run, costs[fingerprint])
+        runs.log_missing(run, costs[fingerprint])
         store.client().set_tag(run_id, COMPARED, digest)
     return bool(incomplete)
 

@@ -139,8 +139,8 @@ def _complete_run(classifier: Classifier, report: Report, costs: Mapping[str, fl
     fingerprint = report.facts.fingerprint
     experiment, plain = classifier.facts.data_set, report.facts.views == "plain"
     run = find_run(experiment, FINGERPRINT, fingerprint)
-    if run and run.data.tags.get(COMPLETE):
-        return log_costs(run, costs)
+    if run and run.data.tags.get(COMPLETE):  # before its costs were known, or these confusions were asked for
+        return log_missing(run, {**costs, **costly_metrics(report)})
     tags = {FINGERPRINT: fingerprint}
     if plain:
         tags |= {MODEL: classifier.digest, MADE_WITH: _inputs_digest(classifier)}
@@ -162,7 +162,7 @@ def _complete_run(classifier: Classifier, report: Report, costs: Mapping[str, fl
     scores = report_metrics(report)
     if scores.keys() - run.data.metrics.keys():
         _log_scores(run, scores, model_id)
-    log_costs(run, costs)
+    log_missing(run, costs)
     client().set_tag(run_id, "mlflow.note.content", _run_note(report))
     client().set_terminated(run_id, "FINISHED")
     client().set_tag(run_id, COMPLETE, "true")
@@ -376,9 +376,9 @@ def _log_scores(run: "Run", scores: dict[str, float], model_id: str | None = Non
     client().log_batch(run.info.run_id, metrics=metrics)
 
 
-def log_costs(run: "Run", costs: Mapping[str, float]) -> bool:
-    """Log those costs that a run lacks; return whether it lacked any."""
-    missing = {name: value for name, value in costs.items() if name not in run.data.metrics}
+def log_missing(run: "Run", metrics: Mapping[str, float]) -> bool:
+    """Log those metrics that a run lacks; return whether it lacked any."""
+    missing = {name: value for name, value in metrics.items() if name not in run.data.metrics}
     if missing:
         _log_scores(run, missing)
     return bool(missing)

@@ -93,6 +93,9 @@ def test_runs_are_written_from_the_artifacts_alone_and_twice_is_once(made, store
         classifier, report = artifacts(made, run.data.tags["model"])
         check_run(run.info.run_id, classifier, report, costs_of(made, report))
         assert set(costs.COLUMNS) - {"images_per_second_extraction", "seconds_extraction"} <= set(run.data.metrics)
+        report.facts.never = [{**report.facts.never[0], "label": "left", "mistakes": 3}]  # asked for later
+        assert tracking.complete_run(classifier, report) is True
+        assert tracking.client().get_run(run.info.run_id).data.metrics["never/left as down"] == 3
 
 
 def check_run(run_id: str, classifier: Classifier, report: Report, expected_costs: dict[str, float]) -> None:
