@@ -391,6 +391,7 @@ def test_the_step_draws_whole_groups_and_published_parts(tmp_path):
         test = artifacts.TestSplit.read(at["test_split"]).table("test_split.csv")
         assert (len(splits.part("train")), len(splits.part("validation")), len(test)) == numbers
         groups[method] = splits.facts.groups
+        assert splits.part("validation")["group"].nunique() == groups[method]["validation"]
     assert groups["grouped"] == {"train": 6, "validation": 3, "test": 3}
     assert groups["published"]["test"] == 6 and test["file"].str.contains("/test/").all()
 
