@@ -38,10 +38,7 @@ def cautions(report: Report) -> Iterator[tuple[int, str]]:
     if untrained:
         yield 0, f"no training image was of {fold_words(untrained)}: none can be recognised as such"
     if table["predicted"].nunique() == 1:
-        yield (
-            1,
-            f"every test image is called {table['predicted'][0]}: kappa is 0 by definition, its interval means nothing",
-        )
+        yield 1, f"every test image is called {table['predicted'][0]}, so that kappa is 0 by definition"
     else:
         commonest = facts.classes[int(np.argmax(facts.train_counts))]
         gains = (table["label"] == table["predicted"]).astype(int) - (table["label"] == commonest)

@@ -39,7 +39,7 @@ def write(folder: Path, skill: float, *, best: int = 3, epochs: int = 9, validat
         ({}, None),
         ({"best": 0, "epochs": 0}, None),  # of an ensemble
         ({"train": (80, 20, 0)}, "no training image was of stop: none can be recognised as such."),
-        ({"constant": True}, "every test image is called go: kappa is 0 by definition, its interval means nothing."),
+        ({"constant": True}, "every test image is called go, so that kappa is 0 by definition."),
         ({"skill": 0}, "on these 200 test images no better than always saying go, which is right on 80.5%."),
         ({"weights": (-4, 0, 4)}, "always saying go, which is right on 80.5%, though its kappa is above 0."),
         ({"validated": 1.0}, "no error on the 40 validation images, which can therefore choose little."),
@@ -65,6 +65,6 @@ def test_ways_are_told_together_with_the_trainings_that_it_holds_for_the_gravest
         "fine_tuned": [write(tmp_path / "4", 4)],
     }
     assert caution_sentences(ways) == [
-        "benchmark: every test image is called go: kappa is 0 by definition, its interval means nothing.",
+        "benchmark: every test image is called go, so that kappa is 0 by definition.",
         "benchmark, top (in 2 of 3 trainings): validation kept the last epoch: more epochs may be better.",
     ]
