@@ -76,5 +76,9 @@ Share = Annotated[float, Range("in [0, 1]", lambda value: 0 <= value <= 1)]
 PartialShare = Annotated[float, Range("in [0, 1)", lambda value: 0 <= value < 1)]
 Links = Annotated[str, Names("place of links", ("inside", "store"))]
 Confusions = Annotated[
-    str, Pairs("a list of [true class, predicted class], as in [[red, green]]; names such as yes and 1.0 in quotes")
+    str,
+    Pairs(
+        "a list of [true class, predicted class], each pair once and of two classes, as in [[red, green]], names such as "
+        "yes and 1.0 in quotes"
+    ),
 ]

@@ -112,7 +112,7 @@ def test_confusions_are_one_text_from_a_list_and_from_the_command_line(value, ex
 )
 def test_what_is_no_list_of_confusions_is_refused(value):
     with pytest.raises(
-        UserError, match=r"evaluate: never is a list of \[true class, predicted class\], as in .*received"
+        UserError, match=r"evaluate: never is a list of \[true class, predicted class\], each .* as in .*received"
     ):
         load_step("evaluate").parameters["never"].read("evaluate", "never", value)
 
