@@ -78,7 +78,7 @@ Links = Annotated[str, Names("place of links", ("inside", "store"))]
 Confusions = Annotated[
     str,
     Pairs(
-        "a list of [true class, predicted class], each pair once and of two classes, as in [[red, green]], names such as "
-        "yes and 1.0 in quotes"
+        "a list of [true class, predicted class], each pair once and of two classes, as in [[red, green]], names such "
+        "as yes and 1.0 in quotes"
     ),
 ]
