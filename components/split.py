@@ -69,6 +69,7 @@ def split(
             to be in every part.
     """
     from components.data import leakage, splitting
+    from components.scores.pairs import least_difference_text
 
     clusters = audit.table("hashes.csv")[["file", "cluster"]]
     table = images.table("images.csv").merge(clusters, on="file", how="left", validate="one_to_one")
@@ -85,6 +86,7 @@ def split(
     numbers = drawn["split"].value_counts()
     parts = [part for part in ("train", "validation", "test", "unused") if part in numbers]
     print("split:", ", ".join(f"{numbers[part]:,} {part}" for part in parts))
+    print(f"split: {numbers['test']:,} test images: {least_difference_text(numbers['test'])}")
     rows = drawn.loc[drawn["split"].isin(["train", "validation"]), ["file", "label", "group", "split"]]
     splits.write_table("splits.csv", rows)
     test_rows = drawn.loc[drawn["split"] == "test", ["file", "label", "group", "width", "height"]]

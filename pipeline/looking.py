@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 VALIDATION = 0.2  # of the images outside a published test part
-ACCURACY, DISAGREEMENT = 0.9, 0.1  # of the models whose test is described
+ACCURACY = 0.9  # of the models whose test is described
 MOST_EXAMPLES = 4  # of leaks
 KINDS_OF_LEAKS = {
     "identical": "identical images across the parts",
@@ -153,15 +153,12 @@ def test_line(table: "pd.DataFrame") -> str:
     Args:
         table: One row a test image, with its `group`.
     """
-    from components.scores.intervals import exact_interval
-    from components.scores.pairs import detectable_difference
+    from components.scores.pairs import least_difference_text
+    from components.scores.proportions import exact_interval
 
     low, high = exact_interval(round(ACCURACY * len(table)), len(table))
-    difference = detectable_difference(len(table), DISAGREEMENT)
-    points = f"told apart, four times in five, by {100 * difference:.1f} points between them"
-    told = points if difference < 1 else "not told apart"
     grouped = "; less is told where images of one group are alike" if table["group"].any() else ""
     return (
-        f"{len(table):,} test images: an accuracy of {ACCURACY:g} has the 95 % interval {low:.3f} to {high:.3f}; two "
-        f"models that disagree on {100 * DISAGREEMENT:.0f} % of the images are {told}{grouped}"
+        f"{len(table):,} test images: an accuracy of {ACCURACY:g} has the 95 % interval {low:.3f} to {high:.3f}; "
+        f"{least_difference_text(len(table))}{grouped}"
     )

@@ -135,7 +135,7 @@ def test_a_score_is_known_everywhere(ran):
         low, high = report.intervals["matthews"]
         assert -1 <= low <= report.metrics["matthews"] <= high <= 1 and low < high
         assert row[["matthews", "matthews_low", "matthews_high"]].tolist() == [report.metrics["matthews"], low, high]
-    assert pairs["matthews_p_corrected"].between(0, 1).all() and len(pairs) == 3
+    assert pairs["matthews_p"].between(0, 1).all() and len(pairs) == 3
     assert "Matthews' r" in printed.split("shapes: 40 test images")[1].splitlines()[2]
     page = (recipe / "page/comparison.html").read_text()
     assert page.count("Matthews&#39; r") >= len(pairs) + len(reports)

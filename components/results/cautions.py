@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from components.data.artifacts import Report
-from components.scores.pairs import sign_flip_p
-from components.scores.resampling import ALPHA, resampling_units
+from components.scores.proportions import ALPHA, independent_units, sign_flip_p
 from components.system.errors import fold_words, one_line
 
 
@@ -42,7 +41,7 @@ def cautions(report: Report) -> Iterator[tuple[int, str]]:
     else:
         commonest = facts.classes[int(np.argmax(facts.train_counts))]
         gains = (table["label"] == table["predicted"]).astype(int) - (table["label"] == commonest)
-        unit = resampling_units(table["group"].to_numpy(), len(table))
+        unit = independent_units(table["group"].to_numpy(), len(table))
         per_unit = np.bincount(unit, gains).astype(int)
         if per_unit.sum() <= 0 or sign_flip_p(per_unit) >= ALPHA:
             kappa = "" if report.intervals["kappa"][0] <= 0 else ", though its kappa is above 0"

@@ -1,23 +1,33 @@
-"""Reports side by side: the tables of their scores, the tests of what differs, the choice."""
+"""Reports side by side: the tables of the ways' scores, the tests of what differs, the choice."""
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from components.data.artifacts import PROBABILITY, Comparison, Report
 from components.results.cautions import caution_sentences
 from components.results.costly_mistakes import costly_words, threshold_sentences
 from components.results.trials import SEEDS, chain_parameters, split_digest, trials_by_model
-from components.results.verdicts import TRIAL_SCORES, arm_sentences, trial_sentences, verdict_sentences
-from components.scores.pairs import compare_pairs
-from components.scores.registry import CHOICE, MAIN
+from components.results.verdicts import (
+    FEWEST_DRAWS,
+    TRIAL_SCORES,
+    arm_sentences,
+    trial_sentences,
+    trust_sentence,
+    verdict_sentences,
+)
+from components.scores.estimates import Sample, estimate, pool_folds, pool_trainings, sample_of
+from components.scores.pairs import compare_same_ways, compare_ways
+from components.scores.proportions import independent_units
+from components.scores.registry import CHOICE, EXACT, MAIN
 from components.system.errors import UserError
 
 
 def compare_reports(reports: Sequence[Report], comparison: Comparison) -> None:
     """Write a Comparison of reports: `comparison.csv`, `pairs.csv`, `trials.csv`, `verdict.json` and `chosen.json`.
 
-    The chosen model is that whose main report has the lowest log loss on validation.
+    The chosen way is that whose trainings have the lowest mean log loss on validation.
 
     Raises:
         UserError: The reports are on several data sets or test splits, or two are on one and the same model.
@@ -25,23 +35,24 @@ def compare_reports(reports: Sequence[Report], comparison: Comparison) -> None:
     models = trials_by_model(reports)
     main = {name: trials[0] for name, trials in models.items()}
     trials = trial_scores(models)
-    scores = model_scores(main, trials)
-    pairs = pair_tests(models)
+    samples = samples_by_split(models)
+    same = [compare_same_ways(next(iter(of_way.values()))) for of_way in samples.values()]
+    ways = {name: pool_way(models[name], samples[name]) for name in models}
+    scores, pairs = way_scores(models, ways), compare_ways(ways)
     for table_name, table in (("comparison", scores.reset_index()), ("pairs", pairs), ("trials", trials)):
         comparison.write_table(f"{table_name}.csv", table)
     chosen = str(scores[CHOICE].idxmin())
     report = main[chosen]
-    first, *sentences = verdict_sentences(scores, pairs)
     comparison.write_values("verdict", {
         "cautions": caution_sentences(models),
         "verdict": [
-            f"{first} {costly_words(models[chosen])}".strip(), *sentences, *arm_sentences(main),
-            *threshold_sentences(report),
+            *verdict_sentences(scores, pairs, costly_words(models[chosen])), *trust_sentence(same),
+            *arm_sentences(main), *threshold_sentences(report),
         ],
         "warnings": reports[0].facts.warnings, "trials": trial_sentences(trials),
         "chosen": {"model": chosen, "fingerprint": report.facts.fingerprint},
     })  # fmt: skip
-    validation = {name: report.metrics[f"validation_{name}"] for name in MAIN}
+    validation = {name: float(scores[f"validation_{name}"][chosen]) for name in MAIN}
     comparison.write_values("chosen", {"model": chosen, **validation})
 
 
@@ -59,71 +70,75 @@ def trial_scores(models: Mapping[str, Sequence[Report]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["model", "fingerprint", *SEEDS, *TRIAL_SCORES])
 
 
-def model_scores(reports: Mapping[str, Report], trials: pd.DataFrame) -> pd.DataFrame:
-    """Return a table, indexed by model: all metrics of its main report, with `_low` and `_high` where it has intervals.
+def samples_by_split(models: Mapping[str, Sequence[Report]]) -> dict[str, dict[str, list[Sample]]]:
+    """Return what every training predicted, by way and by the digest of its split: Samples, the main training's first.
 
-    If any model has several trials, every row has their number, `trials`, and for each score of `TRIAL_SCORES` the mean
-    and the standard deviation too, such as `kappa_mean` and `kappa_std` (divided by trials - 1; empty for one trial).
-    """
-    rows = {}
-    for name, report in reports.items():
-        intervals = report.intervals.items()
-        low, high = (
-            {f"{score}_{end}": ends[number] for score, ends in intervals} for number, end in enumerate(("low", "high"))
-        )
-        rows[name] = report.metrics | low | high
-    scores = pd.DataFrame(rows).T.rename_axis("model")
-    if len(trials) > len(reports):
-        grouped = trials.groupby("model")
-        scores["trials"] = grouped.size()
-        for score in TRIAL_SCORES:
-            scores[f"{score}_mean"], scores[f"{score}_std"] = grouped[score].mean(), grouped[score].std(ddof=1)
-    return scores
-
-
-def pooled_reports(models: Mapping[str, Sequence[Report]]) -> dict[str, list[Report]]:
-    """Return, by model, the reports whose test images the tests pool: one of each fold, or else the main one alone.
-
-    Folds are pooled where every model was tried on the same, and no image is in the test part of two; they are in the
-    same order for all models.
-    """
-    main = {name: [trials[0]] for name, trials in models.items()}
-    folds = {name: {split_digest(report): report for report in reversed(trials)} for name, trials in models.items()}
-    splits, *others = folds.values()
-    if any(other.keys() != splits.keys() for other in others):
-        return main
-    files = pd.concat([report.table("predictions.csv")["file"] for report in splits.values()])
-    if files.duplicated().any():
-        return main
-    return {name: [by_split[split] for split in splits] for name, by_split in folds.items()}
-
-
-def pair_tests(models: Mapping[str, Sequence[Report]]) -> pd.DataFrame:
-    """Return the table of `compare_pairs`, a row a pair of models, with the number of `folds` pooled, 1 if none are.
-
-    The tests take the images of several folds for independent, although the models behind them share training images.
+    They are of the splits on which every way was trained, if there are several, and enough trainings of each way on
+    them to tell of ways; else of the main split.
 
     Raises:
         UserError: Reports on one split have different test images.
-
-    Source: on folds, Bengio & Grandvalet, Journal of Machine Learning Research 5 (2004), pages 1089 to 1105.
     """
-    pooled = pooled_reports(models)
-    tables = {
-        name: pd.concat([report.table("predictions.csv") for report in reports]).set_index("file")
-        for name, reports in pooled.items()
-    }
-    (main, *_), (first, *_) = pooled.values(), tables.values()
-    for name, table in tables.items():
-        if set(table.index) != set(first.index):
-            paths = f"{main[0].path} and {pooled[name][0].path}"
-            raise UserError(f"{paths} have different test images: make them again, from one test split")
-    columns = [column for column in first.columns if column.startswith(PROBABILITY)]
+    splits: dict[str, dict[str, list[Report]]] = {name: {} for name in models}
+    for name, trials in models.items():
+        for report in trials:
+            splits[name].setdefault(split_digest(report), []).append(report)
+    main, *others = next(iter(splits.values()))
+    common = [main, *(digest for digest in others if all(digest in own for own in splits.values()))]
+    if min(sum(len(own[digest]) for digest in common) for own in splits.values()) < FEWEST_DRAWS:
+        common = [main]
+    samples: dict[str, dict[str, list[Sample]]] = {name: {} for name in models}
+    for digest in common:
+        first = next(iter(splits.values()))[digest][0]
+        for name, own in splits.items():
+            samples[name][digest] = [sample_of(*predictions_on(report, first)) for report in own[digest]]
+    return samples
+
+
+def predictions_on(report: Report, first: Report) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return labels (n,), probabilities (n, classes) and units (n,) of a report's test images, in the order of another.
+
+    Raises:
+        UserError: The two have different test images.
+    """
+    order, table = (one.table("predictions.csv").set_index("file") for one in (first, report))
+    if len(order) != len(table) or set(order.index) != set(table.index):
+        raise UserError(
+            f"{first.path} and {report.path} have different test images: make them again, from one test split"
+        )
+    columns = [column for column in order.columns if column.startswith(PROBABILITY)]
     numbers = {column.removeprefix(PROBABILITY): number for number, column in enumerate(columns)}
-    pairs = compare_pairs(
-        first["label"].map(numbers).to_numpy(dtype=int),
-        {name: table.loc[first.index, columns].to_numpy() for name, table in tables.items()},
-        first["group"].to_numpy(),
-    )
-    pairs.insert(4, "folds", len(main))
-    return pairs
+    labels = order["label"].map(numbers).to_numpy(dtype=int)
+    unit = independent_units(order["group"].to_numpy(), len(order))
+    return labels, table.loc[order.index, columns].to_numpy(), unit
+
+
+def pool_way(trials: Sequence[Report], samples: Mapping[str, Sequence[Sample]]) -> Sample:
+    """Return the Sample of a way from those of its trainings by split; of a main training alone where they are few."""
+    if len(samples) > 1:
+        train_images = np.mean([sum(report.facts.train_counts) for report in trials])
+        return pool_folds([pool_trainings(of_split) for of_split in samples.values()], float(train_images))
+    (of_split,) = samples.values()
+    return pool_trainings(of_split if len(of_split) >= FEWEST_DRAWS else of_split[:1])
+
+
+def way_scores(models: Mapping[str, Sequence[Report]], ways: Mapping[str, Sample]) -> pd.DataFrame:
+    """Return a table, indexed by way: its scores, which are means over its trainings, and what else its reports say.
+
+    `trainings` is how many there are, 1 where it is about a file, and `folds` on how many splits. Each score of the
+    registry has its interval, over images and trainings, as `kappa_low` and `kappa_high`, and the standard deviation of
+    the trainings (of the folds where there are several), as `kappa_std`, empty for one. `test_images` are those of all
+    folds, `best_epoch` is the main training's, and other columns are the means of the reports' metrics.
+    """
+    rows = {}
+    for name, sample in ways.items():
+        trials = models[name] if sample.trainings > 1 else models[name][:1]
+        row = {key: float(np.mean([report.metrics[key] for report in trials])) for key in trials[0].metrics}
+        row |= {"test_images": sample.images, "best_epoch": trials[0].metrics["best_epoch"]}
+        row |= {"trainings": sample.trainings, "folds": len(sample.values[EXACT]) if sample.is_folded else 1}
+        for score, values in sample.values.items():
+            low, high = estimate(sample, score).interval()
+            deviation = values.std(ddof=1) if len(values) > 1 else np.nan
+            row |= {score: sample.score(score), f"{score}_low": low, f"{score}_high": high, f"{score}_std": deviation}
+        rows[name] = row
+    return pd.DataFrame(rows).T.rename_axis("model")

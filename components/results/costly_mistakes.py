@@ -19,7 +19,7 @@ import pandas as pd
 from scipy import stats
 
 from components.data.artifacts import Report
-from components.scores.resampling import ALPHA, resampling_units
+from components.scores.proportions import ALPHA, independent_units
 from components.scores.upper_limits import threshold_below_rate, trials_needed, upper_limit
 from components.system.errors import fold_words, unknown_name
 from components.system.limits import read_pairs
@@ -48,7 +48,8 @@ class Predictions:
         A unit is a group of images of the class, or an image that is by itself.
         """
         of_class = self.labels == true
-        probabilities, unit = self.probabilities[of_class], resampling_units(self.groups[of_class], int(of_class.sum()))
+        probabilities = self.probabilities[of_class]
+        unit = independent_units(self.groups[of_class], len(probabilities))
         highest = np.zeros(unit.max(initial=-1) + 1)
         is_confused = probabilities.argmax(axis=1) == predicted
         np.maximum.at(highest, unit[is_confused], probabilities[is_confused, predicted])

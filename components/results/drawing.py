@@ -12,6 +12,7 @@ from components.results.costs import COLUMNS, report_costs
 from components.results.page import write_page
 from components.results.texts import with_interval
 from components.results.trials import reports_by_name, trials_by_model
+from components.scores.pairs import best_ways
 from components.scores.registry import MAIN, SCORES
 from components.system import processes
 from components.system.errors import UserError
@@ -49,15 +50,22 @@ def draw_comparison(
     ]
     verdict = comparison.read_values("verdict")
     subject = recipe or comparison.facts.data_set
-    figures.draw_model_scores(scores, page.figure("comparison"), f"{subject}: {verdict['verdict'][0]}")
+    trials = comparison.table("trials.csv")
+    choice = next(sentence for sentence in verdict["verdict"] if " is chosen on validation" in sentence)
+    figures.draw_model_scores(scores, trials, page.figure("comparison"), f"{subject}: {choice}")
     curves = {name: report.table("curves.csv") for name, report in main.items() if report.facts.epochs}
     best = {name: int(main[name].metrics["best_epoch"]) for name in curves}
     figures.draw_model_curves(curves, best, page.figure("validation_curves"), f"{subject}: validation, epoch by epoch")
 
-    title = f"{subject}: {int(scores['test_images'].iloc[0])} test images"
-    table, note = score_table(scores), f"95 % intervals in brackets; {baseline_note(scores)}"
+    title = f"{subject}: {int(scores['test_images'].iloc[0]):,} test images{trainings_text(scores)}"
+    table, note = (
+        score_table(scores, comparison.table("pairs.csv")),
+        f"95 % intervals in brackets; {baseline_note(scores)}",
+    )
     sentences = [*verdict["cautions"], *verdict["verdict"], *verdict["warnings"]]
-    text = "\n".join([title, "", table.to_string(), f"* best on test; {note}", "", *sentences, *verdict["trials"], ""])
+    text = "\n".join(
+        [title, "", table.to_string(), f"* none is better; {note}", "", *sentences, *verdict["trials"], ""]
+    )
     (page.path / "comparison.txt").write_text(text, encoding="utf-8")
     write_page(page, comparison, main, title, table, note, sentences, costs, records)
     print(f"\n{text}")
@@ -117,21 +125,31 @@ def draw_report_mistakes(report: Report, title: str, page: Page, folder: str) ->
     )
 
 
-def score_table(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return texts, a row a model: main test scores with interval and a star at the best, `val.` scores, `train s`.
+def trainings_text(scores: pd.DataFrame) -> str:
+    """Return the end of a title: how many trainings the scores are means of, and on how many folds; empty for files."""
+    fewest, most, folds = (int(value) for value in (*scores["trainings"].agg(["min", "max"]), scores["folds"].max()))
+    if most == 1:
+        return ""
+    number = f"{most}" if fewest == most else f"{fewest} to {most}"
+    return f", means of {number} trainings" + (f" on {folds} folds" if folds > 1 else "")
 
-    A score that is not the best ends with a blank; `train s` is empty where it is unknown.
+
+def score_table(scores: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
+    """Return texts, a row a way: main test scores with interval, `val.` scores, `train s`; a star where none is better.
+
+    A score without a star ends with a blank; `train s`, of the main training, is empty where it is unknown.
 
     Args:
-        scores: A row a model, as in `comparison.csv`, with `seconds_training`.
+        scores: A row a way, as in `comparison.csv`, with `seconds_training`.
+        pairs: A row a pair of ways, as in `pairs.csv`.
     """
     table = pd.DataFrame(index=scores.index)
     for name in MAIN:
-        best = SCORES[name].best(scores[name])
-        columns = (scores[name], scores[f"{name}_low"], scores[f"{name}_high"])
+        best = best_ways(pairs, [*map(str, scores.index)], name)
+        columns = (scores.index, scores[name], scores[f"{name}_low"], scores[f"{name}_high"])
         table[SCORES[name].title] = [
-            with_interval(value, low, high) + ("*" if value == best else " ")
-            for value, low, high in zip(*columns, strict=True)
+            with_interval(value, low, high) + ("*" if way in best else " ")
+            for way, value, low, high in zip(*columns, strict=True)
         ]
     for name, score in SCORES.items():
         if score.main and score.on_validation:

@@ -15,7 +15,9 @@ from components.data.records import Record, records_by_step
 from components.results import pictures
 from components.results.costly_mistakes import costly_mistakes
 from components.results.costs import WORK
-from components.results.texts import two_digits, with_interval
+from components.results.texts import with_interval
+from components.results.verdicts import FEWEST_DRAWS, MOST_WAYS
+from components.scores.pairs import least_difference_text
 from components.scores.registry import MAIN, SCORES, TESTED
 
 Rows = Mapping[str, Mapping[str, Any]]  # the rows of a table, cells by column, by the heading of each row
@@ -65,6 +67,7 @@ def write_page(
         records: Records of the steps behind them.
         runs: Address of the MLflow run of some reports, by name.
     """
+    trainings = int(comparison.table("comparison.csv")["trainings"].min())
     (main, first), chosen = next(iter(reports.items())), comparison.read_values("chosen")["model"]
     compare_records = step_records(comparison, "compare", records)
     all_records = [
@@ -78,7 +81,7 @@ def write_page(
         verdict=verdict,
         scores=scores.to_dict("index"),
         note=note,
-        units=interval_note(first),
+        units=interval_note(first, trainings),
         pairs=pair_tables(comparison, chosen),
         trials=trial_rows(comparison),
         score_figure=pictures.scores_picture(page, scores),
@@ -111,13 +114,21 @@ def score_text(row: Mapping[Any, Any], name: str) -> str:
     return with_interval(row[name], row[f"{name}_low"], row[f"{name}_high"])
 
 
-def interval_note(report: Report) -> str:
-    """Return the sentence on what the intervals are over: the test images, or so many groups of them."""
+def interval_note(report: Report, trainings: int) -> str:
+    """Return the sentences on what the intervals are over, and on the least difference that the test images can tell.
+
+    Args:
+        report: The main report on a model.
+        trainings: Of the way that has the fewest; with few the intervals are those of files.
+    """
     groups = report.facts.groups["test"]
     units = f"the {groups:,} groups of the test images" if groups else "the test images"
-    return (
-        f"The intervals are over {units}: they say how far a score moves with other images, not with another training."
-    )
+    if trainings >= FEWEST_DRAWS:
+        over = f"over {units} and over trainings: they say how far a mean moves with others of both"
+    else:
+        over = f"over {units}: they say how far a score moves with other images, not with another training"
+    images = int(report.metrics["test_images"])
+    return f"The intervals are {over}. With {images:,} test images: {least_difference_text(images)}."
 
 
 def value_and_interval(value: object) -> tuple[str, str]:
@@ -130,19 +141,21 @@ def value_and_interval(value: object) -> tuple[str, str]:
 def pair_tables(comparison: Comparison, chosen: str) -> Mapping[str, Rows]:
     """Return tables by `SECOND against FIRST`, those of the chosen model first: a row of texts for each tested score.
 
-    Its columns are the difference with its interval, the corrected p, and the images needed.
+    Its columns are the difference with its interval, and p, both corrected for all claims. Of over `MOST_WAYS` ways
+    only the pairs of the chosen one are there.
     """
     tables: dict[str, dict[str, dict[str, str]]] = {}
     rows = comparison.table("pairs.csv").to_dict("records")
+    few = len({row["second"] for row in rows}) < MOST_WAYS
     for row in sorted(rows, key=lambda row: chosen not in (row["first"], row["second"])):
+        if not few and chosen not in (row["first"], row["second"]):
+            break
         table = tables.setdefault(f"{row['second']} against {row['first']}", {})
         for name in sorted(TESTED, key=[*SCORES].index):
-            difference, low, high = (row[f"{name}_{column}"] for column in ("difference", "low", "high"))
-            p, needed = row[f"{name}_p_corrected"], row[f"{name}_images_needed"]
+            difference, low, high, p = (row[f"{name}_{column}"] for column in ("difference", "low", "high", "p"))
             table[SCORES[name].title] = {
                 "difference": f"{difference:+.3f} [{low:+.3f}, {high:+.3f}]",
                 "p": f"{p:.3f}" if p >= 0.001 else "< 0.001",
-                "images needed": two_digits(needed),
             }
     return tables
 

@@ -12,11 +12,6 @@ def with_interval(value: float, low: float, high: float, places: int = 3) -> str
     return "–" if math.isnan(value) else f"{value:.{places}f} [{low:.{places}f}, {high:.{places}f}]"
 
 
-def two_digits(number: float) -> str:
-    """Return a number as text, of two significant digits and whole, as `1,700`; a dash where it is not finite."""
-    return f"{float(f'{number:.2g}'):,.0f}" if math.isfinite(number) else "–"
-
-
 def markdown(text: object) -> str:
     """Return a text, such as a name from a data set, as Markdown that shows it as it is: no HTML, no link, no table.
 

@@ -1,48 +1,78 @@
 """The verdict of a comparison, in sentences."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from components.data.artifacts import Report
 from components.results import titles
-from components.results.texts import two_digits
+from components.scores.pairs import SameWay, best_ways
+from components.scores.proportions import ALPHA
 from components.scores.registry import CHOICE, EXACT, HEADLINE, MAIN, SCORES, TESTED
-from components.scores.resampling import ALPHA
 
 TRIAL_SCORES = {**{name: SCORES[name].title for name in MAIN}, CHOICE: "val. log loss"}  # of each trial
+FEWEST_DRAWS = 3  # trainings of a way; with fewer, a verdict is on a file
+MOST_WAYS = 6  # in a verdict that has a sentence a pair
+MARGIN = 0.01  # of accuracy: ways that differ by less are as good as equal
 
 
-def verdict_sentences(scores: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
-    """Return sentences: the model that validation chose, its test kappa, its tests against every other model, and more.
+def verdict_sentences(scores: pd.DataFrame, pairs: pd.DataFrame, costly: str = "") -> list[str]:
+    """Return sentences: the way that validation chose, its test kappa, and its pairs; first, where it is on files.
 
-    More are the tests of two models of the registry that follow each other, by the first arm of each, where neither is
-    chosen and the later has the worse kappa; and of each with several arms, all arms with their log loss on validation.
+    The pairs are those of the chosen way; of few ways also those of two models of the registry that follow each other,
+    by the first arm of each, where neither is chosen and the later has the worse kappa. Of many ways a set of the best
+    is named. Of each model with several arms, all arms have their log loss on validation.
 
     Args:
-        scores: A row a model in the order of `trials_by_model`.
-        pairs: A row a pair of models, as `comparing.pair_tests` returns it.
+        scores: A row a way in the order of `trials_by_model`, as `comparing.way_scores` returns it.
+        pairs: A row a pair of ways, as `pairs.compare_ways` returns it.
+        costly: What is to be said of the costly mistakes of the chosen way, in the first line.
     """
     chosen = str(scores[CHOICE].idxmin())
-    row = scores.loc[chosen]
-    value, low, high = (row[f"{HEADLINE}{end}"] for end in ("", "_low", "_high"))
-    score = f"{SCORES[HEADLINE].title} is {value:.3f} (95 % interval {low:.3f} to {high:.3f})"
-    sentences = [f"{chosen} is chosen on validation; on test its {score}."]
-    for other in scores.index.drop(chosen):
-        sentences += pair_sentences(pair_row(pairs, chosen, other))
+    words = [files_words(scores), choice_sentence(chosen, scores.loc[chosen].to_dict()), costly]
+    sentences = [" ".join(filter(None, words))]
     models = dict(iter(scores.groupby(titles.model_of, sort=False)))
-    for before, after in itertools.pairwise(arms.index[0] for arms in models.values()):
-        values = scores.loc[[before, after], HEADLINE]
-        if chosen not in (before, after) and SCORES[HEADLINE].best(values) != values[after]:
-            sentences += pair_sentences(pair_row(pairs, after, before))
+    if len(scores) <= MOST_WAYS:
+        sentences += [pair_sentence(pair_row(pairs, chosen, other)) for other in scores.index.drop(chosen)]
+        for before, after in itertools.pairwise(arms.index[0] for arms in models.values()):
+            values = scores.loc[[before, after], HEADLINE]
+            if chosen not in (before, after) and SCORES[HEADLINE].best(values) != values[after]:
+                sentences.append(pair_sentence(pair_row(pairs, after, before)))
+    else:
+        sentences += [best_sentence(pairs, [*map(str, scores.index)], score) for score in (EXACT, "log_loss")]
+    if len(pairs):
+        sentences.append(correction_sentence(pairs))
     for model, arms in models.items():
         if len(arms) > 1:
             ranking = ", ".join(f"{titles.arm_of(str(name))} ({loss:.4f})" for name, loss in arms[CHOICE].items())
             sentences.append(f"{model} by its log loss on validation: {ranking}.")
     return sentences
+
+
+def files_words(scores: pd.DataFrame) -> str:
+    """Return what a verdict begins with where it is, all or in part, on files alone; empty where it is on ways."""
+    few = scores.index[scores["trainings"] < FEWEST_DRAWS]
+    of = "" if len(few) == len(scores) else f" of {', '.join(map(str, few))}"
+    return (
+        f"This is on single files{of}, not on ways: another training may turn it round; `repeats` of {FEWEST_DRAWS} or "
+        "more tell of ways."
+    ) * bool(len(few))
+
+
+def choice_sentence(chosen: str, row: Mapping[Any, Any]) -> str:
+    """Return the sentence on the chosen way and its test score."""
+    value, low, high = (row[f"{HEADLINE}{end}"] for end in ("", "_low", "_high"))
+    mean, over = "", "images"
+    if row["trainings"] >= FEWEST_DRAWS:
+        folds = f" on {row['folds']:.0f} folds" if row["folds"] > 1 else ""
+        mean, over = f", the mean of {row['trainings']:.0f} trainings{folds}", "images and trainings"
+    return (
+        f"{chosen} is chosen on validation; on test its {SCORES[HEADLINE].title} is {value:.3f}{mean} "
+        f"(95 % interval {low:.3f} to {high:.3f}, over {over})."
+    )
 
 
 def pair_row(pairs: pd.DataFrame, second: str, first: str) -> dict[str, Any]:
@@ -60,51 +90,86 @@ def pair_row(pairs: pd.DataFrame, second: str, first: str) -> dict[str, Any]:
     return row | swapped
 
 
-def pair_sentences(pair: Mapping[str, Any]) -> list[str]:
-    """Return a sentence on a pair of models by accuracy, and one by each other tested score that judges it otherwise.
+def better_or_worse(pair: Mapping[str, Any], score: str) -> str:
+    """Return whether the second way of a pair is `better` or `worse` by a score; empty if it is not told."""
+    if pair[f"{score}_p"] >= ALPHA:
+        return ""
+    return "better" if (pair[f"{score}_difference"] > 0) == (SCORES[score].better == "higher") else "worse"
+
+
+def pair_sentence(pair: Mapping[str, Any]) -> str:
+    """Return one sentence on a pair, to be quoted as it is: better or worse and by how much, equivalent, or not told.
+
+    Accuracy comes first; other scores by which the pair is told apart follow.
 
     Args:
         pair: A row of `pairs.csv`.
     """
     ranks = {score: better_or_worse(pair, score) for score in TESTED}
-    return [score_sentence(pair, score) for score in ranks if score == EXACT or ranks[score] != ranks[EXACT]]
+    is_way = pair["trainings"] >= FEWEST_DRAWS
+    second, first = (pair[key] if is_way else f"the file of {pair[key]}" for key in ("second", "first"))
+    told = [score for score in TESTED if ranks[score]]
+    if not told:
+        images = f"these {pair['images']:,} test images{' and trainings' * is_way}"
+        if max(-pair[f"{EXACT}_low"], pair[f"{EXACT}_high"]) < MARGIN:
+            margin = f"{100 * MARGIN:.0f} point{'s' * (MARGIN != 0.01)}"
+            return f"{second} and {first} are equivalent within {margin}: {difference_text(pair, EXACT)}."
+        return f"{images[0].upper()}{images[1:]} cannot tell {second} from {first}: {difference_text(pair, EXACT)}."
+    lead = told[0]
+    by = "" if lead == EXACT else f" by {SCORES[lead].title}"
+    text = f"{second} is {ranks[lead]} than {first}{by}: {difference_text(pair, lead)}"
+    agree = [SCORES[score].title for score in told[1:] if ranks[score] == ranks[lead]]
+    if lead == EXACT and agree:
+        text += f"; by {' and '.join(agree)} too"
+    for score in told[1:]:
+        if ranks[score] != ranks[lead]:
+            text += f"; it is {ranks[score]} by {SCORES[score].title}, {difference_text(pair, score)}"
+    if untold := [score for score in TESTED if not ranks[score]]:
+        accuracy = f" ({pair[f'{EXACT}_second']:.3f} against {pair[f'{EXACT}_first']:.3f})"
+        names = [SCORES[score].title + accuracy * (score == EXACT) for score in untold]
+        text += f"; by {' and '.join(names)} they cannot be told apart"
+    return f"{text}."
 
 
-def better_or_worse(pair: Mapping[str, Any], score: str) -> str:
-    """Return whether the second model of a pair is `better` or `worse` by a score; empty if it is not significant."""
-    if pair[f"{score}_p_corrected"] >= ALPHA:
-        return ""
-    return "better" if (pair[f"{score}_difference"] > 0) == (SCORES[score].better == "higher") else "worse"
-
-
-def score_sentence(pair: Mapping[str, Any], score: str) -> str:
-    """Return a sentence by one score, to be quoted as it is: better or worse, and by how much, or not told apart."""
-    one, other, difference, low, high, p, needed = (
-        pair[f"{score}_{name}"]
-        for name in ("first", "second", "difference", "low", "high", "p_corrected", "images_needed")
+def difference_text(pair: Mapping[str, Any], score: str) -> str:
+    """Return the two values of a score and their difference with its interval, as a part of a sentence."""
+    one, other, difference, low, high = (
+        pair[f"{score}_{name}"] for name in ("first", "second", "difference", "low", "high")
     )
-    title = SCORES[score].title
-    by = "" if score == EXACT else f" by {title}"
-    test = "McNemar's exact test" if score == EXACT else "paired bootstrap"
-    if pair["groups"]:
-        test = f"{'exact sign-flip test' if score == EXACT else test} over {pair['groups']} groups"
-    chance = "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
-    chance += f", corrected for {pair['pairs']} pairs" if pair["pairs"] > 1 else ""
     scale, places, unit = (100, 1, " points") if score == EXACT else (1, 3, "")
-    scores = f"{title} {other:.3f} against {one:.3f}"
-    folds = f" of {pair['folds']} folds" if pair["folds"] > 1 else ""
-    if rank := better_or_worse(pair, score):
-        ends = (low, high) if difference > 0 else (-high, -low)
-        low, high = (f"{scale * end:.{places}f}" for end in ends)
-        amount = f"{scale * abs(difference):.{places}f}{unit} {'more' if difference > 0 else 'less'}"
-        prefix = f"On {pair['images']:,} test images{folds} " if folds else ""
-        subject = f"{prefix}{pair['second']} is {rank} than {pair['first']}{by}"
-        return f"{subject}: {scores}, {amount} (95 % interval {low} to {high}; {test}, {chance})."
-    images = f"These {pair['images']:,} test images{folds}"
-    interval = f"95 % interval of the difference {scale * low:.{places}f} to {scale * high:.{places}f}{unit}"
-    sample_size = f"; at this difference it would take about {two_digits(needed)}" if np.isfinite(needed) else ""
-    both = f"{pair['second']} from {pair['first']}{by}"
-    return f"{images} cannot tell {both}: {scores} ({interval}; {test}, {chance}){sample_size}."
+    scores = f"{SCORES[score].title} {other:.3f} against {one:.3f}"
+    if pair[f"{score}_p"] >= ALPHA:
+        return f"{scores} (95 % interval of the difference {scale * low:.{places}f} to {scale * high:.{places}f}{unit})"
+    ends = (low, high) if difference > 0 else (-high, -low)
+    low, high = (f"{scale * end:.{places}f}" for end in ends)
+    amount = f"{scale * abs(difference):.{places}f}{unit} {'more' if difference > 0 else 'less'}"
+    return f"{scores}, {amount} (95 % interval {low} to {high})"
+
+
+def best_sentence(pairs: pd.DataFrame, names: Sequence[str], score: str) -> str:
+    """Return the sentence that names the ways than which no other is better by a score."""
+    best = best_ways(pairs, names, score)
+    return f"No way is better by {SCORES[score].title} than: {'; '.join(best)} ({len(best)} of {len(names)} ways)."
+
+
+def correction_sentence(pairs: pd.DataFrame) -> str:
+    """Return the sentence on what the intervals of the pairs are over, and for how many claims they hold at once."""
+    groups = pairs["groups"].iloc[0]
+    over = f"the {groups:,} groups of the test images" if groups else "the test images"
+    trainings = " and the trainings" * bool((pairs["trainings"] >= FEWEST_DRAWS).any())
+    claims = len(pairs) * len(TESTED)
+    return f"These intervals are over {over}{trainings}, and hold for all {claims} claims of the comparison at once."
+
+
+def trust_sentence(same: Sequence[SameWay]) -> list[str]:
+    """Return the A/A sentence, none without two trainings of a way: how often trainings of one way are told apart."""
+    files, files_told, halves, halves_told = (sum(values) for values in zip(*map(astuple, same), strict=True))
+    if not files:
+        return []
+    text = f"A/A: two trainings of one way, as files, are told apart by accuracy in {files_told} of {files} pairs"
+    if halves:
+        text += f"; halves of the trainings of one way, as ways, in {halves_told} of {halves}"
+    return [f"{text} (5 % are to be expected of a test that can be trusted)."]
 
 
 def arm_sentences(reports: Mapping[str, Report]) -> list[str]:

@@ -6,11 +6,10 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from components.scores.intervals import ratio_or_nan
-from components.scores.resampling import FEWEST, LEVEL, SEED, Interval, resampling_units
+from components.scores.proportions import FEWEST, LEVEL, Interval, independent_units, ratio_or_nan
 
 BINS = 15
-SAMPLES = 1000  # drawn of each degree of miscalibration
+SAMPLES, SEED = 1000, 0  # drawn of each degree of miscalibration
 DEGREES = np.linspace(0, 4, 31)  # of the observed miscalibration
 
 
@@ -98,7 +97,7 @@ def calibration_error(
     lowest, highest = np.quantile(errors, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=1)
     low, high = (float(np.interp(observed, np.maximum.accumulate(ends), true)) for ends in (highest, lowest))
     interval, chance = (min(low, observed), max(high, observed)), (float(lowest[0]), float(highest[0]))
-    if resampling_units(groups, total).max() < FEWEST - 1:
+    if independent_units(groups, total).max() < FEWEST - 1:
         interval = 0.0, 1.0
     return CalibrationError(observed, interval, float(errors[0].mean()), chance)
 
@@ -116,7 +115,7 @@ def group_covariance(labels: np.ndarray, probabilities: np.ndarray, groups: np.n
     """
     number, correct = bin_numbers(probabilities), (probabilities.argmax(axis=1) == labels).astype(np.float64)
     deviation = correct - ratio_or_nan(np.bincount(number, correct), np.bincount(number))[number]
-    unit = resampling_units(groups, len(labels))
+    unit = independent_units(groups, len(labels))
     per_unit = sparse.coo_array((deviation, (unit, number)), (unit.max() + 1, BINS)).tocsr()
     return (per_unit.T @ per_unit).toarray() - np.diag(np.bincount(number, deviation**2, BINS))
 

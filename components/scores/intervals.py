@@ -1,36 +1,20 @@
-"""Intervals of scores and of each class's precision and recall: exact where they can be, else bootstrapped."""
+"""Intervals of scores over other images, and of each class's precision and recall."""
 
 from collections.abc import Collection, Sequence
-from functools import cache
 
 import numpy as np
 import pandas as pd
-from scipy import sparse, stats
 
-from components.scores.registry import EXACT, SCORES
-from components.scores.resampling import (
+from components.scores.estimates import estimate, sample_of, unit_sums
+from components.scores.proportions import (
     FEWEST,
-    LEVEL,
     Interval,
-    ResampledScore,
-    leave_one_out_sums,
-    resample_model,
-    resample_weights,
-    resampling_units,
-    unit_counts,
+    effective_wholes,
+    exact_interval,
+    independent_units,
+    ratio_or_nan,
 )
-
-
-@cache  # 2 ms each, and asked for twice a class
-def exact_interval(successes: int, trials: int) -> Interval:
-    """Return the exact 95 % interval of the proportion successes / trials; not a number, twice, without trials.
-
-    Source: Clopper & Pearson, doi:10.1093/biomet/26.4.404.
-    """
-    if not trials:
-        return np.nan, np.nan
-    ends = stats.binomtest(successes, trials).proportion_ci(LEVEL, method="exact")
-    return float(ends.low), float(ends.high)
+from components.scores.registry import SCORES
 
 
 def score_intervals(
@@ -39,12 +23,9 @@ def score_intervals(
     groups: np.ndarray | None = None,
     names: Collection[str] = SCORES.keys(),
 ) -> dict[str, Interval]:
-    """Return each named score's 95 % interval, by name: bootstrapped over units; exact for accuracy without groups.
+    """Return each named score's 95 % interval over other images, by name, as `Estimate.interval` has it.
 
-    Units are resampled: the groups, and each image that is by itself. Where every resample has the same score, or a
-    model is right on all images or on none, the interval of a score of predicted classes follows, by its scale, from
-    the exact interval of accuracy with as many trials as there are units. With fewer than `FEWEST` units the interval
-    is all that the score can be, except that of accuracy where no images are grouped.
+    That of accuracy is exact where no images are grouped.
 
     Args:
         labels: Number of the true class, (n,).
@@ -52,18 +33,8 @@ def score_intervals(
         groups: Name of each image's group, (n,); empty for an image that is by itself.
         names: The scores.
     """
-    unit = resampling_units(groups, len(labels))
-    scores = resample_model(labels, probabilities, unit, dict.fromkeys([EXACT, *names])).scores
-    accuracy = scores[EXACT]
-    units = len(accuracy.left_out)
-    exact_ends = exact_interval(round(accuracy.observed * units), units)
-    intervals = {name: score.interval() for name, score in scores.items()}
-    if units == len(labels):
-        intervals[EXACT] = exact_ends
-    for name, score in scores.items():
-        if (score.is_constant or accuracy.is_constant) and not score.has_few_units and score.scale is not None:
-            intervals[name] = score.interval_from_accuracy(accuracy.observed, exact_ends)
-    return {name: intervals[name] for name in names}
+    sample = sample_of(labels, probabilities, independent_units(groups, len(labels)), names)
+    return {name: estimate(sample, name).interval() for name in names}
 
 
 def class_scores(
@@ -74,7 +45,8 @@ def class_scores(
     The columns are `class`, `support` (its images), `precision`, `precision_low`, `precision_high`, the same three of
     `recall`, and `f1`; not a number where the divisor is 0, as the precision of a class that is never predicted. The
     intervals are exact, those of precision for as many predictions of the class as there were: how many there are is
-    chance as well. Where images are grouped they are bootstrapped over groups.
+    chance as well. Images in groups count for as many as they are worth, and where fewer than `FEWEST` groups have any,
+    the interval is (0, 1).
 
     Args:
         labels: Number of the true class, (n,).
@@ -82,58 +54,20 @@ def class_scores(
         classes: Names of the classes.
         groups: Name of each image's group, (n,); empty for an image that is by itself.
     """
-    unit = resampling_units(groups, len(labels))
-    per_unit = unit_counts(labels, predicted, len(classes), unit)
-    actual_count, predicted_count, correct_count = np.split(per_unit.sum(axis=0).astype(int), 3)
-    table = pd.DataFrame({"class": classes, "support": actual_count})
-    for name, trials in (("precision", predicted_count), ("recall", actual_count)):
-        table[name] = ratio_or_nan(correct_count, trials)
-        if len(labels) == per_unit.shape[0]:
-            ends = [exact_interval(*counts) for counts in zip(correct_count.tolist(), trials.tolist(), strict=True)]
-        else:
-            ends = bootstrap_class_intervals(per_unit, 1 if name == "precision" else 0)
+    unit = independent_units(groups, len(labels))
+    said = np.eye(len(classes))[predicted]
+    counts = unit_sums(labels, said, unit)[:, 1:]
+    actual, told, correct = (counts[:, part * len(classes) :][:, : len(classes)] for part in range(3))
+    table = pd.DataFrame({"class": classes, "support": actual.sum(axis=0).astype(int)})
+    for name, whole in (("precision", told), ("recall", actual)):
+        shares, worth = ratio_or_nan(correct.sum(axis=0), whole.sum(axis=0)), effective_wholes(correct, whole)
+        units, images = (whole > 0).sum(axis=0), whole.sum(axis=0)
+        unknown = (units < images) & (units < FEWEST)
+        ends = [
+            (np.nan, np.nan) if np.isnan(share) else (0.0, 1.0) if few else exact_interval(share * trials, trials)
+            for share, trials, few in zip(shares.tolist(), worth.tolist(), unknown.tolist(), strict=True)
+        ]
+        table[name] = shares
         table[[f"{name}_low", f"{name}_high"]] = ends
-    table["f1"] = ratio_or_nan(2 * correct_count, actual_count + predicted_count)
+    table["f1"] = ratio_or_nan(2 * correct.sum(axis=0), (actual + told).sum(axis=0))
     return table
-
-
-def ratio_or_nan(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Return part / whole, element by element; not a number where the whole is 0 or less."""
-    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=whole > 0)
-
-
-def bootstrap_class_intervals(per_unit: sparse.csr_array, whole: int) -> list[Interval]:
-    """Return each class's 95 % interval of recall or precision, bootstrapped over units; NaN twice if undefined.
-
-    Resamples without an image of the class (for precision, one predicted as it) are left out. Of the units, those with
-    such images count: without any, the interval is not a number, twice; with fewer than `FEWEST`, it is (0, 1); where
-    every resample gives the same, it is exact, with these units as trials.
-
-    Args:
-        per_unit: The counts that `unit_counts` returns.
-        whole: Which of the three counts the correct images are divided by: 0, the actual, for recall; 1, the
-            predicted, for precision.
-    """
-
-    def shares(sums: np.ndarray) -> np.ndarray:
-        """Return each class's correct images as a share of its actual or predicted ones, (sets, classes)."""
-        return ratio_or_nan(np.split(sums, 3, axis=1)[2], np.split(sums, 3, axis=1)[whole])
-
-    observed = shares(per_unit.sum(axis=0)[None])[0]
-    resamples = np.concatenate([shares(weights @ per_unit) for weights in resample_weights(per_unit.shape[0])])
-    left_out = np.concatenate([shares(sums) for sums in leave_one_out_sums(per_unit)])
-    classes = len(observed)
-    units_with_class = (per_unit[:, whole * classes : (whole + 1) * classes] > 0).sum(axis=0)
-    intervals: list[Interval] = []
-    for number, units in enumerate(units_with_class.tolist()):
-        defined = (column[~np.isnan(column)] for column in (resamples[:, number], left_out[:, number]))
-        score = ResampledScore(float(observed[number]), *defined)
-        if not units:
-            intervals.append((np.nan, np.nan))
-        elif units < FEWEST:
-            intervals.append(score.bounds)
-        elif score.is_constant:
-            intervals.append(exact_interval(round(score.observed * units), units))
-        else:
-            intervals.append(score.interval())
-    return intervals

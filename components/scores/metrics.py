@@ -49,6 +49,19 @@ def log_losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     return -np.log(np.clip(normalised[np.arange(len(labels)), labels], LOWEST_PROBABILITY, 1 - LOWEST_PROBABILITY))
 
 
+def imagined_losses(probabilities: np.ndarray) -> np.ndarray:
+    """Return the loss to expect of each image if its predicted class is wrong, in nats, (n,).
+
+    The other classes are then as probable as the model says.
+    """
+    others = probabilities.astype(np.float64)
+    others[np.arange(len(others)), others.argmax(axis=1)] = 0
+    others = np.maximum(others, LOWEST_PROBABILITY * (others > 0))
+    shares = others / np.maximum(others.sum(axis=1, keepdims=True), LOWEST_PROBABILITY)
+    losses = -np.log(np.maximum(others, LOWEST_PROBABILITY))
+    return np.where(others.any(axis=1), (shares * losses).sum(axis=1), -np.log(LOWEST_PROBABILITY))
+
+
 def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """Return the mean over the images of `log_losses`: the negative log probability of the true class, in nats."""
     return float(np.mean(log_losses(labels, probabilities)))

@@ -1,46 +1,218 @@
-"""Pairs of models on the same test images: differences of their scores, with intervals, tests and sample sizes."""
+"""Pairs of ways on the same test images: differences of their scores, with one correction for all that is claimed."""
 
-from collections.abc import Mapping
-from dataclasses import astuple, dataclass, fields
-from itertools import combinations
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, islice
 
 import numpy as np
 import pandas as pd
-from scipy import special, stats
+from scipy import optimize, special
 
-from components.scores.registry import EXACT, TESTED
-from components.scores.resampling import (
-    LEVEL,
-    Interval,
-    ResampledModel,
-    level_and_power_quantiles,
-    resample_model,
-    resampling_units,
-)
+from components.scores.estimates import Sample, pool_trainings, sample_of, spread_of_mean, variance_over_units
+from components.scores.proportions import ALPHA, FEWEST, Interval, effective_trials, exact_interval, independent_units
+from components.scores.registry import EXACT, SCORES, TESTED
+
+POWER = 0.8
+WAYS, DISAGREEMENT = 3, 0.1  # of the least difference that test images can tell, before anything is trained
+DRAWS, SEED = 19_999, 0  # of the correction
+MOST_HALVES = 50
+STILL = 1e-9  # share of the variances of two scores below which that of their difference is none
+LOWEST_P = 1e-12
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The scores of two models on the same images, and their difference.
+    """The difference of two ways in a score on the same images, second minus first, and what makes it uncertain.
 
     Args:
-        first: Score of the first model.
+        first: Score of the first way.
         second: Score of the second.
-        difference: Second minus first.
-        low: Lower end of the interval of the difference.
-        high: Upper end.
-        p: Two-sided p of the difference being 0, not corrected for the number of pairs.
-        images_needed: Test images that it would take to tell the difference from 0 with a power of `POWER`; infinite
-            where it is 0, or where there are too few units to tell.
+        bounds: Lowest and highest possible difference.
+        variance: Of the difference, over images.
+        units: Number of units of the images.
+        spread: Variance that comes from the trainings; 0 where each way has one.
+        degrees: Degrees of freedom of `spread`.
+        unseen: How far images that both predict wrongly move the difference, per unit of their share; that share; of
+            how many images it is; and the variance beside it. Of scores in which a mistake may cost without limit.
     """
 
     first: float
     second: float
-    difference: float
-    low: float
-    high: float
-    p: float
-    images_needed: float
+    bounds: Interval
+    variance: float
+    units: int
+    spread: float
+    degrees: float
+    unseen: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 0.0)
+
+    @property
+    def value(self) -> float:
+        """The difference."""
+        return self.second - self.first
+
+    def interval(self, alpha: float = ALPHA) -> Interval:
+        """Return the interval at level 1 - alpha, within the bounds; of fewer than `FEWEST` units it is the bounds.
+
+        As in `Estimate.interval`, images and trainings each have a distance to either side. That of images is by
+        Student's t, and no less than what the exact limits of the share that both predict wrongly give.
+        """
+        if self.units < FEWEST:
+            return self.bounds
+        slope, share, trials, rest = self.unseen
+        moves = [slope * (end - share) for end in exact_interval(share * trials, trials, alpha)]
+        t = special.stdtrit(self.units - 1, 1 - alpha / 2)
+        images = t * np.sqrt(self.variance)
+        trainings = np.sqrt(self.spread) * special.stdtrit(self.degrees, 1 - alpha / 2) if self.spread else 0.0
+        fall, rise = (max(images, np.hypot(move, t * np.sqrt(rest))) for move in (-min(moves), max(moves)))
+        low, high = self.value - np.hypot(fall, trainings), self.value + np.hypot(rise, trainings)
+        return float(max(low, self.bounds[0])), float(min(high, self.bounds[1]))
+
+    def p_value(self) -> float:
+        """Return the two-sided p of the difference being 0: alpha of the interval that ends there; at least 1e-12."""
+        if self.units < FEWEST or self.value == 0:
+            return 1.0
+
+        def distance(log_alpha: float) -> float:
+            """Return how far the end of an interval that is nearer to 0 is from it, on the side of the difference."""
+            low, high = self.interval(float(np.exp(log_alpha)))
+            return low if self.value > 0 else -high
+
+        lowest = float(np.log(LOWEST_P))
+        if distance(lowest) > 0:
+            return LOWEST_P
+        return float(np.exp(optimize.brentq(distance, lowest, 0.0))) if distance(0.0) > 0 else 1.0
+
+
+def difference(first: Sample, second: Sample, name: str) -> Difference:
+    """Return the Difference of two ways in a named score, second minus first.
+
+    The variance over images is that of one more image which only the first predicts correctly, and one more which only
+    the second does: two ways that hardly differ cannot be told apart by the few images on which they do.
+
+    Source: Bonett & Price, doi:10.3102/1076998611411915, on two more images.
+    """
+    score, units = SCORES[name], first.units
+    influence = second.influence[name] - first.influence[name]
+    per_error = (abs(first.per_error[name]) + abs(second.per_error[name])) / 2
+    of_images = variance_over_units(influence)
+    one, other = first.values[name], second.values[name]
+    if first.is_folded:
+        spread, degrees = spread_of_mean(other - one, first.spread, of_images), len(one) - 1.0
+    else:
+        spreads = np.array(
+            [spread_of_mean(way.values[name], way.spread, way.shared.get(name, 0.0)) for way in (first, second)]
+        )
+        spread, own = float(spreads.sum()), np.array([max(len(one) - 1, 1), max(len(other) - 1, 1)])
+        degrees = spread**2 / float(np.sum(spreads**2 / own)) if spread else 1.0
+    bounds = score.bounds[0] - score.bounds[1], score.bounds[1] - score.bounds[0]
+    return Difference(
+        first.score(name), second.score(name), bounds, of_images + 2 * (per_error / units) ** 2, units, spread, degrees,
+        unseen_mistakes(first, second, name) if score.follows == "losses" else (0.0, 0.0, 1.0, 0.0),
+    )  # fmt: skip
+
+
+def unseen_mistakes(first: Sample, second: Sample, name: str) -> tuple[float, float, float, float]:
+    """Return how far images that both ways predict wrongly move their difference, as `Difference.unseen` has it.
+
+    Of two models without a mistake the surer has the lower log loss, until both make one. What one costs is the mean
+    over those seen, with one more as the models' own probabilities imagine it.
+    """
+    both = np.minimum(first.wrong, second.wrong)  # of images in groups, about
+    share = float(both.mean())
+    differences = second.influence[name] - first.influence[name] + second.score(name) - first.score(name)
+    wrong = share * first.units
+    imagined = second.per_error[name] + second.score(name) - first.per_error[name] - first.score(name)
+    of_wrong = (float(both @ differences) + imagined) / (wrong + 1)
+    slope = of_wrong - float((1 - both) @ differences) / max(first.units - wrong, 1)
+    deviations = both - share
+    trials = effective_trials(share, variance_over_units(deviations), first.images, first.units)
+    rest = variance_over_units(differences - differences.mean() - slope * deviations)
+    return slope, share, trials, rest
+
+
+@dataclass(frozen=True)
+class Correction:
+    """The correction for all claims of a comparison, of every two ways by every tested score.
+
+    Claims go together: ways are in several pairs, and kappa follows accuracy. If no two ways differed, the largest of
+    all differences, each in standard errors, would be as in these draws of a normal distribution with the covariances
+    of the scores. An interval at level 1 - `alpha` excludes 0 if and only if the corrected p is below `ALPHA`.
+
+    Args:
+        largest: The largest difference of each draw, the highest first, (`DRAWS`,).
+
+    Source: Hothorn, Bretz & Westfall, Simultaneous Inference in General Parametric Models, doi:10.1002/bimj.200810425.
+    """
+
+    largest: np.ndarray
+
+    @property
+    def alpha(self) -> float:
+        """The level of each claim at which some is made with a probability of `ALPHA` if no two ways differ."""
+        return float(2 * special.ndtr(-self.largest[round(ALPHA * (len(self.largest) + 1)) - 2]))
+
+    def correct(self, p: float) -> float:
+        """Return p of one claim corrected for all: the probability that some claim would have as low a p."""
+        rank = np.searchsorted(-self.largest, special.ndtri(p / 2), side="right")
+        return max(p, (1 + int(rank)) / (len(self.largest) + 1))
+
+
+def correction_of(ways: Sequence[Sample], names: Sequence[str] = TESTED) -> Correction:
+    """Return the Correction for every two of some ways, by the named scores; the same ways give the same."""
+    covariance, random = score_covariance(ways, names), np.random.default_rng(SEED)
+    values, vectors = np.linalg.eigh(covariance)
+    draws = random.standard_normal((DRAWS, len(values))) @ (vectors * np.sqrt(np.maximum(values, 0))).T
+    largest = np.abs(random.standard_normal(DRAWS))  # of the claims that no image of the sample moves, about as one
+    numbers = np.arange(len(names))
+    for one, other in combinations(range(len(ways)), 2):
+        first, second = one * len(names) + numbers, other * len(names) + numbers
+        scale = covariance[first, first] + covariance[second, second]
+        variance = scale - 2 * covariance[first, second]
+        differs = variance > STILL * scale
+        sizes = np.abs(draws[:, second[differs]] - draws[:, first[differs]]) / np.sqrt(variance[differs])
+        largest = np.maximum(largest, sizes.max(axis=1, initial=0))
+    return Correction(np.sort(largest)[::-1])
+
+
+def score_covariance(ways: Sequence[Sample], names: Sequence[str]) -> np.ndarray:
+    """Return the covariance of all scores of all ways, (ways * scores, ways * scores), over images and trainings.
+
+    The trainings of two ways are independent of each other; folds are the same for all.
+    """
+    influence = np.stack([way.influence[name] for way in ways for name in names])
+    units = influence.shape[1]
+    covariance = influence @ influence.T / (units * max(units - 1, 1))
+    values = [np.stack([way.values[name] for name in names]) for way in ways]
+    if ways[0].is_folded:
+        return covariance + ways[0].spread * np.cov(np.concatenate(values))
+    for number, (way, own) in enumerate(zip(ways, values, strict=True)):
+        if own.shape[1] > 1:
+            rows = slice(number * len(names), (number + 1) * len(names))
+            covariance[rows, rows] += way.spread * np.cov(own)
+    return covariance
+
+
+def compare_ways(ways: Mapping[str, Sample]) -> pd.DataFrame:
+    """Return a table with a row for each pair of ways, first and second in the order of `ways`, and every claim.
+
+    Its columns are the names `first` and `second`; the number of `images`, of `groups` (an image that is by itself
+    counts as one; 0 if all are), of `trainings` of the way that has fewer; for each tested score, such as accuracy,
+    `accuracy_first`, `accuracy_second`, `accuracy_difference`, and `accuracy_low`, `accuracy_high` and
+    `accuracy_p`, which are corrected for all claims of the table. Fewer than two ways give no row.
+    """
+    columns = [
+        f"{score}_{column}" for score in TESTED for column in ("first", "second", "difference", "low", "high", "p")
+    ]
+    rows: list[list[object]] = []
+    correction = correction_of([*ways.values()]) if len(ways) > 1 else Correction(np.zeros(DRAWS))
+    for (first, one), (second, other) in combinations(ways.items(), 2):
+        row: list[object] = [first, second, one.images, one.units % one.images, min(one.trainings, other.trainings)]
+        for name in TESTED:
+            pair = difference(one, other, name)
+            row += [pair.first, pair.second, pair.value, *pair.interval(correction.alpha)]
+            row.append(correction.correct(pair.p_value()))
+        rows.append(row)
+    return pd.DataFrame(rows, columns=["first", "second", "images", "groups", "trainings", *columns])
 
 
 def compare_models(
@@ -54,152 +226,87 @@ def compare_models(
         second: Probabilities of the second, likewise.
         groups: Name of each image's group, (n,); empty for an image that is by itself.
     """
-    unit = resampling_units(groups, len(labels))
-    return differences(resample_model(labels, first, unit), resample_model(labels, second, unit), len(labels), 1)
+    unit = independent_units(groups, len(labels))
+    one, other = (sample_of(labels, probabilities, unit, TESTED) for probabilities in (first, second))
+    return {name: difference(one, other, name) for name in TESTED}
 
 
-def differences(first: ResampledModel, second: ResampledModel, images: int, pairs: int) -> dict[str, Difference]:
-    """Return the `Difference` of two models, second minus first, in each tested score, by name; p is not corrected.
-
-    Only `images_needed` goes by a level that the pairs share.
-
-    Accuracy is tested by `sign_flip_p`, which is McNemar's exact test where images are not grouped; the other scores by
-    a bootstrap over units that are drawn for both models alike. Where every resample of a score of predicted classes
-    is the same, as where both models predict the same, its interval follows from that of accuracy by its scale.
+@dataclass(frozen=True)
+class SameWay:
+    """How often two halves of one way's trainings are told apart by accuracy, which a test ought not to do.
 
     Args:
-        first: The first model.
-        second: The second, resampled over the same units.
-        images: Number of images.
-        pairs: Number of pairs that share the level.
+        files: Pairs of single trainings, as two files.
+        files_told: Those of them that are told apart.
+        halves: Pairs of halves, of two trainings or more each, as two ways.
+        halves_told: Those of them that are told apart.
     """
-    by_score: dict[str, Difference] = {}
-    for name in TESTED:
-        one, other = first.scores[name], second.scores[name]
-        score = other - one
-        (low, high), p, needed = score.interval(), score.p_value(), score.images_needed(images, pairs)
-        if name == EXACT:
-            changes = np.rint(second.correct - first.correct).astype(np.int64)
-            p = sign_flip_p(changes)
-            if len(changes) == images:
-                (low, high), needed = bonett_price_interval(changes), connor_sample_size(changes, pairs)
-        elif score.is_constant and not score.has_few_units and score.scale is not None:
-            accuracy = by_score[EXACT]
-            low, high = score.interval_from_accuracy(accuracy.difference, (accuracy.low, accuracy.high))
-        by_score[name] = Difference(one.observed, other.observed, score.observed, low, high, p, needed)
-    return by_score
+
+    files: int
+    files_told: int
+    halves: int
+    halves_told: int
 
 
-def sign_flip_p(changes: np.ndarray) -> float:
-    """Return the exact two-sided p of the sum of some changes if each one's sign were chance; 1 if they sum to 0.
+def compare_same_ways(trainings: Sequence[Sample]) -> SameWay:
+    """Return how often trainings of one way, on the same images, are told apart: every two, and halves of them.
 
-    Of changes by one image each it is that of McNemar's exact test.
-
-    Args:
-        changes: How many more images of each unit the second model predicts correctly, (units,) whole numbers.
-
-    Source: Fisher, The Design of Experiments, section 21; McNemar, doi:10.1007/BF02295996, in the exact form of
-    binomial probabilities.
+    Of many halves, the first `MOST_HALVES` are compared.
     """
-    chances = np.ones(1)  # of each sum of the changes that are for the better
-    for size, count in zip(*np.unique(np.abs(changes[changes != 0]), return_counts=True), strict=True):
-        longer = np.zeros(len(chances) + size * count)
-        for number, chance in enumerate(stats.binom.pmf(np.arange(count + 1), count, 0.5)):
-            longer[size * number :][: len(chances)] += chance * chances
-        chances = longer
-    sums = 2 * np.arange(len(chances)) - (len(chances) - 1)
-    return float(min(chances[np.abs(sums) >= abs(changes.sum())].sum(), 1.0))
+
+    def told(pairs: Iterable[tuple[Sample, Sample]]) -> list[bool]:
+        return [difference(one, other, EXACT).p_value() < ALPHA for one, other in pairs]
+
+    def pool(numbers: Iterable[int]) -> Sample:
+        return pool_trainings([trainings[number] for number in numbers])
+
+    numbers = range(len(trainings))
+    parts = combinations(numbers, len(trainings) // 2) if len(trainings) > 3 else iter(())
+    if len(trainings) % 2 == 0:  # each pair of halves once
+        parts = (part for part in parts if 0 in part)
+    halves = ((pool(part), pool({*numbers} - {*part})) for part in islice(parts, MOST_HALVES))
+    files_told, halves_told = told((one, other) for one, other in combinations(trainings, 2)), told(halves)
+    return SameWay(len(files_told), sum(files_told), len(halves_told), sum(halves_told))
 
 
-def bonett_price_interval(changes: np.ndarray) -> Interval:
-    """Return the 95 % interval of the difference of two models' accuracies on the same images, cut off at -1 and 1.
+def best_ways(pairs: pd.DataFrame, names: Sequence[str], score: str) -> list[str]:
+    """Return those of the named ways than which no other is better by a score, on the corrected claims.
 
-    It is Wald's interval of paired proportions, with one more image of either change.
+    The best way of all is among them with a probability of `LEVEL` or more: a set of the best.
 
-    Args:
-        changes: -1, 0 or 1 for each image, (n,).
-
-    Source: Bonett & Price, doi:10.3102/1076998611411915; recommended by Fagerland et al., doi:10.1002/sim.6148.
+    Source: Hansen, Lunde & Nason, The Model Confidence Set, doi:10.3982/ECTA5771.
     """
-    images = len(changes) + 2
-    difference, share = changes.sum() / images, (np.abs(changes).sum() + 2) / images
-    error = np.sqrt((share - difference**2) / images)
-    low, high = difference + error * special.ndtri([(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(max(low, -1)), float(min(high, 1))
+    sign = 1 if SCORES[score].better == "higher" else -1
+    gains = sign * pairs[f"{score}_difference"]
+    told = pairs[f"{score}_p"] < ALPHA
+    worse = {*pairs.loc[told & (gains > 0), "first"], *pairs.loc[told & (gains < 0), "second"]}
+    return [name for name in names if name not in worse]
 
 
-def connor_sample_size(changes: np.ndarray, pairs: int) -> float:
-    """Return about how many images, unrounded, McNemar's test needs to tell models apart; infinite if changes sum to 0.
+def detectable_difference(images: int, disagreement: float, pairs: int = 1) -> float:
+    """Return the smallest difference of two models' accuracies that these images tell from 0; infinite if none is.
 
-    The test has a power of `POWER` and a level of `ALPHA`, shared out among the pairs.
-
-    Args:
-        changes: -1, 0 or 1 for each image, (n,).
-        pairs: Number of pairs that share the level.
-
-    Source: Connor, Sample Size for Testing Differences in Proportions for the Paired-Sample Design,
-    doi:10.2307/2531961.
-    """
-    level, power = level_and_power_quantiles(pairs)
-    difference, share = changes.mean(), np.abs(changes).mean()
-    if difference == 0:
-        return np.inf
-    return float(((level * np.sqrt(share) + power * np.sqrt(share - difference**2)) / difference) ** 2)
-
-
-def detectable_difference(images: int, disagreement: float) -> float:
-    """Return the smallest difference of two models' accuracies that McNemar's test tells from 0; infinite if none is.
-
-    It is the difference at which `connor_sample_size` asks for as many images, for one pair, with a power of `POWER`.
+    They tell it with a power of `POWER`, at a level of `ALPHA` that is shared out among the pairs.
 
     Args:
         images: Number of test images.
         disagreement: Share of the images on which one model is right and the other is wrong, in (0, 1].
+        pairs: Number of pairs of models that are compared.
+
+    Source: Connor, Sample Size for Testing Differences in Proportions for the Paired-Sample Design,
+    doi:10.2307/2531961.
     """
-    level, power = level_and_power_quantiles(pairs=1)
+    level, power = float(-special.ndtri(ALPHA / (2 * pairs))), float(special.ndtri(POWER))
     spread = level * np.sqrt(images) + power * np.sqrt(max(images - level**2 + power**2, 0))
     difference = np.sqrt(disagreement) * spread / (images + power**2)
     return float(difference) if difference <= disagreement else np.inf
 
 
-def compare_pairs(
-    labels: np.ndarray, models: Mapping[str, np.ndarray], groups: np.ndarray | None = None
-) -> pd.DataFrame:
-    """Return a table with a row for each pair of models, first and second in the order of `models`, and every test.
-
-    Its columns are the names `first` and `second`; the number of `images`, of `groups` (an image that is by itself
-    counts as one; 0 if all are) and of `pairs`; for each tested score, such as accuracy, `accuracy_first`,
-    `accuracy_second` and so on, a column for each field of `Difference`; last, for each score, `accuracy_p_corrected`
-    by Holm's procedure. The intervals are those of a pair by itself; `images_needed` goes by a level that the pairs
-    share. Fewer than two models give no row.
-
-    Args:
-        labels: Number of the true class, (n,).
-        models: Probabilities of each model, (n, classes), by its name.
-        groups: Name of each image's group, (n,); empty for an image that is by itself.
-    """
-    unit = resampling_units(groups, len(labels))
-    units = int(unit.max()) + 1
-    resampled = {name: resample_model(labels, probabilities, unit) for name, probabilities in models.items()}
-    pairs = [*combinations(resampled, 2)]
-    columns = [f"{score}_{field.name}" for score in TESTED for field in fields(Difference)]
-    rows = []
-    for first, second in pairs:
-        by_score = differences(resampled[first], resampled[second], len(labels), len(pairs))
-        values = [value for difference in by_score.values() for value in astuple(difference)]
-        rows.append([first, second, len(labels), units if units < len(labels) else 0, len(pairs), *values])
-    table = pd.DataFrame(rows, columns=["first", "second", "images", "groups", "pairs", *columns])
-    for score in TESTED:
-        table[f"{score}_p_corrected"] = holm_correction(table[f"{score}_p"].to_numpy(dtype=np.float64))
-    return table
-
-
-def holm_correction(p: np.ndarray) -> np.ndarray:
-    """Return p values corrected for their number by Holm's procedure, in the order given, (pairs,); at most 1.
-
-    Source: Holm, A Simple Sequentially Rejective Multiple Test Procedure, Scandinavian Journal of Statistics 6 (1979).
-    """
-    order = np.argsort(p)
-    corrected = np.empty_like(p)
-    corrected[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1)
-    return corrected
+def least_difference_text(images: int) -> str:
+    """Return words on the least difference in accuracy that so many test images can tell, of `WAYS` ways."""
+    difference = detectable_difference(images, DISAGREEMENT, WAYS * (WAYS - 1) // 2)
+    least = f"differences of {100 * difference:.1f} points or more" if np.isfinite(difference) else "no difference"
+    return (
+        f"of {WAYS} ways that disagree on {DISAGREEMENT:.0%} of the images, they tell {least} four times in five, and "
+        "less where trainings differ"
+    )

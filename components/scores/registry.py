@@ -62,9 +62,11 @@ class Score:
             validation too.
         tested: Whether pairs of models are tested by it.
         on_validation: Whether tables show it on validation, too.
-        scale: Function from sums to the change in accuracy that a change of the score by 1 corresponds to, while the
-            counts of images and of predictions of each class stay the same; None for a score that depends on more than
-            the predicted classes.
+        follows: What its exact limits come from: the error rate (`errors`; of `agreement`, beyond chance, and of
+            `losses`, which have no limit, too), the `recalls` of the classes or the `overlaps` of what is of a class
+            and what is predicted as it.
+        per_error: Function from sums, and the mean loss that the model itself would expect of a mistake, to the change
+            of the score per unit of the error rate.
     """
 
     title: str
@@ -74,7 +76,8 @@ class Score:
     main: bool = False
     tested: bool = False
     on_validation: bool = False
-    scale: "Callable[[Sums], np.ndarray | float] | None" = lambda sums: 1.0
+    follows: Literal["errors", "agreement", "losses", "recalls", "overlaps"] = "errors"
+    per_error: "Callable[[Sums, float], float]" = lambda sums, imagined: -1.0
 
     @property
     def heading(self) -> str:
@@ -101,6 +104,11 @@ def kappa(sums: Sums) -> "np.ndarray":
     return ratio_or_zero(sums.accuracy - sums.chance_accuracy, 1 - sums.chance_accuracy)
 
 
+def log_loss(sums: Sums) -> "np.ndarray":
+    """Return each set's mean log loss, in nats, (sets,); 0 for a set without images."""
+    return ratio_or_zero(sums.losses, sums.images)
+
+
 def balanced_accuracy(sums: Sums) -> "np.ndarray":
     """Return each set's mean recall over the classes that have images in it, (sets,); 0 for a set without images."""
     return ratio_or_zero(ratio_or_zero(sums.correct, sums.actual).sum(axis=1), (sums.actual > 0).sum(axis=1))
@@ -114,16 +122,17 @@ def macro_f1(sums: Sums) -> "np.ndarray":
 
 SCORES = {
     "kappa": Score(
-        "kappa", kappa, (-1.0, 1.0), main=True, tested=True, on_validation=True,
-        scale=lambda sums: 1 - sums.chance_accuracy,
+        "kappa", kappa, (-1.0, 1.0), main=True, tested=True, on_validation=True, follows="agreement",
+        per_error=lambda sums, imagined: -1 / max(1 - sums.chance_accuracy[0], LOWEST_PROBABILITY),
     ),
     "log_loss": Score(
-        "log loss", lambda sums: ratio_or_zero(sums.losses, sums.images), (0.0, -math.log(LOWEST_PROBABILITY)), "lower",
-        main=True, tested=True, on_validation=True, scale=None,
+        "log loss", log_loss, (0.0, -math.log(LOWEST_PROBABILITY)), "lower",
+        main=True, tested=True, on_validation=True, follows="losses",
+        per_error=lambda sums, imagined: imagined - log_loss(sums)[0],
     ),
     "accuracy": Score("accuracy", lambda sums: sums.accuracy, main=True, tested=True),
-    "balanced_accuracy": Score("balanced accuracy", balanced_accuracy),
-    "macro_f1": Score("macro-F1", macro_f1),
+    "balanced_accuracy": Score("balanced accuracy", balanced_accuracy, follows="recalls"),
+    "macro_f1": Score("macro-F1", macro_f1, follows="overlaps"),
 }  # fmt: skip
 
 MAIN = [name for name, score in SCORES.items() if score.main]

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from scipy import stats
 
-from components.scores.resampling import LEVEL
+from components.scores.proportions import LEVEL
 
 
 def upper_limit(events: int, trials: int) -> float:

@@ -55,9 +55,10 @@ def test_what_a_test_part_tells_grows_with_it(project, capsys):
     write_images(project.parent / "many", 800, size=8, classes=("a", "b"))
     main(["look", "../many", "--set", "split.method=random"])
     line = capsys.readouterr().out.splitlines()[-1]
-    assert line.startswith("look: 320 test images: an accuracy of 0.9 has the 95 % interval 0.862 to 0.931; two models")
+    assert line.startswith("look: 320 test images: an accuracy of 0.9 has the 95 % interval 0.862 to 0.931; of 3 ways")
     assert line.endswith(
-        "that disagree on 10 % of the images are told apart, four times in five, by 4.9 points between them"
+        "that disagree on 10% of the images, they tell differences of 5.7 points or more four times in five, and less "
+        "where trainings differ"
     )
 
 

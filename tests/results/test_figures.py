@@ -92,6 +92,12 @@ def scores() -> pd.DataFrame:
     return pd.DataFrame({**between(columns), "seconds_training": [3.2, 41, 1288, 0]}, index=list(COLOURS))
 
 
+def trials(table: pd.DataFrame) -> pd.DataFrame:
+    """Return three trainings of each model of a table of scores but the first, which has one."""
+    rows = [table.iloc[:1], *([table[1:] + spread for spread in (-0.05, 0, 0.05)] if len(table) > 1 else [])]
+    return pd.concat(rows).rename_axis("model").reset_index()
+
+
 def class_table(names: list[str]) -> pd.DataFrame:
     """Classes of which the first has the lowest F1, and the last was neither there nor predicted."""
     f1 = np.linspace(0.3, 0.9, len(names))
@@ -130,7 +136,7 @@ def mistake(number: int, names: tuple[list[str], list[str]], path: Path, maps: b
 
 def compare(names: list[str], path: Path) -> None:
     table = pd.concat([scores()[:1]] * len(names)).set_axis(names)
-    figures.draw_model_scores(table, path, f"Scores of {names[-1]}")
+    figures.draw_model_scores(table, trials(table[:1]), path, f"Scores of {names[-1]}")
 
 
 def follow(names: list[str], path: Path) -> None:
@@ -176,7 +182,7 @@ EVERY: dict[str, Draw] = {
     "slices": lambda path: figures.draw_slice_scores(
         slice_table([(64, 99), (100, 5_000)]), WHOLE, path, "Slices", "top"
     ),
-    "comparison": lambda path: figures.draw_model_scores(scores(), path, "Scores"),
+    "comparison": lambda path: figures.draw_model_scores(scores(), trials(scores()), path, "Scores"),
     "model_curves": lambda path: figures.draw_model_curves(
         {"benchmark": history([3, 2, 1.5]), "top": history([1, 0.5])}, {"benchmark": 3, "top": 2}, path, "Curves"
     ),
@@ -233,10 +239,12 @@ EDGES: dict[str, Draw] = {
         slice_table([(999 + 10**6 * part, 10**6 * (part + 1)) for part in range(10)]), WHOLE, path, "Slices", "top"
     ),
     "reliability 1": lambda path: figures.draw_reliability({"after": bins([1.0])}, path, "Sure", "", "benchmark"),
-    "comparison 1": lambda path: figures.draw_model_scores(scores()[:1], path, "One model"),
-    "comparison nan": lambda path: figures.draw_model_scores(scores().replace(0.4, np.nan), path, "A score is missing"),
+    "comparison 1": lambda path: figures.draw_model_scores(scores()[:1], trials(scores()[:1]), path, "One model"),
+    "comparison nan": lambda path: figures.draw_model_scores(
+        scores().replace(0.4, np.nan), trials(scores()), path, "A score is missing"
+    ),
     "comparison unknown": lambda path: figures.draw_model_scores(
-        scores().assign(log_loss_low=0.0, log_loss_high=36.0), path, "Too few images for an interval"
+        scores().assign(log_loss_low=0.0, log_loss_high=36.0), trials(scores()), path, "Too few images for an interval"
     ),
     "model_curves 1": lambda path: figures.draw_model_curves({"top": history([2])}, {"top": 1}, path, "One epoch"),
     "learning_curve 1": lambda path: figures.draw_learning_curve(trainings()[:1], path, "One training", 400),
@@ -304,7 +312,7 @@ def test_pyplot_stays_out() -> None:
 
 
 def test_a_model_has_its_colour_in_every_figure(drawn: list[Figure], tmp_path: Path) -> None:
-    figures.draw_model_scores(scores(), tmp_path / "figure.png", "Scores")
+    figures.draw_model_scores(scores(), trials(scores()[:1]), tmp_path / "figure.png", "Scores")
     dots = {to_hex(line.get_color()).upper() for line in drawn[0].axes[0].lines}
     histories = {model: history([2, 1]) for model in ("fine_tuned", "top", "benchmark")}
     figures.draw_model_curves(histories, dict.fromkeys(histories, 2), tmp_path / "figure.png", "Curves")
@@ -540,7 +548,7 @@ def intervals(axes: Axes) -> list[tuple[list[float], float]]:
 
 
 def test_comparison_shows_the_intervals_and_the_best_in_bold(drawn: list[Figure], tmp_path: Path) -> None:
-    figures.draw_model_scores(scores(), tmp_path / "figure.png", "Scores")
+    figures.draw_model_scores(scores(), trials(scores()[:1]), tmp_path / "figure.png", "Scores")
     panels = drawn[0].axes
     assert [[text.get_text() for text in axes.texts] for axes in panels] == [
         ["\N{MINUS SIGN}0.100", "0.700", "0.800", "0.750"], ["1.500", "0.400", "0.600", "0.500"],

@@ -399,7 +399,7 @@ def test_the_step_keeps_twins_together_or_warns_of_what_it_does_to_the_scores(me
     numbers, rows = splits.facts.leakage, splits.table("leakage.csv")
     assert numbers["identical_pairs"] == 24 and numbers["two_labels"] == 1
     assert numbers["across_splits"] == ((rows["kind"] == "identical") & (rows["split"] == "test")).sum()
-    sizes, *warnings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("split: ")]
+    sizes, _, *warnings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("split: ")]
     assert sizes == "split: 24 train, 12 validation, 12 test"
     test = TestSplit.read(twins["test_split"]).table("test_split.csv")
     assert len(test) == 12

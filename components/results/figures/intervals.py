@@ -27,12 +27,15 @@ HEADINGS = {name: SCORES[name].heading for name in MAIN}
 NOTE = "Lines are 95 % intervals."
 
 
-def draw_model_scores(table: pd.DataFrame, path: Path, title: str) -> None:
-    """Draw the test scores of the models with their intervals: a panel for each score, the best value in bold.
+def draw_model_scores(table: pd.DataFrame, trials: pd.DataFrame, path: Path, title: str) -> None:
+    """Draw the test scores of the ways with their intervals: a panel for each score, the best value in bold.
+
+    Dots are the single trainings where a way has several.
 
     Args:
         table: One row a model, indexed by its name, with seconds_training, which may be missing, and the main scores,
             each with _low and _high behind it too.
+        trials: A row a training: `model`, and the main scores.
         path: PNG file to write.
         title: What was compared, on what data.
     """
@@ -43,10 +46,15 @@ def draw_model_scores(table: pd.DataFrame, path: Path, title: str) -> None:
         for model, seconds in table["seconds_training"].items()
     ]
     height = 0.2 + 0.13 * max(label.count("\n") + 1 for label in labels)
-    with new_figure(path, (3 * len(HEADINGS), 0.75 + height * len(table)), title, NOTE) as figure:
+    several = trials.groupby("model").filter(lambda rows: len(rows) > 1)
+    note = f"{NOTE} Dots are single trainings." if len(several) else NOTE
+    with new_figure(path, (3 * len(HEADINGS), 0.75 + height * len(table)), title, note) as figure:
         panels = _score_panels(figure, HEADINGS, labels)
         for score, axes in panels.items():
             _draw_intervals(axes, table, score, [colours[str(model)] for model in table.index], marks)
+            for name, values in several.groupby("model", sort=False)[score]:
+                place = [*table.index].index(name)
+                axes.plot(values, [place + 0.2] * len(values), ".", color=colours[str(name)], markersize=4)
             best = SCORES[score].best(table[score])
             for place, value in enumerate(table[score]):
                 axes.annotate(

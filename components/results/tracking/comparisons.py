@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from time import time
 from typing import TYPE_CHECKING
 
 from components.data.artifacts import Comparison, Page, Report
 from components.results import titles
 from components.results.tracking import runs, store
+from components.scores.registry import MAIN
 from components.system.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ def log_page(
 ) -> bool:
     """Log a page, its tables, and each report's figures and costs to those runs that lack them; return whether any did.
 
+    The scores of its way, means over trainings, become metrics of each run, as `way_kappa` with `way_kappa_low`.
     Of a run that is in several comparisons the last one's are kept.
 
     Args:
@@ -38,13 +41,18 @@ def log_page(
     incomplete = [(report, run) for report, run in reported if run.data.tags.get(COMPARED) != digest]
     files = [page.path / name for name in ("comparison.html", "comparison.txt", "costs.csv")]
     files += [comparison.path / name for name in ("comparison.csv", "pairs.csv")]
+    ways = comparison.table("comparison.csv").set_index("model")
+    way_of = comparison.table("trials.csv").set_index("fingerprint")["model"]
     for report, run in incomplete:
         run_id, fingerprint = run.info.run_id, report.facts.fingerprint
         for file in files:
             store.client().log_artifact(run_id, str(file), "comparison")
         figures = page.path / "figures" / titles.folder_name(names[fingerprint])
         runs.log_folder(partial(store.client().log_artifact, run_id), figures, "report/figures")
+        names_of_way = [f"{name}{end}" for name in MAIN for end in ("", "_low", "_high")]
+        of_way = {f"way_{score}": float(ways[score][way_of[fingerprint]]) for score in names_of_way}
         runs.log_missing(run, costs[fingerprint])
+        runs.log_scores(run, of_way, time_ms=int(time() * 1000))  # another comparison may have others
         store.client().set_tag(run_id, COMPARED, digest)
     return bool(incomplete)
 

@@ -1,8 +1,9 @@
 """The registry: models under the name of their data set, of which the alias `champion` is the one to use.
 
-A candidate takes the alias only if the paired comparison on the test split shows that it is better than the champion:
-the 95 % interval of the difference in log loss lies below 0, or the accuracy is higher by McNemar's exact test at
-p < 0.05, and neither is significantly worse; nor may it make more costly mistakes, beyond chance.
+A candidate takes the alias only if the comparison on the test split shows that it is better than the champion: lower in
+log loss or higher in accuracy, and significantly worse in neither. Both claims are corrected together, and for the
+number of models that were scored on the test split so far: who looks more often has to show more. Nor may
+it make more costly mistakes, beyond chance.
 """
 
 import json
@@ -27,14 +28,14 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
 
-    from components.scores.pairs import Difference
+    from components.scores.estimates import Sample
 
 CHAMPION = "champion"
 RULE = (
-    "better: a log loss lower by its 95 % interval or an accuracy higher at p < 0.05, neither significantly worse, nor "
-    "more costly mistakes"
+    "better: a log loss lower or an accuracy higher at p < 0.05, corrected for both and for the models scored so far, "
+    "and no more costly mistakes"
 )
-SIGNIFICANT = 0.05
+JUDGES = ("log_loss", "accuracy")
 DESCRIPTION = 5000  # characters, at most, in MLflow's tables
 PAGE = 1000  # runs that MLflow lists at once
 
@@ -63,7 +64,7 @@ def promote(classifier: Classifier, report: Report, reason: str = "") -> tuple[b
     if champion and champion.tags.get(FINGERPRINT) == report.facts.fingerprint:
         return True, [f"{name}: {title} is the champion already, as version {champion.version}: nothing changes"]
     version, looks = register_version(classifier, report)
-    better, verdict = judge_candidate(report, version, champion, reason)
+    better, verdict = judge_candidate(report, version, champion, reason, looks)
     sentences = [f"{name}: {title} is version {version}; models scored on its test split so far: {looks}", *verdict]
     tags = {"verdict": "; ".join(verdict), **({"forced": reason} if reason else {})}
     for key, value in tags.items():
@@ -141,7 +142,7 @@ def count_looks(run: "Run") -> int:
 
 
 def judge_candidate(
-    report: Report, version: str, champion: "ModelVersion | None", reason: str
+    report: Report, version: str, champion: "ModelVersion | None", reason: str, looks: int
 ) -> tuple[bool, list[str]]:
     """Return whether a candidate beats the champion (True if none) and why; not comparable: False if forced, or raise.
 
@@ -162,7 +163,7 @@ def judge_candidate(
         return False, [problem]
     with TemporaryDirectory() as folder:
         other = download_report(champion, folder)
-        differences = compare_with_champion(report, other)
+        differences = compare_with_champion(report, other, looks)
         is_costlier, on_costs = compare_costly_mistakes(report, other)
     sentences = [*difference_sentences(differences, str(champion.version)), *on_costs]
     return is_better(differences) and not is_costlier, sentences
@@ -175,39 +176,57 @@ def download_report(version: "ModelVersion", folder: str) -> Report:
     return Report(manifest.parent, read_json(manifest))
 
 
-def compare_with_champion(report: Report, champion: Report) -> Mapping[str, "Difference"]:
-    """Return the difference, candidate minus champion, on the same test images in each tested score, by its name."""
-    from components.scores.pairs import compare_models
+def compare_with_champion(report: Report, champion: Report, looks: int) -> Mapping[str, Mapping[str, float]]:
+    """Return the difference, candidate minus champion, in each score of `JUDGES`, by name, corrected for so many looks.
+
+    The values of each are `first`, the champion's, `second`, `difference`, `low`, `high` and `p`.
+    """
+    from components.scores.estimates import sample_of
+    from components.scores.proportions import independent_units
 
     other, candidate = (one.table("predictions.csv").set_index("file") for one in (champion, report))
     classes = report.facts.classes
     columns = [PROBABILITY + name for name in classes]
     labels = class_numbers(candidate["label"], classes)
-    return compare_models(
-        labels,
-        other.loc[candidate.index, columns].to_numpy(),
-        candidate[columns].to_numpy(),
-        candidate["group"].to_numpy(),
+    unit = independent_units(candidate["group"].to_numpy(), len(candidate))
+    first, second = (
+        sample_of(labels, table.loc[candidate.index, columns].to_numpy(), unit, JUDGES) for table in (other, candidate)
     )
+    return judged_differences(first, second, looks)
 
 
-def is_better(differences: Mapping[str, "Difference"]) -> bool:
-    """Return whether the second of two models is better by log loss or accuracy and worse by neither, significantly.
+def judged_differences(first: "Sample", second: "Sample", looks: int) -> dict[str, dict[str, float]]:
+    """Return what `compare_with_champion` returns, of two models, each with what it predicted of the test images."""
+    from components.scores.pairs import correction_of, difference
 
-    By log loss that is where the interval of the difference lies on one side of 0; by accuracy, where p is below
-    `SIGNIFICANT`.
-    """
-    loss, accuracy = differences["log_loss"], differences["accuracy"]
-    significant = accuracy.p < SIGNIFICANT
-    gains = loss.high < 0 or (significant and accuracy.difference > 0)
-    losses = loss.low > 0 or (significant and accuracy.difference < 0)
+    correction = correction_of([first, second], JUDGES)
+    rows: dict[str, dict[str, float]] = {}
+    for name in JUDGES:
+        one = difference(first, second, name)
+        low, high = one.interval(correction.alpha / looks)
+        p = min(looks * correction.correct(one.p_value()), 1.0)
+        rows[name] = {
+            "first": one.first,
+            "second": one.second,
+            "difference": one.value,
+            "low": low,
+            "high": high,
+            "p": p,
+        }
+    return rows
+
+
+def is_better(differences: Mapping[str, Mapping[str, float]]) -> bool:
+    """Return whether the second of two models is better by log loss or accuracy and worse by neither, significantly."""
+    loss, accuracy = (differences[name] for name in JUDGES)
+    gains, losses = loss["high"] < 0 or accuracy["low"] > 0, loss["low"] > 0 or accuracy["high"] < 0
     return gains and not losses
 
 
-def difference_sentences(differences: Mapping[str, "Difference"], version: str) -> list[str]:
+def difference_sentences(differences: Mapping[str, Mapping[str, float]], version: str) -> list[str]:
     """Return a sentence for each score, the candidate's against that of the champion, which is this version."""
     return [
-        f"{SCORES[name].title} {one.second:.4f} against {one.first:.4f} of version {version}: "
-        f"{one.difference:+.4f} [{one.low:+.4f}, {one.high:+.4f}], p = {one.p:.2g}"
+        f"{SCORES[name].title} {one['second']:.4f} against {one['first']:.4f} of version {version}: "
+        f"{one['difference']:+.4f} [{one['low']:+.4f}, {one['high']:+.4f}], p = {one['p']:.2g}"
         for name, one in differences.items()
     ]

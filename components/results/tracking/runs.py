@@ -161,7 +161,7 @@ def _complete_run(classifier: Classifier, report: Report, costs: Mapping[str, fl
     model_id = _log_model(run, classifier, report) if plain else None  # none that is served averages views
     scores = report_metrics(report)
     if scores.keys() - run.data.metrics.keys():
-        _log_scores(run, scores, model_id)
+        log_scores(run, scores, model_id)
     log_missing(run, costs)
     client().set_tag(run_id, "mlflow.note.content", _run_note(report))
     client().set_terminated(run_id, "FINISHED")
@@ -280,7 +280,7 @@ def _finish_run(run: "Run", classifier: Classifier) -> None:
         client().delete_run(run.info.run_id)
         return
     scores = {name: value for name, value in vars(classifier.facts).items() if name in view.COLUMNS}
-    _log_scores(run, scores | work_metrics(classifier.record.work))
+    log_scores(run, scores | work_metrics(classifier.record.work))
     client().set_tag(run.info.run_id, MODEL, digest)
     _end_run(run, "FINISHED")
 
@@ -370,9 +370,14 @@ def _log_epochs(run_id: str, epochs: Sequence[Epoch]) -> None:
         epochs = epochs[together:]
 
 
-def _log_scores(run: "Run", scores: dict[str, float], model_id: str | None = None) -> None:
-    """Log scores with the time of the run's beginning: MLflow keeps one of several values with the same time."""
-    metrics = [_metric(name, value, run.info.start_time, 0, model_id) for name, value in scores.items()]
+def log_scores(
+    run: "Run", scores: Mapping[str, float], model_id: str | None = None, time_ms: int | None = None
+) -> None:
+    """Log scores with a time, by default that of the run's beginning: of one time MLflow keeps one value, the highest.
+
+    Of several times it shows the latest, so that scores which may change are logged with the present time.
+    """
+    metrics = [_metric(name, value, time_ms or run.info.start_time, 0, model_id) for name, value in scores.items()]
     client().log_batch(run.info.run_id, metrics=metrics)
 
 
@@ -380,7 +385,7 @@ def log_missing(run: "Run", metrics: Mapping[str, float]) -> bool:
     """Log those metrics that a run lacks; return whether it lacked any."""
     missing = {name: value for name, value in metrics.items() if name not in run.data.metrics}
     if missing:
-        _log_scores(run, missing)
+        log_scores(run, missing)
     return bool(missing)
 
 

@@ -13,7 +13,8 @@ from markdown_it import MarkdownIt
 from components.data.artifacts import Classifier, Comparison, Report
 from components.results import fingerprints, tracking
 from components.results.tracking import card, registry
-from components.scores import intervals, metrics, pairs
+from components.scores import intervals, metrics
+from components.scores.estimates import sample_of
 from components.system.errors import UserError, one_line
 from pipeline.__main__ import main
 from tests.conftest import CLASSES, copy_recipe, free_port, recorded
@@ -109,7 +110,7 @@ def test_what_the_test_images_cannot_tell_apart_is_not_promoted(made, store, tmp
     registry.promote(*candidate(made, tmp_path, 100))
     promoted, sentences = registry.promote(*candidate(made, tmp_path, 101))
     assert not promoted and champion(store) == "1"
-    assert "neither significantly worse" in sentences[-1]
+    assert "corrected for both and for the models scored so far" in sentences[-1]
 
 
 def test_whole_groups_count_as_one_image(made, store, tmp_path):
@@ -147,20 +148,29 @@ def test_a_champion_tested_on_other_images_is_not_compared(made, store, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("loss", "accuracy", "p", "expected"),
+    ("loss", "accuracy", "expected"),
     [
-        ((-0.2, -0.1), 0.0, 1.0, True),
-        ((-0.1, 0.1), 0.1, 0.01, True),
-        ((-0.1, 0.1), 0.1, 0.06, False),
-        ((-0.2, -0.1), -0.1, 0.01, False),
-        ((0.1, 0.2), 0.1, 0.01, False),
+        ((-0.2, -0.1), (-0.1, 0.1), True),
+        ((-0.1, 0.1), (0.01, 0.1), True),
+        ((-0.1, 0.1), (-0.01, 0.1), False),
+        ((-0.2, -0.1), (-0.1, -0.01), False),
+        ((0.1, 0.2), (0.01, 0.1), False),
     ],
 )
-def test_better_is_significantly_better_by_one_score_and_worse_by_none(loss, accuracy, p, expected):
-    low, high = loss
-    log_loss = pairs.Difference(1, 1, (low + high) / 2, low, high, 0.5, 100)
-    differences = {"log_loss": log_loss, "accuracy": pairs.Difference(0.5, 0.5, accuracy, -1, 1, p, 100)}
-    assert registry.is_better(differences) is expected
+def test_better_is_significantly_better_by_one_score_and_worse_by_none(loss, accuracy, expected):
+    ends = {"log_loss": loss, "accuracy": accuracy}
+    assert registry.is_better({name: {"low": low, "high": high} for name, (low, high) in ends.items()}) is expected
+
+
+def test_who_looks_more_often_has_to_show_more():
+    """Ten more of 120 images right are enough at the second look and not at the thirtieth."""
+    labels, unit = np.zeros(120, int), np.arange(120)
+    first, second = (
+        sample_of(labels, np.where(unit[:, None] < right, [0.8, 0.2], [0.2, 0.8]), unit) for right in (100, 110)
+    )
+    by_looks = {looks: registry.judged_differences(first, second, looks) for looks in (2, 30)}
+    assert [registry.is_better(differences) for differences in by_looks.values()] == [True, False]
+    assert by_looks[30]["accuracy"]["p"] == pytest.approx(15 * by_looks[2]["accuracy"]["p"])
 
 
 def test_a_version_has_scores_data_and_a_card_of_what_was_measured(made, store, tmp_path):

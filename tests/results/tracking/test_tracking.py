@@ -208,6 +208,9 @@ def test_a_comparison_is_an_artifact_of_every_run_compared(made, store, capsys):
         assert figures == {file.name for file in drawn.iterdir()} >= {"confusion_matrix.png", "learning_curves.png"}
         logged_costs = {name: run.data.metrics.get(name) for name in spent[fingerprint]}
         assert logged_costs == pytest.approx(spent[fingerprint], abs=1e-6)
+        way = comparison.table("comparison.csv").set_index("model").loc[run.data.tags["model"]]
+        for name in ("kappa", "log_loss_high", "accuracy_low"):
+            assert run.data.metrics[f"way_{name}"] == pytest.approx(way[name], abs=1e-6)
 
 
 def trained_with(made, folder, **changed) -> Classifier:
@@ -313,9 +316,10 @@ def tell_apart(folder: Path, made) -> Path:
     for model in MODELS.values():
         classifier, report = artifacts(made, model)
         for digest in (classifier.digest, report.facts.fingerprint):
-            for file in (*folder.rglob("artifact.json"), *folder.rglob("costs.csv")):
+            for file in (path for name in ("artifact.json", "costs.csv", "trials.csv") for path in folder.rglob(name)):
                 file.write_text(file.read_text().replace(digest, sha256(digest, folder.name)))
-    list_files_anew(Page, folder / "page")
+    for kind, name in ((Page, "page"), (Comparison, "comparison")):
+        list_files_anew(kind, folder / name)
     return folder
 
 
