@@ -21,7 +21,7 @@ from scipy.special import log_softmax
 from components.data.artifacts import Classifier, Features, Splits
 from components.machinery.code import ROOT
 from components.machinery.running import run_step
-from components.model import backbones, optimizers, rate_finder, runtime, training
+from components.model import backbones, delivery, optimizers, rate_finder, runtime, training
 from components.model.cut import cut
 from components.model.learning_rates import plan_schedule
 from components.model.rows import FreshRows, Rows
@@ -450,6 +450,14 @@ def test_a_unit_whose_weight_overflowed_ends_the_training_though_nothing_else_sh
 
     with pytest.raises(UserError, match="not numbers after epoch 2: lower the learning rate"):
         training.train("test", model, blobs(), FineTuning(**SETTINGS), overflow, tmp_path)
+
+
+def test_a_model_whose_logits_are_no_numbers_is_not_delivered(tmp_path):
+    classifier = Classifier(tmp_path, {"facts": {"classes": ["down", "left", "up"], "image_size": 8}})
+    result = training.TrainingResult(pd.DataFrame(columns=["epoch"]), 0, np.full((20, 3), np.inf), 0.0)
+    with pytest.raises(UserError, match="the outputs of top on validation are not numbers: lower the learning rate"):
+        delivery.deliver(classifier, "top", [], result, blobs())
+    assert not list(tmp_path.iterdir())
 
 
 class Stopped(Exception):
