@@ -18,6 +18,7 @@ from components.data.artifacts import Classifier
 from components.data.content import sha256
 from components.data.records import Record
 from components.machinery.signature import load_step
+from components.machinery.trainings import fewest_trainings
 from components.model.registry import MODELS
 from components.results.titles import folder_name
 from components.system.errors import UserError
@@ -112,14 +113,14 @@ class Task:
 
     @property
     def trainings(self) -> int:
-        """How many trainings each output holds: `repeats`, else the most of an input; 1 where none is of a training."""
+        """How many trainings each output holds: `repeats`, else the fewest of several of an input, or 1."""
         if "repeats" in self.values:
             return self.values["repeats"]
         if not any(getattr(output.kind, "of_training", False) for output in self.outputs.values()):
             return 1
         behind = [one.task.trainings for several in self.inputs.values() for one in several
                   if getattr(one.kind, "of_training", False)]  # fmt: skip
-        return max(behind, default=1)
+        return fewest_trainings(behind)
 
 
 @dataclass(frozen=True, eq=False)

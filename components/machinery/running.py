@@ -19,6 +19,7 @@ from components.machinery.revisions import installed_versions, revisions
 from components.machinery.signature import Step, load_step
 from components.machinery.trainings import (
     count_trainings,
+    fewest_trainings,
     inputs_note_path,
     reshape_trainings,
     training_path,
@@ -81,8 +82,8 @@ def run_step(
 def training_runs(step: Step, artifacts: Mapping[str, Any], values: Mapping[str, Any]) -> list[Run]:
     """Return each run's paths and values, in order: one a training made or taken; one in all if no output is of any.
 
-    The first run takes the first training of each input, the second the second, and so on; a step that trains several
-    times adds 1 to its seed each time. One without an output of a training is `compare`.
+    The first run takes the first training of each input, the second the second, and so on, as far as all have one; a
+    step that trains several times adds 1 to its seed each time. One without an output of a training is `compare`.
     """
     if not any(kind.of_training for kind in step.outputs.values()):
         return [(artifacts, values)]
@@ -92,7 +93,7 @@ def training_runs(step: Step, artifacts: Mapping[str, Any], values: Mapping[str,
         if getattr(kind, "of_training", False)
     }
     counts = [count_trainings(path) for paths in ways.values() for path in paths]
-    trainings = values.get("repeats") or max(counts, default=1)
+    trainings = values.get("repeats") or fewest_trainings(counts)
     runs: list[Run] = []
     for number in range(trainings):
         paths: dict[str, Any] = {**artifacts}

@@ -1,7 +1,7 @@
 """Where the trainings of one way lie: one at the path of the way, several in folders `training=N` under it."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from components.data.artifact import MANIFEST
@@ -18,6 +18,14 @@ def training_paths(path: Path, trainings: int) -> list[Path]:
 def count_trainings(path: Path) -> int:
     """Return how many finished trainings lie at the path of a way; at least 1, also where there is nothing yet."""
     return max(1, len([*path.glob(f"{PREFIX}*/{MANIFEST}")])) if has_several_trainings(path) else 1
+
+
+def fewest_trainings(counts: Iterable[int]) -> int:
+    """Return how many times a step runs that takes so many trainings of some ways: the fewest of several, or else 1.
+
+    A way of one training is taken with every training of the others.
+    """
+    return min((count for count in counts if count > 1), default=1)
 
 
 def has_several_trainings(path: Path) -> bool:

@@ -10,7 +10,7 @@ import pytest
 from components.data.artifacts import Classifier, Comparison, Report, Top
 from components.data.records import Record
 from components.machinery.running import run_step
-from components.machinery.trainings import has_several_trainings
+from components.machinery.trainings import fewest_trainings, has_several_trainings
 from components.model import training
 from components.model.registry import MODELS
 from components.system.errors import UserError
@@ -141,6 +141,10 @@ def test_what_takes_more_trainings_than_there_are_says_so(ways, made, tmp_path):
     at = {**made, "top": ways / "glyphs/top", "classifier": tmp_path / "classifier"}
     with pytest.raises(UserError, match="glyphs/top has 3 trainings, and 4 are needed: make it again"):
         run_step("fine_tune", at, {**PARAMETERS["fine_tune"], "repeats": 4})
+
+
+def test_of_ways_of_several_trainings_as_many_are_averaged_as_all_have():
+    assert [fewest_trainings(counts) for counts in ([3, 5], [1, 5], [1, 1], [])] == [3, 5, 1, 1]
 
 
 def test_a_model_to_use_is_one_of_the_trainings(ways):
