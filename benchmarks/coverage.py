@@ -12,6 +12,7 @@ from itertools import combinations
 import numpy as np
 from scipy import optimize, special
 
+from benchmarks import plain
 from benchmarks.measuring import Aim, Bench, Line
 from components.results.tracking.registry import JUDGES, is_better, judged_differences
 from components.scores import metrics
@@ -24,7 +25,7 @@ from components.scores.estimates import (
     variance_over_units,
 )
 from components.scores.pairs import correction_of, difference
-from components.scores.proportions import ALPHA, exact_interval, independent_units, sign_flip_p
+from components.scores.proportions import ALPHA, exact_interval
 from components.scores.registry import SCORES, TESTED
 
 SEED = 20_261_128
@@ -83,13 +84,11 @@ class World:
 
 
 def way(
-    world: World, random: np.random.Generator, labels: np.ndarray, seen: np.ndarray, trainings: int,
-    unit: np.ndarray | None = None,
-) -> list[Sample]:  # fmt: skip
+    world: World, random: np.random.Generator, labels: np.ndarray, seen: np.ndarray, trainings: int
+) -> list[Sample]:
     """Return the Samples of a way's trainings; what the way sees of its own is drawn."""
     own = 0.7 * random.standard_t(5, seen.shape)
-    unit = np.arange(len(labels)) if unit is None else unit
-    return [sample_of(labels, world.train(random, labels, seen, own), unit) for _ in range(trainings)]
+    return [sample_of(labels, world.train(random, labels, seen, own), np.arange(len(labels))) for _ in range(trainings)]
 
 
 def intervals(
@@ -101,9 +100,7 @@ def intervals(
     truth = world.true_scores(random, 200 if world.spread else 4, 20_000 if world.spread else 250_000)
     held = {name: np.zeros((simulations, 2), bool) for name in names}
     widths = dict.fromkeys(names, 0.0)
-    unit = independent_units(
-        np.arange(images).astype(str) if group_size == 1 else (np.arange(images) // group_size).astype(str), images
-    )
+    unit = np.arange(images) // group_size
     for number in range(simulations):
         labels, seen = world.draw_images(random, images, group_size)
         sample = pool_trainings(
@@ -112,23 +109,15 @@ def intervals(
         for name in names:
             low, high = estimate(sample, name).interval()
             widths[name] += (high - low) / simulations
-            image_error = 1.96 * np.sqrt(np.sum(sample.influence[name] ** 2)) / sample.units
-            held[name][number] = (abs(sample.score(name) - truth[name]) <= image_error, low <= truth[name] <= high)
+            error = np.sqrt(variance_over_units(sample.influence[name]))
+            usual = plain.holds_within_two_errors(sample.score(name), error, truth[name])
+            held[name][number] = usual, low <= truth[name] <= high
     for name in names:
-        plain, here = (100 * float(share) for share in held[name].mean(axis=0))
-        words = f"{here:.1f} %, width {widths[name]:.3f}"
+        shares = 100 * held[name].mean(axis=0)
+        title = f"{SCORES[name].title}, {case}, n = {images:,}"
+        words = f"{shares[1]:.1f} %, width {widths[name]:.3f}"
         details = {"images": images, "simulations": simulations, "truth": truth[name], "width": widths[name]}
-        yield Line(
-            "coverage",
-            f"{SCORES[name].title}, {case}, n = {images:,}",
-            plain,
-            here,
-            "%",
-            words,
-            here,
-            Aim(LEAST, "%"),
-            details,
-        )
+        yield Line("coverage", title, *shares.tolist(), "%", words, float(shares[1]), Aim(LEAST, "%"), details)
 
 
 def false_claims(case: str, tests: Callable[[int], tuple[bool, bool]], simulations: int, most: float = MOST) -> Line:
@@ -140,18 +129,13 @@ def false_claims(case: str, tests: Callable[[int], tuple[bool, bool]], simulatio
         simulations: How many.
         most: Per cent that the upper limit of the share is to be below.
     """
-    plain, here = (int(claims) for claims in np.sum([tests(number) for number in range(simulations)], axis=0))
+    usual, here = (int(claims) for claims in np.sum([tests(number) for number in range(simulations)], axis=0))
     upper = 100 * exact_interval(here, simulations)[1]
     words = f"{100 * here / simulations:.1f} %; with 95 % confidence below {upper:.1f} %"
     return Line(
-        "coverage", case, 100 * plain / simulations, 100 * here / simulations, "%", words, upper,
+        "coverage", case, 100 * usual / simulations, 100 * here / simulations, "%", words, upper,
         Aim(most, "%", most=True), {"simulations": simulations},
     )  # fmt: skip
-
-
-def differs_by_mcnemar(first: Sample, second: Sample) -> bool:
-    """Return whether McNemar's exact test tells two models apart."""
-    return sign_flip_p(np.rint(first.wrong - second.wrong).astype(int)) < ALPHA
 
 
 def equal_ways(world: World, images: int, ways: int, trainings: int) -> Callable[[int], tuple[bool, bool]]:
@@ -166,7 +150,9 @@ def equal_ways(world: World, images: int, ways: int, trainings: int) -> Callable
         told = any(
             difference(one, other, name).p_value() < alpha for one, other in combinations(samples, 2) for name in TESTED
         )
-        return any(differs_by_mcnemar(one[0], other[0]) for one, other in combinations(files, 2)), told
+        return any(
+            plain.mcnemar_tells_apart(one[0].wrong, other[0].wrong) for one, other in combinations(files, 2)
+        ), told
 
     return test
 
@@ -177,14 +163,10 @@ def same_way(world: World, images: int, trainings: int) -> Callable[[int], tuple
     def test(number: int) -> tuple[bool, bool]:
         random = np.random.default_rng([SEED, images, trainings, number])
         labels, seen = world.draw_images(random, images)
-        own = 0.7 * random.standard_t(5, seen.shape)
-        unit = np.arange(images)
-        one, other = (
-            [sample_of(labels, world.train(random, labels, seen, own), unit, ["accuracy"]) for _ in range(trainings)]
-            for _ in range(2)
-        )
+        both = way(world, random, labels, seen, 2 * trainings)
+        one, other = both[:trainings], both[trainings:]
         p = difference(pool_trainings(one), pool_trainings(other), "accuracy").p_value()
-        return differs_by_mcnemar(one[0], other[0]), p < ALPHA
+        return plain.mcnemar_tells_apart(one[0].wrong, other[0].wrong), p < ALPHA
 
     return test
 
@@ -204,8 +186,7 @@ def same_way_on_folds(world: World, images: int, folds: int) -> Callable[[int], 
         train_images = images * (folds - 1) / folds
         one, other = (pool_folds(run, train_images) for run in runs)
         together = [np.concatenate([sample.wrong for sample in run]) for run in runs]
-        plain = sign_flip_p(np.rint(together[0] - together[1]).astype(int)) < ALPHA
-        return plain, difference(one, other, "accuracy").p_value() < ALPHA
+        return plain.mcnemar_tells_apart(*together), difference(one, other, "accuracy").p_value() < ALPHA
 
     return test
 
@@ -228,8 +209,8 @@ def surer_model(accuracy: float, images: int) -> Callable[[int], tuple[bool, boo
         )
         losses = candidate.influence["log_loss"] - champion.influence["log_loss"]
         gain = candidate.score("log_loss") - champion.score("log_loss")
-        plain = gain + 1.96 * np.sqrt(variance_over_units(losses)) < 0
-        return plain, is_better(judged_differences(champion, candidate, looks=2))
+        lower = gain < 0 and not plain.holds_within_two_errors(gain, np.sqrt(variance_over_units(losses)), 0)
+        return lower, is_better(judged_differences(champion, candidate, looks=2))
 
     return test
 

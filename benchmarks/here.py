@@ -36,7 +36,7 @@ class Cost:
 
 
 def tasks_of(recipe: str, source: Path, network: str, entries: Mapping[str, Any]) -> list[Task]:
-    """Return all tasks, none run, of a recipe like one of params.yaml, on other images and weights.
+    """Return all tasks, none run, of a recipe like one of params.yaml, on other images and weights, trained once.
 
     Args:
         recipe: The recipe that it is like.
@@ -46,7 +46,8 @@ def tasks_of(recipe: str, source: Path, network: str, entries: Mapping[str, Any]
     """
     content, name = recipes.read(), source.name
     content["data"]["own"] = {**(content["data"].get("own") or {}), name: {"source": str(source), "max_quarantined": 0}}
-    content["recipes"][name] = {"like": recipe, "data": name, "networks": [network], **entries}
+    once = {step: {"repeats": 1, **entries.get(step, {})} for step in recipes.TRAINING}
+    content["recipes"][name] = {"like": recipe, "data": name, "networks": [network], **entries, **once}
     return tasks_by_recipe(content, [name])[name]
 
 

@@ -239,3 +239,16 @@ def pairs_of_close_hashes(source: Path, distance: int) -> set[frozenset[str]]:
 
     hashes = {file.name: imagehash.phash(Image.open(file)) for file in sorted(source.glob("*/*"))}
     return {frozenset(pair) for pair in combinations(hashes, 2) if hashes[pair[0]] - hashes[pair[1]] <= distance}
+
+
+def holds_within_two_errors(value: float, error: float, truth: float) -> bool:
+    """Return whether the usual 95 % interval, the score plus and minus 1.96 standard errors, holds the true score."""
+    return abs(value - truth) <= 1.96 * error
+
+
+def mcnemar_tells_apart(first: "np.ndarray", second: "np.ndarray") -> bool:
+    """Return whether McNemar's exact test at 5 % tells two models apart, by the images that each has wrong, (n,)."""
+    from scipy import stats
+
+    better, worse = int(((first > 0) & (second == 0)).sum()), int(((first == 0) & (second > 0)).sum())
+    return better + worse > 0 and stats.binomtest(better, better + worse).pvalue < 0.05

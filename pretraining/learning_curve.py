@@ -51,7 +51,7 @@ def trials() -> dict[tuple[int, int], list[Task]]:
     content, names = recipes.read(), {}
     for images, seed in itertools.product(TRAIN_IMAGES, SEEDS):
         name = names[images, seed] = f"{RECIPE}-{images}-{seed}"
-        seeded: dict[str, Any] = {step: {"seed": seed} for step in recipes.TRAINING}
+        seeded: dict[str, Any] = {step: {"seed": seed, "repeats": 1} for step in recipes.TRAINING}
         content["recipes"][name] = {"like": RECIPE, **seeded, "split": {"train": images, "seed": seed}}
     tasks = tasks_by_recipe(content, names.values())
     return {trial: tasks[name] for trial, name in names.items()}
