@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +29,7 @@ from pipeline import recipes, running
 from pipeline.arranging import Task
 from pipeline.running import find_output
 from pretraining import learning_curve
-from tests.conftest import MODELS, recipe_of, tasks_of
+from tests.conftest import MODELS, PARAMETERS, recipe_of, tasks_of
 from tests.model.test_training import edges
 
 BACKBONE = "vgg16_small"
@@ -221,24 +222,33 @@ def test_the_figure_of_memory_and_time(tmp_path):
 
 
 @pytest.mark.slow  # whole recipes
-def test_results_are_a_row_a_model_and_seed_and_what_seeds_have_in_common_is_made_once(source, tmp_path, monkeypatch):
-    content = edges(source, models=["benchmark", "top"])
+def test_results_are_a_row_a_model_and_seed_and_what_seeds_have_in_common_is_made_once(
+    source, tmp_path, monkeypatch, capsys
+):
+    """One training a seed, whatever the recipe repeats; three seeds have a mean with its interval, two have none."""
+    repeated = {name: {**PARAMETERS[name], "repeats": 2} for name in ("train_benchmark", "train_top")}
+    content = edges(source, models=["benchmark", "top"], **repeated)
     monkeypatch.chdir(tmp_path)
     Path("docs").mkdir()
     Path("params.yaml").write_text(yaml.safe_dump(content))
     command = ["edges", "--networks", f"random_{BACKBONE}", "--set", "train_top.epochs=2", "evaluate.slices=0"]
-    results.main([*command, "--seeds", "1", "2"])
+    results.main([*command, "--seeds", "1", "2", "3"])
+    printed = capsys.readouterr().out
     table = pd.read_csv("docs/results.csv", keep_default_na=False)
     assert table[results.KEYS].values.tolist() == [
         ["edges", weights, "train_top.epochs=2 evaluate.slices=0", seed, model]
         for weights, model in (("", "benchmark"), (f"random_{BACKBONE}", "top"))
-        for seed in (1, 2)
+        for seed in (1, 2, 3)
     ]
     top = table[table["model"] == "top"]
-    assert top["seconds_extraction"].nunique() == 1 and top["log_loss"].nunique() == 2
+    assert top["seconds_extraction"].nunique() == 1 and top["log_loss"].nunique() == 3
+    ends = re.findall(rf"top +3 .* {top['log_loss'].mean():.3f} \[([\d.]+), ([\d.]+)\]", printed)
+    assert float(ends[0][0]) < top["log_loss"].min() < top["log_loss"].max() < float(ends[0][1])
     made = {file: file.stat().st_mtime_ns for file in results.WORK.rglob("artifact.json")}
     assert Counter(file.parent.name for file in made)["features"] == 1
+    capsys.readouterr()
     results.main([*command, "--seeds", "2", "1"])
+    assert re.search(rf"top +1 .* {top['log_loss'].iloc[1]:.3f} \[", capsys.readouterr().out)
     assert {file: file.stat().st_mtime_ns for file in results.WORK.rglob("artifact.json")} == made
     assert pd.read_csv("docs/results.csv", keep_default_na=False).equals(table)
 
@@ -250,6 +260,7 @@ def test_the_learning_curve_is_of_its_numbers_of_images_and_seeds_and_scores_no_
         values = {task.step: task.values for task in tasks}
         assert values["split"]["train"] == images
         assert {values[name]["seed"] for name in ("split", *recipes.TRAINING)} == {seed}
+        assert {values[name]["repeats"] for name in recipes.TRAINING} == {1}
     assert len({find_output(tasks, "features") for tasks in trials.values()}) == 1
     ran: list[Task] = []
     monkeypatch.setattr(running, "run_tasks", lambda tasks, home: ran.extend(tasks))
