@@ -113,11 +113,11 @@ def intervals(
             usual = plain.holds_within_two_errors(sample.score(name), error, truth[name])
             held[name][number] = usual, low <= truth[name] <= high
     for name in names:
-        shares = 100 * held[name].mean(axis=0)
+        usual, here = (100 * float(share) for share in held[name].mean(axis=0))
         title = f"{SCORES[name].title}, {case}, n = {images:,}"
-        words = f"{shares[1]:.1f} %, width {widths[name]:.3f}"
+        words = f"{here:.1f} %, width {widths[name]:.3f}"
         details = {"images": images, "simulations": simulations, "truth": truth[name], "width": widths[name]}
-        yield Line("coverage", title, *shares.tolist(), "%", words, float(shares[1]), Aim(LEAST, "%"), details)
+        yield Line("coverage", title, usual, here, "%", words, here, Aim(LEAST, "%"), details)
 
 
 def false_claims(case: str, tests: Callable[[int], tuple[bool, bool]], simulations: int, most: float = MOST) -> Line:
