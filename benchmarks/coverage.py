@@ -110,8 +110,8 @@ def intervals(
             low, high = estimate(sample, name).interval()
             widths[name] += (high - low) / simulations
             error = np.sqrt(variance_over_units(sample.influence[name]))
-            usual = plain.holds_within_two_errors(sample.score(name), error, truth[name])
-            held[name][number] = usual, low <= truth[name] <= high
+            by_errors = plain.holds_within_two_errors(sample.score(name), error, truth[name])
+            held[name][number] = by_errors, low <= truth[name] <= high
     for name in names:
         usual, here = (100 * float(share) for share in held[name].mean(axis=0))
         title = f"{SCORES[name].title}, {case}, n = {images:,}"
