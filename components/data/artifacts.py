@@ -332,7 +332,8 @@ class Report(Artifact[ReportFacts]):
 
     text_columns = ("file", "label", "predicted", "group", "class", "other", "other_label")
     columns_with_gaps = (
-        "precision", "precision_low", "precision_high", "recall", "recall_low", "recall_high", "f1", "confidence",
+        "precision", "precision_low", "precision_high", "recall", "recall_low", "recall_high", "f1", "f1_low",
+        "f1_high", "confidence",
         "accuracy",
     )  # fmt: skip
     common_ground: ClassVar = {"fetch"}  # folds have test splits of their own

@@ -1,6 +1,5 @@
 """The comparison as one self-contained page of HTML: for a browser, a phone, a printer, Kubeflow's UI."""
 
-import math
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -230,7 +229,7 @@ def class_rows(report: Report) -> Rows:
             "test images": f"{row['support']:,}",
             "precision": score_text(row, "precision"),
             "recall": score_text(row, "recall"),
-            "F1": "–" if math.isnan(row["f1"]) else f"{row['f1']:.3f}",
+            "F1": score_text(row, "f1"),
         }
         for row in table.to_dict("records")
     }

@@ -197,5 +197,5 @@ def trial_sentences(trials: pd.DataFrame) -> list[str]:
             values = (
                 f"{title} {rows[score].mean():.3f} +- {rows[score].std():.3f}" for score, title in TRIAL_SCORES.items()
             )
-            sentences.append(f"{name}, mean of {len(rows)} {kind}: {', '.join(values)}.")
+            sentences.append(f"{name}, mean and standard deviation of {len(rows)} {kind}: {', '.join(values)}.")
     return sentences

@@ -1,4 +1,4 @@
-"""Intervals of scores over other images, and of each class's precision and recall."""
+"""Intervals of scores over other images, and of each class's precision, recall and F1."""
 
 from collections.abc import Collection, Sequence
 
@@ -40,12 +40,13 @@ def score_intervals(
 def class_scores(
     labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str], groups: np.ndarray | None = None
 ) -> pd.DataFrame:
-    """Return a table with each class's support, precision, recall, their 95 % intervals and F1, in order of `classes`.
+    """Return a table with each class's support, precision, recall and F1 and their intervals, in order of `classes`.
 
-    The columns are `class`, `support` (its images), `precision`, `precision_low`, `precision_high`, the same three of
-    `recall`, and `f1`; not a number where the divisor is 0, as the precision of a class that is never predicted. The
-    intervals are exact, those of precision for as many predictions of the class as there were: how many there are is
-    chance as well. Images in groups count for as many as they are worth, and where fewer than `FEWEST` groups have any,
+    The columns are `class`, `support` (its images), `precision`, `precision_low`, `precision_high`, and the same three
+    of `recall` and of `f1`; not a number where the divisor is 0, as the precision of a class that is never predicted.
+    The 95 % intervals are exact, those of precision for as many predictions of the class as there were, which are
+    chance as well; F1 is 2 p / (1 + p) of p, the share of correct ones among images that are of the class or predicted
+    as it. Images in groups count for as many as they are worth, and where fewer than `FEWEST` groups have any,
     the interval is (0, 1).
 
     Args:
@@ -59,7 +60,7 @@ def class_scores(
     counts = unit_sums(labels, said, unit)[:, 1:]
     actual, told, correct = (counts[:, part * len(classes) :][:, : len(classes)] for part in range(3))
     table = pd.DataFrame({"class": classes, "support": actual.sum(axis=0).astype(int)})
-    for name, whole in (("precision", told), ("recall", actual)):
+    for name, whole in (("precision", told), ("recall", actual), ("f1", actual + told - correct)):
         shares, worth = ratio_or_nan(correct.sum(axis=0), whole.sum(axis=0)), effective_wholes(correct, whole)
         units, images = (whole > 0).sum(axis=0), whole.sum(axis=0)
         unknown = (units < images) & (units < FEWEST)
@@ -67,7 +68,6 @@ def class_scores(
             (np.nan, np.nan) if np.isnan(share) else (0.0, 1.0) if few else exact_interval(share * trials, trials)
             for share, trials, few in zip(shares.tolist(), worth.tolist(), unknown.tolist(), strict=True)
         ]
-        table[name] = shares
-        table[[f"{name}_low", f"{name}_high"]] = ends
-    table["f1"] = ratio_or_nan(2 * correct.sum(axis=0), (actual + told).sum(axis=0))
+        values = np.column_stack([shares, ends])
+        table[[name, f"{name}_low", f"{name}_high"]] = 2 * values / (1 + values) if name == "f1" else values
     return table

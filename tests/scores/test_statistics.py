@@ -238,12 +238,13 @@ def test_images_in_groups_are_worth_as_many_as_vary_as_much():
     assert effective_trials(0.0, 0.0, 2000, 200) == 200
 
 
-def test_precision_and_recall_of_a_case_worked_out_by_hand():
+def test_precision_recall_and_f1_of_a_case_worked_out_by_hand():
     labels = np.array([0, 0, 0, 0, 1, 1, 1, 2, 2, 2])
     predicted = np.array([0, 0, 0, 1, 1, 1, 0, 0, 0, 1])
     table = intervals.class_scores(labels, predicted, ["a", "b", "c", "d"]).set_index("class")
     assert table.columns.tolist() == [
         "support", "precision", "precision_low", "precision_high", "recall", "recall_low", "recall_high", "f1",
+        "f1_low", "f1_high",
     ]  # fmt: skip
     assert table["support"].tolist() == [4, 3, 3, 0]
     np.testing.assert_allclose(table["precision"], [3 / 6, 2 / 4, np.nan, np.nan])
@@ -252,6 +253,8 @@ def test_precision_and_recall_of_a_case_worked_out_by_hand():
     assert tuple(table.loc["a", ["recall_low", "recall_high"]]) == exact_interval(3, 4)
     assert tuple(table.loc["b", ["precision_low", "precision_high"]]) == exact_interval(2, 4)
     assert tuple(table.loc["c", ["recall_low", "recall_high"]]) == exact_interval(0, 3)
+    low, high = exact_interval(3, 7)  # of 7 images that are a or called a, 3 are both
+    assert tuple(table.loc["a", ["f1_low", "f1_high"]]) == (2 * low / (1 + low), 2 * high / (1 + high))
     assert table.loc["d"].drop("support").isna().all()
 
 
@@ -267,6 +270,7 @@ def test_precision_and_recall_of_groups():
     assert grouped["recall_high"]["a"] - grouped["recall_low"]["a"] > 0.05
     assert tuple(grouped.loc["c", ["recall_low", "recall_high"]]) == exact_interval(9, 9)  # groups that have any
     assert tuple(grouped.loc["d", ["recall_low", "recall_high"]]) == (0, 1)
+    assert grouped["f1_high"]["a"] - grouped["f1_low"]["a"] > 0.05
     assert grouped[["support", "precision", "recall", "f1"]].equals(single[["support", "precision", "recall", "f1"]])
 
 
