@@ -53,27 +53,31 @@ class World:
     def draw_images(
         self, random: np.random.Generator, images: int, group_size: int = 1
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return labels, (n,), and what every training sees in the images, logits (n, classes)."""
+        """Return labels, (n,), and what every training sees in the images, logits (n, classes).
+
+        One image in ten is blurred; a hard one looks like the class that comes next.
+        """
         groups = -(-images // group_size)
         labels = random.choice(len(self.shares), images, p=self.shares)
-        hard = (
-            random.exponential(1.0, images)
-            + self.like * np.repeat(random.exponential(1.0, groups), group_size)[:images]
-        )
-        seen = random.standard_t(5, (images, len(self.shares)))
+        of_group = np.repeat(random.lognormal(0.0, 0.8, groups), group_size)[:images]
+        hard = random.gamma(0.7, 1.4, images) + self.like * of_group
+        blur = np.where(random.random(images) < 0.1, 2.5, 1.0)
+        seen = blur[:, None] * random.logistic(0.0, 0.6, (images, len(self.shares)))
         seen[np.arange(images), labels] += self.skill - hard
-        seen[np.arange(images), (labels + 1) % len(self.shares)] += 0.5 * hard  # the class that it is taken for
+        seen[np.arange(images), (labels + 1) % len(self.shares)] += 0.5 * hard
         return labels, seen
 
     def train(
         self, random: np.random.Generator, labels: np.ndarray, seen: np.ndarray, own: np.ndarray | float = 0.0
     ) -> np.ndarray:
-        """Return the probabilities, (n, classes), of a training of a way that sees something of its own as well."""
+        """Return the probabilities, (n, classes), of a training of a way that sees something of its own as well.
+
+        One training in five goes worse than the others.
+        """
         classes = len(self.shares)
-        logits = seen + own + 0.7 * random.standard_t(5, seen.shape)
-        logits = logits + self.spread * (
-            random.laplace() * np.eye(classes)[labels] + 0.5 * random.laplace(size=classes)
-        )
+        logits = seen + own + random.logistic(0.0, 0.4, seen.shape)
+        skill = random.normal() - 2 * (random.random() < 0.2)
+        logits = logits + self.spread * (skill * np.eye(classes)[labels] + 0.5 * random.normal(size=classes))
         return special.softmax(self.sureness * logits, axis=1)
 
     def true_scores(self, random: np.random.Generator, trainings: int, images: int = 50_000) -> dict[str, float]:
@@ -87,7 +91,7 @@ def way(
     world: World, random: np.random.Generator, labels: np.ndarray, seen: np.ndarray, trainings: int
 ) -> list[Sample]:
     """Return the Samples of a way's trainings; what the way sees of its own is drawn."""
-    own = 0.7 * random.standard_t(5, seen.shape)
+    own = random.logistic(0.0, 0.4, seen.shape)
     return [sample_of(labels, world.train(random, labels, seen, own), np.arange(len(labels))) for _ in range(trainings)]
 
 
@@ -179,7 +183,7 @@ def same_way_on_folds(world: World, images: int, folds: int) -> Callable[[int], 
         runs: list[list[Sample]] = [[], []]
         for _ in range(folds):
             labels, seen = world.draw_images(random, images // folds)
-            own = 0.7 * random.standard_t(5, seen.shape)
+            own = random.logistic(0.0, 0.4, seen.shape)
             for run in runs:
                 probabilities = world.train(random, labels, seen, own)
                 run.append(sample_of(labels, probabilities, np.arange(len(labels)), ["accuracy"]))
@@ -216,7 +220,7 @@ def surer_model(accuracy: float, images: int) -> Callable[[int], tuple[bool, boo
 
 
 CALM, RARE = World(), World((0.03, 0.47, 0.3, 0.2))
-SURE, PERFECT = World(sureness=3.0), World((0.5, 0.5), skill=9.5)
+SURE, PERFECT = World(sureness=3.0), World((0.5, 0.5), skill=10.5)
 RESTLESS = World(spread=0.3)
 
 
