@@ -359,9 +359,10 @@ class Report(Artifact[ReportFacts]):
 
 
 class Comparison(Artifact[ReportFacts]):
-    """Reports side by side: `comparison.csv`, `verdict.json` in words, `chosen.json`, the chosen model on validation.
+    """Reports side by side: `comparison.csv`, `verdict.json` in words, `chosen.json`, the chosen way on validation.
 
-    `pairs.csv` has the tests of every two models on the same test images, `trials.csv` the scores of every report.
+    `comparison.csv` has a row a way, with means over its trainings; `pairs.csv` the tests of every two ways on the same
+    test images, `trials.csv` the scores of every report.
     """
 
     text_columns = ("model", "fingerprint")

@@ -1,6 +1,6 @@
 """The registry of scores: one entry defines a score, and is all that a new score needs.
 
-Each is computed from sums over images, which can be resampled: its interval comes with it.
+Each is computed from sums over images: how far each image moves it, and so its interval, follows from that.
 """
 
 import math
