@@ -26,7 +26,7 @@ from components.data.perceptual_hashes import (
     details_of_boxes,
     pairs_of_close_hashes,
     read_thumbnail,
-    turned,
+    turn_arrays,
 )
 from components.system.progress import bar
 
@@ -95,7 +95,7 @@ def turned_pairs(
         number: Of the turn, from 1 to 7.
     """
     square = details[first].astype(np.float32).reshape(-1, SIDE, SIDE, 3)
-    correlation = (turned(square, number).reshape(-1, DETAIL) * details[second]).sum(axis=1)
+    correlation = (turn_arrays(square, number).reshape(-1, DETAIL) * details[second]).sum(axis=1)
     for row in np.flatnonzero(correlation >= MIN_CORRELATION):
         one, other = sorted((int(first[row]), int(second[row])))
         yield one, other, int(bits[row]), float(correlation[row]), "turned"

@@ -44,7 +44,7 @@ BOXES = crop_boxes()
 TURNS = 7  # mirrored, turned, or both: `turned` numbers them
 
 
-def turned(arrays: np.ndarray, number: int) -> np.ndarray:
+def turn_arrays(arrays: np.ndarray, number: int) -> np.ndarray:
     """Return square arrays (n, side, side, ...) turned: mirrored if bits 1 and 2 are set, and transposed if bit 4 is.
 
     Args:
