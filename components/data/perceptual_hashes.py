@@ -41,7 +41,7 @@ def crop_boxes() -> list[Box]:
 
 
 BOXES = crop_boxes()
-TURNS = 7  # mirrored, turned, or both: `turned` numbers them
+TURNS = 7  # mirrored, turned, or both: `turn_arrays` numbers them
 
 
 def turn_arrays(arrays: np.ndarray, number: int) -> np.ndarray:
