@@ -200,7 +200,7 @@ def axes_of(recipe: Recipe, weights: Mapping[str, Mapping[str, Any]], apart: boo
 
 
 def role_of(name: str, parameter: str) -> Role:
-    """Return the role of a varied parameter: TRIAL of a seed or the fold, TEST_IMAGES of others of audit and split.
+    """Return the role of a varied parameter: TRIAL, TEST_IMAGES, WAY or CHOICE, by its step's and its own name.
 
     Every other parameter of `evaluate` is a WAY, and of all other steps a CHOICE.
     """

@@ -33,7 +33,7 @@ class Draft(NamedTuple):
 
 
 def draft_recipe(text: str, source: str, name: str, networks: Sequence[str], given: Mapping[str, str]) -> Draft:
-    """Look at a data set, print what it holds, and return a recipe for it, with the split that suits it.
+    """Print what a data set holds; return params.yaml's text with a recipe for it that has the split that suits it.
 
     Args:
         text: That of params.yaml, which is valid.

@@ -186,14 +186,14 @@ def entries_of(content: Mapping[str, Any], name: str, likes: tuple[str, ...] = (
     return entries
 
 
-def step_values(content: Mapping[str, Any], entries: Mapping[str, Any], step: str) -> dict[str, Any]:
-    """Return a step's values, unchecked: a recipe's before the defaults', and in each its own before shared ones.
+def step_values(content: Mapping[str, Any], recipe: Mapping[str, Any], step: str) -> dict[str, Any]:
+    """Return a step's unchecked values: a recipe's over those of the content's defaults, in each its own over shared.
 
     Only steps that train take what is shared, and of that their own parameters.
     """
     parameters = load_step(step).parameters
     values: dict[str, Any] = {}
-    for sections in (content["defaults"], entries):
+    for sections in (content["defaults"], recipe):
         if step in TRAINING:
             values |= {key: value for key, value in (sections.get(SHARED) or {}).items() if key in parameters}
         values |= sections.get(step) or {}

@@ -154,15 +154,15 @@ def colour_mode(mode: str) -> str:
 
 @contextmanager
 def open_image(
-    content: bytes, min_side: int = 0, draft_above: int = 0, white_level: int = WHITE
+    content: bytes, enough_side: int = 0, draft_above: int = 0, white_level: int = WHITE
 ) -> Iterator[DecodedImage]:
-    """Yield the image that a file's bytes encode, or its first frame; the memory for it is shared with other threads.
+    """Yield the image, or first frame, that a file's bytes encode, once enough of the memory for decoding is free.
 
     The bytes tell the format, not the file's name.
 
     Args:
         content: The file's bytes.
-        min_side: Pixels a side that suffice: a JPEG is decoded at a smaller scale, not below that; 0 for the full size.
+        enough_side: Pixels a side that suffice: a JPEG is decoded at a smaller scale, not below that; 0 for the full size.
         draft_above: Pixels up to which it is decoded at the full size all the same.
         white_level: The value of white of 16 bits a sample, unless the file tells it.
 
@@ -182,8 +182,8 @@ def open_image(
             raise ValueError(f"a progressive JPEG of {scans:,} scans, more than {MAX_SCANS:,}: save it anew")
         pixels = stored.width * stored.height
         decoder = PROGRESSIVE if "progressive" in stored.info else DECODERS.get(stored.format or "", 0)
-        if min_side and pixels > draft_above and stored.format != "HEIF":  # whose thumbnails may show something else
-            stored.draft(None, (min_side, min_side))
+        if enough_side and pixels > draft_above and stored.format != "HEIF":  # whose thumbnails may show something else
+            stored.draft(None, (enough_side, enough_side))
         channels = DEEP_CHANNELS if deep_images.channel_modes(stored) else 0
         amount = pixels * decoder + stored.width * stored.height * (PICTURE + channels)
         with MEMORY.reserve(amount), closing(stored):
@@ -253,19 +253,19 @@ def measure_image(content: bytes) -> ImageMeasures:
         return ImageMeasures(*image.size, largest, image.profile.name if image.profile else "")
 
 
-def read_image(file: Path, white_level: int = WHITE, min_side: int = 0) -> Image.Image:
+def read_image(file: Path, white_level: int = WHITE, enough_side: int = 0) -> Image.Image:
     """Return the image in a file of a data set as upright RGB, as `decode_image` does from its bytes.
 
     Raises:
         UserError: It cannot be read.
     """
     with file_errors(file):
-        return decode_image(file.read_bytes(), white_level, min_side)
+        return decode_image(file.read_bytes(), white_level, enough_side)
 
 
-def decode_image(content: bytes, white_level: int = WHITE, min_side: int = 0) -> Image.Image:
+def decode_image(content: bytes, white_level: int = WHITE, enough_side: int = 0) -> Image.Image:
     """Return the image that a file's bytes encode, or its first frame, as upright RGB, opened as of `open_image`."""
-    with open_image(content, min_side, white_level=white_level) as image:
+    with open_image(content, enough_side, white_level=white_level) as image:
         return image.rgb()
 
 

@@ -81,17 +81,17 @@ class FileIndex:
     paths: list[str]
     ends: dict[tuple[int, bool, bool], dict[str, list[str]]] = field(default_factory=dict)
 
-    def files_ending(self, names: list[str], with_ending: bool, with_case: bool) -> list[str]:
-        """Return the paths that end in these names, their endings such as `.jpg` and their case left out if asked."""
-        key = len(names), with_ending, with_case
+    def files_ending(self, parts: list[str], with_ending: bool, with_case: bool) -> list[str]:
+        """Return the paths whose last parts are these, one after another; their ending or case ignored if told to."""
+        key = len(parts), with_ending, with_case
         if key not in self.ends:
             index = self.ends[key] = defaultdict(list)
             for path in self.paths:
-                parts = composed(path if with_ending else without_ending(path)).split("/")
-                if len(parts) >= len(names):
-                    end = "/".join(parts[-len(names) :])
+                path_parts = composed(path if with_ending else without_ending(path)).split("/")
+                if len(path_parts) >= len(parts):
+                    end = "/".join(path_parts[-len(parts) :])
                     index[end if with_case else end.casefold()].append(path)
-        end = "/".join(names)
+        end = "/".join(parts)
         return self.ends[key].get(end if with_case else end.casefold(), [])
 
     def find(self, value: str, folder: str, part: str = "") -> list[str]:
@@ -199,7 +199,7 @@ def labelled_file(path: str, row: Mapping[str, str], said: str) -> LabelledFile:
 def left_out_lines(
     top: Folder, rest: list[str], unlabelled: list[str], tables: list[LabelTable], places: str
 ) -> Iterable[str]:
-    """Yield a line for each folder at the top of which no image has a row, for other images, and for other files."""
+    """Yield a line on each kind of what is left out: images without label or, by folder, row; columns; other files."""
     if unlabelled:
         yield f"images without a label in {places}: {len(unlabelled):,}: {fold_words(unlabelled, MOST_EXAMPLES)}"
     by_folder: dict[str, list[str]] = defaultdict(list)
@@ -340,7 +340,7 @@ def all_parts(values: "pd.Series") -> bool:
 
 
 def find_file_column(rows: "pd.DataFrame", index: FileIndex, folder: str) -> str:
-    """Return the first column, usual names before others, of whose first values half are files; "" if none is."""
+    """Return the first column, usual names before others, of whose sampled values half or more are files; or ""."""
     columns = [str(name) for name in rows.columns]
     usual = {name: rank for rank, name in enumerate(FILE_NAMES)}
     for name in sorted(columns, key=lambda name: usual.get(plain_name(name), len(usual))):
@@ -354,7 +354,7 @@ def find_file_column(rows: "pd.DataFrame", index: FileIndex, folder: str) -> str
 
 
 def read_rows(file: Path, path: str, source: Path, links: str, index: FileIndex) -> "pd.DataFrame":
-    """Return the rows of a table or list, all of text; columns without names are `column 1`, `column 2` and so on.
+    """Return the rows of a table or list, all of text; without a heading, columns are `column 1`, `column 2`, ...
 
     Raises:
         UserError: It cannot be read.
@@ -404,7 +404,7 @@ def read_json_lines(text: str, path: str) -> "pd.DataFrame":
             raise UserError(f"{path}: line {number} is no JSON ({error}): correct it") from error
         if not isinstance(row, dict):
             raise UserError(f"{path}: line {number}: `name: value` pairs expected; received {shorten(row)}")
-        rows.append({str(key): cell_text(value, path) for key, value in row.items()})
+        rows.append({str(key): cell_text(value) for key, value in row.items()})
     return pd.DataFrame(rows, dtype=object).fillna("")
 
 
@@ -422,12 +422,12 @@ def read_parquet(file: Path, path: str) -> "pd.DataFrame":
         raise UserError(f"{path}: parquet needs the package pyarrow: install it, or give the table as CSV") from None
     except Exception as error:
         raise UserError(f"{path} cannot be read as parquet ({shorten(str(error))}): mend or remove it") from error
-    columns = {str(name): [cell_text(value, path) for value in table[name].tolist()] for name in table}
+    columns = {str(name): [cell_text(value) for value in table[name].tolist()] for name in table}
     return pd.DataFrame(columns, dtype=object)
 
 
-def cell_text(value: Any, path: str) -> str:
-    """Return a value of a table as text: "" for none; a list of one as what it holds, of more with bars between.
+def cell_text(value: Any) -> str:
+    """Return a value of a table as text: "" for none or an empty list; the items of a list with bars between.
 
     Lists of more are several labels, if they are labels: `check_single_labels` refuses them.
     """
@@ -436,7 +436,7 @@ def cell_text(value: Any, path: str) -> str:
     if value is None or value is pd.NA:
         return ""
     if isinstance(value, list | tuple):
-        return "|".join(cell_text(one, path) for one in value)
+        return "|".join(cell_text(one) for one in value)
     return str(value)
 
 

@@ -15,11 +15,11 @@ def list_source(source: Path) -> list[bytes]:
     """
     top = read_folder(source)
     folders = [os.fsencode(folder.path) for folder in top.walk() if not folder.error]
-    return [*folders, *(describe(source / path, path) for path in top.file_paths())]
+    return [*folders, *(listing_line(source / path, path) for path in top.file_paths())]
 
 
-def describe(file: Path, name: str) -> bytes:
-    """Return the line of a file, by the name that is given; of a link that of where it leads, if anywhere."""
+def listing_line(file: Path, name: str) -> bytes:
+    """Return a file's name, kind, size and time as a line, of a link its target's if any; its name if gone."""
     for follow in (True, False):
         try:
             status = file.stat(follow_symlinks=follow)

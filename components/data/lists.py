@@ -62,7 +62,7 @@ def find_list(source: Path, path: str, address: str) -> Path:
 
 
 def fold_lines(files: list[Path], source: Path, links: str) -> Iterator[tuple[str, str, str]]:
-    """Yield (file's name, image, split) of each line of the lists of test images; a split is its list's number."""
+    """Yield (list's name, image, split) of each line of lists of test images; a split is its list's place from 0."""
     for number, path in enumerate(files):
         for line in read_text(path, source, links).splitlines():
             yield path.name, line.rpartition(" ")[0], str(number)

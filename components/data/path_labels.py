@@ -70,7 +70,7 @@ def label_by_leaves(source: Path, top: Folder) -> LabelledFiles:
         for path in paths:
             target = join_path(label, part_folder, path.rpartition("/")[2])
             files.append(LabelledFile(path, target, label, part, "", part_folder))
-    return labelled(source, top, files, f"names of the folders that hold the images, in {top.name}")
+    return with_classes(source, top, files, f"names of the folders that hold the images, in {top.name}")
 
 
 def parents(folder: str) -> list[str]:
@@ -107,15 +107,15 @@ def label_by_names(source: Path, top: Folder, pattern: str) -> LabelledFiles:
         label = said["label"]
         files.append(LabelledFile(path, join_path(label, path), label, part, said.get("group", ""), part_folder))
     what = f"what {pattern!r} finds in the paths" if pattern else "names of the files, up to the number at their end,"
-    found = labelled(source, top, files, f"{what} in {top.name}", missing)
+    found = with_classes(source, top, files, f"{what} in {top.name}", missing)
     found.columns, found.grouped_by = ("part", "group"), "the pattern"
     return found
 
 
-def labelled(
+def with_classes(
     source: Path, top: Folder, files: list[LabelledFile], origin: str, missing: list[tuple[str, str]] | None = None
 ) -> LabelledFiles:
-    """Return files with their classes, sorted; and what lies beside them, as left out.
+    """Return the labelled files as they are given, with their sorted classes and a line on the files beside them.
 
     Raises:
         UserError: There are fewer than two classes, or one cannot be the name of a folder.

@@ -273,7 +273,7 @@ def text_or_nothing(file: Path, source: Path, links: str) -> str:
 
 
 def is_coco(file: Path, source: Path, links: str) -> bool:
-    """Return whether a JSON file has lists of images and of annotations, as COCO's have."""
+    """Return whether a JSON file is an object with `images` and `annotations`, as COCO's; no if it is unreadable."""
     try:
         content = json.loads(text_or_nothing(file, source, links))
     except (ValueError, RecursionError):

@@ -110,7 +110,7 @@ class BareTree(ast.NodeTransformer):
         return None if text else self.generic_visit(node)
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> Any:
-        """Remove from an f-string the empty texts between its parts that the first releases of Python 3.12 add."""
+        """Return an f-string without the empty texts between its parts that the first releases of Python 3.12 add."""
         node.values = [one for one in node.values if getattr(one, "value", None) != ""]
         return self.generic_visit(node)
 

@@ -21,7 +21,7 @@ def count_trainings(path: Path) -> int:
 
 
 def fewest_trainings(counts: Iterable[int]) -> int:
-    """Return how many times a step runs that takes so many trainings of some ways: the fewest of several, or else 1.
+    """Return how many times a step runs: the fewest trainings among ways that have several, or 1 if none has.
 
     A way of one training is taken with every training of the others.
     """
@@ -34,7 +34,7 @@ def has_several_trainings(path: Path) -> bool:
 
 
 def training_path(path: Path, number: int) -> Path:
-    """Return the path of a training, numbered from 0; where the way has one training, its path for every number.
+    """Return the path of training `number` of a way, from 0: `training=1` for 0; a way with one training is its path.
 
     Raises:
         UserError: The way has several trainings, but not this one.
@@ -79,5 +79,5 @@ def remove_other_trainings(path: Path, names: Sequence[str]) -> None:
 
 
 def inputs_note_path(path: Path, number: int) -> Path:
-    """Return the path of the hidden file beside a way that notes the inputs of its training `number`, from 0."""
+    """Return the path beside a way of the hidden note on the inputs of its training `number`, from 0: named from 1."""
     return path.with_name(f".{path.name}.{PREFIX}{number + 1}.made_from")

@@ -13,7 +13,7 @@ Schedule = Callable[[float], float | keras.optimizers.schedules.LearningRateSche
 
 
 def plan_schedule(settings: Training, steps: int) -> Schedule:
-    """Return a function from a share of the learning rate to its schedule: a warm-up, then constant or cosine.
+    """Return a function from a share of the learning rate to its schedule, or to a number if the rate is constant.
 
     The warm-up is linear: its n batches have 1 to n of the n + 1 parts of the rate that comes after them. Cosine falls
     to 0 at the last step. A constant rate without a warm-up is a number.

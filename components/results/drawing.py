@@ -109,7 +109,7 @@ def draw_report(report: Report, title: str, page: Page, folder: str) -> None:
 
 
 def draw_report_mistakes(report: Report, title: str, page: Page, folder: str) -> None:
-    """Draw `mistakes.png`: a report's example images, wrong then right, with heat maps where the report has them."""
+    """Draw `mistakes.png`: a report's example images, wrong then right, each beside its heat map if there is one."""
     predictions, mistakes = report.table("predictions.csv"), report.table("mistakes.csv")
     arrays = report.arrays("mistakes")
     wrong = int((predictions["label"] != predictions["predicted"]).sum())

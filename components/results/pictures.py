@@ -33,7 +33,7 @@ class Picture:
 
 
 def png_picture(path: Path, caption: str, alt: str) -> Picture:
-    """Return the picture of a PNG file of lines and letters: the file as it is, as wide as it was drawn."""
+    """Return a PNG file of lines and letters as a Picture, unchanged, as many CSS pixels wide as it was drawn."""
     with Image.open(path) as image:
         width = round(96 * image.width / DOTS)
     return Picture(caption, alt, data_uri(path.read_bytes(), "png"), width)

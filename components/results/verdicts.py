@@ -32,7 +32,7 @@ def verdict_sentences(scores: pd.DataFrame, pairs: pd.DataFrame, costly: str = "
         costly: What is to be said of the costly mistakes of the chosen way, in the first line.
     """
     chosen = str(scores[CHOICE].idxmin())
-    words = [files_words(scores), choice_sentence(chosen, scores.loc[chosen].to_dict()), costly]
+    words = [few_trainings_sentence(scores), choice_sentence(chosen, scores.loc[chosen].to_dict()), costly]
     sentences = [" ".join(filter(None, words))]
     models = dict(iter(scores.groupby(titles.model_of, sort=False)))
     if len(scores) <= MOST_WAYS:
@@ -52,8 +52,8 @@ def verdict_sentences(scores: pd.DataFrame, pairs: pd.DataFrame, costly: str = "
     return sentences
 
 
-def files_words(scores: pd.DataFrame) -> str:
-    """Return what a verdict begins with where it is, all or in part, on files alone; empty where it is on ways."""
+def few_trainings_sentence(scores: pd.DataFrame) -> str:
+    """Return a verdict's first sentence where ways have fewer than 3 trainings, and are single files; else nothing."""
     few = scores.index[scores["trainings"] < FEWEST_DRAWS]
     of = "" if len(few) == len(scores) else f" of {', '.join(map(str, few))}"
     return (

@@ -74,7 +74,7 @@ def variance_over_units(influence: np.ndarray) -> float:
 
 
 def unit_sums(labels: np.ndarray, probabilities: np.ndarray, unit: np.ndarray) -> sparse.csr_array:
-    """Return sums over each unit's images, sparse (units, 1 + 3 * classes).
+    """Return sums over each unit's images, sparse (units, 1 + 3 * classes): log loss, then three counts of each class.
 
     The first column is of losses; then come the images by true class, by predicted class, and the correct ones.
     """
@@ -246,7 +246,7 @@ def error_part(sample: Sample, name: str) -> Part:
 
 
 def class_parts(sample: Sample, name: str) -> list[Part]:
-    """Return the recall of each class, or its overlap with what is predicted as it, as parts of their mean.
+    """Return a Part of a score for each class: its recall, or its overlap with the images predicted as it.
 
     A class without test images, which the score leaves out, counts as one about which nothing is known.
     """

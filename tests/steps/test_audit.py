@@ -147,8 +147,8 @@ def test_a_jpeg_is_scaled_as_it_is_decoded(tmp_path):
     for name in ("image.jpg", "image.png"):
         image.save(tmp_path / name)
     small, whole = (
-        images.read_image(tmp_path / "image.jpg", min_side=64),
-        images.read_image(tmp_path / "image.png", min_side=64),
+        images.read_image(tmp_path / "image.jpg", enough_side=64),
+        images.read_image(tmp_path / "image.png", enough_side=64),
     )
     assert (small.size, whole.size) == ((125, 100), (1000, 800))
     apart = np.asarray(small, np.float32) - np.asarray(whole.resize((125, 100), Image.Resampling.BOX), np.float32)

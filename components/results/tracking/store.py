@@ -41,7 +41,7 @@ TO_OPEN_A_DATABASE = "correct MLFLOW_TRACKING_URI, or install the driver that it
 
 
 def tracking_address() -> str:
-    """Return MLFLOW_TRACKING_URI, or else `sqlite:///mlflow.db`, from the project on; `off` stands for no journal."""
+    """Return MLFLOW_TRACKING_URI or `sqlite:///mlflow.db`; in a copy of a project, SQLite's path is the project's."""
     return from_project(os.environ.get("MLFLOW_TRACKING_URI") or LOCAL)
 
 
@@ -123,7 +123,7 @@ def one_line_errors(advice: str = "") -> Iterator[None]:
 
 
 def repeat_on_conflict(action: Callable[Given, Result]) -> Callable[Given, Result]:
-    """Return an action that is done again where another process made the same thing meanwhile, which it then finds."""
+    """Return an action that is repeated, ten times at most, where another process has just made what it makes."""
 
     @wraps(action)
     def repeat(*arguments: Given.args, **options: Given.kwargs) -> Result:
