@@ -162,7 +162,7 @@ def open_image(
 
     Args:
         content: The file's bytes.
-        enough_side: Pixels a side that suffice: a JPEG is decoded at a smaller scale, not below that; 0 for the full size.
+        enough_side: Pixels a side that suffice: a JPEG is decoded at a smaller scale, not below it; 0 for full size.
         draft_above: Pixels up to which it is decoded at the full size all the same.
         white_level: The value of white of 16 bits a sample, unless the file tells it.
 
