@@ -26,7 +26,9 @@ def caution_sentences(ways: Mapping[str, Sequence[Report]]) -> list[str]:
             for name, counts in found.items()
             if caution in counts
         ]
-        sentences.append(one_line(f"{fold_words(subjects)}: {caution[1]}."))
+        everywhere = len(ways) > 3 and all(counts[caution] == len(ways[name]) for name, counts in found.items())
+        who = f"all {len(ways)} ways, in every training" if everywhere else fold_words(subjects)
+        sentences.append(one_line(f"{who}: {caution[1]}."))
     return sentences
 
 

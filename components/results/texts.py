@@ -3,6 +3,7 @@
 import html
 import math
 import re
+from collections.abc import Sequence
 
 from components.system.errors import one_line
 
@@ -10,6 +11,12 @@ from components.system.errors import one_line
 def with_interval(value: float, low: float, high: float, places: int = 3) -> str:
     """Return a score with its interval as text, such as `0.914 [0.896, 0.931]`; a dash where the score is undefined."""
     return "–" if math.isnan(value) else f"{value:.{places}f} [{low:.{places}f}, {high:.{places}f}]"
+
+
+def join_words(words: Sequence[str]) -> str:
+    """Return words as a list in a sentence: `a`, `a and b`, or `a, b and c`."""
+    *others, last = words
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def markdown(text: object) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from components.data.artifacts import Report
 from components.results import titles
+from components.results.texts import join_words
 from components.scores.pairs import SameWay, best_ways
 from components.scores.proportions import ALPHA
 from components.scores.registry import CHOICE, EXACT, HEADLINE, MAIN, SCORES, TESTED
@@ -42,7 +43,7 @@ def verdict_sentences(scores: pd.DataFrame, pairs: pd.DataFrame, costly: str = "
             if chosen not in (before, after) and SCORES[HEADLINE].best(values) != values[after]:
                 sentences.append(pair_sentence(pair_row(pairs, after, before)))
     else:
-        sentences += [best_sentence(pairs, [*map(str, scores.index)], score) for score in (EXACT, "log_loss")]
+        sentences += best_sentences(pairs, [*map(str, scores.index)])
     if len(pairs):
         sentences.append(correction_sentence(pairs))
     for model, arms in models.items():
@@ -120,14 +121,14 @@ def pair_sentence(pair: Mapping[str, Any]) -> str:
     text = f"{second} is {ranks[lead]} than {first}{by}: {difference_text(pair, lead)}"
     agree = [SCORES[score].title for score in told[1:] if ranks[score] == ranks[lead]]
     if lead == EXACT and agree:
-        text += f"; by {' and '.join(agree)} too"
+        text += f"; by {join_words(agree)} too"
     for score in told[1:]:
         if ranks[score] != ranks[lead]:
             text += f"; it is {ranks[score]} by {SCORES[score].title}, {difference_text(pair, score)}"
     if untold := [score for score in TESTED if not ranks[score]]:
         accuracy = f" ({pair[f'{EXACT}_second']:.3f} against {pair[f'{EXACT}_first']:.3f})"
         names = [SCORES[score].title + accuracy * (score == EXACT) for score in untold]
-        text += f"; by {' and '.join(names)} they cannot be told apart"
+        text += f"; by {join_words(names)} they cannot be told apart"
     return f"{text}."
 
 
@@ -146,10 +147,16 @@ def difference_text(pair: Mapping[str, Any], score: str) -> str:
     return f"{scores}, {amount} (95 % interval {low} to {high})"
 
 
-def best_sentence(pairs: pd.DataFrame, names: Sequence[str], score: str) -> str:
-    """Return the sentence that names the ways than which no other is better by a score."""
-    best = best_ways(pairs, names, score)
-    return f"No way is better by {SCORES[score].title} than: {'; '.join(best)} ({len(best)} of {len(names)} ways)."
+def best_sentences(pairs: pd.DataFrame, names: Sequence[str]) -> list[str]:
+    """Return sentences that name the ways among which the best one is, one for all tested scores that agree on them."""
+    sets: dict[tuple[str, ...], list[str]] = {}
+    for score in TESTED:
+        sets.setdefault(tuple(best_ways(pairs, names, score)), []).append(SCORES[score].title)
+    sentences = []
+    for best, scores in sets.items():
+        among = f"{best[0]}" if len(best) == 1 else f"one of these {len(best)}: {'; '.join(best)}"
+        sentences.append(f"By {join_words(scores)}, with 95 % confidence the best of {len(names)} ways is {among}.")
+    return sentences
 
 
 def correction_sentence(pairs: pd.DataFrame) -> str:
@@ -184,16 +191,21 @@ def arm_sentences(reports: Mapping[str, Report]) -> list[str]:
 
 
 def trial_sentences(trials: pd.DataFrame) -> list[str]:
-    """Return a sentence for each model with several trials: how many, mean and standard deviation of `TRIAL_SCORES`.
+    """Return a sentence for each way with several trainings: how many, mean and standard deviation of `TRIAL_SCORES`.
+
+    Of over `MOST_WAYS` ways it is one sentence on where these are.
 
     Args:
         trials: The table of `comparing.trial_scores`.
     """
     sentences = []
+    several = trials.groupby("model").filter(lambda rows: len(rows) > 1)
+    if several["model"].nunique() > MOST_WAYS:
+        return ["The mean and standard deviation of each way's trainings are on the page; trials.csv has them all."]
     for name, rows in trials.groupby("model", sort=False):
         if len(rows) > 1:
             one_split = rows[["split.seed", "split.fold"]].drop_duplicates().shape[0] == 1
-            kind = "folds" if rows["split.fold"].nunique() == len(rows) else "seeds" if one_split else "trials"
+            kind = "folds" if rows["split.fold"].nunique() == len(rows) else "seeds" if one_split else "trainings"
             values = (
                 f"{title} {rows[score].mean():.3f} +- {rows[score].std():.3f}" for score, title in TRIAL_SCORES.items()
             )
