@@ -11,22 +11,24 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 COLUMNS = [*MAIN, *VALIDATION, "seconds_training"]
+OF_WAY = [f"way_{name}" for name in MAIN]  # which the runs of a way have in common, once they are compared
 CURVES = (("epoch/loss", "epoch/validation_loss", "epoch/validation_log_loss"), ("epoch/validation_kappa",))
 
 
 def save_view(client: "MlflowClient", experiment_id: str) -> None:
-    """Save the view in an experiment: scores as columns and charts, epoch curves; the best kappa comes first.
+    """Save the view in an experiment: scores as columns and charts, epoch curves; the way of the best kappa comes first.
 
     Source: the state that the UI of MLflow 3.17 keeps under the experiment's tag `mlflow.sharedViewState.KEY`; it is
     not documented.
     """
-    keys = [f"metrics.`{name}`" for name in COLUMNS]
+    names = [*OF_WAY, *COLUMNS]
+    keys = [f"metrics.`{name}`" for name in names]
     widths = {"attributes.`Run Name`": 180, "runDateAndNestInfo": 136}
-    widths |= {key: max(90, 6 * len(name) + 32) for key, name in zip(keys, COLUMNS, strict=True)}
+    widths |= {key: max(90, 6 * len(name) + 32) for key, name in zip(keys, names, strict=True)}
     sections = (("chosen", "Comparison"), ("rest", "Model metrics"), ("system", "System metrics"))
     state = {
         "searchFilter": "",
-        "orderByKey": f"metrics.`{HEADLINE}`",
+        "orderByKey": f"metrics.`way_{HEADLINE}`",
         "orderByAsc": SCORES[HEADLINE].better == "lower",
         "selectedColumns": keys,
         "columnOrder": list(widths),
