@@ -16,7 +16,7 @@ CURVES = (("epoch/loss", "epoch/validation_loss", "epoch/validation_log_loss"), 
 
 
 def save_view(client: "MlflowClient", experiment_id: str) -> None:
-    """Save the view in an experiment: scores as columns and charts, epoch curves; the way of the best kappa comes first.
+    """Save the view in an experiment: scores as columns and charts, epoch curves; the way of best kappa comes first.
 
     Source: the state that the UI of MLflow 3.17 keeps under the experiment's tag `mlflow.sharedViewState.KEY`; it is
     not documented.
