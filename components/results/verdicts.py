@@ -11,7 +11,7 @@ from components.data.artifacts import Report
 from components.results import titles
 from components.results.texts import join_words
 from components.scores.pairs import SameWay, best_ways
-from components.scores.proportions import ALPHA
+from components.scores.proportions import ALPHA, FEWEST
 from components.scores.registry import CHOICE, EXACT, HEADLINE, MAIN, SCORES, TESTED
 
 TRIAL_SCORES = {**{name: SCORES[name].title for name in MAIN}, CHOICE: "val. log loss"}  # of each trial
@@ -83,6 +83,7 @@ def pair_row(pairs: pd.DataFrame, second: str, first: str) -> dict[str, Any]:
     if row["first"] == first:
         return row
     swapped = {"first": row["second"], "second": row["first"]}
+    swapped |= {"first_trainings": row["second_trainings"], "second_trainings": row["first_trainings"]}
     for score in TESTED:
         one, other, difference, low, high = (
             f"{score}_{name}" for name in ("first", "second", "difference", "low", "high")
@@ -107,11 +108,11 @@ def pair_sentence(pair: Mapping[str, Any]) -> str:
         pair: A row of `pairs.csv`.
     """
     ranks = {score: better_or_worse(pair, score) for score in TESTED}
-    is_way = pair["trainings"] >= FEWEST_DRAWS
-    second, first = (pair[key] if is_way else f"the file of {pair[key]}" for key in ("second", "first"))
+    are_ways = {key: pair[f"{key}_trainings"] >= FEWEST_DRAWS for key in ("second", "first")}
+    second, first = (pair[key] if is_way else f"the file of {pair[key]}" for key, is_way in are_ways.items())
     told = [score for score in TESTED if ranks[score]]
     if not told:
-        images = f"these {pair['images']:,} test images{' and trainings' * is_way}"
+        images = f"these {pair['images']:,} test images{' and trainings' * any(are_ways.values())}"
         if max(-pair[f"{EXACT}_low"], pair[f"{EXACT}_high"]) < MARGIN:
             margin = f"{100 * MARGIN:.0f} point{'s' * (MARGIN != 0.01)}"
             return f"{second} and {first} are equivalent within {margin}: {difference_text(pair, EXACT)}."
@@ -161,11 +162,13 @@ def best_sentences(pairs: pd.DataFrame, names: Sequence[str]) -> list[str]:
 
 def correction_sentence(pairs: pd.DataFrame) -> str:
     """Return the sentence on what the intervals of the pairs are over, and for how many claims they hold at once."""
-    groups = pairs["groups"].iloc[0]
+    groups = int(pairs["groups"].iloc[0])
     over = f"the {groups:,} groups of the test images" if groups else "the test images"
-    trainings = " and the trainings" * bool((pairs["trainings"] >= FEWEST_DRAWS).any())
+    most = pairs[["first_trainings", "second_trainings"]].max().max()
+    trainings = " and the trainings" * bool(most >= FEWEST_DRAWS)
     claims = len(pairs) * len(TESTED)
-    return f"These intervals are over {over}{trainings}, and hold for all {claims} claims of the comparison at once."
+    text = f"These intervals are over {over}{trainings}, and hold for all {claims} claims of the comparison at once."
+    return text + f" Fewer than {FEWEST} groups tell nothing of others." * (0 < groups < FEWEST)
 
 
 def trust_sentence(same: Sequence[SameWay]) -> list[str]:

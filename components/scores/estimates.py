@@ -32,9 +32,10 @@ class Sample:
     Args:
         images: Number of images.
         values: Each score of every training, (trainings,), or of every fold, (folds,), by name.
-        influence: By name, how far each unit moves the score, (units,); the mean is 0. The score of other images is
-            about the value plus their mean influence.
-        wrong: Each unit's share of wrong predictions, weighted by its images, (units,): the mean is the error rate.
+        influence: By name, how far each unit moves the score, (units,), as leaving it out shows: the score of other
+            images is about the value plus their mean influence, and that of these is about 0.
+        sizes: Images of each unit, relative to their mean, (units,).
+        wrong: Those of them that are predicted wrongly, likewise: the mean is the error rate.
         recalled: Actual and correct images of each class, and how many independent images they are worth, (3, classes).
         overlapping: Likewise images that are or are predicted as each class, and those that are both.
         per_error: By name, change of the score per unit of the error rate, from the models' own probabilities.
@@ -49,6 +50,7 @@ class Sample:
     images: int
     values: dict[str, np.ndarray]
     influence: dict[str, np.ndarray]
+    sizes: np.ndarray
     wrong: np.ndarray
     recalled: np.ndarray
     overlapping: np.ndarray
@@ -63,9 +65,36 @@ class Sample:
         """Number of groups and of images that are by themselves."""
         return len(self.wrong)
 
+    @property
+    def degrees(self) -> float:
+        """Degrees of freedom of a variance over the units: few, where few large groups have most of the images."""
+        return min(effective_degrees(self.sizes), self.units - 1.0)
+
+    def deviations(self, images: np.ndarray) -> np.ndarray:
+        """Return by how many images each unit deviates from their share of all, relative to the mean size, (units,).
+
+        Args:
+            images: Images of each unit of which something is so, as `wrong` has them.
+        """
+        return (images - images.mean() * self.sizes) * leverages(self.sizes)
+
     def score(self, name: str) -> float:
         """Return the mean of a score over the trainings."""
         return float(self.values[name].mean())
+
+
+def leverages(sizes: np.ndarray) -> np.ndarray:
+    """Return what each unit's influence is multiplied by, (units,): over 1, where it is large enough to pull the score.
+
+    So the variance over units is that of the jackknife, which leaves out one at a time.
+
+    Args:
+        sizes: Images of each unit, (units,).
+
+    Source: MacKinnon, Nielsen & Webb, Fast and Reliable Jackknife and Bootstrap Methods for Cluster-Robust Inference,
+    doi:10.1002/jae.2969.
+    """
+    return sizes.sum() * (1 - 1 / len(sizes)) / np.maximum(sizes.sum() - sizes, sizes.min())
 
 
 def variance_over_units(influence: np.ndarray) -> float:
@@ -125,6 +154,7 @@ def sample_of(
     per_unit = unit_sums(labels, probabilities, unit)
     units, total = per_unit.shape[0], per_unit.sum(axis=0)
     sums, derivatives = sums_from_rows(total[None]), gradients(total, names)
+    sizes = np.bincount(unit, minlength=units)
     influence = {name: units * (per_unit @ derivatives[name]) for name in names}
     wrong = labels != probabilities.argmax(axis=1)
     actual, predicted, correct = (per_unit[:, 1 + part * classes :][:, :classes] for part in range(3))
@@ -133,7 +163,8 @@ def sample_of(
     return Sample(
         images,
         {name: SCORES[name].compute(sums) for name in names},
-        {name: values - values.mean() for name, values in influence.items()},
+        {name: (values - values.mean()) * leverages(sizes) for name, values in influence.items()},
+        sizes * units / images,
         np.bincount(unit, wrong, units) * units / images,
         np.stack([actual.sum(axis=0), correct.sum(axis=0), effective_wholes(correct, actual)]),
         np.stack([union.sum(axis=0), correct.sum(axis=0), effective_wholes(correct, union)]),
@@ -153,6 +184,7 @@ def pool_trainings(samples: Sequence[Sample]) -> Sample:
         first.images,
         {name: np.concatenate([sample.values[name] for sample in samples]) for name in first.values},
         {name: own.mean(axis=0) for name, own in influence.items()},
+        first.sizes,
         np.mean([sample.wrong for sample in samples], axis=0),
         np.mean([sample.recalled for sample in samples], axis=0),
         np.mean([sample.overlapping for sample in samples], axis=0),
@@ -186,6 +218,7 @@ def pool_folds(samples: Sequence[Sample], train_images: float) -> Sample:
         images,
         {name: np.array([sample.score(name) for sample in samples]) for name in first.values},
         {name: concatenate([sample.influence[name] for sample in samples]) for name in first.values},
+        concatenate([sample.sizes for sample in samples]),
         concatenate([sample.wrong for sample in samples]),
         np.sum([sample.recalled for sample in samples], axis=0),
         np.sum([sample.overlapping for sample in samples], axis=0),
@@ -237,11 +270,11 @@ def error_part(sample: Sample, name: str) -> Part:
 
     So a log loss without an error has the loss that the models' probabilities would give one.
     """
-    share, deviation = float(sample.wrong.mean()), sample.wrong - sample.wrong.mean()
+    share, deviation = float(sample.wrong.mean()), sample.deviations(sample.wrong)
     squares = float(deviation @ deviation)
     errors = share * sample.units if squares else 0.0
     seen = float(deviation @ sample.influence[name]) / squares if squares else 0.0
-    trials = effective_trials(share, variance_over_units(deviation), sample.images, sample.units)
+    trials = effective_trials(share, variance_over_units(deviation), sample.images, sample.degrees + 1)
     return Part((errors * seen + sample.per_error[name]) / (errors + 1), share, trials)
 
 
@@ -299,10 +332,10 @@ class Estimate:
         """
         if self.units < FEWEST:
             return self.bounds
-        t, of_units = special.stdtrit(np.array([self.degrees, self.units - 1]), 1 - alpha / 2)
+        t = special.stdtrit(self.degrees, 1 - alpha / 2)
         parts = np.sum([np.square(part.moves(alpha)) for part in self.parts], axis=0)
         if len(self.parts) > 1:  # exact limits of several proportions are together no longer exact
-            parts *= (of_units / special.ndtri(1 - alpha / 2)) ** 2
+            parts *= (t / special.ndtri(1 - alpha / 2)) ** 2
         fall, rise = np.sqrt(parts + self.rest * t**2)
         if self.acceleration:
             rise = max(rise, np.sqrt(self.variance) * skewed_quantile(t, self.acceleration))
@@ -317,11 +350,11 @@ def estimate(sample: Sample, name: str) -> Estimate:
     variance = variance_over_units(influence)
     parts = class_parts(sample, name) if score.follows in ("recalls", "overlaps") else [error_part(sample, name)]
     rest = max(variance - sum(part.variance for part in parts), 0.0)
-    degrees, acceleration = sample.units - 1.0, 0.0
+    degrees, acceleration = sample.degrees, 0.0
     if score.follows == "agreement":  # which is 0 of a model that always says one class, until it says another once
         rest += (sample.per_error[name] / sample.units) ** 2
     elif score.follows == "losses":  # few mistakes make most of it
-        degrees = effective_degrees(influence - parts[0].slope * (sample.wrong - sample.wrong.mean()))
+        degrees = min(degrees, effective_degrees(influence - parts[0].slope * sample.deviations(sample.wrong)))
         acceleration = acceleration_of(influence)
     spread = spread_of_mean(values, sample.spread, variance if sample.is_folded else sample.shared.get(name, 0.0))
     return Estimate(

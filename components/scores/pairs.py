@@ -16,6 +16,7 @@ POWER = 0.8
 WAYS, DISAGREEMENT = 3, 0.1  # of the least difference that test images can tell, before anything is trained
 DRAWS, SEED = 19_999, 0  # of the correction
 MOST_HALVES = 50
+FAINT = 1e-6  # of what one image moves a score by: less is rounding
 STILL = 1e-9  # share of the variances of two scores below which that of their difference is none
 LOWEST_P = 1e-12
 
@@ -30,6 +31,7 @@ class Difference:
         bounds: Lowest and highest possible difference.
         variance: Of the difference, over images.
         units: Number of units of the images.
+        image_degrees: Degrees of freedom of `variance`.
         spread: Variance that comes from the trainings; 0 where each way has one.
         degrees: Degrees of freedom of `spread`.
         unseen: How far images that both predict wrongly move the difference, per unit of their share; that share; of
@@ -41,6 +43,7 @@ class Difference:
     bounds: Interval
     variance: float
     units: int
+    image_degrees: float
     spread: float
     degrees: float
     unseen: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 0.0)
@@ -60,7 +63,7 @@ class Difference:
             return self.bounds
         slope, share, trials, rest = self.unseen
         moves = [slope * (end - share) for end in exact_interval(share * trials, trials, alpha)]
-        t = special.stdtrit(self.units - 1, 1 - alpha / 2)
+        t = special.stdtrit(self.image_degrees, 1 - alpha / 2)
         images = t * np.sqrt(self.variance)
         trainings = np.sqrt(self.spread) * special.stdtrit(self.degrees, 1 - alpha / 2) if self.spread else 0.0
         fall, rise = (max(images, np.hypot(move, t * np.sqrt(rest))) for move in (-min(moves), max(moves)))
@@ -106,7 +109,8 @@ def difference(first: Sample, second: Sample, name: str) -> Difference:
         degrees = spread**2 / float(np.sum(spreads**2 / own)) if spread else 1.0
     bounds = score.bounds[0] - score.bounds[1], score.bounds[1] - score.bounds[0]
     return Difference(
-        first.score(name), second.score(name), bounds, of_images + 2 * (per_error / units) ** 2, units, spread, degrees,
+        first.score(name), second.score(name), bounds, of_images + 2 * (per_error / units) ** 2, units, first.degrees,
+        spread, degrees,
         unseen_mistakes(first, second, name) if score.follows == "losses" else (0.0, 0.0, 1.0, 0.0),
     )  # fmt: skip
 
@@ -124,8 +128,8 @@ def unseen_mistakes(first: Sample, second: Sample, name: str) -> tuple[float, fl
     imagined = second.per_error[name] + second.score(name) - first.per_error[name] - first.score(name)
     of_wrong = (float(both @ differences) + imagined) / (wrong + 1)
     slope = of_wrong - float((1 - both) @ differences) / max(first.units - wrong, 1)
-    deviations = both - share
-    trials = effective_trials(share, variance_over_units(deviations), first.images, first.units)
+    deviations = first.deviations(both)
+    trials = effective_trials(share, variance_over_units(deviations), first.images, first.degrees + 1)
     rest = variance_over_units(differences - differences.mean() - slope * deviations)
     return slope, share, trials, rest
 
@@ -160,13 +164,16 @@ class Correction:
 def correction_of(ways: Sequence[Sample], names: Sequence[str] = TESTED) -> Correction:
     """Return the Correction for every two of some ways, by the named scores; the same ways give the same."""
     covariance, random = score_covariance(ways, names), np.random.default_rng(SEED)
-    values, vectors = np.linalg.eigh(covariance)
-    draws = random.standard_normal((DRAWS, len(values))) @ (vectors * np.sqrt(np.maximum(values, 0))).T
+    errors = np.sqrt(covariance.diagonal())
+    errors[errors < FAINT / ways[0].units] = 0
+    scales = np.where(errors > 0, errors, np.inf)
+    values, vectors = np.linalg.eigh(covariance / np.outer(scales, scales))
+    draws = errors * (random.standard_normal((DRAWS, len(values))) @ (vectors * np.sqrt(np.maximum(values, 0))).T)
     largest = np.abs(random.standard_normal(DRAWS))  # of the claims that no image of the sample moves, about as one
     numbers = np.arange(len(names))
     for one, other in combinations(range(len(ways)), 2):
         first, second = one * len(names) + numbers, other * len(names) + numbers
-        scale = covariance[first, first] + covariance[second, second]
+        scale = errors[first] ** 2 + errors[second] ** 2
         variance = scale - 2 * covariance[first, second]
         differs = variance > STILL * scale
         sizes = np.abs(draws[:, second[differs]] - draws[:, first[differs]]) / np.sqrt(variance[differs])
@@ -196,7 +203,7 @@ def compare_ways(ways: Mapping[str, Sample]) -> pd.DataFrame:
     """Return a table with a row for each pair of ways, first and second in the order of `ways`, and every claim.
 
     Its columns are the names `first` and `second`; the number of `images`, of `groups` (an image that is by itself
-    counts as one; 0 if all are), of `trainings` of the way that has fewer; for each tested score, such as accuracy,
+    counts as one; 0 if all are), `first_trainings` and `second_trainings`; for each tested score, such as accuracy,
     `accuracy_first`, `accuracy_second`, `accuracy_difference`, and `accuracy_low`, `accuracy_high` and
     `accuracy_p`, which are corrected for all claims of the table. Fewer than two ways give no row.
     """
@@ -206,13 +213,14 @@ def compare_ways(ways: Mapping[str, Sample]) -> pd.DataFrame:
     rows: list[list[object]] = []
     correction = correction_of([*ways.values()]) if len(ways) > 1 else Correction(np.zeros(DRAWS))
     for (first, one), (second, other) in combinations(ways.items(), 2):
-        row: list[object] = [first, second, one.images, one.units % one.images, min(one.trainings, other.trainings)]
+        row: list[object] = [first, second, one.images, one.units % one.images, one.trainings, other.trainings]
         for name in TESTED:
             pair = difference(one, other, name)
             row += [pair.first, pair.second, pair.value, *pair.interval(correction.alpha)]
             row.append(correction.correct(pair.p_value()))
         rows.append(row)
-    return pd.DataFrame(rows, columns=["first", "second", "images", "groups", "trainings", *columns])
+    names = ["first", "second", "images", "groups", "first_trainings", "second_trainings"]
+    return pd.DataFrame(rows, columns=[*names, *columns])
 
 
 def compare_models(

@@ -104,6 +104,11 @@ def kappa(sums: Sums) -> "np.ndarray":
     return ratio_or_zero(sums.accuracy - sums.chance_accuracy, 1 - sums.chance_accuracy)
 
 
+def room_beyond_chance(sums: Sums) -> float:
+    """Return how far the accuracy of the first set may exceed chance; 0 of images of one class, which tell no kappa."""
+    return float(1 - sums.chance_accuracy[0]) * bool((sums.actual[0] > 0).sum() > 1)
+
+
 def log_loss(sums: Sums) -> "np.ndarray":
     """Return each set's mean log loss, in nats, (sets,); 0 for a set without images."""
     return ratio_or_zero(sums.losses, sums.images)
@@ -123,7 +128,7 @@ def macro_f1(sums: Sums) -> "np.ndarray":
 SCORES = {
     "kappa": Score(
         "kappa", kappa, (-1.0, 1.0), main=True, tested=True, on_validation=True, follows="agreement",
-        per_error=lambda sums, imagined: -1 / max(1 - sums.chance_accuracy[0], LOWEST_PROBABILITY),
+        per_error=lambda sums, imagined: -1 / max(room_beyond_chance(sums), LOWEST_PROBABILITY),
     ),
     "log_loss": Score(
         "log loss", log_loss, (0.0, -math.log(LOWEST_PROBABILITY)), "lower",

@@ -73,7 +73,8 @@ def write(
 
 def pair(**values: float) -> dict:
     """Return a row of `pairs.csv` in which fine_tuned is better than top by every score, but for some values."""
-    row: dict = {"first": "top", "second": "fine_tuned", "images": 1000, "groups": 0, "trainings": 5}
+    row: dict = {"first": "top", "second": "fine_tuned", "images": 1000, "groups": 0}
+    row |= {"first_trainings": 5, "second_trainings": 5}
     for score, one, other, low, high in (
         ("accuracy", 0.890, 0.923, 0.012, 0.055),
         ("kappa", 0.878, 0.914, 0.013, 0.06),
@@ -101,7 +102,7 @@ NOT_TOLD = {"accuracy_p": 0.3, "accuracy_low": -0.0149, "kappa_p": 1.0}
             "by log loss too; by kappa they cannot be told apart.",
         ),
         (
-            {**NOT_TOLD, "trainings": 2},
+            {**NOT_TOLD, "first_trainings": 2, "second_trainings": 1},
             "the file of fine_tuned is better than the file of top by log loss: log loss 0.243 against 0.378, "
             "0.135 less (95 % interval 0.100 to 0.200); by accuracy (0.923 against 0.890) and kappa they "
             "cannot be told apart.",
@@ -278,6 +279,15 @@ def test_groups_are_kept_together(compared, tmp_path):
     assert "These intervals are over the 12 groups of the test images, and hold for all 9 claims" in text
 
 
+def test_few_groups_are_said_to_tell_nothing(compared, tmp_path):
+    skills = dict(zip(THREE, (0.1, 2, 9), strict=True))
+    comparison, text = compared(*(write(tmp_path / name, name, skill, groups=7) for name, skill in skills.items()))
+    assert (
+        "over the 7 groups of the test images, and hold for all 9 claims of the comparison at once. Fewer than" in text
+    )
+    assert (comparison.table("pairs.csv")["accuracy_p"] == 1).all()
+
+
 def test_a_way_of_three_trainings_has_their_mean_and_an_interval_over_images_and_trainings(compared, tmp_path):
     reports = [write(tmp_path / f"{name}{seed}", name, seed=seed) for seed in (3, 1, 2) for name in THREE]
     comparison, text = compared(*reports)
@@ -310,7 +320,10 @@ def test_two_trainings_do_not_make_a_way(compared, tmp_path):
     assert table["trainings"].tolist() == [3, 3, 1]
     assert table["kappa"]["fine_tuned"] == pytest.approx(reports[2].metrics["kappa"])
     assert "This is on single files of fine_tuned, not on ways" in text
-    assert comparison.table("pairs.csv")["trainings"].tolist() == [3, 1, 1]
+    pairs = comparison.table("pairs.csv")
+    assert pairs["first_trainings"].tolist() == [3] * 3 and pairs["second_trainings"].tolist() == [3, 1, 1]
+    assert "images and trainings cannot tell benchmark from the file of fine_tuned" in text
+    assert "images and trainings cannot tell benchmark from top" in text
 
 
 def test_of_many_ways_a_set_of_the_best_is_named(compared, tmp_path):
@@ -350,7 +363,7 @@ def test_folds_are_taken_together_where_every_model_has_the_same(compared, tmp_p
     ]
     comparison, text = compared(*reports)
     pairs, table = comparison.table("pairs.csv"), comparison.table("comparison.csv").set_index("model")
-    assert pairs["images"].tolist() == [123] * 3 and pairs["trainings"].tolist() == [3] * 3
+    assert pairs["images"].tolist() == [123] * 3 and pairs["first_trainings"].tolist() == [3] * 3
     assert table["test_images"].tolist() == [123] * 3 and table["folds"].tolist() == [3] * 3
     kappas = [report.metrics["kappa"] for report in reports[1::3]]
     assert table.loc["top", "kappa"] == pytest.approx(np.mean(kappas))

@@ -130,7 +130,7 @@ def test_the_influence_of_a_unit_is_what_the_score_is_without_it(classes):
     sample = sample_of(labels, probabilities.astype(np.float32), unit)
     for name, value in metrics.scores(labels, probabilities.astype(np.float32)).items():
         assert sample.score(name) == pytest.approx(value)
-        assert sample.influence[name].mean() == pytest.approx(0, abs=1e-9)
+        assert (sample.influence[name] / estimates.leverages(sample.sizes)).mean() == pytest.approx(0, abs=1e-9)
     for left_out in (3, 77):
         others = unit != left_out
         for name, value in metrics.scores(labels[others], probabilities[others]).items():
@@ -195,6 +195,12 @@ def test_a_class_without_test_images_may_be_recognised_always_or_never():
     assert intervals.score_intervals(labels, probabilities[:, :2])["balanced_accuracy"][0] > 0.9
 
 
+def test_images_of_one_class_tell_nothing_of_kappa():
+    labels, probabilities = np.zeros(50, int), population(50, 1)[1]
+    assert intervals.score_intervals(labels, probabilities)["kappa"] == (-1, 1)
+    assert pairs.compare_models(labels, probabilities, population(50, 2)[1])["kappa"].interval() == (-2, 2)
+
+
 def test_two_models_that_predict_the_same_differ_by_chance_at_most():
     labels, probabilities = population(50, 1)
     by_score = pairs.compare_models(labels, probabilities, probabilities)
@@ -236,6 +242,23 @@ def test_images_in_groups_are_worth_as_many_as_vary_as_much():
         assert least <= worth <= most
     assert effective_trials(0.3, 0.1, 50, 50) == 50
     assert effective_trials(0.0, 0.0, 2000, 200) == 200
+
+
+def test_the_error_over_groups_of_unequal_sizes_is_what_leaving_one_out_shows():
+    """Source: the jackknife, (units - 1) / units times the sum of squared changes as each unit is left out."""
+    unit = np.repeat(np.arange(16), [90, 60, 30, 20, *range(3, 15)])
+    labels, probabilities = population(len(unit), 3, skill=1.5)
+    sample = sample_of(labels, probabilities, unit)
+    without = [metrics.scores(labels[unit != one], probabilities[unit != one]) for one in range(16)]
+    for name in TESTED:
+        changes = np.array([scores[name] for scores in without]) - sample.score(name)
+        expected = 15 / 16 * (changes**2).sum()
+        assert estimates.variance_over_units(sample.influence[name]) == pytest.approx(expected, rel=0.05)
+    error = estimates.error_part(sample, "accuracy")
+    assert error.slope == pytest.approx(-1) and error.share == pytest.approx(1 - sample.score("accuracy"))
+    assert 3 <= sample.degrees < 6  # four groups have most of the images
+    low, high = estimate(sample, "accuracy").interval()
+    assert high - low > np.diff(exact_interval(200 * (1 - error.share), 200))[0]
 
 
 def test_precision_recall_and_f1_of_a_case_worked_out_by_hand():
@@ -399,7 +422,7 @@ def test_every_pair_is_compared_once_and_all_claims_are_corrected_together():
         ["way 1", "way 2"],
     ]
     assert table["images"].tolist() == [300] * 3 and table["groups"].tolist() == [0] * 3
-    assert table["trainings"].tolist() == [4] * 3
+    assert table[["first_trainings", "second_trainings"]].to_numpy().tolist() == [[4, 4]] * 3
     correction = pairs.correction_of([*ways.values()])
     assert 0.05 / 9 < correction.alpha < 0.05 / 2  # nine claims, of which few are independent
     one, other, _ = ways.values()
@@ -427,6 +450,20 @@ def test_with_24_ways_each_score_can_tell():
         assert (worst[f"{score}_p"] < 0.05).all()
         best = pairs.best_ways(table, [*ways], score)
         assert "way 0" not in best and len(best) > 15
+
+
+def test_a_way_without_a_mistake_is_told_from_one_that_is_always_sure_and_wrong():
+    """Their scores vary by magnitudes that differ as much as rounding does from either."""
+    labels = np.arange(60) % 2
+    perfect = [softmax((8 + seed) * np.eye(2)[labels], axis=1) for seed in range(3)]
+    ways = [perfect, perfect[::-1], [np.eye(2)[np.zeros(60, int)]] * 3]
+    table = pairs.compare_ways({
+        f"way {number}": pool_trainings([sample_of(labels, one, np.arange(60)) for one in way])
+        for number, way in enumerate(ways)
+    })  # fmt: skip
+    for score in TESTED:
+        assert [p < 0.05 for p in table[f"{score}_p"]] == [False, True, True]
+    assert table["accuracy_high"][0] < 0.06
 
 
 def test_trainings_of_one_way_are_told_apart_as_files_and_seldom_as_ways():

@@ -198,13 +198,14 @@ def compare_with_champion(report: Report, champion: Report, looks: int) -> Mappi
 def judged_differences(first: "Sample", second: "Sample", looks: int) -> dict[str, dict[str, float]]:
     """Return what `compare_with_champion` returns, of two models, each with what it predicted of the test images."""
     from components.scores.pairs import correction_of, difference
+    from components.scores.proportions import ALPHA
 
-    correction = correction_of([first, second], JUDGES)
+    alpha = correction_of([first, second], JUDGES).alpha / looks
     rows: dict[str, dict[str, float]] = {}
     for name in JUDGES:
         one = difference(first, second, name)
-        low, high = one.interval(correction.alpha / looks)
-        p = min(looks * correction.correct(one.p_value()), 1.0)
+        low, high = one.interval(alpha)
+        p = min(one.p_value() * ALPHA / alpha, 1.0)
         rows[name] = {
             "first": one.first,
             "second": one.second,

@@ -171,6 +171,9 @@ def test_who_looks_more_often_has_to_show_more():
     by_looks = {looks: registry.judged_differences(first, second, looks) for looks in (2, 30)}
     assert [registry.is_better(differences) for differences in by_looks.values()] == [True, False]
     assert by_looks[30]["accuracy"]["p"] == pytest.approx(15 * by_looks[2]["accuracy"]["p"])
+    for looks in (1, 30, 1000, 5000):
+        for one in registry.judged_differences(first, second, looks).values():
+            assert (one["p"] < 0.05) == (one["low"] > 0 or one["high"] < 0)
 
 
 def test_a_version_has_scores_data_and_a_card_of_what_was_measured(made, store, tmp_path):
