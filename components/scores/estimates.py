@@ -271,9 +271,9 @@ def error_part(sample: Sample, name: str) -> Part:
     So a log loss without an error has the loss that the models' probabilities would give one.
     """
     share, deviation = float(sample.wrong.mean()), sample.deviations(sample.wrong)
-    squares = float(deviation @ deviation)
+    squares = float(np.sum(deviation**2))
     errors = share * sample.units if squares else 0.0
-    seen = float(deviation @ sample.influence[name]) / squares if squares else 0.0
+    seen = float(np.sum(deviation * sample.influence[name])) / squares if squares else 0.0
     trials = effective_trials(share, variance_over_units(deviation), sample.images, sample.degrees + 1)
     return Part((errors * seen + sample.per_error[name]) / (errors + 1), share, trials)
 
@@ -389,7 +389,7 @@ def effective_degrees(influence: np.ndarray) -> float:
     It is Satterthwaite's number, each unit's square being of one degree, for which doi:10.2307/3002019 is the source.
     """
     squares = influence**2
-    fourth = float(squares @ squares)
+    fourth = float(np.sum(squares**2))
     return max(float(squares.sum() ** 2) / fourth, 3.0) if fourth else float(len(influence) - 1)
 
 

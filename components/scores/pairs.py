@@ -126,8 +126,8 @@ def unseen_mistakes(first: Sample, second: Sample, name: str) -> tuple[float, fl
     differences = second.influence[name] - first.influence[name] + second.score(name) - first.score(name)
     wrong = share * first.units
     imagined = second.per_error[name] + second.score(name) - first.per_error[name] - first.score(name)
-    of_wrong = (float(both @ differences) + imagined) / (wrong + 1)
-    slope = of_wrong - float((1 - both) @ differences) / max(first.units - wrong, 1)
+    of_wrong = (float(np.sum(both * differences)) + imagined) / (wrong + 1)
+    slope = of_wrong - float(np.sum((1 - both) * differences)) / max(first.units - wrong, 1)
     deviations = first.deviations(both)
     trials = effective_trials(share, variance_over_units(deviations), first.images, first.degrees + 1)
     rest = variance_over_units(differences - differences.mean() - slope * deviations)
@@ -188,7 +188,7 @@ def score_covariance(ways: Sequence[Sample], names: Sequence[str]) -> np.ndarray
     """
     influence = np.stack([way.influence[name] for way in ways for name in names])
     units = influence.shape[1]
-    covariance = influence @ influence.T / (units * max(units - 1, 1))
+    covariance = np.einsum("iu,ju->ij", influence, influence) / (units * max(units - 1, 1))  # the same of any threads
     values = [np.stack([way.values[name] for name in names]) for way in ways]
     if ways[0].is_folded:
         return covariance + ways[0].spread * np.cov(np.concatenate(values))
