@@ -60,10 +60,10 @@ def change_texts(table: "pd.DataFrame", pattern: str, change: Callable[[str], st
     """Return a table in which a function has changed all texts that begin with a pattern; all else stays."""
     import pandas as pd
 
-    columns = {}
+    columns, match = {}, re.compile(pattern).match
     for name in table:
         values = text_cells(table, name)
-        found = [isinstance(value, str) and bool(re.match(pattern, value)) for value in values]
+        found = [isinstance(value, str) and match(value) is not None for value in values]
         if any(found):
             texts = [change(value) if one else value for value, one in zip(values, found, strict=True)]
             columns[str(name)] = pd.Series(texts, table.index, table[name].dtype)

@@ -73,8 +73,8 @@ def trial_scores(models: Mapping[str, Sequence[Report]]) -> pd.DataFrame:
 def samples_by_split(models: Mapping[str, Sequence[Report]]) -> dict[str, dict[str, list[Sample]]]:
     """Return what every training predicted, by way and by the digest of its split: Samples, the main training's first.
 
-    They are of the splits on which every way was trained, if there are several, and enough trainings of each way on
-    them to tell of ways; else of the main split.
+    They are of the splits on which every way was trained, if there are `FEWEST_DRAWS` or more of them; else of the main
+    split. Two folds do not show how much folds differ.
 
     Raises:
         UserError: Reports on one split have different test images.
@@ -85,23 +85,29 @@ def samples_by_split(models: Mapping[str, Sequence[Report]]) -> dict[str, dict[s
             splits[name].setdefault(split_digest(report), []).append(report)
     main, *others = next(iter(splits.values()))
     common = [main, *(digest for digest in others if all(digest in own for own in splits.values()))]
-    if min(sum(len(own[digest]) for digest in common) for own in splits.values()) < FEWEST_DRAWS:
+    if len(common) < FEWEST_DRAWS:
         common = [main]
     samples: dict[str, dict[str, list[Sample]]] = {name: {} for name in models}
     for digest in common:
         first = next(iter(splits.values()))[digest][0]
+        order = first.table("predictions.csv").set_index("file")
         for name, own in splits.items():
-            samples[name][digest] = [sample_of(*predictions_on(report, first)) for report in own[digest]]
+            samples[name][digest] = [sample_of(*predictions_on(report, first, order)) for report in own[digest]]
     return samples
 
 
-def predictions_on(report: Report, first: Report) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def predictions_on(report: Report, first: Report, order: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return labels (n,), probabilities (n, classes) and units (n,) of a report's test images, in the order of another.
+
+    Args:
+        report: The report.
+        first: The other.
+        order: The predictions of the other, by file.
 
     Raises:
         UserError: The two have different test images.
     """
-    order, table = (one.table("predictions.csv").set_index("file") for one in (first, report))
+    table = report.table("predictions.csv").set_index("file")
     if len(order) != len(table) or set(order.index) != set(table.index):
         raise UserError(
             f"{first.path} and {report.path} have different test images: make them again, from one test split"

@@ -14,6 +14,7 @@ from components.scores import metrics
 from components.scores.proportions import (
     ALPHA,
     FEWEST,
+    FEWEST_DEGREES,
     Interval,
     effective_trials,
     effective_wholes,
@@ -274,7 +275,7 @@ def error_part(sample: Sample, name: str) -> Part:
     squares = float(np.sum(deviation**2))
     errors = share * sample.units if squares else 0.0
     seen = float(np.sum(deviation * sample.influence[name])) / squares if squares else 0.0
-    trials = effective_trials(share, variance_over_units(deviation), sample.images, sample.degrees + 1)
+    trials = effective_trials(share, variance_over_units(deviation), sample.images, sample.units, sample.degrees)
     return Part((errors * seen + sample.per_error[name]) / (errors + 1), share, trials)
 
 
@@ -390,7 +391,7 @@ def effective_degrees(influence: np.ndarray) -> float:
     """
     squares = influence**2
     fourth = float(np.sum(squares**2))
-    return max(float(squares.sum() ** 2) / fourth, 3.0) if fourth else float(len(influence) - 1)
+    return max(float(squares.sum() ** 2) / fourth, FEWEST_DEGREES) if fourth else float(len(influence) - 1)
 
 
 def spread_of_mean(values: np.ndarray, spread: float, of_images: float) -> float:

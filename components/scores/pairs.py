@@ -129,7 +129,7 @@ def unseen_mistakes(first: Sample, second: Sample, name: str) -> tuple[float, fl
     of_wrong = (float(np.sum(both * differences)) + imagined) / (wrong + 1)
     slope = of_wrong - float(np.sum((1 - both) * differences)) / max(first.units - wrong, 1)
     deviations = first.deviations(both)
-    trials = effective_trials(share, variance_over_units(deviations), first.images, first.degrees + 1)
+    trials = effective_trials(share, variance_over_units(deviations), first.images, first.units, first.degrees)
     rest = variance_over_units(differences - differences.mean() - slope * deviations)
     return slope, share, trials, rest
 

@@ -10,6 +10,7 @@ Interval = tuple[float, float]
 
 LEVEL = 0.95
 ALPHA = 0.05  # 1 - LEVEL
+FEWEST_DEGREES = 3  # of freedom, of a variance over few units
 FEWEST = 8  # units; with fewer, an interval is all that a score can be
 
 
@@ -29,7 +30,7 @@ def exact_interval(successes: float, trials: float, alpha: float = ALPHA) -> Int
     return low, high
 
 
-def effective_trials(share: float, variance: float, trials: float, units: float) -> float:
+def effective_trials(share: float, variance: float, trials: float, units: float, degrees: float = np.inf) -> float:
     """Return how many independent images would have a share of successes as variable as images in groups have.
 
     Args:
@@ -37,6 +38,7 @@ def effective_trials(share: float, variance: float, trials: float, units: float)
         variance: Of the share, over the units; where it is 0, they are worth as many images as there are units.
         trials: Number of images; they are not worth more.
         units: Number of the units, groups or single images, that have any of them.
+        degrees: Degrees of freedom of the variance, where these are fewer than units - 1.
 
     Source: Korn & Graubard, Survey Methodology 24 (1998), pages 193 to 201.
     """
@@ -44,7 +46,7 @@ def effective_trials(share: float, variance: float, trials: float, units: float)
         return float(trials)
     if variance <= 0 or units < 2:
         return float(units)
-    quantiles = special.stdtrit(np.array([trials - 1, units - 1]), 1 - ALPHA / 2)
+    quantiles = special.stdtrit(np.array([trials - 1, min(degrees, units - 1)]), 1 - ALPHA / 2)
     return float(np.clip(share * (1 - share) / variance * (quantiles[0] / quantiles[1]) ** 2, 1, trials))
 
 
@@ -71,6 +73,8 @@ def ratio_or_nan(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 def effective_wholes(part: sparse.csr_array, whole: sparse.csr_array) -> np.ndarray:
     """Return, for each column, how many independent images the ratio of the sums, part / whole, is worth, (columns,).
 
+    Its variance is that of the jackknife, which leaves out one unit at a time.
+
     Args:
         part: Images of each unit, sparse (units, columns).
         whole: Those that they are a part of, likewise.
@@ -79,12 +83,14 @@ def effective_wholes(part: sparse.csr_array, whole: sparse.csr_array) -> np.ndar
     if whole.data.max(initial=0) <= 1:  # of single images
         return wholes
     ratios = np.nan_to_num(ratio_or_nan(parts, wholes))
-    units = (whole > 0).sum(axis=0)
-    residuals = (part - whole @ sparse.diags_array(ratios)).tocsr()
-    squares = residuals.multiply(residuals).sum(axis=0) * ratio_or_nan(units, units - 1)
-    variances = np.nan_to_num(ratio_or_nan(squares, wholes**2))
-    rows = zip(ratios.tolist(), variances.tolist(), wholes.tolist(), units.tolist(), strict=True)
-    return np.array([effective_trials(*row) for row in rows])
+    units, others = (whole > 0).sum(axis=0), whole.tocsr(copy=True)
+    others.data = 1 / np.maximum(wholes[others.indices] - others.data, 1)
+    changes = others.multiply(part - whole @ sparse.diags_array(ratios))
+    variances = changes.multiply(changes).sum(axis=0) * np.nan_to_num(ratio_or_nan(units - 1, units))
+    squares = whole.multiply(whole)
+    degrees = np.nan_to_num(ratio_or_nan(squares.sum(axis=0) ** 2, squares.multiply(squares).sum(axis=0)))
+    columns = (ratios, variances, wholes, units, np.maximum(degrees, FEWEST_DEGREES))
+    return np.array([effective_trials(*row) for row in zip(*(column.tolist() for column in columns), strict=True)])
 
 
 def sign_flip_p(changes: np.ndarray) -> float:

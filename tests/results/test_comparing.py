@@ -381,6 +381,17 @@ def test_folds_that_not_every_model_has_are_left_out(compared, tmp_path):
     assert comparison.table("comparison.csv")["folds"].tolist() == [1] * 3 and "on single files" in text
 
 
+def test_two_folds_are_too_few_to_be_taken_together(compared, tmp_path):
+    reports = [
+        write(tmp_path / f"{name}{fold}{seed}", name, fold=fold, split=f"{fold}", seed=seed)
+        for fold in (0, 1) for seed in (1, 2, 3) for name in THREE
+    ]  # fmt: skip
+    comparison, text = compared(*reports)
+    assert comparison.table("pairs.csv")["images"].tolist() == [60] * 3
+    assert comparison.table("comparison.csv")[["trainings", "folds"]].to_numpy().tolist() == [[3, 1]] * 3
+    assert "means of 3 trainings" in text and "single files" not in text
+
+
 def test_a_model_is_named_by_what_differs_but_for_seeds_and_folds(tmp_path):
     trainings = [("top", 0.1, 1), ("fine_tuned", 0.1, 1), ("top", 0.2, 2), ("top", 0.1, 3), ("ensemble", 0.1, 1)]
     reports = []

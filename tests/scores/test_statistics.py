@@ -242,6 +242,8 @@ def test_images_in_groups_are_worth_as_many_as_vary_as_much():
         assert least <= worth <= most
     assert effective_trials(0.3, 0.1, 50, 50) == 50
     assert effective_trials(0.0, 0.0, 2000, 200) == 200
+    few, many = (effective_trials(0.3, 0.001, 2000, 200, degrees) for degrees in (4, 199))
+    assert few < many == effective_trials(0.3, 0.001, 2000, 200)
 
 
 def test_the_error_over_groups_of_unequal_sizes_is_what_leaving_one_out_shows():
@@ -259,6 +261,17 @@ def test_the_error_over_groups_of_unequal_sizes_is_what_leaving_one_out_shows():
     assert 3 <= sample.degrees < 6  # four groups have most of the images
     low, high = estimate(sample, "accuracy").interval()
     assert high - low > np.diff(exact_interval(200 * (1 - error.share), 200))[0]
+
+
+def test_a_class_that_one_group_has_most_images_of_is_worth_few():
+    """Half of it are right in each small group, and in the large one all: the others cannot show how groups differ."""
+    unit = np.repeat(np.arange(12), [100, *[10] * 11])
+    labels, predicted = np.zeros(210, int), ((unit > 0) & (np.arange(210) % 2 == 0)).astype(int)
+    alone, grouped = (
+        intervals.class_scores(labels, predicted, ["a", "b"], groups).iloc[0] for groups in (None, unit.astype(str))
+    )
+    assert alone["recall"] == grouped["recall"] == pytest.approx(155 / 210)
+    assert grouped["recall_high"] - grouped["recall_low"] > 4 * (alone["recall_high"] - alone["recall_low"])
 
 
 def test_precision_recall_and_f1_of_a_case_worked_out_by_hand():
