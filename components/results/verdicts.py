@@ -13,6 +13,7 @@ from components.results.texts import join_words
 from components.scores.pairs import SameWay, best_ways
 from components.scores.proportions import ALPHA, FEWEST
 from components.scores.registry import CHOICE, EXACT, HEADLINE, MAIN, SCORES, TESTED
+from components.system.errors import fold_words
 
 TRIAL_SCORES = {**{name: SCORES[name].title for name in MAIN}, CHOICE: "val. log loss"}  # of each trial
 FEWEST_DRAWS = 3  # trainings of a way; with fewer, a verdict is on a file
@@ -48,7 +49,8 @@ def verdict_sentences(scores: pd.DataFrame, pairs: pd.DataFrame, costly: str = "
         sentences.append(correction_sentence(pairs))
     for model, arms in models.items():
         if len(arms) > 1:
-            ranking = ", ".join(f"{titles.arm_of(str(name))} ({loss:.4f})" for name, loss in arms[CHOICE].items())
+            losses = arms[CHOICE].sort_values(kind="stable").items()
+            ranking = fold_words(f"{titles.arm_of(str(name))} ({loss:.4f})" for name, loss in losses)
             sentences.append(f"{model} by its log loss on validation: {ranking}.")
     return sentences
 

@@ -133,7 +133,7 @@ SCORES = {
     "log_loss": Score(
         "log loss", log_loss, (0.0, -math.log(LOWEST_PROBABILITY)), "lower",
         main=True, tested=True, on_validation=True, follows="losses",
-        per_error=lambda sums, imagined: imagined - log_loss(sums)[0],
+        per_error=lambda sums, imagined: imagined - log_loss(sums)[0] * bool(sums.accuracy[0]),
     ),
     "accuracy": Score("accuracy", lambda sums: sums.accuracy, main=True, tested=True),
     "balanced_accuracy": Score("balanced accuracy", balanced_accuracy, follows="recalls"),

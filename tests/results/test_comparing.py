@@ -198,6 +198,16 @@ THREE = ["benchmark", "top", "fine_tuned"]
             ],
         ),
         (
+            ["top a=1", "top a=2", "top a=3"], [0.5, 0.6, 0.6], [0.5, 0.4, 0.3], 0.06,
+            [
+                "top a=3 is chosen on validation; on test its kappa is 0.600, the mean of 5 trainings (95 % "
+                "interval 0.550 to 0.650, over images and trainings).",
+                "These 1,000 test images and trainings cannot tell top a=3 from top a=1",
+                "These 1,000 test images and trainings cannot tell top a=3 from top a=2",
+                "top by its log loss on validation: a=3 (0.3000), a=2 (0.4000), a=1 (0.5000).",
+            ],
+        ),
+        (
             ["benchmark"], [0.5], [1.0], 0.01,
             ["benchmark is chosen on validation; on test its kappa is 0.500, the mean of 5 trainings (95 % "
                 "interval 0.450 to 0.550, over images and trainings)."],

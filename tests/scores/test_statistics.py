@@ -175,6 +175,12 @@ def test_a_log_loss_without_a_mistake_has_room_for_the_dearest_one_that_the_mode
     assert high == pytest.approx(0.001 + 0.0711 * (-np.log(0.001) - 0.001), rel=1e-3)
 
 
+def test_a_log_loss_without_a_right_prediction_has_room_for_some():
+    """Of 50 images, all surely wrong: up to 7.1 % may be right, and would cost nothing."""
+    low, high = intervals.score_intervals(np.zeros(50, int), np.tile([0.0, 1.0], (50, 1)))["log_loss"]
+    assert high == pytest.approx(36.04, abs=0.01) and low == pytest.approx((1 - 0.0711) * high, rel=1e-3)
+
+
 def test_a_model_that_always_says_the_same_has_a_kappa_of_about_0():
     """One image more that it says otherwise would move it, more among few images."""
     for images, least, most in ((50, 0.05, 0.15), (500, 0.005, 0.015)):
