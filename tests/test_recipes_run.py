@@ -63,7 +63,7 @@ def ran(request) -> Iterator[tuple[str, dict[str, Path]]]:
         **recipe,
         "split": {**recipe["split"], **dict.fromkeys(("train", "validation", "test"), classes)},
         "augment": {**recipe["augment"], "views": VIEWS.get(study, 0)},
-        **{name: {**recipe[name], "epochs": 1} for name in MODELS},
+        **{name: {**recipe[name], "epochs": 1, "repeats": 1} for name in MODELS},
     }
     few = replace(entry, images=classes * per_folder * (1 + (study in IN_PARTS)), digest="")
     with tempfile.TemporaryDirectory(prefix="graft-") as folder, pytest.MonkeyPatch.context() as patch:

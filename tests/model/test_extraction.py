@@ -177,7 +177,11 @@ def test_a_head_learns_the_same_from_bfloat16(tmp_path, monkeypatch):
     """On the built-in recipe's images and weights."""
     monkeypatch.chdir(ROOT)
     content, precisions = recipes.read(), ("float32", "bfloat16")
-    changes = {"like": "digits", "augment": {"views": 0}, "train_top": {"epochs": 60}}
+    changes = {
+        "like": "digits",
+        "augment": {"views": 0},
+        "train_top": {"learning_rate": 0.001, "epochs": 60, "repeats": 1},
+    }
     content["recipes"] |= {name: {**changes, "choose_precision": {"precision": name}} for name in precisions}
     losses, features = [], []
     for tasks in tasks_by_recipe(content, precisions).values():

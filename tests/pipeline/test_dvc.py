@@ -88,12 +88,14 @@ def test_every_dependency_is_made_by_a_stage_or_is_there(offered):
 def test_what_validation_says_is_a_metric_and_each_report_has_its_plots():
     said = yaml.safe_load((ROOT / "dvc.yaml").read_text())
     assert said["metrics"] == [
-        "artifacts/digits/classifiers/benchmark/validation.json",
-        "artifacts/digits/glyphs/classifiers/top/validation.json",
-        "artifacts/digits/glyphs/classifiers/fine_tuned/validation.json",
+        *(
+            f"artifacts/digits/{way}/training={number}/validation.json"
+            for way in ("classifiers/benchmark", "glyphs/classifiers/top", "glyphs/classifiers/fine_tuned")
+            for number in range(1, 6)
+        ),
         "artifacts/digits/comparison/chosen.json",
     ]
-    assert len(said["plots"]) == 2 * 3
+    assert len(said["plots"]) == 2 * 3 * 5
 
 
 def test_pins_of_data_sets_that_no_active_recipe_uses_stay():
