@@ -28,6 +28,7 @@ from components.data.records import Record
 from components.machinery import code, executor
 from components.machinery.code import ROOT
 from components.machinery.signature import load_step
+from components.machinery.trainings import training_path
 from pipeline import collection, planning, recipes
 from pipeline.arranging import ON_PAGE
 from pipeline.places import path_of
@@ -166,9 +167,10 @@ def step_in_container(
 
 @pytest.fixture(scope="module")
 def reports(work, server) -> dict[str, Report]:
-    """Every step of `digits`, in order, each in a container of its own."""
+    """Every step of `digits`, in order, each in a container of its own, with one training of each way."""
     content = recipes.read(ROOT / "params.yaml")
-    values = recipes.resolve(content, "digits").values
+    once = {f"{name}.repeats": 1 for name in MODELS}
+    values = recipes.resolve(recipes.apply_changes(content, "digits", once), "digits").values
     step_in_container("fetch", work, collection.fetch_values(content, "digits"))
     step_in_container("fetch_weights", work, collection.weights_values(content, "glyphs"))
     for name in ("audit", "split", "augment", "explore", "draw_exploration", "choose_precision", "extract"):
@@ -190,7 +192,7 @@ def test_the_scores_in_containers_are_those_of_dvc_repro_to_the_last_digit(repor
     """The same wheels on the same processor: nothing is rounded otherwise."""
     tasks = planning.tasks_by_recipe(recipes.read(ROOT / "params.yaml"), ["digits"])["digits"]
     for model, report in reports.items():
-        here = Report.read(ROOT / path_of(find_output(tasks, "report", model)))
+        here = Report.read(training_path(ROOT / path_of(find_output(tasks, "report", model)), 0))
         assert report.read_values("metrics") == here.read_values("metrics")
         assert (report.path / "predictions.csv").read_bytes() == (here.path / "predictions.csv").read_bytes()
 
@@ -261,7 +263,8 @@ def local_run(tmp_path_factory, server) -> Path:
     content["cluster"]["images"] = {"steps": "graft-steps:latest", "fetch": "graft-fetch:latest"}
     content["cluster"]["tracking"] = server
     (folder / "params.yaml").write_text(yaml.safe_dump(content))
-    words = ["--set", "train_benchmark.epochs=3", "--set", "train_top.epochs=30", "--sweep", "fine_tune.epochs=1,2"]
+    short = ("train_benchmark.epochs=3", "train_top.epochs=30", *(f"{name}.repeats=1" for name in MODELS))
+    words = [word for change in short for word in ("--set", change)] + ["--sweep", "fine_tune.epochs=1,2"]
     subprocess.run(
         [sys.executable, "-m", "pipeline", "compile", "digits", "--local", *words],
         cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True,
