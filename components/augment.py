@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Annotated
 
 from components.data.artifacts import Augmented, Images
+from components.data.resizing import RESIZINGS
 from components.machinery.signature import Input, Output
 from components.system.limits import Names, PartialShare, Pixels, Range, Seed, Share
 
@@ -15,6 +16,7 @@ def augment(
     augmented: Output[Augmented],
     *,
     image_size: Pixels,
+    resize: Annotated[str, Names("way of resizing", RESIZINGS)],
     views: Annotated[int, Range("from 0 to 1000", lambda value: 0 <= value <= 1000)],
     rotation: Annotated[float, Range("from 0 to 180", lambda value: 0 <= value <= 180)],
     shear: Share,
@@ -33,6 +35,8 @@ def augment(
         images: The data set.
         augmented: The plain images and their views.
         image_size: Working size, pixels a side.
+        resize: How an image becomes a square: `squash`, whole, its proportions not kept; `crop`, the largest square
+            in its middle; `pad`, whole in the middle of a grey square. A model reads images as it was trained.
         views: Views an image; 0 for none.
         rotation: Largest rotation either way, degrees.
         shear: Largest shear either way, as a fraction of the height.
@@ -52,13 +56,13 @@ def augment(
     limits = augmentation.ViewLimits(rotation, shear, zoom, shift, flip, brightness)
     names, white_level = images.table("images.csv")["file"].tolist(), images.facts.white_level
     facts = augmented.facts
-    facts.image_size, facts.views = image_size, views
+    facts.image_size, facts.resize, facts.views = image_size, resize, views
     facts.view_limits, facts.view_seed = asdict(limits), seed
     array = augmented.create(names, (1 + views, image_size, image_size, 3), "uint8")
 
     def views_of(name: str) -> "np.ndarray":
         transforms = [augmentation.draw_transform(limits, seed, name, view) for view in range(views)]
-        pixels = image_files.read_pixels(images.file(name), image_size, white_level)
+        pixels = image_files.read_pixels(images.file(name), image_size, white_level, resize)
         return augmentation.apply_transforms(pixels, transforms)
 
     with augmented.time_work("augmentation", len(names)), bar("augment", len(names), "image") as progress:

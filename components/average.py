@@ -19,14 +19,14 @@ def average(
     Its temperature is fitted on validation, and its scores there are those that it can be chosen by.
 
     Args:
-        augmented: The plain images; of several sets, the one of the classifiers' size is used, and its views are not.
+        augmented: The plain images; of several sets, the one of the largest images that a classifier takes is used.
         splits: The training and validation rows.
         classifiers: The classifiers to average, all trained on these rows.
         classifier: The ensemble.
         batch_size: Images a batch.
 
     Raises:
-        UserError: There is one classifier alone, or they take images of different sizes.
+        UserError: There is one classifier alone, or their images became squares in different ways.
     """
     from components.model import ensemble
     from components.results import tracking

@@ -98,8 +98,8 @@ PARAMETERS: dict[str, dict[str, str | int | float]] = {
         "duplicates": "keep", "two_labels": "keep", "untrained_classes": "refuse",
     },
     "augment": {
-        "image_size": 32, "views": 2, "rotation": 5.0, "shear": 0.05, "zoom": 0.05, "shift": 0.05, "flip": "none",
-        "brightness": 0.1, "seed": 1,
+        "image_size": 32, "resize": "squash", "views": 2, "rotation": 5.0, "shear": 0.05, "zoom": 0.05, "shift": 0.05,
+        "flip": "none", "brightness": 0.1, "seed": 1,
     },
     "extract": {
         "unfreeze": "last_block", "pooling": "average", "prefix": "stored", "batch_size": 16, "storage_limit": 1,

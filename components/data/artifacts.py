@@ -130,6 +130,7 @@ class ViewsFacts(ImagesFacts):
     """The facts of images, and how many views there are of each."""
 
     image_size: int  # pixels a side
+    resize: str = "squash"  # how images became squares, of `resizing.RESIZINGS`
     views: int  # besides the plain image
 
 
@@ -238,6 +239,7 @@ class ModelFacts(SplitsFacts):
     families = ("validation_",)
 
     image_size: int  # pixels a side
+    resize: str = "squash"  # how images became squares, of `resizing.RESIZINGS`
     model: str  # its name in the registry of models
     temperature: float
     model_parameters: int

@@ -17,6 +17,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from components.data import deep_images
 from components.data.colours import ColourProfile, read_profile
 from components.data.deep_images import WHITE, DeepImage
+from components.data.resizing import PADDING, RESIZINGS
 from components.system.errors import UserError
 
 Item = TypeVar("Item")
@@ -120,14 +121,22 @@ class DecodedImage:
             image.paste(strip, (0, top))
         return image
 
-    def resize(self, size: int) -> Image.Image:
-        """Return it as upright RGB of (size, size) pixels, resampled bilinearly, antialiased."""
+    def resize(self, size: int, resize: str = "squash") -> Image.Image:
+        """Return it as upright RGB of (size, size) pixels, by a way of `RESIZINGS`; bilinear, antialiased."""
+        (left, upper, right, lower), (width, height) = RESIZINGS[resize](*self.size, size)
         if self.size[0] * self.size[1] <= LARGE:
-            return self.rgb().resize((size, size), Image.Resampling.BILINEAR)
-        narrow = Image.new("RGB", (size, self.size[1]))
-        for top, strip in self.strips():
-            narrow.paste(strip.resize((size, strip.height), Image.Resampling.BILINEAR), (0, top))
-        return narrow.resize((size, size), Image.Resampling.BILINEAR)
+            seen = self.rgb().resize((width, height), Image.Resampling.BILINEAR, (left, upper, right, lower))
+        else:
+            narrow = Image.new("RGB", (width, self.size[1]))
+            for top, strip in self.strips():
+                box = (left, 0, right, strip.height)
+                narrow.paste(strip.resize((width, strip.height), Image.Resampling.BILINEAR, box), (0, top))
+            seen = narrow.resize((width, height), Image.Resampling.BILINEAR, (0, upper, width, lower))
+        if seen.size == (size, size):
+            return seen
+        square = Image.new("RGB", (size, size), PADDING)
+        square.paste(seen, ((size - width) // 2, (size - height) // 2))
+        return square
 
 
 def as_rgb(image: Image.Image, profile: ColourProfile | None) -> Image.Image:
@@ -269,18 +278,18 @@ def decode_image(content: bytes, white_level: int = WHITE, enough_side: int = 0)
         return image.rgb()
 
 
-def read_pixels(file: Path, size: int, white_level: int = WHITE) -> np.ndarray:
+def read_pixels(file: Path, size: int, white_level: int = WHITE, resize: str = "squash") -> np.ndarray:
     """Return the pixels of an image of a data set at the working size, uint8 (size, size, 3), as `decode_pixels` does.
 
     Raises:
         UserError: It cannot be read.
     """
     with file_errors(file):
-        return decode_pixels(file.read_bytes(), size, white_level)
+        return decode_pixels(file.read_bytes(), size, white_level, resize)
 
 
-def decode_pixels(content: bytes, size: int, white_level: int = WHITE) -> np.ndarray:
-    """Return the pixels of a file's bytes at the working size, uint8 (size, size, 3), proportions not kept.
+def decode_pixels(content: bytes, size: int, white_level: int = WHITE, resize: str = "squash") -> np.ndarray:
+    """Return the pixels of a file's bytes at the working size, uint8 (size, size, 3).
 
     They are resampled bilinearly, antialiased. A JPEG above 50 megapixels is decoded at a smaller scale, not below 4
     times the working size.
@@ -289,9 +298,10 @@ def decode_pixels(content: bytes, size: int, white_level: int = WHITE) -> np.nda
         content: The file's bytes.
         size: The working size, pixels a side.
         white_level: The value of white of 16 bits a sample, unless the file tells it: that of the data set.
+        resize: The way of `RESIZINGS` by which it becomes a square.
     """
     with open_image(content, 4 * size, LARGE, white_level) as image:
-        return np.asarray(image.resize(size), dtype=np.uint8)
+        return np.asarray(image.resize(size, resize), dtype=np.uint8)
 
 
 @contextmanager

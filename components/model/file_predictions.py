@@ -37,25 +37,19 @@ def predict_files(model: ServedModel, files: Sequence[Path]) -> Iterator[tuple[P
     """Yield each file, in order, with its probabilities, (classes,), or with the text of why it cannot be read."""
     for start in range(0, len(files), BATCH):
         batch = files[start : start + BATCH]
-        attempts = try_images(batch, model.size, model.white_level)
+        attempts = try_images(batch, model)
         pixels = [image for image in attempts if not isinstance(image, str)]
         probabilities = iter(model.probabilities(np.stack(pixels)) if pixels else [])
         for file, image in zip(batch, attempts, strict=True):
             yield file, image if isinstance(image, str) else next(probabilities)
 
 
-def try_images(files: Sequence[Path], size: int, white_level: int) -> list[np.ndarray | str]:
-    """Return for each file, in order, its image, uint8 (size, size, 3), or the text of why it cannot be read.
-
-    Args:
-        files: Image files.
-        size: Pixels a side.
-        white_level: The model's, for images of 16 bits a sample.
-    """
+def try_images(files: Sequence[Path], model: ServedModel) -> list[np.ndarray | str]:
+    """Return each file's image as a model sees it, uint8 (size, size, 3), or the text of why it cannot be read."""
 
     def attempt(file: Path) -> np.ndarray | str:
         try:
-            return images.decode_pixels(file.read_bytes(), size, white_level)
+            return model.decode(file.read_bytes())
         except Exception as error:  # Pillow throws what it likes
             return " ".join(str(error).split())
 
@@ -69,7 +63,7 @@ def read_images(model: ServedModel, files: Sequence[Path]) -> np.ndarray:
     Raises:
         UserError: One cannot be read.
     """
-    attempts = try_images(files, model.size, model.white_level)
+    attempts = try_images(files, model)
     for file, image in zip(files, attempts, strict=True):
         if isinstance(image, str):
             raise UserError(f"{file} cannot be read ({image}): give another image")

@@ -33,7 +33,9 @@ def heat_maps(
     names = [layer.name for layer in model.layers]
     if "members" in names:
         members = [layer for layer in model.get_layer("members").layers if isinstance(layer, keras.Model)]
-        of_members = [maps for member in members if (maps := heat_maps(member, images, classes)) is not None]
+        seen = [images_for(member, images) for member in members]
+        maps_of = (heat_maps(member, pixels, classes) for member, pixels in zip(members, seen, strict=True))
+        of_members = [maps for maps in maps_of if maps is not None]
         side = max((maps.shape[1] for maps in of_members), default=0)
         return np.mean([resize_heats(maps, (side, side)) for maps in of_members], axis=0) if of_members else None
     place = names.index("preprocessing") + 1
@@ -64,6 +66,14 @@ def heat_maps(
         heat = tf.nn.relu(tf.reduce_sum(weights * activations, axis=-1))[0].numpy()
         heats.append(heat / (heat.max() or 1))
     return np.array(heats)
+
+
+def images_for(member: keras.Model, images: npt.NDArray) -> npt.NDArray:
+    """Return images as a member of an ensemble sees them: resized, as the ensemble does, if it takes smaller ones."""
+    side = member.input_shape[1]
+    if side == images.shape[1]:
+        return images
+    return np.asarray(keras.layers.Resizing(side, side)(images.astype(np.float32)))
 
 
 def resize_heats(heats: npt.NDArray[np.floating], size: tuple[int, int]) -> npt.NDArray[np.float32]:

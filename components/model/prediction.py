@@ -17,16 +17,17 @@ LOG_FLOOR = 1e-30  # added to a probability, so that no logarithm is infinite
 
 
 def training_views(classifier: Classifier, augmented: Sequence[Augmented]) -> Augmented:
-    """Return the views that a classifier was trained on; if its lineage names none, the first with images of its size.
+    """Return the views that a classifier was trained on; if its lineage names none, the first with images as it takes.
 
     The lineage of an average names none where its members were trained on different sets.
 
     Raises:
         UserError: None of them is.
     """
-    digest, size = classifier.manifest["lineage"].get("augment"), classifier.facts.image_size
+    digest, facts = classifier.manifest["lineage"].get("augment"), classifier.facts
     for views in augmented:
-        if views.digest == digest or (digest is None and views.facts.image_size == size):
+        alike = (views.facts.image_size, views.facts.resize) == (facts.image_size, facts.resize)
+        if views.digest == digest or (digest is None and alike):
             return views
     raise UserError(f"{classifier.path} was trained on other views than {augmented[0].path}: give those")
 

@@ -37,16 +37,27 @@ class ServedModel:
         network: From raw RGB, (batch, size, size, 3) in [0, 255], to probabilities.
         classes: Names of the classes in the order of the probabilities.
         white_level: That of its data set, for images of 16 bits a sample.
+        resize: How its training images became squares, of `resizing.RESIZINGS`.
         max_images: How many are predicted at most in one call; None for any number.
     """
 
     def __init__(
-        self, network: "keras.Model", classes: list[str], white_level: int = images.WHITE, max_images: int | None = None
-    ):
-        self.network, self.classes, self.white_level, self.max_images = network, classes, white_level, max_images
+        self, network: "keras.Model", classes: list[str], white_level: int = images.WHITE, resize: str = "squash",
+        max_images: int | None = None,
+    ):  # fmt: skip
+        self.network, self.classes, self.max_images = network, classes, max_images
+        self.white_level, self.resize = white_level, resize
         self.size = int(network.input_shape[1])
         self.lock = Lock()  # requests come in several threads
         self.decoders = ThreadPoolExecutor(os.cpu_count())  # of all requests
+
+    def decode(self, content: bytes) -> np.ndarray:
+        """Return the image that a file's bytes encode, as the model was trained on such, uint8 (size, size, 3).
+
+        Raises:
+            Exception: It is not a readable image; the type depends on the format.
+        """
+        return images.decode_pixels(content, self.size, self.white_level, self.resize)
 
     def probabilities(self, pixels: np.ndarray) -> np.ndarray:
         """Return the probabilities, (n, classes), of one or more images at the model's size, RGB (n, size, size, 3).
@@ -105,7 +116,7 @@ class ServedModel:
         """
         if isinstance(image, str | bytes):
             try:
-                return images.decode_pixels(decode_base64(image), self.size, self.white_level)
+                return self.decode(decode_base64(image))
             except Exception as error:  # Pillow throws what it likes
                 raise bad_request(f"image {number} cannot be read ({' '.join(str(error).split())[:200]})") from error
         shape = (self.size, self.size, 3)
@@ -175,4 +186,5 @@ def _load_pyfunc(path: str) -> ServedModel:
     facts = json.loads((Path(path) / "artifact.json").read_text(encoding="utf-8"))["facts"]
     size, classes = facts["image_size"], facts["classes"]
     network = load_network(Path(path) / "model.keras", (size, size, 3), len(classes))
-    return ServedModel(network, classes, facts.get("white_level", images.WHITE), max_images)
+    reading = facts.get("white_level", images.WHITE), facts.get("resize", "squash")
+    return ServedModel(network, classes, *reading, max_images)

@@ -33,7 +33,8 @@ def open_model(address: str) -> tuple[ServedModel, np.ndarray]:
 
 def load_served(classifier: Classifier) -> ServedModel:
     """Load a classifier's network from its file, and return it as a ServedModel."""
-    return ServedModel(classifier.load(), classifier.facts.classes, classifier.facts.white_level)
+    facts = classifier.facts
+    return ServedModel(classifier.load(), facts.classes, facts.white_level, facts.resize)
 
 
 def report_path(classifier: Path) -> Path:

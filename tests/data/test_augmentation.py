@@ -156,8 +156,8 @@ def test_a_view_that_reaches_far_beyond_the_image_has_none_either(matrix):
 
 
 PLAIN = {
-    "image_size": 10, "views": 3, "rotation": 0.0, "shear": 0.0, "zoom": 0.0, "shift": 0.0, "flip": "none",
-    "brightness": 0.0, "seed": 1,
+    "image_size": 10, "resize": "squash", "views": 3, "rotation": 0.0, "shear": 0.0, "zoom": 0.0, "shift": 0.0,
+    "flip": "none", "brightness": 0.0, "seed": 1,
 }  # fmt: skip
 MOVING = {**PLAIN, "rotation": 10.0, "shear": 0.1, "zoom": 0.1, "shift": 0.1, "flip": "horizontal", "brightness": 0.1}
 

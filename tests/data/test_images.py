@@ -14,6 +14,7 @@ import pytest
 from PIL import Image, ImageOps, TiffImagePlugin
 
 from components.data import images
+from components.data.resizing import PADDING, RESIZINGS
 from components.machinery.code import ROOT
 from components.system.errors import UserError
 from tests.data.test_colours import ADOBE_PROFILE, of_adobe
@@ -108,6 +109,42 @@ def test_strips_change_no_pixel(content, expected, strip, monkeypatch):
     for size in (1, 4, 9, 40):
         whole = Image.fromarray(expected).resize((size, size), Image.Resampling.BILINEAR)
         np.testing.assert_array_equal(images.decode_pixels(content, size), np.asarray(whole))
+
+
+def as_squares(image: Image.Image, size: int) -> dict[str, np.ndarray]:
+    """Return what each way of resizing makes of an image, as Pillow has the same ways."""
+    bilinear, side = Image.Resampling.BILINEAR, min(image.size)
+    left, upper = (image.width - side) // 2, (image.height - side) // 2
+    scale = size / max(image.size)
+    width, height = (max(1, round(scale * length)) for length in image.size)
+    square = Image.new("RGB", (size, size), PADDING)
+    square.paste(image.resize((width, height), bilinear), ((size - width) // 2, (size - height) // 2))
+    squares = {
+        "squash": image.resize((size, size), bilinear),
+        "crop": image.resize((size, size), bilinear, box=(left, upper, left + side, upper + side)),
+        "pad": square,
+    }
+    return {name: np.asarray(made) for name, made in squares.items()}
+
+
+@pytest.mark.parametrize("large", [True, False])
+@pytest.mark.parametrize("shape", [(61, 40), (40, 61), (40, 40), (3, 90), (1, 1)])
+def test_a_square_is_the_whole_squashed_or_its_middle_or_the_whole_with_grey_beside_it(shape, large, monkeypatch):
+    """Of a large image likewise, to a level, as it is shrunk strip by strip."""
+    if large:
+        monkeypatch.setattr(images, "LARGE", 0)
+        monkeypatch.setattr(images, "STRIP", 200)
+    image = Image.merge("RGB", [Image.effect_noise(shape, 60) for _ in "RGB"])
+    for size in (16, 41):
+        expected = as_squares(image, size)
+        assert [*expected] == [*RESIZINGS]
+        for way, square in expected.items():
+            made = images.decode_pixels(encode(image, "PNG"), size, resize=way)
+            assert made.shape == (size, size, 3)
+            assert abs(made.astype(int) - square).max() <= large
+        if max(shape) > min(shape):
+            grey = (expected["pad"] == PADDING).all(axis=2)
+            assert grey.any() and not grey.all()
 
 
 @pytest.mark.parametrize(("kind", "apart"), [("PNG", 1), ("JPEG", 3)])

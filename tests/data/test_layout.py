@@ -34,6 +34,7 @@ from tests.data.test_colours import ADOBE_PROFILE
 PLAIN = {
     **dict.fromkeys(("views", "seed"), 0),
     "image_size": 12,
+    "resize": "squash",
     "flip": "none",
     **dict.fromkeys(("rotation", "shear", "zoom", "shift", "brightness"), 0.0),
 }

@@ -4,14 +4,16 @@ import json
 import shutil
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from components.data.artifacts import MANIFEST, Artifact, Augmented, Classifier, Report
 from components.data.records import Record
 from components.machinery.running import run_step
 from components.model import choosing
-from components.model.prediction import training_views
+from components.model.prediction import LOG_FLOOR, training_views
 from components.results import costs
 from components.system.errors import UserError
 from pipeline.running import run_tasks
@@ -122,6 +124,32 @@ def test_an_ensemble_of_chosen_models_is_of_no_arms_itself(varied):
     _, paths = varied
     (ensemble,) = map(Classifier.read, paths["classifiers/ensemble"])
     assert not ensemble.facts.arms and ensemble.facts.members == ["benchmark", "top"]
+
+
+def test_classifiers_of_two_sizes_have_an_average_at_the_larger(made, other_views, tmp_path, capsys):
+    """It is scored, served and drawn as any other; of two ways of resizing there is none."""
+    at = {**made, "augmented": other_views, "classifier": tmp_path / "larger"}
+    run_step("train_benchmark", at, {**PARAMETERS["train_benchmark"], "epochs": 1})
+    members = [made["classifiers/top"], at["classifier"]]
+    at |= {"augmented": [made["augmented"], other_views], "classifier": tmp_path / "average"}
+    run_step("average", {**at, "classifiers": members}, PARAMETERS["average"])
+    assert (
+        "average: of images of 40 pixels, top_1 sees 32: they are resized within the model" in capsys.readouterr().out
+    )
+    run_step("evaluate", {**at, "report": tmp_path / "report"}, PARAMETERS["evaluate"])
+    report, classifier = Report.read(tmp_path / "report"), Classifier.read(at["classifier"])
+    assert report.facts.image_size == classifier.facts.image_size == 40
+    pixels, resizing = Augmented.read(other_views).array[:, 0].astype(np.float32), keras.layers.Resizing(32, 32)
+    top, larger = (Classifier.read(path).load() for path in members)
+    mean = (top.predict_on_batch(resizing(pixels)) + larger.predict_on_batch(pixels)) / 2
+    logits = np.log(mean + LOG_FLOOR) / classifier.facts.temperature
+    np.testing.assert_allclose(classifier.load().predict_on_batch(pixels), softmax(logits, axis=1), rtol=1e-4)
+    shutil.copytree(members[1], tmp_path / "cropped")
+    cropped = Classifier.read(tmp_path / "cropped")
+    cropped.facts.resize = "crop"
+    cropped.write_manifest()
+    with pytest.raises(UserError, match=r"resized in one way have an average; received crop, squash: vary no `augment"):
+        run_step("average", {**at, "classifiers": [members[0], cropped.path]}, PARAMETERS["average"])
 
 
 @pytest.fixture

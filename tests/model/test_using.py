@@ -22,14 +22,17 @@ from mlflow.exceptions import MlflowException
 from PIL import Image
 
 from components.data import images
-from components.data.artifacts import Classifier, Report
-from components.model import backbones, exporting
+from components.data.artifacts import Augmented, Classifier, Report
+from components.data.resizing import RESIZINGS
+from components.model import backbones, exporting, file_predictions
 from components.model.served import ServedModel, _load_pyfunc
 from components.results import tracking
+from components.results.delivered import open_model
 from components.results.tracking import runs
 from components.system.errors import UserError
 from pipeline.__main__ import main
-from tests.conftest import CLASSES, free_port, serving
+from pipeline.running import run_tasks
+from tests.conftest import CLASSES, PARAMETERS, free_port, paths_of, recipe_of, serving, tasks_of
 from tests.machinery.test_bad_days import disk
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
@@ -291,6 +294,34 @@ def test_deep_images_are_read_as_those_of_the_data_set_and_a_brighter_one_is_ref
     assert "its pixels run to 4147, brighter than white, 4095" in capsys.readouterr().err
     with pytest.raises(MlflowException, match=r"image 1 cannot be read .its pixels run to 4147, brighter than white"):
         served.predict(pd.DataFrame({"image": [(tmp_path / "brighter.png").read_bytes()]}))
+
+
+@pytest.mark.parametrize("resize", RESIZINGS)
+def test_photographs_become_squares_as_in_training(resize, source, tmp_path):
+    """By `predict`, by the served model and for an export, which all give what the report has of oblong images."""
+    for file in source.rglob("*.png"):
+        oblong = tmp_path / "oblong" / file.relative_to(source)
+        oblong.parent.mkdir(parents=True, exist_ok=True)
+        with Image.open(file) as image:
+            image.resize((31, 12) if int(file.stem) % 2 else (12, 18)).save(oblong)
+    parameters = {**PARAMETERS, "augment": {**PARAMETERS["augment"], "resize": resize, "views": 0, "image_size": 16}}
+    parameters["train_benchmark"] = {**PARAMETERS["train_benchmark"], "epochs": 1}
+    tasks = tasks_of(recipe_of(parameters, models=("benchmark",)), tmp_path / "oblong", parameters)
+    run_tasks([task for task in tasks if task.step not in ("explore", "draw_exploration", "draw_comparison")], tmp_path)
+    at = paths_of(tasks, tmp_path)
+    model, expected = at["classifiers/benchmark"], Report.read(at["benchmark"]).table("predictions.csv")
+    files = [tmp_path / "oblong" / file for file in expected["file"]]
+    probabilities = expected.filter(like="probability_").to_numpy()
+
+    main(["predict", "--model", str(model), *map(str, files), "--csv", str(tmp_path / "t.csv")])
+    found = pd.read_csv(tmp_path / "t.csv").filter(like="probability_")
+    np.testing.assert_allclose(found, probabilities, rtol=1e-5)
+    answers = _load_pyfunc(str(model)).predict(pd.DataFrame({"image": [file.read_bytes() for file in files]}))
+    np.testing.assert_allclose(answers["probability"], probabilities.max(axis=1), rtol=1e-5)
+    augmented, (opened, examples) = Augmented.read(at["augmented"]), open_model(str(model))
+    stored = augmented.array[augmented.rows(expected["file"].tolist()), 0]
+    np.testing.assert_array_equal(file_predictions.read_images(opened, files), stored)
+    np.testing.assert_array_equal(examples, stored[:2])
 
 
 def png_of(width: int, height: int) -> str:

@@ -13,6 +13,7 @@ from components.results.costly_mistakes import costly_words, threshold_sentences
 from components.results.texts import markdown, with_interval
 
 FILE = "model_card.md"
+SEEN = {"squash": "seen at", "crop": "the largest square in their middle seen at", "pad": "padded to a square, seen at"}
 LISTED = 12  # classes
 LONGEST = 400  # characters of the classes' names
 
@@ -43,7 +44,8 @@ def use_lines(classifier: Classifier) -> Iterator[str]:
     name, size, classes = markdown(facts.data_set), facts.image_size, facts.classes
     listed = textwrap.shorten(", ".join(classes), LONGEST, placeholder=" ...")
     yield f"Says which of {len(classes)} classes an image belongs to: {markdown(listed)}."
-    yield f"For images like those of the data set {name}, seen at {size} x {size} pixels; no others were tried."
+    seen = f"{SEEN[facts.resize]} {size} x {size} pixels"
+    yield f"For images like those of the data set {name}, {seen}; no others were tried."
     yield "An image of none of these classes gets one of them all the same."
 
 

@@ -28,6 +28,7 @@ CODE = (  # of the components: all that serving needs
     "data/deep_images.py",
     "data/images.py",
     "data/networks.py",
+    "data/resizing.py",
     "model/scoring_server.py",
     "model/served.py",
     "system/errors.py",
