@@ -186,7 +186,7 @@ def scale(folder: Path, image_size: int, weights: Path) -> tuple[float, int]:
     import numpy as np
     from PIL import Image
 
-    from components.model.backbones import vgg16_small
+    from components.model.backbones.applications import vgg16_small
 
     start = perf_counter()
     files = sorted(folder.glob("*/*"))

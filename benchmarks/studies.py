@@ -53,7 +53,8 @@ class Study:
     @property
     def first(self) -> str:
         """The name of the first layer that is fine-tuned."""
-        return backbones.get(self.backbone).first_trainable_layer(self.resolved.values["extract"]["unfreeze"])
+        unfreeze = self.resolved.values["extract"]["unfreeze"]
+        return backbones.get(self.backbone).cuts.get(unfreeze, unfreeze)
 
 
 STUDIES = (

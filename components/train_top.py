@@ -39,7 +39,7 @@ def train_top(
     from components.model import assembly, delivery, runtime, training
     from components.results import tracking
 
-    if features.facts.pooling == "average":
+    if features.facts.pooling != "none":
         runtime.use_one_thread()
     runtime.set_seed(settings.seed)
     untrained = assembly.assemble_top(features, splits, weights, head, dropout)

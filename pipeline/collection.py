@@ -8,6 +8,7 @@ from components.data.datasets import DATA_SETS
 from components.data.labelled_files import join_names
 from components.data.sources import is_versioned
 from components.model.backbones import BACKBONES
+from components.model.backbones.keras_file import ENDING
 
 COLLECTION = ("fetch", "fetch_weights")  # the steps that bring data sets and weights in
 REGISTRIES: dict[str, Iterable[str]] = {"data": DATA_SETS, "weights": BACKBONES}
@@ -15,8 +16,17 @@ RANDOM = "random_"  # before a backbone's name: its weights as drawn at random
 
 
 def declarations(content: Mapping[str, Any], noun: str) -> dict[str, dict[str, Any]]:
-    """Return what `own:` in params.yaml says of data sets (`data`) or weights files (`weights`), by name, or {}."""
-    return content[noun].get("own") or {}
+    """Return what `own:` in params.yaml says of data sets (`data`) or weights files (`weights`), by name, or {}.
+
+    Of a network of one's own, whose `backbone` is the path of a `.keras` file, that is the source.
+    """
+    own = {name: dict(lines or {}) for name, lines in (content[noun].get("own") or {}).items()}
+    for lines in own.values():
+        path = lines.get("backbone", "")
+        if noun == "weights" and path.endswith(ENDING):
+            lines["backbone"] = path.rpartition("/")[2]
+            lines.setdefault("source", path)
+    return own
 
 
 def usable_names(content: Mapping[str, Any], noun: str) -> list[str]:

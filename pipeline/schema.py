@@ -5,10 +5,12 @@ The values of steps are checked by the steps.
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, create_model
+from pydantic import AfterValidator, Field, create_model, model_validator
 
 from components.machinery.signature import load_step
 from components.model.backbones import BACKBONES
+from components.model.backbones.keras_file import ENDING
+from components.system.errors import unknown_name
 from pipeline.checking import Lines, Section, complaint, list_of, matches, one_of, rule
 from pipeline.collection import RANDOM
 from pipeline.recipes import IN_RECIPES, SHARED
@@ -29,11 +31,19 @@ def check_pipelines(recipes: dict[str, Any]) -> dict[str, Any]:
     return recipes
 
 
+def known_backbone(name: str) -> str:
+    """Return the name of a backbone, or of a `.keras` file, unchanged if it is one; else raise."""
+    if name not in BACKBONES and not name.endswith(ENDING):
+        raise complaint(unknown_name("backbone", name, [*BACKBONES, f"the path of a {ENDING} file"]))
+    return name
+
+
 SHORT = rule(f"one of at most {LONGEST_NAME} characters, to be a folder's", lambda name: len(name) <= LONGEST_NAME)
 FREE = rule("one that is not taken", lambda name: not name.startswith(RANDOM) and name not in FOLDER_NAMES)
 UNIQUE = rule("a list without repetitions", lambda names: len({*names}) == len(names))
 Name = Annotated[str, matches("letters, digits, _ and -", r"\w[\w-]*"), SHORT]
 Source = Annotated[str, matches("the path of a folder or file", r"[^\x00-\x1f]+")]
+Backbone = Annotated[str, AfterValidator(known_backbone)]
 Names = Annotated[list[str], list_of("names", 1), UNIQUE]
 Settings = Lines[str, Any]  # of a step, which checks them
 Arms = Lines[Annotated[str, one_of("step to vary", IN_RECIPES)], Lines[str, Annotated[list[Any], list_of("values", 1)]]]
@@ -46,10 +56,20 @@ class DataSet(Section, extra="allow"):
 
 
 class WeightsFile(Section, extra="allow"):
-    """One's own weights; what else it says are parameters of `fetch_weights`."""
+    """One's own weights; what else it says are parameters of `fetch_weights`.
 
-    source: Source
-    backbone: Annotated[str, one_of("backbone", BACKBONES)]
+    Of a network of one's own, whose `backbone` is the path of a `.keras` file, that is the source.
+    """
+
+    source: Source = ""
+    backbone: Backbone
+
+    @model_validator(mode="after")
+    def check_source(self) -> "WeightsFile":
+        """Return the lines unchanged if they say where the weights are; else raise."""
+        if not self.source and not self.backbone.endswith(ENDING):
+            raise complaint("lines are missing: source")
+        return self
 
 
 class Data(Section):

@@ -102,7 +102,7 @@ PARAMETERS: dict[str, dict[str, str | int | float]] = {
         "flip": "none", "brightness": 0.1, "seed": 1,
     },
     "extract": {
-        "unfreeze": "last_block", "pooling": "average", "prefix": "stored", "batch_size": 16, "storage_limit": 1,
+        "unfreeze": "last_block", "pooling": "auto", "prefix": "stored", "batch_size": 16, "storage_limit": 1,
     },
     "explore": {"samples": 3, "seed": 1},
     "draw_exploration": {},
@@ -121,7 +121,14 @@ MODELS = {"train_benchmark": "benchmark", "train_top": "top", "fine_tune": "fine
 
 
 NETWORK = "glyphs"
-LARGE = ("vgg16", "vgg19", "resnet50", "efficientnet_v2_b0", "convnext_tiny")  # slow where they are run twice
+LARGE = (
+    "vgg16",
+    "vgg19",
+    "resnet50",
+    "efficientnet_v2_b0",
+    "convnext_tiny",
+    "convnext_base",
+)  # slow where they are run twice
 TRAINED = [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in BACKBONES]
 
 

@@ -106,9 +106,10 @@ def test_fine_tuning_moves_what_it_is_to_train_and_nothing_else(ran):
     """Not the frozen layers, and of batch normalisation neither weights nor statistics."""
     study, at = ran
     weights = Weights.read(at["weights"])
-    before = backbones.get(weights.facts.backbone).build(IMAGE_SIZE, weights.file)
+    entry = backbones.entry_of(weights)
+    before = entry.build(IMAGE_SIZE, weights.file)
     after = delivered(at)["fine_tuned"].load().get_layer(before.name)
-    first = backbones.get(weights.facts.backbone).first_trainable_layer(RECIPES[study]["extract"]["unfreeze"])
+    first = entry.first_trainable_layer(RECIPES[study]["extract"]["unfreeze"], before)
     trained = False
     for layer, tuned in zip(before.layers, after.layers, strict=True):
         trained = trained or layer.name == first

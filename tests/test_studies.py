@@ -167,13 +167,14 @@ def test_trainable_frozen_and_all_parameters_are_those_of_the_study(study, unfre
     (weights,), recipe = RESOLVED[study].networks, RECIPES[study]
     entry, body = backbones.get(weights), network(weights)
     if unfreeze:
-        prefix, suffix = cut(body, entry.first_trainable_layer(unfreeze))
+        prefix, suffix = cut(body, entry.first_trainable_layer(unfreeze, body))
         assert count(prefix.trainable_weights) == 0
         assert suffix.trainable_weights == body.trainable_weights
     else:
         body.trainable = False
     pooling, given = recipe["extract"]["pooling"], recipe["train_top"]
-    features = backbones.pooling_layer(pooling)(body.output)
+    pooling = entry.pooling_name(pooling)
+    features = entry.pooling_layer(pooling, body)(body.output)
     classes = len(DATA_SETS[study].classes)
     head = heads.build(given["head"], pooling, features.shape[1:], classes, given["dropout"])
     model = keras.Model(body.input, head(features))
@@ -182,7 +183,7 @@ def test_trainable_frozen_and_all_parameters_are_those_of_the_study(study, unfre
 
 
 def test_the_last_block_of_resnet50_is_eleven_layers_with_the_pooling_and_frozen_batch_normalisation(network):
-    _, suffix = cut(network("resnet50"), backbones.get("resnet50").first_trainable_layer("last_block"))
+    _, suffix = cut(network("resnet50"), backbones.get("resnet50").cuts["last_block"])
     layers = [layer for layer in suffix.layers if not isinstance(layer, keras.layers.InputLayer)]
     assert len(layers) + 1 == 11 and all(layer.name.startswith("conv5_block3_") for layer in layers)
     normalisations = [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from components.data.artifact import MANIFEST as MANIFEST
 from components.data.artifact import Artifact
+from components.data.content import file_sha256, sha256
 from components.data.facts import Facts
 from components.data.json_files import damage_errors
 from components.data.memory_maps import FileArray
@@ -56,7 +57,11 @@ class WeightsFacts(Facts):
 
 
 class Weights(Artifact[WeightsFacts]):
-    """Pretrained weights of one backbone: one file, whose sha256 is the digest; with a top where it came so."""
+    """Pretrained weights of one backbone: one file, whose sha256 is the digest; with a top where it came so.
+
+    Where the registry does not know the network, `network.json` describes it, and the digest is of both: its
+    configuration, `architecture`; scale and offset of the pixels that it takes, `pixels`; and its `image_size`.
+    """
 
     text_columns = ("word",)
 
@@ -71,6 +76,12 @@ class Weights(Artifact[WeightsFacts]):
         `words.csv` (word) has the names of the classes.
         """
         return self.path / "stock.weights.h5"
+
+    def network_sha256(self) -> str:
+        """Return the SHA-256 of the weights, and of what `network.json` says of the network where it is there."""
+        with damage_errors(self.file):
+            digest = file_sha256(self.file)
+        return sha256(digest, self.read_values("network")) if (self.path / "network.json").is_file() else digest
 
 
 class AuditFacts(ImagesFacts):
@@ -178,7 +189,7 @@ class FeaturesFacts(PrecisionFacts):
 
     first_trainable: str  # the layer that follows the cut
     pooling: str
-    prefix: str  # `stored` or `live`
+    prefix: str  # `stored`, `live`, or `none` where all layers are trained
 
 
 class Features(FileArray[FeaturesFacts]):
@@ -200,16 +211,19 @@ class Tensors(FileArray[TensorsFacts]):
     """What fine-tuning starts from; the fact `prefix` says which.
 
     `stored`: activations at the cut of every image and view, float32 (files, 1 + K, ...); view 0 is the plain image.
-    `live`: the plain images at the working size, uint8 (files, 1, size, size, 3), for the whole network to run on.
+    `live`: the plain images at the working size, uint8 (files, 1, size, size, 3), for the whole network to run on;
+    `none`: those and their views, (files, 1 + K, size, size, 3).
     """
 
     array_name = "tensors.npy"
 
     @property
     def expected_views(self) -> tuple[str, tuple[int, ...]]:
-        """The type and shape of an image's tensors, as far as the facts say: all of a live prefix's."""
-        size = self.facts.image_size
-        return ("uint8", (1, size, size, 3)) if self.facts.prefix == "live" else ("float32", (1 + self.facts.views,))
+        """The type and shape of an image's tensors, as far as the facts say: all of them where they are images."""
+        size, views = self.facts.image_size, 1 + self.facts.views
+        if self.facts.prefix == "stored":
+            return "float32", (views,)
+        return "uint8", (1 if self.facts.prefix == "live" else views, size, size, 3)
 
 
 class TopFacts(SplitsFacts, FeaturesFacts):

@@ -1,7 +1,7 @@
 """Reading a network from a file that is not trusted: data alone, no larger than the file, of the expected shape."""
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,13 +14,33 @@ if TYPE_CHECKING:
 def load_network(file: Path, shape: Sequence[int | None], classes: int) -> "keras.Model":
     """Return the network in a `.keras` file, not compiled, whose one output has a number for each class.
 
+    Args:
+        file: The file.
+        shape: What the network is to take, without the axis of the batch.
+        classes: Number of classes.
+
+    Raises:
+        UserError: The file is no such network, is damaged, holds code, or has weights that are not numbers.
+    """
+
+    def check(network: "keras.Model") -> None:
+        expected = [(None, *shape)], [(None, classes)]
+        received = tuple([tensor.shape for tensor in tensors] for tensors in (network.inputs, network.outputs))
+        if received != expected:
+            raise ValueError("expected one from {} to {}; received {} to {}".format(*expected, *received))
+
+    return load_checked(file, check)
+
+
+def load_checked(file: Path, check: Callable[["keras.Model"], None]) -> "keras.Model":
+    """Return the network in a `.keras` file, not compiled, that passes a check.
+
     A file that holds code is refused: Keras's safe mode runs and unpickles none. So is one with a compressed part,
     which could unpack to any size, as none has that Keras writes.
 
     Args:
         file: The file.
-        shape: What the network is to take, without the axis of the batch.
-        classes: Number of classes.
+        check: Raises a ValueError where the network is not what is expected.
 
     Raises:
         UserError: The file is no such network, is damaged, holds code, or has weights that are not numbers.
@@ -34,10 +54,7 @@ def load_network(file: Path, shape: Sequence[int | None], classes: int) -> "kera
                 if part.compress_type != zipfile.ZIP_STORED:
                     raise ValueError(f"its {part.filename} is compressed, to {part.file_size:,} bytes unpacked")
         network = keras.saving.load_model(file, compile=False, safe_mode=True)
-        expected = [(None, *shape)], [(None, classes)]
-        received = tuple([tensor.shape for tensor in tensors] for tensors in (network.inputs, network.outputs))
-        if received != expected:
-            raise ValueError("expected one from {} to {}; received {} to {}".format(*expected, *received))
+        check(network)
         for weight in network.weights:
             if not np.isfinite(weight.numpy()).all():
                 raise ValueError(f"its weights {weight.path} are not all finite numbers")

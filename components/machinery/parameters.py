@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import yaml
 
 from components.system.errors import UserError, shorten, unknown_name
-from components.system.limits import Names, Pairs, Range
+from components.system.limits import ListText, Names, Range
 
 TYPES = {int: "a whole number", float: "a number", str: "text"}
 
@@ -20,7 +20,7 @@ class Parameter:
     """The type of a parameter, its limits within that type, and its default, None where a value has to be given."""
 
     kind: type
-    limits: Range | Names | Pairs | None = None
+    limits: Range | Names | ListText | None = None
     default: Any = None
 
     @classmethod
@@ -30,13 +30,13 @@ class Parameter:
         return cls(kind, limits, default)
 
     def read(self, where: str, name: str, value: Any) -> Any:
-        """Return a value converted to the parameter's type: text to a number, 1.0 to 1, pairs to text, nothing else.
+        """Return a value converted to the parameter's type: text to a number, 1.0 to 1, lists to text, nothing else.
 
         Raises:
             UserError: The value has another type, such as a boolean where no names are `on` and `off`, is not
                 finite, or is outside the limits.
         """
-        if isinstance(self.limits, Pairs):
+        if isinstance(self.limits, ListText):
             try:
                 return self.limits.text(value)
             except ValueError:

@@ -52,9 +52,9 @@ def assemble_top(features: Features, splits: Splits, weights: Weights, head: str
         UserError: The head takes features of another pooling.
     """
     model = new_head(features, head, dropout)
-    entry = backbones.get(weights.facts.backbone)
+    entry = backbones.entry_of(weights)
     network = entry.build(features.facts.image_size, weights.file)
-    layers = [entry.preprocessing(), network, backbones.pooling_layer(features.facts.pooling), model]
+    layers = [entry.preprocessing(), network, entry.pooling_layer(features.facts.pooling, network), model]
     return Untrained(model, rows_of_splits(features, splits), layers, model)
 
 
@@ -69,24 +69,25 @@ def new_head(features: Features, head: str, dropout: float) -> keras.Model:
 
 
 def assemble_fine_tuning(tensors: Tensors, splits: Splits, top: Top, weights: Weights) -> Untrained:
-    """Return a backbone behind the cut (whole under `prefix: live`) with its head, rows to train on, layers to deliver.
+    """Return a backbone behind the cut with its head, rows to train on, and the layers to deliver.
 
-    The layers are the whole backbone's, then the head's. The rows are of stored tensors; under `prefix: live` they are
-    images, of which every epoch makes views of its own, unless the tensors are to have none.
+    Those are the whole backbone's, then the head's. The rows are of stored tensors. Where no prefix is stored, the
+    backbone is whole: under `prefix: live` the rows are images, of which every epoch makes views of its own, unless the
+    tensors are to have none; where all layers are trained they are the stored views.
     """
-    entry = backbones.get(weights.facts.backbone)
+    entry = backbones.entry_of(weights)
     network = entry.build(tensors.facts.image_size, weights.file)
     prefix, suffix = cut(network, tensors.facts.first_trainable)
-    pooling = backbones.pooling_layer(top.facts.pooling)
+    pooling = entry.pooling_layer(top.facts.pooling, network)
     pooled = pooling(suffix.output)
     head = top.load(pooled.shape[1:])
     model = keras.Model(suffix.input, head(pooled))
     layers = [entry.preprocessing(), network, pooling, head]
     train, validation = rows_of_splits(tensors, splits)
-    if tensors.facts.prefix == "live":
+    if tensors.facts.prefix != "stored":
         image = keras.Input(network.input_shape[1:])
         model = keras.Model(image, model(prefix(entry.preprocessing()(image), training=False)))
-        if tensors.facts.views:
+        if tensors.facts.prefix == "live" and tensors.facts.views:
             limits = ViewLimits(**tensors.facts.view_limits)
             files = splits.part("train")["file"].tolist()
             train = FreshRows(train.array, train.rows, train.labels, files, limits, tensors.facts.view_seed)

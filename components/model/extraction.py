@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from components.data.memory_maps import release
 from components.data.reading import read_ahead
-from components.model import backbones
+from components.model.backbones import Backbone
 from components.model.cut import cut
 from components.model.precision import to_bfloat16
 from components.system.errors import UserError
@@ -41,16 +41,16 @@ def check_storage(files: int, shape: tuple[int, ...], dtype: str, limit: float, 
 
 
 def frozen_network(
-    entry: backbones.Backbone, network: keras.Model, first: str, pooling: str, at_cut: bool, precision: str
+    entry: Backbone, network: keras.Model, first: str, pooling: str, at_cut: bool, precision: str
 ) -> keras.Model:
     """Return a frozen network from raw RGB, (batch, size, size, 3), to [features] or [features, tensors at the cut].
 
     RGB is in [0, 255]. The given network is frozen, too, unless a copy of it is made for bfloat16.
 
     Args:
-        entry: The network's, for its preprocessing.
+        entry: The network's, for its preprocessing and its pooling.
         network: Backbone without its top.
-        first: The layer that it is cut before.
+        first: The layer that it is cut before, or `all`.
         pooling: Name of the layer that pools its output to features.
         at_cut: Whether to return the tensors at the cut too.
         precision: What long sums are computed in, `float32` or `bfloat16`.
@@ -61,7 +61,7 @@ def frozen_network(
     network.trainable = False
     image = keras.Input(network.input_shape[1:])
     tensor = prefix(entry.preprocessing()(image), training=False)
-    pooled = backbones.pooling_layer(pooling)(suffix(tensor, training=False))
+    pooled = entry.pooling_layer(pooling, network)(suffix(tensor, training=False))
     return keras.Model(image, [pooled, tensor] if at_cut else [pooled])
 
 

@@ -82,8 +82,10 @@ def build(name: str, pooling: str, shape: tuple[int, ...], classes: int, dropout
         UserError: The head takes features of another pooling.
     """
     head = HEADS[name]
-    if head.pooling != pooling:
-        alternatives = " or ".join(other for other, entry in HEADS.items() if entry.pooling == pooling)
+    if (head.pooling == "none") != (pooling == "none"):
+        alternatives = " or ".join(
+            other for other, entry in HEADS.items() if (entry.pooling == "none") == (pooling == "none")
+        )
         raise UserError(
             f"the head {name!r} takes features of `extract: {{pooling: {head.pooling}}}`; received {pooling}: "
             f"extract them so, or take the head {alternatives}"

@@ -20,11 +20,11 @@ def measure_precisions(augmented: Augmented, weights: Weights) -> pd.DataFrame:
     The speed is that of the fastest of a few runs on a few views. The difference is that of the pooled features from
     those of float32, as a share of their length; 0 for float32 itself.
     """
-    entry = backbones.get(weights.facts.backbone)
+    entry = backbones.entry_of(weights)
     network = entry.build(augmented.facts.image_size, weights.file)
-    first = entry.first_trainable_layer("last_block")
+    first, pooling = entry.first_trainable_layer("last_block", network), entry.pooling_name("auto")
     graphs = {
-        name: extraction_graph(frozen_network(entry, network, first, "average", False, name))
+        name: extraction_graph(frozen_network(entry, network, first, pooling, False, name))
         for name in ("float32", "bfloat16")
     }
     batch = next(view_batches(augmented.array, TRIAL_VIEWS))

@@ -19,7 +19,7 @@ def likeliest_classes(weights: Weights, images: Images, samples: pd.DataFrame) -
         images: The data set.
         samples: Which of its images, one or more: file and label.
     """
-    entry = backbones.get(weights.facts.backbone)
+    entry = backbones.entry_of(weights)
     network = entry.build(entry.image_size, weights.stock, top=True)
     preprocessing, names = entry.preprocessing(), weights.table("words.csv")["word"].to_numpy()
     tables = []

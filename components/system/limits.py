@@ -1,5 +1,7 @@
-"""Limits of parameters, declared in a signature: a range of numbers, the names in a registry, pairs of names."""
+"""Limits of parameters, declared in a signature: a range of numbers, the names in a registry, lists of some form."""
 
+import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -30,13 +32,26 @@ class Names:
 
 
 @dataclass(frozen=True)
-class Pairs:
-    """A list of pairs of different names, which a parameter holds as the text that YAML writes for it."""
+class ListText(ABC):
+    """A list of some form, which a parameter holds as the text that YAML writes for it."""
 
     words: str
 
     def __str__(self) -> str:
         return self.words
+
+    @abstractmethod
+    def text(self, value: Any) -> str:
+        """Return a list of that form, or a text of it, as the text to hold.
+
+        Raises:
+            ValueError: It is no such list.
+        """
+
+
+@dataclass(frozen=True)
+class Pairs(ListText):
+    """A list of pairs of different names."""
 
     def text(self, value: Any) -> str:
         """Return a list of pairs, or a text of it, as the text to hold: `[[red, green]]`.
@@ -44,7 +59,7 @@ class Pairs:
         Raises:
             ValueError: It is no such list.
         """
-        pairs = read_pairs(value) if isinstance(value, str) else value
+        pairs = read_list(value) if isinstance(value, str) else value
         if not isinstance(pairs, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
             raise ValueError
         if any(isinstance(name, bool) or not isinstance(name, str | int) for pair in pairs for name in pair):
@@ -55,8 +70,35 @@ class Pairs:
         return yaml.safe_dump(named, default_flow_style=True, allow_unicode=True, width=float("inf")).strip()
 
 
-def read_pairs(text: str) -> Any:
-    """Return the list of pairs that a text holds.
+@dataclass(frozen=True)
+class ScaleAndOffset(ListText):
+    """A scale and an offset of pixels, each one number or three, one for each of red, green and blue; or nothing."""
+
+    def text(self, value: Any) -> str:
+        """Return `[0.0078125, -1.0]`, or with lists of three numbers in it, or "" for nothing.
+
+        Raises:
+            ValueError: It is no such list.
+        """
+        pair = read_list(value) if isinstance(value, str) else value
+        if pair in (None, "", []):
+            return ""
+        if not isinstance(pair, list) or len(pair) != 2:
+            raise ValueError
+        numbers = [one for part in pair for one in (part if isinstance(part, list) else [part])]
+        if any(isinstance(part, list) and len(part) != 3 for part in pair) or not all(map(is_finite, numbers)):
+            raise ValueError
+        floats = [[*map(float, part)] if isinstance(part, list) else float(part) for part in pair]
+        return yaml.safe_dump(floats, default_flow_style=True, width=float("inf")).strip()
+
+
+def is_finite(value: Any) -> bool:
+    """Return whether a value is a number, no boolean, and neither infinite nor NaN."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def read_list(text: str) -> Any:
+    """Return the list that a text of YAML holds.
 
     Raises:
         ValueError: It is no YAML.
@@ -81,4 +123,8 @@ Confusions = Annotated[
         "a list of [true class, predicted class], each pair once and of two classes, as in [[red, green]], names such "
         "as yes and 1.0 in quotes"
     ),
+]
+ChannelScale = Annotated[
+    str,
+    ScaleAndOffset("[scale, offset] of pixels in [0, 255], each a number or a list of three, as in [0.00784, -1]"),
 ]

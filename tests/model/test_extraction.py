@@ -38,7 +38,7 @@ def extract(made: dict[str, Path], folder: Path, **changed: str | float) -> tupl
 def test_every_row_is_what_the_network_makes_of_its_view(batch_size, made, tmp_path):
     features, tensors = extract(made, tmp_path, batch_size=batch_size)
     views, weights = Augmented.read(made["augmented"]), Weights.read(made["weights"])
-    entry = backbones.get(weights.facts.backbone)
+    entry = backbones.entry_of(weights)
     network = entry.build(views.facts.image_size, weights.file)
     prefix, _ = cut(network, features.facts.first_trainable)
     for file, view in ((0, 0), (2, 1), (-1, -1)):
@@ -130,7 +130,7 @@ def relative_difference(outputs: np.ndarray, expected: np.ndarray) -> float:
 
 def outputs_by_precision(entry: backbones.Backbone, network: keras.Model, images: np.ndarray) -> list[list[np.ndarray]]:
     """Return the features and the tensors at the cut, in float32 and in bfloat16."""
-    first, names = entry.first_trainable_layer("last_block"), ("float32", "bfloat16")
+    first, names = entry.first_trainable_layer("last_block", network), ("float32", "bfloat16")
     networks = [
         extraction.frozen_network(entry, network, first, "average", at_cut=True, precision=name) for name in names
     ]

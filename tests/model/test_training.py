@@ -277,7 +277,7 @@ def test_suffix_training_is_whole_network_training_and_batch_normalisation_stand
         keras.utils.set_random_seed(2)
         network = entry.build(32)
         still = {weight.path: weight.numpy() for weight in network.weights if "moving" in weight.path}
-        prefix, suffix = cut(network, entry.first_trainable_layer("last_block"))
+        prefix, suffix = cut(network, entry.first_trainable_layer("last_block", network))
         body = network if whole else suffix
         pooled = keras.layers.GlobalAveragePooling2D()(body.output)
         model = keras.Model(body.input, keras.layers.Dense(3, kernel_initializer="zeros")(pooled))
