@@ -33,12 +33,9 @@ def fetch_weights(
         UserError: The file is missing or does not fit the backbone, the download fails, or the pinned weights are
             damaged.
     """
-    import keras
-
     if source.startswith(GIT):
         facts = vars(fetch_pinned_weights(weights, network.backbone, source, stock))
     else:
-        keras.utils.clear_session()  # layers without a name of their own are numbered from the start
         try:
             facts = {"weights_license": network.entry.fetch(weights, source, stock == "keep")}
         except UserError as error:

@@ -13,6 +13,7 @@ GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
     "data sets of your own": (data_sets.look, data_sets.new),
     "recipes, in params.yaml": (
         recipes.check,
+        recipes.networks,
         recipes.arrange,
         recipes.plan,
         recipes.list_source,

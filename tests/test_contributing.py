@@ -56,7 +56,7 @@ def said(copy: Path, *arguments: str, **variables: str) -> str:
 
 def test_each_is_one_place_and_a_step_four():
     assert [mapping or file for file, mapping, _, _ in BLOCKS] == [
-        "BACKBONES", "HEADS", "DATA_SETS", "recipes", "SCORES",
+        "APPLICATIONS", "HEADS", "DATA_SETS", "recipes", "SCORES",
         "components/train_prototypes.py", "STEPS", "MODELS", "defaults",
     ]  # fmt: skip
 

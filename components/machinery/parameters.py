@@ -51,7 +51,7 @@ class Parameter:
                 raise ValueError
         except (ValueError, TypeError, OverflowError):
             raise UserError(f"{where}: {name} is {TYPES[self.kind]}; received {shorten(value)}") from None
-        if isinstance(self.limits, Names) and read not in self.limits.known:
+        if isinstance(self.limits, Names) and not self.limits.admits(read):
             raise UserError(f"{where}: {unknown_name(self.limits.noun, read, self.limits.known)}")
         if isinstance(self.limits, Range) and not self.limits.holds(read):
             raise UserError(f"{where}: {name} is {self.limits.words}; received {shorten(read)}")

@@ -22,13 +22,18 @@ class Range:
 
 @dataclass(frozen=True)
 class Names:
-    """The names in a registry, and the noun for what they name."""
+    """The names in a registry, and the noun for what they name; with an ending, also those of files that end so."""
 
     noun: str
     known: Collection[str]
+    ending: str = ""
 
     def __str__(self) -> str:
-        return f"one of {', '.join(self.known)}"
+        return f"one of {', '.join(self.known)}" + (f", or the name of a {self.ending} file" if self.ending else "")
+
+    def admits(self, name: str) -> bool:
+        """Return whether a name is one of them, or that of a file with the ending."""
+        return name in self.known or bool(self.ending and name.endswith(self.ending))
 
 
 @dataclass(frozen=True)

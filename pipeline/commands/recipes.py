@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from components.system.processes import run_supervised
 from pipeline import recipes, recovery
+from pipeline.collection import declarations
 
 if TYPE_CHECKING:
     from pipeline.arranging import Task
@@ -29,6 +30,18 @@ def check_tasks(content: Mapping[str, Any]) -> "dict[str, Task]":
     recipes.check(content)
     sources.check_sources(content)
     return planning.active_tasks(content)
+
+
+def networks() -> None:
+    """List the networks that a recipe may name: the image sizes that they take, and the terms of their weights."""
+    from components.model.backbones import BACKBONES
+
+    own = declarations(recipes.read(), "weights")
+    width = max(map(len, (*BACKBONES, *own)))
+    for name, entry in BACKBONES.items():
+        print(f"{name:{width}}  {entry.sizes_text()}; {entry.license}")
+    for name, lines in own.items():
+        print(f"{name:{width}}  your own, {lines['backbone']} from {lines['source']}")
 
 
 def arrange() -> None:

@@ -63,6 +63,7 @@ class Application(Backbone):
 
         from components.data.sources import is_versioned, local_path
 
+        keras.utils.clear_session()  # layers without a name of their own are numbered from the start
         file, from_file = Path(source) if is_versioned(source) else local_path(source), False
         if source == "imagenet":
             network = self.download(keep_top)

@@ -3,13 +3,11 @@
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
-import yaml
-
 from components.model import backbones
 from components.model.backbones.keras_file import ENDING
 from components.model.backbones.protocol import Backbone
 from components.system.errors import UserError
-from components.system.limits import ChannelScale, Range
+from components.system.limits import ChannelScale, Names, Range, read_list
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,12 +24,11 @@ class NetworkChoice:
         UserError: There is no such backbone, or what describes one's own network is missing, or given for another.
     """
 
-    backbone: str
+    backbone: Annotated[str, Names("backbone", backbones.BACKBONES, ENDING)]
     pixels: ChannelScale = ""
     image_size: Annotated[int, Range("from 0 to 4096", lambda value: 0 <= value <= 4096)] = 0
 
     def __post_init__(self) -> None:
-        backbones.get(self.backbone)
         is_own = self.backbone.endswith(ENDING)
         if is_own and not (self.pixels and self.image_size):
             raise UserError(
@@ -47,5 +44,5 @@ class NetworkChoice:
         entry = backbones.get(self.backbone)
         if not self.pixels:
             return entry
-        values: list[Any] = [tuple(one) if isinstance(one, list) else one for one in yaml.safe_load(self.pixels)]
+        values: list[Any] = [tuple(one) if isinstance(one, list) else one for one in read_list(self.pixels)]
         return replace(entry, scale=values[0], offset=values[1], image_size=self.image_size)

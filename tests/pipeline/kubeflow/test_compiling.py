@@ -332,7 +332,8 @@ def test_several_networks_are_compared_and_share_what_needs_none(content, digits
         "Graft, recipe digits: data set digits, networks glyphs, random_vgg16_small; MLflow: "
     )
     weights = {key: value for key, value in defaults(spec).items() if key.startswith("fetch_weights")}
-    assert weights == {"fetch_weights_backbone": "vgg16_small"}  # all that the two have in common
+    common = {"fetch_weights_backbone": "vgg16_small", "fetch_weights_pixels": "", "fetch_weights_image_size": 0}
+    assert weights == common
     for network, source in zip(networks, ("pretraining/vgg16_small.weights.h5", "random"), strict=True):
         given = named[f"fetch_weights {network}"]["inputs"]["parameters"]["source"]
         assert given["runtimeValue"]["constant"] == source
