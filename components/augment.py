@@ -24,12 +24,18 @@ def augment(
     shift: Share,
     flip: Annotated[str, Names("flip", ("horizontal", "none"))],
     brightness: Share,
+    randaugment: Annotated[int, Range("from 0 to 14", lambda value: 0 <= value <= 14)],
+    magnitude: Annotated[float, Range("from 0 to 30", lambda value: 0 <= value <= 30)],
     seed: Seed,
 ) -> None:
     """Bring every image to the size that the networks see, and draw random views of it.
 
     Each view is drawn from the seed, the file's name and the view's number: adding an image changes no other one's
-    views. The geometry of a view is one affine map, resampled once.
+    views. The geometry of a view is one affine map, resampled once; beyond the image its edge is repeated.
+
+    RandAugment's operations join that map, or change colours after it: shear, translation, rotation; brightness, color,
+    contrast, sharpness, posterize, solarize, autocontrast, equalize, identity. They suit classes that survive them all,
+    not those that a colour or a place tells.
 
     Args:
         images: The data set.
@@ -44,7 +50,12 @@ def augment(
         shift: Largest shift along each axis either way, as a fraction of the size.
         flip: `horizontal` mirrors half of the views; `none` does not.
         brightness: Largest change of brightness either way, as a fraction.
+        randaugment: Operations a view, drawn with equal chances, besides the changes above; 0 for none.
+        magnitude: Of each operation, 30 the largest of RandAugment.
         seed: Seed of the views.
+
+    Source:
+        RandAugment: Cubuk et al., arXiv 1909.13719.
     """
     from dataclasses import asdict
 
@@ -53,7 +64,7 @@ def augment(
     from components.data.memory_maps import release
     from components.system.progress import bar
 
-    limits = augmentation.ViewLimits(rotation, shear, zoom, shift, flip, brightness)
+    limits = augmentation.ViewLimits(rotation, shear, zoom, shift, flip, brightness, randaugment, magnitude)
     names, white_level = images.table("images.csv")["file"].tolist(), images.facts.white_level
     facts = augmented.facts
     facts.image_size, facts.resize, facts.views = image_size, resize, views

@@ -99,7 +99,7 @@ PARAMETERS: dict[str, dict[str, str | int | float]] = {
     },
     "augment": {
         "image_size": 32, "resize": "squash", "views": 2, "rotation": 5.0, "shear": 0.05, "zoom": 0.05, "shift": 0.05,
-        "flip": "none", "brightness": 0.1, "seed": 1,
+        "flip": "none", "brightness": 0.1, "randaugment": 0, "magnitude": 9.0, "seed": 1,
     },
     "extract": {
         "unfreeze": "last_block", "pooling": "auto", "prefix": "stored", "batch_size": 16, "storage_limit": 1,

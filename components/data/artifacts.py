@@ -148,7 +148,7 @@ class ViewsFacts(ImagesFacts):
 class DrawingFacts(Facts):
     """How views are drawn: facts for a step that draws more of them."""
 
-    view_limits: dict[str, Any]  # arguments of `augmentation.Limits`
+    view_limits: dict[str, Any]  # arguments of `augmentation.ViewLimits`
     view_seed: int
 
 

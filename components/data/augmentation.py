@@ -1,4 +1,4 @@
-"""Random views of images: one affine map and one change of brightness each."""
+"""Random views of images: one affine map, one change of brightness, and RandAugment's changes of colours each."""
 
 import hashlib
 from collections.abc import Sequence
@@ -7,10 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from components.data import randaugment
+
 
 @dataclass(frozen=True)
 class ViewLimits:
-    """How much a view may differ from its image: rotation in degrees, the rest as fractions, each either way."""
+    """How much a view may differ from its image: rotation in degrees, others as fractions, each either way.
+
+    `randaugment` operations of a `magnitude` come after that.
+    """
 
     rotation: float
     shear: float
@@ -18,19 +23,23 @@ class ViewLimits:
     shift: float
     flip: str
     brightness: float
+    randaugment: int = 0
+    magnitude: float = 0.0
 
 
 @dataclass(frozen=True)
 class ViewTransform:
-    """What makes a view of an image: an affine map and a factor of brightness.
+    """What makes a view of an image: an affine map, a factor of brightness, and what comes after it.
 
     Args:
         matrix: Maps the view's coordinates to the image's, (2, 3), in fractions of the side from the centre.
         gain: Factor of brightness.
+        colours: Changes of colours in order, of `randaugment.COLOURS`, each with its share of the largest.
     """
 
     matrix: np.ndarray
     gain: float
+    colours: tuple[tuple[str, float], ...] = ()
 
 
 def draw_transform(limits: ViewLimits, seed: int, file: str, view: int) -> ViewTransform:
@@ -43,7 +52,14 @@ def draw_transform(limits: ViewLimits, seed: int, file: str, view: int) -> ViewT
     mirror = -1.0 if limits.flip == "horizontal" and coin < 0 else 1.0
     linear = rotation @ np.array([[mirror, limits.shear * shear], [0, 1]]) * (1 + limits.zoom * zoom)
     shift = limits.shift * np.array([right, down])
-    return ViewTransform(np.column_stack([linear, shift]), 1 + limits.brightness * gain)
+    colours = []
+    for name, share in randaugment.draw_operations(random, limits.randaugment, limits.magnitude):
+        if name in randaugment.COLOURS:
+            colours.append((name, share))
+        else:
+            move = np.array(randaugment.MOVES[name](share))
+            linear, shift = linear @ move[:, :2], linear @ move[:, 2] + shift
+    return ViewTransform(np.column_stack([linear, shift]), 1 + limits.brightness * gain, tuple(colours))
 
 
 def apply_transforms(image: np.ndarray, transforms: Sequence[ViewTransform]) -> np.ndarray:
@@ -70,7 +86,10 @@ def apply_transforms(image: np.ndarray, transforms: Sequence[ViewTransform]) -> 
         view = padded.transform((size, size), Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR)
         values = np.arange(256, dtype=np.float32)
         values *= transform.gain
-        views[number] = view.point(3 * values.round().clip(0, 255).astype(int).tolist())
+        view = view.point(3 * values.round().clip(0, 255).astype(int).tolist())
+        for name, share in transform.colours:
+            view = randaugment.COLOURS[name](view, share)
+        views[number] = view
     return views
 
 

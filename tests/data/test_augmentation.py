@@ -1,5 +1,6 @@
 """Views: known geometry to the pixel, drawn within their limits, from seed, file and number alone."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,9 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+from PIL import Image
 
-from components.data import augmentation, images
+from components.data import augmentation, images, randaugment
 from components.data.artifacts import Augmented
 from components.data.augmentation import ViewLimits, ViewTransform
 from components.machinery.running import run_step
@@ -157,7 +159,7 @@ def test_a_view_that_reaches_far_beyond_the_image_has_none_either(matrix):
 
 PLAIN = {
     "image_size": 10, "resize": "squash", "views": 3, "rotation": 0.0, "shear": 0.0, "zoom": 0.0, "shift": 0.0,
-    "flip": "none", "brightness": 0.0, "seed": 1,
+    "flip": "none", "brightness": 0.0, "randaugment": 0, "magnitude": 0.0, "seed": 1,
 }  # fmt: skip
 MOVING = {**PLAIN, "rotation": 10.0, "shear": 0.1, "zoom": 0.1, "shift": 0.1, "flip": "horizontal", "brightness": 0.1}
 
@@ -226,6 +228,85 @@ def test_an_image_more_changes_none_of_the_others(folder, fetched, tmp_path):
 def test_more_views_keep_the_first_ones(fetched, tmp_path):
     few, many = (augment(fetched, tmp_path / str(views), views=views) for views in (2, 5))
     assert all((few[file] == many[file][:3]).all() for file in few)
+
+
+def test_randaugment_moves_join_the_map_and_colours_follow_it():
+    """The other changes of the view are drawn as without it; magnitude scales what it adds."""
+    base, names = replace(STILL, rotation=20.0, shift=0.2), set()
+    for number in range(200):
+        plain, strong = (
+            augmentation.draw_transform(replace(base, randaugment=count, magnitude=15.0), 1, "a", number)
+            for count in (0, 1)
+        )
+        first, both = (np.vstack([transform.matrix, [0, 0, 1]]) for transform in (plain, strong))
+        move = np.linalg.solve(first, both)[:2]
+        fitting = [("still", 0.5)] * np.allclose(move, np.eye(2, 3)) + [
+            (name, share)
+            for name, at in randaugment.MOVES.items()
+            for share in (-0.5, 0.5)
+            if np.allclose(move, at(share))
+        ]
+        ((name, share),) = fitting if not strong.colours else strong.colours
+        assert abs(share) == 0.5 and (not strong.colours or fitting == [("still", 0.5)])
+        names.add((name, share > 0))
+        view = Image.fromarray(augmentation.apply_transforms(IMAGE, [replace(strong, colours=())])[1])
+        for of_colours in strong.colours:
+            view = randaugment.COLOURS[of_colours[0]](view, of_colours[1])
+        np.testing.assert_array_equal(augmentation.apply_transforms(IMAGE, [strong])[1], view)
+    assert names == {(name, positive) for name in randaugment.NAMES for positive in (True, False)}
+
+
+MOVED: dict[str, Any] = {
+    "shear x": [[1, 0.15, 0], [0, 1, 0]], "shear y": [[1, 0, 0], [0.15, 1, 0]],
+    "translate x": [[1, 0, 75 / 331], [0, 1, 0]], "translate y": [[1, 0, 0], [0, 1, 75 / 331]],
+    "rotate": np.column_stack([rotation_matrix(15), [0, 0]]),
+}  # fmt: skip
+COLOURED: dict[str, Callable[[np.ndarray], np.ndarray]] = {  # what half of the largest change makes of the pixels
+    "identity": lambda pixels: pixels,
+    "brightness": lambda pixels: pixels * 1.45,
+    "color": lambda pixels: grey_of(pixels) + 1.45 * (pixels - grey_of(pixels)),
+    "contrast": lambda pixels: grey_of(pixels).mean() + 1.45 * (pixels - grey_of(pixels).mean()),
+    "posterize": lambda pixels: pixels // 4 * 4,
+    "solarize": lambda pixels: np.where(pixels < 128, pixels, 255 - pixels),
+    "autocontrast": lambda pixels: (pixels - pixels.min((0, 1))) / np.ptp(pixels, (0, 1)) * 255,
+}
+
+
+def grey_of(pixels: np.ndarray) -> np.ndarray:
+    return (pixels @ [0.299, 0.587, 0.114])[..., None]
+
+
+@pytest.mark.parametrize("name", MOVED)
+def test_a_move_of_randaugment_is_its_map(name):
+    np.testing.assert_allclose(np.array(randaugment.MOVES[name](0.5)), np.array(MOVED[name]), atol=1e-12)
+
+
+@pytest.mark.parametrize("name", COLOURED)
+def test_a_change_of_colours_does_what_it_is_called(name):
+    made = np.asarray(randaugment.COLOURS[name](Image.fromarray(IMAGE), 0.5))
+    np.testing.assert_allclose(made, COLOURED[name](IMAGE.astype(float)).clip(0, 255), atol=1.5)
+
+
+def test_sharpness_raises_differences_of_neighbours_and_equalize_spreads_levels():
+    assert {*randaugment.NAMES} == {*MOVED, *COLOURED, "sharpness", "equalize"}
+    dark = Image.fromarray(np.tile(IMAGE, (8, 8, 1)) // 4)
+    sharp, blurred, spread = (
+        np.asarray(randaugment.COLOURS[name](dark, share)).astype(int)
+        for name, share in (("sharpness", 0.5), ("sharpness", -0.5), ("equalize", 0.5))
+    )
+    differences = [abs(np.diff(pixels, axis=0)).mean() for pixels in (blurred, np.asarray(dark).astype(int), sharp)]
+    assert differences == sorted(differences) and len({*differences}) == 3
+    assert np.ptp(spread) > 2 * np.ptp(IMAGE // 4)
+
+
+def test_views_of_randaugment_come_back_for_the_same_seed_and(fetched, tmp_path):
+    wild = {"randaugment": 2, "magnitude": 30.0}
+    once, again, calm = (augment(fetched, tmp_path / name, **given) for name, given in
+                         (("once", wild), ("again", wild), ("calm", {})))  # fmt: skip
+    for file, views in once.items():
+        np.testing.assert_array_equal(views, again[file])
+        np.testing.assert_array_equal(views[0], calm[file][0])
+    assert any((views[1:] != calm[file][1:]).any() for file, views in once.items())
 
 
 def test_no_views_leave_the_plain_image(fetched, tmp_path):

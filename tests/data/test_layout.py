@@ -32,11 +32,11 @@ from tests.conftest import CLASSES, write_images
 from tests.data.test_colours import ADOBE_PROFILE
 
 PLAIN = {
-    **dict.fromkeys(("views", "seed"), 0),
+    **dict.fromkeys(("views", "seed", "randaugment"), 0),
     "image_size": 12,
     "resize": "squash",
     "flip": "none",
-    **dict.fromkeys(("rotation", "shear", "zoom", "shift", "brightness"), 0.0),
+    **dict.fromkeys(("rotation", "shear", "zoom", "shift", "brightness", "magnitude"), 0.0),
 }
 
 
