@@ -44,7 +44,7 @@ def explore(
         exploring.write_views(exploration, augmented, train["file"].sample(count, random_state=seed).tolist())
 
     if weights.stock.is_file():
-        words = stock.likeliest_classes(weights, images, chosen)
+        words = stock.sample_words(weights, images, chosen)
     else:
         print("explore: these weights came without the network's top: its words are left out")
         words = pd.DataFrame(columns=stock.COLUMNS)

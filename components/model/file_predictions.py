@@ -4,11 +4,14 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
+import pandas as pd
 
 from components.data import folders, images
 from components.model.served import BATCH, ServedModel
+from components.model.stock import StockNetwork
 from components.system.errors import UserError
 
 
@@ -44,7 +47,14 @@ def predict_files(model: ServedModel, files: Sequence[Path]) -> Iterator[tuple[P
             yield file, image if isinstance(image, str) else next(probabilities)
 
 
-def try_images(files: Sequence[Path], model: ServedModel) -> list[np.ndarray | str]:
+class Decoder(Protocol):
+    """What reads image files as a network sees them."""
+
+    def decode(self, content: bytes) -> np.ndarray:
+        """Return the image that a file's bytes encode, uint8 (size, size, 3), or raise any exception."""
+
+
+def try_images(files: Sequence[Path], model: Decoder) -> list[np.ndarray | str]:
     """Return each file's image as a model sees it, uint8 (size, size, 3), or the text of why it cannot be read."""
 
     def attempt(file: Path) -> np.ndarray | str:
@@ -55,6 +65,14 @@ def try_images(files: Sequence[Path], model: ServedModel) -> list[np.ndarray | s
 
     with images.without_pillow_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(pool.map(attempt, files))
+
+
+def stock_words(network: StockNetwork, files: Sequence[Path]) -> Iterator[tuple[Path, pd.DataFrame | str]]:
+    """Yield each file, in order, with its five likeliest words, or with the text of why it cannot be read."""
+    for start in range(0, len(files), BATCH):
+        batch = files[start : start + BATCH]
+        for file, image in zip(batch, try_images(batch, network), strict=True):
+            yield file, image if isinstance(image, str) else network.likeliest_words(image)
 
 
 def read_images(model: ServedModel, files: Sequence[Path]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Commands on delivered models: predicting, exporting, promoting."""
+"""Commands on models: predicting, ImageNet's words, exporting, promoting."""
 
 import sys
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from components.system.errors import UserError, one_line
 from components.system.limits import Names
 from components.system.outputs import check_file_path, write_in_one_move
-from pipeline.commands.words import File, Image, Model, Recipe
+from pipeline.commands.words import File, Image, Model, Name, Recipe
 from pipeline.places import ARTIFACTS
 
 if TYPE_CHECKING:
@@ -77,6 +77,48 @@ def prediction_table(model: "ServedModel", files: list[Path]) -> "pd.DataFrame":
     table = pd.DataFrame(rows, columns=columns)
     table.insert(0, "file", pd.Series(names, dtype=object))  # pandas's own texts have to be UTF-8
     return table
+
+
+def words(images: Sequence[Image], *, network: Name, csv: File | None = None) -> None:
+    """Print the five likeliest ImageNet words of each image, by a pretrained network as it was published.
+
+    The network's weights are those that a recipe has fetched, with the top. An image that cannot be read is a line on
+    standard error, and exit status 2 after the others.
+
+    Args:
+        images: Image files, or folders of them.
+        network: The name of the weights, as in a recipe.
+        csv: Write the words and their probabilities to this file, five rows an image. A name that a spreadsheet would
+            run as a formula has an apostrophe before it.
+    """
+    import pandas as pd
+
+    from components.data.artifacts import Weights
+    from components.data.tables import write_table
+    from components.model import file_predictions
+    from components.model.stock import StockNetwork
+    from pipeline import recipes
+    from pipeline.collection import usable_names
+    from pipeline.places import COLLECTIONS
+
+    files = file_predictions.list_files(images)
+    if csv:
+        check_file_path(csv)
+    recipes.require_name("network", network, usable_names(recipes.read(), "weights"))
+    stock, tables = StockNetwork(Weights.read(COLLECTIONS["weights"] / network)), list[pd.DataFrame]()
+    for file, answer in file_predictions.stock_words(stock, files):
+        if isinstance(answer, str):
+            print(f"{one_line(str(file))} cannot be read ({answer})", file=sys.stderr)
+        else:
+            listed = (f"{word} {probability:.2f}" for word, probability in answer.itertuples(index=False))
+            print(f"{one_line(str(file))}: {', '.join(listed)}")
+            tables.append(answer.assign(file=str(file))[["file", "word", "probability"]])
+    if csv:
+        with write_in_one_move(csv) as unfinished:
+            write_table(unfinished, pd.concat(tables or [pd.DataFrame(columns=["file", "word", "probability"])]),
+                        errors="surrogateescape")  # fmt: skip
+    if len(tables) < len(files):
+        raise SystemExit(2)
 
 
 def export(file: File, *, model: Model, to: Format, images: Sequence[Image] = ()) -> None:

@@ -1,15 +1,20 @@
 """The stock network: its top is kept where weights come with one, and `explore` lists what it calls the images."""
 
+import shutil
+
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from keras.src.applications import imagenet_utils
 
 from components.data import images as image_files
 from components.data.artifacts import Exploration, Images, Weights
+from components.machinery.code import ROOT
 from components.machinery.running import run_step
-from components.model import backbones
+from components.model import backbones, stock
 from components.system.errors import UserError
+from pipeline.__main__ import main
 from tests.conftest import CLASSES, PARAMETERS
 
 BACKBONE = "mobilenet_025"
@@ -83,6 +88,44 @@ def test_explore_says_what_the_stock_network_calls_the_images(whole, class_index
         np.testing.assert_allclose(rows["probability"], [probability for *_, probability in likeliest], rtol=1e-3)
     run_step("draw_exploration", {"exploration": exploration.path, "drawings": tmp_path / "drawings"}, {})
     assert (tmp_path / "drawings" / "figures" / "stock_words.png").stat().st_size > 10_000
+
+
+def test_words_says_what_the_stock_network_calls_any_photograph(
+    whole, class_index, made, tmp_path, monkeypatch, capsys
+):
+    """A line an image, and all of it in a table; the same words as of a sample; weights without a top have none."""
+    fetch_weights(tmp_path / "data/weights" / BACKBONE, whole[1], "keep")
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    file, label = Images.read(made["images"]).table("images.csv")[["file", "label"]].iloc[0]
+    shutil.copy(Images.read(made["images"]).file(file), folder / "a.png")
+    (folder / "b.txt").write_text("no image")
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(["words", str(folder), "--network", BACKBONE, "--csv", "words.csv"])
+    out, err = capsys.readouterr()
+    assert ended.value.code == 2 and "b.txt cannot be read (not an image" in err
+    expected = stock.sample_words(
+        Weights.read(tmp_path / "data/weights" / BACKBONE), Images.read(made["images"]),
+        pd.DataFrame({"file": [file], "label": [label]}),
+    )  # fmt: skip
+    table = pd.read_csv("words.csv")
+    assert table["file"].tolist() == [str(folder / "a.png")] * 5 and table["word"].tolist() == expected["word"].tolist()
+    np.testing.assert_allclose(table["probability"], expected["probability"], rtol=1e-5)
+    words = [f"{row.word} {row.probability:.2f}" for row in expected.itertuples()]
+    assert out.splitlines()[-1] == f"{folder / 'a.png'}: {', '.join(words)}"
+
+    for network, match in (
+        ("mobilenet_25", "no network 'mobilenet_25'; did you mean 'mobilenet_025'"),
+        ("resnet50", "no Weights at data/weights/resnet50: run the step that makes it"),
+    ):
+        with pytest.raises(UserError, match=match):
+            main(["words", str(folder), "--network", network])
+    shutil.rmtree(tmp_path / "data/weights" / BACKBONE)
+    fetch_weights(tmp_path / "data/weights" / BACKBONE, whole[1], "leave")
+    with pytest.raises(UserError, match="mobilenet_025 has no words: these weights came without the network's top"):
+        main(["words", str(folder), "--network", BACKBONE])
 
 
 def test_without_a_top_its_words_are_left_out_with_a_line(made, capsys, tmp_path):
