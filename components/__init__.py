@@ -9,6 +9,8 @@ STEPS = (
     "fetch_weights",
     "audit",
     "split",
+    "embed",
+    "probe",
     "augment",
     "explore",
     "draw_exploration",

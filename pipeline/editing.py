@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -57,21 +57,82 @@ def insert_recipe(text: str, name: str, source: Mapping[str, Any], recipe: Mappi
     Raises:
         UserError: The text is written so that a comment would be lost.
     """
-    name, source, recipe = quote_text(name), quote_text(source), quote_text({"data": name, **recipe})
-    editor = round_trip_yaml()
-    content = editor.load(text.removeprefix(BYTE_ORDER_MARK).replace("\r\n", "\n"))
-    if not content["data"].get("own"):
-        content["data"]["own"] = CommentedMap()
-    content["data"]["own"][name] = on_one_line(source)
+    name, source = quote_text(name), quote_text(source)
+
+    def edit(content: CommentedMap) -> None:
+        if not content["data"].get("own"):
+            content["data"]["own"] = CommentedMap()
+        content["data"]["own"][name] = on_one_line(source)
+        switch_on(content, name)
+        if content["recipes"]:
+            bind_comment_to_first_key(content, "recipes")
+        else:
+            content["recipes"] = CommentedMap()
+        content["recipes"].insert(0, name, recipe_block({"data": name, **recipe}))
+
+    return edit_text(text, name, edit)
+
+
+def write_recipe(text: str, name: str, recipe: Mapping[str, Any], instead_of: str = "") -> str:
+    """Return the text of params.yaml with a recipe, switched on, behind the one that it is like, or in its own place.
+
+    Args:
+        text: That of a valid params.yaml.
+        name: The recipe's.
+        recipe: Its entries, `like` among them.
+        instead_of: A recipe in whose place it is switched on, if that one is and it is not yet.
+
+    Raises:
+        UserError: The text is written so that a comment would be lost.
+    """
+
+    def edit(content: CommentedMap) -> None:
+        if name in content["recipes"]:
+            comment = take_comment_behind(content["recipes"][name])
+            content["recipes"][name] = block = recipe_block(recipe)
+        else:
+            place = [*content["recipes"]].index(recipe["like"]) + 1
+            comment = take_comment_behind(content["recipes"][recipe["like"]], "\n\n")
+            content["recipes"].insert(place, quote_text(name), block := recipe_block(recipe))
+        if comment:
+            block.ca.items[[*block][-1]] = [None, None, CommentToken(comment, CommentMark(0)), None]
+        active = content["active"] or CommentedSeq()
+        if instead_of in active and name not in active:
+            active[active.index(instead_of)] = quote_text(name)
+        else:
+            switch_on(content, quote_text(name))
+
+    return edit_text(text, name, edit)
+
+
+def recipe_block(recipe: Mapping[str, Any]) -> CommentedMap:
+    """Return a recipe's entries, each on one line."""
+    entries = quote_text(recipe).items()
+    return CommentedMap({key: value if isinstance(value, str) else on_one_line(value) for key, value in entries})
+
+
+def switch_on(content: CommentedMap, name: str) -> None:
+    """Make a recipe the first that is switched on, unless it is switched on already."""
     if not content["active"]:
         content["active"] = CommentedSeq()
-    content["active"].insert(0, name)
-    if content["recipes"]:
-        bind_comment_to_first_key(content, "recipes")
-    else:
-        content["recipes"] = CommentedMap()
-    entries = {key: value if isinstance(value, str) else on_one_line(value) for key, value in recipe.items()}
-    content["recipes"].insert(0, name, CommentedMap(entries))
+    if name not in content["active"]:
+        content["active"].insert(0, name)
+
+
+def edit_text(text: str, name: str, edit: Callable[[CommentedMap], None]) -> str:
+    """Return the text of params.yaml after an edit of its content, with its line ends and its byte order mark.
+
+    Args:
+        text: That of a valid params.yaml.
+        name: The recipe that is added, for the error's line.
+        edit: Changes the content that it is given.
+
+    Raises:
+        UserError: A comment would be lost.
+    """
+    editor = round_trip_yaml()
+    content = editor.load(text.removeprefix(BYTE_ORDER_MARK).replace("\r\n", "\n"))
+    edit(content)
     written = io.StringIO()
     editor.dump(content, written)
     if lost := [line for line in comments(text) if line not in comments(written.getvalue())]:
@@ -81,6 +142,25 @@ def insert_recipe(text: str, name: str, source: Mapping[str, Any], recipe: Mappi
         )
     mark = BYTE_ORDER_MARK if text.startswith(BYTE_ORDER_MARK) else ""
     return mark + written.getvalue().replace("\n", "\r\n" if "\r\n" in text else "\n")
+
+
+def take_comment_behind(value: Any, left: str = "") -> str:
+    """Return the lines between a mapping or list and what follows it, and leave others there; "" if there are none.
+
+    ruamel.yaml keeps them with the last entry, behind that line's own comment, which stays.
+
+    Args:
+        value: The mapping or list.
+        left: What is left there: line ends.
+    """
+    key = [*value][-1] if isinstance(value, CommentedMap) else len(value) - 1
+    if isinstance(inner := value[key], CommentedMap | CommentedSeq) and inner and not inner.fa.flow_style():
+        return take_comment_behind(inner, left)
+    slots = value.ca.items.setdefault(key, [None] * 4)
+    number = next((number for number, slot in enumerate(slots) if isinstance(slot, CommentToken)), 2)
+    own, _, behind = slots[number].value.partition("\n") if slots[number] else ("", "", "")
+    slots[number] = CommentToken(own + left, CommentMark(0)) if own + left else None
+    return f"\n{behind}" if behind else ""
 
 
 def comments(text: str) -> list[str]:

@@ -1,11 +1,11 @@
-"""Reads the reports, classifiers, records and pages in artifacts/, and writes what the MLflow journal lacks of them."""
+"""Reads the results and records in artifacts/, and writes what the MLflow journal lacks of them."""
 
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from components.data.artifacts import Classifier, Comparison, Page, Report
+from components.data.artifacts import Classifier, Comparison, Page, Probe, Report
 from components.data.records import Record, records_by_step
 from components.results import costs, tracking
 from components.system.errors import UserError
@@ -20,6 +20,7 @@ class Results:
         classifiers: By digest.
         records: Of all runs.
         pages: Of all recipes.
+        probes: Of all candidates.
         unread: Why a recipe has no results here, by recipe: something of it cannot be read.
     """
 
@@ -28,6 +29,7 @@ class Results:
         self.classifiers: dict[str, Classifier] = {}
         self.records: list[Record] = []
         self.pages: list[Page] = []
+        self.probes: list[Probe] = []
         self.unread: dict[str, UserError] = {}
         for recipe in sorted(path for path in ARTIFACTS.glob("*") if path.is_dir()):
             try:
@@ -45,8 +47,12 @@ class Results:
         """
         records = Record.read_all([folder])
         classifiers, reports, pages = Classifier.list_in(folder), Report.list_in(folder), Page.list_in(folder)
+        probes = Probe.list_in(folder)
         self.records += records
         self.pages += pages
+        for probe in probes:
+            probe.record = records_by_step(probe.manifest["lineage"], records).get("probe", Record())
+        self.probes += probes
         self.classifiers |= {classifier.digest: classifier for classifier in classifiers}
         for report in reports:
             report.record = records_by_step(report.manifest["lineage"], records).get("evaluate", Record())
@@ -64,7 +70,7 @@ class Results:
 
 
 def log(results: Results) -> bool:
-    """Write to the journal what it lacks of each report and page, print a line for each; return whether none failed.
+    """Write to the journal what it lacks of reports, pages and probes, a line for each; return whether none failed.
 
     A recipe that cannot be read has failed as well; what the journal already had has not.
 
@@ -91,6 +97,7 @@ def log(results: Results) -> bool:
 
     done = [write_and_print(report.path, log_report, report) for report in results.reports.values()]
     done += [write_and_print(page.path.with_name("comparison"), log_page, page) for page in results.pages]
+    done += [write_and_print(probe.path, tracking.log_probe, probe) for probe in results.probes]
     return all(done) and not results.unread
 
 

@@ -14,7 +14,8 @@ from components.system.errors import UserError, unknown_name
 from pipeline.collection import COLLECTION, usable_names
 
 PARAMS = Path("params.yaml")
-IN_RECIPES = [name for name in STEPS if name not in COLLECTION]
+PROBES = ("embed", "probe")  # the steps by which candidates are tried before there is a recipe of them
+IN_RECIPES = [name for name in STEPS if name not in (*COLLECTION, *PROBES)]
 TRAINING = [model.step for model in MODELS.values() if "seed" in load_step(model.step).parameters]
 SHARED = "training"  # section of what all steps that train take
 SECTIONS = [*IN_RECIPES, SHARED, "vary"]  # of a recipe

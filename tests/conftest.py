@@ -104,6 +104,8 @@ PARAMETERS: dict[str, dict[str, str | int | float]] = {
     "extract": {
         "unfreeze": "last_block", "pooling": "auto", "prefix": "stored", "batch_size": 16, "storage_limit": 1,
     },
+    "embed": {"image_size": 32, "part": 0, "seed": 1},
+    "probe": {},
     "explore": {"samples": 3, "seed": 1},
     "draw_exploration": {},
     "choose_precision": {"precision": "float32"},
@@ -186,8 +188,12 @@ def digests(folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory, source) -> dict[str, Path]:
-    """Every artifact of a small recipe, made once for all tests; not to be changed."""
-    return run_steps(tmp_path_factory.mktemp("made"), source)
+    """Every artifact of a small recipe, and a probe of its network, made once for all tests; not to be changed."""
+    home = tmp_path_factory.mktemp("made")
+    at = {**run_steps(home, source), **{key: home / "probed" / key for key in ("embeddings", "probe")}}
+    run_step("embed", at, PARAMETERS["embed"])
+    run_step("probe", {**at, "embeddings": [at["embeddings"]]}, PARAMETERS["probe"])
+    return at
 
 
 def list_files_anew(kind: type[AnyArtifact], folder: Path) -> AnyArtifact:

@@ -226,6 +226,52 @@ class Tensors(FileArray[TensorsFacts]):
         return "uint8", (1 if self.facts.prefix == "live" else views, size, size, 3)
 
 
+class EmbeddingsFacts(SplitsFacts, WeightsFacts):
+    """The facts of the split and of the weights, and what the network costs."""
+
+    image_size: int  # pixels a side
+    network_parameters: int
+    network_bytes: int  # of its weights and the two largest outputs of its layers, for one image
+    part: int = 0
+
+
+class Embeddings(FileArray[EmbeddingsFacts]):
+    """The features of the plain images of a part of those that train or validate: float32 (files, channels)."""
+
+    array_name = "embeddings.npy"
+
+    @property
+    def expected_views(self) -> tuple[str, tuple[int, ...]]:
+        """The type of an image's features; their number is the network's."""
+        return "float32", ()
+
+
+class ProbeFacts(SplitsFacts, WeightsFacts):
+    """The facts of embeddings, and what came out on validation, by the better of the methods."""
+
+    families = ("validation_",)
+
+    image_size: int
+    network_parameters: int
+    network_bytes: int
+    method: str
+    train_images: int
+    validation_images: int
+    validation_log_loss: float
+    validation_kappa: float
+    validation_accuracy: float
+
+
+class Probe(Artifact[ProbeFacts]):
+    """How well features tell the classes apart on validation, before anything is trained on them.
+
+    `scores.csv` has a row for each method; `files.csv` the validation images, `predictions.npz` their class numbers,
+    `labels`, and the `probabilities` of each class by the better method, (n, classes).
+    """
+
+    text_columns = ("method", "file")
+
+
 class TopFacts(SplitsFacts, FeaturesFacts):
     """The facts of the split and of the features that a head was trained on."""
 

@@ -8,7 +8,7 @@ from components.machinery import lineage, running
 from components.machinery.signature import load_step
 from components.machinery.trainings import training_path
 from components.system.errors import UserError
-from components.system.limits import Names
+from components.system.limits import Names, Range
 from components.system.outputs import write_in_one_move
 from pipeline import recipes
 from pipeline.commands.words import Name, Recipe, Sweep, read_sweeps
@@ -17,7 +17,37 @@ from pipeline.places import path_of
 if TYPE_CHECKING:
     from pipeline.arranging import Task
 
+Budget = Annotated[float, "HOURS", Range("more than 0", lambda value: value > 0)]
+Finalists = Annotated[int, Range("1 or more", lambda value: value >= 1)]
 TrainingStep = Annotated[str, "STEP", Names("step that trains", recipes.TRAINING)]
+
+
+def choose(
+    source: Annotated[str, "RECIPE|SOURCE"], *, hours: Budget = 1.0, networks: str = "", sizes: str = "",
+    finalists: Finalists = 2, anew: bool = False,
+) -> None:  # fmt: skip
+    """Choose networks and image sizes within a time, and write a recipe of the best into params.yaml.
+
+    Features of a part of the images score every candidate; the weaker half ends there, the others go on to more images,
+    and the few best are trained, with their head alone and fine-tuned. Test images are not scored. What was decided is
+    kept in decisions/, and told again until it is asked for anew; what was computed is not computed twice.
+
+    Args:
+        source: A recipe, whose data, split and training are taken; or labelled images, as `graft new` takes them.
+        hours: The budget; nothing is begun that would not end within it, as measured so far.
+        networks: NAME,... or `all`: one's own weights and every network with published ones; the recipe's if not given.
+        sizes: Image sizes, PIXELS,...; those that the recipe varies, or its one, if not given.
+        finalists: How many are trained and written into the recipe.
+        anew: Decide again.
+    """
+    from pipeline import choosing
+
+    choosing.choose(source, hours, split_words(networks), split_words(sizes), finalists, anew)
+
+
+def split_words(text: str) -> list[str]:
+    """Return the words between the commas of a text, in order; [] for an empty one."""
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def find_head(recipe: Recipe, *, sweep: Sequence[Sweep], network: Name = "") -> None:

@@ -187,6 +187,7 @@ def places(made: dict[str, Path], name: str) -> dict[str, Any]:
     classifier = made[f"classifiers/{MODELS.get(name, 'top')}"]
     at = {**made, "classifier": classifier, "top": made["head"], "report": made["top"]}
     several = {
+        "embeddings": [made["embeddings"]],
         "augmented": [made["augmented"]],
         "arms": [classifier],
         "classifiers": [made[f"classifiers/{model}"] for model in MODELS.values()],

@@ -87,7 +87,8 @@ def test_an_input_may_be_several_of_a_kind():
     assert (found.inputs, found.several) == ({"reports": Report}, {"reports"})
     several = {name: load_step(name).several for name in STEPS if load_step(name).several}
     assert several == {
-        "choose_classifier": {"arms"}, "average": {"classifiers", "augmented"}, "evaluate": {"augmented"},
+        "probe": {"embeddings"}, "choose_classifier": {"arms"},
+        "average": {"classifiers", "augmented"}, "evaluate": {"augmented"},
         "compare": {"reports"}, "draw_comparison": {"reports", "records"},
     }  # fmt: skip
 
@@ -554,5 +555,5 @@ def test_nothing_heavy_is_imported_before_the_arguments_are_checked(tmp_path):
 
 def test_only_steps_with_a_network_load_keras():
     training = {"train_benchmark", "train_top", "fine_tune", "average"}
-    computing = {"fetch_weights", "explore", "choose_precision", "extract", *training, "evaluate"}
+    computing = {"fetch_weights", "embed", "explore", "choose_precision", "extract", *training, "evaluate"}
     assert {name for name in STEPS if load_step(name).uses("keras")} == computing

@@ -12,11 +12,12 @@ from components.model.registry import MODELS
 from components.system.errors import UserError
 from pipeline import places, planning, recipes
 from pipeline.arranging import ON_PAGE, RECORD, Task, arrange
+from pipeline.recipes import PROBES
 from tests.conftest import NETWORK, PARAMETERS, recipe_of, tasks_of
 
 TRAININGS = ("train_benchmark", "train_top", "fine_tune")
 ALL = tuple(MODELS)
-ONCE = {name: 1 for name in STEPS if name not in ("choose_classifier", "average")} | {"evaluate": 3}
+ONCE = {name: 1 for name in STEPS if name not in ("choose_classifier", "average", *PROBES)} | {"evaluate": 3}
 
 
 def tasks(folds: int = 1, fold: int = 0, repeats: int = 1, apart: bool = False, **said) -> list[Task]:

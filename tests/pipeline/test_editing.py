@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from components.machinery.code import ROOT
 from components.system.errors import UserError
-from pipeline.editing import insert_recipe
+from pipeline.editing import insert_recipe, write_recipe
 
 TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
 PATHS = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=30)
@@ -65,3 +65,44 @@ def test_a_comment_is_not_lost_without_a_word():
     text = TEXT.replace("active:\n  - digits\n", "active: [\n  digits, # the first\n]\n")
     with pytest.raises(UserError, match="the comment 'the first' would be lost"):
         insert_recipe(text, "flowers", {"source": "../flowers"}, {"networks": ["mobilenet_v2"]})
+
+
+RECIPE = {"like": "digits", "networks": ["glyphs"], "vary": {"augment": {"image_size": [32, 48]}}}
+
+
+def changed_lines(before: str, after: str) -> list[str]:
+    return [line for line in difflib.ndiff(before.splitlines(), after.splitlines()) if line[0] in "+-"]
+
+
+@pytest.mark.parametrize("like", yaml.safe_load(TEXT)["recipes"])
+def test_a_recipe_is_written_behind_the_one_that_it_is_like(like):
+    text = write_recipe(TEXT, "best", {**RECIPE, "like": like})
+    expected = ["+   - best", "+   best:", f"+     like: {like}", "+     networks: [glyphs]"]
+    assert changed_lines(TEXT, text) == [*expected, "+     vary: {augment: {image_size: [32, 48]}}", "+ "]
+    names = [*yaml.safe_load(text)["recipes"]]
+    assert names[names.index(like) + 1] == "best"
+
+
+@pytest.mark.parametrize("like", yaml.safe_load(TEXT)["recipes"])
+def test_a_recipe_is_written_in_its_own_place_again(like):
+    once = write_recipe(TEXT, "best", {**RECIPE, "like": like})
+    assert write_recipe(once, "best", {**RECIPE, "like": like}) == once
+    again = write_recipe(once, "best", {"like": like, "networks": ["vgg16"]})
+    removed = ["-     networks: [glyphs]", "-     vary: {augment: {image_size: [32, 48]}}"]
+    assert sorted(changed_lines(once, again)) == sorted([*removed, "+     networks: [vgg16]"])
+
+
+def test_a_recipe_is_switched_on_in_place_of_another():
+    content = yaml.safe_load(write_recipe(TEXT, "best", RECIPE, instead_of="digits"))
+    assert content["active"] == ["best"]
+    assert yaml.safe_load(write_recipe(TEXT, "best", RECIPE))["active"] == ["best", "digits"]
+
+
+def test_a_recipe_at_the_end_and_one_whose_last_entry_is_a_list(tmp_path):
+    for lines in ("networks: [a]", "networks:\n      - a", "networks:\n      - a # why"):
+        text = f"active: []\ndata: {{}}\nrecipes:\n  one:\n    data: d\n    {lines}\n"
+        written = write_recipe(text, "best", {"like": "one", "networks": ["b"]})
+        assert yaml.safe_load(written)["recipes"] == {
+            "one": {"data": "d", "networks": ["a"]},
+            "best": {"like": "one", "networks": ["b"]},
+        }

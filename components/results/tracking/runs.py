@@ -17,7 +17,7 @@ from time import perf_counter, time
 from typing import TYPE_CHECKING
 
 from components.data.artifact import MANIFEST, Artifact
-from components.data.artifacts import Classifier, Report
+from components.data.artifacts import Classifier, Probe, Report
 from components.data.content import sha256
 from components.model.registry import MODELS
 from components.results import titles
@@ -147,10 +147,10 @@ def _complete_run(classifier: Classifier, report: Report, costs: Mapping[str, fl
         run = run or find_run(experiment, MODEL, classifier.digest, without=FINGERPRINT)
         if not run:
             _delete_broken_off_run(experiment, tags[MADE_WITH])
-    run = run or _create_run(report, classifier.facts.model, tags)
+    run = run or create_run(report, classifier.facts.model, tags)
     run_id = run.info.run_id
     client().set_tag(run_id, FINGERPRINT, fingerprint)
-    _log_params(run_id, report)
+    log_params(run_id, report)
     logged_epochs = {metric.step for metric in client().get_metric_history(run_id, "epoch/loss")}
     history = classifier.table("history.csv").set_index("epoch")
     missing = history.index.difference(list(logged_epochs))
@@ -238,8 +238,8 @@ def _begin_run(classifier: Classifier, model: str) -> "Run | None":
         return None
     if run:
         client().delete_run(run.info.run_id)
-    run = _create_run(classifier, model, tags)
-    _log_params(run.info.run_id, classifier)
+    run = create_run(classifier, model, tags)
+    log_params(run.info.run_id, classifier)
     return run
 
 
@@ -258,7 +258,7 @@ def _inputs_digest(classifier: Classifier) -> str:
     return sha256(manifest["parameters"], inputs)
 
 
-def _way_digest(artifact: Classifier | Report) -> str:
+def _way_digest(artifact: Classifier | Report | Probe) -> str:
     """Return the digest of a way: the parameters of a model but for training seeds, its data, split and weights."""
     chain = artifact.manifest["parameters"]
     unseeded = {step: {name: value for name, value in values.items() if name != "seed"} if step in TRAININGS else values
@@ -314,7 +314,7 @@ def find_run(experiment: str, tag: str, value: str, without: str = "") -> "Run |
     return next((run for run in runs if without not in run.data.tags), None)
 
 
-def _create_run(artifact: Classifier | Report, model: str, identity: Mapping[str, str]) -> "Run":
+def create_run(artifact: Classifier | Report | Probe, model: str, identity: Mapping[str, str]) -> "Run":
     """Create and return a run in a data set's experiment, with tags of its identity, model, recipe and data."""
     facts, lineage, recipe = artifact.facts, artifact.manifest["lineage"], artifact.record.recipe
     tags = {
@@ -333,7 +333,7 @@ def _create_run(artifact: Classifier | Report, model: str, identity: Mapping[str
     return client().create_run(_find_or_create_experiment(facts.data_set), run_name=name, tags=tags)
 
 
-def _run_params(artifact: Classifier | Report) -> dict[str, str]:
+def _run_params(artifact: Classifier | Report | Probe) -> dict[str, str]:
     """Return a run's parameters as text: `step.parameter` of every step in its chain, and some facts of the model."""
     chain = artifact.manifest["parameters"]
     params = {f"{step}.{name}": value for step, values in chain.items() for name, value in values.items()}
@@ -350,7 +350,7 @@ def _run_params(artifact: Classifier | Report) -> dict[str, str]:
     return {name: str(value) for name, value in params.items()}
 
 
-def _log_params(run_id: str, artifact: Classifier | Report) -> None:
+def log_params(run_id: str, artifact: Classifier | Report | Probe) -> None:
     """Log the parameters and facts behind an artifact that `_run_params` returns."""
     from mlflow.entities import Param
 

@@ -24,7 +24,7 @@ import pytest
 from mlflow.entities import Experiment, Run
 
 from components.data import images
-from components.data.artifacts import Augmented, Classifier, Comparison, Page, Report
+from components.data.artifacts import Augmented, Classifier, Comparison, Page, Probe, Report
 from components.data.content import sha256
 from components.data.records import Record
 from components.machinery import code
@@ -36,6 +36,7 @@ from components.results import costs, fingerprints, titles, tracking
 from components.results.tracking import registry, runs, ui, view
 from components.results.tracking.runs import LiveRun
 from components.system.errors import UserError
+from pipeline import journal
 from tests.conftest import MODELS, PARAMETERS, copy_recipe, evaluate, free_port, list_files_anew, recorded
 
 IGNORED = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
@@ -671,3 +672,28 @@ def test_a_server_that_does_not_stop_is_stopped_by_force_with_all_that_it_starte
         ui.stop_server(server)
     assert server.returncode == (-signal.SIGKILL if deaf else -signal.SIGTERM)
     assert psutil.wait_procs(started, timeout=60)[1] == []
+
+
+# Probes
+
+
+def test_a_probe_is_one_run_however_often_it_is_made_or_logged(made, store, tmp_path):
+    at = {**made, "embeddings": [made["embeddings"]], "probe": tmp_path / "probe"}
+    for _ in range(2):
+        run_step("probe", at, PARAMETERS["probe"], "edges")
+    probe = Probe.read(at["probe"])
+    assert not tracking.log_probe(probe)
+    (run,) = tracking.client().search_runs([experiment().experiment_id])
+    assert (run.info.run_name, run.info.status) == ("edges-probe", "FINISHED")
+    assert run.data.metrics["validation_log_loss"] == pytest.approx(probe.facts.validation_log_loss, abs=1e-6)
+    assert run.data.metrics["train_images"] == 24 and run.data.metrics["seconds_probing"] > 0
+    assert run.data.params["embed.image_size"] == "32" and run.data.params["backbone"] == "vgg16_small"
+
+
+def test_a_probe_that_the_journal_lacks_is_logged_later(made, store, tmp_path):
+    folder = tmp_path / "artifacts/edges_chosen/glyphs/parts=1"
+    shutil.copytree(made["probe"].parent, folder)
+    for _ in range(2):
+        assert journal.log(journal.Results())
+    (run,) = tracking.client().search_runs([experiment().experiment_id])
+    assert run.data.metrics["seconds_probing"] > 0

@@ -1,0 +1,122 @@
+"""Probes: how well features tell the classes apart, by classifiers that are fitted in seconds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.special import softmax
+
+from components.data.artifacts import Embeddings, Probe, Splits
+from components.scores import metrics
+from components.scores.registry import VALIDATION
+from components.scores.temperature import fit_temperature
+
+SIMILARITY = 0.07  # by which similarities are divided before neighbours vote
+INVERSE_PENALTIES = (0.01, 1.0)  # of logistic regression, of standardised features
+ITERATIONS = 200
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Features, (n, channels), and class numbers, (n,), of the images that train, and of those that validate."""
+
+    train: np.ndarray
+    train_labels: np.ndarray
+    validation: np.ndarray
+    validation_labels: np.ndarray
+    validation_files: list[str]
+    classes: int
+
+
+def read_samples(embeddings: Sequence[Embeddings], splits: Splits) -> Samples:
+    """Return the features and class numbers of the images of some parts, in the order of `splits.csv`."""
+    numbers = {name: number for number, name in enumerate(splits.facts.classes)}
+    files = [file for one in embeddings for file in one.table("files.csv")["file"]]
+    row = {file: number for number, file in enumerate(files)}
+    features = np.concatenate([np.asarray(one.array) for one in embeddings])
+    tables = [splits.part(name) for name in ("train", "validation")]
+    train, validation = (table[table["file"].isin(row)] for table in tables)
+
+    def of(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        return features[table["file"].map(row).to_numpy()], table["label"].map(numbers).to_numpy(dtype=np.int64)
+
+    return Samples(*of(train), *of(validation), validation["file"].tolist(), len(numbers))
+
+
+def probe_features(samples: Samples, neighbours: int) -> dict[str, np.ndarray]:
+    """Return the probabilities of the validation images, (n, classes), after a temperature, by each kind of probe.
+
+    They are `neighbours`, and `logistic` with the penalty that is best on validation.
+    """
+    kinds = {"neighbours": [neighbour_logits(samples, neighbours)]}
+    kinds["logistic"] = [logistic_logits(samples, inverse) for inverse in INVERSE_PENALTIES]
+    best = {}
+    for name, several in kinds.items():
+        calibrated = [softmax(one / fit_temperature(samples.validation_labels, one), axis=1) for one in several]
+        best[name] = min(calibrated, key=lambda one: metrics.log_loss(samples.validation_labels, one))
+    return best
+
+
+def neighbour_logits(samples: Samples, neighbours: int) -> np.ndarray:
+    """Return logits, (n, classes), by the votes of the nearest training images by the cosine of their features.
+
+    A vote weighs the more the more similar it is; every class has one vote more of the weight that is least.
+
+    Source: Wu et al., arXiv 1805.01978, section 3.4.
+    """
+    train, validation = (
+        one / np.maximum(np.linalg.norm(one, axis=1, keepdims=True), 1e-12)
+        for one in (samples.train, samples.validation)
+    )
+    similarities = validation @ train.T
+    most = min(neighbours, len(train))
+    nearest = np.argsort(-similarities, axis=1, kind="stable")[:, :most]
+    weights = np.exp((np.take_along_axis(similarities, nearest, axis=1) - 1) / SIMILARITY)
+    votes = np.repeat(weights.min(axis=1, keepdims=True), samples.classes, axis=1)
+    for number in range(most):
+        np.add.at(votes, (np.arange(len(votes)), samples.train_labels[nearest[:, number]]), weights[:, number])
+    return np.log(np.maximum(votes, np.finfo(np.float32).tiny))
+
+
+def logistic_logits(samples: Samples, inverse_penalty: float) -> np.ndarray:
+    """Return logits, (n, classes), by logistic regression on features that are standardised as the training images are.
+
+    A class without a training image has the lowest of all logits.
+    """
+    import warnings
+
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler().fit(samples.train)
+    model = LogisticRegression(C=inverse_penalty, max_iter=ITERATIONS)
+    with warnings.catch_warnings():  # as far as it came is good enough to rank by
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(scaler.transform(samples.train), samples.train_labels)
+    known = model.decision_function(scaler.transform(samples.validation))
+    known = np.stack([-known / 2, known / 2], axis=1) if known.ndim == 1 else known
+    logits = np.full((len(known), samples.classes), known.min())
+    logits[:, model.classes_] = known
+    return logits
+
+
+def write_probe(probe: Probe, samples: Samples, probabilities: Mapping[str, np.ndarray]) -> None:
+    """Write a probe: the scores of each kind, and the probabilities of the one whose log loss is lowest.
+
+    Args:
+        probe: The artifact to fill.
+        samples: What was probed.
+        probabilities: Of the validation images, by kind of probe.
+    """
+    labels = samples.validation_labels
+    scores = {name: metrics.validation_scores(labels, one) for name, one in probabilities.items()}
+    best = min(scores, key=lambda name: scores[name]["validation_log_loss"])
+    table = pd.DataFrame(scores).T[list(VALIDATION)].rename_axis("method").reset_index()
+    probe.write_table("scores.csv", table)
+    probe.write_table("files.csv", pd.DataFrame({"file": samples.validation_files}))
+    probe.write_arrays("predictions", {"labels": labels, "probabilities": probabilities[best].astype(np.float32)})
+    facts = probe.facts
+    facts.method, facts.train_images, facts.validation_images = best, len(samples.train), len(labels)
+    vars(facts).update(scores[best])

@@ -1,0 +1,150 @@
+"""Decisions among candidates: what was tried and what came of it, kept beside params.yaml, and told."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from components.data.artifacts import Probe, Splits
+from components.data.json_files import FORMAT, read_json, write_json
+from components.scores import pairs
+from components.scores.estimates import sample_of
+from components.scores.proportions import ALPHA
+from components.system.errors import UserError, fold_words
+from pipeline.candidates import Candidate, CandidateTasks
+from pipeline.halving import CLOCK, HEAD, Trial
+from pipeline.places import path_of
+
+FOLDER = Path("decisions")
+
+
+@dataclass
+class Decision:
+    """What was tried of a recipe, and what came of it.
+
+    Args:
+        recipe: The recipe.
+        finalists: How many of the candidates may be chosen.
+        hours: The budget.
+        seconds: What of it was spent.
+        trials: The candidates, the best first.
+        not_told: Those of them that cannot be told from the best by their features.
+    """
+
+    recipe: str
+    finalists: int
+    hours: float
+    seconds: float
+    trials: list[Trial]
+    not_told: list[str]
+
+    @property
+    def chosen(self) -> list[Trial]:
+        """The best candidates, the best first, as many as may be chosen."""
+        return [one for one in self.trials if one.course][: self.finalists]
+
+    def is_of(self, candidates: Iterable[Candidate], finalists: int) -> bool:
+        """Return whether it is a decision among these candidates for so many finalists."""
+        return {*candidates} == {one.candidate for one in self.trials} and finalists == self.finalists
+
+    def write(self) -> Path:
+        """Write it to its file and return the file's path."""
+        FOLDER.mkdir(exist_ok=True)
+        file = decision_file(self.recipe)
+        write_json(file, {"format": FORMAT, **asdict(self)})
+        return file
+
+
+def decision_file(recipe: str) -> Path:
+    """Return the path of the file, there or not, that has the decision about a recipe."""
+    return FOLDER / f"{recipe}.json"
+
+
+def read_decision(recipe: str) -> Decision | None:
+    """Return the decision about a recipe; None if there is none.
+
+    Raises:
+        UserError: The file is damaged.
+    """
+    file = decision_file(recipe)
+    if not file.is_file():
+        return None
+    content = {key: value for key, value in read_json(file).items() if key != "format"}
+    try:
+        return Decision(**{**content, "trials": [Trial(**one) for one in content["trials"]]})
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{file} is no decision of `graft choose` ({error}): `--anew` writes it again") from error
+
+
+def find_not_told(tasks: CandidateTasks, trials: Sequence[Trial], home: Path = Path()) -> list[str]:
+    """Return the candidates whose log loss on validation is not significantly worse than that of the best, the first.
+
+    Compared are the probabilities of the last probe that both have, at the level 0.05, corrected for their number.
+    Images of one group, such as a person, count as one unit.
+    """
+    best, *others = [one for one in trials if one.course]
+    splits = Splits.read(home / path_of(tasks.output(best.candidate, "splits")))
+    table = splits.part("validation").set_index("file")
+
+    def sample(trial: Trial, part: int) -> Any:
+        probe = Probe.read(home / path_of(tasks.probe(trial.candidate, part).outputs["probe"]))
+        rows = table.loc[probe.table("files.csv")["file"]]
+        units = np.where(rows["group"] == "", rows.index, rows["group"])
+        arrays = probe.arrays("predictions")
+        return sample_of(arrays["labels"], arrays["probabilities"], pd.factorize(units)[0], ["log_loss"])
+
+    not_told = []
+    for other in others:
+        part = min(count_probes(best), count_probes(other)) - 1
+        difference = pairs.difference(sample(best, part), sample(other, part), "log_loss")
+        if difference.value <= 0 or difference.p_value() * len(others) >= ALPHA:
+            not_told.append(str(other.candidate))
+    return not_told
+
+
+def count_probes(trial: Trial) -> int:
+    """Return how many of a candidate's rungs were probes."""
+    rungs = [one["rung"] for one in trial.course]
+    return rungs.index(HEAD) if HEAD in rungs else len(rungs)
+
+
+def describe(decision: Decision) -> str:
+    """Return a decision as a table of all candidates, the verdict, and what the clock ended."""
+    trials = decision.trials
+    rows = []
+    for one in trials:
+        last = one.course[-1] if one.course else {}
+        rows.append(
+            {
+                "candidate": str(one.candidate),
+                "came to": last.get("rung", "-"),
+                "images": f"{last['train_images']:,}" if last else "-",
+                "log loss": f"{last['log_loss']:.3f}" if last else "-",
+                "accuracy": f"{last['accuracy']:.3f}" if last else "-",
+                "seconds": f"{one.seconds:.1f}",
+                "ms/image": f"{1000 * one.seconds_per_image:.3g}" if last else "-",
+                "MB": f"{one.megabytes:.3g}" if last else "-",
+                "parameters": f"{one.parameters:,}" if last else "-",
+                "front": "*" if last and not any(one.is_dominated_by(other) for other in trials) else "",
+                "why no further": one.ended[:40],
+            }
+        )
+    lines = [
+        pd.DataFrame(rows).to_string(index=False),
+        "",
+        "front: none is as good in log loss, time (to a tenth) and memory an image, and size, and better in one",
+    ]
+    if not decision.chosen:
+        return "\n".join([*lines, f"none could be scored in {decision.hours:g} hours"])
+    told = "each other is worse beyond chance, by its features"
+    if sum(1 for one in trials if one.course) == 1:
+        told = "no other was scored"
+    elif decision.not_told:
+        told = f"not to be told from it, by their features: {fold_words(decision.not_told)}"
+    lines.append(f"best on validation: {decision.chosen[0].candidate}; {told}")
+    if late := [str(one.candidate) for one in trials if one.ended == CLOCK]:
+        lines.append(f"ended by the clock, not by scores: {fold_words(late)}")
+    return "\n".join(lines)

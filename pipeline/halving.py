@@ -1,0 +1,259 @@
+"""Successive halving of candidates under a clock: each rung costs more, and fewer candidates reach it.
+
+Who goes on is decided by scores alone, so that the same images give the same choice; the clock only ends it.
+
+Source: Jamieson and Talwalkar, arXiv 1502.07943.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from components.data.artifacts import Classifier, Images, Probe, Splits
+from components.data.records import Record
+from components.machinery import running as steps
+from components.system.errors import UserError
+from pipeline.arranging import RECORD, Output, Task, tasks_to_make
+from pipeline.candidates import CUTS, Candidate, CandidateTasks, count_parts
+from pipeline.places import path_of
+from pipeline.running import artifact_paths, note_path, run_tasks
+
+HEAD, FINE_TUNED = "head", "fine-tuned"
+BEATEN, CLOCK = "beaten", "out of time"
+SCORES = ("log_loss", "kappa", "accuracy")
+BACKWARD = 3  # how many times as long as a prediction a step of training takes
+OWN = ("embed", "probe", "augment", "extract", "train_top", "fine_tune")  # steps whose time is a candidate's
+SAME_TIME = 0.1  # share by which measured times may differ that are called the same
+HEAD_SECONDS = 10  # that a head takes, before one was trained
+
+
+@dataclass
+class Trial:
+    """How far a candidate came.
+
+    Args:
+        network: The network.
+        image_size: Pixels a side.
+        course: Of each rung that it reached the `rung`, the training images, and the scores on validation.
+        cut: What fine-tuning begins from, if it came so far.
+        seconds: What all that took, as records say.
+        seconds_per_image: Of its features, of one image, decoding included.
+        parameters: Of the backbone.
+        megabytes: Of memory that the backbone needs for one image.
+        ended: Why it went no further: `beaten`, `out of time`, or an error; empty for who has gone through all rungs.
+    """
+
+    network: str
+    image_size: int
+    course: list[dict[str, Any]] = field(default_factory=list)
+    cut: str = ""
+    seconds: float = 0.0
+    seconds_per_image: float = 0.0
+    parameters: int = 0
+    megabytes: float = 0.0
+    ended: str = ""
+
+    @property
+    def candidate(self) -> Candidate:
+        """The network at its size."""
+        return Candidate(self.network, self.image_size)
+
+    @property
+    def standing(self) -> tuple[int, float]:
+        """What candidates are sorted by, the best first: how many rungs were reached, and the log loss on the last."""
+        return -len(self.course), self.course[-1]["log_loss"] if self.course else 0.0
+
+    def is_dominated_by(self, other: "Trial") -> bool:
+        """Return whether another is no worse in log loss, on the last rung that both reached, nor in seconds, memory
+        and size, and better in one of them; a candidate without a score is dominated by all.
+        """
+        rungs = min(len(self.course), len(other.course))
+        if not rungs:
+            return not self.course
+        gains = [
+            self.course[rungs - 1]["log_loss"] - other.course[rungs - 1]["log_loss"],
+            self.megabytes - other.megabytes,
+            self.parameters - other.parameters,
+            self.seconds_per_image - other.seconds_per_image,
+        ]
+        if abs(gains[-1]) <= SAME_TIME * self.seconds_per_image:
+            gains[-1] = 0.0
+        return min(gains) >= 0 and max(gains) > 0
+
+
+class Clock:
+    """A budget, and by how much estimates were wrong.
+
+    Args:
+        seconds: The budget, from now on.
+    """
+
+    def __init__(self, seconds: float):
+        self.seconds, self.start = seconds, perf_counter()
+        self.ratios: dict[str, float] = {}  # of what a kind of work took to its estimate, the highest so far
+
+    @property
+    def spent(self) -> float:
+        """Seconds since the clock was made."""
+        return perf_counter() - self.start
+
+    def allows(self, kind: str, estimate: float) -> bool:
+        """Return whether work of a kind, of so many estimated seconds, would end within the budget."""
+        return self.spent + estimate * self.ratios.get(kind, 1.0) < self.seconds
+
+    def note(self, kind: str, estimate: float, seconds: float) -> None:
+        """Note what work of a kind took."""
+        if estimate:
+            self.ratios[kind] = max(self.ratios.get(kind, 0.0), seconds / estimate)
+
+
+class Halving:
+    """A search over candidates.
+
+    Args:
+        tasks: The tasks that try them.
+        candidates: What is tried.
+        finalists: How many are trained.
+        hours: The budget.
+        home: Folder in which `artifacts/` and `data/` lie.
+    """
+
+    def __init__(
+        self, tasks: CandidateTasks, candidates: Sequence[Candidate], finalists: int, hours: float, home: Path = Path()
+    ):
+        self.tasks, self.finalists, self.home = tasks, finalists, home
+        self.trials = [Trial(*candidate) for candidate in candidates]
+        self.clock = Clock(3600 * hours)
+        self.done: dict[Candidate, dict[str, Task]] = {one: {} for one in candidates}  # own tasks, by identity
+
+    def run(self) -> list[Trial]:
+        """Return all candidates, the best first: those that came furthest, by the log loss there.
+
+        Raises:
+            UserError: The data set is refused.
+        """
+        shared = {key: self.tasks.output(self.trials[0].candidate, key) for key in ("images", "splits")}
+        run_tasks(tasks_to_make(shared["splits"]), self.home)
+        self.files = len(Images.read(self.home / path_of(shared["images"])).table("images.csv"))
+        splits = Splits.read(self.home / path_of(shared["splits"]))
+        self.train_images, self.parts = len(splits.part("train")), count_parts(splits)
+        alive = self.trials
+        for part in range(len(self.parts)):
+            for trial in sorted(alive, key=lambda one: self._seconds_per_image(one) or one.image_size):
+                self._probe(trial, part)
+            is_last = part + 1 == len(self.parts)
+            keep = self.finalists if is_last else max(self.finalists, (len(alive) + 1) // 2)
+            alive = self._best(alive, keep)
+        for model, rung, cuts in (("top", HEAD, CUTS[:1]), ("fine_tuned", FINE_TUNED, CUTS)):
+            for trial in alive:
+                self._train(trial, model, rung, cuts)
+            alive = sorted(alive, key=lambda one: one.standing)
+        return sorted(self.trials, key=lambda one: one.standing)
+
+    def _best(self, alive: Sequence[Trial], keep: int) -> list[Trial]:
+        """Return the best of those that are in the race, so many at most; the others are beaten by them."""
+        ranked = sorted((one for one in alive if one.course), key=lambda one: one.standing)
+        for trial in ranked[keep:]:
+            trial.ended = trial.ended or BEATEN
+        return ranked[:keep]
+
+    def _probe(self, trial: Trial, part: int) -> None:
+        """Score a candidate by its features of a part and of all before it, if the clock allows it."""
+        task = self.tasks.probe(trial.candidate, part)
+        unfinished = self._unfinished(task)
+        images = sum(self.parts[one.values["part"]] for one in unfinished if one.step == "embed")
+        if self._run(trial, "embed", images * self._seconds_per_image(trial), task.outputs["probe"], unfinished):
+            probe = Probe.read(self.home / path_of(task.outputs["probe"]))
+            rung = {"rung": probe.facts.method, "train_images": probe.facts.train_images}
+            self._add_rung(trial, rung, vars(probe.facts))
+            embedding = self._record(self.tasks.embed(trial.candidate, part)).work["embedding"]
+            trial.seconds_per_image = embedding["seconds"] / embedding["images"]
+            trial.parameters = probe.facts.network_parameters
+            trial.megabytes = round(probe.facts.network_bytes / 1e6, 1)
+
+    def _train(self, trial: Trial, model: str, rung: str, cuts: Sequence[str]) -> None:
+        """Train a model of a candidate, by each of several cuts, as far as the clock allows it; the best one counts."""
+        for cut in cuts:
+            output = self.tasks.output(trial.candidate, "classifier", model, cut)
+            unfinished = self._unfinished(output.task)
+            estimate = sum(self._estimate(task, trial) for task in unfinished)
+            if not self._run(trial, rung, estimate, output, unfinished):
+                return
+            facts = Classifier.read(self.home / path_of(output)).facts
+            is_new = trial.course[-1]["rung"] != rung
+            if is_new or facts.validation_log_loss < trial.course[-1]["log_loss"]:
+                trial.course = [one for one in trial.course if one["rung"] != rung]
+                self._add_rung(trial, {"rung": rung, "train_images": self.train_images}, vars(facts))
+                trial.cut = cut if rung == FINE_TUNED else ""
+
+    def _run(self, trial: Trial, kind: str, estimate: float, output: Output, unfinished: Sequence[Task]) -> bool:
+        """Return whether an output is there, made if the clock allows it; else why not is noted in the trial."""
+        if trial.ended:
+            return False
+        if unfinished and not self.clock.allows(kind, estimate):
+            trial.ended = CLOCK
+            return False
+        start = self.clock.spent
+        try:
+            run_tasks(tasks_to_make(output), self.home)
+        except UserError as error:
+            trial.ended = str(error)
+            print(f"choose: {trial.candidate}: {error}")
+            return False
+        self.clock.note(kind, estimate if unfinished else 0, self.clock.spent - start)
+        own = self.done[trial.candidate]
+        own |= {task.identity: task for task in tasks_to_make(output) if task.step in OWN}
+        trial.seconds = round(sum(map(self._seconds, own.values())), 1)
+        return True
+
+    def _add_rung(self, trial: Trial, rung: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+        """Add a rung that a candidate has reached, with the scores on validation that facts have, and print it."""
+        scores = {name: round(facts[f"validation_{name}"], 6) for name in SCORES}
+        trial.course.append({**rung, **scores})
+        print(
+            f"choose: {trial.candidate}: {rung['rung']}, {rung['train_images']:,} training images: "
+            f"log loss {scores['log_loss']:.3f}, accuracy {scores['accuracy']:.3f}"
+        )
+
+    def _unfinished(self, task: Task) -> list[Task]:
+        """Return those tasks, of a task and all behind it, that are not up to date or go back to one that is not."""
+        unfinished: list[Task] = []
+        for one in tasks_to_make(next(iter(task.outputs.values()))):
+            behind = {output.task for several in one.inputs.values() for output in several}
+            if behind & {*unfinished} or not self._is_up_to_date(one):
+                unfinished.append(one)
+        return unfinished
+
+    def _is_up_to_date(self, task: Task) -> bool:
+        """Return whether a task's outputs are there, from the same inputs, values and code."""
+        return steps.is_up_to_date(task.step, artifact_paths(task, self.home), task.values, note_path(task, self.home))
+
+    def _record(self, task: Task) -> Record:
+        """Return the record of a task's last run."""
+        return Record.read(self.home / path_of(task.outputs[RECORD]))
+
+    def _seconds(self, task: Task) -> float:
+        """Return the seconds of the long computations of a task's last run."""
+        return sum(work["seconds"] for work in self._record(task).work.values())
+
+    def _seconds_per_image(self, trial: Trial) -> float:
+        """Return what the features of an image take: as measured; else as of its network at another size, or as of the
+        slowest network, by pixels; 0 before anything was measured.
+        """
+        if trial.seconds_per_image:
+            return trial.seconds_per_image
+        known = [one for one in self.trials if one.seconds_per_image]
+        alike = [one for one in known if one.network == trial.network] or known
+        return max((one.seconds_per_image * (trial.image_size / one.image_size) ** 2 for one in alike), default=0.0)
+
+    def _estimate(self, task: Task, trial: Trial) -> float:
+        """Return the seconds that a task of a candidate is estimated to take, by what its features took."""
+        prediction = self._seconds_per_image(trial)
+        if task.step in ("augment", "extract"):
+            views = 1 + self.tasks.augment["views"]
+            return self.files * views * prediction * (0.25 if task.step == "augment" else 1)
+        if task.step == "fine_tune":
+            return task.values["epochs"] * self.train_images * BACKWARD * prediction
+        return HEAD_SECONDS if task.step == "train_top" else 0.0

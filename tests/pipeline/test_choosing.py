@@ -1,0 +1,210 @@
+"""`graft choose`: many candidates, the weaker ended early, within a time, with a decision that is kept."""
+
+import json
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+import pytest
+import yaml
+
+from components.machinery.code import ROOT
+from components.model.backbones import BACKBONES
+from components.system.errors import UserError
+from pipeline import recipes
+from pipeline.__main__ import main
+from pipeline.candidates import Candidate, list_candidates
+from pipeline.decisions import Decision, read_decision
+from pipeline.halving import BEATEN, Clock, Trial
+from tests.conftest import write_images
+
+WORDS = ["choose", "../edges", "--networks", "glyphs,random_vgg16_small", "--sizes", "16,32,40", "--finalists", "1"]
+
+
+def run(*words: str) -> str:
+    with redirect_stdout(StringIO()) as printed:
+        main([*words])
+    return printed.getvalue()
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Iterator[Path]:
+    """A project, which is the current folder, and beside it images of its own."""
+    top = tmp_path_factory.mktemp("choosing")
+    write_images(top / "edges", 30)
+    here = top / "project"
+    here.mkdir()
+    (here / "pretraining").symlink_to(ROOT / "pretraining")
+    content = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    content = content.replace("epochs: 200, patience: 20", "epochs: 20, patience: 20").replace("views: 4", "views: 1")
+    content = content.replace("epochs: 14\n    patience: 14", "epochs: 2\n    patience: 14")
+    (here / "params.yaml").write_text(content, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(here)
+        yield here
+
+
+@pytest.fixture(scope="module")
+def printed(project) -> str:
+    """What choosing has printed."""
+    return run(*WORDS)
+
+
+def decided() -> Decision:
+    """Return the decision about the small data set."""
+    decision = read_decision("edges")
+    assert decision
+    return decision
+
+
+def made_when(project: Path) -> dict[str, int]:
+    return {str(file): file.stat().st_mtime_ns for file in (project / "artifacts").rglob("*.record.json")}
+
+
+def test_the_best_goes_through_all_rungs_and_the_weaker_end_at_their_probes(printed):
+    decision = decided()
+    best, *others = decision.trials
+    assert [one["rung"] for one in best.course][-2:] == ["head", "fine-tuned"]
+    assert {one.ended for one in others if one.course} == {BEATEN}
+    assert all(len(one.course) == 1 for one in others if one.course)
+    assert best.course[0]["log_loss"] == min(one.course[0]["log_loss"] for one in decision.trials if one.course)
+
+
+def test_a_network_that_cannot_take_a_size_ends_there_and_the_others_go_on(printed):
+    ended = {one.candidate: one.ended for one in decided().trials if not one.course}
+    assert {*ended} == {Candidate("glyphs", 16), Candidate("random_vgg16_small", 16)}
+    assert all(reason.startswith("no backbone for images of 16 pixels") for reason in ended.values())
+
+
+def test_the_recipe_of_the_best_is_written_and_switched_on_in_place_of_the_draft(printed, project):
+    content = recipes.read()
+    best = decided().trials[0]
+    recipes.check(content)
+    assert content["active"] == ["edges_chosen", "digits"]
+    assert content["recipes"]["edges_chosen"] == {
+        "like": "edges",
+        "networks": [best.network],
+        "vary": {"augment": {"image_size": [best.image_size]}, "extract": {"unfreeze": [best.cut]}},
+    }
+    assert "`make repro` trains and tests it" in printed.splitlines()[-1]
+
+
+def test_every_candidate_is_in_the_table_and_the_front_is_marked(printed):
+    lines = printed.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.split()[:2] == ["candidate", "came"])
+    rows = lines[start + 1 : start + 7]
+    assert {" ".join(row.split()[:3]) for row in rows} == {
+        f"{name} at {size}" for name in ("glyphs", "random_vgg16_small") for size in (16, 32, 40)
+    }
+    assert " * " in rows[0]
+    assert any(line.startswith("best on validation: " + " ".join(rows[0].split()[:3])) for line in lines)
+
+
+def test_a_decision_that_is_kept_is_told_and_nothing_is_computed(printed, project):
+    before, text = made_when(project), (project / "params.yaml").read_text()
+    again = run(*WORDS)
+    assert again.startswith("choose: decided before, in decisions/edges.json")
+    assert again[again.index("\n\n") + 2 :] in printed
+    assert (made_when(project), (project / "params.yaml").read_text()) == (before, text)
+
+
+def test_to_decide_anew_computes_nothing_twice_and_comes_to_the_same(printed, project):
+    before, kept = made_when(project), decided()
+    run(*WORDS, "--anew", "--hours", "2")
+    decision = decided()
+    assert made_when(project) == before
+    assert decision.trials == kept.trials and decision.hours == 2
+
+
+def test_other_candidates_than_those_decided_on_are_to_be_asked_for_anew(printed):
+    with pytest.raises(UserError, match=r"decisions/edges.json decides among 6 other candidates .* `--anew`"):
+        run("choose", "edges", "--networks", "glyphs")
+
+
+def test_a_damaged_decision_is_one_line(printed, project):
+    file = project / "decisions" / "edges.json"
+    content = file.read_text()
+    file.write_text(json.dumps({**json.loads(content), "extra": 1}))
+    with pytest.raises(UserError, match=r"decisions/edges.json is no decision"):
+        run(*WORDS)
+    file.write_text(content)
+
+
+def test_without_any_score_in_time_nothing_is_written(project, monkeypatch):
+    text = (project / "params.yaml").read_text()
+    with pytest.raises(UserError, match=r"no candidate of digits has a score: .* give more --hours"):
+        run("choose", "digits", "--hours", "1e-7")
+    assert (project / "params.yaml").read_text() == text and not read_decision("digits")
+
+
+# What is tried
+
+
+def content() -> dict:
+    return yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+
+
+def test_candidates_are_every_network_at_every_size():
+    found = list_candidates(content(), "digits", ["vgg16", "glyphs", "vgg16"], ["32", "64"])
+    assert found == [("vgg16", 32), ("vgg16", 64), ("glyphs", 32), ("glyphs", 64)]
+    assert list_candidates(content(), "digits", [], []) == [("glyphs", 32)]
+
+
+def test_sizes_that_a_recipe_varies_are_tried():
+    varied = content()
+    varied["recipes"]["digits"]["vary"] = {"augment": {"image_size": [32, 48]}}
+    assert [size for _, size in list_candidates(varied, "digits", [], [])] == [32, 48]
+
+
+def test_all_are_ones_own_weights_and_every_registered_network():
+    names = {name for name, _ in list_candidates(content(), "digits", ["all"], [])}
+    assert names == {"glyphs", *BACKBONES}
+
+
+@pytest.mark.parametrize(
+    ("networks", "sizes", "said"),
+    [(["vgg61"], [], "did you mean 'vgg19'"), ([], ["big"], "image_size is a whole number"), ([], ["0"], "from 1")],
+)
+def test_a_candidate_that_cannot_be_is_refused(networks, sizes, said):
+    with pytest.raises(UserError, match=said):
+        list_candidates(content(), "digits", networks, sizes)
+
+
+# Ranks, the front, the clock
+
+
+def trial(losses: list[float], seconds: float = 0.01, megabytes: float = 10.0, parameters: int = 10**6) -> Trial:
+    course = [{"rung": "logistic", "train_images": 9, "log_loss": loss} for loss in losses]
+    return Trial("net", 32, course, "", 0.0, seconds, parameters, megabytes)
+
+
+def test_who_came_further_stands_before_who_has_the_lower_loss():
+    ranked = sorted([trial([0.1]), trial([0.5, 0.4]), trial([]), trial([0.6, 0.3])], key=lambda one: one.standing)
+    assert [[row["log_loss"] for row in one.course] for one in ranked] == [[0.6, 0.3], [0.5, 0.4], [0.1], []]
+
+
+def test_the_front_is_by_the_last_rung_that_both_reached():
+    beaten, best = trial([0.3]), trial([0.2, 0.9])
+    assert beaten.is_dominated_by(best) and not best.is_dominated_by(beaten)
+
+
+@pytest.mark.parametrize("cheaper", [{"seconds": 0.005}, {"megabytes": 9.0}, {"parameters": 10**5}])
+def test_what_is_worse_but_cheaper_in_one_way_is_on_the_front(cheaper):
+    small = trial([0.3], **cheaper)
+    assert not small.is_dominated_by(trial([0.2])) and not trial([0.2]).is_dominated_by(small)
+    assert trial([0.3]).is_dominated_by(trial([0.3], **cheaper))
+
+
+def test_times_within_a_tenth_are_the_same():
+    assert trial([0.3], seconds=0.0095).is_dominated_by(trial([0.2]))
+    assert not trial([0.3], seconds=0.008).is_dominated_by(trial([0.2]))
+
+
+def test_the_clock_learns_by_how_much_estimates_were_short():
+    clock = Clock(100)
+    assert clock.allows("embed", 60) and not clock.allows("embed", 101)
+    clock.note("embed", 10, 20)
+    assert not clock.allows("embed", 60) and clock.allows("embed", 40) and clock.allows("head", 60)
+    clock.note("embed", 10, 5)
+    assert not clock.allows("embed", 60)
