@@ -48,6 +48,9 @@ class Images(Artifact[ImagesFacts]):
         return self.path / "images" / name
 
 
+UNTRAINED = "random initialisation"  # the license of weights that were drawn at random
+
+
 class WeightsFacts(Facts):
     """Facts of pretrained weights."""
 

@@ -9,6 +9,8 @@ from components.data.artifacts import Report
 from components.scores.proportions import ALPHA, independent_units, sign_flip_p
 from components.system.errors import fold_words, one_line
 
+MOST_NAMED = 3  # ways in a sentence
+
 
 def caution_sentences(ways: Mapping[str, Sequence[Report]]) -> list[str]:
     """Return a sentence for each thing that is degenerate, the gravest first: in which ways, and how many trainings.
@@ -21,13 +23,18 @@ def caution_sentences(ways: Mapping[str, Sequence[Report]]) -> list[str]:
     }
     sentences = []
     for caution in sorted({caution for counts in found.values() for caution in counts}):
-        subjects = [
-            name if len(ways[name]) == 1 else f"{name} (in {counts[caution]} of {len(ways[name])} trainings)"
-            for name, counts in found.items()
-            if caution in counts
-        ]
-        everywhere = len(ways) > 3 and all(counts[caution] == len(ways[name]) for name, counts in found.items())
-        who = f"all {len(ways)} ways, in every training" if everywhere else fold_words(subjects)
+        affected = {name: counts[caution] for name, counts in found.items() if caution in counts}
+        if len(affected) <= MOST_NAMED:
+            who = ", ".join(
+                name if len(ways[name]) == 1 else f"{name} (in {trainings} of {len(ways[name])} trainings)"
+                for name, trainings in affected.items()
+            )
+        elif all(affected.get(name) == len(reports) for name, reports in ways.items()):
+            who = f"all {len(ways)} ways, in every training"
+        else:
+            first, others = [*affected][: MOST_NAMED - 1], len(affected) - MOST_NAMED + 1
+            who = f"{len(affected)} of {len(ways)} ways ({'; '.join(first)} and {others} more)"
+            who += f", in {sum(affected.values())} of {sum(map(len, ways.values()))} trainings"
         sentences.append(one_line(f"{who}: {caution[1]}."))
     return sentences
 

@@ -68,3 +68,20 @@ def test_ways_are_told_together_with_the_trainings_that_it_holds_for_the_gravest
         "benchmark: every test image is called go, so that kappa is 0 by definition.",
         "benchmark, top (in 2 of 3 trainings): validation kept the last epoch: more epochs may be better.",
     ]
+
+
+def test_of_many_ways_the_first_are_named_and_all_are_counted(tmp_path):
+    ways = {
+        f"top, {number}": [
+            write(tmp_path / f"{number}-{training}", 4, best=9 if number < 4 else 3) for training in range(2)
+        ]
+        for number in range(5)
+    }
+    assert caution_sentences(ways) == [
+        "4 of 5 ways (top, 0; top, 1 and 2 more), in 8 of 10 trainings: validation kept the last epoch: more epochs may "
+        "be better."
+    ]
+    del ways["top, 4"]
+    assert caution_sentences(ways) == [
+        "all 4 ways, in every training: validation kept the last epoch: more epochs may be better."
+    ]

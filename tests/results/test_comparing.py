@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy.special import softmax
 
-from components.data.artifacts import Comparison, Page, Report
+from components.data.artifacts import UNTRAINED, Comparison, Page, Report
 from components.results import comparing, drawing, titles, verdicts
 from components.results.trials import SEEDS, trials_by_model
 from components.scores import intervals, metrics
@@ -48,7 +48,9 @@ def write(
         "warnings": ["look out"] * warned,
     }
     if network:
-        facts["backbone"], _, facts["weights_sha256"] = network.partition("-")
+        backbone, _, facts["weights_sha256"] = network.partition("-")
+        facts["backbone"] = backbone.removeprefix("random_")
+        facts["weights_license"] = UNTRAINED if backbone.startswith("random_") else "MIT"
     record = {"facts": facts, "parameters": parameters, "lineage": {"fetch": data_set, "split": split}}
     report = Report(folder, record)
     folder.mkdir(parents=True)
@@ -427,6 +429,13 @@ WEIGHTS = "1a2b3c4d" * 8
             [
                 "top, vgg16", "top, mobilenet_v2", "fine_tuned, vgg16 learning_rate=0.1",
                 "fine_tuned, mobilenet_v2", "fine_tuned, vgg16 learning_rate=0.2",
+            ],
+        ),
+        (
+            ["vgg16-1", "random_vgg16-2"],
+            [
+                "top, vgg16", "top, random_vgg16", "fine_tuned, vgg16 learning_rate=0.1",
+                "fine_tuned, random_vgg16", "fine_tuned, vgg16 learning_rate=0.2",
             ],
         ),
         (

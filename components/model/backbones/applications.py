@@ -61,6 +61,7 @@ class Application(Backbone):
         import keras
         import pandas as pd
 
+        from components.data.artifacts import UNTRAINED
         from components.data.sources import is_versioned, local_path
 
         keras.utils.clear_session()  # layers without a name of their own are numbered from the start
@@ -86,7 +87,7 @@ class Application(Backbone):
             shutil.copyfile(file, weights.file)
         else:
             network.save_weights(weights.file)
-        return "random initialisation" if source == "random" else self.license
+        return UNTRAINED if source == "random" else self.license
 
 
 def imagenet_class_names() -> list[str]:
