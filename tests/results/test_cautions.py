@@ -78,8 +78,8 @@ def test_of_many_ways_the_first_are_named_and_all_are_counted(tmp_path):
         for number in range(5)
     }
     assert caution_sentences(ways) == [
-        "4 of 5 ways (top, 0; top, 1 and 2 more), in 8 of 10 trainings: validation kept the last epoch: more epochs may "
-        "be better."
+        "4 of 5 ways (top, 0; top, 1 and 2 more), in 8 of 10 trainings: validation kept the last epoch: more epochs "
+        "may be better."
     ]
     del ways["top, 4"]
     assert caution_sentences(ways) == [
