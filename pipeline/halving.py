@@ -109,6 +109,11 @@ class Clock:
             self.ratios[kind] = max(self.ratios.get(kind, 0.0), seconds / estimate)
 
 
+def half(trials: Sequence[Trial]) -> int:
+    """Return how many are half of some candidates, rounded up."""
+    return (len(trials) + 1) // 2
+
+
 class Halving:
     """A search over candidates.
 
@@ -126,6 +131,7 @@ class Halving:
         self.tasks, self.finalists, self.home = tasks, finalists, home
         self.trials = [Trial(*candidate) for candidate in candidates]
         self.clock = Clock(3600 * hours)
+        self.probing = 0.0  # seconds an image that scoring features took at most
         self.done: dict[Candidate, dict[str, Task]] = {one: {} for one in candidates}  # own tasks, by identity
 
     def run(self) -> list[Trial]:
@@ -139,18 +145,26 @@ class Halving:
         self.files = len(Images.read(self.home / path_of(shared["images"])).table("images.csv"))
         splits = Splits.read(self.home / path_of(shared["splits"]))
         self.train_images, self.parts = len(splits.part("train")), count_parts(splits)
+        for network in dict.fromkeys(trial.network for trial in self.trials):
+            self._fetch_weights([trial for trial in self.trials if trial.network == network])
         alive = self.trials
         for part in range(len(self.parts)):
             for trial in sorted(alive, key=lambda one: self._seconds_per_image(one) or one.image_size):
                 self._probe(trial, part)
             is_last = part + 1 == len(self.parts)
-            keep = self.finalists if is_last else max(self.finalists, (len(alive) + 1) // 2)
-            alive = self._best(alive, keep)
-        for model, rung, cuts in (("top", HEAD, CUTS[:1]), ("fine_tuned", FINE_TUNED, CUTS)):
-            for trial in alive:
-                self._train(trial, model, rung, cuts)
-            alive = sorted(alive, key=lambda one: one.standing)
+            alive = self._best(alive, self.finalists if is_last else max(self.finalists, half(alive)))
+        for trial in alive:
+            self._train(trial, "top", HEAD, CUTS[:1])
+        for trial in self._best(alive, half(alive)):
+            self._train(trial, "fine_tuned", FINE_TUNED, CUTS)
         return sorted(self.trials, key=lambda one: one.standing)
+
+    def _fetch_weights(self, trials: Sequence[Trial]) -> None:
+        """Bring in the weights of the candidates of one network, or note in all of them why there are none."""
+        for trial in trials[:1]:
+            self._run(trial, "weights", 0.0, self.tasks.output(trial.candidate, "weights"))
+        for trial in trials:
+            trial.ended = trials[0].ended
 
     def _best(self, alive: Sequence[Trial], keep: int) -> list[Trial]:
         """Return the best of those that are in the race, so many at most; the others are beaten by them."""
@@ -162,13 +176,13 @@ class Halving:
     def _probe(self, trial: Trial, part: int) -> None:
         """Score a candidate by its features of a part and of all before it, if the clock allows it."""
         task = self.tasks.probe(trial.candidate, part)
-        unfinished = self._unfinished(task)
-        images = sum(self.parts[one.values["part"]] for one in unfinished if one.step == "embed")
-        if self._run(trial, "embed", images * self._seconds_per_image(trial), task.outputs["probe"], unfinished):
+        if self._run(trial, "probed", self._seconds_per_image(trial), task.outputs["probe"]):
             probe = Probe.read(self.home / path_of(task.outputs["probe"]))
             rung = {"rung": probe.facts.method, "train_images": probe.facts.train_images}
             self._add_rung(trial, rung, vars(probe.facts))
             embedding = self._record(self.tasks.embed(trial.candidate, part)).work["embedding"]
+            probing = self._record(task).work["probing"]
+            self.probing = max(self.probing, probing["seconds"] / probing["images"])
             trial.seconds_per_image = embedding["seconds"] / embedding["images"]
             trial.parameters = probe.facts.network_parameters
             trial.megabytes = round(probe.facts.network_bytes / 1e6, 1)
@@ -177,9 +191,7 @@ class Halving:
         """Train a model of a candidate, by each of several cuts, as far as the clock allows it; the best one counts."""
         for cut in cuts:
             output = self.tasks.output(trial.candidate, "classifier", model, cut)
-            unfinished = self._unfinished(output.task)
-            estimate = sum(self._estimate(task, trial) for task in unfinished)
-            if not self._run(trial, rung, estimate, output, unfinished):
+            if not self._run(trial, rung, self._seconds_per_image(trial), output):
                 return
             facts = Classifier.read(self.home / path_of(output)).facts
             is_new = trial.course[-1]["rung"] != rung
@@ -188,10 +200,19 @@ class Halving:
                 self._add_rung(trial, {"rung": rung, "train_images": self.train_images}, vars(facts))
                 trial.cut = cut if rung == FINE_TUNED else ""
 
-    def _run(self, trial: Trial, kind: str, estimate: float, output: Output, unfinished: Sequence[Task]) -> bool:
-        """Return whether an output is there, made if the clock allows it; else why not is noted in the trial."""
+    def _run(self, trial: Trial, kind: str, prediction: float, output: Output) -> bool:
+        """Return whether an output is there, made if the clock allows it; else why not is noted in the trial.
+
+        Args:
+            trial: The candidate.
+            kind: Of the work, for the clock.
+            prediction: Seconds that the features of an image take.
+            output: What is to be there.
+        """
         if trial.ended:
             return False
+        unfinished = self._unfinished(output.task)
+        estimate = sum(self._estimate(task, prediction) for task in unfinished)
         if unfinished and not self.clock.allows(kind, estimate):
             trial.ended = CLOCK
             return False
@@ -248,9 +269,12 @@ class Halving:
         alike = [one for one in known if one.network == trial.network] or known
         return max((one.seconds_per_image * (trial.image_size / one.image_size) ** 2 for one in alike), default=0.0)
 
-    def _estimate(self, task: Task, trial: Trial) -> float:
-        """Return the seconds that a task of a candidate is estimated to take, by what its features took."""
-        prediction = self._seconds_per_image(trial)
+    def _estimate(self, task: Task, prediction: float) -> float:
+        """Return the seconds that a task is estimated to take, by what the features of an image take."""
+        if task.step == "embed":
+            return self.parts[task.values["part"]] * prediction
+        if task.step == "probe":
+            return self.probing * sum(self.parts[: len(task.inputs["embeddings"])])
         if task.step in ("augment", "extract"):
             views = 1 + self.tasks.augment["views"]
             return self.files * views * prediction * (0.25 if task.step == "augment" else 1)

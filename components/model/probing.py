@@ -15,6 +15,7 @@ from components.scores.temperature import fit_temperature
 SIMILARITY = 0.07  # by which similarities are divided before neighbours vote
 INVERSE_PENALTIES = (0.01, 1.0)  # of logistic regression, of standardised features
 ITERATIONS = 200
+ROWS = 256  # validation images whose neighbours are looked for at once
 
 
 @dataclass(frozen=True)
@@ -69,14 +70,15 @@ def neighbour_logits(samples: Samples, neighbours: int) -> np.ndarray:
         one / np.maximum(np.linalg.norm(one, axis=1, keepdims=True), 1e-12)
         for one in (samples.train, samples.validation)
     )
-    similarities = validation @ train.T
-    most = min(neighbours, len(train))
-    nearest = np.argsort(-similarities, axis=1, kind="stable")[:, :most]
-    weights = np.exp((np.take_along_axis(similarities, nearest, axis=1) - 1) / SIMILARITY)
-    votes = np.repeat(weights.min(axis=1, keepdims=True), samples.classes, axis=1)
-    for number in range(most):
-        np.add.at(votes, (np.arange(len(votes)), samples.train_labels[nearest[:, number]]), weights[:, number])
-    return np.log(np.maximum(votes, np.finfo(np.float32).tiny))
+    several, logits = min(neighbours, len(train)), []
+    for start in range(0, len(validation), ROWS):
+        similarities = validation[start : start + ROWS] @ train.T
+        nearest = np.argsort(-similarities, axis=1, kind="stable")[:, :several]
+        weights = np.exp((np.take_along_axis(similarities, nearest, axis=1) - 1) / SIMILARITY)
+        votes = np.repeat(weights.min(axis=1, keepdims=True), samples.classes, axis=1)
+        np.add.at(votes, (np.arange(len(votes))[:, None], samples.train_labels[nearest]), weights)
+        logits.append(np.log(np.maximum(votes, np.finfo(np.float32).tiny)))
+    return np.concatenate(logits)
 
 
 def logistic_logits(samples: Samples, inverse_penalty: float) -> np.ndarray:

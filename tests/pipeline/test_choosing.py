@@ -14,12 +14,12 @@ from components.model.backbones import BACKBONES
 from components.system.errors import UserError
 from pipeline import recipes
 from pipeline.__main__ import main
-from pipeline.candidates import Candidate, list_candidates
+from pipeline.candidates import list_candidates
 from pipeline.decisions import Decision, read_decision
 from pipeline.halving import BEATEN, Clock, Trial
 from tests.conftest import write_images
 
-WORDS = ["choose", "../edges", "--networks", "glyphs,random_vgg16_small", "--sizes", "16,32,40", "--finalists", "1"]
+WORDS = ["choose", "../edges", "--networks", "glyphs,random_vgg16_small,gone", "--sizes", "16,32,40"]
 
 
 def run(*words: str) -> str:
@@ -39,6 +39,9 @@ def project(tmp_path_factory) -> Iterator[Path]:
     content = (ROOT / "params.yaml").read_text(encoding="utf-8")
     content = content.replace("epochs: 200, patience: 20", "epochs: 20, patience: 20").replace("views: 4", "views: 1")
     content = content.replace("epochs: 14\n    patience: 14", "epochs: 2\n    patience: 14")
+    content = content.replace(
+        "  own:\n    glyphs:", "  own:\n    gone: {backbone: vgg16_small, source: gone.h5}\n    glyphs:"
+    )
     (here / "params.yaml").write_text(content, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(here)
@@ -62,30 +65,39 @@ def made_when(project: Path) -> dict[str, int]:
     return {str(file): file.stat().st_mtime_ns for file in (project / "artifacts").rglob("*.record.json")}
 
 
-def test_the_best_goes_through_all_rungs_and_the_weaker_end_at_their_probes(printed):
-    decision = decided()
-    best, *others = decision.trials
-    assert [one["rung"] for one in best.course][-2:] == ["head", "fine-tuned"]
-    assert {one.ended for one in others if one.course} == {BEATEN}
-    assert all(len(one.course) == 1 for one in others if one.course)
-    assert best.course[0]["log_loss"] == min(one.course[0]["log_loss"] for one in decision.trials if one.course)
+def test_each_rung_is_reached_by_fewer_and_the_best_of_the_last_is_fine_tuned(printed):
+    trials = decided().trials
+    assert [[one["rung"] for one in trial.course[1:]] for trial in trials[:4]] == [
+        ["head", "fine-tuned"],
+        ["head"],
+        [],
+        [],
+    ]
+    assert [trial.ended for trial in trials[:4]] == ["", BEATEN, BEATEN, BEATEN]
+    by_rung = [[trial.course[rung]["log_loss"] for trial in trials if len(trial.course) > rung] for rung in range(2)]
+    assert max(by_rung[0][:2]) <= min(by_rung[0][2:])
+    assert by_rung[1] == sorted(by_rung[1])
 
 
-def test_a_network_that_cannot_take_a_size_ends_there_and_the_others_go_on(printed):
+def test_a_network_that_cannot_take_a_size_ends_there_and_one_without_weights_at_every_size(printed):
     ended = {one.candidate: one.ended for one in decided().trials if not one.course}
-    assert {*ended} == {Candidate("glyphs", 16), Candidate("random_vgg16_small", 16)}
-    assert all(reason.startswith("no backbone for images of 16 pixels") for reason in ended.values())
+    assert {*ended} == {*(("gone", size) for size in (16, 32, 40)), ("glyphs", 16), ("random_vgg16_small", 16)}
+    for (network, _), reason in ended.items():
+        assert ("no weights file" if network == "gone" else "no backbone for images of 16 pixels") in reason
 
 
 def test_the_recipe_of_the_best_is_written_and_switched_on_in_place_of_the_draft(printed, project):
     content = recipes.read()
-    best = decided().trials[0]
+    best, second, *_ = decided().trials
     recipes.check(content)
     assert content["active"] == ["edges_chosen", "digits"]
     assert content["recipes"]["edges_chosen"] == {
         "like": "edges",
-        "networks": [best.network],
-        "vary": {"augment": {"image_size": [best.image_size]}, "extract": {"unfreeze": [best.cut]}},
+        "networks": list(dict.fromkeys([best.network, second.network])),
+        "vary": {
+            "augment": {"image_size": list(dict.fromkeys([best.image_size, second.image_size]))},
+            "extract": {"unfreeze": [best.cut]},
+        },
     }
     assert "`make repro` trains and tests it" in printed.splitlines()[-1]
 
@@ -93,9 +105,9 @@ def test_the_recipe_of_the_best_is_written_and_switched_on_in_place_of_the_draft
 def test_every_candidate_is_in_the_table_and_the_front_is_marked(printed):
     lines = printed.splitlines()
     start = next(number for number, line in enumerate(lines) if line.split()[:2] == ["candidate", "came"])
-    rows = lines[start + 1 : start + 7]
+    rows = lines[start + 1 : start + 10]
     assert {" ".join(row.split()[:3]) for row in rows} == {
-        f"{name} at {size}" for name in ("glyphs", "random_vgg16_small") for size in (16, 32, 40)
+        f"{name} at {size}" for name in ("glyphs", "random_vgg16_small", "gone") for size in (16, 32, 40)
     }
     assert " * " in rows[0]
     assert any(line.startswith("best on validation: " + " ".join(rows[0].split()[:3])) for line in lines)
@@ -118,7 +130,7 @@ def test_to_decide_anew_computes_nothing_twice_and_comes_to_the_same(printed, pr
 
 
 def test_other_candidates_than_those_decided_on_are_to_be_asked_for_anew(printed):
-    with pytest.raises(UserError, match=r"decisions/edges.json decides among 6 other candidates .* `--anew`"):
+    with pytest.raises(UserError, match=r"decisions/edges.json decides among 9 other candidates .* `--anew`"):
         run("choose", "edges", "--networks", "glyphs")
 
 
