@@ -29,15 +29,15 @@ def choose(
     """Choose networks and image sizes within a time, and write a recipe of the best into params.yaml.
 
     Features of a part of the images score every candidate; the weaker half ends there, the others go on to more images,
-    and the few best are trained, with their head alone and fine-tuned. Test images are not scored. What was decided is
-    kept in decisions/, and told again until it is asked for anew; what was computed is not computed twice.
+    heads of the finalists are trained, and the better half of these is fine-tuned. Test images are not scored. What was
+    decided is kept in decisions/, and told until it is asked for anew; what was computed is not computed twice.
 
     Args:
         source: A recipe, whose data, split and training are taken; or labelled images, as `graft new` takes them.
         hours: The budget; nothing is begun that would not end within it, as measured so far.
         networks: NAME,... or `all`: one's own weights and every network with published ones; the recipe's if not given.
         sizes: Image sizes, PIXELS,...; those that the recipe varies, or its one, if not given.
-        finalists: How many are trained and written into the recipe.
+        finalists: How many have a head trained, and are written into the recipe.
         anew: Decide again.
     """
     from pipeline import choosing

@@ -1,10 +1,15 @@
 """`graft choose`: many candidates, the weaker ended early, within a time, with a decision that is kept."""
 
 import json
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -28,10 +33,8 @@ def run(*words: str) -> str:
     return printed.getvalue()
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory) -> Iterator[Path]:
-    """A project, which is the current folder, and beside it images of its own."""
-    top = tmp_path_factory.mktemp("choosing")
+def write_project(top: Path) -> Path:
+    """Write a project, and beside it images of its own; return the project's folder."""
     write_images(top / "edges", 30)
     here = top / "project"
     here.mkdir()
@@ -39,10 +42,16 @@ def project(tmp_path_factory) -> Iterator[Path]:
     content = (ROOT / "params.yaml").read_text(encoding="utf-8")
     content = content.replace("epochs: 200, patience: 20", "epochs: 20, patience: 20").replace("views: 4", "views: 1")
     content = content.replace("epochs: 14\n    patience: 14", "epochs: 2\n    patience: 14")
-    content = content.replace(
-        "  own:\n    glyphs:", "  own:\n    gone: {backbone: vgg16_small, source: gone.h5}\n    glyphs:"
-    )
+    gone = "gone: {backbone: vgg16_small, source: gone.h5}"
+    content = content.replace("  own:\n    glyphs:", f"  own:\n    {gone}\n    glyphs:")
     (here / "params.yaml").write_text(content, encoding="utf-8")
+    return here
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Iterator[Path]:
+    """A project, which is the current folder."""
+    here = write_project(tmp_path_factory.mktemp("choosing"))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(here)
         yield here
@@ -127,6 +136,30 @@ def test_to_decide_anew_computes_nothing_twice_and_comes_to_the_same(printed, pr
     decision = decided()
     assert made_when(project) == before
     assert decision.trials == kept.trials and decision.hours == 2
+
+
+@pytest.mark.slow  # two processes that load TensorFlow
+def test_what_was_killed_goes_on_and_comes_to_the_same(printed, project, tmp_path):
+    folder = write_project(tmp_path)
+    command = [sys.executable, "-m", "pipeline", *WORDS]
+    options: dict[str, Any] = {
+        "cwd": folder,
+        "env": {**os.environ, "PYTHONPATH": str(ROOT)},
+        "stdout": subprocess.DEVNULL,
+    }
+    with subprocess.Popen(command, **options) as process:
+        while not (records := [*folder.rglob("probe.record.json")]) and process.poll() is None:
+            time.sleep(0.05)
+        process.kill()
+    before = {file: file.stat().st_mtime_ns for file in records}
+    assert before and not (folder / "decisions").exists()
+    subprocess.run(command, check=True, **options)
+    assert {file: file.stat().st_mtime_ns for file in records} == before
+    courses = [
+        [(one["network"], one["image_size"], one["course"]) for one in json.loads(file.read_text())["trials"]]
+        for file in (folder / "decisions/edges.json", project / "decisions/edges.json")
+    ]
+    assert courses[0] == courses[1]
 
 
 def test_other_candidates_than_those_decided_on_are_to_be_asked_for_anew(printed):
