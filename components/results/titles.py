@@ -8,7 +8,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 
-from components.data.artifacts import Classifier, Report
+from components.data.artifacts import UNTRAINED, Classifier, ModelFacts, ProbeFacts, Report
 
 LONGEST = 80  # characters of a folder's name
 
@@ -27,6 +27,11 @@ def model_title(artifact: Classifier | Report, recipe: str = "", name: str = "")
     averaged = ", views averaged" if isinstance(artifact, Report) and artifact.facts.views == "averaged" else ""
     alone = name in ("", facts.model)
     return f"{recipe or artifact.record.recipe or facts.data_set}, {facts.model + averaged if alone else name}"
+
+
+def network_name(facts: ModelFacts | ProbeFacts) -> str:
+    """Return the backbone behind a model, or `random_BACKBONE` where its weights were drawn at random; "" for none."""
+    return f"random_{facts.backbone}" if facts.weights_license == UNTRAINED else facts.backbone
 
 
 def model_name(model: str, network: str, parameters: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ A trial is one training of a model; the trials of a model differ in seeds and fo
 import itertools
 from collections.abc import Mapping, Sequence
 
-from components.data.artifacts import UNTRAINED, Report
+from components.data.artifacts import Report
 from components.model.registry import MODELS
 from components.results import titles
 from components.scores.registry import CHOICE
@@ -81,14 +81,9 @@ def network_names(reports: Sequence[Report]) -> dict[tuple[str, str] | None, str
 
 
 def network_of(report: Report) -> tuple[str, str] | None:
-    """Return the backbone and the digest of the weights behind a report's model; None without a pretrained network.
-
-    A backbone whose weights were drawn at random, and not pretrained, is `random_BACKBONE`, as recipes name it.
-    """
-    backbone, weights = report.facts.backbone, report.facts.weights_sha256
-    if not backbone or not weights:
-        return None
-    return (f"random_{backbone}" if report.facts.weights_license == UNTRAINED else backbone), weights
+    """Return the network and the digest of the weights behind a report's model; None where there is no one network."""
+    network, weights = titles.network_name(report.facts), report.facts.weights_sha256
+    return (network, weights) if network and weights else None
 
 
 def reports_by_name(models: Mapping[str, Sequence[Report]]) -> dict[str, Report]:

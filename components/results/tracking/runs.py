@@ -329,7 +329,7 @@ def create_run(artifact: Classifier | Report | Probe, model: str, identity: Mapp
     }
     if kubeflow := os.environ.get("KFP_RUN_ID"):
         tags["kfp_run_id"] = kubeflow
-    name = f"{recipe or facts.data_set}-{model}"
+    name = f"{recipe or facts.data_set}-{titles.model_name(model, titles.network_name(facts), [])}"
     return client().create_run(_find_or_create_experiment(facts.data_set), run_name=name, tags=tags)
 
 
