@@ -176,7 +176,7 @@ def test_scores_of_averaged_views_that_were_broken_off_are_completed_in_their_ru
     classifier, report = artifacts(made, "top")
     vars(report.facts).update(fingerprint="averaged", views="averaged")
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "_log_params", lambda *given: 1 / 0)
+        patch.setattr(runs, "log_params", lambda *given: 1 / 0)
         with pytest.raises(UserError, match="did not take this"):
             tracking.complete_run(classifier, report)
     assert tracking.complete_run(classifier, report)
