@@ -1,4 +1,4 @@
-"""Bring every image to the working size, and draw random views of it."""
+"""Bring every image to the working size, and settle how random views of it are drawn."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,10 +28,11 @@ def augment(
     magnitude: Annotated[float, Range("from 0 to 30", lambda value: 0 <= value <= 30)],
     seed: Seed,
 ) -> None:
-    """Bring every image to the size that the networks see, and draw random views of it.
+    """Bring every image to the size that the networks see, and settle how random views of it are drawn.
 
-    Each view is drawn from the seed, the file's name and the view's number: adding an image changes no other one's
-    views. The geometry of a view is one affine map, resampled once; beyond the image its edge is repeated.
+    What reads views draws them: none is stored. Each is drawn from the seed, the file's name and the view's number:
+    adding an image changes no other one's views. The geometry of a view is one affine map, resampled once; beyond the
+    image its edge is repeated.
 
     RandAugment's operations join that map, or change colours after it: shear, translation, rotation; brightness, color,
     contrast, sharpness, posterize, solarize, autocontrast, equalize, identity. They suit classes that survive them all,
@@ -39,7 +40,7 @@ def augment(
 
     Args:
         images: The data set.
-        augmented: The plain images and their views.
+        augmented: The plain images, and how their views are drawn.
         image_size: Working size, pixels a side.
         resize: How an image becomes a square: `squash`, whole, its proportions not kept; `crop`, the largest square
             in its middle; `pad`, whole in the middle of a grey square. A model reads images as it was trained.
@@ -59,25 +60,23 @@ def augment(
     """
     from dataclasses import asdict
 
-    from components.data import augmentation
     from components.data import images as image_files
+    from components.data.augmentation import ViewLimits
     from components.data.memory_maps import release
     from components.system.progress import bar
 
-    limits = augmentation.ViewLimits(rotation, shear, zoom, shift, flip, brightness, randaugment, magnitude)
     names, white_level = images.table("images.csv")["file"].tolist(), images.facts.white_level
+    limits = ViewLimits(rotation, shear, zoom, shift, flip, brightness, randaugment, magnitude)
     facts = augmented.facts
     facts.image_size, facts.resize, facts.views = image_size, resize, views
     facts.view_limits, facts.view_seed = asdict(limits), seed
-    array = augmented.create(names, (1 + views, image_size, image_size, 3), "uint8")
+    array = augmented.create(names, (1, image_size, image_size, 3), "uint8")
 
-    def views_of(name: str) -> "np.ndarray":
-        transforms = [augmentation.draw_transform(limits, seed, name, view) for view in range(views)]
-        pixels = image_files.read_pixels(images.file(name), image_size, white_level, resize)
-        return augmentation.apply_transforms(pixels, transforms)
+    def plain_view(name: str) -> "np.ndarray":
+        return image_files.read_pixels(images.file(name), image_size, white_level, resize)[None]
 
     with augmented.time_work("augmentation", len(names)), bar("augment", len(names), "image") as progress:
-        for rows, batch in image_files.map_in_batches(views_of, names, 32):
+        for rows, batch in image_files.map_in_batches(plain_view, names, 32):
             array[rows] = batch
             release(array)
             progress.update(len(batch))

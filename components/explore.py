@@ -30,6 +30,7 @@ def explore(
     """
     import pandas as pd
 
+    from components.data import augmentation
     from components.data import exploration as exploring
     from components.model import stock
 
@@ -41,7 +42,8 @@ def explore(
     exploring.write_densities(exploration, augmented, train)
     if augmented.facts.views:
         count = min(exploring.IMAGES_WITH_VIEWS, len(train))
-        exploring.write_views(exploration, augmented, train["file"].sample(count, random_state=seed).tolist())
+        rows = augmented.rows(train["file"].sample(count, random_state=seed).tolist())
+        exploring.write_views(exploration, augmentation.draw_views(augmented)[rows])
 
     if weights.stock.is_file():
         words = stock.sample_words(weights, images, chosen)

@@ -46,6 +46,7 @@ def extract(
     Raises:
         UserError: The backbone has no such layer, or the tensors would take more than the limit.
     """
+    from components.data import augmentation
     from components.model import backbones, extraction
     from components.model.cut import ALL
 
@@ -57,13 +58,13 @@ def extract(
     prefix = "none" if first == ALL and prefix == "stored" else prefix
     frozen = extraction.frozen_network(entry, network, first, pooling, at_cut=prefix == "stored", precision=precision)
 
-    files, views = augmented.table("files.csv")["file"].tolist(), augmented.array
+    views = augmentation.draw_views(augmented)
     pooled, *at_cut = [(views.shape[1], *output.shape[1:]) for output in frozen.outputs]
-    kept = views if prefix == "none" else views[:, :1]  # of the images themselves, where no activations are stored
+    kept = views if prefix == "none" else augmentation.draw_views(augmented, 0)  # where no activations are
     stored = (at_cut[0], "float32") if at_cut else (kept.shape[1:], "uint8")
-    extraction.check_storage(len(files), *stored, storage_limit, PREFIXES[prefix])
+    extraction.check_storage(len(views.files), *stored, storage_limit, PREFIXES[prefix])
 
-    arrays = [features.create(files, pooled, "float32"), tensors.create(files, *stored)]
+    arrays = [features.create(views.files, pooled, "float32"), tensors.create(views.files, *stored)]
     with features.time_work("extraction", views.shape[0] * views.shape[1]):
         extraction.write_outputs(extraction.extraction_graph(frozen), views, arrays[: 1 + len(at_cut)], batch_size)
     if not at_cut:

@@ -40,7 +40,9 @@ def train_benchmark(
     from components.results import tracking
 
     runtime.set_seed(settings.seed)
-    untrained = assembly.assemble_benchmark(augmented, splits, network, image_size, width, stages)
+    untrained = assembly.assemble_benchmark(
+        augmented, splits, network, image_size, width, stages, classifier.path.parent
+    )
     with tracking.live_run(classifier, model_name("train_benchmark")) as log_epoch:
         result = training.train(
             "train_benchmark", untrained.model, untrained.split_rows, settings, log_epoch, classifier.resume

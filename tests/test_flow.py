@@ -10,6 +10,7 @@ import pytest
 from scipy.special import softmax
 
 from components import STEPS
+from components.data import augmentation
 from components.data.artifacts import Augmented, Classifier, Comparison, Images, Report, Splits, TestSplit
 from components.data.records import SUFFIX, Record
 from components.machinery.code import ROOT
@@ -95,7 +96,7 @@ def test_averaged_views_are_the_mean_over_them_with_a_temperature_of_its_own(mad
     before = keras.Model(network.input, keras.ops.softmax(network.get_layer("temperature").input))
 
     def mean(files: pd.Series) -> np.ndarray:
-        views = augmented.array[augmented.rows(files.tolist())]
+        views = augmentation.draw_views(augmented)[augmented.rows(files.tolist())]
         assert views.shape[1] > 1
         return np.mean([before.predict_on_batch(views[:, number]) for number in range(views.shape[1])], axis=0)
 

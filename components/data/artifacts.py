@@ -149,26 +149,29 @@ class ViewsFacts(ImagesFacts):
 
 
 class DrawingFacts(Facts):
-    """How views are drawn: facts for a step that draws more of them."""
+    """How views are drawn: facts for the steps that draw them."""
 
     view_limits: dict[str, Any]  # arguments of `augmentation.ViewLimits`
     view_seed: int
 
 
 class AugmentedFacts(ViewsFacts, DrawingFacts):
-    """The facts of views, and how they were drawn."""
+    """The facts of views, and how they are drawn."""
 
 
 class Augmented(FileArray[AugmentedFacts]):
-    """Every image and K views of it at the working size: uint8 (files, 1 + K, size, size, 3); view 0 is plain."""
+    """Every image at the working size, uint8 (files, 1, size, size, 3), of which K views are drawn as they are needed.
 
-    array_name = "views.npy"
+    The facts say how, and `augmentation.draw_views` does: the same views whenever and wherever they are drawn.
+    """
+
+    array_name = "images.npy"
 
     @property
     def expected_views(self) -> tuple[str, tuple[int, ...]]:
-        """The type and shape of an image's views, as the facts say."""
+        """The type and shape of an image, as the facts say."""
         size = self.facts.image_size
-        return "uint8", (1 + self.facts.views, size, size, 3)
+        return "uint8", (1, size, size, 3)
 
 
 class PrecisionFacts(ViewsFacts, WeightsFacts):

@@ -1,13 +1,22 @@
 """Random views of images: one affine map, one change of brightness, and RandAugment's changes of colours each."""
 
 import hashlib
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from components.data import randaugment
+from components.data.memory_maps import release
+
+if TYPE_CHECKING:
+    from components.data.artifacts import Augmented
+
+AT_ONCE = 2**25  # bytes of views that are drawn
 
 
 @dataclass(frozen=True)
@@ -102,3 +111,48 @@ def overhang(matrix: np.ndarray, size: int) -> int:
     """
     reach = abs(matrix[:, :2]).sum(axis=1) / 2 + abs(matrix[:, 2])  # of its corners, from the image's centre
     return max(0, int(np.ceil((reach.max() - 0.5) * size)))
+
+
+class DrawnViews:
+    """Images on disk with their views, which are drawn whenever they are read: the same each time.
+
+    It is read as an array uint8 (files, 1 + K, size, size, 3) would be by the numbers of some files; view 0 is the
+    plain image.
+
+    Args:
+        images: The plain images, uint8 (files, 1, size, size, 3).
+        files: Their names.
+        views: K, how many views there are of each besides.
+        limits: How far a view may go.
+        seed: Seed of the views.
+    """
+
+    def __init__(self, images: np.ndarray, files: Sequence[str], views: int, limits: ViewLimits, seed: int):
+        self.images, self.files, self.limits, self.seed = images, files, limits, seed
+        self.shape, self.dtype = (len(files), 1 + views, *images.shape[2:]), images.dtype
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        """Return all views of some files, uint8 (n, 1 + K, size, size, 3)."""
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            drawn = np.stack([*pool.map(self.views_of, rows)])
+        release(self.images)
+        return drawn
+
+    def parts(self, rows: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield all views of some files in order, a few files at a time, uint8 (n, 1 + K, size, size, 3)."""
+        files = max(1, AT_ONCE // int(np.prod(self.shape[1:])))
+        for start in range(0, len(rows), files):
+            yield self[rows[start : start + files]]
+
+    def views_of(self, row: int) -> np.ndarray:
+        """Return all views of one file, uint8 (1 + K, size, size, 3)."""
+        numbers = range(self.shape[1] - 1)
+        transforms = [draw_transform(self.limits, self.seed, self.files[row], number) for number in numbers]
+        return apply_transforms(self.images[row, 0], transforms)
+
+
+def draw_views(augmented: "Augmented", views: int | None = None) -> DrawnViews:
+    """Return images with their views, all K of each or so many of the first, to be read like (files, 1 + K, ...)."""
+    facts, files = augmented.facts, augmented.table("files.csv")["file"].tolist()
+    count, limits = facts.views if views is None else views, ViewLimits(**facts.view_limits)
+    return DrawnViews(augmented.array, files, count, limits, facts.view_seed)

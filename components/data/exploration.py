@@ -63,9 +63,8 @@ def write_densities(exploration: Exploration, augmented: Augmented, train: pd.Da
     exploration.write_arrays("rgb_densities", arrays)
 
 
-def write_views(exploration: Exploration, augmented: Augmented, files: list[str]) -> None:
-    """Write `augmented.npz`: `views`, thumbnails of images and their views, uint8 (images, 1 + K, height, width, 3)."""
-    views = augmented.array[augmented.rows(files)]
+def write_views(exploration: Exploration, views: np.ndarray) -> None:
+    """Write `augmented.npz`: `views`, thumbnails of images and their views, both (images, 1 + K, height, width, 3)."""
     pixels = thumbnails.thumbnail_side(views.shape[0] * views.shape[1])
     small = np.stack([[thumbnails.make_thumbnail(view, pixels) for view in image] for image in views])
     exploration.write_arrays("augmented", {"views": small})

@@ -2,6 +2,7 @@
 
 import mmap
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from components.data.artifact import Artifact, KindOfFacts
@@ -12,14 +13,14 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-def release(array: "np.ndarray") -> None:
+def release(array: object) -> None:
     """Give back the memory that a file's map has taken for what was read or written so far; nothing for other arrays.
 
     A process that goes through a file of any size batch by batch stays small so. What was written is in the system's
     hands, and what is read again comes from its cache, or from the disk.
 
     Args:
-        array: A memory-mapped array of `FileArray`, or a view of one.
+        array: A memory-mapped array of `FileArray`, or a view of one; anything else stays as it is.
     """
     base: Any = array
     while base is not None and not isinstance(base, mmap.mmap):
@@ -56,7 +57,7 @@ class FileArray(Artifact[KindOfFacts]):
                 raise ValueError(f"expected {dtype} {shape}; received {array.dtype} {array.shape}")
         return array
 
-    def create(self, files: list[str], shape: tuple[int, ...], dtype: str) -> "np.ndarray":
+    def create(self, files: Sequence[str], shape: tuple[int, ...], dtype: str) -> "np.ndarray":
         """Write the files' names to `files.csv`; return a new writable array on disk, all 0, of shape (files, *shape).
 
         It is memory-mapped, and all its bytes are reserved on the disk.

@@ -2,17 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import keras
 import numpy as np
 
+from components.data import augmentation
 from components.data.artifacts import Augmented, Features, Splits, Tensors, Top, Weights
-from components.data.augmentation import ViewLimits
 from components.data.memory_maps import FileArray
 from components.model import backbones, heads
 from components.model import benchmark as benchmark_networks
 from components.model.cut import cut
-from components.model.rows import FreshRows, Rows
+from components.model.rows import FreshRows, Rows, draw_into_file
 
 
 @dataclass(frozen=True)
@@ -33,16 +34,24 @@ class Untrained:
 
 
 def assemble_benchmark(
-    augmented: Augmented, splits: Splits, network: str, image_size: int, width: int, stages: int
-) -> Untrained:
-    """Return a new benchmark network, and the stored views that it trains and validates on, which it resizes itself."""
+    augmented: Augmented, splits: Splits, network: str, image_size: int, width: int, stages: int,
+    folder: Path | None = None,
+) -> Untrained:  # fmt: skip
+    """Return a new benchmark network, and the views that it trains and validates on, which it resizes itself.
+
+    The views of the training images are drawn once, into a file without a name, in a folder or where such files go.
+    """
     layers = [
         keras.layers.Resizing(image_size, image_size, name="resizing"),
         keras.layers.Rescaling(1 / 127.5, -1.0, name="preprocessing"),
         benchmark_networks.build(network, image_size, len(splits.facts.classes), width, stages),
     ]
     model = keras.Sequential([keras.Input(augmented.array.shape[2:]), *layers])
-    return Untrained(model, rows_of_splits(augmented, splits), layers)
+    train, validation = rows_of_splits(augmented, splits)
+    if augmented.facts.views:
+        drawn = draw_into_file(augmentation.draw_views(augmented), train.rows, folder)
+        train = Rows(drawn, np.arange(len(drawn)), train.labels)
+    return Untrained(model, (train, validation), layers)
 
 
 def assemble_top(features: Features, splits: Splits, weights: Weights, head: str, dropout: float) -> Untrained:
@@ -88,7 +97,7 @@ def assemble_fine_tuning(tensors: Tensors, splits: Splits, top: Top, weights: We
         image = keras.Input(network.input_shape[1:])
         model = keras.Model(image, model(prefix(entry.preprocessing()(image), training=False)))
         if tensors.facts.prefix == "live" and tensors.facts.views:
-            limits = ViewLimits(**tensors.facts.view_limits)
+            limits = augmentation.ViewLimits(**tensors.facts.view_limits)
             files = splits.part("train")["file"].tolist()
             train = FreshRows(train.array, train.rows, train.labels, files, limits, tensors.facts.view_seed)
     return Untrained(model, (train, validation), layers, head)

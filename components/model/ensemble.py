@@ -58,7 +58,7 @@ def average_classifiers(
     model = keras.Model(image, keras.ops.log(mean + LOG_FLOOR), name="members")
     split_rows = assembly.rows_of_splits(training_views(largest, augmented), splits)
     validation = split_rows[1]
-    (logits,) = predict_views(model, validation.array[:, :1], validation.rows, batch_size)
+    (logits,) = predict_views(model, validation.array, validation.rows, batch_size)
     vars(ensemble.facts).pop("arms", None)  # from which a member was chosen
     ensemble.facts.image_size, ensemble.facts.resize = size, ways[0]
     ensemble.facts.members = [classifier.facts.model for classifier in classifiers]

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -14,6 +15,9 @@ from components.model.cut import cut
 from components.model.precision import to_bfloat16
 from components.system.errors import UserError
 from components.system.progress import bar
+
+if TYPE_CHECKING:
+    from components.data.augmentation import DrawnViews
 
 BatchFunction = Callable[[np.ndarray], list[np.ndarray]]  # a batch of views to each output
 
@@ -88,20 +92,24 @@ def extraction_graph(model: keras.Model) -> BatchFunction:
     return lambda images: [output.numpy() for output in compute(images)]
 
 
-def view_batches(views: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
-    """Yield all views, image by image, as batches copied into memory, (batch, ...); the last may be smaller."""
-    flat = views.reshape(-1, *views.shape[2:])
-    for start in range(0, len(flat), batch_size):
-        yield np.array(flat[start : start + batch_size])
-        release(views)
+def view_batches(views: "DrawnViews", batch_size: int) -> Iterator[np.ndarray]:
+    """Yield all views, image by image, as batches, (batch, ...); the last may be smaller."""
+    left = np.empty((0, *views.shape[2:]), views.dtype)
+    for drawn in views.parts(np.arange(len(views.files))):
+        flat = np.concatenate([left, drawn.reshape(-1, *left.shape[1:])])
+        whole = len(flat) // batch_size * batch_size
+        yield from (flat[start : start + batch_size] for start in range(0, whole, batch_size))
+        left = flat[whole:]
+    if len(left):
+        yield left
 
 
-def write_outputs(compute: BatchFunction, views: np.ndarray, arrays: Sequence[np.ndarray], batch_size: int) -> None:
-    """Fill arrays with a function's outputs for images on disk, all (files, views, ...), while the next batch is read.
+def write_outputs(compute: BatchFunction, views: "DrawnViews", arrays: Sequence[np.ndarray], batch_size: int) -> None:
+    """Fill arrays on disk with a function's outputs for all views of images, while the next views are drawn.
 
     Args:
         compute: Takes a batch of views; returns an output for each array.
-        views: On disk, (files, views, ...).
+        views: Of all images.
         arrays: Filled with the outputs, (files, views, ...) each; on disk.
         batch_size: Views a batch.
     """

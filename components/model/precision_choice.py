@@ -6,6 +6,7 @@ from time import perf_counter
 import numpy as np
 import pandas as pd
 
+from components.data import augmentation
 from components.data.artifacts import Augmented, Weights
 from components.model import backbones
 from components.model.extraction import extraction_graph, frozen_network, view_batches
@@ -27,7 +28,7 @@ def measure_precisions(augmented: Augmented, weights: Weights) -> pd.DataFrame:
         name: extraction_graph(frozen_network(entry, network, first, pooling, False, name))
         for name in ("float32", "bfloat16")
     }
-    batch = next(view_batches(augmented.array, TRIAL_VIEWS))
+    batch = next(view_batches(augmentation.draw_views(augmented), TRIAL_VIEWS))
     features = {name: graph(batch)[0] for name, graph in graphs.items()}
     seconds = dict.fromkeys(graphs, np.inf)
     for name in [*graphs] * TRIALS:  # in turns

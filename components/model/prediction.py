@@ -1,7 +1,7 @@
 """Predictions of a model for stored images, batch by batch."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -12,6 +12,9 @@ from components.data.artifacts import Augmented, Classifier
 from components.data.memory_maps import release
 from components.system.errors import UserError
 from components.system.progress import bar
+
+if TYPE_CHECKING:
+    from components.data.augmentation import DrawnViews
 
 LOG_FLOOR = 1e-30  # added to a probability, so that no logarithm is infinite
 
@@ -45,7 +48,7 @@ def inference_graph(model: keras.Model, shape: tuple[int, ...], dtype: npt.DType
 
 
 def predict_probabilities(
-    model: keras.Model, views: np.ndarray, rows: np.ndarray, batch_size: int
+    model: keras.Model, views: "np.ndarray | DrawnViews", rows: np.ndarray, batch_size: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the probabilities of some images, (rows, classes), means over views: calibrated, then uncalibrated ones.
 
@@ -65,12 +68,14 @@ def predict_probabilities(
     return after.mean(axis=1), before.mean(axis=1)
 
 
-def predict_views(model: keras.Model, views: np.ndarray, rows: np.ndarray, batch_size: int) -> list[np.ndarray]:
+def predict_views(
+    model: keras.Model, views: "np.ndarray | DrawnViews", rows: np.ndarray, batch_size: int
+) -> list[np.ndarray]:
     """Return a list with an array for each output of a model, for all views of some images, (rows, views, ...).
 
     Args:
         model: Takes views, (batch, ...).
-        views: All images and their views, (files, views, ...).
+        views: All images and their views, (files, views, ...), stored or drawn.
         rows: Numbers of the files.
         batch_size: Images a batch.
 

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryFile
 from typing import ClassVar
 
 import numpy as np
@@ -12,6 +14,7 @@ import tensorflow as tf
 
 from components.data import augmentation
 from components.data.memory_maps import release
+from components.system.progress import bar
 
 READ_BATCH = 1024  # images that are read at once
 
@@ -85,3 +88,24 @@ class FreshRows(Rows):
         plain, views = super().read(numbers, 0), np.broadcast_to(views, numbers.shape)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             return np.stack([*pool.map(make_view, plain, numbers, views)])
+
+
+def draw_into_file(views: augmentation.DrawnViews, rows: np.ndarray, folder: Path | None) -> np.ndarray:
+    """Return all views of some images, (rows, views, ...), on disk, in a file that goes with the process.
+
+    Args:
+        views: Of all images.
+        rows: Numbers of the files.
+        folder: Where the file, which has no name, takes its bytes; None for where temporary files go.
+    """
+    shape = len(rows), *views.shape[1:]
+    with TemporaryFile(dir=folder) as file, bar("draw views", len(rows), "image") as progress:
+        os.posix_fallocate(file.fileno(), 0, int(np.prod(shape)) * views.dtype.itemsize)
+        array = np.memmap(file, views.dtype, "r+", shape=shape)
+        start = 0
+        for part in views.parts(rows):
+            array[start : start + len(part)] = part
+            release(array)
+            start += len(part)
+            progress.update(len(part))
+    return array

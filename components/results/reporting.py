@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
-from components.data import thumbnails
+from components.data import augmentation, thumbnails
 from components.data.artifacts import PROBABILITY, Augmented, Classifier, Report, Splits, TestSplit
 from components.model import grad_cam
 from components.model.prediction import LOG_FLOOR, predict_probabilities
@@ -47,7 +47,7 @@ def fill_report(
         validation_labels = class_numbers(validation["label"], classes)
         if views != "plain":
             validated, probabilities = calibrate_means(report, validation_labels, means, uncalibrated)
-    plain = images[:, 0]
+    plain = augmented.array[:, 0]
     np.save(report.path / "example.npy", plain[rows[:2]])
     table = prediction_table(test, probabilities, classes)
     report.write_table("predictions.csv", table)
@@ -80,17 +80,17 @@ def write_facts(report: Report, augmented: Augmented, classifier: Classifier, vi
     report.facts.fingerprint = fingerprints.fingerprint(classifier.digest, views, augmented.digest, test_split)
 
 
-def input_views(augmented: Augmented, views: str) -> np.ndarray:
+def input_views(augmented: Augmented, views: str) -> np.ndarray | augmentation.DrawnViews:
     """Return every image's views to predict from, uint8 (files, views, size, size, 3): the plain, or all if averaged.
 
     Raises:
         UserError: Views are to be averaged, and there are none.
     """
     if views == "plain":
-        return augmented.array[:, :1]
+        return augmented.array
     if not augmented.facts.views:
         raise UserError("evaluate: views is averaged, but `augment` made none: give it views of 1 or more")
-    return augmented.array
+    return augmentation.draw_views(augmented)
 
 
 def calibrate_means(

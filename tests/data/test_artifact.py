@@ -139,13 +139,13 @@ def test_an_array_of_other_rows_type_or_views_is_one_line(change, kind, made, tm
         _ = kind.read(copy).array
 
 
-def test_views_that_are_not_those_of_the_files_are_not_extracted(made, tmp_path):
+def test_images_that_are_not_those_of_the_files_are_not_extracted(made, tmp_path):
     copy = linked(made["augmented"], tmp_path / "augmented")
     array = np.array(Augmented.read(copy).array)
-    (copy / "views.npy").unlink()
-    np.save(copy / "views.npy", array[:3])
+    (copy / "images.npy").unlink()
+    np.save(copy / "images.npy", array[:3])
     at: Mapping[str, Path] = {**made, "augmented": copy, "features": tmp_path / "features", "tensors": tmp_path / "t"}
-    with pytest.raises(UserError, match=r"views\.npy is damaged"):
+    with pytest.raises(UserError, match=r"images\.npy is damaged"):
         run_step("extract", at, PARAMETERS["extract"])
     assert [path.name for path in tmp_path.iterdir()] == ["augmented"]
 

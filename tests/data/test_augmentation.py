@@ -183,7 +183,8 @@ def augment(fetched: Path, target: Path, **parameters: Any) -> dict[str, np.ndar
     """Run the step; return the views of each file."""
     run_step("augment", {"images": fetched, "augmented": target}, {**MOVING, **parameters})
     augmented = Augmented.read(target)
-    return dict(zip(augmented.table("files.csv")["file"], np.array(augmented.array), strict=True))
+    views = augmentation.draw_views(augmented)
+    return dict(zip(views.files, views[np.arange(len(views.files))], strict=True))
 
 
 def test_without_limits_every_view_is_the_image(fetched, tmp_path):
@@ -307,6 +308,24 @@ def test_views_of_randaugment_come_back_for_the_same_seed_and(fetched, tmp_path)
         np.testing.assert_array_equal(views, again[file])
         np.testing.assert_array_equal(views[0], calm[file][0])
     assert any((views[1:] != calm[file][1:]).any() for file, views in once.items())
+
+
+def test_no_view_is_stored_and_those_that_are_drawn_come_in_parts_of_any_size(fetched, tmp_path, monkeypatch):
+    expected = augment(fetched, tmp_path / "augmented", views=5)
+    augmented = Augmented.read(tmp_path / "augmented")
+    assert augmented.array.nbytes == len(expected) * 10 * 10 * 3
+    limits = ViewLimits(**augmented.facts.view_limits)
+    for (file, views), (plain,) in zip(expected.items(), augmented.array, strict=True):
+        transforms = [augmentation.draw_transform(limits, 1, file, number) for number in range(5)]
+        np.testing.assert_array_equal(views, augmentation.apply_transforms(plain, transforms))
+    rows = np.array([3, 1, 2, 0])
+    for most, count, parts in ((1, 5, 4), (4000, 5, 2), (4000, 0, 1)):
+        monkeypatch.setattr(augmentation, "AT_ONCE", most)
+        drawn = augmentation.draw_views(augmented, count)
+        found = [*drawn.parts(rows)]
+        assert len(found) == parts and drawn.shape == (len(expected), 1 + count, 10, 10, 3)
+        stacked = np.stack([expected[drawn.files[row]][: 1 + count] for row in rows])
+        np.testing.assert_array_equal(np.concatenate(found), stacked)
 
 
 def test_no_views_leave_the_plain_image(fetched, tmp_path):

@@ -16,6 +16,7 @@ from components.machinery.signature import load_step
 from components.model.backbones import BACKBONES
 
 TRAINING = {"train_benchmark", "train_top", "fine_tune", "average"}
+DRAWING_VIEWS = {"augment", "explore", "choose_precision", "extract", *TRAINING, "evaluate"}
 DRAWING = {"draw_exploration", "draw_comparison"}
 
 
@@ -171,7 +172,7 @@ def test_the_annotations_of_a_step_count_and_no_others():
         ("data/grouping.py", "WINDOW = 5", "WINDOW = 6", {"split"}),
         ("data/splitting.py", '"pd.DataFrame", sizes: Mapping', '"pd.Series", sizes: dict', set()),
         ("data/splitting.py", "from collections.abc import Mapping", "from typing import Mapping", set()),
-        ("data/augmentation.py", "import hashlib\n", "import hashlib\n\nNEW = 1\n", {"augment", *TRAINING}),
+        ("data/augmentation.py", "import hashlib\n", "import hashlib\n\nNEW = 1\n", DRAWING_VIEWS),
         ("results/figures/style.py", "import textwrap\n", "import textwrap\n\nNEW = 1\n", DRAWING),
         ("model/registry.py", "#E69F00", "#E69F01", {"compare", *DRAWING}),
         ("results/page.html", "<body", "<body class='new'", {"draw_comparison"}),

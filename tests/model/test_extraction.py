@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 
+from components.data import augmentation
 from components.data import images as image_files
 from components.data.artifacts import Augmented, Classifier, Features, Precision, Tensors, Weights
 from components.data.records import Record
@@ -42,7 +43,7 @@ def test_every_row_is_what_the_network_makes_of_its_view(batch_size, made, tmp_p
     network = entry.build(views.facts.image_size, weights.file)
     prefix, _ = cut(network, features.facts.first_trainable)
     for file, view in ((0, 0), (2, 1), (-1, -1)):
-        image = entry.preprocessing()(views.array[None, file, view].astype(np.float32))
+        image = entry.preprocessing()(augmentation.draw_views(views)[np.array([file])][:, view].astype(np.float32))
         np.testing.assert_allclose(tensors.array[file, view], prefix(image)[0], rtol=1e-4, atol=1e-5)
         pooled = keras.ops.mean(network(image), axis=(1, 2))[0]
         np.testing.assert_allclose(features.array[file, view], pooled, rtol=1e-4, atol=1e-5)
@@ -61,7 +62,7 @@ def test_a_live_prefix_stores_the_plain_images_and_the_same_features(made, tmp_p
     features, tensors = extract(made, tmp_path, prefix="live")
     views = Augmented.read(made["augmented"])
     assert tensors.array.dtype == np.uint8
-    np.testing.assert_array_equal(tensors.array, views.array[:, :1])
+    np.testing.assert_array_equal(tensors.array, views.array)
     np.testing.assert_array_equal(features.array, Features.read(made["features"]).array)
     assert tensors.table("files.csv").equals(views.table("files.csv"))
 
@@ -111,10 +112,10 @@ def test_the_next_batch_is_read_while_one_is_worked_on():
     assert list(extraction.read_ahead(iter([]))) == []
 
 
-def test_views_that_are_damaged_are_one_line(made, tmp_path):
+def test_images_that_are_damaged_are_one_line(made, tmp_path):
     shutil.copytree(made["augmented"], tmp_path / "augmented")
-    (tmp_path / "augmented" / "views.npy").write_bytes(b"no array")
-    with pytest.raises(UserError, match=r"augmented/views\.npy is damaged"):
+    (tmp_path / "augmented" / "images.npy").write_bytes(b"no array")
+    with pytest.raises(UserError, match=r"augmented/images\.npy is damaged"):
         extract({**made, "augmented": tmp_path / "augmented"}, tmp_path)
 
 
