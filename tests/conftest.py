@@ -82,7 +82,8 @@ def source(tmp_path_factory) -> Path:
 
 TRAINING: dict[str, str | int | float] = {
     "optimizer": "adam", "learning_rate": 0.01, "schedule": "constant", "warm_up": 0, "momentum": 0.9,
-    "weight_decay": 0, "label_smoothing": 0, "class_weights": "none", "monitor": "log_loss", "min_delta": 0,
+    "weight_decay": 0, "label_smoothing": 0, "class_weights": "none", "ema_momentum": 0, "mixup": 0, "cutmix": 0,
+    "monitor": "log_loss", "min_delta": 0,
     "epochs": 3, "patience": 2, "patience_updates": 0, "batch_size": 8, "seed": 1,
     "repeats": 1,
 }  # fmt: skip
@@ -111,7 +112,7 @@ PARAMETERS: dict[str, dict[str, str | int | float]] = {
     "choose_precision": {"precision": "float32"},
     "train_benchmark": {"network": "cnn", "image_size": 16, "width": 4, "stages": 3, **TRAINING},
     "train_top": {"head": "linear", "dropout": 0.1, "l2": 0, **TRAINING},
-    "fine_tune": {**TRAINING, "learning_rate": 0.001, "backbone_rate": 1, "l2": 0, "epochs": 2},
+    "fine_tune": {**TRAINING, "learning_rate": 0.001, "backbone_rate": 1, "rate_decay": 1, "l2": 0, "epochs": 2},
     "choose_classifier": {},
     "average": {"batch_size": 8},
     "evaluate": {"views": "plain", "batch_size": 8, "slices": 2, "never": "[[up, down]]"},

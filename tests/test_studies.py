@@ -79,7 +79,8 @@ PUBLISHED: dict[str, dict[str, dict[str, Any]]] = {
 }  # fmt: skip
 PLAIN = {  # what no study's training had more of
     "schedule": "constant", "warm_up": 0.0, "weight_decay": 0.0, "l2": 0.0, "label_smoothing": 0.0,
-    "class_weights": "none", "backbone_rate": 1.0, "patience_updates": 0,
+    "class_weights": "none", "ema_momentum": 0.0, "mixup": 0.0, "cutmix": 0.0, "backbone_rate": 1.0,
+    "rate_decay": 1.0, "patience_updates": 0,
 }  # fmt: skip
 RARE = ("groceries", "traffic_lights")  # data sets with classes of few images
 

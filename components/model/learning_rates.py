@@ -1,4 +1,4 @@
-"""Learning rates: over the steps of a training, and of the backbone beside the head."""
+"""Learning rates: over the steps of a training, and of the backbone's blocks beside the head."""
 
 import math
 from collections.abc import Callable
@@ -7,7 +7,8 @@ from typing import Any
 import keras
 
 from components.model import optimizers
-from components.model.settings import Training
+from components.model.blocks import trainable_blocks
+from components.model.settings import FineTuning, Training
 
 Schedule = Callable[[float], float | keras.optimizers.schedules.LearningRateSchedule]  # of a share of the learning rate
 
@@ -34,36 +35,59 @@ def plan_schedule(settings: Training, steps: int) -> Schedule:
     )  # fmt: skip
 
 
-class TwoRates(keras.optimizers.Optimizer):
-    """Two optimizers in one: the head's, and one with another learning rate for all other variables.
+def variables_by_rate(
+    model: keras.Model, head: keras.Model | None, settings: Training
+) -> dict[float, list[keras.Variable]]:
+    """Return the trainable variables of a model by their share of the learning rate, the head's first.
 
-    Scaling the backbone's gradients would not do: Adam divides the scale out again.
-
-    Args:
-        optimizers: The head's and the other one.
-        head: Its variables go to the first.
+    The last block of the backbone, as `trainable_blocks` counts them, learns at `backbone_rate`, and each one before it
+    at `rate_decay` times the rate of the one behind it.
 
     Source:
-        Slower backbones: Howard and Ruder, arXiv 1801.06146.
+        Howard and Ruder, arXiv 1801.06146; by blocks: Bao et al., arXiv 2106.08254.
+    """
+    variables = model.trainable_variables
+    if head is None or not isinstance(settings, FineTuning):
+        return {1.0: variables}
+    of_head = {id(variable) for variable in head.trainable_variables}
+    groups = {1.0: [variable for variable in variables if id(variable) in of_head]}
+    blocks = [[one for one in block if id(one) not in of_head] for block in trainable_blocks(model)]
+    for number, block in enumerate(reversed([block for block in blocks if block])):
+        groups.setdefault(settings.backbone_rate * settings.rate_decay**number, []).extend(block)
+    return groups
+
+
+class SeveralRates(keras.optimizers.Optimizer):
+    """Several optimizers in one, each with a learning rate of its own for variables of its own.
+
+    Scaling gradients would not do: Adam divides the scale out again.
+
+    Args:
+        parts: The optimizers, each with its variables.
     """
 
-    def __init__(self, optimizers: tuple[keras.Optimizer, keras.Optimizer], head: keras.Model):
+    def __init__(self, parts: list[tuple[keras.Optimizer, list[keras.Variable]]]):
         super().__init__(learning_rate=0.0)  # of its own it takes no step
-        self.optimizers, self.head = optimizers, {id(variable) for variable in head.trainable_variables}
+        self.parts = parts
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """The variables of both optimizers, the head's first; the model's own are not among them."""
-        return [variable for optimizer in self.optimizers for variable in optimizer.variables]
+        """The variables of all optimizers, one after the other; the model's own are not among them."""
+        return [variable for optimizer, _ in self.parts for variable in optimizer.variables]
 
     def build(self, variables: list[keras.Variable]) -> None:
-        """Build the first optimizer for those of the variables that are the head's, and the second for all others."""
-        for optimizer, of_head in zip(self.optimizers, (True, False), strict=True):
-            optimizer.build([variable for variable in variables if (id(variable) in self.head) == of_head])
+        """Build each optimizer for its own of the variables."""
+        for optimizer, own in self.parts:
+            optimizer.build(own)
         self.built = True
 
     def apply(self, grads: list[Any], trainable_variables: list[keras.Variable]) -> None:
         """Take one step with each optimizer on its own variables; gradients are in the order of the variables."""
-        pairs = list(zip(grads, trainable_variables, strict=True))
-        for optimizer, of_head in zip(self.optimizers, (True, False), strict=True):
-            optimizer.apply_gradients([pair for pair in pairs if (id(pair[1]) in self.head) == of_head])
+        gradients = {id(variable): grad for grad, variable in zip(grads, trainable_variables, strict=True)}
+        for optimizer, own in self.parts:
+            optimizer.apply([gradients[id(variable)] for variable in own], own)
+
+    def finalize_variable_values(self, var_list: list[keras.Variable]) -> None:
+        """Set the variables to their moving averages, where there are some."""
+        for optimizer, own in self.parts:
+            optimizer.finalize_variable_values(own)

@@ -24,9 +24,16 @@ MONITORS = {"log_loss": ("validation_log_loss", "min"), "accuracy": ("validation
 
 
 def build(
-    name: str, learning_rate: "float | keras.optimizers.schedules.LearningRateSchedule", **options: Any
-) -> "keras.Optimizer":
+    name: str, learning_rate: "float | keras.optimizers.schedules.LearningRateSchedule", ema_momentum: float = 0.0,
+    **options: Any,
+) -> "keras.Optimizer":  # fmt: skip
     """Return a new optimizer of the registry; options that it has must be given, others are ignored.
+
+    Args:
+        name: Which one.
+        learning_rate: Its step size.
+        ema_momentum: Share of the moving average of the weights that each step leaves; 0 for no average.
+        options: Of `OPTIMIZERS`.
 
     Source:
         AdamW: Loshchilov and Hutter, arXiv 1711.05101.
@@ -34,4 +41,5 @@ def build(
     from components.model import fused
 
     kind, names = OPTIMIZERS[name]
-    return getattr(fused, kind)(learning_rate, **{option: options[option] for option in names})
+    chosen = {option: options[option] for option in names}
+    return getattr(fused, kind)(learning_rate, use_ema=bool(ema_momentum), ema_momentum=ema_momentum, **chosen)

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 from scipy.ndimage import gaussian_filter1d
 
+from components.model.epochs import Epochs
 from components.model.rows import Rows
 from components.model.settings import Training
-from components.model.trainer import Trainer, image_weights
+from components.model.trainer import Trainer
 from components.system.errors import UserError
 from components.system.progress import bar
 
@@ -38,19 +39,14 @@ def record_losses(model: keras.Model, rows: Rows, settings: Training, head: kera
     trainer = Trainer(
         model, head, settings, lambda share: keras.optimizers.schedules.ExponentialDecay(share * LOWEST, 1, growth)
     )
-    weights = image_weights(settings.class_weights, rows.labels)
-    batches = math.ceil(len(rows.rows) / settings.batch_size)
-    chance = math.log(model.output_shape[-1])
+    epochs, chance = Epochs(rows, settings), math.log(model.output_shape[-1])
     losses: list[float] = []
     with bar("find_rate", BATCHES, "batch") as progress:
         while len(losses) < BATCHES:
-            epoch, number = divmod(len(losses), batches)
-            if number == 0:
-                order, views = rows.epoch_order(settings.seed, epoch)
-            batch = slice(number * settings.batch_size, (number + 1) * settings.batch_size)
-            numbers = order[batch]
-            shares = weights[numbers] / np.float32(len(numbers))
-            loss = float(trainer.train_batch(rows.read(numbers, views[batch]), rows.labels[numbers], shares)[0])
+            number, batch = divmod(len(losses), len(epochs.counts))
+            if batch == 0:
+                epoch = epochs[number]
+            loss = float(trainer.train_batch(*epoch.read(rows, batch))[0])
             if not loss < DIVERGED * max([chance, *(losses[:SMOOTHING] or [loss])]):
                 break
             losses.append(loss)

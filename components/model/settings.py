@@ -21,6 +21,12 @@ class Training:
         weight_decay: Share of the kernels, times the learning rate, that each step takes off; of adamw alone.
         label_smoothing: Share of each training label that is spread over all classes, in [0, 1).
         class_weights: Weights of the images in the training loss: none, or balanced, the same sum for each class.
+        ema_momentum: Share of the moving average of the weights that each batch leaves, in [0, 1); the average is what
+            is validated and delivered. 0 for the weights themselves.
+        mixup: Alpha of MixUp, which trains on weighted means of two images of a batch and of their labels, with weights
+            of Beta(alpha, alpha); 0 for none.
+        cutmix: Alpha of CutMix, which cuts a box of a share of Beta(alpha, alpha) out of images, or maps at the cut,
+            and puts there that of another one of the batch; 0 for none. With MixUp each batch is of one of the two.
         monitor: The score on validation by which the best epoch is chosen: log_loss, after the epoch's own temperature,
             or accuracy.
         min_delta: By how much an epoch must be better than the best.
@@ -43,6 +49,9 @@ class Training:
     weight_decay: NotNegative
     label_smoothing: PartialShare
     class_weights: Annotated[str, Names("class weights", CLASS_WEIGHTS)]
+    ema_momentum: PartialShare
+    mixup: NotNegative
+    cutmix: NotNegative
     monitor: Annotated[str, Names("monitor", MONITORS)]
     min_delta: NotNegative
     epochs: Count
@@ -76,6 +85,9 @@ class FineTuning(HeadTraining):
 
     Args:
         backbone_rate: Share of the learning rate at which the backbone's layers learn, in [0, 1].
+        rate_decay: Factor, in (0, 1], by which that rate falls from each block of the backbone to the one before it. A
+            block is a layer with a kernel, or all layers that a skip connection or branches join.
     """
 
     backbone_rate: Share
+    rate_decay: Annotated[float, Range("in (0, 1]", lambda value: 0 < value <= 1)]

@@ -14,11 +14,12 @@ import tensorflow as tf
 from scipy.special import softmax
 
 from components.data.reading import read_ahead
+from components.model.epochs import Epochs
 from components.model.learning_rates import plan_schedule
 from components.model.prediction import inference_graph
 from components.model.rows import Rows
 from components.model.settings import Training
-from components.model.trainer import Trainer, image_weights
+from components.model.trainer import Trainer
 from components.model.training_state import TrainingState
 from components.scores import metrics
 from components.scores.temperature import fit_temperature
@@ -77,7 +78,8 @@ def train(
         plain views, (n, classes).
 
     Raises:
-        UserError: An epoch ends in a loss, logits or weights that are not numbers.
+        UserError: An epoch ends in a loss, logits or weights that are not numbers, or CutMix is asked for on rows that
+            are no maps.
     """
     train_rows, validation = split_rows
     steps = math.ceil(len(train_rows.rows) / settings.batch_size)
@@ -100,15 +102,10 @@ def train(
             state.seconds += perf_counter() - start
             if not math.isfinite(row["loss"]):
                 raise UserError(f"the loss is {row['loss']} after epoch {epoch + 1}: lower the learning rate")
-            logits = predict_plain_views(infer, validation)
-            if not all(np.isfinite(array).all() for array in (logits, *model.get_weights())):
-                raise UserError(
-                    f"the model's weights or outputs are not numbers after epoch {epoch + 1}: lower the learning rate"
-                )
-            row["validation_loss"] = metrics.log_loss(validation.labels, softmax(logits, axis=1))
-            temperature = fit_temperature(validation.labels, logits)
-            row |= metrics.validation_scores(validation.labels, softmax(logits / temperature, axis=1))
-            state.add_epoch(row, logits)
+            with trainer.averaged_weights():
+                scores, logits = validate(model, infer, validation, epoch + 1)
+                row |= scores
+                state.add_epoch(row, logits)
             log_epoch(epoch + 1, row)
             state.save(last=is_finished())
             losses = f"loss {row['loss']:.3f}, validation {row['validation_log_loss']:.3f}"
@@ -119,6 +116,22 @@ def train(
     return TrainingResult(history, state.best_epoch, state.best_logits, state.seconds)
 
 
+def validate(
+    model: keras.Model, infer: Callable[[np.ndarray], Any], rows: Rows, epoch: int
+) -> tuple[dict[str, float], np.ndarray]:
+    """Return the validation scores of a model after an epoch, by column of the history, and its logits, (n, classes).
+
+    Raises:
+        UserError: Logits or weights are not numbers.
+    """
+    logits = predict_plain_views(infer, rows)
+    if not all(np.isfinite(array).all() for array in (logits, *model.get_weights())):
+        raise UserError(f"the model's weights or outputs are not numbers after epoch {epoch}: lower the learning rate")
+    loss = metrics.log_loss(rows.labels, softmax(logits, axis=1))
+    calibrated = softmax(logits / fit_temperature(rows.labels, logits), axis=1)
+    return {"validation_loss": loss} | metrics.validation_scores(rows.labels, calibrated), logits
+
+
 def epoch_function(trainer: Trainer, train_rows: Rows) -> Callable[[int], dict[str, float]]:
     """Return a function that trains one epoch, numbered from 0, and returns its `loss` and `accuracy` over the images.
 
@@ -127,31 +140,21 @@ def epoch_function(trainer: Trainer, train_rows: Rows) -> Callable[[int], dict[s
     or made, batch by batch.
     """
     images = len(train_rows.rows)
-    size = min(trainer.settings.batch_size, images)
-    counts = np.diff([*range(0, images, size), images])  # of images in each batch
-    weights_of_images = image_weights(trainer.settings.class_weights, train_rows.labels)
-
-    def to_batches(values: np.ndarray) -> np.ndarray:
-        """Return values of the images in batches, (batches, batch), filled with 0 to sizes that the devices share."""
-        batches = np.pad(values, (0, len(counts) * size - images)).reshape(-1, size)
-        return np.pad(batches, ((0, 0), (0, -size % trainer.replicas)))
-
+    epochs = Epochs(train_rows, trainer.settings, trainer.replicas)
     in_memory = trainer.replicas == 1 and not train_rows.fresh and train_rows.array[0, 0].nbytes <= MAX_VIEW_BYTES
     in_memory = in_memory and images * train_rows.array[0].nbytes <= MAX_BYTES_IN_MEMORY
 
-    def train_epoch(epoch: int) -> dict[str, float]:
-        order, views = train_rows.epoch_order(trainer.settings.seed, epoch)
-        labels = to_batches(train_rows.labels[order])
-        weights = to_batches(weights_of_images[order]) / counts[:, None].astype(np.float32)
+    def train_epoch(number: int) -> dict[str, float]:
+        epoch = epochs[number]
         if in_memory:
-            rows = to_batches(views * images + order)
-            total, correct = trainer.train_epoch(train_rows.all_views, rows, labels, weights, counts.astype(np.float32))
+            rows, counts = epoch.views * images + epoch.numbers, epoch.counts.astype(np.float32)
+            total, correct = trainer.train_epoch(train_rows.all_views, rows, epoch.targets, counts, epoch.mixing)
         else:
             total = correct = tf.constant(0.0)
-            batches = (train_rows.read(*batch) for batch in zip(to_batches(order), to_batches(views), strict=True))
-            for number, batch in enumerate(read_ahead(batches)):
-                loss, hits = trainer.train_batch(*map(trainer.distribute, (batch, labels[number], weights[number])))
-                total, correct = total + loss * counts[number], correct + hits
+            batches = (epoch.read(train_rows, batch) for batch in range(len(epoch.counts)))
+            for batch, count in zip(read_ahead(batches), epoch.counts, strict=True):
+                loss, hits = trainer.train_batch(*tf.nest.map_structure(trainer.distribute, batch))
+                total, correct = total + loss * count, correct + hits
         return {"loss": float(total) / images, "accuracy": float(correct) / images}
 
     return train_epoch

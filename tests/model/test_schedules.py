@@ -1,4 +1,4 @@
-"""Schedules: the learning rate of every batch."""
+"""Schedules: the learning rate of every batch, and of every block of the backbone."""
 
 import hypothesis
 import keras
@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.model import optimizers
+from components.model import backbones, optimizers
+from components.model.blocks import trainable_blocks
+from components.model.cut import cut
 from components.model.learning_rates import plan_schedule
-from components.model.settings import Training
+from components.model.settings import FineTuning, Training
 from components.model.trainer import Trainer
-from tests.conftest import TRAINING
+from tests.conftest import PARAMETERS, TRAINING
 
 
 def expected_rates(schedule: str, warm_up: int, steps: int) -> np.ndarray:
@@ -46,3 +48,56 @@ def test_the_rate_changes_from_batch_to_batch_over_all_epochs(schedule):
         optimizer.apply([np.ones((1, 1), np.float32)], model.trainable_variables)
         places.append(float(model.get_weights()[0][0, 0]))
     np.testing.assert_allclose(-np.diff(places), 0.01 * expected_rates(schedule, 3, 12), atol=1e-8)
+
+
+def residual() -> tuple[keras.Model, keras.Model]:
+    """Return a network of a convolution, its normalisation, a residual block and a dense layer, and its head."""
+    image = keras.Input((8, 8, 2))
+    x = keras.layers.Conv2D(3, 3, padding="same", name="stem")(image)
+    x = y = keras.layers.LayerNormalization(name="norm")(x)
+    for number in (1, 2):
+        y = keras.layers.Conv2D(3, 3, padding="same", name=f"residual{number}")(y)
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Add()([x, y]))
+    features = keras.layers.Dense(4, name="dense")(x)
+    head = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="logits")], name="head")
+    return keras.Model(image, head(features)), head
+
+
+def test_a_block_is_a_layer_with_a_kernel_or_all_that_a_skip_connection_joins():
+    model, _ = residual()
+    image = keras.Input((8, 8, 2))
+    for network in (model, keras.Model(image, model(image))):  # as it is, and as a layer of another
+        names = [sorted({variable.path.split("/")[-2] for variable in block}) for block in trainable_blocks(network)]
+        assert names == [["norm", "stem"], ["residual1", "residual2"], ["dense"], ["logits"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "unfreeze", "count"),
+    [("vgg16_small", "all", 13), ("vgg16_small", "last_blocks", 6), ("mobilenet_v2", "last_block", 4)],
+)
+def test_blocks_of_backbones_are_those_that_are_trained(name, unfreeze, count):
+    entry = backbones.get(name)
+    network = entry.build(32)
+    _, suffix = cut(network, entry.first_trainable_layer(unfreeze, network))
+    blocks = trainable_blocks(keras.Model(suffix.input, suffix.output))
+    assert len(blocks) == count
+    assert {id(one) for block in blocks for one in block} == {id(one) for one in suffix.trainable_variables}
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_each_block_learns_at_a_share_of_the_rate_of_the_one_behind_it(optimizer):
+    """Weights of 1 and gradients of 1: each moves by its own rate, and decays by it."""
+    model, head = residual()
+    changed = {"optimizer": optimizer, "momentum": 0.0, "backbone_rate": 0.4, "rate_decay": 0.5}
+    settings = FineTuning(**{**PARAMETERS["fine_tune"], **changed, "learning_rate": 0.1})
+    optimizer = Trainer(model, head, settings, plan_schedule(settings, 1)).optimizer
+    for variable in model.trainable_variables:
+        variable.assign(np.ones(variable.shape))
+    optimizer.apply(
+        [np.ones(variable.shape, np.float32) for variable in model.trainable_variables], model.trainable_variables
+    )
+    shares = {"logits": 1, "dense": 0.4, "residual1": 0.2, "residual2": 0.2, "stem": 0.1, "norm": 0.1}
+    moved = {variable.path: 1 - variable.numpy() for variable in model.trainable_variables}
+    assert len(moved) == 12
+    for path, far in moved.items():
+        np.testing.assert_allclose(far, 0.1 * shares[path.split("/")[-2]], rtol=1e-4)

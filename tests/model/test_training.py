@@ -23,10 +23,11 @@ from components.machinery.code import ROOT
 from components.machinery.running import run_step
 from components.model import backbones, delivery, optimizers, rate_finder, runtime, training
 from components.model.cut import cut
+from components.model.epochs import Epochs, image_weights
 from components.model.learning_rates import plan_schedule
 from components.model.rows import FreshRows, Rows
 from components.model.settings import FineTuning
-from components.model.trainer import Trainer, image_weights
+from components.model.trainer import Trainer
 from components.scores.temperature import fit_temperature
 from components.system.errors import UserError
 from pipeline import __main__, recipes
@@ -34,11 +35,12 @@ from tests.conftest import NETWORK, PARAMETERS, TRAINED, TRAINING
 
 SETTINGS: dict[str, Any] = {
     **TRAINING, "learning_rate": 0.05, "epochs": 8, "patience": 3, "batch_size": 7, "seed": 3, "l2": 0,
-    "backbone_rate": 1,
+    "backbone_rate": 1, "rate_decay": 1,
 }  # fmt: skip
 EVERYTHING = {
     "optimizer": "adamw", "weight_decay": 0.1, "schedule": "cosine", "warm_up": 0.3, "label_smoothing": 0.1,
     "class_weights": "balanced", "monitor": "accuracy", "min_delta": 1e-4, "l2": 0.01, "backbone_rate": 0.3,
+    "rate_decay": 0.5, "ema_momentum": 0.8, "mixup": 0.4,
 }  # fmt: skip
 
 
@@ -78,12 +80,9 @@ def weights_after(steps: int = 1, **changed: Any) -> list[list[np.ndarray]]:
     settings = FineTuning(**{**SETTINGS, **changed})
     trainer = Trainer(model, head, settings, plan_schedule(settings, 100))
     part = blobs()[0]
-    order, views = part.epoch_order(seed=1, epoch=0)
-    weights = image_weights(settings.class_weights, part.labels)
-    for start in range(0, 7 * steps, 7):
-        numbers = order[start : start + 7]
-        batch = part.read(numbers, views[start : start + 7])
-        trainer.train_batch(batch, part.labels[numbers], weights[numbers] / np.float32(7))
+    epoch = Epochs(part, settings)[0]
+    for number in range(steps):
+        trainer.train_batch(*epoch.read(part, number))
     return [[weight.numpy() for weight in layer.trainable_weights] for layer in (model.layers[0], head)]
 
 
@@ -202,6 +201,59 @@ def test_a_backbone_at_rate_0_stands_still():
     for before, after in zip(still[0], halted[0], strict=True):
         np.testing.assert_array_equal(after, before)
     assert not np.array_equal(still[1][0], halted[1][0])
+
+
+@pytest.mark.parametrize("backbone_rate", [1, 0.25])
+@pytest.mark.parametrize("optimizer", optimizers.OPTIMIZERS)
+def test_the_moving_average_is_in_the_model_while_it_is_validated(optimizer, backbone_rate):
+    """It begins with the weights after the first step; the steps that follow are those from the weights themselves."""
+    model, head = deep()
+    changed = {"optimizer": optimizer, "backbone_rate": backbone_rate, "ema_momentum": 0.7}
+    settings = FineTuning(**{**SETTINGS, **changed})
+    trainer, part = Trainer(model, head, settings, plan_schedule(settings, 100)), blobs()[0]
+    epoch, average = Epochs(part, settings)[0], list[np.ndarray]()
+    for number in range(4):
+        trainer.train_batch(*epoch.read(part, number))
+        weights = model.get_weights()
+        average = [0.7 * a + 0.3 * w for a, w in zip(average, weights, strict=True)] if average else weights
+        with trainer.averaged_weights():
+            for one, other in zip(model.get_weights(), average, strict=True):
+                np.testing.assert_allclose(one, other, atol=1e-6)
+        for one, other in zip(model.get_weights(), weights, strict=True):
+            np.testing.assert_array_equal(one, other)
+    assert not np.allclose(average[0], weights[0])
+
+
+def test_an_average_changes_what_is_validated_and_delivered_and_no_step():
+    parts, models = blobs(), [deep() for _ in range(2)]
+    plain, averaged = (
+        fit(model, parts, head, epochs=6, patience=6, ema_momentum=momentum)
+        for (model, head), momentum in zip(models, (0, 0.9), strict=True)
+    )
+    assert plain.history["loss"].equals(averaged.history["loss"])
+    assert (plain.history["validation_loss"] != averaged.history["validation_loss"]).all()
+    np.testing.assert_allclose(predict(models[1][0], parts[1]), averaged.logits, atol=1e-5)
+
+
+def test_the_loss_of_mixed_images_is_that_of_both_labels():
+    """Before anything moves, by MixUp and CutMix of maps, from memory and from disk."""
+    random = np.random.default_rng(0)
+    part = Rows(random.normal(size=(12, 1, 4, 4, 2)).astype(np.float32), np.arange(12), np.arange(12) % 3)
+    model = keras.Sequential([keras.Input((4, 4, 2)), keras.layers.Flatten(), keras.layers.Dense(3)])
+    changed = {"mixup": 1, "cutmix": 1, "epochs": 4, "patience": 4, "batch_size": 6, "learning_rate": 1e-12}
+    epochs = Epochs(part, FineTuning(**{**SETTINGS, **changed}))
+    expected = []
+    for number in range(4):
+        total = 0.0
+        for batch in range(2):
+            views, targets = epochs[number].read(part, batch)
+            log_probabilities = log_softmax(model.predict_on_batch(views), axis=1)
+            total -= 6 * sum((log_probabilities[np.arange(6), labels] * shares).sum() for labels, shares in targets)
+        expected.append(total / 12)
+    for most in (training.MAX_BYTES_IN_MEMORY, 0):
+        with patch.object(training, "MAX_BYTES_IN_MEMORY", most):
+            losses = fit(model, (part, part), **changed).history["loss"]
+        np.testing.assert_allclose(losses, expected, rtol=1e-4)
 
 
 def test_momentum_carries_a_step_on():
@@ -391,6 +443,7 @@ tf.config.set_logical_device_configuration(
 )
 at = json.loads(sys.argv[1])
 values = {**PARAMETERS["fine_tune"], "batch_size": 5, "class_weights": "balanced", "l2": 0.1, "epochs": 3}
+values |= {"ema_momentum": 0.5, "mixup": 0.5, "cutmix": 0.5, "rate_decay": 0.5}
 strategies = [runtime.device_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])]
 for number, strategy in enumerate(strategies):
     assert strategy.num_replicas_in_sync == number + 1
@@ -468,9 +521,10 @@ class Stopped(Exception):
     ("changed", "moments"),
     [
         *(({"optimizer": name}, [1, 2, 6]) for name in optimizers.OPTIMIZERS),
+        ({"ema_momentum": 0.8, "mixup": 0.4, "backbone_rate": 0.5}, [2, 5]),
         pytest.param(EVERYTHING, [1, 2, 3, 4, 5, 6, 7, 8], marks=pytest.mark.slow),
     ],
-    ids=[*optimizers.OPTIMIZERS, "everything"],
+    ids=[*optimizers.OPTIMIZERS, "averaged and mixed", "everything"],
 )
 @pytest.mark.parametrize("in_memory", [True, False], ids=["memory", "disk"])
 def test_a_training_that_was_broken_off_ends_as_if_it_had_never_stopped(
