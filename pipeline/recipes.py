@@ -110,13 +110,19 @@ def resolve(content: Mapping[str, Any], name: str) -> Recipe:
         values = {step: load_step(step).check_values(step_values(content, entries, step)) for step in IN_RECIPES}
         check_shared([*(content["defaults"].get(SHARED) or {}), *entries.get(SHARED, {})])
         check_sizes(values["split"])
+        models = require_names("model", entries.get("models") or content["defaults"].get("models"), MODELS)
+        vary = {step: read_arms(step, arms) for step, arms in entries.get("vary", {}).items()}
+        if "ensemble" in models and len(vary.get("augment", {}).get("resize", [])) > 1:
+            raise UserError(
+                "vary: augment: resize: members of an ensemble see squares of one kind: leave one of both out"
+            )
         return Recipe(
             name,
             require_name("data set", entries.get("data"), usable_names(content, "data")),
             require_names("network", entries.get("networks"), usable_names(content, "weights")),
-            require_names("model", entries.get("models") or content["defaults"].get("models"), MODELS),
+            models,
             values,
-            {step: read_arms(step, arms) for step, arms in entries.get("vary", {}).items()},
+            vary,
         )
     except UserError as error:
         raise UserError(f"recipe {name}: {error}") from error

@@ -41,7 +41,8 @@ def kind_of(folder: Path) -> type[Artifact]:
 
 def test_every_kind_of_artifact_is_tried(made):
     kinds = {kind for kind in vars(artifacts).values() if isinstance(kind, type) and issubclass(kind, Artifact)}
-    assert {kind_of(made[key]) for key in KEYS} == kinds - {Artifact, FileArray, artifacts.SavedModel}
+    of_no_recipe = {artifacts.Embeddings, artifacts.Probe}
+    assert {kind_of(made[key]) for key in KEYS} == kinds - {Artifact, FileArray, artifacts.SavedModel} - of_no_recipe
 
 
 @pytest.mark.parametrize("key", KEYS)

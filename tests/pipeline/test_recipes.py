@@ -93,6 +93,16 @@ def test_any_parameter_is_varied_each_value_as_its_type(content):
     assert recipes.resolve(content, "digits").vary == {"train_top": {"dropout": [0.5, 0.0], "head": ["linear"]}}
 
 
+def test_ways_of_resizing_are_tried_side_by_side_where_no_ensemble_has_to_take_both(content):
+    content["recipes"]["digits"] |= {"vary": {"augment": {"resize": ["squash", "crop"]}}, "models": ["top"]}
+    assert recipes.resolve(content, "digits").vary == {"augment": {"resize": ["squash", "crop"]}}
+    content["recipes"]["digits"]["models"] = ["benchmark", "top", "ensemble"]
+    with pytest.raises(
+        UserError, match="recipe digits: vary: augment: resize: members of an ensemble see squares of one"
+    ):
+        recipes.resolve(content, "digits")
+
+
 def test_a_recipe_with_changes_is_as_if_it_said_them(content):
     changed = recipes.apply_changes(
         content, "kth_animals_improved", {"split.seed": "3"}, {"train_top.dropout": ["0.1", "0.2"]}
