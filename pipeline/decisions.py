@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from components.scores.estimates import sample_of
 from components.scores.proportions import ALPHA
 from components.system.errors import UserError, fold_words
 from pipeline.candidates import Candidate, CandidateTasks
-from pipeline.halving import CLOCK, HEAD, Trial
+from pipeline.halving import BEATEN, CLOCK, HEAD, Trial
 from pipeline.places import path_of
 
 FOLDER = Path("decisions")
+MOST_ROWS, LONGEST = 20, 80  # rows of a table, and characters of a reason, that are printed
 
 
 @dataclass
@@ -112,39 +114,45 @@ def count_probes(trial: Trial) -> int:
 
 
 def describe(decision: Decision) -> str:
-    """Return a decision as a table of all candidates, the verdict, and what the clock ended."""
-    trials = decision.trials
-    rows = []
-    for one in trials:
-        last = one.course[-1] if one.course else {}
-        rows.append(
-            {
-                "candidate": str(one.candidate),
-                "came to": last.get("rung", "-"),
-                "images": f"{last['train_images']:,}" if last else "-",
-                "log loss": f"{last['log_loss']:.3f}" if last else "-",
-                "accuracy": f"{last['accuracy']:.3f}" if last else "-",
-                "seconds": f"{one.seconds:.1f}",
-                "ms/image": f"{1000 * one.seconds_per_image:.3g}" if last else "-",
-                "MB": f"{one.megabytes:.3g}" if last else "-",
-                "parameters": f"{one.parameters:,}" if last else "-",
-                "front": "*" if last and not any(one.is_dominated_by(other) for other in trials) else "",
-                "why no further": one.ended[:40],
-            }
+    """Return a decision in words: a table of who was scored, the verdict, and why others were not, or no further."""
+    scored = [one for one in decision.trials if one.course]
+    shown = scored[:MOST_ROWS]
+    lines = [pd.DataFrame(map(partial(table_row, scored), shown)).to_string(index=False)] if shown else []
+    if len(scored) > len(shown):
+        lines.append(f"... and {len(scored) - len(shown)} more, in {decision_file(decision.recipe)}")
+    if scored:
+        lines.append(
+            "\n* front: none is as good in log loss, time (to a tenth), memory and size, and better in one"
         )
-    lines = [
-        pd.DataFrame(rows).to_string(index=False),
-        "",
-        "front: none is as good in log loss, time (to a tenth) and memory an image, and size, and better in one",
-    ]
-    if not decision.chosen:
-        return "\n".join([*lines, f"none could be scored in {decision.hours:g} hours"])
-    told = "each other is worse beyond chance, by its features"
-    if sum(1 for one in trials if one.course) == 1:
-        told = "no other was scored"
-    elif decision.not_told:
-        told = f"not to be told from it, by their features: {fold_words(decision.not_told)}"
-    lines.append(f"best on validation: {decision.chosen[0].candidate}; {told}")
-    if late := [str(one.candidate) for one in trials if one.ended == CLOCK]:
-        lines.append(f"ended by the clock, not by scores: {fold_words(late)}")
+        told = "each other is worse beyond chance, by its features"
+        if len(scored) == 1:
+            told = "no other was scored"
+        elif decision.not_told:
+            told = f"not to be told from it, by their features: {fold_words(decision.not_told)}"
+        lines.append(f"best on validation: {scored[0].candidate}; {told}")
+    reasons: dict[str, list[str]] = {}
+    for one in decision.trials:
+        if one.ended not in ("", BEATEN):
+            reasons.setdefault(one.ended, []).append(str(one.candidate))
+    for reason, several in [*reasons.items()][:MOST_ROWS]:
+        lines.append(f"no further: {fold_words(several, 6)}: {reason[:LONGEST]}")
+    lines.append(f"{decision.seconds:,.0f} s were spent, of {3600 * decision.hours:,.0f}")
     return "\n".join(lines)
+
+
+def table_row(scored: Sequence[Trial], trial: Trial) -> dict[str, str]:
+    """Return what the table says of a candidate that was scored, by the heads of its columns."""
+    last = trial.course[-1]
+    return {
+        "candidate": str(trial.candidate),
+        "": "" if any(trial.is_dominated_by(other) for other in scored) else "*",
+        "came to": last["rung"],
+        "images": f"{last['train_images']:,}",
+        "log loss": f"{last['log_loss']:.3f}",
+        "accuracy": f"{last['accuracy']:.3f}",
+        "s": f"{trial.seconds:,.1f}",
+        "ms/image": f"{1000 * trial.seconds_per_image:.3g}",
+        "MB/image": f"{trial.megabytes:,.0f}",
+        "M weights": f"{trial.parameters / 1e6:,.2f}",
+        "ended": trial.ended if trial.ended in ("", BEATEN, CLOCK) else "error",
+    }

@@ -20,7 +20,7 @@ from components.system.errors import UserError
 from pipeline import recipes
 from pipeline.__main__ import main
 from pipeline.candidates import list_candidates
-from pipeline.decisions import Decision, read_decision
+from pipeline.decisions import Decision, describe, read_decision
 from pipeline.halving import BEATEN, Clock, Trial
 from tests.conftest import write_images
 
@@ -111,15 +111,22 @@ def test_the_recipe_of_the_best_is_written_and_switched_on_in_place_of_the_draft
     assert "`make repro` trains and tests it" in printed.splitlines()[-1]
 
 
-def test_every_candidate_is_in_the_table_and_the_front_is_marked(printed):
+def test_whom_there_are_scores_of_is_in_the_table_and_why_there_are_none_of_others_is_said(printed):
     lines = printed.splitlines()
     start = next(number for number, line in enumerate(lines) if line.split()[:2] == ["candidate", "came"])
-    rows = lines[start + 1 : start + 10]
-    assert {" ".join(row.split()[:3]) for row in rows} == {
-        f"{name} at {size}" for name in ("glyphs", "random_vgg16_small", "gone") for size in (16, 32, 40)
-    }
-    assert " * " in rows[0]
-    assert any(line.startswith("best on validation: " + " ".join(rows[0].split()[:3])) for line in lines)
+    scored, trials = [one for one in decided().trials if one.course], decided().trials
+    assert [" ".join(row.split()[:3]) for row in lines[start + 1 : start + 5]] == [str(one.candidate) for one in scored]
+    for row, trial in zip(lines[start + 1 :], scored, strict=False):
+        assert ("*" in row) == (not any(trial.is_dominated_by(other) for other in trials))
+    assert any(line.startswith(f"best on validation: {scored[0].candidate}; ") for line in lines)
+    assert any(line.startswith("no further: gone at 16, gone at 32, gone at 40: no weights file") for line in lines)
+    assert all(len(line) <= 160 for line in lines[start:])
+
+
+def test_many_candidates_are_folded():
+    many = [Trial("net", 32 + number, [{**row(number / 50), "accuracy": 0.5}]) for number in range(40)]
+    lines = describe(Decision("edges", 2, 1.0, 9.0, many, [])).splitlines()
+    assert len(lines) < 30 and "... and 20 more, in decisions/edges.json" in lines
 
 
 def test_a_decision_that_is_kept_is_told_and_nothing_is_computed(printed, project):
@@ -219,9 +226,12 @@ def test_a_candidate_that_cannot_be_is_refused(networks, sizes, said):
 # Ranks, the front, the clock
 
 
+def row(loss: float) -> dict[str, Any]:
+    return {"rung": "logistic", "train_images": 9, "log_loss": loss}
+
+
 def trial(losses: list[float], seconds: float = 0.01, megabytes: float = 10.0, parameters: int = 10**6) -> Trial:
-    course = [{"rung": "logistic", "train_images": 9, "log_loss": loss} for loss in losses]
-    return Trial("net", 32, course, "", 0.0, seconds, parameters, megabytes)
+    return Trial("net", 32, [*map(row, losses)], "", 0.0, seconds, parameters, megabytes)
 
 
 def test_who_came_further_stands_before_who_has_the_lower_loss():
