@@ -121,9 +121,7 @@ def describe(decision: Decision) -> str:
     if len(scored) > len(shown):
         lines.append(f"... and {len(scored) - len(shown)} more, in {decision_file(decision.recipe)}")
     if scored:
-        lines.append(
-            "\n* front: none is as good in log loss, time (to a tenth), memory and size, and better in one"
-        )
+        lines.append("\n* front: none is as good in log loss, time (to a tenth), memory and size, and better in one")
         told = "each other is worse beyond chance, by its features"
         if len(scored) == 1:
             told = "no other was scored"

@@ -82,6 +82,13 @@ def test_other_records_change_the_page_alone(made, tmp_path):
     run_step("draw_comparison", {**given, "records": [tmp_path], "page": tmp_path / "page"}, {}, "edges")
     one, other = digests(made["page"]), digests(tmp_path / "page")
     assert one.keys() == other.keys()
-    changed = {"artifact.json", "comparison.html", "comparison.txt", "costs.csv", "figures/comparison.png"}
+    changed = {
+        "artifact.json",
+        "comparison.html",
+        "comparison.txt",
+        "costs.csv",
+        "figures/comparison.png",
+        "figures/fronts.png",
+    }
     assert {name for name in one if one[name] != other[name]} == changed
     assert Record.read(record_path(tmp_path / "page")).step == "draw_comparison"

@@ -1,6 +1,6 @@
 """The drawing of a comparison and of the reports behind it: figures, a text, a page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -53,6 +53,11 @@ def draw_comparison(
     trials = comparison.table("trials.csv")
     choice = next(sentence for sentence in verdict["verdict"] if " is chosen on validation" in sentence)
     figures.draw_model_scores(scores, trials, page.figure("comparison"), f"{subject}: {choice}")
+    fronts = scores.assign(
+        million_weights=[report.facts.model_parameters / 1e6 for report in main.values()],
+        milliseconds=[milliseconds(costs[report.facts.fingerprint]) for report in main.values()],
+    )
+    figures.draw_fronts(fronts, page.figure("fronts"), f"{subject}: what accuracy costs")
     curves = {name: report.table("curves.csv") for name, report in main.items() if report.facts.epochs}
     best = {name: int(main[name].metrics["best_epoch"]) for name in curves}
     figures.draw_model_curves(curves, best, page.figure("validation_curves"), f"{subject}: validation, epoch by epoch")
@@ -70,6 +75,11 @@ def draw_comparison(
     write_page(page, comparison, main, title, table, note, sentences, costs, records)
     print(f"\n{text}")
     return costs
+
+
+def milliseconds(costs: Mapping[str, float]) -> float:
+    """Return the milliseconds that an image took in evaluation, by a report's costs; not a number where unknown."""
+    return 1000 / costs.get("images_per_second_evaluation", float("nan"))
 
 
 def draw_report(report: Report, title: str, page: Page, folder: str) -> None:

@@ -84,6 +84,7 @@ def write_page(
         pairs=pair_tables(comparison, chosen),
         trials=trial_rows(comparison),
         score_figure=pictures.scores_picture(page, scores),
+        fronts=pictures.fronts_picture(page, reports),
         curves=pictures.curves_picture(page, reports),
         matrices=[pictures.confusion_picture(page, name, report) for name, report in reports.items()],
         diagrams=[pictures.reliability_picture(page, name, report) for name, report in reports.items()],

@@ -65,6 +65,13 @@ def scores_picture(page: Page, table: pd.DataFrame) -> Picture:
     return png_picture(page.figure("comparison"), "Test scores with their intervals", f"{alt}.")
 
 
+def fronts_picture(page: Page, reports: Mapping[str, Report]) -> Picture:
+    """Return the picture of `fronts.png`; its text alternative has the accuracy and the size of each model."""
+    rows = [f"{name}: {one.metrics['accuracy']:.3f}, {one.facts.model_parameters:,}" for name, one in reports.items()]
+    alt = f"Test accuracy against milliseconds an image and against weights. Accuracy and weights of {'; '.join(rows)}."
+    return png_picture(page.figure("fronts"), "What accuracy costs", alt)
+
+
 def curves_picture(page: Page, reports: Mapping[str, Report]) -> Picture:
     """Return the picture of validation loss and kappa by epoch; its text has each model's epoch that was kept."""
     trained = {name: report.facts for name, report in reports.items() if report.facts.epochs}

@@ -92,6 +92,11 @@ def scores() -> pd.DataFrame:
     return pd.DataFrame({**between(columns), "seconds_training": [3.2, 41, 1288, 0]}, index=list(COLOURS))
 
 
+def fronts(known: bool = True) -> pd.DataFrame:
+    milliseconds = [1.0, 2.0, 8.0, 4.0] if known else np.nan
+    return scores().assign(milliseconds=milliseconds, million_weights=[1, 2, 1, 3])
+
+
 def trials(table: pd.DataFrame) -> pd.DataFrame:
     """Return three trainings of each model of a table of scores but the first, which has one."""
     rows = [table.iloc[:1], *([table[1:] + spread for spread in (-0.05, 0, 0.05)] if len(table) > 1 else [])]
@@ -182,6 +187,7 @@ EVERY: dict[str, Draw] = {
     "slices": lambda path: figures.draw_slice_scores(
         slice_table([(64, 99), (100, 5_000)]), WHOLE, path, "Slices", "top"
     ),
+    "fronts": lambda path: figures.draw_fronts(fronts(), path, "Costs"),
     "comparison": lambda path: figures.draw_model_scores(scores(), trials(scores()), path, "Scores"),
     "model_curves": lambda path: figures.draw_model_curves(
         {"benchmark": history([3, 2, 1.5]), "top": history([1, 0.5])}, {"benchmark": 3, "top": 2}, path, "Curves"
@@ -239,6 +245,7 @@ EDGES: dict[str, Draw] = {
         slice_table([(999 + 10**6 * part, 10**6 * (part + 1)) for part in range(10)]), WHOLE, path, "Slices", "top"
     ),
     "reliability 1": lambda path: figures.draw_reliability({"after": bins([1.0])}, path, "Sure", "", "benchmark"),
+    "fronts unknown": lambda path: figures.draw_fronts(fronts(known=False), path, "Costs"),
     "comparison 1": lambda path: figures.draw_model_scores(scores()[:1], trials(scores()[:1]), path, "One model"),
     "comparison nan": lambda path: figures.draw_model_scores(
         scores().replace(0.4, np.nan), trials(scores()), path, "A score is missing"
@@ -565,6 +572,21 @@ def test_comparison_shows_the_intervals_and_the_best_in_bold(drawn: list[Figure]
     assert panels[1].get_title(loc="left") == "Log loss (lower is better)"
     assert tick_labels(panels[0])[2] == "fine_tuned\ntrained in 1,288 s"
     assert panels[0].yaxis_inverted()
+
+
+def test_fronts_join_the_ways_that_none_beats_in_each_cost(drawn: list[Figure], tmp_path: Path) -> None:
+    figures.draw_fronts(fronts(), tmp_path / "figure.png", "Costs")
+    times, sizes = drawn[0].axes
+    names = [*COLOURS]
+    assert (times.get_xlabel(), sizes.get_xlabel()) == ("Milliseconds an image", "Weights of the model, millions")
+    assert np.asarray(times.lines[0].get_xydata()).tolist() == [[1.0, 0.5], [2.0, 0.9]]
+    assert np.asarray(sizes.lines[0].get_xydata()).tolist() == [[1.0, 0.9]]
+    assert times.get_legend_handles_labels()[1] == names
+
+
+def test_a_cost_that_is_unknown_has_no_panel(drawn: list[Figure], tmp_path: Path) -> None:
+    figures.draw_fronts(fronts(known=False), tmp_path / "figure.png", "Costs")
+    assert [axes.get_xlabel() for axes in drawn[0].axes] == ["Weights of the model, millions"]
 
 
 def test_per_class_puts_the_lowest_f1_on_top_and_says_what_it_leaves_out(drawn: list[Figure], tmp_path: Path) -> None:

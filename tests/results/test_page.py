@@ -248,7 +248,7 @@ def test_the_page_needs_nothing_else(made):
     reader = read(made["page"])
     pictures = [attributes for tag, attributes in reader.elements if tag == "img"]
     drawn = [base64.b64decode(source.partition(",")[2]) for source in reader.values("src") if "image/png" in source]
-    files = [made["page"] / "figures" / f"{name}.png" for name in ("comparison", "validation_curves")]
+    files = [made["page"] / "figures" / f"{name}.png" for name in ("comparison", "fronts", "validation_curves")]
     for name in ("confusion_matrix", "reliability", "classes", "slices"):
         files += [made["page"] / "figures" / model / f"{name}.png" for model in MODELS.values()]
     assert sorted(drawn) == sorted(file.read_bytes() for file in files)

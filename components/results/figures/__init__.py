@@ -14,6 +14,7 @@ from components.results.figures.data_set import (
     draw_sample_grid,
     draw_stock_words,
 )
+from components.results.figures.fronts import draw_fronts
 from components.results.figures.intervals import draw_class_scores, draw_model_scores, draw_slice_scores
 from components.results.figures.leakage import draw_leakage
 from components.results.figures.mistakes import draw_mistakes
@@ -24,6 +25,7 @@ __all__ = [
     "draw_augmented_samples",
     "draw_class_scores",
     "draw_confusion_matrix",
+    "draw_fronts",
     "draw_image_sizes",
     "draw_images_per_class",
     "draw_leakage",
