@@ -8,7 +8,8 @@ from components.model.backbones.poolings import POOLINGS
 from components.system.limits import Count, Names, Positive
 
 PREFIXES = {  # what is stored, and what to do where it takes more than `storage_limit`
-    "stored": "take fewer views, `augment: {views: ..}`, or store the images alone, `extract: {prefix: live}`",
+    "stored": "take fewer views, `augment: {views: ..}`, half the bytes, `extract: {storage: float16}`, or store the "
+    "images alone, `extract: {prefix: live}`",
     "live": "take smaller images, `augment: {image_size: ..}`",
     "none": "take fewer views, `augment: {views: ..}`, or store the images alone, `extract: {prefix: live}`",
 }
@@ -24,6 +25,7 @@ def extract(
     unfreeze: str,
     pooling: Annotated[str, Names("pooling", POOLINGS)],
     prefix: Annotated[str, Names("prefix", ("stored", "live"))],
+    storage: Annotated[str, Names("type of stored tensors", ("float32", "float16"))],
     batch_size: Count,
     storage_limit: Positive,
 ) -> None:
@@ -40,11 +42,13 @@ def extract(
         pooling: How the network's output becomes features: `average` over maps or over the tokens of patches,
             `class_token`, `both` of these, or `auto`, what is usual for the network; `none` for heads that take maps.
         prefix: The layers before the cut: `stored`, their output is kept, or `live`, they are run again on fresh views.
+        storage: Type of stored tensors' numbers: `float32`, as they are computed, or `float16`, in half the bytes.
         batch_size: Views a batch.
         storage_limit: GB that the tensors may take at most.
 
     Raises:
-        UserError: The backbone has no such layer, or the tensors would take more than the limit.
+        UserError: The backbone has no such layer, or the tensors would take more than the limit, or have numbers that
+            are too large for `float16`.
     """
     from components.data import augmentation
     from components.model import backbones, extraction
@@ -61,7 +65,7 @@ def extract(
     views = augmentation.draw_views(augmented)
     pooled, *at_cut = [(views.shape[1], *output.shape[1:]) for output in frozen.outputs]
     kept = views if prefix == "none" else augmentation.draw_views(augmented, 0)  # where no activations are
-    stored = (at_cut[0], "float32") if at_cut else (kept.shape[1:], "uint8")
+    stored = (at_cut[0], storage) if at_cut else (kept.shape[1:], "uint8")
     extraction.check_storage(len(views.files), *stored, storage_limit, PREFIXES[prefix])
 
     arrays = [features.create(views.files, pooled, "float32"), tensors.create(views.files, *stored)]
@@ -69,6 +73,7 @@ def extract(
         extraction.write_outputs(extraction.extraction_graph(frozen), views, arrays[: 1 + len(at_cut)], batch_size)
     if not at_cut:
         extraction.write_outputs(lambda images: [images], kept, arrays[1:], batch_size)
+    tensors.facts.storage = storage
     for artifact in (features, tensors):
         facts = artifact.facts
         facts.first_trainable, facts.pooling, facts.prefix, facts.precision = first, pooling, prefix, precision

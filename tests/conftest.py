@@ -103,7 +103,8 @@ PARAMETERS: dict[str, dict[str, str | int | float]] = {
         "flip": "none", "brightness": 0.1, "randaugment": 0, "magnitude": 9.0, "seed": 1,
     },
     "extract": {
-        "unfreeze": "last_block", "pooling": "auto", "prefix": "stored", "batch_size": 16, "storage_limit": 1,
+        "unfreeze": "last_block", "pooling": "auto", "prefix": "stored", "storage": "float32", "batch_size": 16,
+        "storage_limit": 1,
     },
     "embed": {"image_size": 32, "part": 0, "seed": 1},
     "probe": {},

@@ -212,11 +212,14 @@ class Features(FileArray[FeaturesFacts]):
 class TensorsFacts(FeaturesFacts, DrawingFacts):
     """The facts of features, and how views were drawn: a live prefix draws new ones in every epoch."""
 
+    storage: str = "float32"  # the type of activations
+
 
 class Tensors(FileArray[TensorsFacts]):
     """What fine-tuning starts from; the fact `prefix` says which.
 
-    `stored`: activations at the cut of every image and view, float32 (files, 1 + K, ...); view 0 is the plain image.
+    `stored`: activations at the cut of every image and view, float32 or float16 by the fact `storage`, (files, 1 + K,
+    ...); view 0 is the plain image.
     `live`: the plain images at the working size, uint8 (files, 1, size, size, 3), for the whole network to run on;
     `none`: those and their views, (files, 1 + K, size, size, 3).
     """
@@ -228,7 +231,7 @@ class Tensors(FileArray[TensorsFacts]):
         """The type and shape of an image's tensors, as far as the facts say: all of them where they are images."""
         size, views = self.facts.image_size, 1 + self.facts.views
         if self.facts.prefix == "stored":
-            return "float32", (views,)
+            return self.facts.storage, (views,)
         return "uint8", (1 if self.facts.prefix == "live" else views, size, size, 3)
 
 

@@ -104,6 +104,19 @@ def view_batches(views: "DrawnViews", batch_size: int) -> Iterator[np.ndarray]:
         yield left
 
 
+def fitting(output: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Return numbers of a type that they are to be stored in, or as they are where it is theirs.
+
+    Raises:
+        UserError: One is too large for it.
+    """
+    if output.dtype == dtype:
+        return output
+    if (largest := abs(output).max()) > np.finfo(dtype).max:
+        raise UserError(f"extract: the tensors reach {largest:.3g}, too much for {dtype}: give `storage: float32`")
+    return output.astype(dtype)
+
+
 def write_outputs(compute: BatchFunction, views: "DrawnViews", arrays: Sequence[np.ndarray], batch_size: int) -> None:
     """Fill arrays on disk with a function's outputs for all views of images, while the next views are drawn.
 
@@ -118,7 +131,7 @@ def write_outputs(compute: BatchFunction, views: "DrawnViews", arrays: Sequence[
     with bar("extract", views.shape[0] * views.shape[1], "view") as progress:
         for batch in read_ahead(view_batches(views, batch_size)):
             for array, output in zip(flat, compute(batch), strict=True):
-                array[written : written + len(batch)] = output
+                array[written : written + len(batch)] = fitting(output, array.dtype)
                 release(array)
             written += len(batch)
             progress.update(len(batch))

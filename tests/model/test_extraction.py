@@ -67,13 +67,30 @@ def test_a_live_prefix_stores_the_plain_images_and_the_same_features(made, tmp_p
     assert tensors.table("files.csv").equals(views.table("files.csv"))
 
 
+def test_tensors_are_stored_in_half_the_bytes_and_train_to_nearly_the_same(made, tmp_path):
+    """The features are the same; numbers that are too large are one line."""
+    features, tensors = extract(made, tmp_path, storage="float16")
+    whole = Tensors.read(made["tensors"]).array
+    assert tensors.array.dtype == np.float16 and 2 * tensors.array.nbytes == whole.nbytes
+    np.testing.assert_array_equal(tensors.array, whole.astype(np.float16))
+    np.testing.assert_array_equal(features.array, Features.read(made["features"]).array)
+    at = {**made, "features": features.path, "tensors": tensors.path, "top": tmp_path / "top"}
+    run_step("train_top", {**at, "classifier": tmp_path / "of_top"}, PARAMETERS["train_top"])
+    run_step("fine_tune", {**at, "classifier": tmp_path / "tuned"}, PARAMETERS["fine_tune"])
+    half, exact = (Classifier.read(path).facts for path in (tmp_path / "tuned", made["classifiers/fine_tuned"]))
+    assert half.validation_log_loss == pytest.approx(exact.validation_log_loss, rel=0.02)
+    assert extraction.fitting(np.array([65504.0]), np.dtype(np.float16)) == [65504]
+    with pytest.raises(UserError, match=r"the tensors reach 7e\+04, too much for float16: give `storage: float32`"):
+        extraction.fitting(np.array([1.0, -7e4]), np.dtype(np.float16))
+
+
 # 48 files of 32 pixels: 3 views of 2 x 2 x 128 float32 at the cut, or the image itself
 
 
 @pytest.mark.parametrize(
     ("prefix", "views", "size", "ways_out"),
     [
-        ("stored", 3, 2 * 2 * 128 * 4, r"fewer views, `augment: \{views: ..\}`, .* `extract: \{prefix: live\}`"),
+        ("stored", 3, 2 * 2 * 128 * 4, r"fewer views, `augment: \{views: ..\}`, half .* `extract: \{prefix: live\}`"),
         ("live", 1, 32 * 32 * 3, r"smaller images, `augment: \{image_size: ..\}`"),
     ],
 )
