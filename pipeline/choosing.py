@@ -1,51 +1,65 @@
 """Chooses networks and image sizes for a recipe within a time, and writes the recipe of the best."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from components.system.errors import UserError
+from components.data.sources import local_path
+from components.system.errors import UserError, fold_words, unknown_name
 from pipeline import decisions, drafting, editing, looking, recipes, sources
-from pipeline.candidates import ALL, ENDING, Candidate, CandidateTasks, chosen_recipe, list_candidates
+from pipeline.candidates import ALL, CUTS, ENDING, Candidate, CandidateTasks, chosen_recipe, list_candidates
 from pipeline.collection import declarations, local_source
 from pipeline.decisions import Decision
 from pipeline.halving import Halving
 from pipeline.places import listing_path, path_of
 from pipeline.running import note_path
 
+FINALISTS = 2
+
 
 def choose(
-    source: str, hours: float, networks: Sequence[str], sizes: Sequence[str], finalists: int, anew: bool
-) -> None:
+    source: str, name: str, hours: float, networks: Sequence[str], sizes: Sequence[str], finalists: int | None,
+    anew: bool,
+) -> None:  # fmt: skip
     """Print the decision about a recipe, made anew or kept, and write the recipe that it comes to.
+
+    A decision that is kept stands for whatever is not given here.
 
     Args:
         source: A recipe, or labelled images, of which a recipe is made.
+        name: Of the recipe that is made; if empty, it is made from the source.
         hours: The budget.
         networks: What is tried; the recipe's if empty, or all where a recipe is made.
         sizes: Image sizes; the recipe's if empty.
-        finalists: How many may be chosen.
+        finalists: How many may be chosen; 2 if not given.
         anew: Whether a decision that is kept does not count.
 
     Raises:
         UserError: The data set is refused, there is no such network, a decision is kept that is of other candidates, or
             no candidate could be scored in time.
     """
-    recipe, is_own = find_or_draft_recipe(source)
-    content = recipes.read()
+    recipe, is_own = find_or_draft_recipe(source, name)
+    content, kept = recipes.read(), decisions.read_decision(recipe)
     candidates = list_candidates(content, recipe, networks or ([ALL] if is_own else []), sizes)
-    decision = None if anew else decisions.read_decision(recipe)
-    if decision and not decision.is_of(candidates, finalists):
+    decision = None if anew else kept
+    if decision and not decision.is_of(candidates if networks or sizes else None, finalists):
         raise UserError(
             f"{decisions.decision_file(recipe)} decides among {len(decision.trials)} other candidates or for "
             f"{decision.finalists} finalists: `--anew` decides again, and computes only what is new"
         )
+    if recipe + ENDING in content["recipes"] and not kept:
+        raise UserError(
+            f"params.yaml has a recipe {recipe}{ENDING} that no decision in {decisions.FOLDER}/ came to: rename or "
+            "remove it, for the recipe that is chosen gets its name"
+        )
     if decision:
         print(f"choose: decided before, in {decisions.decision_file(recipe)}; `--anew` decides again\n")
     else:
-        decision = decide(content, recipe, candidates, finalists, hours)
+        text_with_recipe(recipe, candidates)  # what is wrong with it is said before all work
+        decision = decide(content, recipe, candidates, finalists or FINALISTS, hours)
     print(decisions.describe(decision))
     if not decision.chosen:
         raise UserError(f"no candidate of {recipe} has a score: see above why, and give more --hours or other networks")
@@ -53,23 +67,26 @@ def choose(
     write_chosen(decision, recipe if is_own else "")
 
 
-def find_or_draft_recipe(source: str) -> tuple[str, bool]:
+def find_or_draft_recipe(source: str, name: str) -> tuple[str, bool]:
     """Return the name of a recipe, and whether it is one of these images of one's own, which may be drafted here.
 
     Args:
         source: The recipe, or labelled images, as `graft new` takes them.
+        name: Of the recipe that is drafted; if empty, it is made from the source.
 
     Raises:
-        UserError: The data set is refused.
+        UserError: The data set is refused, or there is neither such a recipe nor such a folder.
     """
     content = recipes.read()
     if source in content["recipes"]:
         return source, False
     folder, given = looking.read_source_word(source, {})
-    for name, declared in declarations(content, "data").items():
-        if declared["source"] == folder and name in content["recipes"]:
-            return name, True
-    draft = drafting.draft_recipe(recipes.read_text(), folder, "", [], given)
+    for own, declared in declarations(content, "data").items():
+        if declared["source"] == folder and own in content["recipes"]:
+            return own, True
+    if re.fullmatch(r"[\w-]+", source) and not local_path(source).exists():
+        raise unknown_name("recipe, and no folder,", source, content["recipes"])
+    draft = drafting.draft_recipe(recipes.read_text(), folder, name, [], given)
     recipes.write_text(draft.text)
     print(f"choose: params.yaml has the data set and the recipe {draft.name}")
     return draft.name, True
@@ -105,17 +122,29 @@ def write_chosen(decision: Decision, instead_of: str) -> None:
 
     Args:
         decision: The decision.
-        instead_of: A recipe that is switched off for it.
+        instead_of: A recipe in whose place it is switched on.
     """
-    name, chosen = decision.recipe + ENDING, decision.chosen
-    cuts = [one.cut for one in chosen if one.cut]
-    entries = chosen_recipe(
-        decision.recipe, [one.network for one in chosen], [one.image_size for one in chosen], *([cuts] if cuts else [])
-    )
-    text = recipes.read_text()
-    written = editing.write_recipe(text, name, entries, instead_of)
-    recipes.check(yaml.safe_load(written))
-    if written != text:
+    chosen = [one.candidate for one in decision.chosen]
+    cuts = [one.cut for one in decision.chosen if one.cut]
+    written = text_with_recipe(decision.recipe, chosen, cuts or CUTS, instead_of)
+    if written != recipes.read_text():
         recipes.write_text(written)
-    networks, sizes = ", ".join(entries["networks"]), ", ".join(map(str, entries["vary"]["augment"]["image_size"]))
-    print(f"choose: params.yaml has the recipe {name}: {networks} at {sizes} pixels; `make repro` trains and tests it")
+    print(
+        f"choose: params.yaml has the recipe {decision.recipe}{ENDING} of {fold_words(map(str, chosen))}; `make repro` "
+        "trains and tests it"
+    )
+
+
+def text_with_recipe(
+    recipe: str, candidates: Sequence[Candidate], cuts: Iterable[str] = CUTS, instead_of: str = ""
+) -> str:
+    """Return the text of params.yaml with the recipe that has the networks and the sizes of some candidates, checked.
+
+    Raises:
+        UserError: It cannot be a recipe, or a comment would be lost.
+    """
+    networks, sizes = zip(*candidates, strict=True)
+    entries = chosen_recipe(recipe, networks, sizes, cuts)
+    text = editing.write_recipe(recipes.read_text(), recipe + ENDING, entries, instead_of)
+    recipes.check(yaml.safe_load(text))
+    return text

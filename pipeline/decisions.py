@@ -1,6 +1,6 @@
 """Decisions among candidates: what was tried and what came of it, kept beside params.yaml, and told."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -48,9 +48,10 @@ class Decision:
         """The best candidates, the best first, as many as may be chosen."""
         return [one for one in self.trials if one.course][: self.finalists]
 
-    def is_of(self, candidates: Iterable[Candidate], finalists: int) -> bool:
-        """Return whether it is a decision among these candidates for so many finalists."""
-        return {*candidates} == {one.candidate for one in self.trials} and finalists == self.finalists
+    def is_of(self, candidates: Collection[Candidate] | None, finalists: int | None) -> bool:
+        """Return whether it is a decision among these candidates for so many finalists; None stands for any."""
+        tried = {one.candidate for one in self.trials}
+        return (candidates is None or {*candidates} == tried) and finalists in (None, self.finalists)
 
     def write(self) -> Path:
         """Write it to its file and return the file's path."""

@@ -277,7 +277,7 @@ class Halving:
             return self.probing * sum(self.parts[: len(task.inputs["embeddings"])])
         if task.step in ("augment", "extract"):
             views = 1 + self.tasks.augment["views"]
-            return self.files * views * prediction * (0.25 if task.step == "augment" else 1)
+            return self.files * prediction * (views if task.step == "extract" else 1)
         if task.step == "fine_tune":
             return task.values["epochs"] * self.train_images * BACKWARD * prediction
         return HEAD_SECONDS if task.step == "train_top" else 0.0

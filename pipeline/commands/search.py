@@ -23,8 +23,8 @@ TrainingStep = Annotated[str, "STEP", Names("step that trains", recipes.TRAINING
 
 
 def choose(
-    source: Annotated[str, "RECIPE|SOURCE"], *, hours: Budget = 1.0, networks: str = "", sizes: str = "",
-    finalists: Finalists = 2, anew: bool = False,
+    source: Annotated[str, "RECIPE|SOURCE"], *, name: Name = "", hours: Budget = 1.0, networks: str = "",
+    sizes: str = "", finalists: Finalists | None = None, anew: bool = False,
 ) -> None:  # fmt: skip
     """Choose networks and image sizes within a time, and write a recipe of the best into params.yaml.
 
@@ -34,15 +34,16 @@ def choose(
 
     Args:
         source: A recipe, whose data, split and training are taken; or labelled images, as `graft new` takes them.
+        name: Of the recipe that is made of labelled images; that of the folder or archive if not given.
         hours: The budget; nothing is begun that would not end within it, as measured so far.
         networks: NAME,... or `all`: one's own weights and every network with published ones; the recipe's if not given.
         sizes: Image sizes, PIXELS,...; those that the recipe varies, or its one, if not given.
-        finalists: How many have a head trained, and are written into the recipe.
+        finalists: How many have a head trained, and are written into the recipe; 2 if not given.
         anew: Decide again.
     """
     from pipeline import choosing
 
-    choosing.choose(source, hours, split_words(networks), split_words(sizes), finalists, anew)
+    choosing.choose(source, name, hours, split_words(networks), split_words(sizes), finalists, anew)
 
 
 def split_words(text: str) -> list[str]:

@@ -174,6 +174,25 @@ def test_other_candidates_than_those_decided_on_are_to_be_asked_for_anew(printed
         run("choose", "edges", "--networks", "glyphs")
 
 
+def test_a_decision_stands_for_what_is_not_given(printed):
+    assert run("choose", "edges").startswith("choose: decided before")
+    with pytest.raises(UserError, match="for 2 finalists"):
+        run("choose", "edges", "--finalists", "3")
+
+
+def test_a_recipe_that_somebody_wrote_is_not_replaced(project):
+    text = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(text.replace("recipes:\n", "recipes:\n  digits_chosen: {like: digits}\n", 1))
+    with pytest.raises(UserError, match="a recipe digits_chosen that no decision"):
+        run("choose", "digits")
+    (project / "params.yaml").write_text(text)
+
+
+def test_neither_a_recipe_nor_a_folder(project):
+    with pytest.raises(UserError, match="no recipe, and no folder, 'digts'; did you mean 'digits'"):
+        run("choose", "digts")
+
+
 def test_a_damaged_decision_is_one_line(printed, project):
     file = project / "decisions" / "edges.json"
     content = file.read_text()
