@@ -84,7 +84,7 @@ class Trial:
 
 
 class Clock:
-    """A budget, and by how much estimates were wrong.
+    """A budget, and how estimates compare with what work took.
 
     Args:
         seconds: The budget, from now on.
@@ -92,7 +92,7 @@ class Clock:
 
     def __init__(self, seconds: float):
         self.seconds, self.start = seconds, perf_counter()
-        self.ratios: dict[str, float] = {}  # of what a kind of work took to its estimate, the highest so far
+        self.past: dict[str, list[tuple[float, float]]] = {}  # by kind of work, estimates and what it took
 
     @property
     def spent(self) -> float:
@@ -101,12 +101,19 @@ class Clock:
 
     def allows(self, kind: str, estimate: float) -> bool:
         """Return whether work of a kind, of so many estimated seconds, would end within the budget."""
-        return self.spent + estimate * self.ratios.get(kind, 1.0) < self.seconds
+        return self.spent + self.correct(kind, estimate) < self.seconds
+
+    def correct(self, kind: str, estimate: float) -> float:
+        """Return the seconds to expect of work of a kind, by the worst of the past.
+
+        What took longer than estimated had seconds more, such as to build a network; what took less was a share of it.
+        """
+        past = self.past.get(kind, [(1.0, 1.0)])
+        return max(estimate + taken - old if taken >= old else estimate * taken / old for old, taken in past)
 
     def note(self, kind: str, estimate: float, seconds: float) -> None:
-        """Note what work of a kind took."""
-        if estimate:
-            self.ratios[kind] = max(self.ratios.get(kind, 0.0), seconds / estimate)
+        """Note what work of a kind took, and what was estimated."""
+        self.past.setdefault(kind, []).append((estimate, seconds))
 
 
 def half(trials: Sequence[Trial]) -> int:
@@ -223,7 +230,8 @@ class Halving:
             trial.ended = str(error)
             print(f"choose: {trial.candidate}: {error}")
             return False
-        self.clock.note(kind, estimate if unfinished else 0, self.clock.spent - start)
+        if unfinished:
+            self.clock.note(kind, estimate, self.clock.spent - start)
         own = self.done[trial.candidate]
         own |= {task.identity: task for task in tasks_to_make(output) if task.step in OWN}
         trial.seconds = round(sum(map(self._seconds, own.values())), 1)

@@ -275,10 +275,13 @@ def test_times_within_a_tenth_are_the_same():
     assert not trial([0.3], seconds=0.008).is_dominated_by(trial([0.2]))
 
 
-def test_the_clock_learns_by_how_much_estimates_were_short():
+def test_the_clock_learns_what_estimates_leave_out_and_by_how_much_they_are_too_high():
     clock = Clock(100)
-    assert clock.allows("embed", 60) and not clock.allows("embed", 101)
-    clock.note("embed", 10, 20)
-    assert not clock.allows("embed", 60) and clock.allows("embed", 40) and clock.allows("head", 60)
-    clock.note("embed", 10, 5)
-    assert not clock.allows("embed", 60)
+    assert clock.allows("probed", 60) and not clock.allows("probed", 101)
+    clock.note("probed", 0, 9)  # nothing was measured before the first
+    clock.note("probed", 10, 15)
+    assert clock.correct("probed", 40) == 49 and not clock.allows("probed", 92)
+    clock.note("head", 80, 20)
+    assert clock.correct("head", 200) == 50 and clock.correct("fine-tuned", 60) == 60
+    clock.note("head", 20, 30)
+    assert clock.correct("head", 20) == 30
