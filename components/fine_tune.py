@@ -1,9 +1,12 @@
 """Train the backbone's last layers together with the trained head."""
 
+from typing import Annotated
+
 from components.data.artifacts import Classifier, Splits, Tensors, Top, Weights
 from components.machinery.signature import Input, Output
 from components.model.naming import model_name
 from components.model.settings import FineTuning
+from components.system.limits import Range
 
 
 def fine_tune(
@@ -13,6 +16,7 @@ def fine_tune(
     weights: Input[Weights],
     classifier: Output[Classifier],
     *,
+    lora: Annotated[int, Range("0 or more", lambda value: value >= 0)],
     settings: FineTuning,
 ) -> None:
     """Train the backbone's last layers together with the trained head, from stored tensors at the cut.
@@ -25,10 +29,12 @@ def fine_tune(
         top: The trained head.
         weights: The backbone's pretrained weights.
         classifier: Backbone and head in one.
+        lora: Rank of LoRA: of each dense layer and convolution that is to be trained, not its weights are, but a
+            product of this rank beside its kernel, which is added to it in the end; 0 for the weights themselves.
         settings: How to train.
 
     Raises:
-        UserError: Training diverges.
+        UserError: Training diverges, or none of the layers that are trained takes LoRA.
     """
     import keras
 
@@ -37,10 +43,11 @@ def fine_tune(
 
     runtime.set_seed(settings.seed)
     with runtime.device_strategy().scope(), tracking.live_run(classifier, model_name("fine_tune")) as log_epoch:
-        untrained = assembly.assemble_fine_tuning(tensors, splits, top, weights)
+        untrained = assembly.assemble_fine_tuning(tensors, splits, top, weights, lora)
         sizes = [keras.ops.size(weight) for weight in untrained.model.trainable_weights]
         classifier.facts.trainable_parameters = int(sum(sizes))
         result = training.train(
             "fine_tune", untrained.model, untrained.split_rows, settings, log_epoch, classifier.resume, untrained.head
         )
-        delivery.deliver(classifier, model_name("fine_tune"), untrained.layers, result, untrained.split_rows)
+        layers = assembly.plain_layers(untrained.layers, weights) if lora else untrained.layers
+        delivery.deliver(classifier, model_name("fine_tune"), layers, result, untrained.split_rows)

@@ -13,6 +13,7 @@ from components.data.memory_maps import FileArray
 from components.model import backbones, heads
 from components.model import benchmark as benchmark_networks
 from components.model.cut import cut
+from components.model.lora import add_lora, merge_lora
 from components.model.rows import FreshRows, Rows, draw_into_file
 
 
@@ -77,16 +78,22 @@ def new_head(features: Features, head: str, dropout: float) -> keras.Model:
     return heads.build(head, features.facts.pooling, shape, classes, dropout)
 
 
-def assemble_fine_tuning(tensors: Tensors, splits: Splits, top: Top, weights: Weights) -> Untrained:
+def assemble_fine_tuning(tensors: Tensors, splits: Splits, top: Top, weights: Weights, lora: int) -> Untrained:
     """Return a backbone behind the cut with its head, rows to train on, and the layers to deliver.
 
     Those are the whole backbone's, then the head's. The rows are of stored tensors. Where no prefix is stored, the
     backbone is whole: under `prefix: live` the rows are images, of which every epoch makes views of its own, unless the
-    tensors are to have none; where all layers are trained they are the stored views.
+    tensors are to have none; where all layers are trained they are the stored views. With a rank of LoRA it is trained
+    in place of the backbone's own weights.
+
+    Raises:
+        UserError: None of the layers that are trained takes LoRA.
     """
     entry = backbones.entry_of(weights)
     network = entry.build(tensors.facts.image_size, weights.file)
     prefix, suffix = cut(network, tensors.facts.first_trainable)
+    if lora:
+        add_lora(suffix, lora)
     pooling = entry.pooling_layer(top.facts.pooling, network)
     pooled = pooling(suffix.output)
     head = top.load(pooled.shape[1:])
@@ -101,6 +108,12 @@ def assemble_fine_tuning(tensors: Tensors, splits: Splits, top: Top, weights: We
             files = splits.part("train")["file"].tolist()
             train = FreshRows(train.array, train.rows, train.labels, files, limits, tensors.facts.view_seed)
     return Untrained(model, (train, validation), layers, head)
+
+
+def plain_layers(layers: list[keras.Layer], weights: Weights) -> list[keras.Layer]:
+    """Return the layers that `assemble_fine_tuning` has with LoRA without it, their outputs the same."""
+    preprocessing, network, *rest = layers
+    return [preprocessing, merge_lora(network, backbones.entry_of(weights)), *rest]
 
 
 def rows_of_splits(array: FileArray, splits: Splits) -> tuple[Rows, Rows]:

@@ -13,7 +13,7 @@ from components.model.cut import cut
 from components.model.learning_rates import plan_schedule
 from components.model.settings import FineTuning, Training
 from components.model.trainer import Trainer
-from tests.conftest import PARAMETERS, TRAINING
+from tests.conftest import TRAINING
 
 
 def expected_rates(schedule: str, warm_up: int, steps: int) -> np.ndarray:
@@ -89,7 +89,7 @@ def test_each_block_learns_at_a_share_of_the_rate_of_the_one_behind_it(optimizer
     """Weights of 1 and gradients of 1: each moves by its own rate, and decays by it."""
     model, head = residual()
     changed = {"optimizer": optimizer, "momentum": 0.0, "backbone_rate": 0.4, "rate_decay": 0.5}
-    settings = FineTuning(**{**PARAMETERS["fine_tune"], **changed, "learning_rate": 0.1})
+    settings = FineTuning(**{**TRAINING, "l2": 0, **changed, "learning_rate": 0.1})
     optimizer = Trainer(model, head, settings, plan_schedule(settings, 1)).optimizer
     for variable in model.trainable_variables:
         variable.assign(np.ones(variable.shape))
