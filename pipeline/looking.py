@@ -1,6 +1,6 @@
 """A look at a data set: what the first steps of a run make of it, printed, without a copy of its images."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 VALIDATION = 0.2  # of the images outside a published test part
 ACCURACY = 0.9  # of the models whose test is described
 MOST_EXAMPLES = 4  # of leaks
+OBLONG = 1.7  # times as long as wide, which photographs of 4:3 and 3:2 are not
 KINDS_OF_LEAKS = {
     "identical": "identical images across the parts",
     "near": "near-identical images or changed copies across the parts",
@@ -62,7 +63,7 @@ def look_at(content: Mapping[str, Any], source: str, given: Mapping[str, str]) -
             layout.lay_out(folder, images, None, quarantined, links, rules, copy=False)
             table = images.table("images.csv")
             chosen = {**chosen, "split": {**suitable_split(table, chosen.get("split", {})), **chosen.get("split", {})}}
-            print_lines(size_line(table))
+            print_lines(*size_lines(table))
             default = recipe_values(content, chosen)
             load_step("audit").function(images, audit, **default["audit"])
             load_step("split").function(images, audit, splits, test_split, **default["split"])
@@ -124,13 +125,22 @@ def suitable_split(table: "pd.DataFrame", chosen: Mapping[str, Any]) -> Mapping[
     return ({"method": method} if method else {}) | ({"validation": VALIDATION} if method == "published" else {})
 
 
-def size_line(table: "pd.DataFrame") -> str:
-    """Return a line on how large the images are: the one in the middle by its pixels, the smallest and the largest."""
+def size_lines(table: "pd.DataFrame") -> Iterator[str]:
+    """Yield a line on how large the images are: the one in the middle by its pixels, the smallest and the largest.
+
+    Where half of them are longer than photographs usually are, a line on what squashing takes from them follows.
+    """
     ordered = table.assign(pixels=table["width"] * table["height"]).sort_values("pixels", kind="stable")
     small, middle, large = (
         f"{row.width} x {row.height}" for row in ordered.iloc[[0, len(table) // 2, -1]].itertuples()
     )
-    return f"sizes: {middle} pixels in the middle, from {small} to {large}"
+    yield f"sizes: {middle} pixels in the middle, from {small} to {large}"
+    sides = table[["width", "height"]]
+    if (half := (sides.max(axis=1) / sides.min(axis=1)).median()) >= OBLONG:
+        yield (
+            f"shapes: half of the images are {half:.1f} times as long as wide or more, which squashing to squares takes "
+            "from them: try `augment: {resize: pad}`"
+        )
 
 
 def leak_lines(leaks: "pd.DataFrame") -> list[str]:

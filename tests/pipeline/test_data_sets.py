@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from components.machinery.code import ROOT
 from components.system.errors import UserError
@@ -49,6 +50,16 @@ def test_a_look_says_what_a_run_would_and_leaves_nothing(project, monkeypatch, c
     assert f"look: identical images across the parts, 1: {copies}" in printed
     assert f"look: duplicates of two labels, 1: {copies}" in printed
     assert printed[-1].startswith("look: 13 test images: an accuracy of 0.9 has the 95 % interval 0.640 to 0.998")
+
+
+def test_a_look_at_oblong_images_says_what_squashing_takes_from_them(project, capsys):
+    for shape, said in (((20, 12), False), ((12, 24), True)):
+        for file in (project.parent / "flowers").rglob("*.png"):
+            with Image.open(file) as image:
+                image.resize(shape).save(file)
+        main(["look", "../flowers"])
+        line = "look: shapes: half of the images are 2.0 times as long as wide or more, which squashing to squares"
+        assert (line in capsys.readouterr().out) == said
 
 
 def test_what_a_test_part_tells_grows_with_it(project, capsys):
