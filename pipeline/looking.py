@@ -138,8 +138,8 @@ def size_lines(table: "pd.DataFrame") -> Iterator[str]:
     sides = table[["width", "height"]]
     if (half := (sides.max(axis=1) / sides.min(axis=1)).median()) >= OBLONG:
         yield (
-            f"shapes: half of the images are {half:.1f} times as long as wide or more, which squashing to squares takes "
-            "from them: try `augment: {resize: pad}`"
+            f"shapes: half of the images are {half:.1f} times as long as wide or more, which squashing to squares "
+            "takes from them: try `augment: {resize: pad}`"
         )
 
 
