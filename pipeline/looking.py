@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 VALIDATION = 0.2  # of the images outside a published test part
 ACCURACY = 0.9  # of the models whose test is described
 MOST_EXAMPLES = 4  # of leaks
-OBLONG = 1.7  # times as long as wide, which photographs of 4:3 and 3:2 are not
+OBLONG = 1.4  # times as long as wide, as photographs of 3:2 are and those of 4:3 are not
 KINDS_OF_LEAKS = {
     "identical": "identical images across the parts",
     "near": "near-identical images or changed copies across the parts",
@@ -128,7 +128,7 @@ def suitable_split(table: "pd.DataFrame", chosen: Mapping[str, Any]) -> Mapping[
 def size_lines(table: "pd.DataFrame") -> Iterator[str]:
     """Yield a line on how large the images are: the one in the middle by its pixels, the smallest and the largest.
 
-    Where half of them are longer than photographs usually are, a line on what squashing takes from them follows.
+    Where half of them are clearly longer than wide, a line on what squashing takes from them follows.
     """
     ordered = table.assign(pixels=table["width"] * table["height"]).sort_values("pixels", kind="stable")
     small, middle, large = (
@@ -139,7 +139,7 @@ def size_lines(table: "pd.DataFrame") -> Iterator[str]:
     if (half := (sides.max(axis=1) / sides.min(axis=1)).median()) >= OBLONG:
         yield (
             f"shapes: half of the images are {half:.1f} times as long as wide or more, which squashing to squares "
-            "takes from them: try `augment: {resize: pad}`"
+            "takes from them: try `vary: {augment: {resize: [squash, crop, pad]}}`"
         )
 
 
