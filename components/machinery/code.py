@@ -41,6 +41,7 @@ COMPUTING = {  # the packages that compute, by the name under which they are imp
     "scipy": ("scipy",),
     "sklearn": ("scikit-learn",),
     "tensorflow": ("tensorflow",),
+    "threadpoolctl": ("scikit-learn",),  # which brings it
 }
 FOR_TYPES = {"__future__", "collections.abc", "typing"}  # modules that are imported for annotations
 KINDS_OF_FIELDS = ("ClassVar", "InitVar", "KW_ONLY")  # annotations that a dataclass obeys

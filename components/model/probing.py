@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy.special import softmax
+from threadpoolctl import threadpool_limits
 
 from components.data.artifacts import Embeddings, Probe, Splits
 from components.scores import metrics
@@ -48,10 +49,12 @@ def read_samples(embeddings: Sequence[Embeddings], splits: Splits) -> Samples:
 def probe_features(samples: Samples, neighbours: int) -> dict[str, np.ndarray]:
     """Return the probabilities of the validation images, (n, classes), after a temperature, by each kind of probe.
 
-    They are `neighbours`, and `logistic` with the penalty that is best on validation.
+    They are `neighbours`, and `logistic` with the penalty that is best on validation. All of it runs on one thread: its
+    sums are so small that several threads mostly wait for each other.
     """
-    kinds = {"neighbours": [neighbour_logits(samples, neighbours)]}
-    kinds["logistic"] = [logistic_logits(samples, inverse) for inverse in INVERSE_PENALTIES]
+    with threadpool_limits(1):
+        kinds = {"neighbours": [neighbour_logits(samples, neighbours)]}
+        kinds["logistic"] = [logistic_logits(samples, inverse) for inverse in INVERSE_PENALTIES]
     best = {}
     for name, several in kinds.items():
         calibrated = [softmax(one / fit_temperature(samples.validation_labels, one), axis=1) for one in several]
