@@ -7,7 +7,7 @@ from components.machinery.signature import Input, Output
 from components.model.heads import HEADS
 from components.model.naming import model_name
 from components.model.settings import HeadTraining
-from components.system.limits import Names, PartialShare
+from components.system.limits import Count, Names, PartialShare
 
 
 def train_top(
@@ -19,6 +19,8 @@ def train_top(
     *,
     head: Annotated[str, Names("head", HEADS)],
     dropout: PartialShare,
+    width: Count,
+    depth: Count,
     settings: HeadTraining,
 ) -> None:
     """Train a head on the stored features of the frozen backbone.
@@ -31,6 +33,9 @@ def train_top(
         classifier: Backbone and head in one.
         head: Name of an entry in the registry of heads.
         dropout: Share of the features that are left out at random in training, in [0, 1).
+        width: Units of each hidden layer of the head hidden; channels of each convolution of conv behind its first,
+            which has half as many; of these two alone.
+        depth: Hidden layers of the head hidden; convolutions of conv behind its first; of these two alone.
         settings: How to train.
 
     Raises:
@@ -42,7 +47,7 @@ def train_top(
     if features.facts.pooling != "none":
         runtime.use_one_thread()
     runtime.set_seed(settings.seed)
-    untrained = assembly.assemble_top(features, splits, weights, head, dropout)
+    untrained = assembly.assemble_top(features, splits, weights, head, dropout, width, depth)
     with tracking.live_run(classifier, model_name("train_top")) as log_epoch:
         result = training.train(
             "train_top", untrained.model, untrained.split_rows, settings, log_epoch, classifier.resume, untrained.head

@@ -178,7 +178,9 @@ def test_trainable_frozen_and_all_parameters_are_those_of_the_study(study, unfre
     pooling = entry.pooling_name(pooling)
     features = entry.pooling_layer(pooling, body)(body.output)
     classes = len(DATA_SETS[study].classes)
-    head = heads.build(given["head"], pooling, features.shape[1:], classes, given["dropout"])
+    head = heads.build(
+        given["head"], pooling, features.shape[1:], classes, *(given[name] for name in ("dropout", "width", "depth"))
+    )
     model = keras.Model(body.input, head(features))
     found = (count(model.trainable_weights), count(model.non_trainable_weights), model.count_params())
     assert found == COUNTS[study, unfreeze]

@@ -55,27 +55,29 @@ def assemble_benchmark(
     return Untrained(model, (train, validation), layers)
 
 
-def assemble_top(features: Features, splits: Splits, weights: Weights, head: str, dropout: float) -> Untrained:
+def assemble_top(
+    features: Features, splits: Splits, weights: Weights, head: str, dropout: float, width: int = 64, depth: int = 1
+) -> Untrained:
     """Return a new head, its rows of stored features, and the layers to deliver: the backbone's, then the head's.
 
     Raises:
         UserError: The head takes features of another pooling.
     """
-    model = new_head(features, head, dropout)
+    model = new_head(features, head, dropout, width, depth)
     entry = backbones.entry_of(weights)
     network = entry.build(features.facts.image_size, weights.file)
     layers = [entry.preprocessing(), network, entry.pooling_layer(features.facts.pooling, network), model]
     return Untrained(model, rows_of_splits(features, splits), layers, model)
 
 
-def new_head(features: Features, head: str, dropout: float) -> keras.Model:
+def new_head(features: Features, head: str, dropout: float, width: int, depth: int) -> keras.Model:
     """Return a new head for stored features: (batch, ...) to logits, (batch, classes).
 
     Raises:
         UserError: The head takes features of another pooling.
     """
     shape, classes = features.array.shape[2:], len(features.facts.classes)
-    return heads.build(head, features.facts.pooling, shape, classes, dropout)
+    return heads.build(head, features.facts.pooling, shape, classes, dropout, width, depth)
 
 
 def assemble_fine_tuning(tensors: Tensors, splits: Splits, top: Top, weights: Weights, lora: int) -> Untrained:

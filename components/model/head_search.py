@@ -37,9 +37,9 @@ def train_heads(features: Features, splits: Splits, arguments: Sequence[Mapping[
     runtime.use_one_thread()
     split_rows = assembly.rows_of_splits(features, splits)
 
-    def build_head(head: str, dropout: float, settings: HeadTraining) -> keras.Model:
+    def build_head(settings: HeadTraining, **of_head: Any) -> keras.Model:
         runtime.set_seed(settings.seed)
-        return assembly.new_head(features, head, dropout)
+        return assembly.new_head(features, **of_head)
 
     def train_head(head: keras.Model, settings: HeadTraining) -> dict[str, float]:
         with TemporaryDirectory() as folder:

@@ -10,8 +10,11 @@ if TYPE_CHECKING:
     import keras
 
 
-def linear_head(shape: tuple[int, ...], classes: int, dropout: float) -> "keras.Model":
-    """Return a head of dropout, then one dense layer to logits: multinomial logistic regression where dropout is 0."""
+def linear_head(shape: tuple[int, ...], classes: int, dropout: float, width: int, depth: int) -> "keras.Model":
+    """Return a head of dropout, then one dense layer to logits: multinomial logistic regression where dropout is 0.
+
+    Width and depth are ignored.
+    """
     import keras
 
     inputs = keras.Input(shape)
@@ -19,31 +22,33 @@ def linear_head(shape: tuple[int, ...], classes: int, dropout: float) -> "keras.
     return keras.Model(inputs, keras.layers.Dense(classes, name="logits")(x), name="head")
 
 
-def hidden_layer_head(shape: tuple[int, ...], classes: int, dropout: float) -> "keras.Model":
-    """Return a head of 64 rectified units, then dropout, then one dense layer to logits."""
+def hidden_layer_head(shape: tuple[int, ...], classes: int, dropout: float, width: int, depth: int) -> "keras.Model":
+    """Return a head of `depth` layers of `width` rectified units, each with dropout behind it, and logits."""
     import keras
 
-    inputs = keras.Input(shape)
-    x = keras.layers.Dense(64, activation="relu", name="hidden")(inputs)
-    x = keras.layers.Dropout(dropout)(x)
+    x = inputs = keras.Input(shape)
+    for number in range(1, depth + 1):
+        x = keras.layers.Dense(width, activation="relu", name="hidden" if number == 1 else f"hidden{number}")(x)
+        x = keras.layers.Dropout(dropout)(x)
     return keras.Model(inputs, keras.layers.Dense(classes, name="logits")(x), name="head")
 
 
-def convolutional_head(shape: tuple[int, ...], classes: int, dropout: float) -> "keras.Model":
-    """Return a head of two convolutions, each with max-pooling, dropout between them, 128 rectified units, and logits.
+def convolutional_head(shape: tuple[int, ...], classes: int, dropout: float, width: int, depth: int) -> "keras.Model":
+    """Return a head of 3 x 3 convolutions, each with max-pooling, then 2 * `width` rectified units, and logits.
 
-    The convolutions are 3 x 3, of 32 and 64 channels.
+    The first convolution has half of `width` channels and dropout behind it; `depth` more have `width`.
     """
     import keras
 
-    inputs = keras.Input(shape)
-    x = keras.layers.Conv2D(32, 3, padding="same", activation="relu", name="conv1")(inputs)
-    x = keras.layers.MaxPooling2D(2, padding="same", name="pool1")(x)
-    x = keras.layers.Dropout(dropout)(x)
-    x = keras.layers.Conv2D(64, 3, padding="same", activation="relu", name="conv2")(x)
-    x = keras.layers.MaxPooling2D(2, padding="same", name="pool2")(x)
+    x = inputs = keras.Input(shape)
+    for number in range(1, depth + 2):
+        channels = width if number > 1 else (width + 1) // 2
+        x = keras.layers.Conv2D(channels, 3, padding="same", activation="relu", name=f"conv{number}")(x)
+        x = keras.layers.MaxPooling2D(2, padding="same", name=f"pool{number}")(x)
+        if number == 1:
+            x = keras.layers.Dropout(dropout)(x)
     x = keras.layers.Flatten()(x)
-    x = keras.layers.Dense(128, activation="relu", name="hidden")(x)
+    x = keras.layers.Dense(2 * width, activation="relu", name="hidden")(x)
     return keras.Model(inputs, keras.layers.Dense(classes, name="logits")(x), name="head")
 
 
@@ -52,12 +57,12 @@ class Head:
     """An entry of the registry: how a head is built, and which features it takes.
 
     Args:
-        network: Takes the shape of the features of one image, the number of classes and the share of dropout; returns
-            the head.
+        network: Takes the shape of the features of one image, the number of classes, the share of dropout, width and
+            depth; returns the head.
         pooling: The pooling of `extract` that gives such features.
     """
 
-    network: Callable[[tuple[int, ...], int, float], "keras.Model"]
+    network: Callable[[tuple[int, ...], int, float, int, int], "keras.Model"]
     pooling: str
 
 
@@ -68,7 +73,9 @@ HEADS = {
 }
 
 
-def build(name: str, pooling: str, shape: tuple[int, ...], classes: int, dropout: float) -> "keras.Model":
+def build(
+    name: str, pooling: str, shape: tuple[int, ...], classes: int, dropout: float, width: int = 64, depth: int = 1
+) -> "keras.Model":
     """Return a new head of the registry, from features (batch, *shape) of the pooling that it takes to logits.
 
     Args:
@@ -77,6 +84,8 @@ def build(name: str, pooling: str, shape: tuple[int, ...], classes: int, dropout
         shape: Of the features of one image.
         classes: Number of classes.
         dropout: Share of the features that are left out at random in training, in [0, 1).
+        width: Of a head with hidden layers.
+        depth: Of such a head.
 
     Raises:
         UserError: The head takes features of another pooling.
@@ -90,4 +99,4 @@ def build(name: str, pooling: str, shape: tuple[int, ...], classes: int, dropout
             f"the head {name!r} takes features of `extract: {{pooling: {head.pooling}}}`; received {pooling}: "
             f"extract them so, or take the head {alternatives}"
         )
-    return head.network(shape, classes, dropout)
+    return head.network(shape, classes, dropout, width, depth)

@@ -61,6 +61,8 @@ def test_values_of_another_kind_are_refused(value, kind, words):
         ("fine_tune", "optimizer", "adm", "no optimizer 'adm'; did you mean 'adam'?"),
         ("fine_tune", "learning_rate", 0.0, "learning_rate is more than 0; received 0.0"),
         ("fine_tune", "backbone_rate", 1.5, "backbone_rate is in [0, 1]; received 1.5"),
+        ("train_top", "width", 0, "width is 1 or more; received 0"),
+        ("fine_tune", "lora", -1, "lora is 0 or more; received -1"),
         ("fine_tune", "rate_decay", 0, "rate_decay is in (0, 1]; received 0.0"),
         ("train_top", "ema_momentum", 1, "ema_momentum is in [0, 1); received 1.0"),
         ("train_benchmark", "mixup", -1, "mixup is 0 or more; received -1.0"),

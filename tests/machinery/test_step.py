@@ -96,13 +96,13 @@ def test_an_input_may_be_several_of_a_kind():
 def test_the_fields_of_a_dataclass_are_parameters_like_the_others():
     found = load_step("train_top")
     shared = [*inspect.signature(Training).parameters]
-    assert list(found.parameters) == ["head", "dropout", *shared, "l2"]
+    assert list(found.parameters) == ["head", "dropout", "width", "depth", *shared, "l2"]
     assert found.descriptions["epochs"] == load_step("fine_tune").descriptions["epochs"] == "Epochs at most."
     assert found.descriptions["l2"].startswith("Penalty ") and "settings" not in found.descriptions
     arguments = found.function_arguments(found.check_values(PARAMETERS["train_top"]))
     settings = arguments.pop("settings")
     assert type(settings) is HeadTraining and asdict(settings) == {**TRAINING, "l2": 0}
-    assert arguments == {"head": "linear", "dropout": 0.1}
+    assert arguments == {"head": "linear", "dropout": 0.1, "width": 8, "depth": 1}
 
 
 def test_every_module_of_a_step_is_a_step():

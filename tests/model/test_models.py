@@ -246,6 +246,19 @@ def test_heads_give_one_logit_a_class(name):
     assert head.layers[-1].activation is keras.activations.linear
 
 
+@pytest.mark.parametrize(
+    ("name", "shape", "layers"),
+    [
+        ("linear", (9,), [("logits", 3)]),
+        ("hidden", (9,), [("hidden", 7), ("hidden2", 7), ("hidden3", 7), ("logits", 3)]),
+        ("conv", (8, 8, 2), [("conv1", 4), ("conv2", 7), ("conv3", 7), ("conv4", 7), ("hidden", 14), ("logits", 3)]),
+    ],
+)
+def test_hidden_layers_are_as_wide_and_as_many_as_asked_for(name, shape, layers):
+    head = heads.build(name, heads.HEADS[name].pooling, shape, 3, 0.5, width=7, depth=3)
+    assert [(layer.name, layer.output.shape[-1]) for layer in head.layers if layer.weights] == layers
+
+
 @pytest.mark.parametrize("head", heads.HEADS)
 def test_a_head_goes_through_every_step_or_says_what_features_it_takes(head, made, tmp_path):
     at = {**made, **{name: tmp_path / name for name in ("features", "tensors", "top", "classifier", "report")}}
