@@ -23,9 +23,10 @@ def fetch_weights(
         weights: The weights.
         network: Which network they are of.
         source: `imagenet` (downloaded by keras.applications), `random` (a seeded random initialisation, for trying the
-            network without any), or the path of a Keras weights file, with or without the top, or of the `.keras` file
-            of a network of your own. Or, for weights that DVC has pinned, `git+ADDRESS@REVISION` as in `fetch`, for
-            `data/weights/BACKBONE` or another name in #name=NAME.
+            network without any), or the path of a Keras weights file, with or without the top, of the `.keras` file of
+            a network of your own, or of a folder that keras-hub reads, a preset of Keras or one of Hugging Face;
+            `preset:NAME` is downloaded by keras-hub. Or, for weights that DVC has pinned, `git+ADDRESS@REVISION` as in
+            `fetch`, for `data/weights/BACKBONE` or another name in #name=NAME.
         stock: `keep` the network's top too, where the source has one, so that `explore` can predict the ImageNet class
             of the images, or `leave` it.
 

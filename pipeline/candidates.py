@@ -48,7 +48,8 @@ def list_candidates(
     """
     resolved = recipes.resolve(content, recipe)
     if [*networks] == [ALL]:
-        networks = [*declarations(content, "weights"), *BACKBONES]
+        published = [name for name, entry in BACKBONES.items() if not entry.from_folder]
+        networks = [*declarations(content, "weights"), *published]
     names = recipes.require_names("network", networks or resolved.networks, recipes.usable_names(content, "weights"))
     varied = resolved.vary.get("augment", {}).get("image_size", [resolved.values["augment"]["image_size"]])
     parameter = load_step("augment").parameters["image_size"]

@@ -8,6 +8,7 @@ from components.data.datasets import DATA_SETS
 from components.data.labelled_files import join_names
 from components.data.sources import is_versioned
 from components.model.backbones import BACKBONES
+from components.model.backbones.hub_folders import PRESET
 from components.model.backbones.keras_file import ENDING
 
 COLLECTION = ("fetch", "fetch_weights")  # the steps that bring data sets and weights in
@@ -57,7 +58,7 @@ def weights_values(content: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def local_source(content: Mapping[str, Any], noun: str, name: str) -> str:
-    """Return the path that `own:` in params.yaml declares for data or weights; "" for an address, or if it has none.
+    """Return the path that `own:` in params.yaml declares for data or weights; "" for what is downloaded, or if none.
 
     Whether something is at the path is not checked.
 
@@ -67,9 +68,15 @@ def local_source(content: Mapping[str, Any], noun: str, name: str) -> str:
         name: Of the data set or the weights.
     """
     source = declarations(content, noun).get(name, {}).get("source", "")
-    return "" if re.match(r"\w+://|git\+", source) else source
+    return "" if re.match(rf"\w+://|git\+|{PRESET}", source) else source
+
+
+def weights_kind(content: Mapping[str, Any], name: str) -> str:
+    """Return what declared weights come from: `folder` or `file`."""
+    entry = BACKBONES.get(declarations(content, "weights")[name].get("backbone", ""))
+    return "folder" if entry and entry.from_folder else "file"
 
 
 def is_dependency(noun: str, source: str) -> bool:
-    """Return whether DVC depends on a source itself: a weights file in the project. Folders of images are listed."""
+    """Return whether DVC depends on a source itself: weights in the project. Folders of images are listed."""
     return noun == "weights" and is_versioned(source)

@@ -14,7 +14,7 @@ from components.data.sources import local_path
 from components.system.errors import UserError, shorten
 from components.system.project import project_root
 from pipeline import recipes
-from pipeline.collection import is_dependency, local_source
+from pipeline.collection import is_dependency, local_source, weights_kind
 from pipeline.places import COLLECTIONS, listing_path
 
 FOLDERS = {"data": COLLECTIONS["images"], "weights": COLLECTIONS["weights"]}
@@ -34,27 +34,28 @@ def check_sources(content: Mapping[str, Any]) -> None:
 
 
 def check_source(content: Mapping[str, Any], noun: str, name: str) -> None:
-    """Check that something is at the path declared for a data set, and a file at that for weights, or is fetched.
+    """Check that something is at the path declared for a data set, and what weights come from, or is fetched.
 
     Raises:
         UserError: It is not, and nothing was listed from there before.
     """
     source = local_source(content, noun, name)
-    if not source or is_there(noun, source) or was_listed(listing_path(FOLDERS[noun] / name), source):
+    if not source:
+        return
+    missing = "nothing" if noun == "data" else f"no {weights_kind(content, name)}"
+    if is_there(noun, source, missing) or was_listed(listing_path(FOLDERS[noun] / name), source):
         return
     advice = f"correct the source; a path that is not absolute begins at {shorten(str(project_root()))}"
-    if is_dependency(noun, source) and local_path(source).is_file():
+    if is_dependency(noun, source) and local_path(source).exists():
         advice = "`git add` or `dvc add` it, for this copy of the project has only what is tracked"
-    raise UserError(
-        f"{noun}: own: {name}: {'nothing' if noun == 'data' else 'no file'} is at {shorten(source)}: {advice}"
-    )
+    raise UserError(f"{noun}: own: {name}: {missing} is at {shorten(source)}: {advice}")
 
 
-def is_there(noun: str, source: str) -> bool:
-    """Return whether something is at the path of a data set, or a file at that of weights."""
+def is_there(noun: str, source: str, missing: str) -> bool:
+    """Return whether at the path of a data set or of weights there is what else is missing: nothing, file or folder."""
     path = Path(source) if is_dependency(noun, source) else local_path(source)
     try:
-        return path.exists() if noun == "data" else path.is_file()
+        return {"no file": path.is_file, "no folder": path.is_dir, "nothing": path.exists}[missing]()
     except OSError:  # a name too long, or a folder that this user may not look into
         return False
 

@@ -25,7 +25,7 @@ from components.data.json_files import read_json
 from components.data.records import Record, record_path
 from components.machinery.code import ROOT
 from components.machinery.running import run_step
-from components.model.backbones import BACKBONES
+from components.model.backbones.applications import APPLICATIONS
 from components.results import tracking
 from components.system.signals import STOPS
 from pipeline.arranging import Task, arrange
@@ -135,7 +135,7 @@ LARGE = (
     "convnext_tiny",
     "convnext_base",
 )  # slow where they are run twice
-TRAINED = [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in BACKBONES]
+TRAINED = [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in APPLICATIONS]
 
 
 def recipe_of(parameters: dict[str, dict] = PARAMETERS, name: str = "edges", **said) -> Recipe:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from components.model.served import ServedModel
-from components.system.errors import UserError
+from components.system.errors import UserError, not_installed
 from components.system.outputs import write_in_one_move
 
 if TYPE_CHECKING:
@@ -121,6 +121,4 @@ def import_optional(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise UserError(
-            f"{error.name or name} is not installed: `.venv/bin/uv pip install --group export` brings it"
-        ) from error
+        raise not_installed(error, "export") from error

@@ -1,12 +1,15 @@
 """Grad-CAM: where in an image a classifier sees a class, by its gradients."""
 
 from functools import partial
+from math import isqrt
 
 import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 from PIL import Image
+
+from components.model.cut import narrow_points
 
 MIN_SIDE = 4  # positions a side of a feature map that says where something is
 
@@ -18,7 +21,8 @@ def heat_maps(
 
     Each is divided by its largest value; one that is 0 everywhere stays so.
 
-    The map is the network's last one of 4 x 4 positions or more; the score is the logit. A network without maps, as a
+    The map is the network's last one of 4 x 4 positions or more; of a transformer it is the tokens that enter the last
+    block, behind which the class token alone may count. The score is the logit. A network without maps, as a
     perceptron, gives None: a pixel alone is no feature whose place means something. An ensemble's is the mean of the
     maps of its members that have some, at the size of the finest.
 
@@ -40,11 +44,10 @@ def heat_maps(
         return np.mean([resize_heats(maps, (side, side)) for maps in of_members], axis=0) if of_members else None
     place = names.index("preprocessing") + 1
     network = model.layers[place]
-    outputs = [node.outputs[0] for node in (operation._inbound_nodes[0] for operation in network.operations[1:])]
-    feature_maps = [output for output in outputs if len(output.shape) == 4 and min(output.shape[1:3]) >= MIN_SIDE]
-    if not feature_maps:
+    feature_map = last_feature_map(network)
+    if feature_map is None:
         return None
-    map_and_output = keras.Model(network.input, [feature_maps[-1], network.output])
+    map_and_output = keras.Model(network.input, [feature_map, network.output])
 
     @partial(tf.function, autograph=False)  # as a graph, in which no gradient goes back behind the map
     def map_and_gradient(image: tf.Tensor, number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -62,10 +65,32 @@ def heat_maps(
     heats = []
     for image, number in zip(images, classes, strict=True):
         activations, gradients = map_and_gradient(tf.constant(image), tf.constant(number))
+        activations, gradients = as_grid(activations), as_grid(gradients)
         weights = tf.reduce_mean(gradients, axis=(1, 2), keepdims=True)
         heat = tf.nn.relu(tf.reduce_sum(weights * activations, axis=-1))[0].numpy()
         heats.append(heat / (heat.max() or 1))
     return np.array(heats)
+
+
+def last_feature_map(network: keras.Model) -> keras.KerasTensor | None:
+    """Return a network's last maps of `MIN_SIDE` positions a side, or the tokens that enter its last block; or None."""
+    operations = network.operations
+    outputs = [operation._inbound_nodes[0].outputs[0] for operation in operations]
+    maps = [one for one in outputs[1:] if len(one.shape) == 4 and min(one.shape[1:3]) >= MIN_SIDE]
+    if len(network.output.shape) == 4:
+        return next(reversed(maps), None)
+    kernels = [any(len(weight.shape) > 1 for weight in getattr(one, "weights", [])) for one in operations]
+    narrow = (number for number in narrow_points(network) if any(kernels[number + 1 :]))
+    tokens = [outputs[number] for number in narrow if len(outputs[number].shape) == 3]
+    return next(reversed([one for one in tokens if isqrt(one.shape[1]) >= MIN_SIDE] or maps), None)
+
+
+def as_grid(tokens: tf.Tensor) -> tf.Tensor:
+    """Return the tokens of patches, without those before them, as maps, (batch, side, side, channels); maps as is."""
+    if len(tokens.shape) == 4:
+        return tokens
+    side = isqrt(tokens.shape[1])
+    return tf.reshape(tokens[:, tokens.shape[1] - side**2 :], (-1, side, side, tokens.shape[2]))
 
 
 def images_for(member: keras.Model, images: npt.NDArray) -> npt.NDArray:

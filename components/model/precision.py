@@ -12,7 +12,8 @@ PRECISIONS = ("float32", "bfloat16", "auto")
 def to_bfloat16(network: "keras.Model", min_products: int) -> "keras.Model":
     """Return a copy whose long sums, of convolutions and dense layers, are in bfloat16; weights and rest stay float32.
 
-    The rest, such as batch normalisation and convolutions by channel, gains nothing from it and rounds the most.
+    The rest, such as batch normalisation and convolutions by channel, gains nothing from it and rounds the most. Long
+    sums inside a layer, such as a block of a transformer, are in bfloat16, too, and what adds to its input in float32.
 
     Args:
         network: A functional network in float32.
@@ -23,11 +24,29 @@ def to_bfloat16(network: "keras.Model", min_products: int) -> "keras.Model":
 
     def copy_layer(layer: keras.Layer) -> keras.Layer:
         config = layer.get_config()
-        sums = isinstance(layer, keras.layers.Conv2D | keras.layers.Dense)
-        if sums and math.prod(layer.kernel.shape[:-1]) >= min_products:
+        if products(layer) >= min_products:
             config["dtype"] = "mixed_bfloat16"
         return type(layer).from_config(config)
 
     copy = keras.models.clone_model(network, clone_function=copy_layer)
     copy.set_weights(network.get_weights())
+    for block in copy.layers:
+        for layer in block._flatten_layers():
+            if not layer._trainable_variables:  # else it may add one, in float32, to what a part of it computes
+                for part in layer._flatten_layers(include_self=False, recursive=False):
+                    if products(part) >= min_products:
+                        part.dtype_policy = "mixed_bfloat16"
     return copy
+
+
+def products(layer: "keras.Layer") -> int:
+    """Return how many products each output of a convolution or a dense layer sums up; 0 of other layers."""
+    import keras
+
+    if isinstance(layer, keras.layers.EinsumDense):
+        operands, output = layer.equation.split("->")
+        letters = zip(operands.split(",")[1], layer.kernel.shape, strict=True)
+        return math.prod(size for letter, size in letters if letter not in output)
+    if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense):
+        return math.prod(layer.kernel.shape[:-1])
+    return 0

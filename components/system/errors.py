@@ -61,6 +61,11 @@ def unknown_name(noun: str, received: object, known: Iterable[object]) -> UserEr
     return UserError(f"no {noun} {name!r}{hint} (there are: {', '.join(nearest)}{more})")
 
 
+def not_installed(error: ImportError, group: str) -> UserError:
+    """Return, not raise, the error for a library that not everyone needs, with the command that brings its group."""
+    return UserError(f"{error.name or error} is not installed: `.venv/bin/uv pip install --group {group}` brings it")
+
+
 class Parser(argparse.ArgumentParser):
     """A parser of command lines whose errors are one line, and name the command that prints its help."""
 

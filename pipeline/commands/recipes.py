@@ -39,7 +39,8 @@ def networks() -> None:
     own = declarations(recipes.read(), "weights")
     width = max(map(len, (*BACKBONES, *own)))
     for name, entry in BACKBONES.items():
-        print(f"{name:{width}}  {entry.sizes_text()}; {entry.license}")
+        takes = "a family: the folder of its weights says which sizes" if entry.from_folder else entry.sizes_text()
+        print(f"{name:{width}}  {takes}; {entry.license}")
     for name, lines in own.items():
         print(f"{name:{width}}  your own, {lines['backbone']} from {lines['source']}")
 

@@ -11,6 +11,7 @@ from components.data import augmentation
 from components.data.artifacts import Augmented, Classifier, Features, Tensors, Weights
 from components.machinery.running import run_step
 from components.model import backbones
+from components.model.backbones.applications import APPLICATIONS
 from components.model.backbones.keras_file import read_functional
 from components.model.backbones.poolings import pooling_layer
 from components.model.cut import ALL, cut, layer_at_depth
@@ -161,7 +162,7 @@ def test_a_share_of_the_depth_is_cut_where_a_block_begins(share, first):
     assert layer_at_depth(small_network(), share) == first
 
 
-@pytest.mark.parametrize("name", backbones.BACKBONES)
+@pytest.mark.parametrize("name", APPLICATIONS)
 def test_a_third_of_the_depth_is_near_the_last_third_of_the_registry(name):
     """Where the registry's cut leaves between a sixth and a half of the layers with a kernel, so does the share."""
     network = backbones.get(name).build(64)

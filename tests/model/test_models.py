@@ -19,6 +19,7 @@ from components.data.artifacts import Augmented, Classifier, Features, Report, T
 from components.machinery.code import ROOT
 from components.machinery.running import run_step
 from components.model import backbones, benchmark, delivery, grad_cam, heads, training
+from components.model.backbones.applications import APPLICATIONS
 from components.model.cut import cut
 from components.model.rows import Rows
 from components.system.errors import UserError
@@ -27,7 +28,7 @@ from tests.conftest import PARAMETERS, evaluate, list_files_anew
 SMALL = 64  # pixels
 
 
-@pytest.fixture(scope="module", params=backbones.BACKBONES)
+@pytest.fixture(scope="module", params=APPLICATIONS)
 def network(request) -> tuple[backbones.Backbone, keras.Model]:
     keras.utils.set_random_seed(0)
     entry = backbones.get(request.param)
@@ -72,7 +73,7 @@ def test_the_last_blocks_begin_before_the_last_block(network):
     )
 
 
-@pytest.mark.parametrize("name", backbones.BACKBONES)
+@pytest.mark.parametrize("name", APPLICATIONS)
 def test_preprocessing_is_what_the_network_was_pretrained_with(name, tmp_path):
     """As a part of a saved model, loaded in safe mode."""
     pixels = np.random.default_rng(0).integers(0, 256, (2, SMALL, SMALL, 3)).astype(np.float32)

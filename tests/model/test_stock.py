@@ -13,6 +13,7 @@ from components.data.artifacts import Exploration, Images, Weights
 from components.machinery.code import ROOT
 from components.machinery.running import run_step
 from components.model import backbones, stock
+from components.model.backbones.applications import APPLICATIONS
 from components.system.errors import UserError
 from pipeline.__main__ import main
 from tests.conftest import CLASSES, PARAMETERS
@@ -58,7 +59,7 @@ def test_a_file_with_a_top_gives_the_backbone_and_keeps_the_top_if_asked_to(stoc
     )
 
 
-@pytest.mark.parametrize("name", backbones.BACKBONES)
+@pytest.mark.parametrize("name", APPLICATIONS)
 def test_a_network_without_its_top_has_the_first_weights_of_the_one_with_it(name):
     entry = backbones.get(name)
     if name == "vgg16_small":

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from components.model.backbones.applications import APPLICATIONS
+from components.model.backbones.hub_families import HUB
 from components.model.backbones.keras_file import ENDING, KerasFile
 from components.model.backbones.protocol import Backbone
 from components.system.errors import unknown_name
@@ -10,7 +11,7 @@ from components.system.errors import unknown_name
 if TYPE_CHECKING:
     from components.data.artifacts import Weights
 
-BACKBONES: dict[str, Backbone] = {**APPLICATIONS}
+BACKBONES: dict[str, Backbone] = {**APPLICATIONS, **HUB}
 
 
 def get(name: str) -> Backbone:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from components.data.networks import load_checked
 from components.model.backbones.protocol import Backbone
+from components.model.backbones.weights_files import Description
 from components.system.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,13 +33,10 @@ class KerasFile(Backbone):
 
     def described_by(self, weights: "Weights") -> Self:
         """Return the entry with the architecture, the pixels and the image size that the artifact has."""
-        values = weights.read_values("network")
-        try:
-            scale, offset = (tuple(one) if isinstance(one, list) else one for one in values["pixels"])
-            architecture, size = json.dumps(values["architecture"]), values["image_size"]
-        except (LookupError, TypeError, ValueError) as error:
-            raise UserError(f"{weights.path}/network.json is damaged: make it again with `dvc repro`") from error
-        return replace(self, scale=scale, offset=offset, architecture=architecture, image_size=size)
+        with Description.read(weights) as said:
+            scale, offset = said.pixels
+            architecture = json.dumps(said.architecture)
+            return replace(self, scale=scale, offset=offset, architecture=architecture, image_size=said.image_size)
 
     def new_network(self, image_size: int, top: bool = False) -> "keras.Model":
         import keras
@@ -62,8 +60,7 @@ class KerasFile(Backbone):
         if not file.is_file():
             raise UserError(f"no file {source!r}: give the path of a {ENDING} file")
         network = read_functional(file)
-        values = {"pixels": [self.scale, self.offset], "image_size": self.image_size}
-        weights.write_values("network", {**values, "architecture": json.loads(network.to_json())})
+        Description((self.scale, self.offset), self.image_size, json.loads(network.to_json())).write(weights)
         network.save_weights(weights.file)
         self.described_by(weights).build(self.image_size, weights.file)
         return self.license

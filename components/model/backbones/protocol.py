@@ -41,6 +41,7 @@ class Backbone(ABC):
         min_products: The fewest products in a sum for `precision: bfloat16` to compute it so; shorter sums are not
             worth it, and where roundings add up to more than a hundredth of the features, only the longest are.
         source_words: What a source of its weights is.
+        from_folder: Whether that is a folder.
     """
 
     scale: ChannelValues
@@ -55,6 +56,7 @@ class Backbone(ABC):
     license: str = "not known here"
     min_products: int = 256
     source_words: str = "a Keras weights file"
+    from_folder: bool = False
 
     @abstractmethod
     def new_network(self, image_size: int, top: bool = False) -> "keras.Model":

@@ -1,11 +1,52 @@
-"""Weights files of Keras, of whichever version."""
+"""Weights files of Keras, of whichever version, and what stands beside them of a network that the registry lacks."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from components.system.errors import UserError
 
 if TYPE_CHECKING:
     import keras
+
+    from components.data.artifacts import Weights
+
+
+@dataclass(frozen=True)
+class Description:
+    """What an artifact of weights says of its network, in its `network.json`.
+
+    Args:
+        pixels: Scale and offset of pixels in [0, 255], each one for all channels or one for each.
+        image_size: Pixels a side that the network was pretrained at.
+        architecture: Its configuration.
+    """
+
+    pixels: tuple[Any, Any]
+    image_size: int
+    architecture: dict[str, Any]
+
+    def write(self, weights: "Weights") -> None:
+        """Write it into an artifact of weights."""
+        weights.write_values("network", asdict(self))
+
+    @classmethod
+    @contextmanager
+    def read(cls, weights: "Weights") -> Iterator["Description"]:
+        """Yield what an artifact of weights says.
+
+        Raises:
+            UserError: It is damaged, which the block may find out by a lookup, a type or a value.
+        """
+        values = weights.read_values("network")
+        try:
+            scale, offset = (tuple(one) if isinstance(one, list) else one for one in values["pixels"])
+            yield cls((scale, offset), values["image_size"], values["architecture"])
+        except (LookupError, TypeError, ValueError) as error:
+            raise UserError(f"{weights.path}/network.json is damaged: make it again with `dvc repro`") from error
 
 
 def load_weights(network: "keras.Model", weights: Path) -> None:

@@ -14,6 +14,7 @@ from components.data import images
 from components.data.artifact import MANIFEST
 from components.data.artifacts import Classifier, Report
 from components.data.content import sha256
+from components.data.networks import uses_keras_hub
 from components.model import served
 from components.results.tracking import store
 from components.system.errors import UserError
@@ -57,7 +58,6 @@ def save_model(folder: str, classifier: Classifier, report: Report, run_id: str,
     model.add_flavor("tensorflow", **data, keras_version=version("keras"), code=None)
     with TemporaryDirectory() as code:
         package = write_package(Path(code))
-        needed = [*NEEDED, *["pillow-heif"] * ("HEIF" in images.readable_formats())]
         pyfunc.save_model(
             folder,
             loader_module=f"{package.name}.model.served",
@@ -66,8 +66,17 @@ def save_model(folder: str, classifier: Classifier, report: Report, run_id: str,
             mlflow_model=model,
             signature=model_signature(),
             input_example=pd.DataFrame({served.COLUMN: [*map(png_base64, report.examples)]}),
-            pip_requirements=[f"mlflow=={__version__}", *(f"{name}=={version(name)}" for name in needed)],
+            pip_requirements=[
+                f"mlflow=={__version__}",
+                *(f"{name}=={version(name)}" for name in needed_for(classifier)),
+            ],
         )
+
+
+def needed_for(classifier: Classifier) -> list[str]:
+    """Return the packages, besides MLflow, that a server of a classifier needs."""
+    optional = {"pillow-heif": "HEIF" in images.readable_formats(), "keras-hub": uses_keras_hub(classifier.file)}
+    return [*NEEDED, *(name for name, is_needed in optional.items() if is_needed)]
 
 
 def write_package(folder: Path) -> Path:
