@@ -51,7 +51,7 @@ endif
 	@.venv/bin/python -c 'import pathlib, shlex; here, file = pathlib.Path(".venv").absolute(), pathlib.Path(".venv/bin/activate"); \
 	  file.write_text(file.read_text().replace(f"\"{here}\"", shlex.quote(str(here))))' # which older ones quote badly
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-setup.txt
-	@echo "installing about $$(grep -c '^[^ #].*==' requirements.txt) packages, 3.6 GB: a minute or more ..."
+	@echo "installing about $$(grep -c '^[^ #].*==' requirements.txt) packages, 3.8 GB: a minute or more ..."
 	@.venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes --compile-bytecode -r requirements.txt
 	@pwd -P > $@
 

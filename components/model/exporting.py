@@ -3,6 +3,7 @@
 import importlib
 import warnings
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
@@ -105,11 +106,27 @@ def convert(network: "keras.Model", name: str, file: Path) -> None:
     _, options, converter, _ = FORMATS[name]
     if converter:
         import_optional(converter)
+        teach_erfc()
     image = keras.InputSpec(dtype="float32", shape=network.input_shape, name="image")
     model = keras.Model(network.inputs, {"probabilities": network.output})  # else converters choose the name
     with warnings.catch_warnings():  # on what Keras and converters do themselves
         warnings.simplefilter("ignore")
         model.export(file, format=name, verbose=False, input_signature=[image], **options)
+
+
+@cache
+def teach_erfc() -> None:
+    """Have the converter to ONNX write TensorFlow's `Erfc`, of exact GELUs, as 1 - `Erf`, which ONNX has."""
+
+    @import_optional("tf2onnx.handler").tf_op("Erfc")
+    class Erfc:
+        @classmethod
+        def version_9(cls, graph: Any, node: Any, **_: Any) -> None:
+            places = {"shapes": node.output_shapes, "dtypes": node.output_dtypes}
+            one = graph.make_const(f"{node.name}_one", np.array(1, np.float32)).output
+            erf = graph.make_node("Erf", node.input, **places).output
+            graph.remove_node(node.name)
+            graph.make_node("Sub", [*one, *erf], name=node.name, outputs=node.output, **places)
 
 
 def import_optional(name: str) -> ModuleType:

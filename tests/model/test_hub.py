@@ -19,12 +19,13 @@ from components.data import networks
 from components.data.artifacts import Classifier, Features, Weights
 from components.data.networks import import_keras_hub
 from components.machinery.running import run_step
-from components.model import backbones, grad_cam, training
+from components.model import backbones, exporting, grad_cam, training
 from components.model.backbones.hub import HubFamily
 from components.model.backbones.hub_families import HUB, LITE0
 from components.model.cut import cut
 from components.model.precision import to_bfloat16
 from components.model.rows import Rows
+from components.model.served import ServedModel
 from components.model.settings import FineTuning
 from components.results.tracking import logged
 from components.system.errors import UserError
@@ -446,6 +447,52 @@ def test_grad_cam_looks_at_the_tokens_that_enter_the_last_block(name, side, memb
     if name != "swin":  # whose output are maps
         last = network.get_layer({"siglip2": "attention_pooling"}.get(name, "block_3"))
         assert tokens is last._inbound_nodes[0].input_tensors[0]
+
+
+def planted_transformer(entry: HubFamily) -> keras.Model:
+    """Return a classifier by red and by green: the class token gathers both from all patches, in the last block."""
+    network = entry.build(SIZE)
+    for layer in network.layers:
+        layer.set_weights([np.zeros_like(weight) for weight in layer.get_weights()])
+    kernel = np.zeros((8, 8, 3, 8), np.float32)
+    kernel[..., [0, 1], [0, 1]] = 0.5 / 64
+    network.get_layer("patches").set_weights([kernel, np.array([0.5, 0.5, 0, 0, 0, 0, 0, 0])])
+    block, one, nothing = network.get_layer("block_3"), np.eye(8, dtype=np.float32), np.zeros((2, 4))
+    for norm in (block.layer_norm1, block.layer_norm2, network.get_layer("norm")):
+        norm.set_weights([np.ones(8), np.zeros(8)])
+    same = [np.zeros((8, 2, 4)), nothing] * 2  # all tokens are heeded alike
+    block.self_attn.set_weights([*same, one.reshape(8, 2, 4), nothing, one.reshape(2, 4, 8), np.zeros(8)])
+    image = keras.Input((SIZE, SIZE, 3))
+    x = entry.pooling_layer("class_token", network)(network(entry.preprocessing()(image)))
+    logits = keras.layers.Dense(2, name="logits")
+    x = keras.layers.Rescaling(1.0, name="temperature")(logits(x))
+    logits.set_weights([one[:, :2], np.zeros(2)])
+    return keras.Model(image, keras.layers.Softmax()(x))
+
+
+def test_grad_cam_lights_up_the_patch_from_which_the_class_token_has_its_class(members):
+    places = [(row, column) for row in range(4) for column in range(4)] * 2
+    labels = np.repeat([0, 1], 16)
+    array = np.random.default_rng(0).integers(0, 120, (32, SIZE, SIZE, 3), dtype=np.uint8)
+    for image, (row, column), label in zip(array, places, labels, strict=True):
+        image[8 * row : 8 * row + 8, 8 * column : 8 * column + 8] = 255 * np.eye(3)[label]
+    model = planted_transformer(members("vit").entry)
+    np.testing.assert_array_equal(np.asarray(model(array.astype(np.float32))).argmax(axis=1), labels)
+    heats = grad_cam.heat_maps(model, array, labels)
+    assert heats is not None and heats.shape == (32, 4, 4)
+    assert [np.unravel_index(heat.argmax(), heat.shape) for heat in heats] == places
+
+
+@pytest.mark.parametrize(
+    ("name", "format"), [("vit", "onnx"), pytest.param("dinov2", "litert", marks=pytest.mark.slow)]
+)  # fmt: skip
+def test_a_transformer_is_exported_with_the_same_probabilities(name, format, members, tmp_path):
+    network = members(name).network
+    pooled = keras.layers.GlobalAveragePooling1D()(network.output)
+    classifier = keras.Model(network.input, keras.layers.Dense(3, activation="softmax")(pooled))
+    served = ServedModel(classifier, ["a", "b", "c"], 65535, "squash", None)
+    pixels = np.random.default_rng(0).integers(0, 3, (2, SIZE, SIZE, 3), dtype=np.uint8)
+    assert exporting.export(served, format, tmp_path / "model", pixels) < 1e-5
 
 
 # What cannot be
