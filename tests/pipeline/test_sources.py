@@ -100,6 +100,21 @@ def test_weights_are_a_file(project):
         sources.check_source(own("weights", "../edges"), "weights", "edges")
 
 
+def test_weights_of_a_family_of_keras_hub_are_a_folder_or_are_downloaded(project):
+    (project / "mine.h5").write_bytes(b"1")
+    (project / "preset").mkdir()
+    for source in ("preset", "preset:dinov2_small"):
+        sources.check_source(family("dinov2", source), "weights", "edges")
+    with pytest.raises(UserError, match=r"weights: own: edges: no folder is at 'mine\.h5'"):
+        sources.check_source(family("dinov2", "mine.h5"), "weights", "edges")
+
+
+def family(backbone: str, source: str) -> dict:
+    content = own("weights", source)
+    content["weights"]["own"]["edges"]["backbone"] = backbone
+    return content
+
+
 def test_weights_in_the_project_that_are_not_tracked_are_not_in_a_copy_of_it(project, monkeypatch):
     copy = project / ".dvc" / "tmp" / "exps" / "standalone" / "tmp1"
     copy.mkdir(parents=True)
