@@ -11,12 +11,14 @@ import pytest
 from components.data.artifacts import Augmented, Classifier
 from components.machinery.running import run_step
 from components.model import backbones, runtime, training
+from components.model.backbones.hub_families import HUB
 from components.model.cut import cut
 from components.model.lora import add_lora, merge_lora
 from components.model.rows import Rows
 from components.model.settings import FineTuning
 from components.system.errors import UserError
 from tests.conftest import LARGE, PARAMETERS, TRAINING, digests
+from tests.model.test_hub import TINY
 
 
 def attentive() -> keras.Model:
@@ -57,16 +59,15 @@ def test_a_product_beside_each_kernel_is_all_that_is_trained_and_nothing_at_firs
             np.testing.assert_array_equal(variable.numpy(), weights[variable.path])
 
 
+def slow_but_for(*quick: str) -> list[Any]:
+    names = ("vgg16_small", "mobilenet_v2", *LARGE, *TINY)
+    return [pytest.param(name, marks=() if name in quick else pytest.mark.slow) for name in names]
+
+
 @pytest.mark.parametrize("unfreeze", ["last_block", "all"])
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(one, marks=pytest.mark.slow if one in LARGE else ())
-        for one in ("vgg16_small", "mobilenet_v2", *LARGE)
-    ],
-)
+@pytest.mark.parametrize("name", slow_but_for("vgg16_small", "vit"))
 def test_the_merged_backbone_is_a_plain_one_with_the_same_outputs(name, unfreeze):
-    entry = backbones.get(name)
+    entry = HUB[name].with_configuration(TINY[name], image_size=32) if name in TINY else backbones.get(name)
     network = entry.build(32)
     count, images = network.count_params(), np.random.default_rng(0).uniform(-1, 1, (2, 32, 32, 3)).astype(np.float32)
     before = network(images).numpy()
@@ -85,7 +86,7 @@ def test_a_network_of_which_no_layer_takes_it_is_refused():
         add_lora(network, 4)
 
 
-@pytest.mark.parametrize("prefix", ["stored", "live"])
+@pytest.mark.parametrize("prefix", ["stored", pytest.param("live", marks=pytest.mark.slow)])
 def test_a_classifier_trained_by_lora_is_delivered_plain_and_twice_the_same(prefix, made, tmp_path):
     at = {**made, **{name: tmp_path / name for name in ("features", "tensors", "top")}}
     run_step("extract", at, {**PARAMETERS["extract"], "prefix": prefix})
