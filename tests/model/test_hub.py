@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -144,8 +144,8 @@ def test_prefix_then_suffix_is_the_network_to_the_last_bit(unfreeze, member):
 def test_a_training_of_the_suffix_repeats_and_goes_on_after_a_stop(member, tmp_path, monkeypatch):
     """To the last bit, twice, and once broken off after each epoch."""
     monkeypatch.setattr("components.model.training_state.MAX_SAVING_SHARE", np.inf)
-    changed: dict[str, Any] = {**PARAMETERS["fine_tune"], "epochs": 3, "batch_size": 4}
-    settings = FineTuning(**changed)
+    values: dict[str, Any] = {**PARAMETERS["fine_tune"], "epochs": 3, "batch_size": 4}
+    settings = FineTuning(**{field.name: values[field.name] for field in fields(FineTuning) if field.name in values})
     prefix, suffix = cut(member.network, member.entry.first_trainable_layer("last_block", member.network))
     array = np.random.default_rng(1).uniform(-1, 1, (8, SIZE, SIZE, 3)).astype(np.float32)
     stored, labels = outputs(prefix, array)[:, None], np.arange(8) % 2
