@@ -1,5 +1,6 @@
 """Embeddings: the features of plain images, from their files, without a copy of their pixels."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -28,7 +29,8 @@ def embedding_function(weights: Weights, image_size: int) -> tuple[extraction.Ba
     frozen = extraction.frozen_network(
         entry, network, ALL, entry.pooling_name("auto"), at_cut=False, precision="float32"
     )
-    outputs = sorted(int(np.prod(layer.output.shape[1:])) for layer in network.layers)
+    tensors = [one for operation in network.operations for one in operation._inbound_nodes[0].outputs]
+    outputs = sorted(math.prod(side or 1 for side in tensor.shape[1:]) for tensor in tensors)
     parameters = network.count_params()
     facts = {"network_parameters": parameters, "network_bytes": 4 * (parameters + sum(outputs[-2:]))}
     return extraction.extraction_graph(frozen), facts
