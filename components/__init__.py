@@ -17,6 +17,8 @@ STEPS = (
     "choose_precision",
     "extract",
     "train_benchmark",
+    "fit_neighbours",
+    "fit_logistic",
     "train_top",
     "fine_tune",
     "choose_classifier",

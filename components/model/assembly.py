@@ -64,10 +64,15 @@ def assemble_top(
         UserError: The head takes features of another pooling.
     """
     model = new_head(features, head, dropout, width, depth)
+    layers = [*backbone_layers(features, weights), model]
+    return Untrained(model, rows_of_splits(features, splits), layers, model)
+
+
+def backbone_layers(features: Features, weights: Weights) -> list[keras.Layer]:
+    """Return the layers from raw RGB, (batch, size, size, 3), to features as they are stored: three, without a head."""
     entry = backbones.entry_of(weights)
     network = entry.build(features.facts.image_size, weights.file)
-    layers = [entry.preprocessing(), network, entry.pooling_layer(features.facts.pooling, network), model]
-    return Untrained(model, rows_of_splits(features, splits), layers, model)
+    return [entry.preprocessing(), network, entry.pooling_layer(features.facts.pooling, network)]
 
 
 def new_head(features: Features, head: str, dropout: float, width: int, depth: int) -> keras.Model:

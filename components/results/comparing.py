@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from components.data.artifacts import PROBABILITY, Comparison, Report
+from components.results import titles
 from components.results.cautions import caution_sentences
 from components.results.costly_mistakes import costly_words, threshold_sentences
 from components.results.trials import SEEDS, chain_parameters, split_digest, trials_by_model
@@ -36,7 +37,9 @@ def compare_reports(reports: Sequence[Report], comparison: Comparison) -> None:
     main = {name: trials[0] for name, trials in models.items()}
     trials = trial_scores(models)
     samples = samples_by_split(models)
-    same = [compare_same_ways(next(iter(of_way.values()))) for of_way in samples.values()]
+    same = [
+        compare_same_ways(next(iter(of_way.values()))) for name, of_way in samples.items() if titles.has_chance(name)
+    ]
     ways = {name: pool_way(models[name], samples[name]) for name in models}
     scores, pairs = way_scores(models, ways), compare_ways(ways)
     for table_name, table in (("comparison", scores.reset_index()), ("pairs", pairs), ("trials", trials)):
@@ -74,7 +77,8 @@ def samples_by_split(models: Mapping[str, Sequence[Report]]) -> dict[str, dict[s
     """Return what every training predicted, by way and by the digest of its split: Samples, the main training's first.
 
     They are of the splits on which every way was trained, if there are `FEWEST_DRAWS` or more of them; else of the main
-    split. Two folds do not show how much folds differ.
+    split. Two folds do not show how much folds differ. The one training of a way without chance stands for as many as
+    the others have: each would be the same.
 
     Raises:
         UserError: Reports on one split have different test images.
@@ -93,6 +97,10 @@ def samples_by_split(models: Mapping[str, Sequence[Report]]) -> dict[str, dict[s
         order = first.table("predictions.csv").set_index("file")
         for name, own in splits.items():
             samples[name][digest] = [sample_of(*predictions_on(report, first, order)) for report in own[digest]]
+        most = max(FEWEST_DRAWS, *(len(of_way[digest]) for of_way in samples.values()))
+        for name, of_way in samples.items():
+            if not titles.has_chance(name):
+                of_way[digest] = of_way[digest] * most
     return samples
 
 

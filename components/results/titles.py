@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 
 from components.data.artifacts import UNTRAINED, Classifier, ModelFacts, ProbeFacts, Report
+from components.model.registry import MODELS
 
 LONGEST = 80  # characters of a folder's name
 
@@ -43,6 +44,11 @@ def model_name(model: str, network: str, parameters: Sequence[str]) -> str:
         parameters: Those that distinguish it from others of the same model and network, as `learning_rate=0.0001`.
     """
     return " ".join([", ".join(filter(None, (model, network))), *parameters])
+
+
+def has_chance(name: str) -> bool:
+    """Return whether another training of a model, given by its name among others, could come out otherwise."""
+    return MODELS[model_of(name)].has_chance
 
 
 def model_of(name: str) -> str:

@@ -13,7 +13,7 @@ from components.scores.registry import CHOICE
 from components.system.errors import UserError
 
 SEEDS = (  # parameters that trials of one model differ in
-    "seed", *(f"{model.step}.seed" for model in MODELS.values() if model.is_trained),
+    "seed", *(f"{model.step}.seed" for model in MODELS.values() if model.is_trained and model.has_chance),
     "augment.seed", "split.seed", "split.fold",
 )  # fmt: skip
 TRAININGS = [model.step for model in MODELS.values()]

@@ -72,6 +72,8 @@ def choice_sentence(chosen: str, row: Mapping[Any, Any]) -> str:
     if row["trainings"] >= FEWEST_DRAWS:
         folds = f" on {row['folds']:.0f} folds" if row["folds"] > 1 else ""
         mean, over = f", the mean of {row['trainings']:.0f} trainings{folds}", "images and trainings"
+        if not titles.has_chance(chosen):
+            mean, over = f", the same in every training{folds}", "images"
     return (
         f"{chosen} is chosen on validation; on test its {SCORES[HEADLINE].title} is {value:.3f}{mean} "
         f"(95 % interval {low:.3f} to {high:.3f}, over {over})."

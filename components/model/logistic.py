@@ -1,0 +1,47 @@
+"""Multinomial logistic regression on features, as one dense layer, along a path of penalties."""
+
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+
+INVERSE_PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # of standardised features; scikit-learn's C
+ITERATIONS = 200
+UNTRAINED = -100.0  # the logit of a class without a training image
+
+
+def fit_path(
+    features: np.ndarray, labels: np.ndarray, classes: int, class_weights: str | None = None,
+    inverse_penalties: tuple[float, ...] = INVERSE_PENALTIES,
+) -> Iterator[tuple[float, np.ndarray, np.ndarray]]:  # fmt: skip
+    """Yield inverse penalty, kernel (channels, classes) and bias (classes,) of each fit, from strong to weak penalties.
+
+    Features are standardised for the fit; kernel and bias are for features as they are. Each fit begins where the one
+    before ended, and ends after `ITERATIONS` at most, as far as it came.
+
+    Args:
+        features: Of the training images, (n, channels).
+        labels: Their class numbers, (n,).
+        classes: Number of classes; those without a training image have the lowest logit everywhere.
+        class_weights: `balanced`, or None for images of one weight.
+        inverse_penalties: The inverse of each penalty, ascending.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    mean, scale = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
+    scale[scale < 1e-12] = 1.0
+    standardised = (features - mean) / scale
+    model = LogisticRegression(max_iter=ITERATIONS, class_weight=class_weights, warm_start=True)
+    for inverse in inverse_penalties:
+        model.set_params(C=inverse)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(standardised, labels)
+        known, intercept = model.coef_, model.intercept_
+        if len(known) == 1:  # of two classes, half of the difference for each
+            known, intercept = np.vstack([-known, known]) / 2, np.concatenate([-intercept, intercept]) / 2
+        kernel, bias = np.zeros((features.shape[1], classes)), np.full(classes, UNTRAINED)
+        kernel[:, model.classes_] = known.T / scale[:, None]
+        bias[model.classes_] = intercept - mean @ kernel[:, model.classes_]
+        yield inverse, kernel.astype(np.float32), bias.astype(np.float32)
