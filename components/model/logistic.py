@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-INVERSE_PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # of standardised features; scikit-learn's C
+INVERSE_PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)  # of standardised features; scikit-learn's C
 ITERATIONS = 200
 UNTRAINED = -100.0  # the logit of a class without a training image
 

@@ -384,6 +384,23 @@ def test_folds_are_taken_together_where_every_model_has_the_same(compared, tmp_p
     assert "top, mean and standard deviation of 3 folds: kappa" in text
 
 
+def test_one_training_tells_all_of_a_way_without_chance(compared, tmp_path):
+    """As if it were made as often as the others, each time the same; it is in no A/A test."""
+    reports = [write(tmp_path / f"{name}{seed}", name, 2, seed=seed) for seed in (1, 2, 3) for name in THREE[1:]]
+    alone = write(tmp_path / "logistic", "logistic", 0.2, seed=9)
+    comparison, text = compared(*reports, alone)
+    again = [write(tmp_path / f"again{seed}", "benchmark", 0.2, seed=9 if seed == 1 else seed) for seed in (1, 2, 3)]
+    for report in again[1:]:
+        for name in ("predictions.csv", "metrics.json", "intervals.json"):
+            (report.path / name).write_bytes((again[0].path / name).read_bytes())
+    expected, _ = compared(*again, *reports)
+    table, often = (one.table("comparison.csv").set_index("model") for one in (comparison, expected))
+    columns = [f"accuracy{end}" for end in ("", "_low", "_high", "_std")]
+    assert table.loc["logistic", columns].tolist() == often.loc["benchmark", columns].tolist()
+    assert "single files" not in text and "in 0 of 6 pairs" in text
+    assert "logistic is worse than fine_tuned" in text or "fine_tuned is better than logistic" in text
+
+
 def test_folds_that_not_every_model_has_are_left_out(compared, tmp_path):
     reports = [
         write(tmp_path / f"{name}{fold}", name, fold=fold, split=f"{fold}") for fold in (0, 1, 2) for name in THREE
