@@ -42,7 +42,7 @@ def fit_logistic(
 
     def fitted_heads(known: "np.ndarray", labels: "np.ndarray", classes: int) -> "Iterator[tuple[str, keras.Model]]":
         for inverse, kernel, bias in logistic.fit_path(known, labels, classes, CLASS_WEIGHTS[class_weights]):
-            head = heads.linear_head(known.shape[1:], classes, 0.0)
+            head = heads.linear_head(known.shape[1:], classes, 0.0, 1, 1)
             head.layers[-1].set_weights([kernel, bias])
             yield f"C {inverse:g}", head
 

@@ -112,13 +112,9 @@ PARAMETERS: dict[str, dict[str, str | int | float]] = {
     "draw_exploration": {},
     "choose_precision": {"precision": "float32"},
     "train_benchmark": {"network": "cnn", "image_size": 16, "width": 4, "stages": 3, **TRAINING},
-<<<<<<< HEAD
-    "train_top": {"head": "linear", "dropout": 0.1, "width": 8, "depth": 1, "l2": 0, **TRAINING},
-=======
     "fit_neighbours": {},
     "fit_logistic": {"class_weights": "none"},
-    "train_top": {"head": "linear", "dropout": 0.1, "l2": 0, **TRAINING},
->>>>>>> bccb462 (Nearest neighbours and logistic regression are models: fitted in seconds on the features, what they choose is chosen on validation; ways without chance need one training)
+    "train_top": {"head": "linear", "dropout": 0.1, "width": 8, "depth": 1, "l2": 0, **TRAINING},
     "fine_tune": {
         **TRAINING, "learning_rate": 0.001, "backbone_rate": 1, "rate_decay": 1, "lora": 0, "l2": 0, "epochs": 2,
     },

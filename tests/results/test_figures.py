@@ -507,7 +507,7 @@ def test_counts_are_legible_on_every_shade(drawn: list[Figure], tmp_path: Path) 
 
 def marks(axes: Axes) -> list[tuple[float, float]]:
     """The epoch and the value of each mark."""
-    marked = [line for line in axes.lines if line.get_marker() in (*MARKERS, "D")]
+    marked = [line for line in axes.lines if line.get_marker() in {*(model.marker for model in MODELS.values()), "D"}]
     return [(np.asarray(line.get_xdata()).item(), np.asarray(line.get_ydata()).item()) for line in marked]
 
 
