@@ -44,9 +44,10 @@ def listing_path(output: Path) -> Path:
 
 
 def stage_name(task: Task) -> str:
-    """Return the name of a task's stage in DVC, `STEP-RECIPE-WORDS`; all but letters, digits, _ and - become _.
+    """Return a stage's name in DVC: the step, the recipe unless it fetches, the words, and for two steps the model.
 
-    What is fetched has no recipe in it; `choose_classifier` and `evaluate` end on the model. A name of more than 200
+    They are joined by -, and all but letters, digits, _ and - become _. `choose_classifier` and `evaluate` have the
+    model. A name of more than 200
     characters is cut and ends on a digest.
     """
     model = [task.model] if task.step in ("choose_classifier", "evaluate") else []

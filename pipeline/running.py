@@ -43,7 +43,7 @@ def make(output: Output, home: Path = Path()) -> Path:
 
 
 def artifact_paths(task: Task, home: Path = Path()) -> dict[str, Any]:
-    """Return the path of each input and output of a task by key, a list where its step takes several; no record."""
+    """Return the paths of a task's inputs and outputs by key, a list where its step takes several; not its record's."""
     several = load_step(task.step).several
     paths = {key: [home / path for path in each] for key, each in paths_of(task).items()}
     return {key: each if key in several else each[0] for key, each in paths.items()}

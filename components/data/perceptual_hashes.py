@@ -127,9 +127,9 @@ def read_thumbnail(file: Path, white_level: int) -> Image.Image:
 
 
 def detail_of(image: Image.Image) -> np.ndarray:
-    """Return what a thumbnail has beyond its blurred self, float32 (DETAIL,).
+    """Return what a thumbnail has beyond its blurred self, at mean 0 and length 1, float32 (DETAIL,).
 
-    Its mean is 0 and its length 1; it is all 0 for a plain image.
+    Of a plain image all of it is 0.
     """
     thumbnail = image.resize((SIDE, SIDE), Image.Resampling.BOX)
     small = thumbnail.resize((BLURRED_SIDE, BLURRED_SIDE), Image.Resampling.BOX)

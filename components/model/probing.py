@@ -6,17 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy.special import softmax
-from threadpoolctl import threadpool_limits
 
 from components.data.artifacts import Embeddings, Probe, Splits
+from components.model.logistic import fit_path
+from components.model.neighbours import neighbour_head
 from components.scores import metrics
 from components.scores.registry import VALIDATION
 from components.scores.temperature import fit_temperature
 
-SIMILARITY = 0.07  # by which similarities are divided before neighbours vote
 INVERSE_PENALTIES = (0.01, 1.0)  # of logistic regression, of standardised features
-ITERATIONS = 200
-ROWS = 256  # validation images whose neighbours are looked for at once
 
 
 @dataclass(frozen=True)
@@ -49,62 +47,21 @@ def read_samples(embeddings: Sequence[Embeddings], splits: Splits) -> Samples:
 def probe_features(samples: Samples, neighbours: int) -> dict[str, np.ndarray]:
     """Return the probabilities of the validation images, (n, classes), after a temperature, by each kind of probe.
 
-    They are `neighbours`, and `logistic` with the penalty that is best on validation. All of it runs on one thread: its
-    sums are so small that several threads mostly wait for each other.
+    They are `neighbours`, and `logistic` with the penalty that is best on validation.
     """
-    with threadpool_limits(1):
-        kinds = {"neighbours": [neighbour_logits(samples, neighbours)]}
-        kinds["logistic"] = [logistic_logits(samples, inverse) for inverse in INVERSE_PENALTIES]
+    known = samples.train, samples.train_labels, samples.classes
+    kinds = {
+        "neighbours": [neighbour_head(*known, neighbours).predict(samples.validation, verbose=0)],
+        "logistic": [
+            samples.validation @ kernel + bias
+            for _, kernel, bias in fit_path(*known, inverse_penalties=INVERSE_PENALTIES)
+        ],
+    }
     best = {}
     for name, several in kinds.items():
         calibrated = [softmax(one / fit_temperature(samples.validation_labels, one), axis=1) for one in several]
         best[name] = min(calibrated, key=lambda one: metrics.log_loss(samples.validation_labels, one))
     return best
-
-
-def neighbour_logits(samples: Samples, neighbours: int) -> np.ndarray:
-    """Return logits, (n, classes), by the votes of the nearest training images by the cosine of their features.
-
-    A vote weighs the more the more similar it is; every class has one vote more of the weight that is least.
-
-    Source: Wu et al., arXiv 1805.01978, section 3.4.
-    """
-    train, validation = (
-        one / np.maximum(np.linalg.norm(one, axis=1, keepdims=True), 1e-12)
-        for one in (samples.train, samples.validation)
-    )
-    several, logits = min(neighbours, len(train)), []
-    for start in range(0, len(validation), ROWS):
-        similarities = validation[start : start + ROWS] @ train.T
-        nearest = np.argsort(-similarities, axis=1, kind="stable")[:, :several]
-        weights = np.exp((np.take_along_axis(similarities, nearest, axis=1) - 1) / SIMILARITY)
-        votes = np.repeat(weights.min(axis=1, keepdims=True), samples.classes, axis=1)
-        np.add.at(votes, (np.arange(len(votes))[:, None], samples.train_labels[nearest]), weights)
-        logits.append(np.log(np.maximum(votes, np.finfo(np.float32).tiny)))
-    return np.concatenate(logits)
-
-
-def logistic_logits(samples: Samples, inverse_penalty: float) -> np.ndarray:
-    """Return logits, (n, classes), by logistic regression on features that are standardised as the training images are.
-
-    A class without a training image has the lowest of all logits.
-    """
-    import warnings
-
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.preprocessing import StandardScaler
-
-    scaler = StandardScaler().fit(samples.train)
-    model = LogisticRegression(C=inverse_penalty, max_iter=ITERATIONS)
-    with warnings.catch_warnings():  # as far as it came is good enough to rank by
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(scaler.transform(samples.train), samples.train_labels)
-    known = model.decision_function(scaler.transform(samples.validation))
-    known = np.stack([-known / 2, known / 2], axis=1) if known.ndim == 1 else known
-    logits = np.full((len(known), samples.classes), known.min())
-    logits[:, model.classes_] = known
-    return logits
 
 
 def write_probe(probe: Probe, samples: Samples, probabilities: Mapping[str, np.ndarray]) -> None:

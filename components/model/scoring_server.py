@@ -13,8 +13,8 @@ LONGEST = 500  # characters of a reason
 LOG = logging.getLogger(__name__)
 
 
-def guard() -> bool:
-    """Let the server, if this process is one, answer by `answer`; return whether it is.
+def limit_server() -> bool:
+    """Make MLflow's server answer by `answer` from now on, if this process is one; return whether it is.
 
     It has nothing that could be called before it parses a request: its function is replaced.
     """

@@ -182,7 +182,7 @@ def _load_pyfunc(path: str) -> ServedModel:
 
     Its server is held to limits; `mlflow.pyfunc.load_model` has none.
     """
-    max_images = images.setting("GRAFT_REQUEST_IMAGES", 1000) if scoring_server.guard() else None
+    max_images = images.setting("GRAFT_REQUEST_IMAGES", 1000) if scoring_server.limit_server() else None
     facts = json.loads((Path(path) / "artifact.json").read_text(encoding="utf-8"))["facts"]
     size, classes = facts["image_size"], facts["classes"]
     network = load_network(Path(path) / "model.keras", (size, size, 3), len(classes))

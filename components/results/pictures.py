@@ -90,7 +90,7 @@ def confusion_picture(page: Page, name: str, report: Report) -> Picture:
 
 
 def reliability_picture(page: Page, name: str, report: Report) -> Picture:
-    """Return the picture of a model's reliability diagram; its text has the calibration error before and after."""
+    """Return the reliability diagram of the model `name`; its alt has the error before and after the temperature."""
     before, after = (report.metrics[score] for score in ("ece_uncalibrated", "ece"))
     alt = f"Reliability diagram of {name}: expected calibration error {before:.3f} before the temperature, "
     return png_picture(figure_file(page, name, "reliability"), name, f"{alt}{after:.3f} after it.")

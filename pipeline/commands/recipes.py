@@ -84,7 +84,7 @@ def run(stage: Annotated[str, "STAGE"]) -> None:
 
 
 def list_source(stage: Annotated[str, "STAGE"]) -> None:
-    """Write the digest of what lies at a source of one's own: names, sizes and times of change.
+    """Write, beside what is fetched, a digest of its own source's listing: names, sizes and times of change.
 
     `dvc repro` calls this each time; the stage that fetches from there runs where the digest is another.
 

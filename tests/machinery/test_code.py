@@ -16,7 +16,8 @@ from components.machinery.signature import load_step
 from components.model.backbones import BACKBONES
 
 TRAINING = {"train_benchmark", "train_top", "fine_tune", "average"}
-DRAWING_VIEWS = {"augment", "explore", "choose_precision", "extract", *TRAINING, "evaluate"}
+FITTING = {"fit_neighbours", "fit_logistic"}
+DRAWING_VIEWS = {"augment", "explore", "choose_precision", "extract", *TRAINING, *FITTING, "evaluate"}
 DRAWING = {"draw_exploration", "draw_comparison"}
 
 

@@ -49,7 +49,7 @@ def test_the_regression_is_scikit_learn_s_at_every_penalty(classes, weights):
     scaled = StandardScaler().fit_transform(features.astype(np.float64))
     penalties = []
     for inverse, kernel, bias in logistic.fit_path(features, labels, classes, weights):
-        peer = LogisticRegression(C=inverse, max_iter=logistic.ITERATIONS, class_weight=weights).fit(scaled, labels)
+        peer = LogisticRegression(C=inverse, max_iter=5000, tol=1e-8, class_weight=weights).fit(scaled, labels)
         logits = features @ kernel + bias
         expected = peer.decision_function(scaled)
         difference = logits[:, 1] - logits[:, 0] if classes == 2 else logits - logits.mean(axis=1, keepdims=True)
