@@ -71,7 +71,7 @@ class Difference:
         return float(max(low, self.bounds[0])), float(min(high, self.bounds[1]))
 
     def p_value(self) -> float:
-        """Return the two-sided p of the difference being 0, by its intervals: from 1e-12 to 1, and 1 of too few units."""
+        """Return the two-sided p of the difference being 0, by its intervals, from 1e-12 to 1; 1 of too few units."""
         if self.units < FEWEST or self.value == 0:
             return 1.0
 
