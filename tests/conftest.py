@@ -126,6 +126,7 @@ PARAMETERS: dict[str, dict[str, str | int | float]] = {
 }  # fmt: skip
 
 MODELS = {"train_benchmark": "benchmark", "train_top": "top", "fine_tune": "fine_tuned"}
+FITTING = {"fit_neighbours", "fit_logistic"}  # steps that a recipe has if it names their models
 
 
 NETWORK = "glyphs"

@@ -14,9 +14,9 @@ from components import STEPS
 from components.machinery import code
 from components.machinery.signature import load_step
 from components.model.backbones import BACKBONES
+from tests.conftest import FITTING
 
 TRAINING = {"train_benchmark", "train_top", "fine_tune", "average"}
-FITTING = {"fit_neighbours", "fit_logistic"}
 DRAWING_VIEWS = {"augment", "explore", "choose_precision", "extract", *TRAINING, *FITTING, "evaluate"}
 DRAWING = {"draw_exploration", "draw_comparison"}
 

@@ -25,7 +25,7 @@ from components.machinery.signature import load_step
 from components.model.settings import HeadTraining, Training
 from components.results.tracking import logged
 from components.system.errors import UserError
-from tests.conftest import MODELS, PARAMETERS, TRAINING, write_images
+from tests.conftest import FITTING, MODELS, PARAMETERS, TRAINING, write_images
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -555,5 +555,5 @@ def test_nothing_heavy_is_imported_before_the_arguments_are_checked(tmp_path):
 
 def test_only_steps_with_a_network_load_keras():
     training = {"train_benchmark", "train_top", "fine_tune", "average"}
-    computing = {"fetch_weights", "embed", "explore", "choose_precision", "extract", *training, "evaluate"}
+    computing = {"fetch_weights", "embed", "explore", "choose_precision", "extract", *training, "evaluate"} | FITTING
     assert {name for name in STEPS if load_step(name).uses("keras")} == computing

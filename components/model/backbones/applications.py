@@ -220,5 +220,6 @@ APPLICATIONS = {
             "last_blocks": "convnext_base_stage_2_block_18_depthwise_conv",
         },
         license="MIT",
+        min_products=768,
     ),
 }

@@ -25,6 +25,7 @@ from pipeline import arranging, cluster, recipes
 from pipeline.__main__ import main
 from pipeline.kubeflow import compiling, sources, submitting
 from pipeline.recipes import PROBES
+from tests.conftest import FITTING
 from tests.pipeline.kubeflow.kfp_stand_in import StandIn
 
 DIGEST = "sha256:" + 64 * "0"
@@ -68,7 +69,7 @@ MODELS = ["benchmark", "top", "fine_tuned"]
 
 def use_every_step(recipe: dict) -> None:
     """Let a recipe have an ensemble, and a value to choose."""
-    recipe |= {"models": [*MODELS, "ensemble"], "vary": {"fine_tune": {"epochs": [2, 3]}}}
+    recipe |= {"models": [*MODELS, "neighbours", "logistic", "ensemble"], "vary": {"fine_tune": {"epochs": [2, 3]}}}
 
 
 def compile_recipe(content: dict, folder: Path, recipe: str = "digits", **options) -> tuple[dict, dict]:
@@ -146,7 +147,10 @@ def test_a_recipe_s_values_are_the_pipeline_s_defaults(content, tmp_path, recipe
         (own,) = brought.values()
         values[name] = load_step(name).check_values(own)
     assert {key: one["defaultValue"] for key, one in offered.items()} == {
-        f"{name}_{key}": value for name, own in values.items() for key, value in own.items() if name != "average"
+        f"{name}_{key}": value
+        for name, own in values.items()
+        for key, value in own.items()
+        if name not in ("average", *FITTING)
     }
     for task in tasks(spec).values():
         for key, given in task.get("inputs", {}).get("parameters", {}).items():
@@ -183,8 +187,8 @@ def test_steps_wait_for_what_they_take_and_for_nothing_else(content, tmp_path):
 
 
 TRAINING = {"train_benchmark", "train_top", "fine_tune", "average"}
-ON_GPU = {"choose_precision", "extract", *TRAINING, "evaluate"}
-JOURNAL = {*TRAINING, "choose_classifier", "evaluate", "draw_comparison"}
+ON_GPU = {"choose_precision", "extract", *FITTING, *TRAINING, "evaluate"}
+JOURNAL = {*FITTING, *TRAINING, "choose_classifier", "evaluate", "draw_comparison"}
 
 
 def test_every_step_is_placed_as_the_cluster_section_says(content, digits, tmp_path):
