@@ -18,8 +18,12 @@ DIES_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 def run_supervised(work: Callable[[], None]) -> None:
     """Run work in a child process, and exit with its status; the child itself returns once the work is done.
 
-    SIGTERM and SIGHUP are passed on to the child, where they act as Ctrl-C. Neither process outlives the other.
+    SIGTERM and SIGHUP are passed on to the child, where they act as Ctrl-C, and change nothing after its end. Neither
+    process outlives the other.
     """
+    for number in heeded_stops():
+        if number != signal.SIGINT:  # one that a closed terminal sends to both may come when the child has ended of it
+            signal.signal(number, lambda number, frame: None)
     status = run_in_child(work)
     if status is not None:
         sys.exit(status)
