@@ -50,6 +50,8 @@ def store(request, tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
     monkeypatch.chdir(tmp_path)
     tracking.client.cache_clear()
+    if left := tracking.client().get_experiment_by_name("edges"):  # by tests of other files
+        tracking.client().rename_experiment(left.experiment_id, f"edges before {tmp_path}")
     yield address
     tracking.client().rename_experiment(experiment().experiment_id, f"edges of {tmp_path}")
     tracking.client.cache_clear()
