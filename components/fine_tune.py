@@ -6,6 +6,7 @@ from components.data.artifacts import Classifier, Splits, Tensors, Top, Weights
 from components.machinery.signature import Input, Output
 from components.model.naming import model_name
 from components.model.settings import FineTuning
+from components.system.errors import UserError
 from components.system.limits import Range
 
 
@@ -34,20 +35,26 @@ def fine_tune(
         settings: How to train.
 
     Raises:
-        UserError: Training diverges, or none of the layers that are trained takes LoRA.
+        UserError: Training diverges, none of the layers that are trained takes LoRA, or runs with LoRA are averaged.
     """
     import keras
 
-    from components.model import assembly, delivery, runtime, training
+    from components.model import assembly, delivery, runtime, soup
     from components.results import tracking
 
-    runtime.set_seed(settings.seed)
+    if lora and settings.soup > 1:
+        raise UserError(
+            f"fine_tune: a mean of LoRA's factors is no mean of models; received lora {lora} and soup {settings.soup}: "
+            "set `soup: 1`, or `lora: 0`"
+        )
+
+    def assemble() -> assembly.Untrained:
+        return assembly.assemble_fine_tuning(tensors, splits, top, weights, lora)
+
     with runtime.device_strategy().scope(), tracking.live_run(classifier, model_name("fine_tune")) as log_epoch:
-        untrained = assembly.assemble_fine_tuning(tensors, splits, top, weights, lora)
+        untrained, result, averaged = soup.train_soup("fine_tune", assemble, settings, log_epoch, classifier.resume)
         sizes = [keras.ops.size(weight) for weight in untrained.model.trainable_weights]
         classifier.facts.trainable_parameters = int(sum(sizes))
-        result = training.train(
-            "fine_tune", untrained.model, untrained.split_rows, settings, log_epoch, classifier.resume, untrained.head
-        )
+        classifier.facts.averaged_runs = averaged
         layers = assembly.plain_layers(untrained.layers, weights) if lora else untrained.layers
         delivery.deliver(classifier, model_name("fine_tune"), layers, result, untrained.split_rows)

@@ -116,7 +116,8 @@ PARAMETERS: dict[str, dict[str, str | int | float]] = {
     "fit_logistic": {"class_weights": "none"},
     "train_top": {"head": "linear", "dropout": 0.1, "width": 8, "depth": 1, "l2": 0, **TRAINING},
     "fine_tune": {
-        **TRAINING, "learning_rate": 0.001, "backbone_rate": 1, "rate_decay": 1, "lora": 0, "l2": 0, "epochs": 2,
+        **TRAINING, "learning_rate": 0.001, "backbone_rate": 1, "rate_decay": 1, "lora": 0, "soup": 1, "l2": 0,
+        "epochs": 2,
     },
     "choose_classifier": {},
     "average": {"batch_size": 8},

@@ -319,6 +319,7 @@ class ModelFacts(SplitsFacts):
     validation_log_loss: float
     validation_kappa: float
     trainable_parameters: int = 0  # of fine-tuning
+    averaged_runs: int = 1  # whose weights are the mean of those of several
     members: Sequence[str] = ()  # the models that an ensemble averages
     arms: Sequence[Mapping[str, Any]] = ()  # `values` and `validation_log_loss` of each that was chosen from
     backbone: str = ""

@@ -87,7 +87,10 @@ class FineTuning(HeadTraining):
         backbone_rate: Share of the learning rate at which the backbone's layers learn, in [0, 1].
         rate_decay: Factor, in (0, 1], by which that rate falls from each block of the backbone to the one before it. A
             block is a layer with a kernel, or all layers that a skip connection or branches join.
+        soup: Runs of each training, from the same head with seeds of their own, of which the best on validation are
+            averaged, weight by weight; 1 for a single run.
     """
 
     backbone_rate: Share
     rate_decay: Annotated[float, Range("in (0, 1]", lambda value: 0 < value <= 1)]
+    soup: Count

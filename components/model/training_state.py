@@ -80,7 +80,7 @@ class TrainingState:
         summary = {"rows": self.history, "seconds": self.seconds, "best_epoch": self.best_epoch}
         arrays = {f"variable_{number}": variable.numpy() for number, variable in enumerate(self.variables())}
         arrays |= {f"best_{number}": weight for number, weight in enumerate(self.best_weights)}
-        self.file.parent.mkdir(exist_ok=True)
+        self.file.parent.mkdir(parents=True, exist_ok=True)
         unfinished = self.file.with_suffix(".unfinished")
         with unfinished.open("wb") as file:
             np.savez(file, summary=np.array(json.dumps(summary)), best_logits=self.best_logits, **arrays)

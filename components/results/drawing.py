@@ -90,7 +90,7 @@ def draw_report(report: Report, title: str, page: Page, folder: str) -> None:
     if history.empty:
         figures.draw_statement(file, title, "It was not trained epoch by epoch")
     else:
-        figures.draw_training_curves(history, report.facts.best_epoch, file, title)
+        figures.draw_training_curves(history, report.facts.best_epoch, file, title, report.facts.averaged_runs)
 
     calibration = report.table("calibration.csv")
     bins = {str(name): rows for name, rows in calibration.groupby("temperature", sort=False)}

@@ -111,7 +111,7 @@ def test_a_training_by_lora_that_was_broken_off_ends_as_if_it_had_never_stopped(
 
     array = np.random.default_rng(0).normal(size=(30, 2, 8, 8, 2)).astype(np.float32)
     part = Rows(array, np.arange(30), np.arange(30) % 3)
-    changed: dict[str, Any] = {**TRAINING, "l2": 0, "backbone_rate": 0.5, "rate_decay": 0.7, "epochs": 3}
+    changed: dict[str, Any] = {**TRAINING, "l2": 0, "backbone_rate": 0.5, "rate_decay": 0.7, "soup": 1, "epochs": 3}
     settings = FineTuning(**changed)
 
     def train(folder: Path, stop: int) -> tuple[list[np.ndarray], training.TrainingResult]:

@@ -88,7 +88,7 @@ def test_blocks_of_backbones_are_those_that_are_trained(name, unfreeze, count):
 def test_each_block_learns_at_a_share_of_the_rate_of_the_one_behind_it(optimizer):
     """Weights of 1 and gradients of 1: each moves by its own rate, and decays by it."""
     model, head = residual()
-    changed = {"optimizer": optimizer, "momentum": 0.0, "backbone_rate": 0.4, "rate_decay": 0.5}
+    changed = {"optimizer": optimizer, "momentum": 0.0, "backbone_rate": 0.4, "rate_decay": 0.5, "soup": 1}
     settings = FineTuning(**{**TRAINING, "l2": 0, **changed, "learning_rate": 0.1})
     optimizer = Trainer(model, head, settings, plan_schedule(settings, 1)).optimizer
     for variable in model.trainable_variables:

@@ -35,7 +35,7 @@ from tests.conftest import NETWORK, PARAMETERS, TRAINED, TRAINING
 
 SETTINGS: dict[str, Any] = {
     **TRAINING, "learning_rate": 0.05, "epochs": 8, "patience": 3, "batch_size": 7, "seed": 3, "l2": 0,
-    "backbone_rate": 1, "rate_decay": 1,
+    "backbone_rate": 1, "rate_decay": 1, "soup": 1,
 }  # fmt: skip
 EVERYTHING = {
     "optimizer": "adamw", "weight_decay": 0.1, "schedule": "cosine", "warm_up": 0.3, "label_smoothing": 0.1,

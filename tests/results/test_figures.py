@@ -521,6 +521,12 @@ def test_learning_curves_marks_the_epoch_that_was_kept(drawn: list[Figure], tmp_
         assert [line.get_xdata() for line in axes.lines if line.get_linestyle() == ":"] == [[2, 2]]
 
 
+def test_learning_curves_of_a_soup_say_that_weights_of_runs_were_averaged(drawn: list[Figure], tmp_path: Path) -> None:
+    figures.draw_training_curves(history([2, 0.6, 0.4, 0.8]), 2, tmp_path / "figure.png", "top", averaged_runs=3)
+    note = "The weights of 3 runs were averaged, the best of them of epoch 2: validation log loss 0.480 after the "
+    assert any(text.replace("\n", " ").startswith(note) for text in texts(drawn[0]))
+
+
 def test_the_ticks_of_epochs_are_whole(drawn: list[Figure], tmp_path: Path) -> None:
     figures.draw_training_curves(history([2]), 1, tmp_path / "figure.png", "top")
     figures.draw_model_curves({"top": history([2, 1])}, {"top": 2}, tmp_path / "figure.png", "top")

@@ -43,7 +43,9 @@ def _label_epochs(axes: Axes, title: str) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
 
 
-def draw_training_curves(history: pd.DataFrame, best_epoch: int, path: Path, title: str) -> None:
+def draw_training_curves(
+    history: pd.DataFrame, best_epoch: int, path: Path, title: str, averaged_runs: int = 1
+) -> None:
     """Draw the loss and the scores of one training over its epochs, and mark the epoch whose weights were kept.
 
     Args:
@@ -52,10 +54,14 @@ def draw_training_curves(history: pd.DataFrame, best_epoch: int, path: Path, tit
         best_epoch: The epoch whose weights were kept.
         path: PNG file to write.
         title: What was trained.
+        averaged_runs: The runs, one after the other in the history, whose weights were averaged.
     """
     train, validation = SPLITS["train"], SPLITS["validation"]
     best = history.set_index("epoch").loc[best_epoch]
-    note = f"The weights of epoch {best_epoch} were kept: validation log loss {best['validation_log_loss']:.3f} "
+    kept = f"The weights of epoch {best_epoch} were kept"
+    if averaged_runs > 1:
+        kept = f"The weights of {averaged_runs} runs were averaged, the best of them of epoch {best_epoch}"
+    note = f"{kept}: validation log loss {best['validation_log_loss']:.3f} "
     note += f"after the temperature, accuracy {best['validation_accuracy']:.3f}."
     with new_figure(path, (8.5, 3.4), title, note) as figure:
         losses, scores = figure.subplots(1, 2)

@@ -127,6 +127,8 @@ def training_lines(classifier: Classifier, report: Report) -> Iterator[str]:
         yield f"- backbone {markdown(facts.backbone)}, {weights}"
     if facts.members:
         yield f"- the mean of {markdown(', '.join(facts.members))}"
+    elif facts.averaged_runs > 1:
+        yield f"- the mean of the weights of {facts.averaged_runs} runs, each at its best epoch on validation"
     else:
         yield f"- epoch {facts.best_epoch} of {facts.epochs}, the best on validation"
     yield f"- temperature {facts.temperature:.4g}, fitted on validation"

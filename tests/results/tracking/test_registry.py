@@ -203,6 +203,8 @@ def test_the_card_of_an_ensemble_names_its_members(made, tmp_path):
     vars(classifier.facts).update({"model": "ensemble", "members": ["top", "fine_tuned"], "epochs": 0, "best_epoch": 0})
     text = card.card_text(classifier, report, 1)
     assert "- the mean of top, fine\\_tuned\n" in text and "epoch 0" not in text
+    vars(classifier.facts).update({"members": [], "averaged_runs": 2})
+    assert "- the mean of the weights of 2 runs, each at its best epoch" in card.card_text(classifier, report, 1)
 
 
 NAMES = ["<script>alert(1)</script>", "[x](javascript:alert(1))", "a | b *c* ~~d~~ `e` &amp; _f_ \n# g"]
