@@ -52,14 +52,14 @@ def extract(
     """
     from components.data import augmentation
     from components.model import backbones, extraction
-    from components.model.cut import ALL
+    from components.model.cut import ALL_LAYERS
 
     entry, precision = backbones.entry_of(weights), chosen_precision.facts.precision
     network = entry.build(augmented.facts.image_size, weights.file)
     first, pooling = entry.first_trainable_layer(unfreeze, network), entry.pooling_name(pooling)
-    print(f"extract: {network.name}, pooling {pooling}, trained from {first} on" if first != ALL else
+    print(f"extract: {network.name}, pooling {pooling}, trained from {first} on" if first != ALL_LAYERS else
           f"extract: {network.name}, pooling {pooling}, all layers are trained")  # fmt: skip
-    prefix = "none" if first == ALL and prefix == "stored" else prefix
+    prefix = "none" if first == ALL_LAYERS and prefix == "stored" else prefix
     frozen = extraction.frozen_network(entry, network, first, pooling, at_cut=prefix == "stored", precision=precision)
 
     views = augmentation.draw_views(augmented)

@@ -16,7 +16,7 @@ from pipeline.collection import declarations
 from pipeline.planning import tasks_by_recipe
 from pipeline.running import find_output
 
-ALL = "all"
+ALL_NETWORKS = "all"
 CUTS = (*DEPTHS,)  # from where the finalists are fine-tuned
 ENDING = "_chosen"  # after the name of a recipe, that of the recipe that is chosen
 MODELS = ("top", "fine_tuned")  # the ways of reuse that are tried
@@ -47,7 +47,7 @@ def list_candidates(
         UserError: A network is unknown, or a size is not what it may be.
     """
     resolved = recipes.resolve(content, recipe)
-    if [*networks] == [ALL]:
+    if [*networks] == [ALL_NETWORKS]:
         published = [name for name, entry in BACKBONES.items() if not entry.from_folder]
         networks = [*declarations(content, "weights"), *published]
     names = recipes.require_names("network", networks or resolved.networks, recipes.usable_names(content, "weights"))

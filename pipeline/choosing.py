@@ -10,7 +10,7 @@ import yaml
 from components.data.sources import local_path
 from components.system.errors import UserError, fold_words, unknown_name
 from pipeline import decisions, drafting, editing, looking, recipes, sources
-from pipeline.candidates import ALL, CUTS, ENDING, Candidate, CandidateTasks, chosen_recipe, list_candidates
+from pipeline.candidates import ALL_NETWORKS, CUTS, ENDING, Candidate, CandidateTasks, chosen_recipe, list_candidates
 from pipeline.collection import declarations, local_source
 from pipeline.decisions import Decision
 from pipeline.halving import Halving
@@ -43,7 +43,7 @@ def choose(
     """
     recipe, is_own = find_or_draft_recipe(source, name)
     content, kept = recipes.read(), decisions.read_decision(recipe)
-    candidates = list_candidates(content, recipe, networks or ([ALL] if is_own else []), sizes)
+    candidates = list_candidates(content, recipe, networks or ([ALL_NETWORKS] if is_own else []), sizes)
     decision = None if anew else kept
     if decision and not decision.is_of(candidates if networks or sizes else None, finalists):
         raise UserError(
@@ -118,7 +118,7 @@ def fetch_what_changed(content: Mapping[str, Any], tasks: CandidateTasks, candid
 
 
 def write_chosen(decision: Decision, instead_of: str) -> None:
-    """Write the recipe of the chosen into params.yaml, switched on, and print what it has.
+    """Write the recipe of the chosen into params.yaml, switched on in another's place, and print its networks.
 
     Args:
         decision: The decision.

@@ -48,15 +48,16 @@ class Results:
         records = Record.read_all([folder])
         classifiers, reports, pages = Classifier.list_in(folder), Report.list_in(folder), Page.list_in(folder)
         probes = Probe.list_in(folder)
+        for step, results in (("probe", probes), ("evaluate", reports)):
+            for result in results:
+                result.record = records_by_step(result.manifest["lineage"], records).get(step, Record())
+        fingerprints = [report.facts.fingerprint for report in reports]
         self.records += records
         self.pages += pages
-        for probe in probes:
-            probe.record = records_by_step(probe.manifest["lineage"], records).get("probe", Record())
         self.probes += probes
         self.classifiers |= {classifier.digest: classifier for classifier in classifiers}
-        for report in reports:
-            report.record = records_by_step(report.manifest["lineage"], records).get("evaluate", Record())
-            self.reports.setdefault(report.facts.fingerprint, report)
+        for fingerprint, report in zip(fingerprints, reports, strict=True):
+            self.reports.setdefault(fingerprint, report)
 
     def classifier_of(self, report: Report) -> Classifier:
         """Return the classifier that a report scores, by the digest that the report names.

@@ -158,7 +158,7 @@ def leak_lines(leaks: "pd.DataFrame") -> list[str]:
 
 
 def test_line(table: "pd.DataFrame") -> str:
-    """Return a line on what a test part can tell: how well it knows an accuracy, and what difference of two models.
+    """Return a line on a test part: the interval of an accuracy for its size, and the least difference it can tell.
 
     Args:
         table: One row a test image, with its `group`.

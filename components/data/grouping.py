@@ -52,11 +52,11 @@ def draw_key(seed: int, name: str) -> float:
 
 
 def deal_units(units: Sequence[Unit], sizes: Sequence[int], least: Sequence[int]) -> list[int]:
-    """Return the number of each unit's part: each, in the order given, is in the first part that has room for it.
+    """Return the number of each unit's part: parts are filled in order, each to its size and its share of each class.
 
-    A part has room for its share of each class. Where whole units do not fill it, those at its end change places with
-    those after it, as long as that brings size and shares nearer. The last part takes what the others leave. Units of
-    one image meet sizes and shares exactly.
+    Each unit, in the order given, is in the first part that has room for it. A part has room for its share of each
+    class. Where whole units do not fill it, those at its end change places with those after it, as long as that brings
+    size and shares nearer. The last part takes what the others leave. Units of one image meet sizes and shares exactly.
 
     Args:
         units: The number of images of each class in each unit.

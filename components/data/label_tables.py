@@ -409,7 +409,7 @@ def read_json_lines(text: str, path: str) -> "pd.DataFrame":
 
 
 def read_parquet(file: Path, path: str) -> "pd.DataFrame":
-    """Return the rows of a parquet file, whole numbers without a point; absent values are empty.
+    """Return the rows of a parquet file, all of text: whole-number columns without a point, absent cells empty.
 
     Raises:
         UserError: It cannot be read.

@@ -24,7 +24,9 @@ HUMP = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])")  # between the words of `trainA`
 
 
 def part_of(name: str) -> str:
-    """Return the part that a folder's whole name says: `test` for `Test_Images 2017`, but "" for `horse_test`.
+    """Return the part (`train`, `validation`, `test` or `unlabelled`) that a folder's whole name says, or "" if none.
+
+    It is `test` for `Test_Images 2017`, but "" for `horse_test`.
 
     It is `train`, `validation`, `test`, or `unlabelled`, for images without classes. Case, digits and whatever is no
     letter do not count.

@@ -7,19 +7,22 @@ Placement = tuple[tuple[int, int, int, int], tuple[int, int]]  # what is taken o
 
 
 def squash(width: int, height: int, size: int) -> Placement:
-    """Return how an image becomes a square whole, its proportions not kept."""
+    """Return the box of the whole image, and the square that it fills, its proportions not kept."""
     return (0, 0, width, height), (size, size)
 
 
 def crop(width: int, height: int, size: int) -> Placement:
-    """Return how the largest square in an image's middle becomes the square."""
+    """Return the box of the largest square in an image's middle, and the square that it fills."""
     side = min(width, height)
     left, upper = (width - side) // 2, (height - side) // 2
     return (left, upper, left + side, upper + side), (size, size)
 
 
 def pad(width: int, height: int, size: int) -> Placement:
-    """Return how an image comes into the square's middle whole, its proportions kept; the rest is `PADDING`."""
+    """Return the box of the whole image, and the size, its proportions kept, that it has in the middle of the square.
+
+    The rest is `PADDING`.
+    """
     scale = size / max(width, height)
     return (0, 0, width, height), (max(1, round(scale * width)), max(1, round(scale * height)))
 

@@ -42,7 +42,9 @@ def read_table(file: Path, text_columns: Collection[str], columns_with_gaps: Col
 
 
 def write_table(file: Path, table: "pd.DataFrame", errors: Literal["strict", "surrogateescape"] = "strict") -> None:
-    """Write a table to a CSV file, without its index: the same bytes for the same rows.
+    """Write a table to a CSV file, without its index, with an apostrophe before texts that would be formulas.
+
+    The same rows give the same bytes.
 
     Args:
         file: The CSV file.

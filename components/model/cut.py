@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import keras
 
 
-ALL = "all"
+ALL_LAYERS = "all"
 
 
 def cut(network: "keras.Model", first_trainable: str) -> tuple["keras.Model", "keras.Model"]:
@@ -32,7 +32,7 @@ def cut(network: "keras.Model", first_trainable: str) -> tuple["keras.Model", "k
 
     layers = network.layers
     names = [layer.name for layer in layers]
-    first_trainable = names[1] if first_trainable == ALL else first_trainable
+    first_trainable = names[1] if first_trainable == ALL_LAYERS else first_trainable
     if first_trainable not in names[1:]:
         raise unknown_name(f"layer of {network.name}", first_trainable, names[1:])
     first = names.index(first_trainable)

@@ -10,7 +10,7 @@ import numpy as np
 from components.data import images as image_files
 from components.data.artifacts import Embeddings, Images, Weights
 from components.model import backbones, extraction
-from components.model.cut import ALL
+from components.model.cut import ALL_LAYERS
 from components.system.progress import bar
 
 
@@ -27,7 +27,7 @@ def embedding_function(weights: Weights, image_size: int) -> tuple[extraction.Ba
     entry = backbones.entry_of(weights)
     network = entry.build(image_size, weights.file)
     frozen = extraction.frozen_network(
-        entry, network, ALL, entry.pooling_name("auto"), at_cut=False, precision="float32"
+        entry, network, ALL_LAYERS, entry.pooling_name("auto"), at_cut=False, precision="float32"
     )
     tensors = [one for operation in network.operations for one in operation._inbound_nodes[0].outputs]
     outputs = sorted(math.prod(side or 1 for side in tensor.shape[1:]) for tensor in tensors)

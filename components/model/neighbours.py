@@ -1,16 +1,54 @@
-"""Nearest neighbours as a head: the features of the training images are its weights."""
+"""Nearest neighbours: their votes, and as a head whose weights are the features of the training images."""
 
-import keras
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from components.system.errors import UserError
 
+if TYPE_CHECKING:
+    import keras
+
 COUNTS = (1, 3, 10, 30)  # of neighbours that vote, among which validation chooses
 SIMILARITY = 0.07  # by which similarities are divided before neighbours vote
 MOST_BYTES = 2**30  # of features in a model
+ROWS = 256  # images whose neighbours are looked for at once
 
 
-def neighbour_head(features: np.ndarray, labels: np.ndarray, classes: int, count: int) -> keras.Model:
+def neighbour_logits(
+    features: np.ndarray, labels: np.ndarray, classes: int, count: int, queries: np.ndarray
+) -> np.ndarray:
+    """Return logits, (m, classes), by the votes of the nearest images, without Keras.
+
+    They are those of `neighbour_head`, but that exactly so many images vote, and of equally near ones the first.
+
+    Args:
+        features: Of the training images, (n, channels).
+        labels: Their class numbers, (n,).
+        classes: Number of classes.
+        count: How many neighbours vote; all where there are fewer.
+        queries: Features of the images that are voted on, (m, channels).
+
+    Source: as of `neighbour_head`.
+    """
+    train, queries = unit_rows(features), unit_rows(queries)
+    several, logits = min(count, len(train)), []
+    for start in range(0, len(queries), ROWS):
+        similarities = queries[start : start + ROWS] @ train.T
+        nearest = np.argsort(-similarities, axis=1, kind="stable")[:, :several]
+        weights = np.exp((np.take_along_axis(similarities, nearest, axis=1) - 1) / SIMILARITY)
+        votes = np.repeat(weights.min(axis=1, keepdims=True), classes, axis=1)
+        np.add.at(votes, (np.arange(len(votes))[:, None], labels[nearest]), weights)
+        logits.append(np.log(np.maximum(votes, np.finfo(np.float32).tiny)))
+    return np.concatenate(logits)
+
+
+def unit_rows(features: np.ndarray) -> np.ndarray:
+    """Return features, (n, channels), each divided by its length."""
+    return features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+
+
+def neighbour_head(features: np.ndarray, labels: np.ndarray, classes: int, count: int) -> "keras.Model":
     """Return a head from features, (batch, channels), to logits, (batch, classes), by votes of the nearest images.
 
     Nearness is the cosine of the features. A vote weighs the more the more similar an image is; images as near as the
@@ -25,7 +63,9 @@ def neighbour_head(features: np.ndarray, labels: np.ndarray, classes: int, count
     Source:
         Wu et al., arXiv 1805.01978, section 3.4.
     """
-    kernel = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+    import keras
+
+    kernel = unit_rows(features)
     inputs = keras.Input(features.shape[1:])
     x = keras.layers.UnitNormalization(name="normalised")(inputs)
     similar = keras.layers.Dense(len(kernel), use_bias=False, name="similarities")

@@ -9,12 +9,11 @@ from scipy.special import softmax
 
 from components.data.artifacts import Embeddings, Probe, Splits
 from components.model.logistic import fit_path
+from components.model.neighbours import neighbour_logits
 from components.scores import metrics
 from components.scores.registry import VALIDATION
 from components.scores.temperature import fit_temperature
 
-SIMILARITY = 0.07  # by which similarities are divided before neighbours vote
-ROWS = 256  # validation images whose neighbours are looked for at once
 INVERSE_PENALTIES = (0.01, 1.0)  # of logistic regression, of standardised features
 
 
@@ -52,7 +51,7 @@ def probe_features(samples: Samples, neighbours: int) -> dict[str, np.ndarray]:
     """
     known = samples.train, samples.train_labels, samples.classes
     kinds = {
-        "neighbours": [neighbour_logits(samples, neighbours)],
+        "neighbours": [neighbour_logits(*known, neighbours, samples.validation)],
         "logistic": [
             samples.validation @ kernel + bias
             for _, kernel, bias in fit_path(*known, inverse_penalties=INVERSE_PENALTIES)
@@ -63,28 +62,6 @@ def probe_features(samples: Samples, neighbours: int) -> dict[str, np.ndarray]:
         calibrated = [softmax(one / fit_temperature(samples.validation_labels, one), axis=1) for one in several]
         best[name] = min(calibrated, key=lambda one: metrics.log_loss(samples.validation_labels, one))
     return best
-
-
-def neighbour_logits(samples: Samples, neighbours: int) -> np.ndarray:
-    """Return logits, (n, classes), by the votes of the nearest training images by the cosine of their features.
-
-    A vote weighs the more the more similar it is; every class has one vote more of the weight that is least.
-
-    Source: Wu et al., arXiv 1805.01978, section 3.4.
-    """
-    train, validation = (
-        one / np.maximum(np.linalg.norm(one, axis=1, keepdims=True), 1e-12)
-        for one in (samples.train, samples.validation)
-    )
-    several, logits = min(neighbours, len(train)), []
-    for start in range(0, len(validation), ROWS):
-        similarities = validation[start : start + ROWS] @ train.T
-        nearest = np.argsort(-similarities, axis=1, kind="stable")[:, :several]
-        weights = np.exp((np.take_along_axis(similarities, nearest, axis=1) - 1) / SIMILARITY)
-        votes = np.repeat(weights.min(axis=1, keepdims=True), samples.classes, axis=1)
-        np.add.at(votes, (np.arange(len(votes))[:, None], samples.train_labels[nearest]), weights)
-        logits.append(np.log(np.maximum(votes, np.finfo(np.float32).tiny)))
-    return np.concatenate(logits)
 
 
 def write_probe(probe: Probe, samples: Samples, probabilities: Mapping[str, np.ndarray]) -> None:

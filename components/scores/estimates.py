@@ -385,7 +385,7 @@ def skewed_quantile(quantile: float, acceleration: float) -> float:
 
 
 def effective_degrees(influence: np.ndarray) -> float:
-    """Return the degrees of freedom of a variance over units, at least 3: few, where few units make most of it.
+    """Return a variance's effective degrees of freedom over units: few where few dominate, at least 3 unless it is 0.
 
     It is Satterthwaite's number, each unit's square being of one degree, for which doi:10.2307/3002019 is the source.
     """

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, special
 
-from components.scores.estimates import Sample, pool_trainings, sample_of, spread_of_mean, variance_over_units
-from components.scores.proportions import ALPHA, FEWEST, Interval, effective_trials, exact_interval, independent_units
+from components.scores.estimates import Sample, pool_trainings, spread_of_mean, variance_over_units
+from components.scores.proportions import ALPHA, FEWEST, Interval, effective_trials, exact_interval
 from components.scores.registry import EXACT, SCORES, TESTED
 
 POWER = 0.8
@@ -223,22 +223,6 @@ def compare_ways(ways: Mapping[str, Sample]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*names, *columns])
 
 
-def compare_models(
-    labels: np.ndarray, first: np.ndarray, second: np.ndarray, groups: np.ndarray | None = None
-) -> dict[str, Difference]:
-    """Return the `Difference`, second minus first, of two models in each tested score, by its name, such as `kappa`.
-
-    Args:
-        labels: Number of the true class, (n,).
-        first: Probabilities of the first model, (n, classes).
-        second: Probabilities of the second, likewise.
-        groups: Name of each image's group, (n,); empty for an image that is by itself.
-    """
-    unit = independent_units(groups, len(labels))
-    one, other = (sample_of(labels, probabilities, unit, TESTED) for probabilities in (first, second))
-    return {name: difference(one, other, name) for name in TESTED}
-
-
 @dataclass(frozen=True)
 class SameWay:
     """How often two halves of one way's trainings are told apart by accuracy, which a test ought not to do.
@@ -257,12 +241,12 @@ class SameWay:
 
 
 def compare_same_ways(trainings: Sequence[Sample]) -> SameWay:
-    """Return how often trainings of one way, on the same images, are told apart: every two, and halves of them.
+    """Return how many pairs of one way's trainings, and of halves of them, there are, and how many are told apart.
 
-    Of many halves, the first `MOST_HALVES` are compared.
+    All are scored on the same images. Of many halves, the first `MOST_HALVES` are compared.
     """
 
-    def told(pairs: Iterable[tuple[Sample, Sample]]) -> list[bool]:
+    def claims(pairs: Iterable[tuple[Sample, Sample]]) -> list[bool]:
         return [difference(one, other, EXACT).p_value() < ALPHA for one, other in pairs]
 
     def pool(numbers: Iterable[int]) -> Sample:
@@ -273,8 +257,8 @@ def compare_same_ways(trainings: Sequence[Sample]) -> SameWay:
     if len(trainings) % 2 == 0:  # each pair of halves once
         parts = (part for part in parts if 0 in part)
     halves = ((pool(part), pool({*numbers} - {*part})) for part in islice(parts, MOST_HALVES))
-    files_told, halves_told = told((one, other) for one, other in combinations(trainings, 2)), told(halves)
-    return SameWay(len(files_told), sum(files_told), len(halves_told), sum(halves_told))
+    of_files, of_halves = claims(combinations(trainings, 2)), claims(halves)
+    return SameWay(len(of_files), sum(of_files), len(of_halves), sum(of_halves))
 
 
 def best_ways(pairs: pd.DataFrame, names: Sequence[str], score: str) -> list[str]:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from scipy import stats
 
-from components.scores.proportions import LEVEL
+from components.scores.proportions import LEVEL, exact_interval
 
 
 def upper_limit(events: int, trials: int) -> float:
@@ -15,7 +15,7 @@ def upper_limit(events: int, trials: int) -> float:
 
     Source: Clopper & Pearson, doi:10.1093/biomet/26.4.404.
     """
-    return float(stats.beta.ppf(LEVEL, events + 1, trials - events)) if events < trials else 1.0
+    return exact_interval(events, trials, 2 * (1 - LEVEL))[1]
 
 
 def trials_needed(rate: float) -> int:

@@ -45,7 +45,7 @@ def resource_errors(name: str, folder: Path) -> Iterator[None]:
 
 
 def missing_resource(error: Exception, folder: Path) -> str:
-    """Return which resource of the machine was missing and what to do, or an empty text if that was not the cause.
+    """Return which resource was missing (disk, access, memory) and what to do; an empty text if that was no cause.
 
     A disk that is as good as full, with less than `FULL` free, is the cause of whatever the error is.
     """

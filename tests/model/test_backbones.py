@@ -14,7 +14,7 @@ from components.model import backbones
 from components.model.backbones.applications import APPLICATIONS
 from components.model.backbones.keras_file import read_functional
 from components.model.backbones.poolings import pooling_layer
-from components.model.cut import ALL, cut, layer_at_depth
+from components.model.cut import ALL_LAYERS, cut, layer_at_depth
 from components.system.errors import UserError
 from tests.conftest import PARAMETERS, evaluate
 from tests.data.test_data_sets import real
@@ -181,10 +181,10 @@ def test_what_is_neither_a_layer_nor_a_share_is_one_line(unfreeze):
 
 def test_where_all_layers_are_trained_the_tensors_are_the_views_and_every_layer_moves(made, tmp_path):
     at = {**made, **{name: tmp_path / name for name in ("features", "tensors", "top", "classifier")}}
-    for unfreeze in (ALL, "1.0"):
+    for unfreeze in (ALL_LAYERS, "1.0"):
         run_step("extract", at, {**PARAMETERS["extract"], "unfreeze": unfreeze})
         tensors, augmented = Tensors.read(at["tensors"]), Augmented.read(at["augmented"])
-        assert tensors.facts.first_trainable == ALL and tensors.facts.prefix == "none"
+        assert tensors.facts.first_trainable == ALL_LAYERS and tensors.facts.prefix == "none"
         np.testing.assert_array_equal(tensors.array, augmentation.draw_views(augmented)[np.arange(48)])
         np.testing.assert_array_equal(Features.read(at["features"]).array, Features.read(made["features"]).array)
     run_step("train_top", at, {**PARAMETERS["train_top"], "epochs": 1})
@@ -202,7 +202,7 @@ def test_where_all_layers_are_trained_the_tensors_are_the_views_and_every_layer_
 
 def test_the_whole_network_is_the_suffix_where_all_layers_are_trained():
     network = backbones.get("mobilenet_v2").build(64)
-    prefix, suffix = cut(network, ALL)
+    prefix, suffix = cut(network, ALL_LAYERS)
     batch = images(network)
     np.testing.assert_array_equal(prefix.predict_on_batch(batch), batch)
     np.testing.assert_array_equal(suffix.predict_on_batch(batch), network.predict_on_batch(batch))

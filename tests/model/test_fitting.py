@@ -34,6 +34,7 @@ def test_neighbours_vote_as_in_scikit_learn(count):
     peer = KNeighborsClassifier(min(count, 60), metric="cosine", weights=weigh).fit(known, labels[:60])
     logits = head.predict(asked, verbose=0)
     np.testing.assert_array_equal(logits.argmax(axis=1), peer.predict(asked))
+    np.testing.assert_allclose(neighbours.neighbour_logits(known, labels[:60], 3, count, asked), logits, atol=1e-5)
     distances = peer.kneighbors(asked)[0]
     votes = np.exp(logits) - np.exp(-distances.max(axis=1, keepdims=True) / neighbours.SIMILARITY)
     np.testing.assert_allclose(

@@ -9,11 +9,7 @@ from scipy.special import softmax
 
 from components.scores import calibration, estimates, intervals, metrics, pairs
 from components.scores.estimates import estimate, pool_folds, pool_trainings, sample_of
-from components.scores.proportions import (
-    effective_trials,
-    exact_interval,
-    sign_flip_p,
-)
+from components.scores.proportions import effective_trials, exact_interval, independent_units, sign_flip_p
 from components.scores.registry import SCORES, TESTED
 
 
@@ -22,6 +18,15 @@ def population(images: int, seed: int, classes: int = 5, skill: float = 2.0) -> 
     random = np.random.default_rng(seed)
     labels = random.choice(classes, images, p=np.arange(1, classes + 1) / (classes * (classes + 1) / 2))
     return labels, softmax(random.normal(0, 1, (images, classes)) + skill * np.eye(classes)[labels], axis=1)
+
+
+def compare_models(
+    labels: np.ndarray, first: np.ndarray, second: np.ndarray, groups: np.ndarray | None = None
+) -> dict[str, pairs.Difference]:
+    """Return the difference, second minus first, of two models in each tested score, by its name."""
+    unit = independent_units(groups, len(labels))
+    one, other = (sample_of(labels, probabilities, unit, TESTED) for probabilities in (first, second))
+    return {name: pairs.difference(one, other, name) for name in TESTED}
 
 
 def outcomes(*counts: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -81,7 +86,7 @@ def test_a_difference_in_accuracy_is_about_that_of_paired_proportions():
 
     Theirs is -0.1195 to -0.0032, with a pair more of either kind in the difference as well; p is 0.0525 and 0.0330.
     """
-    difference = pairs.compare_models(*outcomes(59, 16, 6, 80))["accuracy"]
+    difference = compare_models(*outcomes(59, 16, 6, 80))["accuracy"]
     assert difference.value == pytest.approx(-10 / 161)
     assert difference.interval() == (pytest.approx(-0.1195, abs=0.003), pytest.approx(-0.0032, abs=0.003))
     assert 0.033 < difference.p_value() < 0.0525
@@ -188,7 +193,7 @@ def test_a_model_that_always_says_the_same_has_a_kappa_of_about_0():
         probabilities = np.tile([0.6, 0.4], (images, 1))
         low, high = intervals.score_intervals(labels, probabilities)["kappa"]
         assert -most < low < -least and least < high < most
-        difference = pairs.compare_models(labels, probabilities, probabilities)["kappa"]
+        difference = compare_models(labels, probabilities, probabilities)["kappa"]
         assert difference.value == 0 and difference.interval()[0] < -least and difference.interval()[1] > least
     assert intervals.score_intervals(np.zeros(50, int), np.tile([0.6, 0.4], (50, 1)))["kappa"] == (-1, 1)
 
@@ -204,12 +209,12 @@ def test_a_class_without_test_images_may_be_recognised_always_or_never():
 def test_images_of_one_class_tell_nothing_of_kappa():
     labels, probabilities = np.zeros(50, int), population(50, 1)[1]
     assert intervals.score_intervals(labels, probabilities)["kappa"] == (-1, 1)
-    assert pairs.compare_models(labels, probabilities, population(50, 2)[1])["kappa"].interval() == (-2, 2)
+    assert compare_models(labels, probabilities, population(50, 2)[1])["kappa"].interval() == (-2, 2)
 
 
 def test_two_models_that_predict_the_same_differ_by_chance_at_most():
     labels, probabilities = population(50, 1)
-    by_score = pairs.compare_models(labels, probabilities, probabilities)
+    by_score = compare_models(labels, probabilities, probabilities)
     for difference in by_score.values():
         low, high = difference.interval()
         assert difference.value == 0 and difference.p_value() == 1 and low < 0 < high
@@ -223,7 +228,7 @@ def test_models_that_differ_on_two_images_of_297_are_not_told_apart_by_any_score
     first[10:40] = np.roll(first[10:40], 1, axis=1)
     second = first.copy()
     second[:2] = np.roll(second[:2], 1, axis=1)
-    for difference in pairs.compare_models(labels, first, second).values():
+    for difference in compare_models(labels, first, second).values():
         assert difference.p_value() > 0.25
 
 
@@ -234,7 +239,7 @@ def test_few_groups_tell_nothing(groups):
     ends = intervals.score_intervals(labels, probabilities, names.astype(str))
     assert ends["accuracy"] == (0, 1) and ends["kappa"] == (-1, 1)
     assert ends["log_loss"] == (0, pytest.approx(36.04, abs=0.01))
-    pair = pairs.compare_models(labels, population(60, 2)[1], probabilities, names.astype(str))
+    pair = compare_models(labels, population(60, 2)[1], probabilities, names.astype(str))
     assert [difference.p_value() for difference in pair.values()] == [1, 1, 1]
     assert (pair["accuracy"].interval()[0], pair["kappa"].interval()[1]) == (-1, 2)
 
@@ -561,7 +566,7 @@ def test_models_that_are_equally_good_are_seldom_told_apart():
     p = {score: np.empty(300) for score in TESTED}
     for number in range(300):
         rows = slice(100 * number, 100 * (number + 1))
-        for score, difference in pairs.compare_models(labels[rows], models[0][rows], models[1][rows]).items():
+        for score, difference in compare_models(labels[rows], models[0][rows], models[1][rows]).items():
             p[score][number] = difference.p_value()
     rates = {score: np.mean(values < 0.05) for score, values in p.items()}
     assert max(rates.values()) <= 0.08 and min(rates.values()) >= 0.01

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from components.model.backbones.poolings import pooling_layer
 from components.model.backbones.weights_files import load_weights
-from components.model.cut import ALL, layer_at_depth
+from components.model.cut import ALL_LAYERS, layer_at_depth
 from components.system.errors import UserError, unknown_name
 
 if TYPE_CHECKING:
@@ -156,12 +156,12 @@ class Backbone(ABC):
         if unfreeze in self.cuts:
             return self.cuts[unfreeze]
         names = [layer.name for layer in network.layers[1:]]
-        if unfreeze in names or unfreeze == ALL:
+        if unfreeze in names or unfreeze == ALL_LAYERS:
             return unfreeze
         try:
             share = DEPTHS[unfreeze] if unfreeze in DEPTHS else float(unfreeze)
         except ValueError:
-            raise unknown_name(f"layer of {network.name}", unfreeze, [*names, ALL, *DEPTHS]) from None
+            raise unknown_name(f"layer of {network.name}", unfreeze, [*names, ALL_LAYERS, *DEPTHS]) from None
         if not 0 < share <= 1:
             raise UserError(f"unfreeze: a share of the network's depth is in (0, 1]; received {unfreeze}")
-        return ALL if share == 1 else layer_at_depth(network, share)
+        return ALL_LAYERS if share == 1 else layer_at_depth(network, share)

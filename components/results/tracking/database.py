@@ -155,7 +155,7 @@ def former_artifacts(file: Path, here: Path) -> Path | None:
 
 
 def local_path(address: str | None) -> Path | None:
-    """Return the path that an artifact's address stands for; None if it is not one of a local file."""
+    """Return the path that a `file:` address or an absolute path stands for; None for any other address."""
     parts = urlsplit(address or "")
     if parts.scheme == "file":
         return Path(url2pathname(parts.path))

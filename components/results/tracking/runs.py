@@ -135,7 +135,7 @@ def complete_run(classifier: Classifier, report: Report, costs: Mapping[str, flo
 
 
 def _complete_run(classifier: Classifier, report: Report, costs: Mapping[str, float]) -> bool:
-    """Do what `complete_run` says, in one process."""
+    """Log all that a report's run lacks, without the lock of `complete_run`; return whether it lacked anything."""
     fingerprint = report.facts.fingerprint
     experiment, plain = classifier.facts.data_set, report.facts.views == "plain"
     run = find_run(experiment, FINGERPRINT, fingerprint)

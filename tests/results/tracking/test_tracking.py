@@ -701,3 +701,21 @@ def test_a_probe_that_the_journal_lacks_is_logged_later(made, store, tmp_path):
         assert journal.log(journal.Results())
     (run,) = tracking.client().search_runs([experiment().experiment_id])
     assert run.data.metrics["seconds_probing"] > 0
+
+
+# What is read
+
+
+def test_a_recipe_with_a_report_that_cannot_be_read_adds_nothing(made, tmp_path, monkeypatch):
+    """Not even its other reports, whichever is read first."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b"):
+        shutil.copytree(made["top"], tmp_path / f"artifacts/edges/reports/{name}")
+    whole = journal.Results()
+    assert len(whole.reports) == 1 and not whole.unread
+    manifest = tmp_path / "artifacts/edges/reports/b/artifact.json"
+    content = json.loads(manifest.read_text())
+    del content["facts"]["fingerprint"]
+    manifest.write_text(json.dumps(content))
+    results = journal.Results()
+    assert not results.reports and [*results.unread] == ["edges"]
