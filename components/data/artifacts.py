@@ -169,7 +169,7 @@ class Augmented(FileArray[AugmentedFacts]):
 
     @property
     def expected_views(self) -> tuple[str, tuple[int, ...]]:
-        """The type and shape of an image, as the facts say."""
+        """The type and shape of one image: ("uint8", (1, size, size, 3))."""
         size = self.facts.image_size
         return "uint8", (1, size, size, 3)
 
@@ -251,7 +251,7 @@ class Embeddings(FileArray[EmbeddingsFacts]):
 
     @property
     def expected_views(self) -> tuple[str, tuple[int, ...]]:
-        """The type of an image's features; their number is the network's."""
+        """The type of the features, and of their shape nothing, which is the network's: ("float32", ())."""
         return "float32", ()
 
 

@@ -30,7 +30,7 @@ class DeepImage:
     """
 
     def __init__(self, stored: ImageFile.ImageFile, content: bytes, white_level: int):
-        told = told_white(stored, content)
+        told = declared_white(stored, content)
         self.clear = stored.info.get("transparency")  # the samples of a colour that is transparent
         self.negative = stored.format == "TIFF" and tiff_tag(stored, PHOTOMETRIC) == WHITE_IS_ZERO
         self.low: Image.Image | None = None
@@ -56,13 +56,15 @@ class DeepImage:
             )
         self.full_alpha = largest_of_all > self.white  # it has 16 bits where the colours have fewer
 
-    def is_scaled(self, told_white: int) -> bool:
+    def is_scaled(self, declared_white: int) -> bool:
         """Return whether samples of so many bits are scaled to all 16, as PNG wants them; some programs leave them low.
 
         Scaled ones that are as small as such low ones are multiples of a power of 2, or 1 more.
         """
-        step = (WHITE + 1) // (told_white + 1)
-        return self.largest > told_white or not any((self.colours(strip) % step > 1).any() for strip in self.strips())
+        step = (WHITE + 1) // (declared_white + 1)
+        return self.largest > declared_white or not any(
+            (self.colours(strip) % step > 1).any() for strip in self.strips()
+        )
 
     def strips(self) -> Iterator[np.ndarray]:
         """Yield the samples from top to bottom, int32 (height, width, channels)."""
@@ -154,8 +156,8 @@ def take_bytes(image: ImageFile.ImageFile, raw: list[str]) -> None:
     image.load()
 
 
-def told_white(stored: Image.Image, content: bytes) -> int | None:
-    """Return the value of white that a file of deep samples tells, of as many bits as its largest has; None if none.
+def declared_white(stored: Image.Image, content: bytes) -> int | None:
+    """Return the value of white that a file's header declares, in as many bits as its largest sample has; else None.
 
     Args:
         stored: The image.

@@ -104,11 +104,11 @@ def view_batches(views: "DrawnViews", batch_size: int) -> Iterator[np.ndarray]:
         yield left
 
 
-def fitting(output: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Return numbers of a type that they are to be stored in, or as they are where it is theirs.
+def convert_to_stored(output: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Return an array converted to the type in which it is stored, or unchanged if it has that type.
 
     Raises:
-        UserError: One is too large for it.
+        UserError: A number is too large for it.
     """
     if output.dtype == dtype:
         return output
@@ -131,7 +131,7 @@ def write_outputs(compute: BatchFunction, views: "DrawnViews", arrays: Sequence[
     with bar("extract", views.shape[0] * views.shape[1], "view") as progress:
         for batch in read_ahead(view_batches(views, batch_size)):
             for array, output in zip(flat, compute(batch), strict=True):
-                array[written : written + len(batch)] = fitting(output, array.dtype)
+                array[written : written + len(batch)] = convert_to_stored(output, array.dtype)
                 release(array)
             written += len(batch)
             progress.update(len(batch))

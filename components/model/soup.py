@@ -17,7 +17,7 @@ from components.model.training import LogEpoch, TrainingResult
 def train_soup(
     name: str, assemble: Callable[[], Untrained], settings: FineTuning, log_epoch: LogEpoch, resume: Path
 ) -> tuple[Untrained, TrainingResult, int]:
-    """Train `soup` runs from one start, set the last run's model to the mean of the best, and return it.
+    """Train runs from one start; return a model of their mean weights, its result, and how many runs it averages.
 
     The runs differ in their seeds. The best on validation is taken first; each other one, from the better to the worse,
     is averaged in if validation's score does not become worse by it.

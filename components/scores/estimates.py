@@ -72,10 +72,10 @@ class Sample:
         return min(effective_degrees(self.sizes), self.units - 1.0)
 
     def deviations(self, images: np.ndarray) -> np.ndarray:
-        """Return by how many images each unit deviates from their share of all, relative to the mean size, (units,).
+        """Return each unit's images of a kind beyond their mean share of its size, times its leverage, (units,).
 
         Args:
-            images: Images of each unit of which something is so, as `wrong` has them.
+            images: Images of that kind in each unit, as `wrong` has those predicted wrongly.
         """
         return (images - images.mean() * self.sizes) * leverages(self.sizes)
 
@@ -256,7 +256,7 @@ class Part:
         return max(-changes[0], 0.0), max(changes[1], 0.0)
 
     def followed(self, share: float) -> float:
-        """Return what the score follows where p is a given share: F1, or p."""
+        """Return the share itself, or the F1 that goes with it where `is_overlap`: 2 p / (1 + p)."""
         return 2 * share / (1 + share) if self.is_overlap else share
 
     @property

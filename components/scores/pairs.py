@@ -116,7 +116,7 @@ def difference(first: Sample, second: Sample, name: str) -> Difference:
 
 
 def unseen_mistakes(first: Sample, second: Sample, name: str) -> tuple[float, float, float, float]:
-    """Return how far images that both ways predict wrongly move their difference, as `Difference.unseen` has it.
+    """Return slope, share, number and other variance of the images that both predict wrongly: `Difference.unseen`.
 
     Of two models without a mistake the surer has the lower log loss, until both make one. What one costs is the mean
     over those seen, with one more as the models' own probabilities imagine it.

@@ -79,9 +79,9 @@ def test_tensors_are_stored_in_half_the_bytes_and_train_to_nearly_the_same(made,
     run_step("fine_tune", {**at, "classifier": tmp_path / "tuned"}, PARAMETERS["fine_tune"])
     half, exact = (Classifier.read(path).facts for path in (tmp_path / "tuned", made["classifiers/fine_tuned"]))
     assert half.validation_log_loss == pytest.approx(exact.validation_log_loss, rel=0.02)
-    assert extraction.fitting(np.array([65504.0]), np.dtype(np.float16)) == [65504]
+    assert extraction.convert_to_stored(np.array([65504.0]), np.dtype(np.float16)) == [65504]
     with pytest.raises(UserError, match=r"the tensors reach 7e\+04, too much for float16: give `storage: float32`"):
-        extraction.fitting(np.array([1.0, -7e4]), np.dtype(np.float16))
+        extraction.convert_to_stored(np.array([1.0, -7e4]), np.dtype(np.float16))
 
 
 # 48 files of 32 pixels: 3 views of 2 x 2 x 128 float32 at the cut, or the image itself

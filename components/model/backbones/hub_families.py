@@ -40,7 +40,7 @@ class DinoV2(HubFamily):
         rows, first = np.asarray(of.interpolated_position_embeddings)[0], np.asarray(of.cls_token)[0]
         registers = [np.asarray(of.register_tokens)[0]] if source.num_register_tokens else []
         rows = np.concatenate([first + rows[:1], *registers, rows[1:]])
-        x = embed(image, of.patch_embeddings.projection, rows)
+        x = embed_patches(image, of.patch_embeddings.projection, rows)
         for number, block in enumerate(source.encoder.layers, start=1):
             x = copy_layer(block, x, name=f"block_{number}")
         return copy_layer(source.layernorm, x, name="norm")
@@ -75,7 +75,7 @@ class VisionTransformer(HubFamily):
         rows = np.array(embedding.position_embedding.embeddings)
         if embedding.use_class_token:
             rows[:1] += np.asarray(embedding.class_token)[0]
-        x = embed(image, embedding.patch_embedding, rows)
+        x = embed_patches(image, embedding.patch_embedding, rows)
         for number, block in enumerate(encoder.encoder_layers, start=1):
             x = transformer_block(block, x, f"block_{number}")
         return copy_layer(encoder.layer_norm, x, name="norm")
@@ -100,7 +100,7 @@ class SigLip2(HubFamily):
     def output(self, source: Any, image: "keras.KerasTensor") -> "keras.KerasTensor":
         import numpy as np
 
-        x = embed(
+        x = embed_patches(
             image, source.embedding.patch_embedding, np.array(source.embedding.position_embedding.embeddings)
         )  # fmt: skip
         for number, block in enumerate(source.encoder_layers, start=1):
@@ -192,7 +192,7 @@ def copy_layer(
     return output
 
 
-def embed(image: "keras.KerasTensor", patches: "keras.Layer", rows: "np.ndarray") -> "keras.KerasTensor":
+def embed_patches(image: "keras.KerasTensor", patches: "keras.Layer", rows: "np.ndarray") -> "keras.KerasTensor":
     """Return the tokens of an image: its patches, behind as many others as there are more rows, plus those rows.
 
     Args:

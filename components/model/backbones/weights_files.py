@@ -36,7 +36,7 @@ class Description:
     @classmethod
     @contextmanager
     def read(cls, weights: "Weights") -> Iterator["Description"]:
-        """Yield what an artifact of weights says.
+        """Yield the description in an artifact of weights: pixels, image size and architecture.
 
         Raises:
             UserError: It is damaged, which the block may find out by a lookup, a type or a value.

@@ -57,7 +57,7 @@ def open_client(address: str) -> "MlflowClient":
     return client
 
 
-def from_project(address: str) -> str:
+def resolve_in_project(address: str) -> str:
     """Return an address unchanged, but for that of a SQLite file at a relative path, where this is a copy of a project.
 
     That file is the project's, not one in the copy, which DVC throws away with the experiment's folder.
@@ -96,7 +96,7 @@ def create_tables(address: str) -> None:
     if not address.startswith(SQLITE) or file.exists():
         return
     file.parent.mkdir(parents=True, exist_ok=True)
-    with alone(file):
+    with lock_store(file):
         if not file.exists():
             remove_database(fresh)
             mlflow.MlflowClient(f"{SQLITE}{place}.unfinished").search_experiments()
@@ -104,7 +104,7 @@ def create_tables(address: str) -> None:
 
 
 @contextmanager
-def alone(file: Path) -> Iterator[None]:
+def lock_store(file: Path) -> Iterator[None]:
     """Let one process at a time into the block, by a lock beside the store's file."""
     with Path(f"{file}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -127,7 +127,7 @@ def bring_along(file: Path) -> str:
     here = file.absolute().with_name(ARTIFACTS)
     if file.is_symlink() or not former_artifacts(file, here):
         return ""
-    with alone(file):
+    with lock_store(file):
         there = former_artifacts(file, here)  # not where another process has changed it meanwhile
         if there is None:
             return ""

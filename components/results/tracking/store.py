@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 from components.results.tracking import database
-from components.results.tracking.database import LOCAL, from_project
+from components.results.tracking.database import LOCAL, resolve_in_project
 from components.system.errors import UserError, redact
 from components.system.libraries import without_collection
 
@@ -42,7 +42,7 @@ TO_OPEN_A_DATABASE = "correct MLFLOW_TRACKING_URI, or install the driver that it
 
 def tracking_address() -> str:
     """Return MLFLOW_TRACKING_URI or `sqlite:///mlflow.db`; in a copy of a project, SQLite's path is the project's."""
-    return from_project(os.environ.get("MLFLOW_TRACKING_URI") or LOCAL)
+    return resolve_in_project(os.environ.get("MLFLOW_TRACKING_URI") or LOCAL)
 
 
 def public_address() -> str:
