@@ -1,22 +1,51 @@
 """How the steps run on a Kubeflow cluster: the section `cluster:` of params.yaml, as pydantic models."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, ValidationInfo, field_validator
+from pydantic import AfterValidator, ValidationInfo, field_validator, model_validator
 
 from components import STEPS
 from components.machinery.signature import load_step
 from components.system.errors import unknown_name
-from components.system.limits import Positive, Range
+from components.system.limits import Range
 from pipeline.checking import Lines, Section, complaint, like_parameter, list_of, matches, one_of, parse, rule
+from pipeline.kubernetes_values import (
+    FOLDER,
+    KEY,
+    OBJECT,
+    RESOURCE,
+    SUBDOMAIN,
+    VARIABLE,
+    VOLUME,
+    VOLUME_NAME,
+    Amount,
+    Folder,
+    LabelName,
+    LabelValue,
+    ObjectName,
+    Quantity,
+    TaintName,
+    Variable,
+    VolumeName,
+)
 
-VARIABLE = r"[A-Za-z_]\w*"
 MLFLOW = "MLflow's address as the cluster reaches it, http(s)://HOST:PORT, or `off`; who signs in comes from a secret"
 USE = "`VARIABLE: KEY` lines (VARIABLE of letters, digits and _, KEY one of the secret's), or the folder to mount it in"
-OBJECT = "that of an object in Kubernetes: small letters, digits, - and ."
+SHARED_MEMORY = "shared-memory"  # the volume that is mounted at MEMORY_FOLDER
+MEMORY_FOLDER = "/dev/shm"
+TAKEN_VARIABLES = (  # by `tracking`, by `collection`, and by Kubeflow's own pods
+    "MLFLOW_TRACKING_URI", "GRAFT_DVC_REVISION", "KFP_RUN_ID", "KFP_POD_NAME", "KFP_POD_UID", "KFP_RETRY_INDEX",
+)  # fmt: skip
+TAKEN_VOLUMES = (
+    SHARED_MEMORY, "kfp-launcher", "gcs-scratch", "s3-scratch", "minio-scratch", "dot-local-scratch",
+    "dot-cache-scratch", "dot-config-scratch", "ca-bundle", "kfp-workspace", "var-run-argo", "tmp-dir-argo",
+)  # fmt: skip
+TAKEN_FOLDERS = (
+    MEMORY_FOLDER, "/kfp-launcher", "/gcs", "/s3", "/minio", "/kfp/certs", "/kfp-workspace", "/var/run/argo",
+)  # fmt: skip
 
 
 def check_image(image: str, info: ValidationInfo) -> str:
@@ -38,27 +67,41 @@ def is_secret_use(use: Any) -> bool:
     It is False as soon as one variable is no name of a variable, or one key is empty or no text.
     """
     if not isinstance(use, dict):
-        return isinstance(use, str) and use.startswith("/")
+        return isinstance(use, str) and bool(re.fullmatch(FOLDER, use))
     pairs = [(name, key) for name, key in use.items() if isinstance(name, str) and isinstance(key, str)]
-    return 0 < len(use) == sum(bool(key and re.fullmatch(VARIABLE, name, re.ASCII)) for name, key in pairs)
+    fits = [re.fullmatch(VARIABLE, name, re.ASCII) and re.fullmatch(KEY, key, re.ASCII) for name, key in pairs]
+    return 0 < len(use) == len([one for one in fits if one])
 
 
-Variable = Annotated[str, matches("the name of a variable: letters, digits and _", VARIABLE)]
-Object = Annotated[str, matches(OBJECT, r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")]
-Bytes = Annotated[str, matches("bytes, such as 8Gi", r"\d+([EPTGMK]i?)?")]
-Amount = Annotated[float, like_parameter(Positive)]
+def first_repeated(names: Sequence[str]) -> str:
+    """Return the first of some names that stands there for a second time, or ""."""
+    return next((name for number, name in enumerate(names) if name in names[:number]), "")
+
+
 Number = Annotated[int, like_parameter(Annotated[int, Range("0 or more", lambda value: value >= 0)])]
-SecretUses = Lines[Object, Annotated[Any, rule(USE, is_secret_use)]]  # Mapping[str, str] | str
+Retries = Annotated[int, like_parameter(Annotated[int, Range("from 0 to 100", lambda value: 0 <= value <= 100)])]
+SecretUses = Lines[ObjectName, Annotated[Any, rule(USE, is_secret_use)]]  # Mapping[str, str] | str
 
 
 class Toleration(Section):
     """A taint of nodes that does not keep a step away; Kubernetes says what each setting means."""
 
-    key: str = ""
-    operator: str = ""
-    value: str = ""
-    effect: str = ""
+    key: TaintName = ""
+    operator: Annotated[str, one_of("operator", ("Equal", "Exists"))] = ""
+    value: LabelValue = ""
+    effect: Annotated[str, one_of("effect", ("NoSchedule", "PreferNoSchedule", "NoExecute"))] = ""
     toleration_seconds: int = 0
+
+    @model_validator(mode="after")
+    def check_settings(self) -> "Toleration":
+        """Return the toleration unchanged if Kubernetes takes its settings together; else raise."""
+        if self.operator == "Exists" and self.value:
+            raise complaint(f"value is of the operator Equal; received {self.value!r} with Exists")
+        if not self.key and self.operator != "Exists":
+            raise complaint(f"operator is Exists where there is no key; received {self.operator!r}")
+        if self.toleration_seconds and self.effect != "NoExecute":
+            raise complaint(f"toleration_seconds is of the effect NoExecute; received {self.effect!r}")
+        return self
 
 
 class Pool(Section):
@@ -78,22 +121,22 @@ class Pool(Section):
     """
 
     cpu: Amount
-    memory: Bytes
-    shared_memory: Bytes
+    memory: Quantity
+    shared_memory: Quantity
     accelerator: str
     accelerators: Number
     hours: Amount
-    retries: Number
-    node_selector: Lines[str, str]
+    retries: Retries
+    node_selector: Lines[LabelName, LabelValue]
     tolerations: Annotated[list[Toleration], list_of("tolerations, [] for none")]
-    volumes: Lines[Object, Annotated[str, matches("an absolute path", r"/[^\n]*")]]
+    volumes: Lines[VolumeName, Folder]
 
     @field_validator("accelerators")
     @classmethod
     def check_accelerator(cls, number: int, info: ValidationInfo) -> int:
         """Return the number of accelerators unchanged if it is 0 or `accelerator` names a resource; else raise."""
         name = info.data.get("accelerator", "")
-        if number and not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
+        if number and not re.fullmatch(RESOURCE, name, re.ASCII):
             raise complaint(f"accelerator has to be a resource such as nvidia.com/gpu; received {name!r}")
         return number
 
@@ -122,6 +165,15 @@ class Secrets(Section):
     tracking: SecretUses
     collection: SecretUses
 
+    @field_validator("tracking", "collection")
+    @classmethod
+    def check_volumes(cls, uses: dict[str, Any]) -> dict[str, Any]:
+        """Return secrets unchanged if the name of each that is mounted is also that of a volume; else raise."""
+        for name, use in uses.items():
+            if isinstance(use, str) and not re.fullmatch(VOLUME_NAME, name):
+                raise complaint(f"a name is {VOLUME}, where it is mounted; received {name!r}")
+        return uses
+
 
 class Cluster(Section):
     """The section `cluster:`.
@@ -143,8 +195,8 @@ class Cluster(Section):
     tracking: Annotated[str, matches(MLFLOW, r"off|https?://[^\s/?#@:][^\s/?#@]*([/?#]\S*)?")]
     collection: Repository
     environment: Lines[Variable, str]
-    service_account: str
-    image_pull_secrets: Annotated[list[Object], list_of("names of secrets, [] for none")]
+    service_account: Annotated[str, matches(f"empty, or {OBJECT}", rf"|{SUBDOMAIN}")]
+    image_pull_secrets: Annotated[list[ObjectName], list_of("names of secrets, [] for none")]
     secrets: Secrets
     pools: Lines[str, Pool]
     steps: Lines[Annotated[str, one_of("step", STEPS)], str]
@@ -160,6 +212,30 @@ class Cluster(Section):
                 step = name if name in named else f"{name} (not named)"
                 raise complaint(f"{step}: {unknown_name('pool', pool, info.data['pools'])}")
         return steps
+
+    @model_validator(mode="after")
+    def check_pods(self) -> "Cluster":
+        """Return the section unchanged if no pod gets a variable, volume or folder twice; else raise.
+
+        Kubeflow patches a pod by these names: of two that are the same it would make one.
+        """
+        for steps, secrets in self.secrets:
+            variables = [name for use in secrets.values() if isinstance(use, dict) for name in use]
+            if twice := first_repeated([*TAKEN_VARIABLES, *self.environment, *variables]):
+                own = "set without it" if twice in TAKEN_VARIABLES else "set twice"
+                raise complaint(f"{twice} is {own}: under environment or secrets: {steps}; leave one out")
+            mounted = {name: use for name, use in secrets.items() if isinstance(use, str)}
+            for pool, volumes in ((name, one.volumes) for name, one in self.pools.items()):
+                where = f"pools: {pool}: volumes and secrets: {steps}"
+                if twice := first_repeated([*TAKEN_VOLUMES, *mounted, *volumes]):
+                    raise complaint(f"{where}: a pod has a volume {twice!r} already: give another name")
+                folders = [f"{folder.rstrip('/')}/" for folder in (*mounted.values(), *volumes.values())]
+                hidden = [
+                    folder for folder in folders if any(f"{taken}/".startswith(folder) for taken in TAKEN_FOLDERS)
+                ]
+                if twice := first_repeated([*folders, *hidden]):
+                    raise complaint(f"{where}: a pod has something at {twice} already: give another folder")
+        return self
 
 
 @cache

@@ -110,7 +110,7 @@ def wait_for_runs(client: "kfp.Client", runs: "Mapping[str, Run]") -> None:
     from pipeline.kubeflow import submitting
 
     try:
-        states = {name: submitting.wait(client, run.id) for name, run in runs.items()}
+        states = {name: submitting.wait(client, run) for name, run in runs.items()}
     except KeyboardInterrupt:
         print("stopped waiting: what has been submitted goes on", file=sys.stderr)
         raise SystemExit(130) from None

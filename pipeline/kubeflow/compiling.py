@@ -15,12 +15,14 @@ from components.machinery.signature import load_step
 from components.system.errors import UserError
 from pipeline import recipes
 from pipeline.arranging import RECORD, Output, Task, arrange
-from pipeline.cluster import Cluster
+from pipeline.cluster import MEMORY_FOLDER, SHARED_MEMORY, Cluster
 from pipeline.collection import COLLECTION
 from pipeline.kubeflow.sources import source_values
 from pipeline.recipes import Recipe
 
 RUN_ID = "metadata.labels['pipeline/runid']"  # of the pod; a placeholder in its arguments would stay as it is
+BACKOFF = 30  # seconds before another attempt
+BETWEEN = 600  # seconds that an attempt may wait besides, for a node and for images
 Values = Mapping[tuple[str, str], Any]  # by step and parameter
 
 
@@ -202,13 +204,15 @@ def configure(task: PipelineTask, name: str, cluster: Cluster) -> None:
         cluster: Where it will run.
     """
     step, pool = load_step(name), cluster.pools[cluster.steps[name]]
-    task.set_cpu_request(f"{pool.cpu:g}").set_cpu_limit(f"{pool.cpu:g}")
+    cores, seconds = f"{pool.cpu:.3f}".rstrip("0").rstrip("."), round(pool.hours * 3600)
+    task.set_cpu_request(cores).set_cpu_limit(cores)
     task.set_memory_request(pool.memory).set_memory_limit(pool.memory)
     if pool.accelerators:
         task.set_accelerator_type(pool.accelerator).set_accelerator_limit(pool.accelerators)
-    task.set_retry(pool.retries, backoff_duration="30s")
-    kubernetes.set_timeout(task, round(pool.hours * 3600))
-    kubernetes.empty_dir_mount(task, "shared-memory", "/dev/shm", medium="Memory", size_limit=pool.shared_memory)
+    longest = (pool.retries + 1) * (seconds + BETWEEN)  # Argo counts it from the first attempt's start
+    task.set_retry(pool.retries, f"{BACKOFF}s", backoff_factor=1, backoff_max_duration=f"{longest}s")
+    kubernetes.set_timeout(task, seconds)
+    kubernetes.empty_dir_mount(task, SHARED_MEMORY, MEMORY_FOLDER, medium="Memory", size_limit=pool.shared_memory)
     for label, value in pool.node_selector.items():
         kubernetes.add_node_selector(task, label, value)
     for toleration in pool.tolerations:

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import warnings
+from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from hashlib import sha256
@@ -17,8 +18,9 @@ from time import sleep
 from typing import Any
 
 import kfp
+import yaml
 from kfp.client import KF_PIPELINES_SA_TOKEN_ENV, ServiceAccountTokenVolumeCredentials
-from kfp_server_api import ApiException, V2beta1Pipeline
+from kfp_server_api import ApiException, V2beta1Pipeline, V2beta1Run
 from urllib3 import Retry
 from urllib3.exceptions import HTTPError, SSLError
 
@@ -31,7 +33,6 @@ POLL = 10  # seconds between two looks at a run
 PATIENCE = 30  # looks in a row without an answer before the waiting ends: about 5 minutes of a server's restart
 ENDED = ("SUCCEEDED", "FAILED", "SKIPPED", "CANCELED", "ERROR")
 LONGEST = 500  # characters of a message, with the server's own words
-PLUMBING = r"root|executor|.*-driver"  # tasks that Kubeflow adds to a pipeline's own
 kfp.Client._LOCAL_KFP_CONTEXT = ""  # a file in the home that could name another namespace and other cookies
 
 
@@ -41,10 +42,11 @@ class NoAnswer(UserError):
 
 @dataclass(frozen=True)
 class Run:
-    """A run on the server, and where a browser shows it."""
+    """A run on the server, where a browser shows it, and the names of its tasks there, by key in the pipeline."""
 
     id: str
     address: str
+    tasks: Mapping[str, str]
 
 
 def connect(host: str, namespace: str = "") -> kfp.Client:
@@ -91,7 +93,7 @@ def connect(host: str, namespace: str = "") -> kfp.Client:
 def submit(client: kfp.Client, package: Path, pipeline: str, run: str, experiment: str, service_account: str) -> Run:
     """Upload a compiled pipeline, unless the server has the same content, start it with its defaults, return the run.
 
-    It is not waited for.
+    It is not waited for. The defaults are sent with it: Kubeflow shows and compares those parameters alone.
 
     Args:
         client: what `connect` returned.
@@ -110,17 +112,21 @@ def submit(client: kfp.Client, package: Path, pipeline: str, run: str, experimen
         versions = client.list_pipeline_versions(pipeline_id, filter=_name_filter(version)).pipeline_versions
         if not versions:
             versions = [client.upload_pipeline_version(str(package), version, pipeline_id)]
+        root = next(yaml.load_all(package.read_bytes(), yaml.CSafeLoader))["root"]
+        parameters = root.get("inputDefinitions", {}).get("parameters", {})
         answer = client.run_pipeline(
             client.create_experiment(experiment, namespace=namespace).experiment_id,
             run,
+            params={name: one["defaultValue"] for name, one in parameters.items() if "defaultValue" in one},
             pipeline_id=pipeline_id,
             version_id=versions[0].pipeline_version_id,
             service_account=service_account or None,
         )
-    return Run(answer.run_id, f"{client._get_url_prefix()}/#/runs/details/{answer.run_id}")
+    tasks = {key: task["taskInfo"]["name"] for key, task in root["dag"]["tasks"].items()}
+    return Run(answer.run_id, f"{client._get_url_prefix()}/#/runs/details/{answer.run_id}", tasks)
 
 
-def wait(client: kfp.Client, run_id: str) -> str:
+def wait(client: kfp.Client, run: Run) -> str:
     """Print each change of state of a run and its tasks until it has ended; return its last state, also of a failure.
 
     Raises:
@@ -130,22 +136,39 @@ def wait(client: kfp.Client, run_id: str) -> str:
     silent = 0
     while True:
         try:
-            run = client.get_run(run_id)
+            answer = client.get_run(run.id)
             silent = 0
         except UserError as error:
             silent += 1
             if not isinstance(error, NoAnswer) or silent > PATIENCE:
-                raise UserError(f"{error} (the run {run_id} itself goes on)") from error
+                raise UserError(f"{error} (the run {run.id} itself goes on)") from error
         else:
-            tasks = (run.run_details and run.run_details.task_details) or []
-            steps = [task for task in tasks if not re.fullmatch(PLUMBING, task.display_name)]
-            for key, name, one in (*((task.task_id, task.display_name, task) for task in steps), ("", "the run", run)):
-                if one.state and states.get(key) != one.state:
-                    states[key] = one.state
-                    print(f"{name}: {one.state}", *([one_line(one.error.message)] if one.error else []), flush=True)
-            if run.state in ENDED:
-                return str(run.state)
+            for name, one in _named_states(answer, run.tasks):
+                if one.state and states.get(name) != one.state:
+                    states[name] = one.state
+                    print(f"{name}: {one.state}", *_error_words(one), flush=True)
+            if answer.state in ENDED:
+                return str(answer.state)
         sleep(POLL)
+
+
+def _named_states(run: V2beta1Run, tasks: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+    """Yield the name and the server's entry of each task of a run that has begun, and last `the run` itself.
+
+    The server lists each node of Argo's graph: besides a pipeline's tasks, by key, also drivers, executors, attempts,
+    such as `KEY(0)`, and what its launcher notes for its cache, without a name.
+    """
+    nodes = {node.display_name: node for node in (run.run_details and run.run_details.task_details) or []}
+    for key, name in tasks.items():
+        driver = nodes.get(f"{key}-driver")  # without which there is no task
+        if found := driver if driver and driver.state in ("FAILED", "ERROR") else nodes.get(key):
+            yield name, found
+    yield "the run", run
+
+
+def _error_words(entry: Any) -> list[str]:
+    """Return the message of a task's or run's error as a list of one line, or of none."""
+    return [one_line(entry.error.message)] if entry.error and entry.error.message else []
 
 
 def _name_filter(name: str) -> str:
@@ -190,10 +213,12 @@ def _failure(host: str, error: Exception) -> tuple[type[UserError], str]:
     except (ValueError, LookupError, AttributeError):
         detail = ""
     kind, hint = UserError, ""
+    if missing := re.search(r'namespaces "([^"]+)" not found', detail):
+        return UserError, f"{host} has no namespace {missing[1]!r}: give that of your profile, --namespace NAME"
     if error.status in (401, 403):
         hint = f" ({SIGN_IN}, with the right to run pipelines)"
     elif error.status == 404 and not detail:
         hint = " (give the address of Kubeflow Pipelines, such as https://HOST/pipeline)"
     elif error.status >= 500:
-        kind, hint = NoAnswer, " (try again, or look at the log of its ml-pipeline)"
+        kind, hint = NoAnswer, f" ({'' if detail else 'try again, or '}look at the log of its ml-pipeline)"
     return kind, f"{host} answers {error.status} {error.reason}{hint}{detail}"

@@ -95,16 +95,19 @@ def test_a_classifier_is_its_digest_and_its_facts(made, tmp_path):
     assert "classes" not in metadata
 
 
-def test_the_entry_point_tells_once_the_step_has_finished(made, tmp_path):
+def test_the_entry_point_tells_once_the_step_has_finished_and_a_failed_one_ends_on_its_error(made, tmp_path):
     given = json.dumps(task(tmp_path, "split"))
     flags = [f"--{key}={value}" for key, value in PARAMETERS["split"].items()]
     places = [f"--splits={tmp_path / 'splits'}", f"--test_split={tmp_path / 'test_split'}"]
     kubeflow = ["--executor_input", given]
     command = [sys.executable, "-m", "components", "split", f"--audit={made['audit']}", *flags, *places]
     for images, status in ((tmp_path / "none", 2), (made["images"], 0)):
-        done = subprocess.run([*command, f"--images={images}", *kubeflow], cwd=ROOT, check=False, capture_output=True)
+        words = [*command, f"--images={images}", *kubeflow]
+        done = subprocess.run(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         assert done.returncode == status
         assert (tmp_path / "said" / "executor_output.json").exists() == (status == 0)
+        last = done.stdout.splitlines()[-1:]  # in a pod's log KFP's launcher adds its own lines
+        assert any(line.startswith("error: ") for line in last) == (status != 0)
 
 
 def run(folder: Path, name: str, artifacts: dict[str, list[Path]]) -> dict[str, dict]:

@@ -141,17 +141,19 @@ class StandIn:
         token: what requests must bear, else 401.
         cookies: what requests must bring, else they are sent on to a page to sign in.
         multi_user: whether each experiment needs a namespace.
+        namespaces: of Kubernetes, in which a run of several users may be.
         states: of each run, one for each time that it is looked at; the last stays.
         plan: called before each request with its number, from 0: None lets it through, a number is the status of the
-            answer, "cut" breaks off without one, "hang" waits with it, and other text is its body.
+            answer, a Refusal is raised, "cut" breaks off without one, "hang" waits with it, other text is its body.
     """
 
     def __init__(self) -> None:
         self.host = ""
         self.token = self.cookies = ""
         self.multi_user = False
+        self.namespaces = ["one", "two"]
         self.states = ["PENDING", "RUNNING", "SUCCEEDED"]
-        self.plan: Callable[[int], int | str | None] = lambda number: None
+        self.plan: Callable[[int], int | str | Refusal | None] = lambda number: None
         self.asked: list[str] = []
         self.headers: dict[str, str] = {}
         self.pipelines: dict[str, api.V2beta1Pipeline] = {}
@@ -205,6 +207,8 @@ class StandIn:
             self.released.wait()
         if action == "cut":
             request.environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+        if isinstance(action, Refusal):
+            raise action
         if isinstance(action, int):
             return Response("<html>an error of the proxy</html>", action)
         if action is not None:
@@ -328,23 +332,34 @@ class StandIn:
         version = self.get_version(reference.pipeline_id, reference.pipeline_version_id)
         spec, _ = self.specs[version.pipeline_version_id]
         check_parameters(spec, run.runtime_config.parameters)
+        namespace = self.experiments[run.experiment_id].namespace
+        if namespace and namespace not in self.namespaces:
+            said = f'InternalServerError: Failed to create a workflow for (): namespaces "{namespace}" not found'
+            raise Refusal(said, 500, 13)
         run.run_id, run.created_at, run.state = str(uuid4()), datetime.now(UTC), "PENDING"
         run.service_account = run.service_account or "pipeline-runner"
         self.runs[run.run_id] = run
         return run
 
     def get_run(self, identifier: str) -> api.V2beta1Run:
-        """Return a run in its next state, with the tasks that the real server shows."""
+        """Return a run in its next state, with the nodes that the real server lists, as 2.17 does.
+
+        Each node of Argo's graph is there twice, as it is retried; what the launcher notes for its cache has no name.
+        """
         run = found(self.runs, identifier)
         look = self.looks[identifier] = self.looks.get(identifier, -1) + 1
         run.state = self.states[min(look, len(self.states) - 1)]
         run.error = api.GoogleRpcStatus(code=2, message="a task failed") if run.state == "FAILED" else None
         tasks = self.specs[run.pipeline_version_reference.pipeline_version_id][0].root.dag.tasks
-        names = ["root-driver", "root", *(name for task in tasks for name in (f"{task}-driver", task, "executor"))]
+        names = ["graft-s9j8v", "root-driver", "root"]
+        names += [name for task in tasks for name in (f"{task}-driver", task, "executor")]
         details = [
-            api.V2beta1PipelineTaskDetail(run_id=identifier, task_id=str(number), display_name=name, state=run.state)
-            for number, name in enumerate(names)
-        ]
+            api.V2beta1PipelineTaskDetail(run_id=identifier, task_id=str(uuid4()), display_name=name, state=run.state)
+            for node in names for name in (node, f"{node}(0)")
+        ]  # fmt: skip
+        if run.state not in ("PENDING", "RUNNING"):
+            details += [api.V2beta1PipelineTaskDetail(run_id=identifier, task_id=str(uuid4())) for _ in tasks]
+        details.sort(key=lambda detail: detail.task_id)
         run.run_details = api.V2beta1RunDetails(task_details=details)
         return run
 

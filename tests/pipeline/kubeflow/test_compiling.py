@@ -213,7 +213,10 @@ def test_every_step_is_placed_as_the_cluster_section_says(content, digits, tmp_p
             }
         ]  # fmt: skip
         assert there["activeDeadlineSeconds"] == str(pool["hours"] * 3600)
-        assert task["retryPolicy"]["maxRetryCount"] == pool["retries"]
+        retrying, attempts = task["retryPolicy"], pool["retries"] + 1
+        assert (retrying["maxRetryCount"], retrying["backoffDuration"], retrying["backoffFactor"]) == (1, "30s", 1)
+        longest = int(retrying["backoffMaxDuration"].removesuffix("s"))  # Argo counts from the first attempt's start
+        assert attempts * (pool["hours"] * 3600 + 30) <= longest <= 1.2 * attempts * pool["hours"] * 3600
         assert there.get("nodeSelector", {}).get("labels", {}) == pool["node_selector"]
         assert there.get("tolerations", []) == pool["tolerations"]
         claims = {mount["constant"]: mount["mountPath"] for mount in there.get("pvcMount", [])}
@@ -606,18 +609,18 @@ def test_whatever_the_cluster_section_holds_it_is_read_or_refused_in_a_line(cont
 @pytest.mark.parametrize(
     ("address", "value", "message"),
     [
-        ("cpu", True, "cpu is a number, more than 0; received True"),
-        ("hours", "nan", "hours is a number, more than 0; received 'nan'"),
+        ("cpu", True, "cpu is a number, from 0.001 to 10000; received True"),
+        ("hours", "nan", "hours is a number, from 0.001 to 10000; received 'nan'"),
         ("accelerators", 1.5, "accelerators is a whole number, 0 or more; received 1.5"),
-        ("retries", -1, "retries is a whole number, 0 or more; received -1"),
+        ("retries", -1, "retries is a whole number, from 0 to 100; received -1"),
         ("memory", 8, "memory is text; received 8; put it in quotes"),
         ("node_selector", {"pool": True}, "node_selector: pool is text; received True; put it in quotes"),
         ("node_selector", {1: "a"}, "node_selector: a name is text; received 1; put it in quotes"),
         ("tolerations", None, r"tolerations is a list of tolerations, \[\] for none; received None"),
         ("tolerations", [{"toleration_seconds": "9"}], "tolerations: 0: toleration_seconds is .*received '9'"),
         ("tolerations", [{"efect": "x"}], "tolerations: 0: no setting 'efect'; did you mean 'effect'"),
-        ("volumes", {"scratch": "here"}, "volumes: scratch is an absolute path; received 'here'"),
-        ("volumes", {"Scratch": "/here"}, "volumes: a name is that of an object in Kubernetes.*received 'Scratch'"),
+        ("volumes", {"scratch": "here"}, "volumes: scratch is an absolute path, without a colon; received 'here'"),
+        ("volumes", {"Scratch": "/here"}, "volumes: a name is that of a volume in Kubernetes.*received 'Scratch'"),
         ("accelerator", "a b", "accelerator has to be a resource such as nvidia.com/gpu; received 'a b'"),
     ],
 )

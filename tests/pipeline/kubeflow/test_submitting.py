@@ -18,7 +18,7 @@ from werkzeug.serving import make_ssl_devcert
 from components.machinery.code import ROOT
 from components.system.errors import UserError
 from pipeline.kubeflow import submitting
-from tests.pipeline.kubeflow.kfp_stand_in import StandIn
+from tests.pipeline.kubeflow.kfp_stand_in import Refusal, StandIn
 
 SECRET = "hidden-token-Zm9vYmFy"
 SESSION = "hidden-session-MTIzNDU2"
@@ -31,7 +31,7 @@ def make(made: dsl.Output[dsl.Dataset], size: int):
 
 @dsl.pipeline(name="graft-edges")
 def edges(size: int = 3):
-    task = make(size=size)
+    task = make(size=size).set_display_name("make edges")
     kubernetes.add_node_selector(task, "gpu", "yes")
     kubernetes.use_secret_as_env(task, "mlflow", {"password": "MLFLOW_TRACKING_PASSWORD"})
 
@@ -59,7 +59,7 @@ def submit(server: StandIn, package: Path, namespace: str = "", service_account:
 
 
 def wait(server: StandIn, run: submitting.Run) -> str:
-    return submitting.wait(submitting.connect(server.host), run.id)
+    return submitting.wait(submitting.connect(server.host), run)
 
 
 def said(capfd: pytest.CaptureFixture) -> list[str]:
@@ -88,13 +88,63 @@ def test_a_pipeline_is_uploaded_and_run_and_followed(server, compiled, capfd):
     settings = platform.platforms["kubernetes"].deployment_spec.executors["exec-make"]
     assert json_format.MessageToDict(settings)["nodeSelector"] == {"labels": {"gpu": "yes"}}
     sent = server.runs[run.id]
-    assert (sent.display_name, sent.runtime_config.parameters) == ("edges, at noon", {})
+    assert (sent.display_name, sent.runtime_config.parameters) == ("edges, at noon", {"size": 3})
     assert sent.pipeline_version_reference.pipeline_version_id == version
     assert server.experiments[sent.experiment_id].display_name == "studies"
     assert submitting.connect(server.host).get_user_namespace() == ""
     assert wait(server, run) == "SUCCEEDED"
     states = ("PENDING", "RUNNING", "SUCCEEDED")
-    assert said(capfd) == [f"{name}: {state}" for state in states for name in ("make", "the run")]
+    assert said(capfd) == [f"{name}: {state}" for state in states for name in ("make edges", "the run")]
+
+
+def answer(nodes: list[dict], state: str = "RUNNING") -> str:
+    """Return what the server says of a run with these nodes."""
+    details = [{"run_id": "1", "task_id": str(number), **node} for number, node in enumerate(nodes)]
+    return json.dumps({"run_id": "1", "state": state, "run_details": {"task_details": details}})
+
+
+def follow(server: StandIn, answers: list[str], tasks: dict[str, str]) -> str:
+    """Return the last state of a run of which the server gives these answers."""
+    client = submitting.connect(server.host)
+    first = len(server.asked)
+    server.plan = lambda number: answers[number - first] if number >= first else None
+    return submitting.wait(client, submitting.Run("1", "", tasks))
+
+
+def test_of_all_nodes_of_argo_s_graph_a_pipeline_s_own_tasks_are_told_by_the_names_shown(server, capfd):
+    nodes = ["graft-edges-x1", "root-driver", "root", "evaluate-2-driver", "evaluate-2", "executor", "evaluate"]
+    begun: list[dict] = [
+        {"display_name": f"{name}{attempt}", "state": "RUNNING"} for name in nodes for attempt in ("(0)", "")
+    ]
+    nameless: list[dict] = [
+        {"execution_id": "18"},
+        {"execution_id": "3", "error": {"code": 2}},
+        {"display_name": "evaluate"},
+    ]
+    failed = [{**node, "state": "FAILED", "error": {"code": 2}} for node in begun]
+    tasks = {"evaluate": "evaluate top glyphs", "evaluate-2": "evaluate fine_tuned glyphs", "compare": "compare"}
+    answers = [answer(begun + nameless[:2]), answer(begun[:-2] + nameless), answer(failed, "FAILED")]
+    assert follow(server, answers, tasks) == "FAILED"
+    names = ("evaluate top glyphs", "evaluate fine_tuned glyphs", "the run")
+    assert said(capfd) == [f"{name}: {state}" for state in ("RUNNING", "FAILED") for name in names]
+
+
+@pytest.mark.parametrize("state", ["FAILED", "ERROR"])
+def test_a_task_whose_driver_failed_has_failed(server, capfd, state):
+    nodes = [{"display_name": "split-driver", "state": state}, {"display_name": "split"}]
+    assert follow(server, [answer(nodes, "FAILED")], {"split": "split"}) == "FAILED"
+    assert said(capfd) == [f"split: {state}", "the run: FAILED"]
+
+
+def test_what_a_real_server_said_of_a_run_of_digits_is_told(server, capfd):
+    file = Path(os.environ.get("GRAFT_SHARED", "nowhere")) / "cases" / "kubeflow_run.json"
+    if not file.exists():
+        pytest.skip("GRAFT_SHARED names no folder with cases/kubeflow_run.json")
+    real = json.loads(file.read_text())
+    shown = {"evaluate": "evaluate benchmark", "evaluate-3": "evaluate top glyphs", "compare": "compare"}
+    assert follow(server, [json.dumps(real), json.dumps({**real, "state": "SUCCEEDED"})], shown) == "SUCCEEDED"
+    expected = ["evaluate benchmark: SUCCEEDED", "evaluate top glyphs: RUNNING", "the run: RUNNING"]
+    assert said(capfd) == [*expected, "the run: SUCCEEDED"]
 
 
 def test_the_same_content_is_uploaded_once_and_other_content_beside_it(server, compiled, tmp_path):
@@ -121,6 +171,21 @@ def test_a_profile_has_pipelines_experiments_and_service_accounts_of_its_own(ser
         assert server.experiments[server.runs[run.id].experiment_id].namespace == namespace
     for things in (server.pipelines, server.experiments):
         assert [thing.namespace for thing in things.values()] == ["one", "two"]
+
+
+def test_a_namespace_that_does_not_exist_is_told_as_such(server, compiled, capfd):
+    server.multi_user = True
+    with pytest.raises(UserError, match=r"has no namespace 'three': give that of your profile, --namespace") as caught:
+        submit(server, compiled, "three")
+    refused(caught, capfd)
+
+
+def test_an_error_in_the_server_s_own_words_does_not_ask_for_another_try(server, capfd):
+    server.plan = lambda number: Refusal("InternalServerError: exceeded quota", 500, 13)
+    line = r"500 INTERNAL SERVER ERROR \(look at the log of its ml-pipeline\): InternalServerError: exceeded quota$"
+    with pytest.raises(UserError, match=line) as caught:
+        submitting.connect(server.host)
+    refused(caught, capfd)
 
 
 def test_a_server_of_several_users_wants_a_namespace(server, capfd):
