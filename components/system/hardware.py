@@ -1,4 +1,4 @@
-"""What this machine has: its system, processor, cores and GPUs."""
+"""What this machine has: its system, processor, cores, GPUs and memory."""
 
 import os
 import platform
@@ -6,6 +6,10 @@ import re
 import sys
 from contextlib import suppress
 from pathlib import Path
+
+CONTAINER_LIMITS = (  # of the control groups of Linux, version 2 and 1
+    "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+)  # fmt: skip
 
 
 def machine_type() -> dict[str, str | int]:
@@ -24,3 +28,20 @@ def count_gpus() -> int:
     """Return how many GPUs TensorFlow sees; 0 where it is not loaded."""
     tensorflow = sys.modules.get("tensorflow")
     return len(tensorflow.config.list_physical_devices("GPU")) if tensorflow else 0
+
+
+def memory_size() -> int:
+    """Return the bytes of memory that processes may take here: the machine's or the container's, and the swap space.
+
+    It is 0 where that is not known.
+    """
+    sizes, swap = [], 0
+    with suppress(OSError, ValueError):
+        sizes.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    for file in CONTAINER_LIMITS:
+        with suppress(OSError, ValueError):  # without a limit it says `max`
+            sizes.append(int(Path(file).read_text()))
+    with suppress(OSError):
+        lines = re.findall(r"^SwapTotal:\s*(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
+        swap = 1024 * sum(map(int, lines))
+    return min(sizes) + swap if sizes else 0

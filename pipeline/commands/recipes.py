@@ -60,13 +60,14 @@ def arrange() -> None:
 def plan() -> None:
     """Check params.yaml, and write the plan: the values and the digest of the code of every stage.
 
-    This is the first stage of `dvc repro`.
+    This is the first stage of `dvc repro`. What would find no room, on the disk or in memory, is refused.
     """
-    from pipeline import planning, stages
+    from pipeline import planning, room, stages
 
     content = recipes.read()
     tasks = check_tasks(content)
     stages.check(stages.render(content, tasks))
+    room.check_room(tasks)
     planning.write(tasks)
 
 
