@@ -3,6 +3,7 @@
 PostgreSQL and `mlflow server` are the real ones; the object store is moto, an emulator of S3.
 """
 
+import ipaddress
 import os
 import re
 import shutil
@@ -37,6 +38,7 @@ MANIFESTS = {
 }
 PODS = {name: item["spec"]["template"] for (_, name), item in MANIFESTS.items() if "template" in item.get("spec", {})}
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+KSERVE = yaml.safe_load((DEPLOY / "kserve/inference.yaml").read_text())
 SECRETS = {"POSTGRES_PASSWORD": "p:%4/@ s", "STORE_ACCESS_KEY": "hidden-key", "STORE_SECRET_KEY": "hidden-secret"}
 IN_KUBERNETES = {
     "postgresql": {"password": SECRETS["POSTGRES_PASSWORD"]},
@@ -102,14 +104,28 @@ def test_pod_is_confined_found_and_watched(name):
     assert context["runAsNonRoot"] and context["runAsUser"] and context["seccompProfile"] == {"type": "RuntimeDefault"}
     for container in [*pod.get("initContainers", []), *pod["containers"]]:
         assert container["securityContext"]["allowPrivilegeEscalation"] is False
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True
         assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-        assert container["resources"]["requests"] and container["resources"]["limits"]["memory"]
+        assert container["resources"]["requests"] and {"cpu", "memory"} <= {*container["resources"]["limits"]}
     (container,) = pod["containers"]
     assert {"startupProbe", "readinessProbe", "livenessProbe"} <= set(container)
     service, policy = MANIFESTS["Service", name]["spec"], MANIFESTS["NetworkPolicy", name]["spec"]
     assert service["selector"] == policy["podSelector"]["matchLabels"] == labels
     (port,), (rule,) = container["ports"], policy["ingress"]
     assert [p["targetPort"] for p in service["ports"]] == [p["port"] for p in rule["ports"]] == [port["name"]]
+    assert {*policy["policyTypes"]} == {"Ingress", "Egress"}
+
+
+def test_what_pods_may_reach_is_told_by_port_and_is_no_cloud_s_credentials():
+    allowed = [rule for kind, name in MANIFESTS if kind == "NetworkPolicy"
+               for rule in MANIFESTS[kind, name]["spec"]["egress"]]  # fmt: skip
+    assert {port["port"] for rule in allowed for port in rule["ports"]} == {53, 443, "postgresql"}
+    blocks = [ipaddress.ip_network(to["ipBlock"]["cidr"]) for rule in allowed for to in rule["to"] if "ipBlock" in to]
+    without = [ipaddress.ip_network(one) for rule in allowed for to in rule["to"]
+               for one in to.get("ipBlock", {}).get("except", [])]  # fmt: skip
+    for address in ("169.254.169.254", "fd00:ec2::254"):
+        reached = [block for block in blocks if ipaddress.ip_address(address) in block]
+        assert reached and any(ipaddress.ip_address(address) in block for block in without)
 
 
 def test_services_are_published_here_alone_and_watched():
@@ -117,6 +133,39 @@ def test_services_are_published_here_alone_and_watched():
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
         assert re.search(r":v?\d+\.\d+", service["image"]) or service["build"]["target"] == "tracking"
         assert ("healthcheck" in service and service["restart"] == "unless-stopped") or name in ("tables", "bucket")
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_service_is_confined_and_limited(name):
+    service = SERVICES[name]
+    assert service["cap_drop"] == ["ALL"] and service["security_opt"] == ["no-new-privileges:true"]
+    assert service["read_only"] is True and "/tmp" in [*service.get("tmpfs", []), *service.get("volumes", [])]
+    assert service["pids_limit"] and service["cpus"] and re.fullmatch(r"\d+g", service["mem_limit"])
+    for place in service.get("tmpfs", []):
+        path, _, options = place.partition(":")
+        user = service.get("user", "0:0")
+        assert path == "/tmp" or options.startswith("uid={},gid={},".format(*user.split(":")))
+
+
+def test_kserve_s_predictor_is_a_pod_that_kubernetes_takes_and_confines():
+    spec = {**KSERVE["spec"]["predictor"]}
+    assert [spec.pop(name) for name in ("minReplicas", "maxReplicas")] == [1, 2]
+    kubernetes_validate.validate(
+        {"apiVersion": "v1", "kind": "Pod", "metadata": KSERVE["metadata"], "spec": spec}, "1.37", strict=True
+    )
+    (container,) = spec["containers"]
+    assert (KSERVE["apiVersion"], KSERVE["kind"]) == ("serving.kserve.io/v1beta1", "InferenceService")
+    assert container["name"] == "kserve-container" and {"/tmp"} == {
+        one["mountPath"] for one in container["volumeMounts"]
+    }
+    assert spec["securityContext"] == POD["securityContext"]
+    assert container["securityContext"] == POD["containers"][0]["securityContext"]
+    assert {"cpu", "memory"} <= {*container["resources"]["limits"]}
+    port = container["ports"][0]
+    assert str(port["containerPort"]) in container["args"]
+    assert {container[f"{probe}Probe"]["httpGet"]["port"] for probe in ("startup", "readiness", "liveness")} == {
+        port["name"]
+    }
 
 
 def variables(node: Any) -> Iterator[tuple[str, Any]]:

@@ -18,12 +18,14 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from mlflow.exceptions import MlflowException
 from PIL import Image
 
 from components.data import images
 from components.data.artifacts import Augmented, Classifier, Report
 from components.data.resizing import RESIZINGS
+from components.machinery.code import ROOT
 from components.model import backbones, exporting, file_predictions
 from components.model.served import ServedModel, _load_pyfunc
 from components.results import tracking
@@ -214,13 +216,17 @@ def test_damaged_example_images_are_one_line(made, source, tmp_path):
 
 @pytest.fixture(scope="module")
 def server(journal, tmp_path_factory) -> Iterator[str]:
-    """A real `mlflow models serve`, which can import nothing of the repository; stopped with all that it started."""
+    """KServe's manifest's command, which can import nothing of the repository; stopped with all that it started."""
     folder = tmp_path_factory.mktemp("elsewhere")
     for package in ("components", "pipeline"):
         (folder / f"{package}.py").write_text("raise ImportError('the repository is not here')")
     limits = {"GRAFT_REQUEST_IMAGES": "40", "GRAFT_REQUEST_MEGABYTES": "1"}
     environment = {**os.environ, **limits, "PYTHONPATH": str(folder)}
-    command = ["models", "serve", "--env-manager", "local", "--model-uri", journal]
+    manifest = yaml.safe_load((ROOT / "deploy/kserve/inference.yaml").read_text())
+    (container,) = manifest["spec"]["predictor"]["containers"]
+    assert container["args"] == ["--host", "0.0.0.0", "--port", "8080"]  # here 127.0.0.1, and a port that is free
+    program, *command = [journal if word == "models:/digits@champion" else word for word in container["command"]]
+    assert program == "mlflow"
     with serving(command, free_port(), environment, folder) as address:
         yield address
 
