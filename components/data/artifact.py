@@ -12,6 +12,7 @@ from components.data.content import file_sha256, sha256
 from components.data.facts import Facts
 from components.data.json_files import FORMAT, damage_errors, read_json, write_json
 from components.data.records import Record
+from components.data.resuming import resume_path
 from components.system.errors import UserError
 from components.system.hardware import count_gpus
 
@@ -154,7 +155,7 @@ class Artifact(Generic[KindOfFacts]):
     @property
     def resume(self) -> Path:
         """The path, there or not, of what a broken-off step goes on from, for a run from the same inputs alone."""
-        return self.path / f".{self.inputs_digest}.resume"
+        return resume_path(self.path, self.inputs_digest)
 
     def figure(self, name: str) -> Path:
         """Return the path `figures/NAME.png` of a figure, and make its folder; a name may have a folder before it."""

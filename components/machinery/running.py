@@ -9,6 +9,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from components.data import resuming
 from components.data.artifact import MANIFEST, Artifact
 from components.data.content import sha256
 from components.data.json_files import read_json
@@ -65,7 +66,9 @@ def run_step(
     runs = training_runs(step, artifacts, values)
     for target in targets:
         reshape_trainings(target, len(runs))
-    records = []
+    resuming.remove_abandoned()
+    records: list[Record] = []
+    resumes: list[Path] = []
     for number, (paths, settings) in enumerate(runs):
         note = inputs_note_path(first, number)
         keep = len(runs) > 1 and is_up_to_date(step.name, paths, settings, note)
@@ -73,10 +76,14 @@ def run_step(
         with print_at_end():
             if kept:
                 print(f"{step.name}: training {number + 1} of {len(runs)} is there already")
-            records.append(kept or run_once(step, paths, settings, recipe))
+            one, left = (kept, []) if kept else run_once(step, paths, settings, recipe)
+            records.append(one)
+            resumes += left
             write_records(records, file)
             if "repeats" in values:
                 note_inputs(step.name, paths, settings, note)
+    for path in resumes:  # kept until all are done, for a machine that has none of the trainings
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def training_runs(step: Step, artifacts: Mapping[str, Any], values: Mapping[str, Any]) -> list[Run]:
@@ -118,10 +125,15 @@ def step_digest(step: Step, artifacts: Mapping[str, Any]) -> str:
     return read_json(path)["lineage"].get(step.name, "") if path.is_file() else ""
 
 
-def run_once(step: Step, artifacts: Mapping[str, Any], values: Mapping[str, Any], recipe: str) -> Record:
-    """Run a step once, for one training, move its outputs into place, and return the record of the run, unwritten.
+def run_once(
+    step: Step, artifacts: Mapping[str, Any], values: Mapping[str, Any], recipe: str
+) -> tuple[Record, list[Path]]:
+    """Run a step once, for one training, and move its outputs into place.
 
     Arguments are as `run_step` takes them; the values are checked already.
+
+    Returns:
+        The record of the run, unwritten, and the paths of what it could have gone on from, there or not.
 
     Raises:
         UserError: An input is not what the step needs, or the inputs do not belong together.
@@ -141,12 +153,14 @@ def run_once(step: Step, artifacts: Mapping[str, Any], values: Mapping[str, Any]
             stack.enter_context(claim_folder(output))
             outputs[key] = output
         step.function(*inputs.values(), *outputs.values(), **step.function_arguments(values))
+        resumes = [output.resume for output in outputs.values()]
         for output in outputs.values():
-            shutil.rmtree(output.resume, ignore_errors=True)
+            if output.resume.parent == output.path:
+                shutil.rmtree(output.resume, ignore_errors=True)
         lineage_digest = write_manifests(step, outputs)
         for key, output in outputs.items():
             move_into_place(output.path, Path(artifacts[key]))
-        return dataclasses.replace(record, digest=lineage_digest, machine=machine_type())
+        return dataclasses.replace(record, digest=lineage_digest, machine=machine_type()), resumes
 
 
 def read_inputs(step: Step, artifacts: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,11 @@
 """The state of a training: its epochs, its best weights, and all that the next epoch starts from, also after a stop."""
 
 import json
+import os
+import socket
 import sys
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -80,11 +83,12 @@ class TrainingState:
         summary = {"rows": self.history, "seconds": self.seconds, "best_epoch": self.best_epoch}
         arrays = {f"variable_{number}": variable.numpy() for number, variable in enumerate(self.variables())}
         arrays |= {f"best_{number}": weight for number, weight in enumerate(self.best_weights)}
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self.file.with_suffix(".unfinished")
-        with unfinished.open("wb") as file:
-            np.savez(file, summary=np.array(json.dumps(summary)), best_logits=self.best_logits, **arrays)
-        unfinished.replace(self.file)
+        unfinished = self.file.with_suffix(f".{socket.gethostname()}-{os.getpid()}.unfinished")
+        with suppress(FileNotFoundError):  # where another machine has ended the same training, and removed the folder
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            with unfinished.open("wb") as file:
+                np.savez(file, summary=np.array(json.dumps(summary)), best_logits=self.best_logits, **arrays)
+            unfinished.replace(self.file)
         self.saved_at = perf_counter()
         self.saving_seconds = self.saved_at - start
 
