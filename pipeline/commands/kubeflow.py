@@ -27,7 +27,7 @@ def compile(
         set: Another value than the recipe's; may be given several times.
         sweep: Values to train with side by side; given several times, all combinations are trained.
         out: Folder for the files.
-        local: For kfp.local: an image may be named by its tag.
+        local: For kfp.local: an image may be named by its tag, and there is no limit of size.
     """
     for file in write_pipelines(recipe, set, sweep, out, local).values():
         print(file)
@@ -53,7 +53,7 @@ def write_pipelines(
 
     settings = cluster.read(content, local)
     names = names or content["active"]
-    return {name: compiling.write(content, settings, name, folder, values, arms) for name in names}
+    return {name: compiling.write(content, settings, name, folder, values, arms, local) for name in names}
 
 
 def submit(

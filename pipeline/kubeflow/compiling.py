@@ -1,11 +1,15 @@
 """Compiles a recipe as a Kubeflow pipeline; components and their descriptions come from the steps' signatures."""
 
 import inspect
+import json
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from google.protobuf import json_format
 from kfp import compiler, dsl, kubernetes
+from kfp.dsl.graph_component import GraphComponent
 from kfp.dsl.pipeline_task import PipelineTask
 
 from components.data.artifacts import Classifier, Page
@@ -17,6 +21,7 @@ from pipeline import recipes
 from pipeline.arranging import RECORD, Output, Task, arrange
 from pipeline.cluster import MEMORY_FOLDER, SHARED_MEMORY, Cluster
 from pipeline.collection import COLLECTION
+from pipeline.kubeflow.sizing import MOST, workflow_size
 from pipeline.kubeflow.sources import source_values
 from pipeline.recipes import Recipe
 
@@ -36,7 +41,7 @@ class Argument(NamedTuple):
 
 def write(
     content: Mapping[str, Any], cluster: Cluster, recipe: str, folder: Path, changes: Mapping[str, Any] = {},
-    sweeps: Mapping[str, Sequence[Any]] = {},
+    sweeps: Mapping[str, Sequence[Any]] = {}, local: bool = False,
 ) -> Path:  # fmt: skip
     """Compile a recipe to `FOLDER/graft-RECIPE.yaml`, its name in small letters with - for _, and return that path.
 
@@ -47,10 +52,25 @@ def write(
         folder: Where the file is written.
         changes: Other defaults, by `STEP.PARAMETER`.
         sweeps: Values to try side by side, by `STEP.PARAMETER`; several sweeps are combined.
+        local: Whether it is for kfp.local, which has no Argo with its limit of size, and a folder for each component.
 
     Raises:
-        UserError: There is no such recipe, step or parameter, or a value is not what it may be.
+        UserError: There is no such recipe, step or parameter, a value is not what it may be, or Argo cannot hold it.
     """
+    graph = compile_recipe(content, cluster, recipe, changes, sweeps)
+    if not local and (size := workflow_size(share_components(graph))) > MOST:
+        raise too_large(size, content, cluster, recipe, changes, sweeps)
+    file = folder / f"{graph.name}.yaml"
+    folder.mkdir(parents=True, exist_ok=True)
+    compiler.Compiler().compile(graph, str(file))
+    return file
+
+
+def compile_recipe(
+    content: Mapping[str, Any], cluster: Cluster, recipe: str, changes: Mapping[str, Any],
+    sweeps: Mapping[str, Sequence[Any]],
+) -> GraphComponent:  # fmt: skip
+    """Return a recipe as kfp's pipeline `graft-RECIPE`; arguments and errors are those of `write`."""
     fetched = {address: value for address, value in changes.items() if address.partition(".")[0] in COLLECTION}
     others = {address: value for address, value in changes.items() if address not in fetched}
     resolved = recipes.resolve(recipes.apply_changes(content, recipe, others, sweeps), recipe)
@@ -70,10 +90,27 @@ def write(
         add_tasks(tasks, cluster, dict(zip(shared, channels, strict=True)))
 
     set_interface(pipeline, pipeline_summary(resolved, cluster), arguments)
-    file = folder / f"graft-{recipe.replace('_', '-').lower()}.yaml"
-    folder.mkdir(parents=True, exist_ok=True)
-    compiler.Compiler().compile(dsl.pipeline(pipeline, name=file.stem), str(file))
-    return file
+    return dsl.pipeline(pipeline, name=f"graft-{recipe.replace('_', '-').lower()}")
+
+
+def too_large(
+    size: int, content: Mapping[str, Any], cluster: Cluster, recipe: str, changes: Mapping[str, Any],
+    sweeps: Mapping[str, Sequence[Any]],
+) -> UserError:  # fmt: skip
+    """Return, not raise, the error for a pipeline that Argo cannot hold, with how many arms, or tasks, it can.
+
+    The size is in bytes; the other arguments are those of `write`.
+    """
+    held = f"about {size / 1e6:.1f} MB to Argo when all is done, and Argo holds {MOST / 1e6:.1f} MB"
+    varied = recipes.resolve(recipes.apply_changes(content, recipe, {}, sweeps), recipe).vary
+    several = {f"{step}.{key}": values for step, arms in varied.items() for key, values in arms.items()}
+    arms = prod(map(len, several.values()))
+    first = {address: values[:1] for address, values in several.items()}
+    least = workflow_size(share_components(compile_recipe(content, cluster, recipe, changes, first)))
+    if least > MOST or arms == 1:
+        return UserError(f"{recipe} is {held}: take fewer folds, networks or models, or `trainings: together`")
+    fit = 1 + int((MOST - least) / (size - least) * (arms - 1))
+    return UserError(f"{recipe} with {arms} arms is {held}; about {fit} arms fit: vary less, or in several runs")
 
 
 def shared_values(tasks: Sequence[Task]) -> Values:
@@ -137,6 +174,24 @@ def add_tasks(tasks: Sequence[Task], cluster: Cluster, parameters: Values) -> No
         channels |= {one: run.outputs[key] for key, one in task.outputs.items()}
 
 
+def share_components(graph: GraphComponent) -> GraphComponent:
+    """Return a pipeline in which tasks that differ in values alone have one component now, where kfp makes several."""
+    spec = graph.pipeline_spec
+    executors = spec.deployment_spec["executors"]
+    settings = graph.platform_spec.platforms["kubernetes"].deployment_spec.executors
+    first: dict[str, str] = {}
+    for _, task in sorted(spec.root.dag.tasks.items()):
+        name = task.component_ref.name
+        label = spec.components[name].executor_label
+        component = json_format.MessageToDict(spec.components[name]) | {"executorLabel": ""}
+        parts = [component, *(json_format.MessageToDict(one) for one in (executors[label], settings[label]))]
+        same = first.setdefault(json.dumps(parts, sort_keys=True), name)
+        if same != name:
+            task.component_ref.name = same
+            del spec.components[name], executors[label], settings[label]
+    return graph
+
+
 def display_name(task: Task) -> str:
     """Return the name of a task in Kubeflow's UI, such as `evaluate top glyphs`: step, model and words.
 
@@ -166,7 +221,7 @@ def make_component(task: Task, cluster: Cluster) -> Callable[..., PipelineTask]:
     arguments = {name: Argument(dsl.Input[kfp_type(one)], descriptions[key]) for name, (key, one) in inputs.items()}
     arguments |= {key: Argument(dsl.Output[kfp_type(one)], descriptions[key]) for key, one in task.outputs.items()}
     arguments |= {key: Argument(dsl.Output[getattr(dsl, schema)]) for key, schema in views.items()}
-    arguments |= {key: Argument(one.kind, step.describe(key)) for key, one in step.parameters.items()}
+    arguments |= {key: Argument(one.kind) for key, one in step.parameters.items()}  # the pipeline's own are described
     with_dvc = task.step == "fetch" or str(task.values.get("source", "")).startswith(GIT)
     image = cluster.images.fetch if with_dvc else cluster.images.steps
 

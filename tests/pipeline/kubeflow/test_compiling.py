@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from google.protobuf import json_format
+from kfp.dsl.graph_component import GraphComponent
 from kfp.kubernetes import kubernetes_executor_config_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
 
@@ -23,7 +24,7 @@ from components.machinery.signature import load_step
 from components.system.errors import UserError
 from pipeline import arranging, cluster, recipes
 from pipeline.__main__ import main
-from pipeline.kubeflow import compiling, sources, submitting
+from pipeline.kubeflow import compiling, sizing, sources, submitting
 from pipeline.recipes import PROBES
 from tests.conftest import FITTING
 from tests.pipeline.kubeflow.kfp_stand_in import StandIn
@@ -127,8 +128,11 @@ def test_a_component_is_its_step(every_step, name):
     assert {key: one["parameterType"] for key, one in parameters.items()} == {
         key: TYPES[parameter.kind] for key, parameter in step.parameters.items()
     }
-    for key, one in parameters.items():
-        assert one["description"].startswith(step.descriptions[key])
+    offered = spec["root"]["inputDefinitions"]["parameters"]
+    for key in step.parameters:  # described once, as the pipeline's own
+        assert offered.get(f"{name}_{key}", {"description": step.descriptions[key]})["description"].startswith(
+            step.descriptions[key]
+        )
     _, container = container_of(spec, task)
     flags = [word[2:] for word in container["args"] if word.startswith("--")]
     assert container["command"] == ["python", "-m", "components", name]
@@ -310,6 +314,66 @@ def test_of_a_sweep_s_arms_validation_chooses_one_and_what_is_before_them_is_sha
     assert len(named) == len(tasks(compile_recipe(content, tmp_path)[0])) + 2
 
 
+def test_tasks_that_differ_in_values_alone_have_one_component(content, digits, tmp_path):
+    spec, placed = compile_recipe(content, tmp_path, sweeps={"fine_tune.epochs": ["2", "3", "4"]})
+    named = tasks(spec)
+    used = {shown: task["componentRef"]["name"] for shown, task in named.items()}
+    arms = {component for shown, component in used.items() if shown.startswith("fine_tune")}
+    judged = {component for shown, component in used.items() if shown.startswith("evaluate")}
+    assert (arms, judged) == ({"comp-fine-tune"}, {"comp-evaluate"})
+    assert {*used.values()} == {*spec["components"]}
+    executors = {component["executorLabel"] for component in spec["components"].values()}
+    assert executors == {*spec["deploymentSpec"]["executors"]} == {*placed}
+    local, _ = compile_recipe(content, tmp_path, sweeps={"fine_tune.epochs": ["2", "3", "4"]}, local=True)
+    apart = [task["componentRef"]["name"] for task in tasks(local).values()]  # by which kfp.local names folders
+    assert len({*apart}) == len(apart)
+    digits["networks"] = ["glyphs", "random_vgg16_small"]
+    content["cluster"]["collection"] = {"repository": "https://example.org/x.git", "revision": "HEAD^0", "remote": ""}
+    spec, _ = compile_recipe(content, tmp_path)  # of two images, which only one of the sources needs
+    both = {tasks(spec)[f"fetch_weights {network}"]["componentRef"]["name"] for network in digits["networks"]}
+    assert len(both) == 2
+
+
+RATES = [f"{number}e-5" for number in range(1, 13)]
+
+
+def test_a_pipeline_that_argo_cannot_hold_is_refused_with_the_number_of_arms_that_it_can(
+    content, tmp_path, monkeypatch
+):
+    six, twelve = ({"fine_tune.learning_rate": RATES[:number]} for number in (6, 12))
+    monkeypatch.setattr(compiling, "MOST", sizing.workflow_size(compiled(content, six)))
+    line = r"digits with 12 arms is about 0\.[0-9] MB to Argo when all is done, .*; about 6 arms fit: vary less"
+    with pytest.raises(UserError, match=line):
+        compile_recipe(content, tmp_path, sweeps=twelve)
+    assert not [*tmp_path.iterdir()]
+    for options in ({"sweeps": six}, {"sweeps": twelve, "local": True}):
+        compile_recipe(content, tmp_path, **options)
+    content["recipes"]["digits"]["vary"] = {"fine_tune": {"epochs": [2, 3]}}
+    with pytest.raises(UserError, match=r"with 12 arms .*; about [56] arms fit"):
+        compile_recipe(content, tmp_path, sweeps=six)
+
+
+def test_a_pipeline_too_large_without_any_arm_is_refused_with_what_makes_it_smaller(content, tmp_path, monkeypatch):
+    monkeypatch.setattr(compiling, "MOST", 200_000)
+    for sweeps in ({}, {"fine_tune.learning_rate": RATES[:2]}):
+        with pytest.raises(UserError, match=r"^digits is about .* Argo holds 0\.2 MB: take fewer folds, networks"):
+            compile_recipe(content, tmp_path, sweeps=sweeps)
+
+
+def test_the_size_of_a_pipeline_is_rather_above_what_kubeflow_made_of_one(content):
+    measured = {1: 275_638, 20: 598_155}  # by 2.17's own translation, with a state of it that is done, compressed
+    for arms, size in measured.items():
+        rates = [f"{(number + 1) * 1e-5:.6g}" for number in range(arms)]
+        estimate = sizing.workflow_size(compiled(content, {"fine_tune.learning_rate": rates}))
+        assert 0.9 * size < estimate < 1.3 * size
+
+
+def compiled(content: dict, sweeps: dict[str, list[str]]) -> GraphComponent:
+    """Return the pipeline of `digits` with a sweep, before it is written."""
+    graph = compiling.compile_recipe(content, cluster.read(content), "digits", {}, sweeps)
+    return compiling.share_components(graph)
+
+
 def test_what_has_one_arm_is_a_parameter_of_the_pipeline(content, digits, tmp_path):
     plain = compile_recipe(content, tmp_path)[0]
     digits["vary"] = {"split": {"fold": [1]}, "evaluate": {"views": ["averaged"]}}
@@ -383,9 +447,8 @@ def test_a_page_is_drawn_from_all_reports_and_from_the_records_of_what_it_shows(
     content["cluster"]["trainings"] = "apart"
     digits["vary"] = {"evaluate": {"views": ["plain", "averaged"]}}
     rates = ["1e-4", "1e-5"]
-    spec, _ = compile_recipe(
-        content, tmp_path, sweeps={"augment.rotation": ["0", "9"], "fine_tune.learning_rate": rates}
-    )
+    sweeps = {"augment.rotation": ["0", "9"], "fine_tune.learning_rate": rates}
+    spec, _ = compile_recipe(content, tmp_path, sweeps=sweeps, local=True)
     named = tasks(spec)
     assert tasks_on_page(spec) == {name for name in named if name.split()[0] in arranging.ON_PAGE}
     compared, drawn = (named[name]["inputs"]["artifacts"] for name in ("compare", "draw_comparison"))

@@ -1,0 +1,29 @@
+"""How much of Argo a pipeline takes: a workflow and its state are one object of Kubernetes, of limited size."""
+
+import json
+
+from google.protobuf import json_format
+from kfp.dsl.graph_component import GraphComponent
+
+MOST = 1024 * 1024  # bytes; Argo's MAX_WORKFLOW_SIZE, unless its controller sets another
+FRAME, CALLS = 15_000, 1_800  # bytes of a workflow without tasks, and of the two calls for each task
+STATE, STATE_OF_INPUT = 6_500, 400  # bytes, compressed, of a task that is done, and of each artifact that it has taken
+
+
+def workflow_size(graph: GraphComponent) -> int:
+    """Return about how many bytes Argo holds for a compiled pipeline when all of its tasks are done, rather too many.
+
+    Argo compresses the state alone. Six nodes of it have a task's component and pod.
+
+    Source: workflow/packer of github.com/argoproj/argo-workflows 4.0.5, and backend/src/v2/compiler/argocompiler of
+    github.com/kubeflow/pipelines 2.17, to whose workflows of `digits` with 1 to 90 arms the constants are fitted.
+    """
+    spec = json_format.MessageToDict(graph.pipeline_spec)
+    settings = json_format.MessageToDict(graph.platform_spec)["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    tasks = spec["root"]["dag"]["tasks"].values()
+    parts = [spec["root"], *spec["components"].values(), *spec["deploymentSpec"]["executors"].values()]
+    texts = sum(
+        len(json.dumps(json.dumps(part, separators=(",", ":")))) for part in (*parts, *settings.values(), *tasks)
+    )
+    inputs = sum(len(task.get("inputs", {}).get("artifacts", {})) for task in tasks)
+    return texts + FRAME + (CALLS + STATE) * len(tasks) + STATE_OF_INPUT * inputs
