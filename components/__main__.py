@@ -99,8 +99,13 @@ def main(arguments: list[str], command: str = "python -m components") -> None:
     for address in sections:
         values.update(read_section(address))
     values |= options
-    step.check_values(values)
-    run_step(step.name, artifacts, values, recipe, record)
+    try:
+        step.check_values(values)
+        run_step(step.name, artifacts, values, recipe, record)
+    except UserError as error:
+        if task:
+            executor.write_termination_message(error)
+        raise
     if task:
         executor.write_output(task, step, artifacts, views)
 

@@ -14,6 +14,7 @@ from components.system.limits import Range
 from pipeline.checking import Lines, Section, complaint, like_parameter, list_of, matches, one_of, parse, rule
 from pipeline.kubernetes_values import (
     FOLDER,
+    IMAGE,
     KEY,
     OBJECT,
     RESOURCE,
@@ -49,14 +50,15 @@ TAKEN_FOLDERS = (
 
 
 def check_image(image: str, info: ValidationInfo) -> str:
-    """Return an image's name unchanged if it has a digest, or the context allows tags and it has no blank; else raise.
+    """Return an image's name unchanged if it has a digest, or the context allows tags; else raise.
 
     Caches would not notice that a tag has moved.
     """
-    if not re.fullmatch(r"\S+" if info.context and info.context["tags"] else r"\S+@sha256:[0-9a-f]{64}", image):
+    digest = "(@sha256:[0-9a-f]{64})" + ("?" if info.context and info.context["tags"] else "")
+    if not re.fullmatch(IMAGE + digest, image, re.ASCII):
         raise ValueError(
             f"an image by its digest, as in registry.example.org/graft-{info.field_name}@sha256:...: `make image` "
-            "builds it, `docker push` prints the digest; a tag can move unnoticed"
+            "builds it, `docker push` prints the digest; no path has capitals; a tag can move unnoticed"
         )
     return image
 

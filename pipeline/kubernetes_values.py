@@ -1,8 +1,10 @@
 """What Kubernetes takes as names, labels and quantities; it refuses others only as it makes a pod of a run under way.
 
-Source: apimachinery's pkg/util/validation and pkg/api/resource, and pkg/apis/core/validation of Kubernetes itself.
+Source: apimachinery's pkg/util/validation and pkg/api/resource, and pkg/apis/core/validation of Kubernetes itself;
+names of images as github.com/distribution/reference has them.
 """
 
+import re
 from typing import Annotated
 
 from components.system.limits import Range
@@ -18,6 +20,9 @@ VOLUME_NAME = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 VARIABLE = r"[A-Za-z_]\w*"
 KEY = r"[-.\w]{1,253}"  # of a secret
 RESOURCE = PREFIX + WORD
+HOST = r"[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?"
+STEP_OF_PATH = r"[a-z0-9]+((\.|__?|-+)[a-z0-9]+)*"
+IMAGE = rf"({HOST}(\.{HOST})*(:[0-9]+)?/)?{STEP_OF_PATH}(/{STEP_OF_PATH})*(:\w[-\w.]{{0,127}})?"
 FOLDER = r"/[^\n:]*"
 
 OBJECT = "that of an object in Kubernetes: small letters and digits, with - and . between, 253 at most"
@@ -36,3 +41,8 @@ LabelValue = Annotated[str, matches(LABEL_VALUE, f"({WORD})?")]
 Folder = Annotated[str, matches("an absolute path, without a colon", FOLDER)]
 Quantity = Annotated[str, matches(QUANTITY, r"[1-9][0-9]*([EPTGM]i?|Ki)?")]  # K is kfp's alone, k Kubernetes' alone
 Amount = Annotated[float, like_parameter(Annotated[float, AMOUNT])]  # of cores, of hours
+
+
+def pipeline_name(recipe: str) -> str:
+    """Return the name of a recipe's pipeline: `graft-` and its own in small letters, with - for _ and for several -."""
+    return re.sub("-+", "-", f"graft-{recipe}".replace("_", "-").lower()).strip("-")

@@ -13,6 +13,7 @@ from components.model.backbones.keras_file import ENDING
 from components.system.errors import unknown_name
 from pipeline.checking import Lines, Section, complaint, list_of, matches, one_of, rule
 from pipeline.collection import RANDOM
+from pipeline.kubernetes_values import pipeline_name
 from pipeline.recipes import IN_RECIPES, SHARED
 
 FOLDER_NAMES = {key for name in IN_RECIPES for key in load_step(name).outputs} | {"classifiers", "reports", "chosen"}
@@ -20,13 +21,13 @@ LONGEST_NAME = 243  # bytes: a file name has 255, of which `..unfinished` takes 
 
 
 def check_pipelines(recipes: dict[str, Any]) -> dict[str, Any]:
-    """Return the recipes unchanged if no two have one name on Kubernetes, in small letters with - for _; else raise."""
+    """Return the recipes unchanged if no two have one name on Kubernetes, that of their pipelines; else raise."""
     first_of: dict[str, str] = {}
     for name in recipes:
-        other = first_of.setdefault(name.replace("_", "-").lower(), name)
+        other = first_of.setdefault(pipeline_name(name), name)
         if other != name:
             raise complaint(
-                f"{other} and {name} are one name to Kubernetes, which has no _ and no capitals: rename one"
+                f"{other} and {name} are one name to Kubernetes, which has no _, no -- and no capitals: rename one"
             )
     return recipes
 

@@ -6,6 +6,7 @@ Source: the messages ExecutorInput and ExecutorOutput of pipeline_spec.proto, gi
 import json
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ VIEWS: dict[type[Artifact], dict[str, str]] = {  # further outputs, which the UI
     Report: {"confusion_matrix": "ClassificationMetrics"},
     Page: {"html": "HTML"},
 }
+
+TERMINATION_LOG = Path("/dev/termination-log")  # Kubernetes shows what it says of a container that has failed
 
 
 def artifact_type(kind: type[Artifact] | type[Record]) -> str:
@@ -91,6 +94,13 @@ def write_output(
     file = Path(executor_input["outputs"]["outputFile"])
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps({"artifacts": artifacts}), encoding="utf-8")
+
+
+def write_termination_message(error: UserError) -> None:
+    """Write an error's line where Kubernetes takes a pod's message from; do nothing where there is no such file."""
+    if TERMINATION_LOG.is_file():
+        with suppress(OSError):
+            TERMINATION_LOG.write_text(f"error: {error}\n", encoding="utf-8")
 
 
 def artifact_metadata(artifact: Artifact) -> dict[str, str | int | float]:

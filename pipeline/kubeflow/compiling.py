@@ -23,9 +23,11 @@ from pipeline.cluster import MEMORY_FOLDER, SHARED_MEMORY, Cluster
 from pipeline.collection import COLLECTION
 from pipeline.kubeflow.sizing import MOST, workflow_size
 from pipeline.kubeflow.sources import source_values
+from pipeline.kubernetes_values import pipeline_name
 from pipeline.recipes import Recipe
 
 RUN_ID = "metadata.labels['pipeline/runid']"  # of the pod; a placeholder in its arguments would stay as it is
+LONGEST_NAME = 114  # of a pipeline: its version, of 127 at most, has a - and 12 digits of its content more
 BACKOFF = 30  # seconds before another attempt
 BETWEEN = 600  # seconds that an attempt may wait besides, for a node and for images
 Values = Mapping[tuple[str, str], Any]  # by step and parameter
@@ -43,7 +45,7 @@ def write(
     content: Mapping[str, Any], cluster: Cluster, recipe: str, folder: Path, changes: Mapping[str, Any] = {},
     sweeps: Mapping[str, Sequence[Any]] = {}, local: bool = False,
 ) -> Path:  # fmt: skip
-    """Compile a recipe to `FOLDER/graft-RECIPE.yaml`, its name in small letters with - for _, and return that path.
+    """Compile a recipe to a YAML file in a folder, named as the recipe's `pipeline_name`, and return that path.
 
     Args:
         content: All of params.yaml.
@@ -60,7 +62,7 @@ def write(
     graph = compile_recipe(content, cluster, recipe, changes, sweeps)
     if not local and (size := workflow_size(share_components(graph))) > MOST:
         raise too_large(size, content, cluster, recipe, changes, sweeps)
-    file = folder / f"{graph.name}.yaml"
+    file = folder / f"{pipeline_name(recipe)}.yaml"
     folder.mkdir(parents=True, exist_ok=True)
     compiler.Compiler().compile(graph, str(file))
     return file
@@ -70,27 +72,32 @@ def compile_recipe(
     content: Mapping[str, Any], cluster: Cluster, recipe: str, changes: Mapping[str, Any],
     sweeps: Mapping[str, Sequence[Any]],
 ) -> GraphComponent:  # fmt: skip
-    """Return a recipe as kfp's pipeline `graft-RECIPE`; arguments and errors are those of `write`."""
+    """Return a recipe as a pipeline of kfp, by its `pipeline_name`; arguments and errors are those of `write`."""
+    name = pipeline_name(recipe)
+    if len(name) > LONGEST_NAME:
+        raise UserError(
+            f"the pipeline {name} has {len(name)} letters, and Kubeflow takes {LONGEST_NAME}: rename {recipe}"
+        )
     fetched = {address: value for address, value in changes.items() if address.partition(".")[0] in COLLECTION}
     others = {address: value for address, value in changes.items() if address not in fetched}
     resolved = recipes.resolve(recipes.apply_changes(content, recipe, others, sweeps), recipe)
     sources = source_values(content, cluster, resolved, fetched)
     tasks = arrange([resolved], sources, cluster.trainings == "apart")[recipe]
     for address in others:
-        name = address.partition(".")[0]
-        if name != recipes.SHARED and name not in {task.step for task in tasks}:
-            raise UserError(f"{address} is set, but no model of {recipe} needs {name}")
+        section = address.partition(".")[0]
+        if section != recipes.SHARED and section not in {task.step for task in tasks}:
+            raise UserError(f"{address} is set, but no model of {recipe} needs {section}")
     shared = shared_values(tasks)
     arguments = {}
-    for (name, key), value in shared.items():
-        step = load_step(name)
-        arguments[f"{name}_{key}"] = Argument(step.parameters[key].kind, step.describe(key), value)
+    for (step_name, key), value in shared.items():
+        step = load_step(step_name)
+        arguments[f"{step_name}_{key}"] = Argument(step.parameters[key].kind, step.describe(key), value)
 
     def pipeline(*channels: Any) -> None:
         add_tasks(tasks, cluster, dict(zip(shared, channels, strict=True)))
 
     set_interface(pipeline, pipeline_summary(resolved, cluster), arguments)
-    return dsl.pipeline(pipeline, name=f"graft-{recipe.replace('_', '-').lower()}")
+    return dsl.pipeline(pipeline, name=name)
 
 
 def too_large(

@@ -110,6 +110,22 @@ def test_the_entry_point_tells_once_the_step_has_finished_and_a_failed_one_ends_
         assert any(line.startswith("error: ") for line in last) == (status != 0)
 
 
+def test_a_task_of_kubeflow_that_fails_leaves_its_line_as_the_message_of_its_pod(made, tmp_path, monkeypatch):
+    message = tmp_path / "termination-log"
+    monkeypatch.setattr(executor, "TERMINATION_LOG", message)
+    words = ["split", f"--audit={made['audit']}", f"--images={tmp_path / 'none'}"]
+    words += [f"--splits={tmp_path / 'splits'}", f"--test_split={tmp_path / 'test_split'}"]
+    kubeflow = ["--executor_input", json.dumps(task(tmp_path, "split"))]
+    for given, exists, expected in ((kubeflow, False, ""), ([], True, ""), (kubeflow, True, "error: split lacks ")):
+        if exists:
+            message.touch()
+        with pytest.raises(UserError, match="split lacks "):
+            main([*words, *given])
+        assert message.exists() == exists
+        if exists:
+            assert message.read_text().startswith(expected) and message.read_text().count("\n") == bool(expected)
+
+
 def run(folder: Path, name: str, artifacts: dict[str, list[Path]]) -> dict[str, dict]:
     """Run a step in a process of its own as Kubeflow does; return what it tells of its outputs, by name."""
     given = task(folder, name)

@@ -32,7 +32,16 @@ TOLERATIONS = (
     {"key": "", "operator": "Exists", "effect": "NoExecute", "toleration_seconds": 60},
     {"key": "example.org/team", "operator": "Equal", "value": "", "effect": "PreferNoSchedule"},
 )
+DIGEST = f"@sha256:{64 * '0'}"
+IMAGES = (
+    "graft",
+    "graft-steps:1",
+    "team/a.b_c__d/graft",
+    "localhost:5000/graft",
+    "Registry.Example.org/team/graft:v1.0",
+)
 TAKEN = [
+    *(("images", dict.fromkeys(("steps", "fetch"), f"{name}{DIGEST}")) for name in IMAGES),
     *(("pools__gpu__memory", quantity) for quantity in QUANTITIES),
     *(("pools__gpu__shared_memory", quantity) for quantity in QUANTITIES),
     *(("pools__gpu__node_selector", {word: "yes"}) for word in WORDS),
@@ -55,6 +64,13 @@ def test_what_kubernetes_takes_is_taken(path, value):
 
 
 REFUSED = [
+    *(
+        ("images", dict.fromkeys(("steps", "fetch"), image), "images: steps is an image by its digest")
+        for image in (
+            *(f"{name}{DIGEST}" for name in ("Graft", "example.org/Team/graft", "a//b", "a_", "a:", "/a", "a b", "")),
+            *("graft:1", "graft@sha256:0", f"graft{DIGEST.upper()}", f"https://registry.example.org/graft{DIGEST}"),
+        )
+    ),
     *(
         (f"pools__gpu__{key}", text, f"{key} is bytes, such as 8Gi")
         for key in ("memory", "shared_memory")

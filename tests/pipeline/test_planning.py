@@ -121,6 +121,7 @@ WRONG: dict[str, tuple[dict, str]] = {
     "a command as a number": ({"data": {"max_quarantined": "0.05; touch x #"}}, "max_quarantined is a number"),
     "a command as a name": ({"data": {"own": {"m;touch x;": {"source": "pretraining"}}}}, NAMES),
     "names that are one": ({"recipes": {"a_b": {}, "a-b": {}}}, "a_b and a-b are one name to Kubernetes"),
+    "names that are one but for signs": ({"recipes": {"a_b": {}, "a__b-": {}}}, "a_b and a__b- are one name to"),
     "names that are one but for capitals": ({"recipes": {"ab": {}, "aB": {}}}, "ab and aB are one name to Kubernetes"),
     "a name too long for the disk": ({"recipes": {"a" * 244: {}}}, "at most 243 characters"),
     "more than there is": (

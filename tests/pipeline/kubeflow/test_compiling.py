@@ -736,6 +736,19 @@ def test_those_that_are_switched_on_are_compiled_and_any_other_when_it_is_named(
     assert capsys.readouterr().out.splitlines() == [f"kubeflow/{name}.yaml" for name in files]
 
 
+def test_a_recipe_s_name_becomes_one_that_kubeflow_takes_or_is_refused(content, digits, folder, server, capsys):
+    names = ["Digits__at-_Night_", "_", 108 * "d"]
+    content["recipes"] |= dict.fromkeys([*names, 109 * "d"], digits)
+    (folder / "params.yaml").write_text(yaml.safe_dump(content))
+    main(["submit", *names, "--host", server.host])
+    sent = [pipeline.display_name for pipeline in server.pipelines.values()]
+    assert sent == ["graft-digits-at-night", "graft", f"graft-{108 * 'd'}"]
+    assert [spec.pipeline_info.name for spec, _ in server.specs.values()] == sent
+    for command in (["compile"], ["submit", "--host", server.host]):
+        with pytest.raises(UserError, match=r"has 115 letters, and Kubeflow takes 114: rename d+"):
+            main([command[0], 109 * "d", *command[1:]])
+
+
 def test_every_recipe_is_submitted_and_the_server_takes_its_pipeline(content, folder, server, capsys):
     main(["submit", *content["recipes"], "--host", server.host, "--experiment", "studies"])
     said = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
