@@ -338,6 +338,8 @@ class StandIn:
             raise Refusal(said, 500, 13)
         run.run_id, run.created_at, run.state = str(uuid4()), datetime.now(UTC), "PENDING"
         run.service_account = run.service_account or "pipeline-runner"
+        run.storage_state, run.scheduled_at = "AVAILABLE", run.created_at
+        run.finished_at = datetime.fromtimestamp(0, UTC)  # as long as it has not ended
         self.runs[run.run_id] = run
         return run
 
@@ -349,16 +351,23 @@ class StandIn:
         run = found(self.runs, identifier)
         look = self.looks[identifier] = self.looks.get(identifier, -1) + 1
         run.state = self.states[min(look, len(self.states) - 1)]
+        run.state_history = [api.V2beta1RuntimeStatus(update_time=datetime.now(UTC), state=run.state)]
         run.error = api.GoogleRpcStatus(code=2, message="a task failed") if run.state == "FAILED" else None
         tasks = self.specs[run.pipeline_version_reference.pipeline_version_id][0].root.dag.tasks
         names = ["graft-s9j8v", "root-driver", "root"]
         names += [name for task in tasks for name in (f"{task}-driver", task, "executor")]
         details = [
-            api.V2beta1PipelineTaskDetail(run_id=identifier, task_id=str(uuid4()), display_name=name, state=run.state)
+            api.V2beta1PipelineTaskDetail(
+                display_name=name, state=run.state, state_history=run.state_history,
+                child_tasks=None if name == "executor(0)" else [api.PipelineTaskDetailChildTask(pod_name="a-pod")],
+            )
             for node in names for name in (node, f"{node}(0)")
         ]  # fmt: skip
         if run.state not in ("PENDING", "RUNNING"):
-            details += [api.V2beta1PipelineTaskDetail(run_id=identifier, task_id=str(uuid4())) for _ in tasks]
+            details += [api.V2beta1PipelineTaskDetail(execution_id="3") for _ in tasks]
+        for detail in details:
+            detail.run_id, detail.task_id = identifier, str(uuid4())
+            detail.create_time = detail.start_time = detail.end_time = datetime.now(UTC)
         details.sort(key=lambda detail: detail.task_id)
         run.run_details = api.V2beta1RunDetails(task_details=details)
         return run

@@ -136,11 +136,25 @@ def test_a_task_whose_driver_failed_has_failed(server, capfd, state):
     assert said(capfd) == [f"split: {state}", "the run: FAILED"]
 
 
-def test_what_a_real_server_said_of_a_run_of_digits_is_told(server, capfd):
+@pytest.fixture
+def real() -> dict:
+    """What a real server said of a run of `digits` that was under way."""
     file = Path(os.environ.get("GRAFT_SHARED", "nowhere")) / "cases" / "kubeflow_run.json"
     if not file.exists():
         pytest.skip("GRAFT_SHARED names no folder with cases/kubeflow_run.json")
-    real = json.loads(file.read_text())
+    return json.loads(file.read_text())
+
+
+def test_the_stand_in_answers_with_the_fields_of_a_real_server(server, compiled, real):
+    server.states = ["SUCCEEDED"]
+    address = f"{server.host}/apis/v2beta1/runs/{submit(server, compiled).id}"
+    answer = urllib3.request("GET", address).json()
+    assert {*answer} == {*real, "runtime_config"}  # a run that was sent no parameters has none
+    kinds = [{frozenset(node) for node in one["run_details"]["task_details"]} for one in (answer, real)]
+    assert kinds[0] == kinds[1]
+
+
+def test_what_a_real_server_said_of_a_run_of_digits_is_told(server, real, capfd):
     shown = {"evaluate": "evaluate benchmark", "evaluate-3": "evaluate top glyphs", "compare": "compare"}
     assert follow(server, [json.dumps(real), json.dumps({**real, "state": "SUCCEEDED"})], shown) == "SUCCEEDED"
     expected = ["evaluate benchmark: SUCCEEDED", "evaluate top glyphs: RUNNING", "the run: RUNNING"]
