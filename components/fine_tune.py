@@ -39,7 +39,7 @@ def fine_tune(
     """
     import keras
 
-    from components.model import assembly, delivery, runtime, soup
+    from components.model import assembly, delivery, nodes, runtime, soup
     from components.results import tracking
 
     if lora and settings.soup > 1:
@@ -51,8 +51,12 @@ def fine_tune(
     def assemble() -> assembly.Untrained:
         return assembly.assemble_fine_tuning(tensors, splits, top, weights, lora)
 
-    with runtime.device_strategy().scope(), tracking.live_run(classifier, model_name("fine_tune")) as log_epoch:
-        untrained, result, averaged = soup.train_soup("fine_tune", assemble, settings, log_epoch, classifier.resume)
+    nodes.meet(classifier)
+    strategy = runtime.device_strategy()
+    with tracking.live_run(classifier, model_name("fine_tune")) as log_epoch:
+        untrained, result, averaged = soup.train_soup(
+            "fine_tune", assemble, settings, log_epoch, classifier.resume, strategy
+        )
         sizes = [keras.ops.size(weight) for weight in untrained.model.trainable_weights]
         classifier.facts.trainable_parameters = int(sum(sizes))
         classifier.facts.averaged_runs = averaged

@@ -1,6 +1,8 @@
 """How TensorFlow runs: its seeds, its threads, and the GPUs of the machine."""
 
+import os
 from contextlib import suppress
+from functools import cache
 
 import keras
 import tensorflow as tf
@@ -25,7 +27,18 @@ def use_one_thread() -> None:
         tf.config.threading.set_intra_op_parallelism_threads(1)
 
 
+@cache
+def node_strategy() -> tf.distribute.Strategy:
+    """Return the strategy over the nodes of TF_CONFIG, of which a process has one, made before TensorFlow works."""
+    return tf.distribute.MultiWorkerMirroredStrategy()
+
+
 def device_strategy() -> tf.distribute.Strategy:
-    """Return a strategy that spreads batches over this machine's GPUs; with fewer than two, the one in force."""
+    """Return a strategy that spreads batches over the nodes of TF_CONFIG, or over this machine's GPUs.
+
+    With fewer than two GPUs it is the one in force.
+    """
+    if "TF_CONFIG" in os.environ:
+        return node_strategy()
     gpus = tf.config.list_logical_devices("GPU")
     return tf.distribute.MirroredStrategy(gpus) if len(gpus) > 1 else tf.distribute.get_strategy()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 
 from components.model import optimizers, runtime, training
 from components.model.assembly import Untrained
@@ -15,7 +16,12 @@ from components.model.training import LogEpoch, TrainingResult
 
 
 def train_soup(
-    name: str, assemble: Callable[[], Untrained], settings: FineTuning, log_epoch: LogEpoch, resume: Path
+    name: str,
+    assemble: Callable[[], Untrained],
+    settings: FineTuning,
+    log_epoch: LogEpoch,
+    resume: Path,
+    strategy: tf.distribute.Strategy,
 ) -> tuple[Untrained, TrainingResult, int]:
     """Train runs from one start; return a model of their mean weights, its result, and how many runs it averages.
 
@@ -28,6 +34,7 @@ def train_soup(
         settings: How to train; the first run's seed is theirs, those of the others are made from it.
         log_epoch: As `training.train` takes it; the epochs of the runs are numbered on.
         resume: Folder for the states of the runs, which go on from there.
+        strategy: On which devices; its scope is not to be open.
 
     Returns:
         The model with its layers and rows; what its training came to: the epochs of all runs, the best run's best
@@ -40,16 +47,17 @@ def train_soup(
     """
     results, weights, past = [], [], 0
     for number, seed in enumerate(seeds_of_runs(settings.seed, settings.soup)):
-        runtime.set_seed(seed)
-        untrained = assemble()
 
         def log_after(epoch: int, row: dict[str, float], past: int = past) -> None:
             log_epoch(past + epoch, row)
 
-        state = resume / f"run={number + 1}" if number else resume
-        result = training.train(
-            name, untrained.model, untrained.split_rows, replace(settings, seed=seed), log_after, state, untrained.head
-        )
+        changed, state = replace(settings, seed=seed), resume / f"run={number + 1}" if number else resume
+        runtime.set_seed(seed)
+        with strategy.scope():
+            untrained = assemble()
+            result = training.train(
+                name, untrained.model, untrained.split_rows, changed, log_after, state, untrained.head
+            )
         past += len(result.history)
         results.append(result)
         weights.append([variable.numpy() for variable in untrained.model.trainable_variables])
@@ -65,8 +73,8 @@ def train_soup(
         row, mean_logits = training.validate(untrained.model, infer, validation, past)
         if sign * row[column] >= score:
             members, score, logits = [*members, number], sign * row[column], mean_logits
-    assign_mean(untrained, [weights[member] for member in members])
     if others:
+        assign_mean(untrained, [weights[member] for member in members])
         print(f"{name}: a soup of {len(members)} of {len(results)} runs, {column} {sign * score:.4f} against "
               f"{sign * scores[first]:.4f} of the best run alone")  # fmt: skip
     history = pd.concat([result.history for result in results], ignore_index=True)

@@ -70,6 +70,15 @@ class Trainer:
             lambda context: batch[context.replica_id_in_sync_group :: self.replicas]
         )
 
+    def of_first_node(self, value: float) -> float:
+        """Return a number as node 0 has it, so that all nodes go the same way; on one node the number as it is."""
+        if not self.strategy.cluster_resolver:
+            return value
+        each = self.strategy.experimental_distribute_values_from_function(
+            lambda context: tf.constant(0.0 if context.replica_id_in_sync_group else value, tf.float32)
+        )
+        return float(self.strategy.reduce("SUM", each, axis=None))
+
     def _train_batch(self, views: Any, targets: Targets) -> tuple[tf.Tensor, tf.Tensor]:
         """Move the weights by one batch, on all devices; return its loss before, and the count of correct images.
 

@@ -91,12 +91,17 @@ def train(
     patience = max(settings.patience, math.ceil(settings.patience_updates / steps))
     infer = inference_graph(model, validation.array.shape[2:], validation.array.dtype)
 
+    if (epochs := trainer.of_first_node(len(state.history))) != len(state.history):
+        raise UserError(f"node 0 goes on from epoch {epochs:g}, another from {len(state.history)}: remove {resume}")
+
     def is_finished() -> bool:
-        return len(state.history) == settings.epochs or state.epochs_since_best >= patience
+        own = len(state.history) == settings.epochs or state.epochs_since_best >= patience
+        return bool(trainer.of_first_node(own))
 
     with bar(name, settings.epochs, "epoch") as progress:
         progress.update(len(state.history))
-        while not is_finished():
+        finished = is_finished()
+        while not finished:
             epoch, start = len(state.history), perf_counter()
             row = train_epoch(epoch)
             state.seconds += perf_counter() - start
@@ -107,7 +112,8 @@ def train(
                 row |= scores
                 state.add_epoch(row, logits)
             log_epoch(epoch + 1, row)
-            state.save(last=is_finished())
+            finished = is_finished()
+            state.save(last=finished)
             losses = f"loss {row['loss']:.3f}, validation {row['validation_log_loss']:.3f}"
             progress.set_postfix_str(losses, refresh=False)
             progress.update()

@@ -12,7 +12,7 @@ import pytest
 
 from components.data.artifacts import Augmented, Classifier
 from components.machinery.running import run_step
-from components.model import soup, training
+from components.model import runtime, soup, training
 from components.model.assembly import Untrained
 from components.model.rows import Rows
 from components.model.settings import FineTuning
@@ -46,7 +46,8 @@ def bake(rows: Rows, folder: Path, stop: int = 0, **changed: Any) -> tuple[list[
         if epoch == stop:
             raise Stopped
 
-    untrained, result, averaged = soup.train_soup("", assemble, FineTuning(**{**SETTINGS, **changed}), log, folder)
+    settings = FineTuning(**{**SETTINGS, **changed})
+    untrained, result, averaged = soup.train_soup("", assemble, settings, log, folder, runtime.device_strategy())
     return untrained.model.get_weights(), result, averaged
 
 
