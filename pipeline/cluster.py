@@ -8,7 +8,9 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, ValidationInfo, field_validator, model_validator
 
 from components import STEPS
+from components.data import resuming
 from components.machinery.signature import load_step
+from components.model.nodes import ADDRESS, NODE, NODES, RUN
 from components.system.errors import unknown_name
 from components.system.limits import Range
 from pipeline.checking import Lines, Section, complaint, like_parameter, list_of, matches, one_of, parse, rule
@@ -38,7 +40,8 @@ USE = "`VARIABLE: KEY` lines (VARIABLE of letters, digits and _, KEY one of the 
 SHARED_MEMORY = "shared-memory"  # the volume that is mounted at MEMORY_FOLDER
 MEMORY_FOLDER = "/dev/shm"
 TAKEN_VARIABLES = (  # by `tracking`, by `collection`, and by Kubeflow's own pods
-    "MLFLOW_TRACKING_URI", "GRAFT_DVC_REVISION", "KFP_RUN_ID", "KFP_POD_NAME", "KFP_POD_UID", "KFP_RETRY_INDEX",
+    "MLFLOW_TRACKING_URI", "GRAFT_DVC_REVISION", RUN, NODES, NODE, ADDRESS, "KFP_POD_NAME", "KFP_POD_UID",
+    "KFP_RETRY_INDEX",
 )  # fmt: skip
 TAKEN_VOLUMES = (
     SHARED_MEMORY, "kfp-launcher", "gcs-scratch", "s3-scratch", "minio-scratch", "dot-local-scratch",
@@ -82,6 +85,7 @@ def first_repeated(names: Sequence[str]) -> str:
 
 Number = Annotated[int, like_parameter(Annotated[int, Range("0 or more", lambda value: value >= 0)])]
 Retries = Annotated[int, like_parameter(Annotated[int, Range("from 0 to 100", lambda value: 0 <= value <= 100)])]
+Nodes = Annotated[int, like_parameter(Annotated[int, Range("from 1 to 64", lambda value: 1 <= value <= 64)])]
 SecretUses = Lines[ObjectName, Annotated[Any, rule(USE, is_secret_use)]]  # Mapping[str, str] | str
 
 
@@ -120,6 +124,7 @@ class Pool(Section):
         node_selector: Labels of the nodes.
         tolerations: Taints of the nodes that do not keep these steps away.
         volumes: Where persistent volume claims are mounted, by the claim's name.
+        nodes: How many pods, each of all this, fine-tune a model together.
     """
 
     cpu: Amount
@@ -132,6 +137,7 @@ class Pool(Section):
     node_selector: Lines[LabelName, LabelValue]
     tolerations: Annotated[list[Toleration], list_of("tolerations, [] for none")]
     volumes: Lines[VolumeName, Folder]
+    nodes: Nodes = 1
 
     @field_validator("accelerators")
     @classmethod
@@ -214,6 +220,19 @@ class Cluster(Section):
                 step = name if name in named else f"{name} (not named)"
                 raise complaint(f"{step}: {unknown_name('pool', pool, info.data['pools'])}")
         return steps
+
+    @model_validator(mode="after")
+    def check_nodes(self) -> "Cluster":
+        """Return the section unchanged if nodes that train together have a folder in which to meet; else raise."""
+        folder = self.environment.get(resuming.FOLDER, "")
+        for name, pool in self.pools.items():
+            mounted = any(f"{folder}/".startswith(f"{path.rstrip('/')}/") for path in pool.volumes.values())
+            if pool.nodes > 1 and not mounted:
+                raise complaint(
+                    f"pools: {name}: nodes: {pool.nodes} nodes meet in a folder on one of the pool's volumes, named by "
+                    f"{resuming.FOLDER} under environment; received {folder!r}"
+                )
+        return self
 
     @model_validator(mode="after")
     def check_pods(self) -> "Cluster":

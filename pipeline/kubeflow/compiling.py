@@ -16,6 +16,7 @@ from components.data.artifacts import Classifier, Page
 from components.data.pinned import GIT, PinnedSource
 from components.machinery import executor
 from components.machinery.signature import load_step
+from components.model.nodes import ADDRESS, NODE, NODES, RUN
 from components.system.errors import UserError
 from pipeline import recipes
 from pipeline.arranging import RECORD, Output, Task, arrange
@@ -173,12 +174,24 @@ def add_tasks(tasks: Sequence[Task], cluster: Cluster, parameters: Values) -> No
     for task in tasks:
         inputs = {name: channels[one] for name, (_, one) in numbered_inputs(task).items()}
         values = {key: parameters.get((task.step, key), value) for key, value in task.values.items()}
-        run = make_component(task, cluster)(**inputs, **values)
-        run.set_display_name(display_name(task))
-        configure(run, task.step, cluster)
-        if source.startswith(GIT):
-            run.set_env_variable("GRAFT_DVC_REVISION", PinnedSource.parse(source, "", "").revision)
-        channels |= {one: run.outputs[key] for key, one in task.outputs.items()}
+        nodes = cluster.pools[cluster.steps[task.step]].nodes if task.step == "fine_tune" else 1
+        runs = [make_component(task, cluster)(**inputs, **values) for _ in range(nodes)]
+        for number, run in enumerate(runs):
+            run.set_display_name(display_name(task) + (f" node {number + 1}" if number else ""))
+            configure(run, task.step, cluster)
+            if nodes > 1:
+                make_node(run, number, nodes)
+            if source.startswith(GIT):
+                run.set_env_variable("GRAFT_DVC_REVISION", PinnedSource.parse(source, "", "").revision)
+        channels |= {one: runs[0].outputs[key] for key, one in task.outputs.items()}
+
+
+def make_node(task: PipelineTask, number: int, nodes: int) -> None:
+    """Make a task one of the nodes that train together, by its number from 0; only node 0 writes a journal."""
+    task.set_env_variable(NODES, str(nodes)).set_env_variable(NODE, str(number))
+    kubernetes.use_field_path_as_env(task, ADDRESS, "status.podIP")
+    if number:
+        task.set_env_variable("MLFLOW_TRACKING_URI", "off")
 
 
 def share_components(graph: GraphComponent) -> GraphComponent:
@@ -287,7 +300,7 @@ def configure(task: PipelineTask, name: str, cluster: Cluster) -> None:
         task.set_env_variable(variable, value)
     if {Classifier, Page} & {*step.inputs.values(), *step.outputs.values()}:
         task.set_env_variable("MLFLOW_TRACKING_URI", cluster.tracking)
-        kubernetes.use_field_path_as_env(task, "KFP_RUN_ID", RUN_ID)
+        kubernetes.use_field_path_as_env(task, RUN, RUN_ID)
         use_secrets(task, cluster.secrets.tracking)
     if name in COLLECTION:
         use_secrets(task, cluster.secrets.collection)

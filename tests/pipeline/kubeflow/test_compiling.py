@@ -258,6 +258,29 @@ def test_the_cluster_section_can_move_a_step_to_another_pool(content, tmp_path):
     assert named["extract glyphs"]["accelerator"]["resourceCount"] == "1"
 
 
+def test_nodes_that_train_together_are_tasks_of_which_the_first_counts(content, tmp_path):
+    content["cluster"]["pools"]["gpu"] |= {"nodes": 3, "volumes": {"shared": "/shared"}}
+    for folder in ("", "/elsewhere", "/sharedness"):
+        content["cluster"]["environment"] = {"GRAFT_SHARED_FOLDER": folder} if folder else {}
+        with pytest.raises(UserError, match="pools: gpu: nodes: 3 nodes meet in a folder .*; received '" + folder):
+            cluster.read(content)
+    content["cluster"]["environment"] = {"GRAFT_SHARED_FOLDER": "/shared/graft"}
+    spec, placed = compile_recipe(content, tmp_path)
+    names = ["fine_tune glyphs", "fine_tune glyphs node 2", "fine_tune glyphs node 3"]
+    assert sorted(name for name in tasks(spec) if name.startswith("fine_tune")) == names
+    first, *others = (tasks(spec)[name] for name in names)
+    for number, task in enumerate((first, *others)):
+        label, container = container_of(spec, task)
+        environment = {entry["name"]: entry["value"] for entry in container["env"]}
+        assert (environment["GRAFT_NODES"], environment["GRAFT_NODE"]) == ("3", str(number))
+        assert (environment["MLFLOW_TRACKING_URI"] == "off") == bool(number)
+        fields = {entry["name"]: entry["fieldPath"] for entry in placed[label]["fieldPathAsEnv"]}
+        assert fields["GRAFT_NODE_ADDRESS"] == "status.podIP" and "KFP_RUN_ID" in fields
+        assert (task["inputs"], task.get("dependentTasks")) == (first["inputs"], first.get("dependentTasks"))
+    assert needs(spec, "evaluate fine_tuned glyphs") & {*names} == {names[0]}
+    assert not any(needs(spec, name) & {*names[1:]} for name in tasks(spec))
+
+
 def test_a_step_that_is_not_named_has_its_pool_by_whether_it_computes_with_keras(content):
     content["cluster"]["steps"] = {"compare": "gpu"}
     on_gpu = {name for name, pool in cluster.read(content).steps.items() if pool == "gpu"}
