@@ -22,7 +22,7 @@ from pipeline import recipes
 from pipeline.arranging import RECORD, Output, Task, arrange
 from pipeline.cluster import MEMORY_FOLDER, SHARED_MEMORY, Cluster
 from pipeline.collection import COLLECTION
-from pipeline.kubeflow.sizing import MOST, workflow_size
+from pipeline.kubeflow import sizing
 from pipeline.kubeflow.sources import source_values
 from pipeline.kubernetes_values import pipeline_name
 from pipeline.recipes import Recipe
@@ -61,8 +61,11 @@ def write(
         UserError: There is no such recipe, step or parameter, a value is not what it may be, or Argo cannot hold it.
     """
     graph = compile_recipe(content, cluster, recipe, changes, sweeps)
-    if not local and (size := workflow_size(share_components(graph))) > MOST:
-        raise too_large(size, content, cluster, recipe, changes, sweeps)
+    if not local and (size := sizing.workflow_size(share_components(graph))) > sizing.MOST:
+        varied = varied_values(content, recipe, sweeps)
+        one_arm = {address: values[:1] for address, values in varied.items()}
+        least = sizing.workflow_size(share_components(compile_recipe(content, cluster, recipe, changes, one_arm)))
+        raise sizing.too_large(recipe, prod(map(len, varied.values())), size, least)
     file = folder / f"{pipeline_name(recipe)}.yaml"
     folder.mkdir(parents=True, exist_ok=True)
     compiler.Compiler().compile(graph, str(file))
@@ -101,24 +104,10 @@ def compile_recipe(
     return dsl.pipeline(pipeline, name=name)
 
 
-def too_large(
-    size: int, content: Mapping[str, Any], cluster: Cluster, recipe: str, changes: Mapping[str, Any],
-    sweeps: Mapping[str, Sequence[Any]],
-) -> UserError:  # fmt: skip
-    """Return, not raise, the error for a pipeline that Argo cannot hold, with how many arms, or tasks, it can.
-
-    The size is in bytes; the other arguments are those of `write`.
-    """
-    held = f"about {size / 1e6:.1f} MB to Argo when all is done, and Argo holds {MOST / 1e6:.1f} MB"
+def varied_values(content: Mapping[str, Any], recipe: str, sweeps: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """Return the values that a recipe and sweeps try side by side, by `STEP.PARAMETER`; arguments are as in `write`."""
     varied = recipes.resolve(recipes.apply_changes(content, recipe, {}, sweeps), recipe).vary
-    several = {f"{step}.{key}": values for step, arms in varied.items() for key, values in arms.items()}
-    arms = prod(map(len, several.values()))
-    first = {address: values[:1] for address, values in several.items()}
-    least = workflow_size(share_components(compile_recipe(content, cluster, recipe, changes, first)))
-    if least > MOST or arms == 1:
-        return UserError(f"{recipe} is {held}: take fewer folds, networks or models, or `trainings: together`")
-    fit = 1 + int((MOST - least) / (size - least) * (arms - 1))
-    return UserError(f"{recipe} with {arms} arms is {held}; about {fit} arms fit: vary less, or in several runs")
+    return {f"{step}.{key}": values for step, arms in varied.items() for key, values in arms.items()}
 
 
 def shared_values(tasks: Sequence[Task]) -> Values:

@@ -5,6 +5,8 @@ import json
 from google.protobuf import json_format
 from kfp.dsl.graph_component import GraphComponent
 
+from components.system.errors import UserError
+
 MOST = 1024 * 1024  # bytes; Argo's MAX_WORKFLOW_SIZE, unless its controller sets another
 FRAME, CALLS = 15_000, 1_800  # bytes of a workflow without tasks, and of the two calls for each task
 STATE, STATE_OF_INPUT = 6_500, 400  # bytes, compressed, of a task that is done, and of each artifact that it has taken
@@ -27,3 +29,19 @@ def workflow_size(graph: GraphComponent) -> int:
     )
     inputs = sum(len(task.get("inputs", {}).get("artifacts", {})) for task in tasks)
     return texts + FRAME + (CALLS + STATE) * len(tasks) + STATE_OF_INPUT * inputs
+
+
+def too_large(recipe: str, arms: int, size: int, least: int) -> UserError:
+    """Return, not raise, the error for a pipeline that Argo cannot hold, with about how many arms it can.
+
+    Args:
+        recipe: Its recipe.
+        arms: How many it has.
+        size: Its bytes, more than MOST.
+        least: Those that it has with one arm.
+    """
+    held = f"about {size / 1e6:.1f} MB to Argo when all is done, and Argo holds {MOST / 1e6:.1f} MB"
+    if least > MOST or arms == 1:
+        return UserError(f"{recipe} is {held}: take fewer folds, networks or models, or `trainings: together`")
+    fit = 1 + int((MOST - least) / (size - least) * (arms - 1))
+    return UserError(f"{recipe} with {arms} arms is {held}; about {fit} arms fit: vary less, or in several runs")

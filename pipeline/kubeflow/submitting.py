@@ -213,7 +213,7 @@ def _failure(host: str, error: Exception) -> tuple[type[UserError], str]:
     except (ValueError, LookupError, AttributeError):
         detail = ""
     kind, hint = UserError, ""
-    if missing := re.search(r'namespaces "([^"]+)" not found', detail):
+    if missing := re.search(r'namespaces \\?"([^"\\]+)\\?" not found', detail):
         return UserError, f"{host} has no namespace {missing[1]!r}: give that of your profile, --namespace NAME"
     if error.status in (401, 403):
         hint = f" ({SIGN_IN}, with the right to run pipelines)"

@@ -12,51 +12,23 @@ from pathlib import Path
 import pytest
 import yaml
 from google.protobuf import json_format
-from kfp.dsl.graph_component import GraphComponent
 from kfp.kubernetes import kubernetes_executor_config_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from components import STEPS
-from components.data.datasets import DATA_SETS
 from components.machinery import executor
 from components.machinery.code import ROOT
 from components.machinery.signature import load_step
 from components.system.errors import UserError
 from pipeline import arranging, cluster, recipes
 from pipeline.__main__ import main
-from pipeline.kubeflow import compiling, sizing, sources, submitting
+from pipeline.kubeflow import compiling, sources, submitting
 from pipeline.recipes import PROBES
 from tests.conftest import FITTING
+from tests.pipeline.kubeflow.conftest import filled_in
 from tests.pipeline.kubeflow.kfp_stand_in import StandIn
 
-DIGEST = "sha256:" + 64 * "0"
 TYPES = {int: "NUMBER_INTEGER", float: "NUMBER_DOUBLE", str: "STRING"}
-
-
-def filled_in() -> dict:
-    """Return params.yaml with a cluster filled in, and other images where a cluster cannot download a recipe's."""
-    held = recipes.read(ROOT / "params.yaml")
-    held["cluster"] |= {
-        "images": {name: f"registry.example.org/graft-{name}@{DIGEST}" for name in cluster.Images.model_fields},
-        "tracking": "http://mlflow.graft.svc:5000",
-        "environment": {"HTTPS_PROXY": "http://proxy:3128"},
-        "service_account": "trainer",
-        "image_pull_secrets": ["pull"],
-        "secrets": {
-            "tracking": {"mlflow": {"MLFLOW_TRACKING_USERNAME": "user", "MLFLOW_TRACKING_PASSWORD": "password"}},
-            "collection": {"s3": {"AWS_ACCESS_KEY_ID": "id"}, "git-key": "/home/ssh"},
-        },
-    }
-    held["cluster"]["pools"]["gpu"] |= {"node_selector": {"pool": "a100"}, "volumes": {"scratch": "/scratch"}}
-    for recipe in held["recipes"].values():
-        if DATA_SETS[recipe["data"]].page:
-            recipe["data"] = "digits"
-    return held
-
-
-@pytest.fixture
-def content() -> dict:
-    return filled_in()
 
 
 @pytest.fixture
@@ -355,46 +327,6 @@ def test_tasks_that_differ_in_values_alone_have_one_component(content, digits, t
     spec, _ = compile_recipe(content, tmp_path)  # of two images, which only one of the sources needs
     both = {tasks(spec)[f"fetch_weights {network}"]["componentRef"]["name"] for network in digits["networks"]}
     assert len(both) == 2
-
-
-RATES = [f"{number}e-5" for number in range(1, 13)]
-
-
-def test_a_pipeline_that_argo_cannot_hold_is_refused_with_the_number_of_arms_that_it_can(
-    content, tmp_path, monkeypatch
-):
-    six, twelve = ({"fine_tune.learning_rate": RATES[:number]} for number in (6, 12))
-    monkeypatch.setattr(compiling, "MOST", sizing.workflow_size(compiled(content, six)))
-    line = r"digits with 12 arms is about 0\.[0-9] MB to Argo when all is done, .*; about 6 arms fit: vary less"
-    with pytest.raises(UserError, match=line):
-        compile_recipe(content, tmp_path, sweeps=twelve)
-    assert not [*tmp_path.iterdir()]
-    for options in ({"sweeps": six}, {"sweeps": twelve, "local": True}):
-        compile_recipe(content, tmp_path, **options)
-    content["recipes"]["digits"]["vary"] = {"fine_tune": {"epochs": [2, 3]}}
-    with pytest.raises(UserError, match=r"with 12 arms .*; about [56] arms fit"):
-        compile_recipe(content, tmp_path, sweeps=six)
-
-
-def test_a_pipeline_too_large_without_any_arm_is_refused_with_what_makes_it_smaller(content, tmp_path, monkeypatch):
-    monkeypatch.setattr(compiling, "MOST", 200_000)
-    for sweeps in ({}, {"fine_tune.learning_rate": RATES[:2]}):
-        with pytest.raises(UserError, match=r"^digits is about .* Argo holds 0\.2 MB: take fewer folds, networks"):
-            compile_recipe(content, tmp_path, sweeps=sweeps)
-
-
-def test_the_size_of_a_pipeline_is_rather_above_what_kubeflow_made_of_one(content):
-    measured = {1: 275_638, 20: 598_155}  # by 2.17's own translation, with a state of it that is done, compressed
-    for arms, size in measured.items():
-        rates = [f"{(number + 1) * 1e-5:.6g}" for number in range(arms)]
-        estimate = sizing.workflow_size(compiled(content, {"fine_tune.learning_rate": rates}))
-        assert 0.9 * size < estimate < 1.3 * size
-
-
-def compiled(content: dict, sweeps: dict[str, list[str]]) -> GraphComponent:
-    """Return the pipeline of `digits` with a sweep, before it is written."""
-    graph = compiling.compile_recipe(content, cluster.read(content), "digits", {}, sweeps)
-    return compiling.share_components(graph)
 
 
 def test_what_has_one_arm_is_a_parameter_of_the_pipeline(content, digits, tmp_path):
