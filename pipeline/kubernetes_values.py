@@ -18,7 +18,7 @@ PREFIX = rf"(?=[^/]{{1,253}}/){PARTS}/"
 
 VOLUME_NAME = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 VARIABLE = r"[A-Za-z_]\w*"
-KEY = r"[-.\w]{1,253}"  # of a secret
+KEY = r"(?!\.\.|\.\Z)[-.\w]{1,253}"  # of a secret
 RESOURCE = PREFIX + WORD
 HOST = r"[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?"
 STEP_OF_PATH = r"[a-z0-9]+((\.|__?|-+)[a-z0-9]+)*"

@@ -94,7 +94,7 @@ REFUSED = [
     ),
     *(
         ("secrets__tracking", {"mlflow": use}, "tracking: mlflow is `VARIABLE: KEY` lines")
-        for use in ({"A": "a b"}, {"A": ""}, {"A": 254 * "a"}, {"A-B": "b"}, "/etc/a:b", "here")
+        for use in ({"A": "a b"}, {"A": ""}, {"A": 254 * "a"}, {"A": "."}, {"A": "..a"}, {"A-B": "b"}, "/a:b", "here")
     ),
     *(("service_account", name, "service_account is empty, or that of an object") for name in ("Me", "a..b", "a b")),
     *(("image_pull_secrets", [name], "pull_secrets: 0 is that of an object in Kubernetes") for name in ("a_b", "")),
