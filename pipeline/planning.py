@@ -7,15 +7,17 @@ import json
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from components.data.content import file_sha256
+from components.data.content import file_sha256, sha256
 from components.machinery import code
 from components.machinery.running import run_step
 from components.machinery.signature import load_step
 from components.system.errors import UserError, unknown_name
+from components.system.hardware import machine_type
 from components.system.processes import run_in_child
 from pipeline import recipes
 from pipeline.arranging import RECORD, Task, arrange
@@ -23,6 +25,7 @@ from pipeline.collection import COLLECTION, fetch_values, weights_values
 from pipeline.places import path_of, paths_of, stage_name
 
 PLAN = Path("plan")
+PROMISES = Path("plan.promises.json")  # what `graft check --cost` said, by the digest of `promise_digest`
 PARAMS_DIGEST = "params.sha256"  # the digest of the params.yaml that the plan is of
 
 
@@ -119,13 +122,26 @@ def read_entry(address: str) -> Entry:
     return Entry(**json.loads((PLAN / f"{name}.json").read_text(encoding="utf-8")))
 
 
+def promise_digest(entry: Entry) -> str:
+    """Return the digest of a stage's plan and of this machine: a price is promised for these alone."""
+    machine = {name: value for name, value in machine_type().items() if name != "gpus"}
+    return sha256(asdict(entry), machine)
+
+
+def promise_of(entry: Entry) -> dict[str, float]:
+    """Return what `graft check --cost` promised of each run of a stage, on this machine and with this plan; else {}."""
+    with suppress(OSError, ValueError):  # a file that is not there, or not whole, promises nothing
+        return json.loads(PROMISES.read_text(encoding="utf-8")).get(promise_digest(entry), {})
+    return {}
+
+
 def run_entry(entry: Entry) -> None:
     """Run a planned stage's step in a child process; return if it succeeds, else end this process with its status."""
-    step = load_step(entry.step)
+    step, promised = load_step(entry.step), promise_of(entry)
     artifacts = {key: paths if key in step.several else paths[0] for key, paths in entry.artifacts.items()}
 
     def work() -> None:
-        run_step(step.name, artifacts, entry.values, entry.recipe, Path(entry.record))
+        run_step(step.name, artifacts, entry.values, entry.recipe, Path(entry.record), promised)
 
     status = run_in_child(work)
     if status is None:  # in the child, which is done

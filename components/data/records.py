@@ -26,6 +26,8 @@ class Record:
         versions: Versions of Python and of the packages that compute.
         revisions: Commits: `git_revision` of the code; `dvc_revision`, in which DVC pins the data; empty if unknown.
         machine: System, processor, cores and GPUs.
+        run: What the whole run took: `seconds`, and `memory`, the most bytes that its process had until its end. Where
+            a price was named before: `promised_seconds` besides epochs, and `promised_per_image` for each image of one.
     """
 
     step: str = ""
@@ -35,6 +37,7 @@ class Record:
     versions: dict[str, str] = field(default_factory=dict)
     revisions: dict[str, str] = field(default_factory=dict)
     machine: dict[str, str | int] = field(default_factory=dict)
+    run: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path | str) -> Self:
@@ -64,8 +67,11 @@ class Record:
             raise UserError(f"no record {path}: `dvc repro` writes it, `dvc pull` brings it back")
         content = read_json(path)
         names = [field.name for field in fields(cls)]
+        trainings = [
+            {"run": {}, **training} for training in content.get("trainings", [content])
+        ]  # earlier ones have none
         try:
-            return [cls(**{name: training[name] for name in names}) for training in content.get("trainings", [content])]
+            return [cls(**{name: training[name] for name in names}) for training in trainings]
         except KeyError as error:
             raise UserError(f"{path} is not a record: it lacks {error}; make it again") from error
 

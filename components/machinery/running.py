@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from copy import deepcopy
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from components.data import resuming
@@ -28,7 +29,7 @@ from components.machinery.trainings import (
 )
 from components.machinery.transaction import claim_folder, move_into_place, staging_path
 from components.system.errors import UserError
-from components.system.hardware import machine_type
+from components.system.hardware import machine_type, peak_memory
 from components.system.outputs import print_at_end
 from components.system.resources import resource_errors
 
@@ -36,8 +37,9 @@ Run = tuple[Mapping[str, Any], Mapping[str, Any]]  # where every input and outpu
 
 
 def run_step(
-    name: str, artifacts: Mapping[str, Any], parameters: Mapping[str, Any], recipe: str = "", record: Path | None = None
-) -> None:
+    name: str, artifacts: Mapping[str, Any], parameters: Mapping[str, Any], recipe: str = "",
+    record: Path | None = None, promised: Mapping[str, float] | None = None,
+) -> None:  # fmt: skip
     """Run a step: check its parameters and inputs, call it on empty folders, move them into place whole, record it.
 
     A step with several trainings, its own or those of its inputs, is called once for each, all in this process; one of
@@ -49,6 +51,7 @@ def run_step(
         parameters: Value of every parameter.
         recipe: Name under which results are displayed; it changes no number.
         record: File for the record of the run; beside the first output if not given.
+        promised: What each run was promised to take, for its record.
 
     Raises:
         UserError: A parameter or an input is not what the step needs, or the inputs do not belong together.
@@ -76,7 +79,7 @@ def run_step(
         with print_at_end():
             if kept:
                 print(f"{step.name}: training {number + 1} of {len(runs)} is there already")
-            one, left = (kept, []) if kept else run_once(step, paths, settings, recipe)
+            one, left = (kept, []) if kept else run_once(step, paths, settings, recipe, promised or {})
             records.append(one)
             resumes += left
             write_records(records, file)
@@ -126,7 +129,7 @@ def step_digest(step: Step, artifacts: Mapping[str, Any]) -> str:
 
 
 def run_once(
-    step: Step, artifacts: Mapping[str, Any], values: Mapping[str, Any], recipe: str
+    step: Step, artifacts: Mapping[str, Any], values: Mapping[str, Any], recipe: str, promised: Mapping[str, float]
 ) -> tuple[Record, list[Path]]:
     """Run a step once, for one training, and move its outputs into place.
 
@@ -138,6 +141,7 @@ def run_once(
     Raises:
         UserError: An input is not what the step needs, or the inputs do not belong together.
     """
+    start = perf_counter()
     inputs = read_inputs(step, artifacts)
     manifest = inherited_manifest(step, inputs)
     manifest["parameters"][step.name] = values
@@ -160,7 +164,8 @@ def run_once(
         lineage_digest = write_manifests(step, outputs)
         for key, output in outputs.items():
             move_into_place(output.path, Path(artifacts[key]))
-        return dataclasses.replace(record, digest=lineage_digest, machine=machine_type()), resumes
+        took = {"seconds": round(perf_counter() - start, 3), "memory": peak_memory(), **promised}
+        return dataclasses.replace(record, digest=lineage_digest, machine=machine_type(), run=took), resumes
 
 
 def read_inputs(step: Step, artifacts: Mapping[str, Any]) -> dict[str, Any]:

@@ -47,6 +47,21 @@ def seconds_and_rate(name: str, images: float, seconds: float) -> dict[str, floa
     return {f"seconds_{name}": round(seconds, 3), f"images_per_second_{name}": round(images / max(seconds, 1e-3), 2)}
 
 
+def promises_kept(records: Iterable[Record]) -> dict[str, tuple[float, float]]:
+    """Return, by step, the seconds that were promised of its runs, with the epochs that they had, and those they took.
+
+    Records of runs that nothing was promised of are left out.
+    """
+    steps: dict[str, tuple[float, float]] = {}
+    for record in records:
+        if "promised_seconds" in record.run:
+            images = record.work.get("training", {}).get("images", 0)  # of all epochs
+            promised, took = steps.get(record.step, (0.0, 0.0))
+            promised += record.run["promised_seconds"] + record.run.get("promised_per_image", 0.0) * images
+            steps[record.step] = promised, took + record.run["seconds"]
+    return steps
+
+
 def training_steps(report: Report) -> Sequence[str]:
     """Return the names of the steps that trained a report's classifier: one, or those of an ensemble's members."""
     model = MODELS[report.facts.model]

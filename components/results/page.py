@@ -13,7 +13,7 @@ from components.data.artifacts import Artifact, Comparison, Page, Report
 from components.data.records import Record, records_by_step
 from components.results import pictures
 from components.results.costly_mistakes import costly_mistakes
-from components.results.costs import WORK
+from components.results.costs import WORK, promises_kept
 from components.results.texts import with_interval
 from components.results.verdicts import FEWEST_DRAWS, MOST_WAYS
 from components.scores.pairs import least_difference_text
@@ -92,6 +92,7 @@ def write_page(
         failures=[failure_section(page, name, report) for name, report in reports.items()],
         costly={key: row for name, report in reports.items() for key, row in costly_rows(name, report).items()},
         costs={name: cost_row(report, costs) for name, report in reports.items()},
+        promises=promise_rows(records),
         data=data_facts(reports),
         leakage=leakage_section(page, main, first),
         commands=rebuild_commands(page.record.recipe, compare_records),
@@ -262,6 +263,14 @@ def cost_row(report: Report, costs: Mapping[str, Mapping[str, float]]) -> dict[s
     seconds = {title: f"{report_costs[key]:,.1f}" if key in report_costs else "" for title, key in keys.items()}
     facts = vars(report.facts)
     return seconds | {title: f"{facts[key]:,}" if key in facts else "" for title, key in SIZES.items()}
+
+
+def promise_rows(records: Sequence[Record]) -> Rows:
+    """Return, by step, the seconds promised and taken as texts, and the ratio of both; {} where none were promised."""
+    return {
+        step: {"promised s": f"{promised:,.1f}", "took s": f"{took:,.1f}", "of the promise": f"{took / promised:.0%}"}
+        for step, (promised, took) in promises_kept(records).items()
+    }
 
 
 def data_facts(reports: Mapping[str, Report]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import resource
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -45,3 +46,10 @@ def memory_size() -> int:
         lines = re.findall(r"^SwapTotal:\s*(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
         swap = 1024 * sum(map(int, lines))
     return min(sizes) + swap if sizes else 0
+
+
+def peak_memory() -> int:
+    """Return the most bytes of memory that this process has had so far."""
+    with suppress(OSError, AttributeError):  # getrusage(2) counts what it had before it began another program
+        return 1024 * int(re.search(r"^VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)[1])  # type: ignore[index]
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -12,11 +12,22 @@ if TYPE_CHECKING:
     from pipeline.arranging import Task
 
 
-def check() -> None:
-    """Check every name and parameter in params.yaml; repair DVC's lock files that a kill left half written."""
+def check(*, cost: bool = False) -> None:
+    """Check every name and parameter in params.yaml; repair DVC's lock files that a kill left half written.
+
+    Args:
+        cost: Rehearse what has to run, on some images, and print seconds, disk and memory of each stage; takes minutes.
+    """
     for line in recovery.mend():
         print(line)
-    check_tasks(recipes.read())
+    tasks = check_tasks(recipes.read())
+    if cost:
+        from pipeline import pricing, room
+
+        room.check_room(tasks)
+        prices = pricing.price_tasks(tasks)
+        print("\n".join([*pricing.price_lines(prices), *pricing.explanation(tasks, prices)]))
+        pricing.check_fit(prices)
 
 
 def check_tasks(content: Mapping[str, Any]) -> "dict[str, Task]":

@@ -4,7 +4,8 @@ import pytest
 
 from components.data.artifacts import Report
 from components.data.records import Record
-from components.results.costs import report_costs
+from components.results.costs import promises_kept, report_costs
+from components.results.page import promise_rows
 
 CHAINS = {
     "benchmark": ["augment", "train_benchmark", "evaluate"],
@@ -58,3 +59,16 @@ def test_a_record_of_another_run_says_nothing():
     others = [record(step, 5, "another's") for step in WORK]
     assert report_costs(report("fine_tuned"), others) == {}
     assert report_costs(report("fine_tuned"), [*others, *RECORDS]) == report_costs(report("fine_tuned"), RECORDS)
+
+
+def test_what_was_promised_is_for_the_epochs_that_there_were_and_summed_over_trainings():
+    promised = {"promised_seconds": 2.0, "promised_per_image": 0.01}
+    trainings = [
+        Record("fine_tune", str(images), work={"training": {"images": images}}, run={"seconds": 5.0, **promised})
+        for images in (100, 300)
+    ]
+    others = [Record("split", run={"seconds": 1.0}), Record("augment", run={"seconds": 3.0, "promised_seconds": 4.0})]
+    kept = promises_kept([*trainings, *others])
+    assert kept == {"fine_tune": pytest.approx((8.0, 10.0)), "augment": (4.0, 3.0)}
+    assert promise_rows(others) == {"augment": {"promised s": "4.0", "took s": "3.0", "of the promise": "75%"}}
+    assert promise_rows(others[:1]) == {}
