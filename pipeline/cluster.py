@@ -46,9 +46,11 @@ TAKEN_VARIABLES = (  # by `tracking`, by `collection`, and by Kubeflow's own pod
 TAKEN_VOLUMES = (
     SHARED_MEMORY, "kfp-launcher", "gcs-scratch", "s3-scratch", "minio-scratch", "dot-local-scratch",
     "dot-cache-scratch", "dot-config-scratch", "ca-bundle", "kfp-workspace", "var-run-argo", "tmp-dir-argo",
+    "argo-env-config",
 )  # fmt: skip
 TAKEN_FOLDERS = (
     MEMORY_FOLDER, "/kfp-launcher", "/gcs", "/s3", "/minio", "/kfp/certs", "/kfp-workspace", "/var/run/argo",
+    "/argo/config",
 )  # fmt: skip
 
 
