@@ -103,7 +103,7 @@ def log(results: Results) -> bool:
 
 
 def write_and_print(path: Path, action: Callable[..., bool], *arguments: Any) -> bool:
-    """Call an action, print `written` or `was there` as it returns True or False, and return False only if it fails.
+    """Call an action, print `written` or `was there` as it returns True or False; return False only on a UserError.
 
     Raises:
         UserError: The journal does not answer.

@@ -61,7 +61,7 @@ def is_there(noun: str, source: str, missing: str) -> bool:
 
 
 def was_listed(file: Path, source: str) -> bool:
-    """Return whether a file has a listing's digest of this source; `dvc pull` brings it, with what was fetched."""
+    """Return whether a listing file, kept beside what was fetched and brought by `dvc pull`, is of this source."""
     try:
         return json.loads(file.read_text(encoding="utf-8"))["source"] == source
     except (OSError, ValueError, LookupError, TypeError):

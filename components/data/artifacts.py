@@ -291,7 +291,7 @@ class Top(SavedModel[TopFacts]):
     file_name = "head.keras"
 
     def load(self, shape: Sequence[int | None]) -> "keras.Model":
-        """Return the head, not compiled, for features of a shape, that of a batch without its first axis.
+        """Return the head, not compiled, checked to turn features of this shape, without the batch's axis, into logits.
 
         Raises:
             UserError: The file is no head for such features and the artifact's classes.

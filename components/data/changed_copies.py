@@ -25,7 +25,7 @@ from components.data.perceptual_hashes import (
     Box,
     details_of_boxes,
     pairs_of_close_hashes,
-    read_thumbnail,
+    read_for_hashing,
     turn_arrays,
 )
 from components.system.progress import bar
@@ -158,7 +158,7 @@ def cropped_pairs(
     for group in bar("audit", np.split(candidates, starts[1:], axis=1), "crop"):
         one, other = group[:2, 0].tolist()
         if one != read:
-            thumbnail, read = np.asarray(read_thumbnail(files[one], white_level), np.float32), one
+            thumbnail, read = np.asarray(read_for_hashing(files[one], white_level), np.float32), one
         boxes = [BOXES[number] for number in group[3]]
         correlation = correlation_of_best_crop(thumbnail, boxes, details[other].astype(np.float32))
         if correlation >= MIN_CORRELATION:

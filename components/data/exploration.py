@@ -64,7 +64,7 @@ def write_densities(exploration: Exploration, augmented: Augmented, train: pd.Da
 
 
 def write_views(exploration: Exploration, views: np.ndarray) -> None:
-    """Write `augmented.npz`: `views`, thumbnails of images and their views, both (images, 1 + K, height, width, 3)."""
+    """Write `augmented.npz`: its array `views` has thumbnails of `views`, (images, 1 + K, height, width, 3) too."""
     pixels = thumbnails.thumbnail_side(views.shape[0] * views.shape[1])
     small = np.stack([[thumbnails.make_thumbnail(view, pixels) for view in image] for image in views])
     exploration.write_arrays("augmented", {"views": small})

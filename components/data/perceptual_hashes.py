@@ -120,8 +120,8 @@ def details_of_boxes(pixels: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:
     return np.where(length < PLAIN * DETAIL**0.5, 0, detail / np.maximum(length, 1e-9))
 
 
-def read_thumbnail(file: Path, white_level: int) -> Image.Image:
-    """Return an image file as 64 x 64 pixels in colour."""
+def read_for_hashing(file: Path, white_level: int) -> Image.Image:
+    """Return an image file as a Pillow image in RGB, stretched to 64 x 64 pixels."""
     with images.file_errors(file), images.open_image(file.read_bytes(), 64, 0, white_level) as stored:
         return stored.rgb().resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BILINEAR, reducing_gap=2)
 
@@ -147,7 +147,7 @@ def hashes_and_detail(file: Path, white_level: int) -> np.ndarray:
         The hash is pHash as the library ImageHash has it: which of the 8 x 8 lowest frequencies of the discrete cosine
         transform, of the image in grey at 32 x 32 pixels, are above their median.
     """
-    image = read_thumbnail(file, white_level)
+    image = read_for_hashing(file, white_level)
     hashes = [np.packbits(imagehash.phash(image).hash), variant_hashes(image).ravel()]
     return np.concatenate([*hashes, detail_of(image).astype(np.float16).view(np.uint8)])
 

@@ -88,6 +88,6 @@ class SeveralRates(keras.optimizers.Optimizer):
             optimizer.apply([gradients[id(variable)] for variable in own], own)
 
     def finalize_variable_values(self, var_list: list[keras.Variable]) -> None:
-        """Set the variables to their moving averages, where there are some."""
+        """Finalize each optimizer on its own variables: they take their moving averages, where there are some."""
         for optimizer, own in self.parts:
             optimizer.finalize_variable_values(own)

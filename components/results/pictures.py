@@ -105,7 +105,7 @@ def classes_picture(page: Page, name: str, report: Report) -> Picture:
 
 
 def mistakes_picture(page: Page, name: str, report: Report) -> Picture:
-    """Return the picture, a WebP, of a model's most confident mistakes; its text has the first 3, or `none`."""
+    """Return a model's most confident mistakes, already drawn, as a WebP; its text has the first 3, or `none`."""
     predictions = report.table("predictions.csv")
     wrong = predictions[predictions["label"] != predictions["predicted"]]
     names = wrong[["label", "predicted"]].assign(top=wrong.filter(like=PROBABILITY).max(axis=1))

@@ -261,7 +261,7 @@ class Part:
 
     @property
     def variance(self) -> float:
-        """Variance of the score that comes with that of p."""
+        """The variance that the score has from that of the proportion `share`, over independent images."""
         slope = self.slope * (2 / (1 + self.share) ** 2 if self.is_overlap else 1.0)
         return slope**2 * self.share * (1 - self.share) / max(self.trials - 1, 1)
 

@@ -52,7 +52,7 @@ def split_words(text: str) -> list[str]:
 
 
 def find_head(recipe: Recipe, *, sweep: Sequence[Sweep], network: Name = "") -> None:
-    """Train many heads on a recipe's stored features, and rank them by their log loss on validation.
+    """Train many heads on a recipe's stored features; print and write them, ranked by validation log loss.
 
     The table is written beside the features, as heads.csv.
 

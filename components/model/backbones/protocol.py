@@ -60,7 +60,7 @@ class Backbone(ABC):
 
     @abstractmethod
     def new_network(self, image_size: int, top: bool = False) -> "keras.Model":
-        """Return the untrained functional network, raw pixels after preprocessing to its output, its top only if `top`.
+        """Return the untrained functional network, from preprocessed pixels to its output, with its top only if `top`.
 
         Its input is (batch, size, size, 3). Its output is maps, (batch, height, width, channels); tokens, (batch,
         tokens, channels); features, (batch, channels); or with the top the probabilities of ImageNet's classes.

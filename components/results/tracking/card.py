@@ -105,7 +105,7 @@ def class_lines(report: Report) -> Iterator[str]:
 
 
 def data_lines(classifier: Classifier, report: Report) -> Iterator[str]:
-    """Yield the lines on the data: source and licence if it is a known one, digest, images in each part, revisions."""
+    """Yield the lines on the data: a known data set's title and licence; name, digest, image counts and revisions."""
     facts, lineage = classifier.facts, classifier.manifest["lineage"]
     name = facts.data_set
     if name in DATA_SETS:
