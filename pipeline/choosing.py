@@ -68,7 +68,7 @@ def choose(
 
 
 def find_or_draft_recipe(source: str, name: str) -> tuple[str, bool]:
-    """Return the name of a recipe, and whether it is one of these images of one's own, which may be drafted here.
+    """Return a recipe's name, and False if the source is that recipe, True if images it was found or drafted for.
 
     Args:
         source: The recipe, or labelled images, as `graft new` takes them.

@@ -45,7 +45,7 @@ def fetch_values(content: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def weights_values(content: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return the parameters of `fetch_weights` for a name: as declared, else a backbone's random or ImageNet weights.
+    """Return what `fetch_weights` gets for a name: what is declared, else any name is taken for a backbone's weights.
 
     They are `backbone`, `source` and `stock`; `stock` is `leave` for random weights that are not declared.
     """

@@ -25,7 +25,7 @@ class ColourProfile(NamedTuple):
 
 @lru_cache(maxsize=16)
 def read_profile(profile: bytes, mode: str) -> ColourProfile | None:
-    """Return what a profile says of pixels of a mode; None where they are sRGB's already.
+    """Return how pixels of a mode become sRGB by a profile: None if they are, `UNFIT` if it is unreadable or unfit.
 
     White becomes white and black black, whatever the paper.
 

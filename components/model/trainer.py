@@ -63,7 +63,7 @@ class Trainer:
                 variable.assign(value)
 
     def distribute(self, batch: np.ndarray) -> Any:
-        """Return a batch with every n-th row for each of n devices; with one device, the batch as it is."""
+        """Return each device's share of a batch, every n-th row of it for n devices; for one, the batch as it is."""
         if self.replicas == 1:
             return batch
         return self.strategy.experimental_distribute_values_from_function(

@@ -118,7 +118,7 @@ def unit_sums(labels: np.ndarray, probabilities: np.ndarray, unit: np.ndarray) -
 
 
 def sums_from_rows(rows: np.ndarray) -> Sums:
-    """Return Sums from an array, (sets, 1 + 3 * classes), with the columns of `unit_sums`."""
+    """Return Sums from rows of losses and of actual, predicted and correct counts by class, (sets, 1 + 3 * classes)."""
     return Sums(rows[:, 0], *np.split(rows[:, 1:], 3, axis=1))
 
 

@@ -32,7 +32,7 @@ def count_gpus() -> int:
 
 
 def memory_size() -> int:
-    """Return the bytes of memory that processes may take here: the machine's or the container's, and the swap space.
+    """Return the lesser of the machine's and the container's memory, in bytes, plus all swap space; 0 if not known.
 
     It is 0 where that is not known.
     """
