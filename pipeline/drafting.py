@@ -24,12 +24,14 @@ class Draft(NamedTuple):
         name: Of the recipe and of its data set.
         networks: Its pretrained networks.
         others: The other recipes that are switched on.
+        images: How many readable images the data set has.
     """
 
     text: str
     name: str
     networks: Sequence[str]
     others: Sequence[str]
+    images: int
 
 
 def draft_recipe(text: str, source: str, name: str, networks: Sequence[str], given: Mapping[str, str]) -> Draft:
@@ -57,7 +59,8 @@ def draft_recipe(text: str, source: str, name: str, networks: Sequence[str], giv
         return editing.insert_recipe(text, name, fetched, {"networks": networks, **steps})
 
     recipes.check(yaml.safe_load(insert({})))
-    return Draft(insert(looking.look_at(content, source, given)), name, networks, content["active"])
+    look = looking.look_at(content, source, given)
+    return Draft(insert(look.values), name, networks, content["active"], look.images)
 
 
 def name_of(source: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from components.data.artifacts import Audit, Images, Splits, TestSplit
 from components.data.datasets import DATA_SETS
@@ -28,10 +28,22 @@ KINDS_OF_LEAKS = {
 }
 
 
-def look_at(content: Mapping[str, Any], source: str, given: Mapping[str, str]) -> recipes.Values:
-    """Print what is in a source; return what is not the default for it, by step and parameter.
+class Look(NamedTuple):
+    """What a look at a source came to.
 
-    That is what is given, and the method of `split` that suits. It goes through `fetch`, `audit` and `split`, which
+    Args:
+        values: What is not the default for it, by step and parameter: what is given, and the `split` that suits.
+        images: How many readable images there are.
+    """
+
+    values: recipes.Values
+    images: int
+
+
+def look_at(content: Mapping[str, Any], source: str, given: Mapping[str, str]) -> Look:
+    """Print what is in a source; return what is not the default for it, and the number of its images.
+
+    It goes through `fetch`, `audit` and `split`, which
     print what they understood, on links to the images, in a folder for temporary files. Archives are unpacked there.
 
     Args:
@@ -69,7 +81,7 @@ def look_at(content: Mapping[str, Any], source: str, given: Mapping[str, str]) -
             load_step("split").function(images, audit, splits, test_split, **default["split"])
         leaks, tested = splits.table("leakage.csv"), test_split.table("test_split.csv")
     print_lines(*leak_lines(leaks), test_line(tested))
-    return {step: values for step, values in chosen.items() if values}
+    return Look({step: values for step, values in chosen.items() if values}, len(table))
 
 
 def read_source_word(source: str, given: Mapping[str, str]) -> tuple[str, Mapping[str, str]]:

@@ -2,7 +2,7 @@
 
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -88,17 +88,25 @@ def is_there(task: Task) -> bool:
     return all(path_of(output).exists() for output in task.outputs.values() if output.key != RECORD)
 
 
-def need_of(task: Task, free: float = 0, memory: float = 0) -> Need:
+def disk_text(tasks: Iterable[Task], images: int) -> str:
+    """Return in words what the tasks of a recipe will take on the disk for so many images, as far as shapes say."""
+    needs = [need_of(task, images=images) for task in tasks]
+    left, tensors = (gigabytes(sum(getattr(need, key) for need in needs)) for key in ("disk", "tensors"))
+    passing = gigabytes(max((need.passing for need in needs), default=0))
+    return f"{images:,} images take {left} GB of disk, {tensors} of them for tensors, and for a while {passing} GB more"
+
+
+def need_of(task: Task, free: float = 0, memory: float = 0, images: int = 0) -> Need:
     """Return what a task takes up; nothing where the number of its images is not known yet, or its shapes are not.
 
     Args:
         task: The task.
         free: Bytes of disk, and
         memory: bytes of memory, up to which it need not be known what exactly a network takes.
+        images: How many there are; 0 for as many as are there, or are published.
     """
     views = task if task.step == "augment" else input_task(task, "augmented", "tensors", "features")
-    images = image_count(views) if views else 0
-    if not views or not images:
+    if not views or not (images := images or image_count(views)):
         return Need()
     if views.step == "extract":
         views = views.inputs["augmented"][0].task
