@@ -20,6 +20,7 @@ from components.data.records import Record
 from components.data.splitting import is_published_test
 from components.machinery.running import is_whole, run_step
 from components.machinery.signature import load_step
+from components.system.errors import UserError
 from components.system.hardware import count_gpus, peak_memory
 from components.system.processes import die_with_parent
 from pipeline.arranging import RECORD, Task, tasks_to_make
@@ -215,11 +216,17 @@ def rehearse_task(task: Task, homes: list[Path], epochs: int) -> Rehearsal:
         task: The task, as `miniature` returns it.
         homes: The folders of the samples, or the one of all images.
         epochs: Epochs at most of a step that trains; 0 of others.
+
+    Raises:
+        UserError: The step refuses the sample, or fails.
     """
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn, initializer=begin_quietly) as pool:
         places = [(artifact_paths(task, home), home / path_of(task.outputs[RECORD])) for home in homes]
-        runs = pool.submit(time_runs, task.step, places, dict(task.values), task.trainings, epochs).result()
+        try:
+            runs = pool.submit(time_runs, task.step, places, dict(task.values), epochs).result()
+        except UserError as error:
+            raise UserError(f"the rehearsal on some images failed: {error}") from error
     outputs = [key for key in task.outputs if key != RECORD]
     sizes = [sum(size_in_bytes(Path(paths[key])) for key in outputs) // task.trainings for paths, _ in places]
     counts = [count_images(task, home) for home in homes]
@@ -237,7 +244,7 @@ def begin_quietly() -> None:
 
 
 def time_runs(
-    step: str, places: list[tuple[dict[str, Any], Path]], values: dict[str, Any], trainings: int, epochs: int
+    step: str, places: list[tuple[dict[str, Any], Path]], values: dict[str, Any], epochs: int
 ) -> tuple[Run, tuple[Run, Run], tuple[Run, Run], int, int]:
     """Run a step in this process, first on the smaller sample, and return what `Rehearsal` holds of that.
 
@@ -245,7 +252,6 @@ def time_runs(
         step: The step.
         places: The paths of its inputs and outputs, and that of its record, for each sample.
         values: Its values.
-        trainings: How many trainings it makes or takes, one or two.
         epochs: Epochs at most of a step that trains; 0 of others.
     """
 

@@ -20,10 +20,12 @@ def check(*, cost: bool = False) -> None:
     """
     for line in recovery.mend():
         print(line)
-    tasks = check_tasks(recipes.read())
+    content = recipes.read()
+    tasks = check_tasks(content)
     if cost:
-        from pipeline import pricing, room
+        from pipeline import pricing, room, stages
 
+        stages.check(stages.render(content, tasks))
         room.check_room(tasks)
         prices = pricing.price_tasks(tasks)
         print("\n".join([*pricing.price_lines(prices), *pricing.explanation(tasks, prices)]))
