@@ -70,7 +70,7 @@ class BareTree(ast.NodeTransformer):
         self.in_class = False
 
     def visit_FunctionDef(self, node: Any) -> Any:
-        """Remove the annotations of its arguments and its result, unless it is `kept`."""
+        """Return the node, its inside visited, without annotations of arguments and result unless it is `kept`."""
         if node is not self.kept:
             node.returns = None
             for argument in ast.walk(node.args):
@@ -81,24 +81,27 @@ class BareTree(ast.NodeTransformer):
     visit_AsyncFunctionDef = visit_FunctionDef
 
     def visit_ClassDef(self, node: ast.ClassDef) -> Any:
-        """Visit what is in a class, where annotations declare fields."""
+        """Return the class, its inside visited with `in_class` set, since annotations there declare fields."""
         return self.visit_inside(node, in_class=True)
 
     def visit_inside(self, node: ast.AST, in_class: bool) -> Any:
-        """Visit what is in a node, with `in_class` set meanwhile, and return the node."""
+        """Return the same node, its inside visited; meanwhile `self.in_class` is as given, then as it was before."""
         outside, self.in_class = self.in_class, in_class
         self.generic_visit(node)
         self.in_class = outside
         return node
 
     def visit_arguments(self, node: ast.arguments) -> Any:
-        """Sort the keyword-only arguments by name, since their order says nothing."""
+        """Return the arguments, keyword-only ones sorted by name, each with its default: their order says nothing."""
         pairs = sorted(zip(node.kwonlyargs, node.kw_defaults, strict=True), key=lambda pair: pair[0].arg)
         node.kwonlyargs, node.kw_defaults = [one for one, _ in pairs], [default for _, default in pairs]
         return self.generic_visit(node)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
-        """Keep of an annotation in a class the kinds of field that it names, elsewhere only the assignment, if any."""
+        """Return, in a class, the node with its annotation cut to a text; elsewhere an `Assign`, or None without value.
+
+        The text is the kinds of field that the annotation names, such as `ClassVar`, and is empty for most.
+        """
         if self.in_class:
             annotation = ast.dump(node.annotation)
             node.annotation = ast.Constant(" ".join(kind for kind in KINDS_OF_FIELDS if kind in annotation))
@@ -106,7 +109,7 @@ class BareTree(ast.NodeTransformer):
         return self.generic_visit(ast.Assign([node.target], node.value)) if node.value else None
 
     def visit_Expr(self, node: ast.Expr) -> Any:
-        """Remove a text that stands by itself, such as a docstring."""
+        """Return None, which removes it, for a text that stands by itself, such as a docstring; else the node."""
         text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
         return None if text else self.generic_visit(node)
 
@@ -119,7 +122,7 @@ class BareTree(ast.NodeTransformer):
         """Remove it, so that a body of a docstring alone is the same as one of `pass`."""
 
     def visit_If(self, node: ast.If) -> Any:
-        """Replace `if TYPE_CHECKING` by its `else`, the imports in its body unnoted; keep any other `if`."""
+        """Return for `if TYPE_CHECKING` the list of nodes of its `else`, its body unnoted; any other `if` as a node."""
         if "TYPE_CHECKING" in (getattr(node.test, "id", ""), getattr(node.test, "attr", "")):
             node.body = []
             self.generic_visit(node)
@@ -127,13 +130,13 @@ class BareTree(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_Import(self, node: ast.Import) -> Any:
-        """Remove the modules that are imported for annotations, and note the others."""
+        """Return the import without modules of `FOR_TYPES`, None if none is left; note the others in `imports`."""
         node.names = [alias for alias in node.names if alias.name not in FOR_TYPES]
         self.imports.update(alias.name for alias in node.names)
         return node if node.names else None
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> Any:
-        """Remove an import from one of `FOR_TYPES`; else note the module, and each name as `module.name`."""
+        """Return None for an import from one of `FOR_TYPES`; else the node, its module and each `module.name` noted."""
         name = resolve_name("." * node.level + (node.module or ""), self.package)
         if name in FOR_TYPES:
             return None
@@ -154,9 +157,10 @@ def dump_tree(node: Any) -> str:
 
 @cache
 def parse_module(text: str, file: str) -> Module:
-    """Return a module's digest, whether it does more than import, and all that it imports, from its text and its path.
+    """Return the SHA-256 of a module's text as `BareTree` leaves it, whether it does more than import, what it imports.
 
-    The path is from the repository's root. What `BareTree` takes away is in none of the three.
+    What `BareTree` takes away is in none of the three; `from a import b` imports `a` and `a.b`. The path is from the
+    repository's root.
 
     Of a module right in `components` the function of its name is a step, whose annotations count.
     """
@@ -170,15 +174,15 @@ def parse_module(text: str, file: str) -> Module:
 
 
 def read_module(file: str) -> Module:
-    """Return what `parse_module` does for the module at a path from the repository's root."""
+    """Return digest, whether it does more than import, and imported names of a module, at a path from the root."""
     return parse_module((ROOT / file).read_text(encoding="utf-8"), file)
 
 
 def modules_behind(file: str) -> frozenset[str]:
-    """Return the files of a module and of all of `components` that it imports, directly or not, without `MACHINERY`.
+    """Return the paths from the root of a module and all of `components` it imports, at any depth, less `MACHINERY`.
 
-    They are paths from the repository's root. `MACHINERY` determines no number, and is left out with what it alone
-    imports; the `__init__.py` of a package is followed, and included where it does more than import.
+    `MACHINERY` determines no number, and is left out with what it alone imports; the `__init__.py` of a package is
+    followed, and included where it does more than import.
     """
     reached: dict[str, Module] = {}
     looked_at, todo = set(MACHINERY), [file]
@@ -215,9 +219,9 @@ def code_digest(step: str) -> str:
 
 @cache
 def parameter_signature(step: str) -> list[list[str]]:
-    """Return [name, type, limits] as text for each of a step's parameters, sorted by name; for a registry, its noun.
+    """Return texts [name, type, limits] of a step's parameters, by name; limits may be a registry's noun or "None".
 
-    The limits are `None` where there are none.
+    They are sorted by name. The noun is such as `optimizer`; "None" is where there are no limits.
 
     The step's module names them, or a dataclass whose fields they are; the machinery defines them.
     """
@@ -229,7 +233,7 @@ def parameter_signature(step: str) -> list[list[str]]:
 
 
 def computing_packages(step: str) -> list[str]:
-    """Return, sorted, the packages of `COMPUTING` that code behind a step imports for more than reading artifacts."""
+    """Return, sorted, PyPI names in `COMPUTING` of what a step imports for more than reading artifacts: `pillow`."""
     modules = modules_behind(f"components/{step}.py") - modules_behind("components/data/artifacts.py")
     roots = {name.partition(".")[0] for file in modules for name in read_module(file).imports}
     return sorted({package for root in roots for package in COMPUTING.get(root, ())})
@@ -251,7 +255,7 @@ def normal_name(package: str) -> str:
 
 
 def computing_versions(step: str) -> dict[str, str]:
-    """Return the version in requirements.txt of each package that computes behind a step; what it lacks is left out."""
+    """Return, by PyPI name, the version in requirements.txt of each package a step computes with, if it is there."""
     file = ROOT / "requirements.txt"
     locked = locked_versions(file.read_text(encoding="utf-8")) if file.is_file() else {}
     packages = computing_packages(step)

@@ -92,7 +92,7 @@ class CommandArgument:
         parser.add_argument(f"--{self.name}", required=self.default is REQUIRED, **settings)
 
     def reader(self, command: str) -> Callable[[str], Any]:
-        """Return what converts a word to a value: `Path`, or a function that raises a UserError if it may not be."""
+        """Return what converts a word to a value: `Path`, or else a function, which raises a UserError on a bad one."""
         if self.kind is Path:
             return Path
         parameter = Parameter(self.kind, self.limits)

@@ -44,7 +44,7 @@ def artifact_type(kind: type[Artifact] | type[Record]) -> str:
 
 
 def view_types(kinds: Mapping[str, type[Artifact]]) -> dict[str, str]:
-    """Return by name the artifact type of each further output that the UI draws for these kinds."""
+    """Return {name: artifact type} of the further outputs that the UI draws of these kinds, as {"html": "HTML"}."""
     return {name: view for kind in kinds.values() for name, view in VIEWS.get(kind, {}).items()}
 
 
@@ -124,7 +124,10 @@ def run_address(artifact: Artifact) -> dict[str, str]:
 
 
 def confusion_matrix(report: Report) -> dict[str, Any]:
-    """Return for Kubeflow's UI `annotationSpecs`, a report's classes, and `rows`, its counts, a row a true class."""
+    """Return {"annotationSpecs": [{"displayName": class}], "rows": [{"row": counts}]}, a row for each true class.
+
+    It is a report's confusion matrix as Kubeflow's UI draws it; the classes are in the report's order.
+    """
     from components.results.failures import report_confusion_matrix
 
     return {

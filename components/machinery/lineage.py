@@ -20,7 +20,7 @@ def inputs_digest(step: Step, inputs: Mapping[str, Any], values: Mapping[str, An
 
 
 def inherited_manifest(step: Step, inputs: Mapping[str, Artifact | list[Artifact]]) -> dict[str, Any]:
-    """Return the `facts`, `parameters` and `lineage` that a step's outputs inherit from the manifests of its inputs.
+    """Return `facts` that outputs declare, `parameters` and `lineage` of a step's inputs; of a list, what agrees in it.
 
     Records hand on nothing.
 
@@ -73,9 +73,9 @@ def agreed_values(mappings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def write_manifests(step: Step, outputs: Mapping[str, Artifact]) -> str:
-    """Write the manifests of a step's outputs, with their digests; return the step's digest in their lineage.
+    """Write the manifests of a step's outputs; return the digest of the one, or one of all, that lineage notes.
 
-    That is the digest of its output, or of all where there are several, so that they are known to belong together.
+    Where there are several, it is of all, so that they are known to belong together.
     """
     for output in outputs.values():
         output.manifest["digest"] = output.digest or output.content_digest()

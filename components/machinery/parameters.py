@@ -30,7 +30,9 @@ class Parameter:
         return cls(kind, limits, default)
 
     def read(self, where: str, name: str, value: Any) -> Any:
-        """Return a value converted to the parameter's type: text to a number, 1.0 to 1, lists to text, nothing else.
+        """Return a value, checked, in its type: text to a number, 1.0 to 1, a list to text, a bool to `on` or `off`.
+
+        Nothing else is converted.
 
         Raises:
             UserError: The value has another type, such as a boolean where no names are `on` and `off`, is not

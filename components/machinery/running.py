@@ -90,10 +90,11 @@ def run_step(
 
 
 def training_runs(step: Step, artifacts: Mapping[str, Any], values: Mapping[str, Any]) -> list[Run]:
-    """Return each run's paths and values, in order: one a training made or taken; one in all if no output is of any.
+    """Return (paths, values) of each run in order: `repeats` of them, or one for each training that inputs have.
 
-    The first run takes the first training of each input, the second the second, and so on, as far as all have one; a
-    step that trains several times adds 1 to its seed each time. One without an output of a training is `compare`.
+    The first run takes the first training of each input, the second the second, and so on, as far as all have one, or
+    the only one. A step that trains several times, by `repeats`, adds 1 to its seed each time. One without an output of
+    a training, such as `compare`, runs once, on all of them.
     """
     if not any(kind.of_training for kind in step.outputs.values()):
         return [(artifacts, values)]
@@ -131,12 +132,12 @@ def step_digest(step: Step, artifacts: Mapping[str, Any]) -> str:
 def run_once(
     step: Step, artifacts: Mapping[str, Any], values: Mapping[str, Any], recipe: str, promised: Mapping[str, float]
 ) -> tuple[Record, list[Path]]:
-    """Run a step once, for one training, and move its outputs into place.
+    """Run a step once, outputs moved into place; return its record, unwritten, and what it could have resumed from.
 
     Arguments are as `run_step` takes them; the values are checked already.
 
     Returns:
-        The record of the run, unwritten, and the paths of what it could have gone on from, there or not.
+        The record of the run, and the paths of what it could have gone on from, one an output, there or not.
 
     Raises:
         UserError: An input is not what the step needs, or the inputs do not belong together.

@@ -89,7 +89,7 @@ class Step:
         return " ".join((self.descriptions[name], *([f"({limits})"] if limits else [])))
 
     def uses(self, library: str) -> bool:
-        """Return whether the step computes with a package; to read artifacts or models with it does not count."""
+        """Return whether the step computes with a package, such as `scikit-learn`; to read artifacts does not count."""
         return library in code.computing_packages(self.name)
 
 
@@ -125,7 +125,7 @@ def parse_docstring(documented: Any) -> docstring_parser.Docstring:
 
 
 def argument_descriptions(function: Callable[..., Any]) -> dict[str, str]:
-    """Return the description of each argument, by name, in one line; for a dataclass instead those of its fields."""
+    """Return each argument's description in one line, by name; of one that is a dataclass those of its fields."""
     types, descriptions = keyword_types(function), dict[str, str]()
     for one in reversed(getattr(function, "__mro__", (function,))):
         for entry in parse_docstring(one).params:

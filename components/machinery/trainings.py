@@ -79,5 +79,5 @@ def remove_other_trainings(path: Path, names: Sequence[str]) -> None:
 
 
 def inputs_note_path(path: Path, number: int) -> Path:
-    """Return the path beside a way of the hidden note on the inputs of its training `number`, from 0: named from 1."""
+    """Return the path, `.NAME.training=1.made_from` for number 0, of the note beside a way on a training's inputs."""
     return path.with_name(f".{path.name}.{PREFIX}{number + 1}.made_from")

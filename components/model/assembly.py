@@ -38,7 +38,7 @@ def assemble_benchmark(
     augmented: Augmented, splits: Splits, network: str, image_size: int, width: int, stages: int,
     folder: Path | None = None,
 ) -> Untrained:  # fmt: skip
-    """Return a new benchmark network, and the views that it trains and validates on, which it resizes itself.
+    """Return a new benchmark network, which resizes views itself, its rows to train and validate on, and its layers.
 
     The views of the training images are drawn once, into a file without a name, in a folder or where such files go.
     """
@@ -69,7 +69,7 @@ def assemble_top(
 
 
 def backbone_layers(features: Features, weights: Weights) -> list[keras.Layer]:
-    """Return the layers from raw RGB, (batch, size, size, 3), to features as they are stored: three, without a head."""
+    """Return [preprocessing, network, pooling], from raw RGB, (batch, size, size, 3), to features as stored."""
     entry = backbones.entry_of(weights)
     network = entry.build(features.facts.image_size, weights.file)
     return [entry.preprocessing(), network, entry.pooling_layer(features.facts.pooling, network)]
@@ -86,7 +86,7 @@ def new_head(features: Features, head: str, dropout: float, width: int, depth: i
 
 
 def assemble_fine_tuning(tensors: Tensors, splits: Splits, top: Top, weights: Weights, lora: int) -> Untrained:
-    """Return a backbone behind the cut with its head, rows to train on, and the layers to deliver.
+    """Return a backbone from the cut on, or whole, with its head, rows to train and validate on, and layers to deliver.
 
     Those are the whole backbone's, then the head's. The rows are of stored tensors. Where no prefix is stored, the
     backbone is whole: under `prefix: live` the rows are images, of which every epoch makes views of its own, unless the
@@ -118,7 +118,7 @@ def assemble_fine_tuning(tensors: Tensors, splits: Splits, top: Top, weights: We
 
 
 def plain_layers(layers: list[keras.Layer], weights: Weights) -> list[keras.Layer]:
-    """Return the layers that `assemble_fine_tuning` has with LoRA without it, their outputs the same."""
+    """Return the layers with LoRA's products added to the kernels, in a new network, so that outputs stay the same."""
     preprocessing, network, *rest = layers
     return [preprocessing, merge_lora(network, backbones.entry_of(weights)), *rest]
 

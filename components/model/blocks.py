@@ -9,7 +9,7 @@ from components.model.cut import narrow_points
 
 
 def trainable_blocks(network: keras.Model) -> list[list[keras.Variable]]:
-    """Return the trainable variables of each block of a network that has a kernel to train, from its input on.
+    """Return the trainable variables of each block with a kernel to train, input first; others' with the block before.
 
     A block begins wherever all that follows is computed from a single tensor: it is one layer of a plain network, and a
     whole residual block, dense layer or inception module of others. What has no kernel, such as a normalisation between
@@ -26,7 +26,7 @@ def trainable_blocks(network: keras.Model) -> list[list[keras.Variable]]:
 
 
 def stretches(network: keras.Model) -> Iterator[list[keras.Operation]]:
-    """Yield the operations between each two narrow points of a network, and of the networks that it consists of."""
+    """Yield lists of operations, each from behind a narrow point to the next; a nested network gives its own lists."""
     if isinstance(network, keras.Sequential):
         pieces = [[layer] for layer in network.layers]
     else:

@@ -51,7 +51,7 @@ def tensor_before(network: "keras.Model", layer: str) -> "keras.KerasTensor":
 
 
 def layer_at_depth(network: "keras.Model", share: float) -> str:
-    """Return the name of the layer with weights from which on a share of a network's depth is trained.
+    """Return the name of a block's first layer with weights, from which on about a share of the network's depth lies.
 
     The depth is counted in layers that have a kernel. Only layers directly behind a single tensor count, those with
     which blocks begin, so that nothing in front of the layer that is returned has to be computed in training.

@@ -15,7 +15,7 @@ from components.system.progress import bar
 
 
 def embedding_function(weights: Weights, image_size: int) -> tuple[extraction.BatchFunction, dict[str, Any]]:
-    """Return the function from uint8 (n, size, size, 3) to [features], (n, channels), and the facts of its network.
+    """Return what makes [features (n, channels)] of uint8 (n, size, size, 3); `network_parameters` and `network_bytes`.
 
     `network_parameters` are those of the backbone; `network_bytes` what it needs for one image in float32: its weights,
     and the largest two outputs of its layers.

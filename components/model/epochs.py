@@ -36,11 +36,14 @@ class Epoch:
 
     @property
     def mixing(self) -> tuple[np.ndarray, ...]:
-        """What `mix` takes beside the views, each (batches, ...); nothing where nothing is mixed."""
+        """Partners, inside shares and boxes for `mix`, each (batches, ...); an empty tuple where nothing is mixed."""
         return (self.mixtures.partners, self.mixtures.inside, self.mixtures.boxes) if self.mixtures else ()
 
     def read(self, rows: Rows, number: int) -> tuple[Any, Targets]:
-        """Return the views of a batch, (batch, ...), mixed where they are to be, and its targets."""
+        """Return a batch's views, mixed where asked for, and a tuple of one (class numbers, shares), two where mixed.
+
+        Views are (batch, ...), class numbers and shares in the loss (batch,).
+        """
         views = rows.read(self.numbers[number], self.views[number])
         if self.mixtures:
             views = mix(views, *(part[number] for part in self.mixing))

@@ -61,7 +61,7 @@ FORMATS = {
 
 
 def export(model: ServedModel, name: str, file: Path, pixels: np.ndarray) -> float:
-    """Write a model in another format if probabilities differ by `TOLERANCE` at most; return their largest difference.
+    """Write a model in another format and return by how much a probability differs at most; raise if over `TOLERANCE`.
 
     Args:
         model: The model.

@@ -68,7 +68,7 @@ def try_images(files: Sequence[Path], model: Decoder) -> list[np.ndarray | str]:
 
 
 def stock_words(network: StockNetwork, files: Sequence[Path]) -> Iterator[tuple[Path, pd.DataFrame | str]]:
-    """Yield each file, in order, with its five likeliest words, or with the text of why it cannot be read."""
+    """Yield each file, in order, with a table `word`, `probability` of the five likeliest, or why it cannot be read."""
     for start in range(0, len(files), BATCH):
         batch = files[start : start + BATCH]
         for file, image in zip(batch, try_images(batch, network), strict=True):

@@ -42,7 +42,9 @@ class Footprint:
 
 
 def footprint_of(entry: "Backbone", image_size: int, unfreeze: str, pooling: str) -> Footprint:
-    """Return the sizes of a backbone for images of a size; it is built, with random weights, and dropped.
+    """Return shapes of features and cut, counts of parameters, of trained ones and of values held, for an image size.
+
+    The backbone is built, with random weights, and dropped.
 
     Args:
         entry: The backbone.
@@ -73,5 +75,5 @@ def footprint_of(entry: "Backbone", image_size: int, unfreeze: str, pooling: str
 
 
 def has_kernel(layer: "keras.Layer") -> bool:
-    """Return whether a layer with a single input has a weight that multiplies it."""
+    """Return whether a layer has one input and a weight that multiplies it, of two dimensions or more."""
     return not isinstance(layer.input, list) and any(len(weight.shape) > 1 for weight in layer.weights)

@@ -73,7 +73,7 @@ def heat_maps(
 
 
 def last_feature_map(network: keras.Model) -> keras.KerasTensor | None:
-    """Return a network's last maps of `MIN_SIDE` positions a side, or the tokens that enter its last block; or None."""
+    """Return a network's last maps of 4 x 4 or more, or of a transformer the tokens into its last block; or None."""
     operations = network.operations
     outputs = [operation._inbound_nodes[0].outputs[0] for operation in operations]
     maps = [one for one in outputs[1:] if len(one.shape) == 4 and min(one.shape[1:3]) >= MIN_SIDE]
@@ -94,7 +94,7 @@ def as_grid(tokens: tf.Tensor) -> tf.Tensor:
 
 
 def images_for(member: keras.Model, images: npt.NDArray) -> npt.NDArray:
-    """Return images as a member of an ensemble sees them: resized, as the ensemble does, if it takes smaller ones."""
+    """Return images as a member of an ensemble sees them: resized by it, float32, if its size differs, or unchanged."""
     side = member.input_shape[1]
     if side == images.shape[1]:
         return images

@@ -18,9 +18,10 @@ from components.system.progress import bar
 
 
 def train_heads(features: Features, splits: Splits, arguments: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Train heads, as many at once as there are cores; return a row for each, its validation scores at the best epoch.
+    """Train heads, a core each; return a row for each, in order: epochs, validation scores at the best one, seconds.
 
-    An operation of a head is too small for two cores; whole trainings are not.
+    As many are trained at once as there are cores: an operation of a head is too small for two cores; whole trainings
+    are not.
 
     Args:
         features: The backbone's output.

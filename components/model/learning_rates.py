@@ -14,7 +14,7 @@ Schedule = Callable[[float], float | keras.optimizers.schedules.LearningRateSche
 
 
 def plan_schedule(settings: Training, steps: int) -> Schedule:
-    """Return a function from a share of the learning rate to its schedule, or to a number if the rate is constant.
+    """Return a function from a share of the learning rate to a Keras schedule, or to a number where it never changes.
 
     The warm-up is linear: its n batches have 1 to n of the n + 1 parts of the rate that comes after them. Cosine falls
     to 0 at the last step. A constant rate without a warm-up is a number.
@@ -38,7 +38,9 @@ def plan_schedule(settings: Training, steps: int) -> Schedule:
 def variables_by_rate(
     model: keras.Model, head: keras.Model | None, settings: Training
 ) -> dict[float, list[keras.Variable]]:
-    """Return the trainable variables of a model by their share of the learning rate, the head's first.
+    """Return trainable variables by their share of the learning rate: the head's, 1.0, first, then blocks, last first.
+
+    Without a head, or with settings that are no `FineTuning`, all are under 1.0.
 
     The last block of the backbone, as `trainable_blocks` counts them, learns at `backbone_rate`, and each one before it
     at `rate_decay` times the rate of the one behind it.

@@ -40,7 +40,7 @@ def add_lora(network: keras.Model, rank: int) -> None:
 
 
 def merge_lora(network: keras.Model, entry: Backbone) -> keras.Model:
-    """Return the plain network of an entry in whose kernels the products of an adapted one are; outputs are the same.
+    """Return a new, plain network of an entry, LoRA's products added to its kernels, so that outputs are the same.
 
     Args:
         network: As the entry builds it, with LoRA.

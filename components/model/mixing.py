@@ -78,7 +78,7 @@ def draw_mixtures(
 
 
 def mix(views: tf.Tensor, partners: tf.Tensor, inside: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
-    """Return the views of a batch, float32 (batch, ...), each mixed with its partner's as `Mixtures` says."""
+    """Return a batch's views, float32, as `inside` * own + (1 - `inside`) * partner's; of maps only within the box."""
     views, share = tf.cast(views, tf.float32), inside
     if views.shape.rank == 4:
         rows, columns = (tf.range(side) for side in views.shape[1:3])

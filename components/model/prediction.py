@@ -20,7 +20,7 @@ LOG_FLOOR = 1e-30  # added to a probability, so that no logarithm is infinite
 
 
 def training_views(classifier: Classifier, augmented: Sequence[Augmented]) -> Augmented:
-    """Return the views that a classifier was trained on; if its lineage names none, the first with images as it takes.
+    """Return the views that a classifier was trained on; if its lineage names none, the first of its size and resizing.
 
     The lineage of an average names none where its members were trained on different sets.
 

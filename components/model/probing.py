@@ -30,7 +30,7 @@ class Samples:
 
 
 def read_samples(embeddings: Sequence[Embeddings], splits: Splits) -> Samples:
-    """Return the features and class numbers of the images of some parts, in the order of `splits.csv`."""
+    """Return features and class numbers of training and validation images that are embedded, as `splits.csv` orders."""
     numbers = {name: number for number, name in enumerate(splits.facts.classes)}
     files = [file for one in embeddings for file in one.table("files.csv")["file"]]
     row = {file: number for number, file in enumerate(files)}
@@ -45,9 +45,9 @@ def read_samples(embeddings: Sequence[Embeddings], splits: Splits) -> Samples:
 
 
 def probe_features(samples: Samples, neighbours: int) -> dict[str, np.ndarray]:
-    """Return the probabilities of the validation images, (n, classes), after a temperature, by each kind of probe.
+    """Return {"neighbours": ..., "logistic": ...}, each the validation images' calibrated probabilities, (n, classes).
 
-    They are `neighbours`, and `logistic` with the penalty that is best on validation.
+    They are calibrated by a temperature; `logistic` has the penalty that is best on validation.
     """
     known = samples.train, samples.train_labels, samples.classes
     kinds = {

@@ -20,7 +20,7 @@ DIVERGED = 4  # times the loss of the first batches, or of chance where that is 
 
 
 def record_losses(model: keras.Model, rows: Rows, settings: Training, head: keras.Model | None) -> pd.DataFrame:
-    """Train at a rate that grows by the batch, until the loss diverges or for `BATCHES`; return rate and loss of each.
+    """Train at a rate that grows by the batch, till the loss diverges; return a row a batch, with rate and losses.
 
     Args:
         model: Views to logits, (batch, ...) to (batch, classes).

@@ -34,9 +34,9 @@ def node_strategy() -> tf.distribute.Strategy:
 
 
 def device_strategy() -> tf.distribute.Strategy:
-    """Return a strategy that spreads batches over the nodes of TF_CONFIG, or over this machine's GPUs.
+    """Return a strategy over the nodes of TF_CONFIG, else over this machine's GPUs; with none or one, the one in force.
 
-    With fewer than two GPUs it is the one in force.
+    It spreads batches over them.
     """
     if "TF_CONFIG" in os.environ:
         return node_strategy()

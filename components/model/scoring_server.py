@@ -30,7 +30,7 @@ def limit_server() -> bool:
 def answer(
     invocations: Callable[..., Any], megabytes: int, data: bytes, content_type: str | None, model: Any, schema: Any
 ) -> Any:
-    """Return the server's answer to a request.
+    """Return what `invocations` answers to a request; to one of more than `megabytes` MB, an answer with status 413.
 
     Args:
         invocations: What answers it unless it is too large.

@@ -85,7 +85,7 @@ def train_soup(
 
 
 def seeds_of_runs(seed: int, runs: int) -> list[int]:
-    """Return the seed of each run: the first is `seed` itself, the others are no seeds of other trainings of a way."""
+    """Return a seed a run: first `seed` itself, then numbers drawn from it, none of them another training's seed."""
     return [seed, *(int(np.random.SeedSequence((seed, run)).generate_state(1)[0]) for run in range(1, runs))]
 
 

@@ -42,7 +42,7 @@ class StockNetwork:
         return image_files.decode_pixels(content, self.size)
 
     def likeliest_words(self, pixels: np.ndarray) -> pd.DataFrame:
-        """Return the five likeliest words for an image, uint8 (size, size, 3), as rows: word and probability."""
+        """Return the five likeliest words for an image, uint8 (size, size, 3), best first: `word`, `probability`."""
         probabilities = self.network.predict_on_batch(self.preprocessing(pixels[None].astype(np.float32)))[0]
         best = np.argsort(-probabilities, kind="stable")[:CLASSES_AN_IMAGE]
         return pd.DataFrame({"word": self.words[best], "probability": probabilities[best]})

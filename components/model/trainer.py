@@ -145,5 +145,5 @@ class Trainer:
 
 @tf.autograph.experimental.do_not_convert
 def batch_of(nested: Any, number: tf.Tensor) -> Any:
-    """Return what is nested in tuples, each (batches, ...), of one batch."""
+    """Return the same nested tuples, with entry `number` of each tensor, (batches, ...), instead of the tensor."""
     return tf.nest.map_structure(lambda values: values[number], nested)

@@ -125,7 +125,7 @@ def train(
 def validate(
     model: keras.Model, infer: Callable[[np.ndarray], Any], rows: Rows, epoch: int
 ) -> tuple[dict[str, float], np.ndarray]:
-    """Return the validation scores of a model after an epoch, by column of the history, and its logits, (n, classes).
+    """Return a model's `validation_loss` and calibrated `validation_...` scores, by name, and logits, (n, classes).
 
     Raises:
         UserError: Logits or weights are not numbers.

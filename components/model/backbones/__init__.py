@@ -15,7 +15,7 @@ BACKBONES: dict[str, Backbone] = {**APPLICATIONS, **HUB}
 
 
 def get(name: str) -> Backbone:
-    """Return the entry of the registry of that name; for one that ends in `.keras`, that of one's own networks.
+    """Return the registry's backbone of that name; for one that ends in `.keras` a `KerasFile` without size or network.
 
     Raises:
         UserError: There is none.

@@ -46,18 +46,18 @@ class HubFamily(Backbone):
 
     @abstractmethod
     def output(self, source: Any, image: "keras.KerasTensor") -> "keras.KerasTensor":
-        """Return what copies of the layers of keras-hub's network, one for each block, make of an image of its size."""
+        """Return the output, for an image of its size, of copies of a keras-hub network's layers, one layer a block."""
 
     @abstractmethod
     def facts_of(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the fields of this entry that follow from a configuration.
+        """Return fields that follow from a configuration, by name, such as `image_size`, `cuts` and `leading_tokens`.
 
         Raises:
             UserError: It is of a network that the family does not have.
         """
 
     def with_configuration(self, configuration: Mapping[str, Any], **changes: Any) -> Self:
-        """Return this entry with a configuration, with other changes, and with what follows from the configuration."""
+        """Return a copy of this entry with a configuration, changes, and, over them, what the configuration says."""
         return replace(self, configuration=configuration, **{**changes, **self.facts_of(configuration)})
 
     def described_by(self, weights: "Weights") -> Self:
@@ -73,14 +73,14 @@ class HubFamily(Backbone):
         return self.network(source(**{**self.configuration, **size}), image_size)
 
     def network(self, source: Any, image_size: int) -> "keras.Model":
-        """Return the functional network of keras-hub's network of that size, with copies of its weights."""
+        """Return a functional network, a layer a block, with the weights of keras-hub's `source` of that image size."""
         import keras
 
         image = keras.Input((image_size, image_size, 3), name="image")
         return keras.Model(image, self.output(source, image), name=self.name)
 
     def build(self, image_size: int, weights: Path | None = None, top: bool = False) -> "keras.Model":
-        """Return the network for images of `image_size` pixels, with the table of positions resized to that.
+        """Return the network for images of a size: weights random, or a file's, its table of positions resized to that.
 
         Raises:
             UserError: It takes no images of that size, the file does not fit it, or it has no top.

@@ -172,13 +172,13 @@ class EfficientNetLite(HubFamily):
 
 
 def grid_facts(image_shape: Any, patch_size: Any) -> dict[str, Any]:
-    """Return the fields of an entry for a network of square patches, pretrained at an image's shape."""
+    """Return `image_size`, the image's side, and `size_step` and `least_size`, both the side of one of its patches."""
     patch = patch_size if isinstance(patch_size, int) else patch_size[0]
     return {"image_size": image_shape[0], "size_step": patch, "least_size": patch}
 
 
 def block_cuts(blocks: int) -> dict[str, str]:
-    """Return the first layers that are trained of so many blocks: the last block, and the last third of them."""
+    """Return where training begins: of 12 blocks {"last_block": "block_12", "last_blocks": "block_9"}, a third."""
     return {"last_block": f"block_{blocks}", "last_blocks": f"block_{blocks - max(blocks // 3, 1) + 1}"}
 
 
@@ -193,7 +193,7 @@ def copy_layer(
 
 
 def embed_patches(image: "keras.KerasTensor", patches: "keras.Layer", rows: "np.ndarray") -> "keras.KerasTensor":
-    """Return the tokens of an image: its patches, behind as many others as there are more rows, plus those rows.
+    """Return an image's tokens, one a row: 0 for each row more than it has patches, then the patches, plus the rows.
 
     Args:
         image: The image.

@@ -38,7 +38,9 @@ class Pretrained:
 def read_pretrained(
     source: str, classes: Sequence[str], foreign: Sequence[str], prefix: str, rates: Mapping[str, float]
 ) -> Pretrained:
-    """Return the network in a folder, or of a preset that is downloaded by its name.
+    """Return the network of a folder or a downloaded preset, what was read in words, and pixels and image size if said.
+
+    The facts are `scale` and `offset` of pixels and `image_size`, each left out where it is not said.
 
     Args:
         source: Path of the folder, or `preset:NAME`.
@@ -83,7 +85,7 @@ def read_pretrained(
 
 
 def read_named_preset(hub: ModuleType, name: str, classes: Sequence[str], rates: Mapping[str, float]) -> Pretrained:
-    """Return the network of one of keras-hub's presets, which it downloads.
+    """Return the network of a preset that keras-hub downloads, its name in words, and pixels and image size if said.
 
     Raises:
         UserError: There is no such preset, or the download fails.
@@ -127,7 +129,7 @@ def load(hub: ModuleType, class_name: str, preset: str, source: str, rates: Mapp
 
 @contextmanager
 def named_as_expected(folder: Path, prefix: str) -> Iterator[Path]:
-    """Yield a folder of Hugging Face whose weights' names begin as keras-hub expects: the same, or a copy that is gone.
+    """Yield the folder, or, where its weights' names lack the prefix, a temporary copy in which all of them have it.
 
     A network that was saved without a top, as those pretrained on ImageNet-21k, has names without the prefix.
     """
@@ -171,7 +173,11 @@ def read_json(folder: Path, name: str) -> dict[str, Any] | None:
 
 
 def normalisation(values: Mapping[str, Any]) -> tuple[Any, Any] | None:
-    """Return scale and offset of pixels from Hugging Face's mean and deviation of pixels times `rescale_factor`."""
+    """Return lists, scale and offset, from `image_mean`, `image_std`, `rescale_factor`; None without mean or deviation.
+
+    They are for pixels in [0, 255]: Hugging Face takes mean and deviation of pixels times the factor, 1 / 255 where it
+    is not said; a factor of 0 or None gives None.
+    """
     mean, deviation, factor = values.get("image_mean"), values.get("image_std"), values.get("rescale_factor", 1 / 255)
     if not (mean and deviation and factor):
         return None

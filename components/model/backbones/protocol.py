@@ -72,7 +72,7 @@ class Backbone(ABC):
 
     @abstractmethod
     def fetch(self, weights: "Weights", source: str, keep_top: bool) -> str:
-        """Bring pretrained weights from a source into an artifact, and return their license.
+        """Bring weights from a source into an artifact; return their license, such as `MIT`, or words for random ones.
 
         Args:
             weights: The artifact to be written.
@@ -84,7 +84,7 @@ class Backbone(ABC):
         """
 
     def described_by(self, weights: "Weights") -> Self:
-        """Return this entry with what an artifact says of its network itself, where the family leaves something open.
+        """Return this entry with what an artifact says of its network, if the family leaves that open; else unchanged.
 
         Raises:
             UserError: That description is damaged.
@@ -122,7 +122,7 @@ class Backbone(ABC):
         return f"{self.least_size} pixels or more{steps}, {self.image_size} as pretrained"
 
     def preprocessing(self) -> "keras.Model":
-        """Return the layers before the network: raw RGB in [0, 255], of any size, to what it takes."""
+        """Return a model from raw RGB in [0, 255] to pixels as pretrained on: `bgr`, `scale`, `offset`, no resizing."""
         import keras
 
         image = keras.Input((None, None, 3))

@@ -30,7 +30,7 @@ class Description:
     architecture: dict[str, Any]
 
     def write(self, weights: "Weights") -> None:
-        """Write it into an artifact of weights."""
+        """Write the description into an artifact of weights, as `network.json`."""
         weights.write_values("network", asdict(self))
 
     @classmethod
