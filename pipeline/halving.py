@@ -104,7 +104,7 @@ class Clock:
         return self.spent + self.correct(kind, estimate) < self.seconds
 
     def correct(self, kind: str, estimate: float) -> float:
-        """Return the seconds to expect of work of a kind, by the worst of the past.
+        """Return an estimate as past work of its kind corrects it, the longest that any suggests; without a past as is.
 
         What took longer than estimated had seconds more, such as to build a network; what took less was a share of it.
         """

@@ -142,7 +142,7 @@ def find_registered(source: Path, top: Folder, entry: DataSet) -> ClassFolders:
 
 
 def find_own(source: Path, top: Folder, without: Collection[str]) -> ClassFolders:
-    """Return the class folders of a person's own images.
+    """Return a person's class folders, one for each class of each part; their `labels` are left to the caller.
 
     Raises:
         UserError: They can be read in more than one way.

@@ -137,7 +137,7 @@ def draw_split(
 
 
 def units_of_images(table: "pd.DataFrame", method: str, seed: int) -> "pd.DataFrame":
-    """Return for each image its `unit`, the unit's `key`, and the `stratum`, whose share each part is to have.
+    """Return for each image its `unit`, kept in one part, the `key` that orders units, and the `stratum` to balance.
 
     Units are the images themselves with `random`, groups and clusters and what they join with `grouped`, else clusters.
     A key follows from the smallest name of a unit's images, or of its groups. The stratum is the class, but with

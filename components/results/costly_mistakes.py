@@ -22,7 +22,7 @@ from components.data.artifacts import Report
 from components.scores.proportions import ALPHA, independent_units
 from components.scores.upper_limits import threshold_below_rate, trials_needed, upper_limit
 from components.system.errors import fold_words, unknown_name
-from components.system.limits import read_list
+from components.system.limits import read_yaml_text
 
 RATE = 0.01  # that a threshold is to stay below, unless validation is too small to show it
 FINENESS = 10_000  # of thresholds: of so many steps from 0 to 1
@@ -136,7 +136,7 @@ def read_confusions(never: str, classes: Sequence[str]) -> list[tuple[int, int]]
     Raises:
         UserError: There is no such class.
     """
-    pairs = [tuple(map(str, pair)) for pair in read_list(never)]
+    pairs = [tuple(map(str, pair)) for pair in read_yaml_text(never)]
     for name in (name for pair in pairs for name in pair):
         if name not in classes:
             raise unknown_name("class", name, classes)

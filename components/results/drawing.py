@@ -145,7 +145,7 @@ def trainings_text(scores: pd.DataFrame) -> str:
 
 
 def score_table(scores: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
-    """Return texts, a row a way: main test scores with interval, `val.` scores, `train s`; a star where none is better.
+    """Return the comparison as texts: main test scores, each starred if no way beats it, `val.` ones, `train s`.
 
     A score without a star ends with a blank; `train s`, of the main training, is empty where it is unknown.
 

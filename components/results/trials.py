@@ -67,7 +67,7 @@ def trials_by_model(reports: Sequence[Report]) -> dict[str, list[Report]]:
 
 
 def network_names(reports: Sequence[Report]) -> dict[tuple[str, str] | None, str]:
-    """Return names by (backbone, weights): `BACKBONE` or `BACKBONE-DIGEST`; empty unless there are several networks.
+    """Return what to call each network, by backbone and digest of the weights; empty unless there are several.
 
     The name has 8 digits of the digest of the weights where the backbone has several.
     """

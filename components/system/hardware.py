@@ -32,10 +32,7 @@ def count_gpus() -> int:
 
 
 def memory_size() -> int:
-    """Return the lesser of the machine's and the container's memory, in bytes, plus all swap space; 0 if not known.
-
-    It is 0 where that is not known.
-    """
+    """Return the lesser of the machine's and the container's memory, in bytes, plus all swap space; 0 if not known."""
     sizes, swap = [], 0
     with suppress(OSError, ValueError):
         sizes.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))

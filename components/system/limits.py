@@ -64,7 +64,7 @@ class Pairs(ListText):
         Raises:
             ValueError: It is no such list.
         """
-        pairs = read_list(value) if isinstance(value, str) else value
+        pairs = read_yaml_text(value) if isinstance(value, str) else value
         if not isinstance(pairs, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
             raise ValueError
         if any(isinstance(name, bool) or not isinstance(name, str | int) for pair in pairs for name in pair):
@@ -85,7 +85,7 @@ class ScaleAndOffset(ListText):
         Raises:
             ValueError: It is no such list.
         """
-        pair = read_list(value) if isinstance(value, str) else value
+        pair = read_yaml_text(value) if isinstance(value, str) else value
         if pair in (None, "", []):
             return ""
         if not isinstance(pair, list) or len(pair) != 2:
@@ -102,8 +102,8 @@ def is_finite(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def read_list(text: str) -> Any:
-    """Return the list that a text of YAML holds.
+def read_yaml_text(text: str) -> Any:
+    """Return whatever a text of YAML holds, None for an empty text; that it is a list is for the caller to check.
 
     Raises:
         ValueError: It is no YAML.

@@ -260,7 +260,7 @@ def kfp_type(output: Output) -> Any:
 
 
 def configure(task: PipelineTask, name: str, cluster: Cluster) -> None:
-    """Set a task's resources, limits and volumes by its step's pool, environment and secrets by cluster and step.
+    """Give a task what its step's pool says (resources, limits, retries, nodes, volumes), environment and secrets.
 
     Args:
         task: The task, in the pipeline that kfp is compiling.

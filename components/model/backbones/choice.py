@@ -7,7 +7,7 @@ from components.model import backbones
 from components.model.backbones.keras_file import ENDING
 from components.model.backbones.protocol import Backbone
 from components.system.errors import UserError
-from components.system.limits import ChannelScale, Names, Range, read_list
+from components.system.limits import ChannelScale, Names, Range, read_yaml_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,5 +44,5 @@ class NetworkChoice:
         entry = backbones.get(self.backbone)
         if not self.pixels:
             return entry
-        values: list[Any] = [tuple(one) if isinstance(one, list) else one for one in read_list(self.pixels)]
+        values: list[Any] = [tuple(one) if isinstance(one, list) else one for one in read_yaml_text(self.pixels)]
         return replace(entry, scale=values[0], offset=values[1], image_size=self.image_size)

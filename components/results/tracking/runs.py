@@ -373,7 +373,7 @@ def _log_epochs(run_id: str, epochs: Sequence[Epoch]) -> None:
 def log_scores(
     run: "Run", scores: Mapping[str, float], model_id: str | None = None, time_ms: int | None = None
 ) -> None:
-    """Log scores with a time, by default that of the run's beginning: of one time MLflow keeps one value, the highest.
+    """Log scores at one time, by default the run's start; of several values at one time MLflow shows the highest.
 
     Of several times it shows the latest, so that scores which may change are logged with the present time.
     """

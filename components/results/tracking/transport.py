@@ -34,8 +34,8 @@ class Limit:
         """Begin to measure the time, of a transfer or of a call."""
         self.transfer, self.start, self.moved = transfer, monotonic(), 0
 
-    def seconds_left(self) -> float:
-        """Return the seconds for which the next bytes may be waited for."""
+    def wait_seconds(self) -> float:
+        """Return how long to wait for the next bytes: `STALL_SECONDS` in a transfer, else what a call has left."""
         return STALL_SECONDS if self.transfer else max(0.001, self.start + CALL_SECONDS - monotonic())
 
     def count(self, moved: int) -> None:
@@ -70,7 +70,7 @@ class BoundedReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        self.connection.settimeout(min(self.timeout, self.limit.seconds_left()))
+        self.connection.settimeout(min(self.timeout, self.limit.wait_seconds()))
         try:
             count = self.stream.readinto(buffer)
         except TimeoutError:
