@@ -219,9 +219,9 @@ def code_digest(step: str) -> str:
 
 @cache
 def parameter_signature(step: str) -> list[list[str]]:
-    """Return texts [name, type, limits] of a step's parameters, by name; limits may be a registry's noun or "None".
+    """Return [name, type, limits], as texts, of each parameter of a step, sorted by name; limits may be "None".
 
-    They are sorted by name. The noun is such as `optimizer`; "None" is where there are no limits.
+    "None" is where there are no limits; those of a name in a registry are its noun, such as `optimizer`.
 
     The step's module names them, or a dataclass whose fields they are; the machinery defines them.
     """

@@ -20,7 +20,7 @@ def inputs_digest(step: Step, inputs: Mapping[str, Any], values: Mapping[str, An
 
 
 def inherited_manifest(step: Step, inputs: Mapping[str, Artifact | list[Artifact]]) -> dict[str, Any]:
-    """Return `facts` that outputs declare, `parameters` and `lineage` of a step's inputs; of a list, what agrees in it.
+    """Return `facts` that outputs declare, `parameters` and `lineage`, merged from inputs, less what differs in a list.
 
     Records hand on nothing.
 
@@ -73,9 +73,10 @@ def agreed_values(mappings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def write_manifests(step: Step, outputs: Mapping[str, Artifact]) -> str:
-    """Write the manifests of a step's outputs; return the digest of the one, or one of all, that lineage notes.
+    """Write the manifests of a step's outputs; return the digest of the output, or one digest of all if several.
 
-    Where there are several, it is of all, so that they are known to belong together.
+    Each manifest has its own digest, and in its lineage, for the step, the one that is returned: if several have it,
+    they are known to belong together.
     """
     for output in outputs.values():
         output.manifest["digest"] = output.digest or output.content_digest()

@@ -78,7 +78,7 @@ class SeveralRates(keras.optimizers.Optimizer):
         return [variable for optimizer, _ in self.parts for variable in optimizer.variables]
 
     def build(self, variables: list[keras.Variable]) -> None:
-        """Build each optimizer for its own of the variables."""
+        """Build each optimizer for the variables that it was given with in `parts`; `variables` itself is ignored."""
         for optimizer, own in self.parts:
             optimizer.build(own)
         self.built = True

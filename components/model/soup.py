@@ -23,7 +23,7 @@ def train_soup(
     resume: Path,
     strategy: tf.distribute.Strategy,
 ) -> tuple[Untrained, TrainingResult, int]:
-    """Train runs from one start; return a model of their mean weights, its result, and how many runs it averages.
+    """Train runs from one start; return the mean of the best, a result with all their epochs, and how many it averages.
 
     The runs differ in their seeds. The best on validation is taken first; each other one, from the better to the worse,
     is averaged in if validation's score does not become worse by it.
