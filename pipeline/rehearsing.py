@@ -31,6 +31,7 @@ from pipeline.running import artifact_paths
 PIXELS = 2**24  # of all views of a sample; of a data set that has no more, all images are taken
 CLASSES, SMALL = 4, 4  # of a sample: its classes, and images of each in the smaller one
 PARTS = {"train": 0.5, "validation": 0.25, "test": 0.25}  # of a sample
+MOST_EPOCHS = 1024  # of a rehearsal; those of the recipe may be too few to measure one
 LONG, TRIALS = (
     2.0,
     3,
@@ -156,7 +157,7 @@ def rehearse(tasks: Iterable[Task], images: Images, fetched: Task, folder: Path)
             continue
         small = miniature(task, whole, known)
         if small.identity not in found:
-            found[small.identity] = rehearse_task(small, homes, task.values.get("epochs", 0))
+            found[small.identity] = rehearse_task(small, homes)
         rehearsals[task.identity] = found[small.identity]
     return rehearsals
 
@@ -209,13 +210,12 @@ def miniature(task: Task, whole: bool, known: dict[str, Task]) -> Task:
     return known.setdefault(same.identity, same)
 
 
-def rehearse_task(task: Task, homes: list[Path], epochs: int) -> Rehearsal:
+def rehearse_task(task: Task, homes: list[Path]) -> Rehearsal:
     """Return what a task took that has run on both samples, or on all images, in a process of its own.
 
     Args:
         task: The task, as `miniature` returns it.
         homes: The folders of the samples, or the one of all images.
-        epochs: Epochs at most of a step that trains; 0 of others.
 
     Raises:
         UserError: The step refuses the sample, or fails.
@@ -224,7 +224,7 @@ def rehearse_task(task: Task, homes: list[Path], epochs: int) -> Rehearsal:
     with ProcessPoolExecutor(1, mp_context=spawn, initializer=begin_quietly) as pool:
         places = [(artifact_paths(task, home), home / path_of(task.outputs[RECORD])) for home in homes]
         try:
-            runs = pool.submit(time_runs, task.step, places, dict(task.values), epochs).result()
+            runs = pool.submit(time_runs, task.step, places, dict(task.values)).result()
         except UserError as error:
             raise UserError(f"the rehearsal on some images failed: {error}") from error
     outputs = [key for key in task.outputs if key != RECORD]
@@ -244,15 +244,14 @@ def begin_quietly() -> None:
 
 
 def time_runs(
-    step: str, places: list[tuple[dict[str, Any], Path]], values: dict[str, Any], epochs: int
+    step: str, places: list[tuple[dict[str, Any], Path]], values: dict[str, Any]
 ) -> tuple[Run, tuple[Run, Run], tuple[Run, Run], int, int]:
     """Run a step in this process, first on the smaller sample, and return what `Rehearsal` holds of that.
 
     Args:
         step: The step.
         places: The paths of its inputs and outputs, and that of its record, for each sample.
-        values: Its values.
-        epochs: Epochs at most of a step that trains; 0 of others.
+        values: Its values, of a step that trains those for one epoch.
     """
 
     def run(place: tuple[dict[str, Any], Path], **changes: int) -> list[Record]:
@@ -276,17 +275,17 @@ def time_runs(
             runs.append(timed(run(place), once))
         return min(runs, key=lambda one: one.seconds)
 
-    whole, once = len(places) == 1, min(epochs, 1)
+    whole, once = len(places) == 1, values.get("epochs", 0)
     small = run(places[0])
     first = timed(small[:1], once)
-    if whole and not epochs:
+    if whole and not once:
         again = larger = timed(small, once)
     else:
         again = fastest(places[0], [timed(small, once)] if len(small) > 1 else [])
         larger = again if whole else fastest(places[-1], [])
     tried, longer = once, larger
-    while tried < epochs and longer.seconds - larger.seconds < LONG:
-        tried = min(epochs, 4 * tried)
+    while once and tried < MOST_EPOCHS and longer.seconds - larger.seconds < LONG:
+        tried *= 4
         longer = run_longer(places[-1], tried)
     longer_small = longer if whole else run_longer(places[0], tried) if tried > once else again
     return first, (again, larger), (longer_small, longer), peak_memory(), count_gpus()
