@@ -1,6 +1,7 @@
 """The price of what has to run: seconds, disk and memory of each task on this machine, before it runs."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from pipeline.rehearsing import Rehearsal
 
 SHARED_LINKS = ("hardlink", "symlink")  # of DVC's cache: a file is there once, however often it is used
 ROWS = 30  # of the table
+BUSY = 1.5  # processes a core that want to compute; a rehearsal is one, of as many threads as cores at times
 
 
 @dataclass(frozen=True)
@@ -204,6 +206,8 @@ def explanation(tasks: Mapping[str, Task], prices: Mapping[str, Price | None]) -
         "each step's own time, without DVC's",
         "seconds: with as many epochs as earlier trainings here took; without any, and at most, all of the recipe's",
     ]
+    if (load := os.getloadavg()[0]) > BUSY * int(machine["cores"] or 1):
+        lines.append(f"others computed beside the rehearsal (load {load:.1f}): where they do not, the run takes less")
     if absent := missing(task for name, task in tasks.items() if prices[name]):
         lines.append(f"not here yet: {fold_words(absent)}: `dvc repro data/dvc.yaml` fetches; then the price is known")
     return lines

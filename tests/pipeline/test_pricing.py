@@ -93,16 +93,20 @@ def test_a_record_says_what_the_run_took_and_was_promised(made, tmp_path):
 @pytest.mark.slow
 def test_what_check_promises_comes_to_stand_on_the_page_and_what_is_done_costs_nothing(tmp_path, source):
     project = Checkout.begin(tmp_path / "project", source)
-    before = project("graft", "check", "--cost")
+    before = project("python", "-m", "pipeline", "check", "--cost")
     assert "not here yet: edges" in before and "seconds not known" in before
     project("dvc", "repro", "data/dvc.yaml")
-    rows = {line.split()[0]: line.split()[1:] for line in project("graft", "check", "--cost").splitlines() if line}
+    rows = {
+        line.split()[0]: line.split()[1:]
+        for line in project("python", "-m", "pipeline", "check", "--cost").splitlines()
+        if line
+    }
     assert (
         float(rows["train_top-edges-glyphs"][1]) > 0 and rows["fetch-edges"][-1:] != rows["train_top-edges-glyphs"][-1:]
     )
     project("dvc", "repro")
     page = (project.folder / "artifacts/edges/page/comparison.html").read_text(encoding="utf-8")
     assert "Promised and taken" in page
-    after = project("graft", "check", "--cost")
+    after = project("python", "-m", "pipeline", "check", "--cost")
     assert "up to date, for nothing" in after and after.split("in all")[1].split()[:2] == ["0", "0"]
     assert not [*project.folder.glob("rehearsal-*")]
