@@ -33,12 +33,13 @@ def fit_neighbours(
         UserError: The features are maps, or too many for a model to hold.
     """
     from components.model import fitting, neighbours, runtime
+    from components.model.neighbour_head import neighbour_head
     from components.results import tracking
 
     def heads(known: "np.ndarray", labels: "np.ndarray", classes: int) -> "Iterator[tuple[str, keras.Model]]":
         neighbours.check_size(known)
         for count in neighbours.COUNTS:
-            yield f"{count} neighbours", neighbours.neighbour_head(known, labels, classes, count)
+            yield f"{count} neighbours", neighbour_head(known, labels, classes, count)
 
     runtime.use_one_thread()
     with tracking.live_run(classifier, model_name("fit_neighbours")):

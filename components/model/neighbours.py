@@ -1,13 +1,8 @@
-"""Nearest neighbours: their votes, and as a head whose weights are the features of the training images."""
-
-from typing import TYPE_CHECKING
+"""The votes of the nearest neighbours among the training images' features; `neighbour_head` is a head of them."""
 
 import numpy as np
 
 from components.system.errors import UserError
-
-if TYPE_CHECKING:
-    import keras
 
 COUNTS = (1, 3, 10, 30)  # of neighbours that vote, among which validation chooses
 SIMILARITY = 0.07  # by which similarities are divided before neighbours vote
@@ -29,7 +24,7 @@ def neighbour_logits(
         count: How many neighbours vote; all where there are fewer.
         queries: Features of the images that are voted on, (m, channels).
 
-    Source: as of `neighbour_head`.
+    Source: Wu et al., arXiv 1805.01978, section 3.4.
     """
     train, queries = unit_rows(features), unit_rows(queries)
     several, logits = min(count, len(train)), []
@@ -46,38 +41,6 @@ def neighbour_logits(
 def unit_rows(features: np.ndarray) -> np.ndarray:
     """Return features, (n, channels), each divided by its length."""
     return features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
-
-
-def neighbour_head(features: np.ndarray, labels: np.ndarray, classes: int, count: int) -> "keras.Model":
-    """Return a head from features, (batch, channels), to logits, (batch, classes), by votes of the nearest images.
-
-    Nearness is the cosine of the features. A vote weighs the more the more similar an image is; images as near as the
-    last that votes vote too, and every class has one vote more of the weight that is least.
-
-    Args:
-        features: Of the training images, (n, channels).
-        labels: Their class numbers, (n,).
-        classes: Number of classes.
-        count: How many neighbours vote; all where there are fewer.
-
-    Source:
-        Wu et al., arXiv 1805.01978, section 3.4.
-    """
-    import keras
-
-    kernel = unit_rows(features)
-    inputs = keras.Input(features.shape[1:])
-    x = keras.layers.UnitNormalization(name="normalised")(inputs)
-    similar = keras.layers.Dense(len(kernel), use_bias=False, name="similarities")
-    votes = keras.layers.Dense(classes, use_bias=False, name="votes")
-    x = similar(x)
-    least = keras.ops.top_k(x, min(count, len(kernel)))[0][:, -1:]
-    weights = keras.ops.exp((keras.ops.minimum(x, 1.0) - 1) / SIMILARITY)
-    x = votes(keras.ops.where(x >= least, weights, 0.0)) + keras.ops.exp((least - 1) / SIMILARITY)
-    head = keras.Model(inputs, keras.ops.log(x + 1e-30), name="head")
-    similar.set_weights([kernel.T])
-    votes.set_weights([np.eye(classes, dtype=np.float32)[labels]])
-    return head
 
 
 def check_size(features: np.ndarray) -> None:

@@ -10,6 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from components.data.artifacts import Augmented, Classifier, Features, Splits
 from components.machinery.running import run_step
 from components.model import logistic, neighbours
+from components.model.neighbour_head import neighbour_head
 from components.system.errors import UserError
 from tests.conftest import PARAMETERS, digests, evaluate
 
@@ -29,7 +30,7 @@ def clouds(classes: int = 3, images: int = 90, channels: int = 12) -> tuple[np.n
 def test_neighbours_vote_as_in_scikit_learn(count):
     features, labels = clouds()
     known, asked = features[:60], features[60:]
-    head = neighbours.neighbour_head(known, labels[:60], 3, count)
+    head = neighbour_head(known, labels[:60], 3, count)
     weigh = lambda distances: np.exp(-distances / neighbours.SIMILARITY)  # noqa: E731
     peer = KNeighborsClassifier(min(count, 60), metric="cosine", weights=weigh).fit(known, labels[:60])
     logits = head.predict(asked, verbose=0)
@@ -64,7 +65,7 @@ def test_a_class_without_a_training_image_is_never_likely():
     *_, (_, kernel, bias) = logistic.fit_path(features[labels < 2], labels[labels < 2], 3)
     logits = features @ kernel + bias
     assert (logits.argmax(axis=1) < 2).all()
-    head = neighbours.neighbour_head(features[labels < 2], labels[labels < 2], 3, 3)
+    head = neighbour_head(features[labels < 2], labels[labels < 2], 3, 3)
     assert (head.predict(features, verbose=0).argmax(axis=1) < 2).all()
 
 
