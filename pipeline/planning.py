@@ -4,6 +4,7 @@ The plan is a folder with a file for each stage. A stage depends on its file, no
 """
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
@@ -16,6 +17,7 @@ from components.data.content import file_sha256, sha256
 from components.machinery import code
 from components.machinery.running import run_step
 from components.machinery.signature import load_step
+from components.machinery.transaction import empty_folder, lock_folder, staging_path
 from components.system.errors import UserError, unknown_name
 from components.system.hardware import machine_type
 from components.system.processes import run_in_child
@@ -91,15 +93,18 @@ def active_tasks(content: Mapping[str, Any]) -> dict[str, Task]:
 
 def write(stages: Mapping[str, Task]) -> None:
     """Replace the folder plan/ by one with a file NAME.json for each stage, and the digest of params.yaml."""
-    unfinished = PLAN.with_name(f".{PLAN.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir()
-    for name, task in stages.items():
-        content = json.dumps(asdict(Entry.of(task)), indent=1, sort_keys=True)
-        (unfinished / f"{name}.json").write_text(content + "\n", encoding="utf-8")
-    (unfinished / PARAMS_DIGEST).write_text(file_sha256(recipes.PARAMS) + "\n", encoding="utf-8")
-    shutil.rmtree(PLAN, ignore_errors=True)
-    unfinished.replace(PLAN)
+    unfinished = staging_path("plan", PLAN)
+    handle = lock_folder(unfinished)
+    try:
+        empty_folder(unfinished)
+        for name, task in stages.items():
+            content = json.dumps(asdict(Entry.of(task)), indent=1, sort_keys=True)
+            (unfinished / f"{name}.json").write_text(content + "\n", encoding="utf-8")
+        (unfinished / PARAMS_DIGEST).write_text(file_sha256(recipes.PARAMS) + "\n", encoding="utf-8")
+        shutil.rmtree(PLAN, ignore_errors=True)
+        unfinished.replace(PLAN)
+    finally:
+        os.close(handle)
 
 
 def read_entry(address: str) -> Entry:
@@ -130,7 +135,7 @@ def promise_digest(entry: Entry) -> str:
 
 def promise_of(entry: Entry) -> dict[str, float]:
     """Return what `graft check --cost` promised of each run of a stage, on this machine and with this plan; else {}."""
-    with suppress(OSError, ValueError):  # a file that is not there, or not whole, promises nothing
+    with suppress(OSError, ValueError, AttributeError):  # not there, not whole, or no mapping: no promise
         return json.loads(PROMISES.read_text(encoding="utf-8")).get(promise_digest(entry), {})
     return {}
 

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from components.machinery.signature import load_step
 from components.system.errors import UserError
 from components.system.hardware import count_gpus, peak_memory
 from components.system.processes import die_with_parent
+from components.system.resources import LESS_MEMORY
 from pipeline.arranging import RECORD, Task, tasks_to_make
 from pipeline.cleaning import size_in_bytes
 from pipeline.places import path_of
@@ -135,8 +137,9 @@ def rehearse(tasks: Iterable[Task], images: Images, fetched: Task, folder: Path)
     )
     table = images.table("images.csv")
     largest = table["label"].value_counts().head(CLASSES)
-    per_class = min(PIXELS // pixels // len(largest), int(largest.min())) // SMALL * SMALL
-    whole = len(table) * pixels <= PIXELS or per_class < 2 * SMALL
+    largest = largest[largest >= 2 * SMALL]  # a rare class is in no sample
+    whole = len(table) * pixels <= PIXELS or len(largest) < 2
+    per_class = 0 if whole else max(2, min(PIXELS // pixels // len(largest), int(largest.min())) // SMALL) * SMALL
     homes = [folder / "all"] if whole else [folder / "small", folder / "large"]
     for home, size in zip(homes, (SMALL, per_class), strict=False):
         place = home / path_of(fetched.outputs["images"])
@@ -218,7 +221,7 @@ def rehearse_task(task: Task, homes: list[Path]) -> Rehearsal:
         homes: The folders of the samples, or the one of all images.
 
     Raises:
-        UserError: The step refuses the sample, or fails.
+        UserError: The step refuses the sample, fails, or is killed.
     """
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn, initializer=begin_quietly) as pool:
@@ -227,6 +230,10 @@ def rehearse_task(task: Task, homes: list[Path]) -> Rehearsal:
             runs = pool.submit(time_runs, task.step, places, dict(task.values)).result()
         except UserError as error:
             raise UserError(f"the rehearsal on some images failed: {error}") from error
+        except BrokenProcessPool as error:
+            raise UserError(
+                f"the rehearsal of {task.step} was killed: by somebody, or as memory ran out: {LESS_MEMORY}"
+            ) from error
     outputs = [key for key in task.outputs if key != RECORD]
     sizes = [sum(size_in_bytes(Path(paths[key])) for key in outputs) // task.trainings for paths, _ in places]
     counts = [count_images(task, home) for home in homes]

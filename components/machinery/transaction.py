@@ -59,8 +59,8 @@ def lock_folder(folder: Path) -> int:
         os.close(handle)  # the other run has moved it into place
 
 
-def empty_folder(folder: Path, keep: Path) -> None:
-    """Remove everything in a folder except one file or folder right in it."""
+def empty_folder(folder: Path, keep: Path | None = None) -> None:
+    """Remove everything in a folder, except one file or folder right in it where that is to be kept."""
     for path in folder.iterdir():
         if path != keep:
             shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,14 @@ def test_an_entry_has_checked_values_and_the_digest_of_the_code(content):
         "splits": ["artifacts/digits/splits"], "test_split": ["artifacts/digits/test_split"],
     }  # fmt: skip
     assert entry.record == "artifacts/digits/splits.record.json" and entry.recipe == "digits"
+
+
+def test_plans_that_are_written_at_once_do_not_meet(content, folder):
+    tasks = planning.active_tasks(content)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(planning.write, [tasks] * 12))
+    assert {file.stem for file in folder.glob("*.json")} == {*tasks}
+    assert [path.name for path in folder.parent.iterdir()] == ["plan"]
 
 
 def test_a_value_changes_the_entry_of_its_stage_and_no_other(content):

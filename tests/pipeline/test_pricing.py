@@ -79,6 +79,11 @@ def test_a_promise_is_of_one_plan_and_one_machine_alone(home, source, tmp_path, 
     planning.PROMISES.write_text(json.dumps({planning.promise_digest(entry): promised}))
     assert planning.promise_of(entry) == promised
     assert planning.promise_of(replace(entry, code="another")) == {}
+    for broken in ('{"half', "[]"):
+        (tmp_path / "broken.json").write_text(broken)
+        with monkeypatch.context() as patch:
+            patch.setattr(planning, "PROMISES", tmp_path / "broken.json")
+            assert planning.promise_of(entry) == {}
     monkeypatch.setattr(planning, "machine_type", lambda: {"processor": "another", "gpus": 0})
     assert planning.promise_of(entry) == {}
 

@@ -1,14 +1,19 @@
 """What a task takes is read from what it took on a few images."""
 
+import os
+import signal
 from typing import Any
 
 import pytest
 
 from components.data.artifacts import Images
+from components.machinery.running import run_step
+from components.system.errors import UserError
 from pipeline import rehearsing
 from pipeline.arranging import Task
 from pipeline.rehearsing import Rehearsal, Run, miniature
-from tests.conftest import CLASSES, PARAMETERS, recipe_of, tasks_of
+from pipeline.running import artifact_paths
+from tests.conftest import CLASSES, PARAMETERS, recipe_of, tasks_of, write_images
 
 SMALL = {"images": 16, "train": 8, "validation": 4, "test": 4}
 LARGE = {part: 4 * count for part, count in SMALL.items()}
@@ -92,3 +97,28 @@ def test_steps_run_on_two_samples_or_on_all_of_a_few_images(source, made, tmp_pa
     assert split.counts[1] == {"images": sizes[1], "train": train, "validation": train // 2, "test": train // 2}
     of_all = augment.disk_bytes({"images": 48})
     assert of_all == pytest.approx(48 * 32 * 32 * 3, rel=0.02)
+
+
+def test_large_views_and_rare_classes_make_no_rehearsal_of_all_images(source, made, tmp_path, monkeypatch):
+    write_images(tmp_path / "lamps", 12, classes=CLASSES[:2])
+    write_images(tmp_path / "lamps", 3, classes=("rare",))
+    fetch, audit = (task for task in tasks_with(tmp_path / "lamps") if task.step in ("fetch", "audit"))
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.chdir(home)
+    run_step("fetch", artifact_paths(fetch), fetch.values)
+    monkeypatch.setattr(rehearsing, "PIXELS", 1)
+    images = Images.read(artifact_paths(fetch)["images"])
+    (found,) = rehearsing.rehearse([fetch, audit], images, fetch, tmp_path / "rehearsal").values()
+    assert [counts["images"] for counts in found.counts] == [8, 16]
+
+
+def kill_itself(*_: Any) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_rehearsal_that_is_killed_is_one_line(source, tmp_path, monkeypatch):
+    audit = next(task for task in tasks_with(source) if task.step == "audit")
+    monkeypatch.setattr(rehearsing, "time_runs", kill_itself)
+    with pytest.raises(UserError, match="the rehearsal of audit was killed: by somebody, or as memory ran out"):
+        rehearsing.rehearse_task(audit, [tmp_path])
