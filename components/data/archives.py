@@ -114,7 +114,9 @@ def write_entry(open_content: Callable[[], IO[bytes] | None], size: int, path: P
 
 
 def zip_entries(file: IO[bytes], limit: int, target: Path) -> Iterator[Entry]:
-    """Yield the name, size and opener of each entry of a zip, in order; raise a ValueError if one is not allowed.
+    """Yield name, bytes and opener of each entry of a zip, as it lists them; raise a ValueError if one is not allowed.
+
+    The bytes are how many it has unpacked; the opener returns its content to read, None for a folder.
 
     Not allowed is an entry that is no plain file or folder, or is encrypted; two that overlap; and more than the limits
     or the disk hold.
@@ -155,7 +157,9 @@ def zip_entry_name(entry: zipfile.ZipInfo) -> str:
 
 
 def tar_entries(file: IO[bytes], limit: int, target: Path) -> Iterator[Entry]:
-    """Yield the name, size and opener of each entry of a tar or tar.gz; raise a ValueError if one is not allowed.
+    """Yield name, bytes and opener of each entry of a tar or tar.gz in order; raise a ValueError if one is not allowed.
+
+    The bytes are how many it has unpacked; the opener returns its content to read, None for a folder.
 
     Allowed are plain files, and folders, of size 0; nothing may follow the end. An entry is to be read before the next
     one is asked for.

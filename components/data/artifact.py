@@ -88,7 +88,7 @@ class Artifact(Generic[KindOfFacts]):
 
     @classmethod
     def read_all(cls, paths: Sequence[Path | str]) -> list[Self]:
-        """Return finished artifacts of this kind, in order; a folder that is none stands for all of the kind in it.
+        """Return the artifacts at paths, in their order; for a folder without a manifest, all of this kind below it.
 
         Those in a folder are found at any depth, by path; a folder without any adds none.
 
@@ -105,7 +105,7 @@ class Artifact(Generic[KindOfFacts]):
 
     @classmethod
     def list_in(cls, folder: Path) -> list[Self]:
-        """Return the finished artifacts of this kind in a folder, at any depth but not in hidden folders, by path."""
+        """Return the finished artifacts of this kind below a folder, sorted by path; hidden folders are left out."""
         manifests = (file for file in sorted(folder.rglob(MANIFEST)) if "/." not in file.as_posix())
         kinds = ((file.parent, read_json(file).get("kind")) for file in manifests)
         return [cls.read(path) for path, kind in kinds if kind == cls.__name__]
@@ -124,7 +124,7 @@ class Artifact(Generic[KindOfFacts]):
         self.manifest.update(digest=digest, parameters={})
 
     def write_manifest(self) -> None:
-        """Write the manifest, with the size of every file that is there now and the SHA-256 of the small ones."""
+        """Write `artifact.json`: sizes of all files now there but in `unlisted` folders, and small ones' SHA-256."""
         tops = sorted(path for path in self.path.iterdir() if path.name not in (MANIFEST, *self.unlisted))
         paths = (path for top in tops for path in ([top] if top.is_file() else sorted(top.rglob("*"))))
         files = (path for path in paths if path.is_file())
@@ -154,7 +154,7 @@ class Artifact(Generic[KindOfFacts]):
 
     @property
     def resume(self) -> Path:
-        """The path, there or not, of what a broken-off step goes on from, for a run from the same inputs alone."""
+        """The path, there or not, of what a broken-off step goes on from; it is another for other inputs."""
         return resume_path(self.path, self.inputs_digest)
 
     def figure(self, name: str) -> Path:
@@ -164,7 +164,7 @@ class Artifact(Generic[KindOfFacts]):
         return file
 
     def read_values(self, name: str) -> dict[str, Any]:
-        """Return the content of the artifact's file `NAME.json`."""
+        """Return what the artifact's file `NAME.json` holds; raise a UserError if the file is missing or no JSON."""
         file = self.path / f"{name}.json"
         with damage_errors(file):
             return json.loads(file.read_text(encoding="utf-8"))
@@ -174,7 +174,10 @@ class Artifact(Generic[KindOfFacts]):
         write_json(self.path / f"{name}.json", values)
 
     def table(self, name: str) -> "pd.DataFrame":
-        """Return one of the artifact's tables, by its file name with the ending; labels and file names stay text."""
+        """Return the table of a file such as `images.csv`: labels and file names as text; empty cells are "", or NaN.
+
+        NaN stands for them in `columns_with_gaps` alone.
+        """
         return tables.read_table(self.path / name, self.text_columns, self.columns_with_gaps)
 
     def write_table(self, name: str, table: "pd.DataFrame") -> None:

@@ -81,7 +81,7 @@ class Weights(Artifact[WeightsFacts]):
         return self.path / "stock.weights.h5"
 
     def network_sha256(self) -> str:
-        """Return the SHA-256 of the weights, and of what `network.json` says of the network where it is there."""
+        """Return one SHA-256: of the weights' file or, if `network.json` is there, of that digest and its content."""
         with damage_errors(self.file):
             digest = file_sha256(self.file)
         return sha256(digest, self.read_values("network")) if (self.path / "network.json").is_file() else digest
@@ -129,7 +129,7 @@ class Splits(Artifact[SplitsFacts]):
     text_columns = ("file", "label", "group", "other", "other_label")
 
     def part(self, split: str) -> "pd.DataFrame":
-        """Return the rows of `splits.csv` of `train` or `validation`, numbered anew from 0."""
+        """Return the rows of `splits.csv` of `train` or `validation`: file, label, group, split; renumbered from 0."""
         table = self.table("splits.csv")
         return table[table["split"] == split].reset_index(drop=True)
 
@@ -228,7 +228,10 @@ class Tensors(FileArray[TensorsFacts]):
 
     @property
     def expected_views(self) -> tuple[str, tuple[int, ...]]:
-        """The type and shape of an image's tensors, as far as the facts say: all of them where they are images."""
+        """The type and shape of an image's tensors: uint8 (1 or 1 + K, size, size, 3); `stored`: `storage`, (1 + K,).
+
+        There is 1 view if `live`, else 1 + K; what follows (1 + K,) is for the network to say.
+        """
         size, views = self.facts.image_size, 1 + self.facts.views
         if self.facts.prefix == "stored":
             return self.facts.storage, (views,)
@@ -346,7 +349,7 @@ class Classifier(SavedModel[ClassifierFacts]):
     file_name = "model.keras"
 
     def load(self) -> "keras.Model":
-        """Return the model, not compiled.
+        """Return the Keras model, not compiled, checked to turn images of the artifact's size into its classes.
 
         Raises:
             UserError: The file is no model for images of the artifact's size and for its classes.

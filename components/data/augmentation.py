@@ -152,7 +152,7 @@ class DrawnViews:
 
 
 def draw_views(augmented: "Augmented", views: int | None = None) -> DrawnViews:
-    """Return images with their views, all K of each or so many of the first, to be read like (files, 1 + K, ...)."""
+    """Return what reads as an array (files, 1 + views, size, size, 3): each image, then its first `views` or all K."""
     facts, files = augmented.facts, augmented.table("files.csv")["file"].tolist()
     count, limits = facts.views if views is None else views, ViewLimits(**facts.view_limits)
     return DrawnViews(augmented.array, files, count, limits, facts.view_seed)

@@ -45,7 +45,10 @@ def find_changed_copies(
     files: Sequence[Path], white_level: int, hashes: np.ndarray, variants: np.ndarray, details: np.ndarray,
     usable: np.ndarray, labels: np.ndarray, cluster: np.ndarray, distance: int,
 ) -> list[Pair] | None:  # fmt: skip
-    """Return pairs that connect images and their changed copies; None where too many hashes are close to say anything.
+    """Return, sorted, pairs that join clusters of images and their changed copies; None if too many hashes are close.
+
+    A pair is (row, later row, bits, correlation, kind), the kind `turned`, `cropped` or `marked`. More close hashes
+    than `CLOSE_HASHES` an image say nothing.
 
     Args:
         files: The images.
@@ -85,7 +88,7 @@ def find_changed_copies(
 def turned_pairs(
     details: np.ndarray, first: np.ndarray, second: np.ndarray, bits: np.ndarray, number: int
 ) -> Iterator[Pair]:
-    """Yield the pairs of candidates of which the one, turned, correlates with the other.
+    """Yield (row, later row, bits, correlation, `turned`) of each two whose first, turned, correlates with the second.
 
     Args:
         details: float16 (n, DETAIL).
@@ -104,7 +107,10 @@ def turned_pairs(
 def marked_pairs(
     hashes: np.ndarray, details: np.ndarray, usable: np.ndarray, cluster: np.ndarray, distance: int
 ) -> Iterator[Pair]:
-    """Yield pairs that are alike but for a fifth of the picture; arguments as `find_changed_copies` takes them."""
+    """Yield (row, later row, bits, correlation, `marked`) of pairs across clusters that are alike in four fifths.
+
+    The arguments are as `find_changed_copies` takes them.
+    """
     rows = np.flatnonzero(usable)
     for block in pairs_of_close_hashes(hashes[rows], distance):
         first, second = (rows[places] for places in block)
@@ -144,7 +150,7 @@ def correlation_without_mark(details: np.ndarray, others: np.ndarray) -> np.ndar
 def cropped_pairs(
     files: Sequence[Path], white_level: int, details: np.ndarray, candidates: np.ndarray
 ) -> Iterator[Pair]:
-    """Yield the pairs of candidates of which the one, cropped as is best, correlates with the other.
+    """Yield (row, later row, bits, correlation, `cropped`) of each two whose first, best cropped, fits the second.
 
     Args:
         files: The images.
@@ -193,13 +199,13 @@ def correlation_of_best_crop(thumbnail: np.ndarray, boxes: Sequence[Box], detail
 
 
 def is_large(box: Box) -> bool:
-    """Return whether a box of the thumbnail is not smaller than a crop may be."""
+    """Return whether both sides of a box are at least as long as `SMALLEST_CROP`, 40 pixels of the thumbnail."""
     left, top, right, bottom = box
     return min(right - left, bottom - top) >= SMALLEST_CROP
 
 
 def move_edge(box: Box, edge: int, move: float) -> Box:
-    """Return a box with one of its edges moved, by its number, and kept within the thumbnail."""
+    """Return a box with its edge 0 (left), 1 (top), 2 (right) or 3 (bottom) moved, and kept within the thumbnail."""
     left, top, right, bottom = (
         min(THUMBNAIL, max(0, value + move * (number == edge))) for number, value in enumerate(box)
     )
@@ -207,7 +213,7 @@ def move_edge(box: Box, edge: int, move: float) -> Box:
 
 
 def connecting_pairs(pairs: list[Pair], cluster: np.ndarray) -> list[Pair]:
-    """Return, sorted, those of the pairs that connect images that neither clusters nor earlier pairs connect."""
+    """Return, sorted by rows, the pairs that still join two clusters if taken in turn, highest correlation first."""
     leader = dict(enumerate(cluster.tolist()))
 
     def find(row: int) -> int:

@@ -62,11 +62,11 @@ class ClassFolders:
     without: Collection[str] = ()
 
     def place(self, *names: str) -> str:
-        """Return the path of the root, or of what lies in it, as messages name it: from the source's name on."""
+        """Return the path of the root, or of names in it, from the source's name on, for messages: `flowers/red`."""
         return join_path(self.top.name, self.root.path, *names)
 
     def linked_folders(self) -> list[str]:
-        """Return the paths from the source of the links beside class folders that do not lead to a file."""
+        """Return the paths from the source, sorted, of links beside class folders that lead to a folder or nowhere."""
         parents = {one.folder.path.rpartition("/")[0] for one in self.members} | {self.root.path}
         files = (join_path(one.path, name) for one in self.root.walk() if one.path in parents for name in one.files)
         return sorted(
@@ -116,7 +116,7 @@ def find_class_folders(source: Path, top: Folder, entry: DataSet | None, without
 
 
 def find_registered(source: Path, top: Folder, entry: DataSet) -> ClassFolders:
-    """Return the class folders of a registered data set.
+    """Return a registered data set's class folders, with the label "" where it has no such class; `labels` is not set.
 
     Raises:
         UserError: No folder of the source holds folders of its classes.
@@ -161,7 +161,7 @@ def find_own(source: Path, top: Folder, without: Collection[str]) -> ClassFolder
 
 
 def wrapped_folder(folder: Folder) -> Folder | None:
-    """Return the one folder in a folder, or the one of several that is named `images` or so, if no other has images."""
+    """Return the one folder in a folder, or the one named `images` or so if no other may have images; else None."""
     if len(folder.folders) == 1:
         return folder.folders[0]
     images = [inside for inside in folder.folders if inside.name.casefold() in IMAGES]
@@ -189,7 +189,7 @@ def check_parts_are_folders(source: Path, top: Folder, folder: Folder) -> None:
 
 
 def without_copies(found: ClassFolders, folder: Folder) -> list[Folder]:
-    """Return the folders in a folder, without one that is a copy of all others together, and those not to be taken.
+    """Return the folders in a folder, but neither those of `found.without` nor one that is a copy of all the others.
 
     What is left out is noted.
 
@@ -213,7 +213,7 @@ def without_copies(found: ClassFolders, folder: Folder) -> list[Folder]:
 
 
 def is_copy(source: Path, inside: Folder, folder: Folder, rest: list[Folder]) -> bool:
-    """Return whether the folders in a folder hold files of the same paths and sizes as the rest of those beside it.
+    """Return whether `inside` holds the folders beside it again: files of the same paths and sizes, one at least.
 
     Args:
         source: Where the source lies.
@@ -241,7 +241,7 @@ def size_of_file(path: Path) -> int:
 
 
 def find_parts(found: ClassFolders, folders: list[Folder]) -> list[tuple[Folder, str]]:
-    """Return the folders that are named as parts, with those parts; none if the folders are classes.
+    """Return the folders named as parts, each with its part, also `unlabelled`; [] if the folders are classes.
 
     They are so by their names, or by all that their names differ in, as `flowers_train` and `flowers_test` are. Folders
     beside them in which no image can be are noted as left out.
@@ -316,7 +316,9 @@ def classes_in_parts(found: ClassFolders, parts: list[tuple[Folder, str]]) -> It
 
 
 def without_wrappers(part: Folder) -> Folder:
-    """Return the folder in a part's that holds the class folders: the first that does not hold one folder of folders.
+    """Return the folder that holds a part's class folders: its own, or the one further in if that is all it holds.
+
+    It goes further in as long as a folder holds one folder, which holds folders, and no image.
 
     Raises:
         UserError: A folder cannot be read.
@@ -328,7 +330,7 @@ def without_wrappers(part: Folder) -> Folder:
 
 
 def classes_in(found: ClassFolders, folders: list[Folder]) -> Iterator[ClassFolder]:
-    """Yield class folders or, where they hold folders of parts, those, each with the label of what holds it.
+    """Yield the class folders or, where they hold folders of parts, each of these, with its part and its class's name.
 
     Raises:
         UserError: Some hold folders of parts, and others hold something else.
@@ -386,7 +388,7 @@ def check_labels(found: ClassFolders) -> None:
 
 
 def two_spellings(labels: Iterable[str]) -> tuple[str, str] | None:
-    """Return two labels that differ in case, blanks, hyphens and underscores alone, if there are any.
+    """Return the first two labels that differ in case, blanks, hyphens and underscores alone; None if none do.
 
     The case of a single letter counts.
     """
@@ -466,5 +468,5 @@ def may_be_images(files: list[str]) -> bool:
 
 
 def may_hold_images(folder: Folder) -> bool:
-    """Return whether there could be an image in a folder, at any depth."""
+    """Return whether an image could be in a folder, at any depth; True if it, or one in it, cannot be read."""
     return any(inside.error or may_be_images(inside.files) for inside in folder.walk())

@@ -25,7 +25,9 @@ class ColourProfile(NamedTuple):
 
 @lru_cache(maxsize=16)
 def read_profile(profile: bytes, mode: str) -> ColourProfile | None:
-    """Return how pixels of a mode become sRGB by a profile: None if they are, `UNFIT` if it is unreadable or unfit.
+    """Return a profile's name and transform to sRGB; None if it changes no pixels, (`UNFIT`, None) if it is no use.
+
+    It is no use where it is unreadable, or of other colours than the mode's.
 
     White becomes white and black black, whatever the paper.
 
@@ -46,7 +48,7 @@ def read_profile(profile: bytes, mode: str) -> ColourProfile | None:
 
 
 def leaves_colours(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
-    """Return whether a transform of pixels of a mode to RGB leaves all of them as they are, but for rounding."""
+    """Return whether a transform of pixels of a mode to RGB changes none by more than 2 of 255; False for `CMYK`."""
     if mode == "CMYK":
         return False
     channels = np.meshgrid(*[np.linspace(0, 255, STEPS).astype(np.uint8)] * len(mode))

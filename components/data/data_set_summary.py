@@ -44,7 +44,10 @@ def data_set_lines(found: LabelledFiles, table: pd.DataFrame, quarantine: Sequen
 
 
 def pixel_lines(measures: Sequence[ImageMeasures]) -> Iterator[str]:
-    """Yield the lines that say how the images' pixels were understood, where that goes without saying of none."""
+    """Yield a line each, if any are, on images with unfit profiles, with profiles made sRGB, and of 16 bits a sample.
+
+    Of 16 bits it is those whose files do not tell their white.
+    """
     profiles = Counter(one.profile for one in measures if one.profile)
     if unfit := profiles.pop(UNFIT, 0):
         yield f"colours: {unfit:,} images have a profile that is {UNFIT}: it is ignored, as viewers do"
@@ -61,7 +64,7 @@ def pixel_lines(measures: Sequence[ImageMeasures]) -> Iterator[str]:
 
 
 def part_words(found: LabelledFiles, table: pd.DataFrame) -> Iterator[str]:
-    """Yield each part with its number of images and, in brackets, its folders' names where they are others."""
+    """Yield each part with its number of images, and folders' names that differ from it: `test 1,200 (testing)`."""
     for part, size in table.loc[table["part"] != "", "part"].value_counts(sort=False).items():
         folders = sorted({file.part_folder for file in found.files if file.part == part} - {part, ""})
         yield f"{part} {size:,}{f' ({fold_words(folders)})' if folders else ''}"

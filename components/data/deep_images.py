@@ -57,7 +57,7 @@ class DeepImage:
         self.full_alpha = largest_of_all > self.white  # it has 16 bits where the colours have fewer
 
     def is_scaled(self, declared_white: int) -> bool:
-        """Return whether samples of so many bits are scaled to all 16, as PNG wants them; some programs leave them low.
+        """Return whether samples are scaled to all 16 bits, as PNG wants those of fewer; some programs leave them low.
 
         Scaled ones that are as small as such low ones are multiples of a power of 2, or 1 more.
         """
@@ -67,14 +67,14 @@ class DeepImage:
         )
 
     def strips(self) -> Iterator[np.ndarray]:
-        """Yield the samples from top to bottom, int32 (height, width, channels)."""
+        """Yield strips of the samples from top to bottom, each int32 (height, width, channels)."""
         width, height = self.size
         rows = max(1, STRIP // width)
         for top in range(0, height, rows):
             yield self.samples((0, top, width, min(top + rows, height)))
 
     def colours(self, samples: np.ndarray) -> np.ndarray:
-        """Return samples without those of alpha."""
+        """Return samples (..., channels) without their last channel where that is alpha."""
         return samples[..., :-1] if self.stored.mode.endswith("A") else samples
 
     def samples(self, box: tuple[int, int, int, int]) -> np.ndarray:
@@ -113,7 +113,7 @@ def teach_pillow() -> None:
 
 
 def channel_modes(stored: ImageFile.ImageFile) -> list[str]:
-    """Return, for each tile of an image with several channels of 16 bits, the raw mode of their high bytes; else none.
+    """Return, for each tile of an image with several channels of 16 bits, the raw mode of their high bytes; else [].
 
     Of one channel Pillow gives all bits; of several it gives the high bytes alone.
     """
@@ -157,7 +157,9 @@ def take_bytes(image: ImageFile.ImageFile, raw: list[str]) -> None:
 
 
 def declared_white(stored: Image.Image, content: bytes) -> int | None:
-    """Return the value of white that a file's header declares, in as many bits as its largest sample has; else None.
+    """Return the value of white that a PNG's or TIFF's header declares, None if it does not; 65535 for other formats.
+
+    It is 2 to the power of the bits in use, less 1.
 
     Args:
         stored: The image.
@@ -175,7 +177,7 @@ def declared_white(stored: Image.Image, content: bytes) -> int | None:
 
 
 def white_of(largest: int) -> int:
-    """Return the value of white among samples up to a largest: that of the fewest bits in use that hold it."""
+    """Return the white of samples up to a largest: the first of 255, 1023, 4095, 16383 and 65535 not below it."""
     return next(2**bits - 1 for bits in DEPTHS if largest < 2**bits)
 
 

@@ -42,7 +42,9 @@ def min_correlations(sides: np.ndarray) -> np.ndarray:
 def near_identical_pairs(
     hashes: np.ndarray, details: np.ndarray, min_correlation: np.ndarray, distance: int
 ) -> list[Pair] | None:
-    """Return the pairs that connect near-identical images; None where too many hashes are close to say anything.
+    """Return pairs that join near-identical images, sorted by rows; None if too many hashes are close to say anything.
+
+    A pair is (row, later row, bits in which the hashes differ, correlation, `near`).
 
     A pair whose images are connected already is skipped: there are fewer pairs than images. The search ends at 300
     close hashes an image, as those of one camera, of forms or of pages have.

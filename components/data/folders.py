@@ -39,7 +39,7 @@ class Folder:
     error: str = ""
 
     def readable(self) -> "Folder":
-        """Return the folder itself.
+        """Return the folder itself; raise a UserError if it could not be read.
 
         Raises:
             UserError: It could not be read.
@@ -49,14 +49,14 @@ class Folder:
         return self
 
     def walk(self) -> Iterator["Folder"]:
-        """Yield the folder and all below it, each before those in it."""
+        """Yield the folder and all folders below it, depth first, each before those in it."""
         pending = [self]
         while pending:
             yield (folder := pending.pop())
             pending += reversed(folder.folders)
 
     def file_paths(self) -> list[str]:
-        """Return the paths from the source, in order, of all files below; a folder that cannot be read is one."""
+        """Return the paths from the source, sorted, of all files below and of all folders that cannot be read."""
         paths = [
             path
             for folder in self.walk()
@@ -71,7 +71,7 @@ def join_path(*names: str) -> str:
 
 
 def read_folder(source: Path) -> Folder:
-    """Return a folder and all below it; links are not followed."""
+    """Return a folder with all below it, hidden ones and litter by name only; links count as files."""
     top = Folder(source.name, "")
     pending = [top]
     for folder in pending:

@@ -36,7 +36,7 @@ def unit_numbers(table: "pd.DataFrame") -> "np.ndarray":
 
 
 def image_names(table: "pd.DataFrame") -> "pd.Series":
-    """Return a name of each image that follows from its content: its digest, with a number where it is a further copy.
+    """Return each image's name by its content: the sha256; of further copies, by file name, `SHA256 1`, `SHA256 2`, ...
 
     Args:
         table: One row an image, with its `file` and its `sha256`.
@@ -118,7 +118,7 @@ def fill_part(units: Sequence[Unit], waiting: Sequence[int], size: int, least: i
 def best_exchange(
     units: Sequence[Unit], waiting: Sequence[int], taken: set[int], missing: Unit, lacking: Unit, spare: Unit
 ) -> list[int]:
-    """Return the unit to put back and the unit to take, or one alone, that bring a part nearest to size and shares.
+    """Return [unit to put back, unit to take], or one alone, that bring a part nearest to size and shares; or [].
 
     None are returned where no such exchange brings it nearer. How far it is off is the sum of the squares of what it is
     missing of each class and of all.

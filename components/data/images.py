@@ -250,7 +250,9 @@ class ImageMeasures(NamedTuple):
 
 
 def measure_image(content: bytes) -> ImageMeasures:
-    """Return the measures of the image that a file's bytes encode, once all of it is decoded.
+    """Return an image's upright width and height, largest sample of 16 bits, or 0, and colour profile's name, or "".
+
+    The largest is 0 where the file tells its white; the profile is "" where the colours are sRGB's. All is decoded.
 
     Raises:
         Exception: It is not a readable image; the type depends on the format.
@@ -273,7 +275,10 @@ def read_image(file: Path, white_level: int = WHITE, enough_side: int = 0) -> Im
 
 
 def decode_image(content: bytes, white_level: int = WHITE, enough_side: int = 0) -> Image.Image:
-    """Return the image that a file's bytes encode, or its first frame, as upright RGB, opened as of `open_image`."""
+    """Return the image, or first frame, that a file's bytes encode, as upright RGB; `enough_side` may shrink a JPEG.
+
+    `open_image` opens it, and says how much smaller.
+    """
     with open_image(content, enough_side, white_level=white_level) as image:
         return image.rgb()
 

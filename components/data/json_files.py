@@ -27,7 +27,7 @@ def damage_errors(path: Path | str) -> Iterator[None]:
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """Return the mapping in a JSON file of an artifact or a record, such as a manifest, with its `format`.
+    """Return the mapping in a JSON file, `format` included; raise a UserError if it is damaged or of another format.
 
     Raises:
         UserError: It is damaged, or was written in another format.

@@ -82,7 +82,7 @@ class FileIndex:
     ends: dict[tuple[int, bool, bool], dict[str, list[str]]] = field(default_factory=dict)
 
     def files_ending(self, parts: list[str], with_ending: bool, with_case: bool) -> list[str]:
-        """Return the paths whose last parts are these, one after another; their ending or case ignored if told to."""
+        """Return the source's paths that end in these parts, in order; files' endings and case count if told to."""
         key = len(parts), with_ending, with_case
         if key not in self.ends:
             index = self.ends[key] = defaultdict(list)
@@ -95,7 +95,7 @@ class FileIndex:
         return self.ends[key].get(end if with_case else end.casefold(), [])
 
     def find(self, value: str, folder: str, part: str = "") -> list[str]:
-        """Return the files that a table's value means: those of the longest end of it that is the end of a path.
+        """Return the files' paths that a table's value means: those that share its longest possible end; [] if none.
 
         Args:
             value: A path or a name, with the file's ending or without.
@@ -169,7 +169,9 @@ def label_by_tables(source: Path, top: Folder, tables: list[LabelTable]) -> Labe
 
 
 def table_rows(table: LabelTable) -> Iterable[dict[str, str]]:
-    """Yield the `file`, `label`, `part` and `group` of each row; the part as `train`, `validation` or `test`.
+    """Yield `file`, `label`, `part`, `part_word` (the part as written) and `group` of each row that has a file.
+
+    The part is `train`, `validation`, `test` or "".
 
     Raises:
         UserError: A part is none of these.
@@ -221,7 +223,7 @@ def left_out_lines(
 def find_label_tables(
     source: Path, top: Folder, links: str, rules: LabelRules, endings: tuple[str, ...], problems: list[str]
 ) -> list[LabelTable]:
-    """Return the tables or lists in a source that label its images, by path; those to be handed in left out.
+    """Return a source's tables or lists that label its images, sorted by path, but not submissions or `groups.csv`.
 
     Of a table that names images, and does not say their labels, the reason is noted in `problems`.
 
@@ -251,7 +253,7 @@ def find_label_tables(
 def read_label_table(
     file: Path, path: str, source: Path, links: str, rules: LabelRules, index: FileIndex
 ) -> LabelTable:
-    """Return a table with the columns that label images.
+    """Return a table's rows, and its columns of file, label, part and group, "" where there is no part or group.
 
     Args:
         file: The table.
@@ -313,7 +315,10 @@ def reason_of_no_files(rows: "pd.DataFrame", index: FileIndex) -> str:
 
 
 def may_be_labels(name: str, values: list[str]) -> bool:
-    """Return whether a column of no usual name, the only other one, may have the labels: they are named, and repeat."""
+    """Return whether a column may have the labels: it has no name, or none such as `age`, and values that repeat.
+
+    So it is asked of the only other column, where that has no usual name. Fractions are no labels.
+    """
     kinds = len({*values})
     if name.startswith(NUMBERED):  # of a list of files and labels
         return True
@@ -323,18 +328,21 @@ def may_be_labels(name: str, values: list[str]) -> bool:
 
 
 def plain_name(column: str) -> str:
-    """Return the small letters of a column's name, by which names are compared."""
+    """Return a column's name in small letters, without all that is no a-z or 0-9: `imageid` of `Image_ID`.
+
+    By it names are compared.
+    """
     return re.sub(r"[^a-z0-9]", "", column.lower())
 
 
 def column_by_name(columns: list[str], names: tuple[str, ...]) -> str:
-    """Return the first column of one of the names, whose earlier ones go before later ones; "" if there is none."""
+    """Return the column whose plain name comes first in `names`, the leftmost of several; "" if there is none."""
     plain = {plain_name(column): column for column in reversed(columns)}
     return next((plain[name] for name in names if name in plain), "")
 
 
 def all_parts(values: "pd.Series") -> bool:
-    """Return whether all values but empty ones are names of parts, and one is at least."""
+    """Return whether all values but empty ones name train, validation or test, and one is at least."""
     said = {part_of(value) for value in values if value}
     return bool(said) and said <= {*PARTS}
 

@@ -110,12 +110,12 @@ class LabelledFiles:
     columns: tuple[str, ...] = ()
 
     def name(self, path: str) -> str:
-        """Return a file's path from the root, by which messages and lists name it."""
+        """Return a file's path from the root, as messages and lists name it; unchanged if it is not below that."""
         return path.removeprefix(f"{self.root}/")
 
 
 def split_names(text: str) -> list[str]:
-    """Return the names in a text, which commas separate; one that has a comma is in double quotes."""
+    """Return the names between a text's commas, composed, empty ones left out; in double quotes commas stay."""
     return [composed(name) for name in next(csv.reader([text], skipinitialspace=True), []) if name]
 
 

@@ -19,7 +19,7 @@ def list_source(source: Path) -> list[bytes]:
 
 
 def listing_line(file: Path, name: str) -> bytes:
-    """Return a file's name, kind, size and time as a line, of a link its target's if any; its name if gone."""
+    """Return a file's name, kind, size and time, joined by NUL, of a link its target's if any; its name if gone."""
     for follow in (True, False):
         try:
             status = file.stat(follow_symlinks=follow)

@@ -48,7 +48,7 @@ def find_lists(source: Path, root: Path, entry: DataSet | None) -> list[Path]:
 
 
 def find_list(source: Path, path: str, address: str) -> Path:
-    """Return the file in a source whose path ends in that of a list.
+    """Return the first file below a source, by path, whose path ends in that of a list.
 
     Raises:
         UserError: There is none.

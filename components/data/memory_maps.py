@@ -37,7 +37,7 @@ class FileArray(Artifact[KindOfFacts]):
 
     @property
     def expected_views(self) -> tuple[str, tuple[int, ...]]:
-        """The type of the array, and of its shape behind the axis of the files as much as the facts say."""
+        """The array's type, and as much of its shape after the axis of the files as the facts say: here uint8, ()."""
         return "uint8", ()
 
     @property

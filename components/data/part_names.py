@@ -37,7 +37,7 @@ def part_of(name: str) -> str:
 
 
 def split_part_name(name: str) -> tuple[str, str]:
-    """Return the part that one word of a folder's name says, and the other words: `test` and `horse` of `horse_test`.
+    """Return the part that a folder's name says, and its other words: `test`, `horse` of `horse_test`; or "" twice.
 
     Both are "" where no word says a part, or several do.
     """

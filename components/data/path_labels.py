@@ -31,7 +31,7 @@ def image_paths(top: Folder) -> list[str]:
 
 
 def part_of_path(path: str) -> tuple[str, str]:
-    """Return the published part of the first folder in a path that is named as one, and that folder's name; or ""."""
+    """Return the part, and the name, of a path's first folder named as train, validation or test; or "" twice."""
     for name in path.split("/")[:-1]:
         if (part := part_of(name)) in PARTS:
             return part, name
@@ -74,7 +74,7 @@ def label_by_leaves(source: Path, top: Folder) -> LabelledFiles:
 
 
 def parents(folder: str) -> list[str]:
-    """Return the paths of the folders around a folder, "" for the source included, without itself."""
+    """Return the paths of the folders above a folder, outermost first: "", `a` and `a/b` of `a/b/c`; [] for ""."""
     names = folder.split("/")
     return ["/".join(names[:count]) for count in range(len(names))] if folder else []
 

@@ -63,7 +63,7 @@ def resampling_matrix(image_side: int, start: float, end: float, resample: Image
 
 
 def variant_matrices() -> np.ndarray:
-    """Return what makes of a grey thumbnail its and its crops' lowest frequencies: (1 + crops, 2, 8, THUMBNAIL).
+    """Return matrices for the 8 x 8 lowest frequencies of a grey thumbnail and its crops: (1 + crops, 2, 8, THUMBNAIL).
 
     The first of two matrices is of the rows, the second of the columns.
     """
@@ -97,14 +97,16 @@ def variant_hashes(image: Image.Image) -> np.ndarray:
 
 @lru_cache(maxsize=2**14)
 def detail_matrices(start: float, end: float) -> np.ndarray:
-    """Return what resizes an interval of the thumbnail's side to `SIDE`, and what blurs it: (2, SIDE, THUMBNAIL)."""
+    """Return two matrices that resize a thumbnail's interval to `SIDE`, sharp and blurred: (2, SIDE, THUMBNAIL)."""
     sharp = resampling_matrix(SIDE, start, end, Image.Resampling.BOX)
     blurred = Image.fromarray(sharp).resize((THUMBNAIL, BLURRED_SIDE), Image.Resampling.BOX)
     return np.stack([sharp, np.asarray(blurred.resize((THUMBNAIL, SIDE), Image.Resampling.BILINEAR))])
 
 
 def details_of_boxes(pixels: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:
-    """Return the details of boxes of a thumbnail, as `detail_of` does of the whole, float32 (boxes, DETAIL).
+    """Return the detail of each box of a thumbnail, at mean 0 and length 1, or all 0 if plain: float32 (boxes, DETAIL).
+
+    It is what `detail_of` returns of the whole.
 
     Args:
         pixels: The thumbnail, float32 (THUMBNAIL, THUMBNAIL, 3).
@@ -127,7 +129,7 @@ def read_for_hashing(file: Path, white_level: int) -> Image.Image:
 
 
 def detail_of(image: Image.Image) -> np.ndarray:
-    """Return what a thumbnail has beyond its blurred self, at mean 0 and length 1, float32 (DETAIL,).
+    """Return what a thumbnail has beyond its blurred self, at mean 0, length 1, or all 0 if plain: float32 (DETAIL,).
 
     Of a plain image all of it is 0.
     """

@@ -39,6 +39,6 @@ def rotation_map(angle: float) -> list[list[float]]:
 
 
 def draw_operations(random: np.random.Generator, count: int, magnitude: float) -> list[tuple[str, float]]:
-    """Return so many operations, each its name and its share of the largest, which is negative for half of them."""
+    """Return so many random operations: each its name, of `NAMES`, and `magnitude / 30` with a sign drawn at random."""
     names, signs = random.integers(len(NAMES), size=count), random.choice([-1, 1], size=count)
     return [(NAMES[name], sign * magnitude / LARGEST) for name, sign in zip(names, signs, strict=True)]

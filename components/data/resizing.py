@@ -7,19 +7,21 @@ Placement = tuple[tuple[int, int, int, int], tuple[int, int]]  # what is taken o
 
 
 def squash(width: int, height: int, size: int) -> Placement:
-    """Return the box of the whole image, and the square that it fills, its proportions not kept."""
+    """Return the box (0, 0, width, height) and (size, size): the whole image fills the square, squashed."""
     return (0, 0, width, height), (size, size)
 
 
 def crop(width: int, height: int, size: int) -> Placement:
-    """Return the box of the largest square in an image's middle, and the square that it fills."""
+    """Return the box (left, upper, right, lower) of the largest square in an image's middle, and (size, size)."""
     side = min(width, height)
     left, upper = (width - side) // 2, (height - side) // 2
     return (left, upper, left + side, upper + side), (size, size)
 
 
 def pad(width: int, height: int, size: int) -> Placement:
-    """Return the box of the whole image, and the size, its proportions kept, that it has in the middle of the square.
+    """Return the box (0, 0, width, height) and the whole image's new (width, height), in proportion, within the square.
+
+    The image lies in the middle.
 
     The rest is `PADDING`.
     """

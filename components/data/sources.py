@@ -20,12 +20,18 @@ def local_path(source: str) -> Path:
 
 
 def is_versioned(source: str) -> bool:
-    """Return whether a path leads into the project by plain names: what is there is in every copy of it, too."""
+    """Return whether a path is relative, of letters, digits, `_.-/` alone, and without `..`; no file is looked at.
+
+    What is there is in every copy of the project, too.
+    """
     return re.fullmatch(r"\w[\w./-]*", source) is not None and ".." not in Path(source).parts
 
 
 def archive_name(source: str) -> str:
-    """Return the name of an archive, from its path or address, for a folder."""
+    """Return the last part of an archive's path or address, with its ending, to name a folder; or `archive` if empty.
+
+    Of a longer one it is the last 100 characters, and dots at its start are left out.
+    """
     return re.sub("[?#].*", "", source).rstrip("/").rpartition("/")[2][-100:].lstrip(".") or "archive"
 
 

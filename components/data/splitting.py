@@ -248,7 +248,7 @@ def check_class_sizes(units: "pd.DataFrame", method: str, least: Mapping[str, in
 
 
 def list_some(names: Sequence[str]) -> str:
-    """Return names in a line, the first five and the number of the others."""
+    """Return names joined by `, `; of more than five the first five, then as in ` and 3 more`."""
     others = len(names) - MOST_CLASSES
     return ", ".join(names[:MOST_CLASSES]) + (f" and {others} more" if others > 0 else "")
 

@@ -73,5 +73,5 @@ def change_texts(table: "pd.DataFrame", pattern: str, change: Callable[[str], st
 
 
 def text_cells(table: "pd.DataFrame", name: Hashable) -> list[Any]:
-    """Return the cells of a column that may be texts; none of a column of numbers."""
+    """Return all cells of a column of objects, such as texts; [] of a column of any other type, such as numbers."""
     return table[name].tolist() if table[name].dtype.kind == "O" else []

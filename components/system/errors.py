@@ -32,21 +32,21 @@ def one_line(text: str) -> str:
 
 
 def shorten(value: object) -> str:
-    """Return a value as Python writes it, at most 160 characters, with dots for the middle of what is long."""
+    """Return a value's `repr`, at most 160 characters: long texts lose their middle to `...`, long lists their end."""
     short = reprlib.Repr()
     short.maxlevel, short.maxstring, short.maxother = 2, LONGEST, LONGEST
     return short.repr(value)[: 2 * LONGEST]
 
 
 def fold_words(words: Iterable[str], most: int = MOST_NAMES) -> str:
-    """Return words in one line, with commas; of more than so many the first ones, and how many more there are."""
+    """Return words joined by `, `; of more than `most` only the first `most - 1`, then as in ` and 5 more`."""
     several = list(words)
     more = f" and {len(several) - most + 1} more" if len(several) > most else ""
     return ", ".join(several[: most - 1] if more else several) + more
 
 
 def unknown_name(noun: str, received: object, known: Iterable[object]) -> UserError:
-    """Return, not raise, the error for an unknown name: it suggests the nearest known and lists all, or the 12 nearest.
+    """Return, not raise, the error for an unknown name: it has a close known one, if any, and all or the 12 nearest.
 
     Args:
         noun: What the registry's names stand for, such as `backbone`.
@@ -120,5 +120,5 @@ def run_cli(main: Callable[[list[str]], None]) -> None:
 
 
 def discard_output() -> None:
-    """Let nothing that is still to be printed fail once more as the process ends."""
+    """Send what is still to be printed nowhere, so that it does not fail once more as the process ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -14,7 +14,10 @@ CONTAINER_LIMITS = (  # of the control groups of Linux, version 2 and 1
 
 
 def machine_type() -> dict[str, str | int]:
-    """Return this machine's `system`, `processor`, number of `cores`, 0 if unknown, and `gpus`, as of `count_gpus`."""
+    """Return this machine's `system` (`Linux x86_64`), `processor` (its name), numbers of `cores` (or 0) and `gpus`.
+
+    The cores are 0 if unknown; the GPUs are those of `count_gpus`.
+    """
     processor = platform.processor()
     with suppress(OSError):
         if names := re.findall(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE):
@@ -26,7 +29,7 @@ def machine_type() -> dict[str, str | int]:
 
 
 def count_gpus() -> int:
-    """Return how many GPUs TensorFlow sees; 0 where it is not loaded."""
+    """Return how many GPUs TensorFlow sees; 0 where this process has not imported TensorFlow."""
     tensorflow = sys.modules.get("tensorflow")
     return len(tensorflow.config.list_physical_devices("GPU")) if tensorflow else 0
 

@@ -32,7 +32,7 @@ class Names:
         return f"one of {', '.join(self.known)}" + (f", or the name of a {self.ending} file" if self.ending else "")
 
     def admits(self, name: str) -> bool:
-        """Return whether a name is one of them, or that of a file with the ending."""
+        """Return whether a name is in `known` or ends in `ending`, if any; no file is looked for."""
         return name in self.known or bool(self.ending and name.endswith(self.ending))
 
 
@@ -47,7 +47,7 @@ class ListText(ABC):
 
     @abstractmethod
     def text(self, value: Any) -> str:
-        """Return a list of that form, or a text of it, as the text to hold.
+        """Return a list of that form, given as a list or as a text of YAML, as the text of YAML to hold.
 
         Raises:
             ValueError: It is no such list.
@@ -59,7 +59,7 @@ class Pairs(ListText):
     """A list of pairs of different names."""
 
     def text(self, value: Any) -> str:
-        """Return a list of pairs, or a text of it, as the text to hold: `[[red, green]]`.
+        """Return pairs, given as a list or as a text of YAML, as a line of YAML: `[[red, green]]`; `[]` for no pairs.
 
         Raises:
             ValueError: It is no such list.
@@ -80,7 +80,9 @@ class ScaleAndOffset(ListText):
     """A scale and an offset of pixels, each one number or three, one for each of red, green and blue; or nothing."""
 
     def text(self, value: Any) -> str:
-        """Return `[0.0078125, -1.0]`, or with lists of three numbers in it, or "" for nothing.
+        """Return a list, or a text of YAML, as a line of YAML, `[0.0078125, -1.0]`; "" for None, "" and an empty list.
+
+        Either number may be a list of three.
 
         Raises:
             ValueError: It is no such list.

@@ -16,7 +16,7 @@ def check_file_path(file: Path) -> None:
 
 @contextmanager
 def write_in_one_move(file: Path) -> Iterator[Path]:
-    """Yield the hidden path beside a file at which to write it; after the block it is moved into place, whole.
+    """Yield a hidden path beside a file to write it at; it is moved into place after the block, removed if that fails.
 
     Folders above it are made. Where writing fails, nothing is left at either path that was not there before.
 

@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 
 def bar(name: str, work: int | Sequence, unit: str) -> tqdm:
-    """Return a progress bar on standard error: over a sequence, or of a number of units, to be updated by hand.
+    """Return a tqdm bar on standard error: to iterate over a sequence, or to `update` by hand up to a number of units.
 
     Without a terminal it prints a line every half minute; without a name it prints nothing.
     """

@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def project_root() -> Path:
-    """Return the folder that relative paths of a person's own begin at: this one, or that of which it is a copy.
+    """Return the folder that a person's relative paths begin at: the working one or, in DVC's copy of it, `DVC_ROOT`.
 
     `dvc exp run --temp` and `--queue` run in a copy below the project's `.dvc/tmp`, and name the project in `DVC_ROOT`.
     """

@@ -10,7 +10,7 @@ STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, an end that is
 
 
 def heeded_stops() -> list[signal.Signals]:
-    """Return the signals of `STOPS` that this process does not ignore, as under `nohup`."""
+    """Return those of SIGINT, SIGTERM and SIGHUP that this process does not ignore: no SIGHUP under `nohup`."""
     return [number for number in STOPS if signal.getsignal(number) != signal.SIG_IGN]
 
 
@@ -32,7 +32,7 @@ def interrupt(number: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def hear_signals(numbers: Iterable[int]) -> Iterator[Callable[[], int]]:
-    """Yield a function that waits for the next of some signals, if none came since, and returns its number.
+    """Yield a function that returns the number of the next of some signals sent in the block, or waits for one.
 
     Within the block the signals do nothing else, and after it what they did before.
     """
