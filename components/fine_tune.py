@@ -1,13 +1,9 @@
 """Train the backbone's last layers together with the trained head."""
 
-from typing import Annotated
-
 from components.data.artifacts import Classifier, Splits, Tensors, Top, Weights
 from components.machinery.signature import Input, Output
 from components.model.naming import model_name
 from components.model.settings import FineTuning
-from components.system.errors import UserError
-from components.system.limits import Range
 
 
 def fine_tune(
@@ -17,7 +13,6 @@ def fine_tune(
     weights: Input[Weights],
     classifier: Output[Classifier],
     *,
-    lora: Annotated[int, Range("0 or more", lambda value: value >= 0)],
     settings: FineTuning,
 ) -> None:
     """Train the backbone's last layers together with the trained head, from stored tensors at the cut.
@@ -30,26 +25,18 @@ def fine_tune(
         top: The trained head.
         weights: The backbone's pretrained weights.
         classifier: Backbone and head in one.
-        lora: Rank of LoRA: of each dense layer and convolution that is to be trained, not its weights are, but a
-            product of this rank beside its kernel, which is added to it in the end; 0 for the weights themselves.
         settings: How to train.
 
     Raises:
-        UserError: Training diverges, none of the layers that are trained takes LoRA, or runs with LoRA are averaged.
+        UserError: Training diverges, or none of the layers that are trained takes LoRA.
     """
     import keras
 
     from components.model import assembly, delivery, nodes, runtime, soup
     from components.results import tracking
 
-    if lora and settings.soup > 1:
-        raise UserError(
-            f"fine_tune: a mean of LoRA's factors is no mean of models; received lora {lora} and soup {settings.soup}: "
-            "set `soup: 1`, or `lora: 0`"
-        )
-
     def assemble() -> assembly.Untrained:
-        return assembly.assemble_fine_tuning(tensors, splits, top, weights, lora)
+        return assembly.assemble_fine_tuning(tensors, splits, top, weights, settings.lora)
 
     nodes.meet(classifier)
     strategy = runtime.device_strategy()
@@ -60,5 +47,5 @@ def fine_tune(
         sizes = [keras.ops.size(weight) for weight in untrained.model.trainable_weights]
         classifier.facts.trainable_parameters = int(sum(sizes))
         classifier.facts.averaged_runs = averaged
-        layers = assembly.plain_layers(untrained.layers, weights) if lora else untrained.layers
+        layers = assembly.plain_layers(untrained.layers, weights) if settings.lora else untrained.layers
         delivery.deliver(classifier, model_name("fine_tune"), layers, result, untrained.split_rows)

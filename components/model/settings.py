@@ -89,8 +89,22 @@ class FineTuning(HeadTraining):
             block is a layer with a kernel, or all layers that a skip connection or branches join.
         soup: Runs of each training, from the same head with seeds of their own, of which the best on validation are
             averaged, weight by weight; 1 for a single run.
+        lora: Rank of LoRA: of each dense layer and convolution that is to be trained, not its weights are, but a
+            product of this rank beside its kernel, which is added to it in the end; 0 for the weights themselves.
+
+    Raises:
+        UserError: As of `Training`, or runs with LoRA are to be averaged.
     """
 
     backbone_rate: Share
     rate_decay: Annotated[float, Range("in (0, 1]", lambda value: 0 < value <= 1)]
     soup: Count
+    lora: Annotated[int, Range("0 or more", lambda value: value >= 0)] = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.lora and self.soup > 1:
+            raise UserError(
+                f"a mean of LoRA's factors is no mean of models; received lora {self.lora} and soup {self.soup}: "
+                "set `soup: 1`, or `lora: 0`"
+            )

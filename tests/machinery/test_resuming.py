@@ -10,6 +10,7 @@ import pytest
 from components.data import resuming
 from components.machinery.running import run_step
 from components.model import training
+from components.system.errors import UserError
 from tests.conftest import PARAMETERS, digests
 
 
@@ -63,5 +64,13 @@ def test_what_nobody_went_on_from_for_long_is_removed(tmp_path, monkeypatch):
     resuming.remove_abandoned()  # which no folder is named for
     monkeypatch.setenv(resuming.FOLDER, str(tmp_path))
     assert old.exists()
+    (tmp_path / "c.resume").symlink_to("removed")  # as what another machine removes between two looks
     resuming.remove_abandoned()
-    assert [*tmp_path.iterdir()] == [new]
+    assert {*tmp_path.glob("[ab]*")} == {new}
+
+
+@pytest.mark.parametrize("folder", ["~/shared", "shared"])
+def test_a_shared_folder_is_named_by_its_whole_path(monkeypatch, folder):
+    monkeypatch.setenv(resuming.FOLDER, folder)
+    with pytest.raises(UserError, match=f"GRAFT_SHARED_FOLDER is the whole path of a folder, .* received '{folder}'"):
+        resuming.remove_abandoned()

@@ -12,6 +12,7 @@ import pytest
 
 from components.data.artifacts import Augmented, Classifier
 from components.machinery.running import run_step
+from components.machinery.signature import load_step
 from components.model import runtime, soup, training
 from components.model.assembly import Untrained
 from components.model.rows import Rows
@@ -122,6 +123,7 @@ def test_a_soup_is_delivered_as_one_network_whose_facts_tell_of_it_and_twice_the
     images = Augmented.read(made["augmented"]).array[:4, 0]
     assert classifier.load().predict_on_batch(images).shape == (4, 3)
 
-    lora = {**PARAMETERS["fine_tune"], "lora": 2, "soup": 2}
-    with pytest.raises(UserError, match="received lora 2 and soup 2: set `soup: 1`, or `lora: 0`"):
-        run_step("fine_tune", {**at, "classifier": tmp_path / "c"}, lora)
+
+def test_runs_with_lora_are_refused_before_any_work():
+    with pytest.raises(UserError, match=r"fine_tune: a mean .* lora 2 and soup 2: set `soup: 1`, or `lora: 0`"):
+        load_step("fine_tune").check_values({**PARAMETERS["fine_tune"], "lora": 2, "soup": 2})
