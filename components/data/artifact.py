@@ -174,9 +174,9 @@ class Artifact(Generic[KindOfFacts]):
         write_json(self.path / f"{name}.json", values)
 
     def table(self, name: str) -> "pd.DataFrame":
-        """Return the table of a file such as `images.csv`: labels and file names as text; empty cells are "", or NaN.
+        """Return the table in a file such as `images.csv`; empty cells are "", but NaN in the `columns_with_gaps`.
 
-        NaN stands for them in `columns_with_gaps` alone.
+        Labels and file names, the `text_columns`, stay text.
         """
         return tables.read_table(self.path / name, self.text_columns, self.columns_with_gaps)
 

@@ -463,7 +463,7 @@ def same_name(name: str, other: str) -> bool:
 
 
 def may_be_images(files: list[str]) -> bool:
-    """Return whether a file among these could be an image, as far as endings of names say that one is none."""
+    """Return whether one file or more could be an image: its name has no ending of other files, as `.csv` or `.zip`."""
     return any(not name.lower().endswith((*OTHER_FILES, *ARCHIVES)) for name in files)
 
 

@@ -110,7 +110,7 @@ def check_path_name(name: str) -> None:
 
 
 def read_untrusted(path: Path, source: Path, links: str = "inside") -> bytes:
-    """Return the bytes of a regular file, or of that to which a link leads; all else is an error.
+    """Return the bytes of a regular file, or of one that a link leads to, within `source` unless `store`; else raise.
 
     Args:
         path: The file.

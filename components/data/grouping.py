@@ -52,7 +52,7 @@ def draw_key(seed: int, name: str) -> float:
 
 
 def deal_units(units: Sequence[Unit], sizes: Sequence[int], least: Sequence[int]) -> list[int]:
-    """Return the number of each unit's part: parts are filled in order, each to its size and its share of each class.
+    """Return each unit's part, as its place in `sizes`: parts fill in order, each to its size and share of each class.
 
     Each unit, in the order given, is in the first part that has room for it. A part has room for its share of each
     class. Where whole units do not fill it, those at its end change places with those after it, as long as that brings
@@ -75,7 +75,7 @@ def deal_units(units: Sequence[Unit], sizes: Sequence[int], least: Sequence[int]
 
 
 def fill_part(units: Sequence[Unit], waiting: Sequence[int], size: int, least: int, reserve: int) -> set[int]:
-    """Return the numbers of the units that a part takes.
+    """Return the numbers, of those waiting, of the units that a part takes to come nearest its size and class shares.
 
     Args:
         units: The number of images of each class in each unit.

@@ -115,7 +115,7 @@ class DecodedImage:
             yield top, as_rgb(strip, self.profile)
 
     def rgb(self) -> Image.Image:
-        """Return all of it as upright RGB."""
+        """Return the whole image as upright RGB, at the size that it has."""
         image = Image.new("RGB", self.size)
         for top, strip in self.strips():
             image.paste(strip, (0, top))
@@ -294,7 +294,7 @@ def read_pixels(file: Path, size: int, white_level: int = WHITE, resize: str = "
 
 
 def decode_pixels(content: bytes, size: int, white_level: int = WHITE, resize: str = "squash") -> np.ndarray:
-    """Return the pixels of a file's bytes at the working size, uint8 (size, size, 3).
+    """Return the image of a file's bytes, upright and RGB, resized to the working size: uint8 (size, size, 3).
 
     They are resampled bilinearly, antialiased. A JPEG above 50 megapixels is decoded at a smaller scale, not below 4
     times the working size.

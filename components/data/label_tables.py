@@ -435,7 +435,7 @@ def read_parquet(file: Path, path: str) -> "pd.DataFrame":
 
 
 def cell_text(value: Any) -> str:
-    """Return a value of a table as text: "" for none or an empty list; the items of a list with bars between.
+    """Return a value of a table as text: "" for None, NA or an empty list; a list's items with bars between: `a|b`.
 
     Lists of more are several labels, if they are labels: `check_single_labels` refuses them.
     """

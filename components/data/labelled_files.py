@@ -120,7 +120,7 @@ def split_names(text: str) -> list[str]:
 
 
 def join_names(names: list[object]) -> str:
-    """Return names as one text, as `split_names` reads it."""
+    """Return names joined by commas, those that have commas in double quotes, as `split_names` reads them."""
     text = io.StringIO()
     csv.writer(text, lineterminator="").writerow(names)
     return text.getvalue()

@@ -13,7 +13,9 @@ COLUMNS = ["kind", "file", "split", "label", "other", "other_split", "other_labe
 
 
 def leakage_table(images: pd.DataFrame) -> pd.DataFrame:
-    """Return the table `leakage.csv`: label conflicts, images twice across parts, test groups also in other parts.
+    """Return (kind, file, split, label, other, other_split, other_label) of label conflicts and of leaks across parts.
+
+    The table is `leakage.csv`: label conflicts, then images twice across parts, then test groups also in other parts.
 
     The columns are kind, file, split, label, other, other_split and other_label. Duplicates are of test images in train
     or validation and of validation images in train, each image once, `identical` before `near`; a group is one of test

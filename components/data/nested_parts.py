@@ -33,7 +33,7 @@ def divide(splits: Splits, first: int, seed: int) -> list[list[str]]:
 
 
 def require_part(parts: list[list[str]], part: int) -> list[str]:
-    """Return the files of the part of a number.
+    """Return `parts[part]`, the files of one part; raise a UserError if there is none of that number.
 
     Raises:
         UserError: There is no such part.

@@ -26,10 +26,8 @@ HUMP = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])")  # between the words of `trainA`
 def part_of(name: str) -> str:
     """Return the part (`train`, `validation`, `test` or `unlabelled`) that a folder's whole name says, or "" if none.
 
-    It is `test` for `Test_Images 2017`, but "" for `horse_test`.
-
-    It is `train`, `validation`, `test`, or `unlabelled`, for images without classes. Case, digits and whatever is no
-    letter do not count.
+    It is `test` for `Test_Images 2017`, but "" for `horse_test`; `unlabelled` is for images without classes. Case,
+    digits and whatever is no letter do not count.
     """
     letters = "".join(letter for letter in unicodedata.normalize("NFKC", name).casefold() if letter.isalpha())
     match = NAME.fullmatch(letters)

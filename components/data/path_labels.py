@@ -19,7 +19,7 @@ NAME_BEFORE_NUMBER = re.compile(  # of `cat.12.jpg`, `yellow_lab_12.jpg`, `cat12
 
 
 def image_paths(top: Folder) -> list[str]:
-    """Return the paths from the source of the files that could be images, in order, as far as names of files say.
+    """Return the sorted paths from the source of files that by their names could be images; not in folders of masks.
 
     Those in folders of annotations or masks are left out.
     """
@@ -80,7 +80,7 @@ def parents(folder: str) -> list[str]:
 
 
 def label_by_names(source: Path, top: Folder, pattern: str) -> LabelledFiles:
-    """Return the images of a source whose paths fit a pattern, labelled by it.
+    """Return the images of a source, labelled by what a pattern finds in their paths; others are in `missing`.
 
     Args:
         source: Where the source lies.
@@ -115,7 +115,7 @@ def label_by_names(source: Path, top: Folder, pattern: str) -> LabelledFiles:
 def with_classes(
     source: Path, top: Folder, files: list[LabelledFile], origin: str, missing: list[tuple[str, str]] | None = None
 ) -> LabelledFiles:
-    """Return the labelled files as they are given, with their sorted classes and a line on the files beside them.
+    """Return a `LabelledFiles` of files, with their sorted classes and, in `left_out`, a line on the files beside them.
 
     Raises:
         UserError: There are fewer than two classes, or one cannot be the name of a folder.

@@ -155,7 +155,7 @@ def hashes_and_detail(file: Path, white_level: int) -> np.ndarray:
 
 
 def hashes_and_details(files: Sequence[Path], white_level: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the perceptual hashes of images and their variants, uint64 (1 + variants, n), and float16 (n, DETAIL).
+    """Return perceptual hashes of images, then of variants, uint64 (1 + variants, n), and details, float16 (n, DETAIL).
 
     Both are in the order of the files; the first row of hashes has those of the images themselves.
 

@@ -141,7 +141,7 @@ def take_parts_of_lists(read: LabelledFiles, top: Folder, links: str) -> None:
 
 
 def label_by_folders(found: ClassFolders, lists: Sequence[Path]) -> LabelledFiles:
-    """Return the files in class folders, with the labels of these.
+    """Return all files below class folders, with the folders' labels and parts, and lines on what is left out.
 
     Args:
         found: The class folders.
@@ -174,7 +174,7 @@ def reason_for(source: Path, path: str) -> str:
 
 
 def lines_of_left_out(found: ClassFolders, lists: set[str]) -> Iterator[str]:
-    """Yield a line for each folder that is left out, for the files beside class folders, and for what is hidden."""
+    """Yield a line for each folder left out, one for files beside class folders, if any, and one for hidden names."""
     members = {one.folder.path for one in found.members}
     holders = {"", found.root.path} | {path.rpartition("/")[0] for path in members}
     used = {*lists, *found.linked_folders()}

@@ -59,7 +59,10 @@ def write_table(file: Path, table: "pd.DataFrame", errors: Literal["strict", "su
 
 
 def change_texts(table: "pd.DataFrame", pattern: str, change: Callable[[str], str]) -> "pd.DataFrame":
-    """Return a table in which a function has changed all texts that begin with a pattern; all else stays."""
+    """Return a table, new if need be, in which a function has changed all texts whose start fits a regular expression.
+
+    All else stays.
+    """
     import pandas as pd
 
     columns, match = {}, re.compile(pattern).match

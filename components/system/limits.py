@@ -80,7 +80,7 @@ class ScaleAndOffset(ListText):
     """A scale and an offset of pixels, each one number or three, one for each of red, green and blue; or nothing."""
 
     def text(self, value: Any) -> str:
-        """Return a list, or a text of YAML, as a line of YAML, `[0.0078125, -1.0]`; "" for None, "" and an empty list.
+        """Return [scale, offset], or YAML of it, as a line of YAML: `[0.0078125, -1.0]`; "" for None, "" or no items.
 
         Either number may be a list of three.
 
