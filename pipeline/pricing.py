@@ -190,8 +190,11 @@ def price_lines(prices: Mapping[str, Price | None]) -> list[str]:
 
 
 def sum_of(prices: Sequence[Price]) -> Price:
-    """Return the sum of prices, as far as they are known, with the largest memory."""
-    seconds, most = (sum(getattr(one, key) or 0.0 for one in prices) for key in ("seconds", "most"))
+    """Return the sum of prices, as far as they are known, with the largest memory; no seconds where none are known."""
+    known = [one for one in prices if one.seconds is not None]
+    seconds, most = (
+        sum(getattr(one, key) or 0.0 for one in known) if known or not prices else None for key in ("seconds", "most")
+    )
     memory = max((one.memory for one in prices), default=0)
     return Price(seconds, most, sum(one.disk for one in prices), memory)
 

@@ -63,6 +63,12 @@ def test_the_table_has_the_dearest_stages_the_sum_and_what_is_not_known():
     assert "up to date, for nothing: split-near" in lines and lines[-1].endswith("fetch-far")
 
 
+def test_what_is_not_known_is_no_sum_of_nothing():
+    lines = pricing.price_lines({"fetch-far": Price(), "split-far": Price()})
+    assert lines[3].split() == ["in", "all", "0.000"]
+    assert pricing.price_lines({"split-near": None})[1].split() == ["in", "all", "0", "0", "0.000"]
+
+
 def test_what_has_no_room_is_refused_with_the_stage_that_takes_most(home):
     with pytest.raises(UserError, match=r"extract-x: it takes 9e\+06 GB of disk, and all"):
         pricing.check_fit({"extract-x": Price(disk=9 * 10**15), "split-x": Price(disk=1), "audit-x": None})
