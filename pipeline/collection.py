@@ -72,11 +72,11 @@ def local_source(content: Mapping[str, Any], noun: str, name: str) -> str:
 
 
 def weights_kind(content: Mapping[str, Any], name: str) -> str:
-    """Return what declared weights come from: `folder` or `file`."""
+    """Return `folder` if declared weights are of a backbone that is read from one, such as `dinov2`; else `file`."""
     entry = BACKBONES.get(declarations(content, "weights")[name].get("backbone", ""))
     return "folder" if entry and entry.from_folder else "file"
 
 
 def is_dependency(noun: str, source: str) -> bool:
-    """Return whether DVC depends on a source itself: weights in the project. Folders of images are listed."""
+    """Return True for weights whose source is in the project, which DVC depends on; else False: they are listed."""
     return noun == "weights" and is_versioned(source)

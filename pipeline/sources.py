@@ -52,7 +52,7 @@ def check_source(content: Mapping[str, Any], noun: str, name: str) -> None:
 
 
 def is_there(noun: str, source: str, missing: str) -> bool:
-    """Return whether at the path of a data set or of weights there is what else is missing: nothing, file or folder."""
+    """Return whether a file, a folder or either is at a path, as `missing` is `no file`, `no folder` or `nothing`."""
     path = Path(source) if is_dependency(noun, source) else local_path(source)
     try:
         return {"no file": path.is_file, "no folder": path.is_dir, "nothing": path.exists}[missing]()

@@ -105,7 +105,7 @@ def kappa(sums: Sums) -> "np.ndarray":
 
 
 def room_beyond_chance(sums: Sums) -> float:
-    """Return how far the accuracy of the first set may exceed chance; 0 of images of one class, which tell no kappa."""
+    """Return 1 minus the first set's chance accuracy; 0 if all its images are of one class, which tell no kappa."""
     return float(1 - sums.chance_accuracy[0]) * bool((sums.actual[0] > 0).sum() > 1)
 
 
