@@ -204,12 +204,13 @@ def explanation(tasks: Mapping[str, Task], prices: Mapping[str, Price | None]) -
     machine = machine_type()
     number = max((one.gpus for one in prices.values() if one), default=0)
     gpus = f", {number} GPUs" if number > 1 else ", a GPU" if number else ", no GPU"
+    is_rehearsed = any(one and one.seconds is not None for one in prices.values())
     lines = [
         f"of {machine['processor']}, {machine['cores']} cores{gpus}, by a rehearsal on some images: "
         "each step's own time, without DVC's",
         "seconds: with as many epochs as earlier trainings here took; without any, and at most, all of the recipe's",
-    ]
-    if (load := os.getloadavg()[0]) > BUSY * int(machine["cores"] or 1):
+    ] if is_rehearsed else []  # fmt: skip
+    if is_rehearsed and (load := os.getloadavg()[0]) > BUSY * int(machine["cores"] or 1):
         lines.append(f"others computed beside the rehearsal (load {load:.1f}): where they do not, the run takes less")
     if absent := missing(task for name, task in tasks.items() if prices[name]):
         lines.append(f"not here yet: {fold_words(absent)}: `dvc repro data/dvc.yaml` fetches; then the price is known")

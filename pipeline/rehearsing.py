@@ -24,9 +24,11 @@ from components.machinery.signature import load_step
 from components.system.errors import UserError
 from components.system.hardware import count_gpus, peak_memory
 from components.system.processes import die_with_parent
+from components.system.progress import bar
 from components.system.resources import LESS_MEMORY
 from pipeline.arranging import RECORD, Task, tasks_to_make
 from pipeline.cleaning import size_in_bytes
+from pipeline.collection import COLLECTION
 from pipeline.places import path_of
 from pipeline.running import artifact_paths
 
@@ -155,9 +157,7 @@ def rehearse(tasks: Iterable[Task], images: Images, fetched: Task, folder: Path)
     known: dict[str, Task] = {}
     rehearsals: dict[str, Rehearsal] = {}
     found: dict[str, Rehearsal] = {}
-    for task in tasks:
-        if task.step in ("fetch", "fetch_weights"):
-            continue
+    for task in bar("rehearse", [task for task in tasks if task.step not in COLLECTION], "stage"):
         small = miniature(task, whole, known)
         if small.identity not in found:
             found[small.identity] = rehearse_task(small, homes)

@@ -136,8 +136,13 @@ def draw_report_mistakes(report: Report, title: str, page: Page, folder: str) ->
 
 
 def trainings_text(scores: pd.DataFrame) -> str:
-    """Return the end of a title: how many trainings the scores are means of, and on how many folds; empty for files."""
-    fewest, most, folds = (int(value) for value in (*scores["trainings"].agg(["min", "max"]), scores["folds"].max()))
+    """Return the end of a title: how many trainings the scores are means of, and on how many folds; empty for files.
+
+    Ways without chance, whose one training counts as all that there are, are left out.
+    """
+    trainings = scores["trainings"][[titles.has_chance(str(name)) for name in scores.index]]
+    fewest, most = (int(value) for value in trainings.agg(["min", "max"]).fillna(1))
+    folds = int(scores["folds"].max())
     if most == 1:
         return ""
     number = f"{most}" if fewest == most else f"{fewest} to {most}"

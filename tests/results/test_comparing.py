@@ -517,3 +517,10 @@ def test_reports_that_do_not_belong_together(name, message, compared, tmp_path):
     broken(name, reports)
     with pytest.raises(UserError, match=message):
         compared(*reports)
+
+
+@pytest.mark.parametrize(("trainings", "text"), [([3, 1], ""), ([5, 2], ", means of 2 trainings")])
+def test_a_way_without_chance_has_no_trainings_to_tell_of(trainings, text):
+    scores = pd.DataFrame({"trainings": trainings, "folds": 1}, index=["neighbours, glyphs", "top, glyphs"])
+    assert drawing.trainings_text(scores) == text
+    assert drawing.trainings_text(scores.iloc[:1]) == ""
