@@ -232,7 +232,7 @@ class _Arrangement:
         return [*self.arms]
 
     def _add_step(self, name: str) -> None:
-        """Add the tasks of a step: one for every combination of inputs that belong together and of arms of its axes.
+        """Add a step's tasks: one for every combination of inputs that belong together and of arms; fewer of `explore`.
 
         Of `explore` there is one for all networks and trials. Of records, later tasks may take those of the steps in
         ON_PAGE.

@@ -122,7 +122,7 @@ def matches(words: str, pattern: str) -> AfterValidator | BeforeValidator:
 
 
 def list_of(noun: str, least: int = 0) -> AfterValidator | BeforeValidator:
-    """Return a validator that a value is a list of `least` entries or more; it is described as `a list of NOUN`.
+    """Return a validator that a value is a list of `least` entries or more, in words `a list of NOUN[, one or more]`.
 
     Where `least` is not 0, `, one or more` follows. The entries themselves are not checked.
     """

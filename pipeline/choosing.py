@@ -68,7 +68,7 @@ def choose(
 
 
 def find_or_draft_recipe(source: str, name: str) -> tuple[str, bool]:
-    """Return a recipe's name, and False if the source is that recipe, True if images it was found or drafted for.
+    """Return a recipe's name, and True if it was found or drafted for images, False if the source names it.
 
     Args:
         source: The recipe, or labelled images, as `graft new` takes them.

@@ -115,7 +115,7 @@ def count_probes(trial: Trial) -> int:
 
 
 def describe(decision: Decision) -> str:
-    """Return a decision in words: a table of who was scored, the verdict, and why others were not, or no further."""
+    """Return a decision in words: who was scored, the verdict, what stopped those not beaten, and the time spent."""
     scored = [one for one in decision.trials if one.course]
     shown = scored[:MOST_ROWS]
     lines = [pd.DataFrame(map(partial(table_row, scored), shown)).to_string(index=False)] if shown else []

@@ -164,7 +164,7 @@ def take_comment_behind(value: Any, left: str = "") -> str:
 
 
 def comments(text: str) -> list[str]:
-    """Return the comments in a YAML file, as far as a `#` behind a blank or at a line's begin tells them."""
+    """Return what each comment in a YAML file says after its `#`, if that is at a line's begin or behind a blank."""
     return [line.strip() for line in re.findall(r"(?:^|[ \t])#(.*)", text, re.MULTILINE)]
 
 

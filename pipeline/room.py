@@ -79,8 +79,8 @@ def check_room(tasks: Mapping[str, Task]) -> None:
 
 
 def gigabytes(size: float) -> str:
-    """Return bytes as a number of GB, of 10^9 bytes, with three digits."""
-    return f"{size / GB:,.3g}"
+    """Return how many GB, of 10^9 bytes, these bytes are: text of three digits or more, without the unit."""
+    return f"{size / GB:,.0f}" if size >= 1000 * GB else f"{size / GB:.3g}"
 
 
 def is_there(task: Task) -> bool:

@@ -78,7 +78,7 @@ def stage_entry(name: str, task: Task) -> dict[str, Any]:
 
 
 def fetching_entries(name: str, task: Task, content: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the entry of a stage that fetches, by name, after that of the stage that lists a source of one's own.
+    """Return the entry of a stage that fetches, by name, after that of its listing stage if its source is listed.
 
     A weights file in the project is not listed: it is a dependency.
     """

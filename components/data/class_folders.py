@@ -116,7 +116,7 @@ def find_class_folders(source: Path, top: Folder, entry: DataSet | None, without
 
 
 def find_registered(source: Path, top: Folder, entry: DataSet) -> ClassFolders:
-    """Return a registered data set's class folders, with the label "" where it has no such class; `labels` is not set.
+    """Return the folders of a registered data set's classes and those beside them, labelled ""; `labels` is not set.
 
     Raises:
         UserError: No folder of the source holds folders of its classes.
@@ -429,7 +429,7 @@ def check_inner_folders(found: ClassFolders) -> None:
     """Refuse a folder within a class that is named like a part, like a class, or like a folder in another class.
 
     Raises:
-        UserError: One is named like a part, like its class, or like one in another class.
+        UserError: One is named like a part, like a class, or like one in another class.
     """
     owners: dict[str, ClassFolder] = {}
     labels = {label.casefold() for label in found.labels}

@@ -27,12 +27,12 @@ def leakage_table(images: pd.DataFrame) -> pd.DataFrame:
     test, train, validation = (images[images["split"] == split] for split in ("test", "train", "validation"))
     not_test = pd.concat([train, validation])
     pairs = [
-        pairs_in_common(part, others, key, kind)
+        images_in_common(part, others, key, kind)
         for kind, key in (("identical", "sha256"), ("near", "cluster"))
         for part, others in ((test, not_test), (validation, train))
     ]
     across = pd.concat(pairs).drop_duplicates("file")
-    groups = pairs_in_common(test.drop_duplicates("group"), not_test, "group", "group")
+    groups = images_in_common(test.drop_duplicates("group"), not_test, "group", "group")
     conflicts = duplicates.label_conflicts(images).assign(kind="two labels")
     rows = pd.concat([conflicts, across, groups], ignore_index=True)
     split_and_label = images.set_index("file")[["split", "label"]]
@@ -41,8 +41,8 @@ def leakage_table(images: pd.DataFrame) -> pd.DataFrame:
     return rows[COLUMNS]
 
 
-def pairs_in_common(images: pd.DataFrame, others: pd.DataFrame, key: str, kind: str) -> pd.DataFrame:
-    """Return the images that share the value of a column with one of others, a row each: `file`, `other`, `kind`.
+def images_in_common(images: pd.DataFrame, others: pd.DataFrame, key: str, kind: str) -> pd.DataFrame:
+    """Return the images whose value of a column, not "", one of others has too, a row each: `file`, `other`, `kind`.
 
     Args:
         images: One row an image, with its file and the column; empty values are not shared.

@@ -31,7 +31,7 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 def crop_boxes() -> list[Box]:
-    """Return the boxes of a thumbnail's crops: around the centre, then at two of its edges, then at one alone."""
+    """Return the boxes of a thumbnail's crops: cut off at all four edges alike, then at two of them, then at one."""
     rims: list[tuple[float, ...]] = [(rim, rim, rim, rim) for rim in MARGINS]
     for rim in MARGINS_OF_TWO:
         rims += sorted({*permutations((rim, rim, 0, 0))})

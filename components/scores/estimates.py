@@ -365,7 +365,7 @@ def estimate(sample: Sample, name: str) -> Estimate:
 
 
 def acceleration_of(influence: np.ndarray) -> float:
-    """Return how fast the standard error of a score grows with it, from how skewed its units' influence is; 0 or more.
+    """Return how fast a score's standard error grows with it, from its units' influence; 0 where that is skewed left.
 
     Source: Efron, Better Bootstrap Confidence Intervals, doi:10.1080/01621459.1987.10478410.
     """

@@ -82,3 +82,8 @@ def test_the_bytes_from_shapes_are_those_that_are_written(source, made, monkeypa
 
 def test_the_memory_of_this_machine_is_known():
     assert 2**28 < memory_size() < 2**50
+
+
+@pytest.mark.parametrize(("size", "text"), [(0, "0"), (1.2345e9, "1.23"), (999e9, "999"), (1234.5e9, "1,234")])
+def test_gigabytes_are_written_out(size, text):
+    assert room.gigabytes(size) == text

@@ -49,7 +49,7 @@ def open_client(address: str) -> "MlflowClient":
     utils._get_alembic_config = partial(  # which takes a % in a path for a variable
         utils._get_alembic_config, alembic_dir=migrations.replace("%", "%%")
     )
-    with artifacts_here():
+    with artifacts_in_project():
         create_tables(address)
         client = mlflow.MlflowClient(address)
     if address == LOCAL and (line := bring_along(Path(address.removeprefix(SQLITE)))):
@@ -69,8 +69,8 @@ def resolve_in_project(address: str) -> str:
 
 
 @contextmanager
-def artifacts_here() -> Iterator[None]:
-    """Let MLflow put the artifacts of a new store, opened in the block, into the `mlruns` here, addressed by URI.
+def artifacts_in_project() -> Iterator[None]:
+    """Let MLflow put the artifacts of a new store, opened in the block, into the project's `mlruns`, addressed by URI.
 
     MLflow takes a path for an address, and a quote or a colon in it for SQL.
     """
