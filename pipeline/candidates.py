@@ -35,7 +35,7 @@ class Candidate(NamedTuple):
 def list_candidates(
     content: Mapping[str, Any], recipe: str, networks: Sequence[str], sizes: Sequence[str]
 ) -> list[Candidate]:
-    """Return every network at every image size, in the order in which they are named.
+    """Return each network at each size, once, in the order named; where none are named, those of the recipe.
 
     Args:
         content: All of params.yaml.

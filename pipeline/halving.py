@@ -174,7 +174,7 @@ class Halving:
             trial.ended = trials[0].ended
 
     def _best(self, alive: Sequence[Trial], keep: int) -> list[Trial]:
-        """Return the best of those that are in the race, so many at most; the others are beaten by them."""
+        """Return the best of the trials with a score, `keep` at most, best first; mark other scored ones beaten."""
         ranked = sorted((one for one in alive if one.course), key=lambda one: one.standing)
         for trial in ranked[keep:]:
             trial.ended = trial.ended or BEATEN

@@ -89,7 +89,7 @@ def is_there(task: Task) -> bool:
 
 
 def disk_text(tasks: Iterable[Task], images: int) -> str:
-    """Return in words what the tasks of a recipe will take on the disk for so many images, as far as shapes say."""
+    """Return in words the disk that a recipe's tasks take for so many images; what is not known counts as nothing."""
     needs = [need_of(task, images=images) for task in tasks]
     left, tensors = (gigabytes(sum(getattr(need, key) for need in needs)) for key in ("disk", "tensors"))
     passing = gigabytes(max((need.passing for need in needs), default=0))

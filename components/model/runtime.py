@@ -19,7 +19,7 @@ def set_seed(seed: int) -> None:
 
 
 def use_one_thread() -> None:
-    """Let every operation run on one thread; do nothing if TensorFlow has begun to work in this process.
+    """Let each operation by itself run on one thread; do nothing if TensorFlow has begun to work in this process.
 
     Those of a head are so small that sharing them out takes longer.
     """

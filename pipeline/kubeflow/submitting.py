@@ -153,7 +153,7 @@ def wait(client: kfp.Client, run: Run) -> str:
 
 
 def _named_states(run: V2beta1Run, tasks: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
-    """Yield the name and the server's entry of each task of a run that has begun, and last `the run` itself.
+    """Yield each begun task's name and entry, or its failed driver's entry, and last `the run` with the run itself.
 
     The server lists each node of Argo's graph: besides a pipeline's tasks, by key, also drivers, executors, attempts,
     such as `KEY(0)`, and what its launcher notes for its cache, without a name.

@@ -433,8 +433,8 @@ def test_a_folder_goes_to_a_report_and_to_a_model_that_says_what_it_needs(made, 
     evaluate(at)
     classifier = Classifier.read(at["classifier"])
     assert classifier.facts.backbone == "vit"
-    assert "keras-hub" in logged.needed_for(classifier)
-    assert "keras-hub" not in logged.needed_for(Classifier.read(made["classifiers/top"]))
+    assert "keras-hub" in logged.serving_packages(classifier)
+    assert "keras-hub" not in logged.serving_packages(Classifier.read(made["classifiers/top"]))
 
 
 @pytest.mark.parametrize(("name", "side"), [("dinov2", 4), ("vit", 4), ("siglip2", 4), ("swin", 4)])

@@ -68,13 +68,13 @@ def save_model(folder: str, classifier: Classifier, report: Report, run_id: str,
             input_example=pd.DataFrame({served.COLUMN: [*map(png_base64, report.examples)]}),
             pip_requirements=[
                 f"mlflow=={__version__}",
-                *(f"{name}=={version(name)}" for name in needed_for(classifier)),
+                *(f"{name}=={version(name)}" for name in serving_packages(classifier)),
             ],
         )
 
 
-def needed_for(classifier: Classifier) -> list[str]:
-    """Return the packages, besides MLflow, that a server of a classifier needs."""
+def serving_packages(classifier: Classifier) -> list[str]:
+    """Return the names, without versions, of the packages besides MLflow that a server of a classifier needs."""
     optional = {"pillow-heif": "HEIF" in images.readable_formats(), "keras-hub": uses_keras_hub(classifier.file)}
     return [*NEEDED, *(name for name, is_needed in optional.items() if is_needed)]
 
