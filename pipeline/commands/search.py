@@ -104,6 +104,8 @@ def find_rate(recipe: Recipe, *, step: TrainingStep, network: Name = "") -> None
     inputs, arguments = open_inputs(task), load_step(step).function_arguments(task.values)
     settings = arguments.pop("settings")
     runtime.set_seed(settings.seed)
+    if step == "fine_tune":
+        arguments["lora"] = settings.lora
     untrained = assembly.ASSEMBLERS[step](**inputs, **arguments)
     curve = rate_finder.record_losses(untrained.model, untrained.split_rows[0], settings, untrained.head)
     rate = rate_finder.suggest_rate(curve)

@@ -70,9 +70,9 @@ def test_what_is_not_known_is_no_sum_of_nothing():
 
 
 def test_what_has_no_room_is_refused_with_the_stage_that_takes_most(home):
-    with pytest.raises(UserError, match=r"extract-x: it takes 9e\+06 GB of disk, and all"):
+    with pytest.raises(UserError, match=r"extract-x: it takes 9,000,000 GB of disk, and all"):
         pricing.check_fit({"extract-x": Price(disk=9 * 10**15), "split-x": Price(disk=1), "audit-x": None})
-    with pytest.raises(UserError, match=r"fine_tune-x: it takes 9e\+06 GB of memory"):
+    with pytest.raises(UserError, match=r"fine_tune-x: it takes 9,000,000 GB of memory"):
         pricing.check_fit({"fine_tune-x": Price(memory=9 * 10**15), "audit-x": Price(memory=1)})
     pricing.check_fit({"extract-x": Price(disk=1, memory=1)})
 
