@@ -15,7 +15,7 @@ def explore(
     samples: Count,
     seed: Seed,
 ) -> None:
-    """Describe a data set: images a class, sizes, samples, colours, views, and the stock network's words for them.
+    """Describe a data set: images a class, sizes, colours, views, samples, and the stock network's words for samples.
 
     Samples, colours, views and words are of training images; of the test images only numbers and sizes are used.
 

@@ -17,7 +17,7 @@ def fetch_weights(
     source: str,
     stock: Annotated[str, Names("stock", ("keep", "leave"))],
 ) -> None:
-    """Bring the pretrained weights of a backbone into the collection: one file, with its SHA-256.
+    """Write a backbone's pretrained weights into an artifact, with their SHA-256, and the whole network if it is kept.
 
     Args:
         weights: The weights.

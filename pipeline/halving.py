@@ -112,7 +112,7 @@ class Clock:
         return max(estimate + taken - old if taken >= old else estimate * taken / old for old, taken in past)
 
     def note(self, kind: str, estimate: float, seconds: float) -> None:
-        """Note what work of a kind took, and what was estimated."""
+        """Keep an estimate of a kind of work and what it took, by which `correct` mends later ones of that kind."""
         self.past.setdefault(kind, []).append((estimate, seconds))
 
 
@@ -181,7 +181,7 @@ class Halving:
         return ranked[:keep]
 
     def _probe(self, trial: Trial, part: int) -> None:
-        """Score a candidate by its features of a part and of all before it, if the clock allows it."""
+        """Score a candidate by its features of all parts up to `part`, or note in its trial why that failed."""
         task = self.tasks.probe(trial.candidate, part)
         if self._run(trial, "probed", self._seconds_per_image(trial), task.outputs["probe"]):
             probe = Probe.read(self.home / path_of(task.outputs["probe"]))

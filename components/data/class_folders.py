@@ -62,7 +62,7 @@ class ClassFolders:
     without: Collection[str] = ()
 
     def place(self, *names: str) -> str:
-        """Return the path of the root, or of names in it, from the source's name on, for messages: `flowers/red`."""
+        """Return the path of `root`, or of names below it, from the source's name on, for messages: `flowers/red`."""
         return join_path(self.top.name, self.root.path, *names)
 
     def linked_folders(self) -> list[str]:

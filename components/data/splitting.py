@@ -256,7 +256,7 @@ def list_some(names: Sequence[str]) -> str:
 def check_part_sizes(
     table: "pd.DataFrame", sizes: Mapping[str, int], method: str, remaining: int, least: Mapping[str, int]
 ) -> None:
-    """Check that each part to draw has room for every class; with `random` only `train`, and only beside a fold.
+    """Check that each part is large enough for every class; of a `random` split only `train`, and only beside a fold.
 
     Args:
         table: One row an image, with its `label`.

@@ -174,7 +174,7 @@ def parse_module(text: str, file: str) -> Module:
 
 
 def read_module(file: str) -> Module:
-    """Return digest, whether it does more than import, and imported names of a module, at a path from the root."""
+    """Return what counts in the code of a module, so no docstring or annotation, by its path from the root."""
     return parse_module((ROOT / file).read_text(encoding="utf-8"), file)
 
 

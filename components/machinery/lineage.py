@@ -20,7 +20,7 @@ def inputs_digest(step: Step, inputs: Mapping[str, Any], values: Mapping[str, An
 
 
 def inherited_manifest(step: Step, inputs: Mapping[str, Artifact | list[Artifact]]) -> dict[str, Any]:
-    """Return `facts` that outputs declare, `parameters` and `lineage`, merged from inputs, less what differs in a list.
+    """Return a dictionary of the `facts`, `parameters` and `lineage` that a step's outputs take over from its inputs.
 
     Records hand on nothing.
 

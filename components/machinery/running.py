@@ -203,7 +203,7 @@ def is_whole(kind: type[Artifact], path: Path | str) -> bool:
 
 
 def note_inputs(name: str, artifacts: Mapping[str, Any], values: Mapping[str, Any], note: Path) -> None:
-    """Write the note by which `is_up_to_date`, with the same arguments, knows what a step's outputs were made from."""
+    """Write the digest of a step's inputs, values and code to a file, by which `is_up_to_date` knows it later."""
     unfinished = note.with_name(f".{note.name}")
     unfinished.write_text(combined_inputs_digest(name, artifacts, values), encoding="utf-8")
     unfinished.replace(note)

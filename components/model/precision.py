@@ -40,7 +40,7 @@ def to_bfloat16(network: "keras.Model", min_products: int) -> "keras.Model":
 
 
 def products(layer: "keras.Layer") -> int:
-    """Return how many products each output of a convolution or a dense layer sums up; 0 of other layers."""
+    """Return how many products an output of Conv2D, Dense or EinsumDense sums up; 0 of other layers, also depthwise."""
     import keras
 
     if isinstance(layer, keras.layers.EinsumDense):

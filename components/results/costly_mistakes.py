@@ -131,7 +131,7 @@ class CostlyMistake:
 
 
 def read_confusions(never: str, classes: Sequence[str]) -> list[tuple[int, int]]:
-    """Return the numbers of the true and the predicted class of each confusion that a parameter `never` names.
+    """Return the class numbers, true and predicted, of each confusion in the YAML list of pairs that is `never`.
 
     Raises:
         UserError: There is no such class.

@@ -136,7 +136,7 @@ def draw_report_mistakes(report: Report, title: str, page: Page, folder: str) ->
 
 
 def trainings_text(scores: pd.DataFrame) -> str:
-    """Return the end of a title: how many trainings the scores are means of, and on how many folds; empty for files.
+    """Return a title's end, such as `, means of 3 trainings on 5 folds`; empty if no model was trained several times.
 
     Ways without chance, whose one training counts as all that there are, are left out.
     """

@@ -15,7 +15,7 @@ LONGEST = 80  # characters of a folder's name
 
 
 def model_title(artifact: Classifier | Report, recipe: str = "", name: str = "") -> str:
-    """Return the title of a model: its recipe, or else its data set, and its name, as in `digits, top`.
+    """Return `RECIPE, NAME` as the title of a model; without a recipe, given or recorded, `DATA SET, NAME`.
 
     A report that averages views and goes by its model alone has `, views averaged` behind it.
 

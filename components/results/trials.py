@@ -99,7 +99,7 @@ def reports_by_name(models: Mapping[str, Sequence[Report]]) -> dict[str, Report]
 
 
 def check_trials_differ(name: str, trials: Sequence[Report]) -> None:
-    """Check that no two trials of a model have all parameters alike, seeds, fold and views included.
+    """Raise if two trials of a model have the same parameters, seeds, fold and views, but for what validation chose.
 
     Raises:
         UserError: Two are.

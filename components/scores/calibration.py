@@ -66,7 +66,7 @@ def calibration_bins(labels: np.ndarray, probabilities: np.ndarray, bins: int = 
 def calibration_error(
     labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray | None = None
 ) -> CalibrationError:
-    """Return the expected calibration error: the mean over the images of |confidence - accuracy| of their bin.
+    """Return the expected calibration error, its 95 % interval, and the error and interval that chance alone gives.
 
     Chance adds to it: it is above 0 for a perfectly calibrated model, the more so the fewer the images. A bootstrap
     would add that once more. So the interval has the true errors under which one as large, and one as small, as that

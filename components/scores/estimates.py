@@ -123,7 +123,7 @@ def sums_from_rows(rows: np.ndarray) -> Sums:
 
 
 def gradients(total: np.ndarray, names: Collection[str]) -> dict[str, np.ndarray]:
-    """Return the derivatives of each named score by each of the sums over all images, (1 + 3 * classes,), by name.
+    """Return each score's derivatives, by name, by every sum of a row that `sums_from_rows` takes, (1 + 3 * classes,).
 
     They are central differences; those by a sum of 0, which no image moves, are 0.
     """

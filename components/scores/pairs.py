@@ -295,7 +295,7 @@ def detectable_difference(images: int, disagreement: float, pairs: int = 1) -> f
 
 
 def least_difference_text(images: int) -> str:
-    """Return words on the least difference in accuracy that so many test images can tell, of `WAYS` ways."""
+    """Return a clause: which differences in accuracy so many test images can tell, with `WAYS` ways compared."""
     difference = detectable_difference(images, DISAGREEMENT, WAYS * (WAYS - 1) // 2)
     least = f"differences of {100 * difference:.1f} points or more" if np.isfinite(difference) else "no difference"
     return (

@@ -176,7 +176,7 @@ def add_tasks(tasks: Sequence[Task], cluster: Cluster, parameters: Values) -> No
 
 
 def make_node(task: PipelineTask, number: int, nodes: int) -> None:
-    """Make a task one of the nodes that train together, by its number from 0; only node 0 writes a journal."""
+    """Make a task node `number`, from 0, of the nodes that train together; MLflow is off in all but node 0."""
     task.set_env_variable(NODES, str(nodes)).set_env_variable(NODE, str(number))
     kubernetes.use_field_path_as_env(task, ADDRESS, "status.podIP")
     if number:

@@ -11,7 +11,7 @@ POOLINGS = ("auto", "average", "class_token", "both", "none")
 
 
 def pooling_layer(name: str, shape: tuple[int, ...], leading_tokens: int = 0) -> "keras.Layer":
-    """Return the layer named `pooling` from a backbone's output to (batch, channels), or for `none` to itself.
+    """Return a layer that makes features of a backbone's output, (batch, n); for `none` one that leaves it as it is.
 
     `average` is the mean of each channel over the positions of maps or over the tokens of patches, and of features
     they themselves; `class_token` is the first token, `both` that one and the average behind it, and `none` the output

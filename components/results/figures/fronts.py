@@ -37,7 +37,7 @@ def draw_fronts(table: pd.DataFrame, path: Path, title: str) -> None:
 
 
 def _draw_ways(axes: Axes, table: pd.DataFrame, cost: str) -> None:
-    """Draw each way as its model's mark, and the line that joins the front."""
+    """Draw each way, with its interval, as its model's mark, and the line that joins the front."""
     front = front_of(table[cost], table["accuracy"])
     axes.plot(table[cost][front], table["accuracy"][front], "-", color=MUTED, linewidth=1, zorder=1)
     for name, colour in name_colours(map(str, table.index)).items():

@@ -85,7 +85,7 @@ def join_classes(
 
 
 def draw_reliability(bins: Mapping[str, pd.DataFrame], path: Path, title: str, note: str, model: str) -> None:
-    """Draw a reliability diagram: accuracy over confidence in each bin with images, and each bin's share of the images.
+    """Draw a reliability diagram, a line for each kind of probabilities, two at most, and each bin's share of images.
 
     Args:
         bins: For each kind of probabilities, such as before and after a temperature, the last emphasised, one row a

@@ -259,7 +259,7 @@ def _inputs_digest(classifier: Classifier) -> str:
 
 
 def _way_digest(artifact: Classifier | Report | Probe) -> str:
-    """Return the digest of a way: the parameters of a model but for training seeds, its data, split and weights."""
+    """Return a digest, alike for models that differ in training seeds alone: of parameters, data, split, weights."""
     chain = artifact.manifest["parameters"]
     unseeded = {step: {name: value for name, value in values.items() if name != "seed"} if step in TRAININGS else values
                 for step, values in chain.items() if step != "evaluate"}  # fmt: skip

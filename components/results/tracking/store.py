@@ -52,7 +52,7 @@ def public_address() -> str:
 
 
 def split_address(address: str) -> tuple[str, str, str, str]:
-    """Return an address as scheme with ://, credentials without @, host with path, query or fragment without its sign.
+    """Return an address's scheme with ://, credentials without @, host with path, and query or fragment.
 
     Where it can be read in several ways, all that can be a secret is taken for the credentials.
     """

@@ -151,7 +151,7 @@ class BoundedAdapter(request_utils.TCPKeepAliveHTTPAdapter):
 
 
 def within_size(response: requests.Response, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the pieces of the answer to a call; close it where there are too many.
+    """Yield the pieces of the answer to a call; close it and raise once they are more than `CALL_BYTES`.
 
     Raises:
         LimitExceeded: There are more than `CALL_BYTES`.
