@@ -92,7 +92,7 @@ class Task:
 
     @cached_property
     def identity(self) -> str:
-        """The digest of step, values, tasks behind the inputs and, for some steps, recipe or words; equal is one task.
+        """The SHA-256, in hexadecimal, of step, values, inputs and, for some steps, recipe or words; equal is one task.
 
         A step of OF_RECIPES has its recipe's name in it too, and one that fetches its words.
         """
@@ -113,7 +113,7 @@ class Task:
 
     @property
     def trainings(self) -> int:
-        """How many trainings each output holds: `repeats`, else the fewest of several of an input, or 1."""
+        """How many trainings each output holds: `repeats`; else the smallest number above 1 of an input, or 1."""
         if "repeats" in self.values:
             return self.values["repeats"]
         if not any(getattr(output.kind, "of_training", False) for output in self.outputs.values()):
@@ -141,7 +141,7 @@ class Output:
 def arrange(
     recipes: Iterable[Recipe], sources: Mapping[str, Mapping[str, Mapping[str, Any]]], apart: bool = False
 ) -> dict[str, list[Task]]:
-    """Return each recipe's tasks, inputs first, by its name; those in common are shared, with `apart` or without.
+    """Return the list of each recipe's tasks by its name, inputs first; a task that recipes share is one object.
 
     Args:
         recipes: The recipes.
@@ -162,7 +162,7 @@ def arrange(
 
 
 def axes_of(recipe: Recipe, weights: Mapping[str, Mapping[str, Any]], apart: bool) -> list[Axis]:
-    """Return a recipe's axes: its networks (even one), its varied parameters, its folds and repeats if several.
+    """Return the axes, in order: networks, even one; each varied parameter; several folds; if `apart`, several repeats.
 
     The repeats are an axis only where trainings are apart.
 
@@ -199,16 +199,16 @@ def axes_of(recipe: Recipe, weights: Mapping[str, Mapping[str, Any]], apart: boo
     return axes
 
 
-def role_of(name: str, parameter: str) -> Role:
-    """Return the role of a varied parameter: TRIAL, TEST_IMAGES, WAY or CHOICE, by its step's and its own name.
+def role_of(step: str, parameter: str) -> Role:
+    """Return TRIAL for a seed or split.fold, TEST_IMAGES for others of audit and split, WAY for evaluate, else CHOICE.
 
     Every other parameter of `evaluate` is a WAY, and of all other steps a CHOICE.
     """
-    if parameter == "seed" or (name, parameter) == ("split", "fold"):
+    if parameter == "seed" or (step, parameter) == ("split", "fold"):
         return Role.TRIAL
-    if name in ("audit", "split"):
+    if step in ("audit", "split"):
         return Role.TEST_IMAGES
-    return Role.WAY if name == "evaluate" else Role.CHOICE
+    return Role.WAY if step == "evaluate" else Role.CHOICE
 
 
 class _Arrangement:
@@ -228,7 +228,7 @@ class _Arrangement:
 
     @property
     def tasks(self) -> list[Task]:
-        """The tasks, each after those that it takes something from."""
+        """The recipe's tasks, a list, each after those that it takes something from."""
         return [*self.arms]
 
     def _add_step(self, name: str) -> None:
@@ -258,7 +258,7 @@ class _Arrangement:
                     self.outputs.setdefault(output.kind, []).append(output)
 
     def _add(self, name: str, inputs: Mapping[str, Sequence[Output]], arms: Arms, varied: Mapping[str, Any]) -> Task:
-        """Add a task of a step and return it, or in its place the known task with the same identity."""
+        """Add a task of a step, or in its place the known task with the same identity; return the one added."""
         words = [axis.words[arms[axis.name]] for axis in self.axes if axis.name in arms]
         words = [self.recipe.data] if name == "fetch" else [word for word in words if word]
         values = load_step(name).check_values({**self.values[name], **varied})
@@ -268,7 +268,7 @@ class _Arrangement:
         return task
 
     def _add_choices(self, trained: str) -> None:
-        """Add tasks by which validation chooses among a step's classifiers, where they differ in varied values.
+        """Add a `choose_classifier` task for each group of a step's classifiers that differ in arms of CHOICE alone.
 
         Later tasks take the one that is chosen, and no longer those that it was chosen from.
         """
@@ -285,7 +285,7 @@ class _Arrangement:
                 self.outputs[Classifier] = [*classifiers, chosen]
 
     def _inputs(self, name: str) -> Iterator[tuple[dict[str, Sequence[Output]], Arms]]:
-        """Yield for each task of a step its inputs, a list of outputs by key, and the arm behind them by axis.
+        """Yield (inputs, arms) for each set of inputs of a step: lists of outputs by key, and the arm's number by axis.
 
         Combinations that mix arms of an axis, or in which an input has no output, are left out. An input of several
         outputs has all that go with the other inputs: for an average those of one trial, for a comparison those on one
@@ -329,7 +329,7 @@ def tasks_to_make(output: Output) -> list[Task]:
 
 
 def steps_of(models: Sequence[str]) -> list[str]:
-    """Return the names of all steps from fetching to both pages that these models need, in the order of STEPS.
+    """Return the names of the steps that models need, from `fetch` to `draw_comparison`, in the order of STEPS.
 
     `choose_classifier` is not among them: it depends on what is varied.
     """
@@ -342,7 +342,7 @@ def steps_of(models: Sequence[str]) -> list[str]:
 
 
 def join_arms(each: Sequence[Arms]) -> dict[str, int] | None:
-    """Return the arms of several tasks in one mapping, or None if two are in different arms of an axis; {} of none."""
+    """Return the arms of all tasks by axis, or None if two are in different arms of an axis; {} for no tasks."""
     arms: dict[str, int] = {}
     for one in each:
         for axis, number in one.items():

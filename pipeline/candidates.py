@@ -35,7 +35,7 @@ class Candidate(NamedTuple):
 def list_candidates(
     content: Mapping[str, Any], recipe: str, networks: Sequence[str], sizes: Sequence[str]
 ) -> list[Candidate]:
-    """Return each network at each size, once, in the order named; where none are named, those of the recipe.
+    """Return each network at each size, once, network by network, in the order given; the recipe's for what is empty.
 
     Args:
         content: All of params.yaml.
@@ -60,7 +60,7 @@ def list_candidates(
 def chosen_recipe(
     recipe: str, networks: Iterable[str], sizes: Iterable[int], cuts: Iterable[str] = CUTS
 ) -> dict[str, Any]:
-    """Return the entries of a recipe that tries networks at sizes, and fine-tuning from cuts, as another recipe does.
+    """Return a recipe's entries: `like` the given recipe, `networks`, and `vary` with sizes and cuts, each once.
 
     What is one value is varied too, so that its results lie where those of several do.
     """
@@ -118,11 +118,11 @@ class CandidateTasks:
 
 
 def words_of(candidate: Candidate) -> list[str]:
-    """Return the folders in which a candidate's probes lie."""
+    """Return the names of two folders around a candidate's probes: the network's, and one such as `image_size=224`."""
     return [candidate.network, folder_name(f"image_size={candidate.image_size}")]
 
 
 def count_parts(splits: Splits) -> list[int]:
-    """Return how many images each part has that `embed` makes of these rows."""
+    """Return how many images, of training and validation together, each part has that `embed` divides them into."""
     parameters = load_step("embed").parameters
     return [len(part) for part in nested_parts.divide(splits, parameters["first"].default, parameters["seed"].default)]

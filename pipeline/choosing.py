@@ -24,7 +24,7 @@ def choose(
     source: str, name: str, hours: float, networks: Sequence[str], sizes: Sequence[str], finalists: int | None,
     anew: bool,
 ) -> None:  # fmt: skip
-    """Print the decision about a recipe, made anew or kept, and write the recipe that it comes to.
+    """Print the decision about a recipe, new or kept; write it into decisions/, and the recipe chosen into params.yaml.
 
     A decision that is kept stands for whatever is not given here.
 
@@ -68,7 +68,7 @@ def choose(
 
 
 def find_or_draft_recipe(source: str, name: str) -> tuple[str, bool]:
-    """Return a recipe's name, and True if it was found or drafted for images, False if the source names it.
+    """Return (source, False) if it is a recipe; else (recipe, True) of the images there, added to params.yaml if new.
 
     Args:
         source: The recipe, or labelled images, as `graft new` takes them.
@@ -95,7 +95,7 @@ def find_or_draft_recipe(source: str, name: str) -> tuple[str, bool]:
 def decide(
     content: Mapping[str, Any], recipe: str, candidates: Sequence[Candidate], finalists: int, hours: float
 ) -> Decision:
-    """Return a new decision among candidates."""
+    """Try candidates within the hours, print how they do, and return the new Decision; it is not written yet."""
     tasks = CandidateTasks(content, recipe)
     fetch_what_changed(content, tasks, candidates[0])
     print(f"choose: {len(candidates)} candidates for {recipe}, {hours:g} hours at most")
@@ -106,7 +106,10 @@ def decide(
 
 
 def fetch_what_changed(content: Mapping[str, Any], tasks: CandidateTasks, candidate: Candidate) -> None:
-    """List images of one's own, and have them fetched again where names, sizes or times of change are others."""
+    """Write the listing of one's own images; if it is not as before, delete the note by which they count as fetched.
+
+    A listing has names, sizes and times of change. Where images are downloaded, nothing is done.
+    """
     output = tasks.output(candidate, "images")
     (name,) = output.task.words
     if source := local_source(content, "data", name):
@@ -138,7 +141,7 @@ def write_chosen(decision: Decision, instead_of: str) -> None:
 def text_with_recipe(
     recipe: str, candidates: Sequence[Candidate], cuts: Iterable[str] = CUTS, instead_of: str = ""
 ) -> str:
-    """Return the text of params.yaml with the recipe that has the networks and the sizes of some candidates, checked.
+    """Return params.yaml's text with a recipe RECIPE_chosen of candidates' networks and sizes, checked, not written.
 
     Raises:
         UserError: It cannot be a recipe, or a comment would be lost.

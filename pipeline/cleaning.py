@@ -13,7 +13,7 @@ FOLDERS = [ARTIFACTS, *COLLECTIONS.values()]
 
 
 def unneeded_sizes(tasks: Iterable[Task]) -> dict[Path, int]:
-    """Return the bytes of each artifact, record and listing that is not of these tasks, by path, sorted.
+    """Return {path: bytes}, sorted by path, of each artifact, record and listing that is of none of these tasks.
 
     They are those in artifacts/, data/images/ and data/weights/. Other files, such as the table of `find_head`, are not
     listed; neither are artifacts that a run is still writing.

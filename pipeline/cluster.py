@@ -178,7 +178,7 @@ class Secrets(Section):
     @field_validator("tracking", "collection")
     @classmethod
     def check_volumes(cls, uses: dict[str, Any]) -> dict[str, Any]:
-        """Return secrets unchanged if the name of each that is mounted is also that of a volume; else raise."""
+        """Return secrets unchanged if each one that is mounted has a name that a volume may have; else raise."""
         for name, use in uses.items():
             if isinstance(use, str) and not re.fullmatch(VOLUME_NAME, name):
                 raise complaint(f"a name is {VOLUME}, where it is mounted; received {name!r}")
@@ -215,7 +215,7 @@ class Cluster(Section):
     @field_validator("steps")
     @classmethod
     def fill_steps(cls, named: dict[str, str], info: ValidationInfo) -> dict[str, str]:
-        """Return the pool of every step, the one named or the default; one that is not among `pools` is an error."""
+        """Return the name of each step's pool, by step: as given, else the default; raise if it is not in `pools`."""
         steps = {name: default_pool(name) for name in STEPS} | named
         for name, pool in steps.items():
             if pool not in info.data.get("pools", steps.values()):

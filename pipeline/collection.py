@@ -17,7 +17,7 @@ RANDOM = "random_"  # before a backbone's name: its weights as drawn at random
 
 
 def declarations(content: Mapping[str, Any], noun: str) -> dict[str, dict[str, Any]]:
-    """Return what `own:` in params.yaml says of data sets (`data`) or weights files (`weights`), by name, or {}.
+    """Return what `own:` says of `data` or `weights`, by name, or {}; a backbone's path `x/net.keras` is its `source`.
 
     Of a network of one's own, whose `backbone` is the path of a `.keras` file, that is the source.
     """
@@ -45,9 +45,9 @@ def fetch_values(content: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def weights_values(content: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return what `fetch_weights` gets for a name: what is declared, else any name is taken for a backbone's weights.
+    """Return `backbone`, `source`, `stock` for `fetch_weights`, as declared, else from `random` or `imagenet` by name.
 
-    They are `backbone`, `source` and `stock`; `stock` is `leave` for random weights that are not declared.
+    Any name that is not declared is taken for a backbone's weights; `stock` is `leave` for its random ones.
     """
     stock = content["weights"].get("stock")
     if declaration := declarations(content, "weights").get(name):

@@ -45,16 +45,16 @@ class Decision:
 
     @property
     def chosen(self) -> list[Trial]:
-        """The best candidates, the best first, as many as may be chosen."""
+        """The first `finalists` of the trials that have a score, the best first; [] if none has."""
         return [one for one in self.trials if one.course][: self.finalists]
 
     def is_of(self, candidates: Collection[Candidate] | None, finalists: int | None) -> bool:
-        """Return whether it is a decision among these candidates for so many finalists; None stands for any."""
+        """Return whether it decides among exactly these candidates, and for so many finalists; None stands for any."""
         tried = {one.candidate for one in self.trials}
         return (candidates is None or {*candidates} == tried) and finalists in (None, self.finalists)
 
     def write(self) -> Path:
-        """Write it to its file and return the file's path."""
+        """Write the decision to decisions/RECIPE.json, over an earlier one, and return that path."""
         FOLDER.mkdir(exist_ok=True)
         file = decision_file(self.recipe)
         write_json(file, {"format": FORMAT, **asdict(self)})
@@ -62,12 +62,12 @@ class Decision:
 
 
 def decision_file(recipe: str) -> Path:
-    """Return the path of the file, there or not, that has the decision about a recipe."""
+    """Return decisions/RECIPE.json, the path of the decision about a recipe, whether it is there or not."""
     return FOLDER / f"{recipe}.json"
 
 
 def read_decision(recipe: str) -> Decision | None:
-    """Return the decision about a recipe; None if there is none.
+    """Return the decision about a recipe, read from its file; None if there is no file; raise if it is damaged.
 
     Raises:
         UserError: The file is damaged.
@@ -83,10 +83,11 @@ def read_decision(recipe: str) -> Decision | None:
 
 
 def find_not_told(tasks: CandidateTasks, trials: Sequence[Trial], home: Path = Path()) -> list[str]:
-    """Return the candidates whose log loss on validation is not significantly worse than that of the best, the first.
+    """Return which others, as `NETWORK at SIZE`, are not significantly worse in log loss than the first; [] if all are.
 
-    Compared are the probabilities of the last probe that both have, at the level 0.05, corrected for their number.
-    Images of one group, such as a person, count as one unit.
+    The first is the best with a score; candidates without one are left out. Compared are the probabilities of the last
+    probe that both have, at the level 0.05, corrected for their number. Images of one group, such as a person, count as
+    one unit.
     """
     best, *others = [one for one in trials if one.course]
     splits = Splits.read(home / path_of(tasks.output(best.candidate, "splits")))
@@ -115,7 +116,7 @@ def count_probes(trial: Trial) -> int:
 
 
 def describe(decision: Decision) -> str:
-    """Return a decision in words: who was scored, the verdict, what stopped those not beaten, and the time spent."""
+    """Return a decision as text: a table of scored candidates, the verdict, what stopped others, and the time spent."""
     scored = [one for one in decision.trials if one.course]
     shown = scored[:MOST_ROWS]
     lines = [pd.DataFrame(map(partial(table_row, scored), shown)).to_string(index=False)] if shown else []
@@ -140,7 +141,11 @@ def describe(decision: Decision) -> str:
 
 
 def table_row(scored: Sequence[Trial], trial: Trial) -> dict[str, str]:
-    """Return what the table says of a candidate that was scored, by the heads of its columns."""
+    """Return the row of a scored candidate, all texts, by column: `candidate`, a star or "", `came to`, ... `ended`.
+
+    A star has who is dominated by none of those scored. The others are `images`, `log loss`, `accuracy`, `s`,
+    `ms/image`, `MB/image` and `M weights`.
+    """
     last = trial.course[-1]
     return {
         "candidate": str(trial.candidate),

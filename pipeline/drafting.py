@@ -35,7 +35,7 @@ class Draft(NamedTuple):
 
 
 def draft_recipe(text: str, source: str, name: str, networks: Sequence[str], given: Mapping[str, str]) -> Draft:
-    """Print what a data set holds; return params.yaml's text with a recipe for it that has the split that suits it.
+    """Print what a data set holds; return a Draft of a recipe for it, with params.yaml's text; write nothing.
 
     Args:
         text: That of params.yaml, which is valid.
@@ -64,7 +64,9 @@ def draft_recipe(text: str, source: str, name: str, networks: Sequence[str], giv
 
 
 def name_of(source: str) -> str:
-    """Return a name for a data set, of letters, digits, _ and -, from the last part of its path or address.
+    """Return a data set's name of A-Z, a-z, 0-9, _ and -: `my_pets` for `/data/my pets.zip`; raise if nothing is left.
+
+    It is made of the last part of its path or address.
 
     Raises:
         UserError: Nothing is left of it.

@@ -27,14 +27,14 @@ def round_trip_yaml() -> YAML:
 
 
 def on_one_line(value: Mapping[str, Any] | Sequence[Any]) -> CommentedMap | CommentedSeq:
-    """Return a mapping or a list as one that is written on one line."""
+    """Return a copy of a mapping or a list that YAML writes on one line, such as `{a: 1}` or `[a, b]`."""
     collection = CommentedMap(value) if isinstance(value, Mapping) else CommentedSeq(value)
     collection.fa.set_flow_style()
     return collection
 
 
 def quote_text(value: Any) -> Any:
-    """Return a value with every text in it in quotes where YAML would read it as something else without them."""
+    """Return a value with each text, keys too, in single quotes, save for words and paths that YAML reads as is."""
     if isinstance(value, Mapping):
         return {quote_text(key): quote_text(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -74,7 +74,9 @@ def insert_recipe(text: str, name: str, source: Mapping[str, Any], recipe: Mappi
 
 
 def write_recipe(text: str, name: str, recipe: Mapping[str, Any], instead_of: str = "") -> str:
-    """Return the text of params.yaml with a recipe, switched on, behind the one that it is like, or in its own place.
+    """Return params.yaml's text with a recipe, switched on: in its old place, else behind the one that it is like.
+
+    Nothing is written to the file.
 
     Args:
         text: That of a valid params.yaml.
@@ -106,13 +108,13 @@ def write_recipe(text: str, name: str, recipe: Mapping[str, Any], instead_of: st
 
 
 def recipe_block(recipe: Mapping[str, Any]) -> CommentedMap:
-    """Return a recipe's entries, each on one line."""
+    """Return a recipe's entries as a mapping that YAML writes with each entry on a line, texts in quotes if needed."""
     entries = quote_text(recipe).items()
     return CommentedMap({key: value if isinstance(value, str) else on_one_line(value) for key, value in entries})
 
 
 def switch_on(content: CommentedMap, name: str) -> None:
-    """Make a recipe the first that is switched on, unless it is switched on already."""
+    """Put a recipe's name first in the content's `active`, unless it is there already."""
     if not content["active"]:
         content["active"] = CommentedSeq()
     if name not in content["active"]:
@@ -145,7 +147,7 @@ def edit_text(text: str, name: str, edit: Callable[[CommentedMap], None]) -> str
 
 
 def take_comment_behind(value: Any, left: str = "") -> str:
-    """Return the lines between a mapping or list and what follows it, and leave others there; "" if there are none.
+    """Cut out and return the comment and blank lines behind a mapping or list, a line end first; "" if there are none.
 
     ruamel.yaml keeps them with the last entry, behind that line's own comment, which stays.
 
@@ -164,7 +166,7 @@ def take_comment_behind(value: Any, left: str = "") -> str:
 
 
 def comments(text: str) -> list[str]:
-    """Return what each comment in a YAML file says after its `#`, if that is at a line's begin or behind a blank."""
+    """Return in order, stripped, the rest of each line behind a `#` that begins it or has a blank or tab before it."""
     return [line.strip() for line in re.findall(r"(?:^|[ \t])#(.*)", text, re.MULTILINE)]
 
 

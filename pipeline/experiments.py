@@ -41,7 +41,7 @@ def revisions(answer: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Mappin
 
 
 def table(answer: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Return a table of workspace, commits and experiments, a row each, by ascending lowest validation log loss.
+    """Return a row each for workspace, commits, experiments: parameters and log losses that differ; lowest loss first.
 
     Its index, `experiment`, has their names. Its columns are those that differ: parameters as text, by shortest
     unambiguous names, then the log loss of each classifier, by its title. Rows without a log loss come last; a loss

@@ -57,17 +57,19 @@ class Trial:
 
     @property
     def candidate(self) -> Candidate:
-        """The network at its size."""
+        """The network and the image size that the trial is of, as a Candidate."""
         return Candidate(self.network, self.image_size)
 
     @property
     def standing(self) -> tuple[int, float]:
-        """What candidates are sorted by, the best first: how many rungs were reached, and the log loss on the last."""
+        """Key that sorts the best first: minus the number of rungs reached, and the log loss on the last, or 0.0."""
         return -len(self.course), self.course[-1]["log_loss"] if self.course else 0.0
 
     def is_dominated_by(self, other: "Trial") -> bool:
-        """Return whether another is no worse in log loss, on the last rung that both reached, nor in seconds, memory
-        and size, and better in one of them; a candidate without a score is dominated by all.
+        """Return whether `other` is no worse in log loss, time, memory, weights, better in one; or self has no score.
+
+        The log loss is that of the last rung that both reached; times an image within a tenth are the same. A candidate
+        without a score dominates none that has one.
         """
         rungs = min(len(self.course), len(other.course))
         if not rungs:
@@ -100,11 +102,11 @@ class Clock:
         return perf_counter() - self.start
 
     def allows(self, kind: str, estimate: float) -> bool:
-        """Return whether work of a kind, of so many estimated seconds, would end within the budget."""
+        """Return whether work would end within the budget, its estimated seconds corrected by past work of its kind."""
         return self.spent + self.correct(kind, estimate) < self.seconds
 
     def correct(self, kind: str, estimate: float) -> float:
-        """Return an estimate as past work of its kind corrects it, the longest that any suggests; without a past as is.
+        """Return estimated seconds corrected by past work of this kind, the most that any suggests; as is without any.
 
         What took longer than estimated had seconds more, such as to build a network; what took less was a share of it.
         """
@@ -142,7 +144,7 @@ class Halving:
         self.done: dict[Candidate, dict[str, Task]] = {one: {} for one in candidates}  # own tasks, by identity
 
     def run(self) -> list[Trial]:
-        """Return all candidates, the best first: those that came furthest, by the log loss there.
+        """Try the candidates and return all their Trials, the best first: furthest rung, then lowest log loss on it.
 
         Raises:
             UserError: The data set is refused.
@@ -208,7 +210,9 @@ class Halving:
                 trial.cut = cut if rung == FINE_TUNED else ""
 
     def _run(self, trial: Trial, kind: str, prediction: float, output: Output) -> bool:
-        """Return whether an output is there, made if the clock allows it; else why not is noted in the trial.
+        """Make what an output lacks and return True; or False if the trial has ended, or ends here by clock or error.
+
+        Why it ended is noted in the trial.
 
         Args:
             trial: The candidate.
@@ -264,12 +268,13 @@ class Halving:
         return Record.read(self.home / path_of(task.outputs[RECORD]))
 
     def _seconds(self, task: Task) -> float:
-        """Return the seconds of the long computations of a task's last run."""
+        """Return the sum of the seconds of the long computations of a task's last run, as its record says."""
         return sum(work["seconds"] for work in self._record(task).work.values())
 
     def _seconds_per_image(self, trial: Trial) -> float:
-        """Return what the features of an image take: as measured; else as of its network at another size, or as of the
-        slowest network, by pixels; 0 before anything was measured.
+        """Return the seconds of an image's features: as measured, else by pixels from others; 0.0 if none was measured.
+
+        The others are those of its network at another size, or else all; of several the slowest counts.
         """
         if trial.seconds_per_image:
             return trial.seconds_per_image
@@ -278,7 +283,10 @@ class Halving:
         return max((one.seconds_per_image * (trial.image_size / one.image_size) ** 2 for one in alike), default=0.0)
 
     def _estimate(self, task: Task, prediction: float) -> float:
-        """Return the seconds that a task is estimated to take, by what the features of an image take."""
+        """Return a task's estimated seconds, given those of an image's features; 10 for `train_top`, 0 for other steps.
+
+        Others are those that compute no features, such as `split`.
+        """
         if task.step == "embed":
             return self.parts[task.values["part"]] * prediction
         if task.step == "probe":

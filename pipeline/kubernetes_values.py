@@ -44,5 +44,5 @@ Amount = Annotated[float, like_parameter(Annotated[float, AMOUNT])]  # of cores,
 
 
 def pipeline_name(recipe: str) -> str:
-    """Return the name of a recipe's pipeline: `graft-` and its own in small letters, with - for _ and for several -."""
+    """Return `graft-` and a recipe's name in small letters, with - for _ and for several -, and none at the end."""
     return re.sub("-+", "-", f"graft-{recipe}".replace("_", "-").lower()).strip("-")

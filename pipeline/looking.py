@@ -41,10 +41,10 @@ class Look(NamedTuple):
 
 
 def look_at(content: Mapping[str, Any], source: str, given: Mapping[str, str]) -> Look:
-    """Print what is in a source; return what is not the default for it, and the number of its images.
+    """Print what labelled images hold; return a Look: values given, a fitting `split`, the number of readable images.
 
-    It goes through `fetch`, `audit` and `split`, which
-    print what they understood, on links to the images, in a folder for temporary files. Archives are unpacked there.
+    It goes through `fetch`, `audit` and `split`, which print what they understood, on links to the images, in a folder
+    for temporary files. Archives are unpacked there. The values are by step and parameter.
 
     Args:
         content: All of params.yaml, whose defaults count.
@@ -85,7 +85,7 @@ def look_at(content: Mapping[str, Any], source: str, given: Mapping[str, str]) -
 
 
 def read_source_word(source: str, given: Mapping[str, str]) -> tuple[str, Mapping[str, str]]:
-    """Return a typed source and values by `STEP.PARAMETER`; for a table its folder, with the table as its labels."""
+    """Return (source, given) as they are; of a table of labels (its folder, given plus its name as `fetch.labels`)."""
     from components.data.label_tables import LISTS, TABLES
 
     folder, _, name = source.rpartition("/")
@@ -95,7 +95,7 @@ def read_source_word(source: str, given: Mapping[str, str]) -> tuple[str, Mappin
 
 
 def sections(given: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """Return values by step and parameter, each as its parameter's type, from those by `STEP.PARAMETER`.
+    """Return checked values by step, from texts: `{"split": {"test": 0.3}}` from `{"split.test": "0.3"}`.
 
     Raises:
         UserError: There is no such step or parameter, or a value is not what it may be.
@@ -112,20 +112,23 @@ def sections(given: Mapping[str, str]) -> dict[str, dict[str, Any]]:
 
 
 def recipe_values(content: Mapping[str, Any], chosen: recipes.Values) -> recipes.Values:
-    """Return all values, by step and parameter, of a recipe that says nothing but those that are chosen."""
+    """Return the values of every step of a recipe, by step and parameter: the defaults, or in their place those chosen.
+
+    Steps that fetch are not among them.
+    """
     entries = {step: {**values} for step, values in chosen.items() if step != "fetch"}
     recipe = {"data": next(iter(DATA_SETS)), "networks": [next(iter(BACKBONES))], **entries}
     return recipes.resolve({**content, "recipes": {"look": recipe}}, "look").values
 
 
 def print_lines(*lines: str) -> None:
-    """Print lines as those of the look itself."""
+    """Print each line with `look: ` before it."""
     for line in lines:
         print(f"look: {line}")
 
 
 def suitable_split(table: "pd.DataFrame", chosen: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the settings of `split` for published parts, or else for groups; {} where there are neither.
+    """Return split's `method`: as chosen, else `published` or `grouped`; if published, `validation` 0.2; {} if neither.
 
     Args:
         table: One row an image, with its `part` and `group`.
@@ -138,7 +141,7 @@ def suitable_split(table: "pd.DataFrame", chosen: Mapping[str, Any]) -> Mapping[
 
 
 def size_lines(table: "pd.DataFrame") -> Iterator[str]:
-    """Yield a line on how large the images are: the one in the middle by its pixels, the smallest and the largest.
+    """Yield a line on the sizes of the middle, smallest and largest image, and one more where half are clearly oblong.
 
     Where half of them are clearly longer than wide, a line on what squashing takes from them follows.
     """
@@ -156,7 +159,9 @@ def size_lines(table: "pd.DataFrame") -> Iterator[str]:
 
 
 def leak_lines(leaks: "pd.DataFrame") -> list[str]:
-    """Return a line for each kind of leak with some of its images: duplicates across parts, of two labels, groups.
+    """Return a line for each kind of leak that there is, with the number of pairs and the first few; [] without leaks.
+
+    The kinds are identical and near-identical images across parts, groups across parts, and duplicates of two labels.
 
     Args:
         leaks: The table `leakage.csv`.
@@ -170,7 +175,7 @@ def leak_lines(leaks: "pd.DataFrame") -> list[str]:
 
 
 def test_line(table: "pd.DataFrame") -> str:
-    """Return a line on a test part: the interval of an accuracy for its size, and the least difference it can tell.
+    """Return a line on a test part: the 95 % interval of an accuracy of 0.9, and the least difference it can tell.
 
     Args:
         table: One row a test image, with its `group`.

@@ -39,7 +39,7 @@ def paths_of(task: Task) -> dict[str, list[Path]]:
 
 
 def listing_path(output: Path) -> Path:
-    """Return the path of the file with the digest of a source's listing: beside what is fetched from it."""
+    """Return the path of the listing beside what is fetched: `data/images/pets.source.json` for `data/images/pets`."""
     return output.with_name(f"{output.name}{LISTING}")
 
 

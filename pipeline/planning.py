@@ -128,13 +128,16 @@ def read_entry(address: str) -> Entry:
 
 
 def promise_digest(entry: Entry) -> str:
-    """Return the digest of a stage's plan and of this machine: a price is promised for these alone."""
+    """Return the SHA-256, in hexadecimal, of a stage's plan and this machine's type, GPUs aside: a promise's key."""
     machine = {name: value for name, value in machine_type().items() if name != "gpus"}
     return sha256(asdict(entry), machine)
 
 
 def promise_of(entry: Entry) -> dict[str, float]:
-    """Return what `graft check --cost` promised of each run of a stage, on this machine and with this plan; else {}."""
+    """Return `promised_seconds`, of trainings `promised_per_image` too, of a run of this plan on this machine; else {}.
+
+    They are what `graft check --cost` said.
+    """
     with suppress(OSError, ValueError, AttributeError):  # not there, not whole, or no mapping: no promise
         return json.loads(PROMISES.read_text(encoding="utf-8")).get(promise_digest(entry), {})
     return {}

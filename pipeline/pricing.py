@@ -52,7 +52,7 @@ class Price:
 
 
 def price_tasks(tasks: Mapping[str, Task]) -> dict[str, Price | None]:
-    """Return the price of each task, by the name of its stage; None of those that are up to date.
+    """Rehearse what has to run, and return each task's price by the name of its stage; None for those up to date.
 
     What has to run is rehearsed where its images and weights are there; else the price has what the shapes say. The
     prices are written to a file, from which they come into the records of the runs.
@@ -78,7 +78,7 @@ def price_tasks(tasks: Mapping[str, Task]) -> dict[str, Price | None]:
 
 
 def up_to_date(tasks: Mapping[str, Task]) -> set[str]:
-    """Return the names of the stages that DVC has nothing to do for, and that take nothing from one that it has.
+    """Return the names of stages whose outputs are there and that DVC has no work for, nor for any before them.
 
     Raises:
         UserError: `dvc status` fails.
@@ -98,7 +98,7 @@ def up_to_date(tasks: Mapping[str, Task]) -> set[str]:
 
 
 def rehearse_undone(undone: Sequence[Task]) -> dict[str, Rehearsal]:
-    """Return rehearsals by the identity of the task, of what has to run and of all that it takes something from.
+    """Rehearse what has to run and all that is behind it, except fetching; return rehearsals by `Task.identity`.
 
     Tasks whose images or weights are not there are left out.
     """
@@ -144,10 +144,10 @@ def price_of(task: Task, rehearsal: Rehearsal) -> Price:
 
 
 def expected_epochs(task: Task) -> float:
-    """Return how many epochs a run of a training will have: as earlier trainings of the same task had on the mean.
+    """Return the epochs expected of a run: the recipe's times the share that earlier trainings took; all without any.
 
-    Where there are none, it is the share of all epochs that the same step took in other recipes; where there are none
-    either, all.
+    It is the mean share of all epochs that trainings of the same task took; where there are none, those of the same
+    step in other recipes.
     """
     output = path_of(task.outputs["classifier"])
     own = [path / MANIFEST for path in training_paths(output, task.trainings)]
@@ -163,7 +163,9 @@ def expected_epochs(task: Task) -> float:
 
 
 def price_lines(prices: Mapping[str, Price | None]) -> list[str]:
-    """Return the lines of the table of prices: a row a stage, the dearest where they are many, and the sum.
+    """Return the table's lines: head, stages to run (30 dearest, others as one), sum; then those up to date or unknown.
+
+    Those are the stages that are up to date, and those whose seconds are not known.
 
     Args:
         prices: By stage, None where it is up to date.
@@ -200,7 +202,7 @@ def sum_of(prices: Sequence[Price]) -> Price:
 
 
 def explanation(tasks: Mapping[str, Task], prices: Mapping[str, Price | None]) -> list[str]:
-    """Return the lines below the table: which machine it is of, what is expected, what is not there yet."""
+    """Return lines below the table: a rehearsal's machine, epochs, load; what is not fetched; [] if neither."""
     machine = machine_type()
     number = max((one.gpus for one in prices.values() if one), default=0)
     gpus = f", {number} GPUs" if number > 1 else ", a GPU" if number else ", no GPU"
@@ -242,6 +244,6 @@ def check_fit(prices: Mapping[str, Price | None]) -> None:
 
 
 def cache_copies() -> int:
-    """Return how often the disk has what a stage wrote: once where DVC's cache may link to it, else twice."""
+    """Return how often the disk has what a stage wrote: 1 if DVC's cache may hardlink or symlink, else 2."""
     done = subprocess.run([sys.executable, "-m", "dvc", "config", "cache.type"], capture_output=True, text=True)
     return 1 if {*done.stdout.strip().split(",")} & {*SHARED_LINKS} else 2

@@ -194,7 +194,7 @@ def entries_of(content: Mapping[str, Any], name: str, likes: tuple[str, ...] = (
 
 
 def step_values(content: Mapping[str, Any], recipe: Mapping[str, Any], step: str) -> dict[str, Any]:
-    """Return a step's unchecked values: a recipe's over those of the content's defaults, in each its own over shared.
+    """Return a step's unchecked values by parameter: a recipe's over those of `defaults:`, each over its `training`.
 
     Only steps that train take what is shared, and of that their own parameters.
     """
@@ -226,7 +226,7 @@ def read_arms(step: str, arms: Mapping[str, Sequence[Any]]) -> dict[str, list[An
 
 
 def require_name(noun: str, name: Any, names: Iterable[str]) -> str:
-    """Return a name unchanged if it is one of several.
+    """Return a name unchanged if it is one of several; else raise.
 
     Raises:
         UserError: It is not.
@@ -237,7 +237,7 @@ def require_name(noun: str, name: Any, names: Iterable[str]) -> str:
 
 
 def require_names(noun: str, chosen: Sequence[str] | None, names: Collection[str]) -> tuple[str, ...]:
-    """Return names as a tuple, in order, if there is one at least and each is one of several.
+    """Return the chosen names as a tuple, in order, if there is one at least and each is known; else raise.
 
     Raises:
         UserError: They are not.
@@ -264,7 +264,7 @@ def check_sizes(split: Mapping[str, Any]) -> None:
     A published split passes; of several folds only `validation` counts.
 
     Raises:
-        UserError: They are.
+        UserError: They add up to more.
     """
     if split["method"] == "published":
         return

@@ -93,7 +93,7 @@ def whole_stages(file: Path, content: bytes) -> str | None:
 
 
 def unreadable_error(file: Path, reason: str) -> UserError:
-    """Return the error, with the reason, about a lock file that DVC cannot read for another reason than a kill."""
+    """Return, not raise, the error, with the reason, about a lock file that DVC cannot read, yet no kill cut it off."""
     return UserError(
         f"DVC cannot read {file}, and did not leave it so: {reason}; it stays as it is: correct it, or take what was "
         f"committed, `git checkout {file}`"

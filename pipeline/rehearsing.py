@@ -63,7 +63,7 @@ class Run:
     epochs: int = 0
 
     def per_epoch(self, longer: "Run") -> tuple[float, float]:
-        """Return the seconds of training and all others that each epoch takes that a longer run has more."""
+        """Return (training, other) seconds of each epoch that a longer run has more than this one; zeros if none."""
         more = longer.epochs - self.epochs
         if not more:
             return 0.0, 0.0
@@ -96,13 +96,13 @@ class Rehearsal:
     gpus: int
 
     def _on(self, counts: Counts, part: str, small: float, large: float) -> float:
-        """Return what was taken on both samples for so many images: on the line through both, which does not fall."""
+        """Return the value for `counts[part]` images, 0 or more, on the line through both samples'; it never falls."""
         first, second = (each[part] for each in self.counts)
         slope = max(0.0, (large - small) / (second - first)) if second > first else 0.0
         return max(0.0, large + slope * (counts[part] - second))
 
     def seconds(self, counts: Counts) -> tuple[float, float, float]:
-        """Return the seconds for so many images: to start, then of a run besides its epochs, and of each epoch."""
+        """Return seconds (start, run, epoch) for so many images: once, a run without epochs, each epoch (or 0.0)."""
         (small, large), start = self.again, max(0.0, self.first.seconds - self.again[0].seconds)
         part = COUNTED.get(self.step, "images")
         if not large.epochs:
@@ -124,7 +124,7 @@ class Rehearsal:
 
 
 def rehearse(tasks: Iterable[Task], images: Images, fetched: Task, folder: Path) -> dict[str, Rehearsal]:
-    """Return the rehearsal of each task, by its identity; those that differ in seeds and folds alone are the same one.
+    """Rehearse all tasks but those that fetch; return each rehearsal by `Task.identity`, one for all seeds and folds.
 
     Args:
         tasks: All tasks of recipes on a data set, inputs first.
@@ -214,7 +214,7 @@ def miniature(task: Task, whole: bool, known: dict[str, Task]) -> Task:
 
 
 def rehearse_task(task: Task, homes: list[Path]) -> Rehearsal:
-    """Return what a task took that has run on both samples, or on all images, in a process of its own.
+    """Run a task on both samples, or on all images, in a process of its own; return what it took as a Rehearsal.
 
     Args:
         task: The task, as `miniature` returns it.
@@ -253,7 +253,7 @@ def begin_quietly() -> None:
 def time_runs(
     step: str, places: list[tuple[dict[str, Any], Path]], values: dict[str, Any]
 ) -> tuple[Run, tuple[Run, Run], tuple[Run, Run], int, int]:
-    """Run a step in this process, first on the smaller sample, and return what `Rehearsal` holds of that.
+    """Run a step here, on the smaller sample first; return `first`, `again`, `longer`, `memory`, `gpus` of a Rehearsal.
 
     Args:
         step: The step.
@@ -299,9 +299,10 @@ def time_runs(
 
 
 def count_images(task: Task, home: Path = Path()) -> dict[str, int]:
-    """Return the images behind a task that ran, or can run, in a folder: all, `images`, and those of each part.
+    """Return how many images a task has: `images` (all), `train`, `validation`, `test`; these are 0 without a split.
 
-    Parts that are not drawn yet have as many as the recipe says, or as the publisher tests on.
+    The task has run, or can run, in the folder `home`. Parts that are not drawn yet have as many as the recipe says, or
+    as the publisher tests on.
     """
     behind = {one.step: one for one in tasks_to_make(task.outputs[RECORD])}
     table = Images.read(home / path_of(behind["fetch"].outputs["images"])).table("images.csv")

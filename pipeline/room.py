@@ -79,12 +79,15 @@ def check_room(tasks: Mapping[str, Task]) -> None:
 
 
 def gigabytes(size: float) -> str:
-    """Return how many GB, of 10^9 bytes, these bytes are: text of three digits or more, without the unit."""
+    """Return bytes as GB of 10^9, text without unit, to three digits, as `2.57`; from 1000 GB on whole, as `1,234`."""
     return f"{size / GB:,.0f}" if size >= 1000 * GB else f"{size / GB:.3g}"
 
 
 def is_there(task: Task) -> bool:
-    """Return whether something lies at every path that a task writes: made anew, it takes the place of that."""
+    """Return whether something, not checked, lies at every path that a task writes, but for its record.
+
+    What is made anew takes the place of that.
+    """
     return all(path_of(output).exists() for output in task.outputs.values() if output.key != RECORD)
 
 
@@ -97,7 +100,10 @@ def disk_text(tasks: Iterable[Task], images: int) -> str:
 
 
 def need_of(task: Task, free: float = 0, memory: float = 0, images: int = 0) -> Need:
-    """Return what a task takes up; nothing where the number of its images is not known yet, or its shapes are not.
+    """Return the Need of augment, extract, fine_tune or train_benchmark; all 0 for others, what fits, or unknown.
+
+    `extract` and `fine_tune` fit where a rough bound is no more than `free` and `memory`. It is unknown where the
+    number of its images is not known yet, or its shapes are not.
 
     Args:
         task: The task.
@@ -127,7 +133,10 @@ def need_of(task: Task, free: float = 0, memory: float = 0, images: int = 0) -> 
 
 
 def need_of_tensors(task: Task, images: int, count: int, pixels: int) -> Need:
-    """Return what `extract` leaves: features and tensors of so many images, with `count` views of so many pixels."""
+    """Return the Need of `extract` for so many images, with `count` views of so many pixels; one of 0 if unknown.
+
+    It leaves features and tensors.
+    """
     sizes, prefix = network_footprint(task), task.values["prefix"]
     if sizes is None:
         return Need()
@@ -168,7 +177,7 @@ def image_count(task: Task) -> int:
 
 
 def training_images(task: Task, images: int) -> int:
-    """Return how many of so many images train at a task, where the recipe says so itself; else 0."""
+    """Return how many of so many images a recipe's split trains on; 0 with published parts or several folds."""
     split = task.inputs["splits"][0].task.values
     if split["method"] == "published" or split["folds"] > 1:
         return 0

@@ -34,7 +34,9 @@ def check_sources(content: Mapping[str, Any]) -> None:
 
 
 def check_source(content: Mapping[str, Any], noun: str, name: str) -> None:
-    """Check that something is at the path declared for a data set, and what weights come from, or is fetched.
+    """Check that a declared path leads to data, or to the file or folder that weights need, or was listed before.
+
+    What is not declared, or has an address, passes.
 
     Raises:
         UserError: It is not, and nothing was listed from there before.

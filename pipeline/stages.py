@@ -94,7 +94,7 @@ def fetching_entries(name: str, task: Task, content: Mapping[str, Any]) -> dict[
 
 
 def fetching_stage(address: str) -> str:
-    """Return the name of the stage that fetches from the source that a stage lists, from that one's name or address."""
+    """Return the name of a listing's fetching stage: `fetch-pets` for `[data/dvc.yaml:]list_source-pets`."""
     return address.rpartition(":")[2].replace(LISTING, FETCHING, 1)
 
 

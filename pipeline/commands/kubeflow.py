@@ -36,7 +36,7 @@ def compile(
 def write_pipelines(
     names: Sequence[str], assignments: Sequence[str], sweeps: Sequence[str], folder: Path, local: bool = False
 ) -> dict[str, Path]:
-    """Write the Kubeflow pipelines of recipes; return the file of each recipe's.
+    """Write each recipe's Kubeflow pipeline as YAML into a folder; return the file's path by the recipe's name.
 
     Args:
         names: The recipes; if empty, the active ones.
@@ -85,7 +85,7 @@ def submit(
 def start_runs(
     client: "kfp.Client", files: Mapping[str, Path], changes: Sequence[str], experiment: str
 ) -> "dict[str, Run]":
-    """Run compiled pipelines on a Kubeflow cluster, and print where a browser shows each run; return the runs.
+    """Start compiled pipelines on a cluster, print where a browser shows each run, and return the runs by recipe.
 
     Args:
         client: The cluster, as `submitting.connect` returns it.
@@ -106,7 +106,7 @@ def start_runs(
 
 
 def wait_for_runs(client: "kfp.Client", runs: "Mapping[str, Run]") -> None:
-    """Wait until all runs have ended, and print how; the exit status is 1 if one has failed, 130 after Ctrl-C."""
+    """Wait until all runs have ended, and print each state; exit with 1 unless all SUCCEEDED, with 130 at Ctrl-C."""
     from pipeline.kubeflow import submitting
 
     try:

@@ -52,7 +52,9 @@ def predict(images: Sequence[Image], *, model: Model, csv: File | None = None) -
 
 
 def prediction_table(model: "ServedModel", files: list[Path]) -> "pd.DataFrame":
-    """Return a row for each image that can be read, and print a line on standard error for each that cannot.
+    """Return `file`, `predicted`, `probability` and each `probability_CLASS` of readable images; print the others.
+
+    An image that cannot be read is a line on standard error.
 
     Args:
         model: The model.
@@ -164,7 +166,7 @@ def promote(recipe: Recipe, *, force: Annotated[str, "REASON"] = "") -> None:
 
 
 def chosen_report(recipe: str, results: "Results") -> "Report":
-    """Return the report on the model that a recipe's comparison chose.
+    """Return the report on the model that a recipe's comparison chose; raise if it is gone, or has averaged views.
 
     Raises:
         UserError: There is none, or the model cannot be served.

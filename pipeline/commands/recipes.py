@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def check(*, cost: bool = False) -> None:
-    """Check every name and parameter in params.yaml; repair DVC's lock files that a kill left half written.
+    """Check all of params.yaml but `cluster:`; repair DVC's lock files that a kill left half written.
 
     Args:
         cost: Rehearse what has to run, on some images, and print seconds, disk and memory of each stage; takes minutes.

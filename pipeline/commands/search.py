@@ -47,7 +47,7 @@ def choose(
 
 
 def split_words(text: str) -> list[str]:
-    """Return the words between the commas of a text, in order; [] for an empty one."""
+    """Return the words between the commas of a text, stripped, in order, empty ones left out; [] if there are none."""
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
@@ -116,7 +116,7 @@ def find_rate(recipe: Recipe, *, step: TrainingStep, network: Name = "") -> None
 
 
 def find_task(recipe: str, step: str, network: str) -> "Task":
-    """Return the task of a step in an active recipe, with the recipe's own values.
+    """Return an active recipe's task of a step for a network (the first if ""), with the recipe's own values.
 
     Args:
         recipe: The recipe.
@@ -137,7 +137,7 @@ def find_task(recipe: str, step: str, network: str) -> "Task":
 
 
 def open_inputs(task: "Task") -> dict[str, Any]:
-    """Return the artifacts that a task takes, opened, by their keys.
+    """Return the artifacts that a task takes, opened, by key: of several, and of several trainings, the first.
 
     Raises:
         UserError: One is not there, or they are of different runs.

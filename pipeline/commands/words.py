@@ -17,7 +17,7 @@ Folder = Annotated[Path, "DIR"]
 
 
 def read_assignments(words: Sequence[str]) -> dict[str, str]:
-    """Return the value of each STEP.PARAMETER that words of the form STEP.PARAMETER=VALUE set.
+    """Return texts by STEP.PARAMETER of words STEP.PARAMETER=VALUE, not checked otherwise; of one set twice the last.
 
     Raises:
         UserError: A word is of another form.
@@ -32,7 +32,7 @@ def read_assignments(words: Sequence[str]) -> dict[str, str]:
 
 
 def read_sweeps(words: Sequence[str]) -> dict[str, list[str]]:
-    """Return the values of each STEP.PARAMETER that words of the form STEP.PARAMETER=VALUE,... list.
+    """Return lists of texts by STEP.PARAMETER of words STEP.PARAMETER=VALUE,...; of one that is there twice the last.
 
     Raises:
         UserError: A word is of another form.

@@ -76,7 +76,10 @@ def compile_recipe(
     content: Mapping[str, Any], cluster: Cluster, recipe: str, changes: Mapping[str, Any],
     sweeps: Mapping[str, Sequence[Any]],
 ) -> GraphComponent:  # fmt: skip
-    """Return a recipe as a pipeline of kfp, by its `pipeline_name`; arguments and errors are those of `write`."""
+    """Return a recipe, with changes and sweeps, as kfp's pipeline `graft-RECIPE`; write nothing, and check no size.
+
+    Arguments and errors are those of `write`.
+    """
     name = pipeline_name(recipe)
     if len(name) > LONGEST_NAME:
         raise UserError(
@@ -105,13 +108,16 @@ def compile_recipe(
 
 
 def varied_values(content: Mapping[str, Any], recipe: str, sweeps: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-    """Return the values that a recipe and sweeps try side by side, by `STEP.PARAMETER`; arguments are as in `write`."""
+    """Return the values that a recipe varies, and sweeps, by `STEP.PARAMETER`; a sweep takes the place of a recipe's.
+
+    Arguments are as in `write`.
+    """
     varied = recipes.resolve(recipes.apply_changes(content, recipe, {}, sweeps), recipe).vary
     return {f"{step}.{key}": values for step, arms in varied.items() for key, values in arms.items()}
 
 
 def shared_values(tasks: Sequence[Task]) -> Values:
-    """Return the values that all tasks of a step share, by (step, parameter): the pipeline's parameters and defaults.
+    """Return {(step, parameter): value} of what all tasks of a step have alike: the pipeline's parameters and defaults.
 
     A pinned source of images is not among them: every task has its revision in the environment.
     """
@@ -184,7 +190,7 @@ def make_node(task: PipelineTask, number: int, nodes: int) -> None:
 
 
 def share_components(graph: GraphComponent) -> GraphComponent:
-    """Return a pipeline in which tasks that differ in values alone have one component now, where kfp makes several."""
+    """Change a pipeline so that tasks that differ in values alone share one component, and return the same pipeline."""
     spec = graph.pipeline_spec
     executors = spec.deployment_spec["executors"]
     settings = graph.platform_spec.platforms["kubernetes"].deployment_spec.executors
@@ -220,7 +226,7 @@ def numbered_inputs(task: Task) -> dict[str, tuple[str, Output]]:
 
 
 def make_component(task: Task, cluster: Cluster) -> Callable[..., PipelineTask]:
-    """Return a Kubeflow component that runs a task's step, with its arguments and descriptions, inputs as numbered.
+    """Return the kfp component of a task's step, which makes a PipelineTask of inputs (as numbered) and values by name.
 
     Its image is `fetch` where it needs DVC, else `steps`.
     """

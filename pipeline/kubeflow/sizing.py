@@ -32,7 +32,7 @@ def workflow_size(graph: GraphComponent) -> int:
 
 
 def too_large(recipe: str, arms: int, size: int, least: int) -> UserError:
-    """Return, not raise, the error for a pipeline that Argo cannot hold, with about how many arms it can.
+    """Return, not raise, the error for a pipeline that Argo cannot hold, with about how many arms fit, if one does.
 
     Args:
         recipe: Its recipe.

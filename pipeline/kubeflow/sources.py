@@ -56,7 +56,7 @@ def fetch_values_on(cluster: Cluster, content: Mapping[str, Any], name: str) -> 
 
 
 def weights_values_on(cluster: Cluster, content: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return the parameters of `fetch_weights`, the source pinned if the cluster has a repository, else public.
+    """Return the parameters of `fetch_weights`, source `random` as is, else pinned if there is a repository, or public.
 
     Weights that are drawn at random stay as they are.
 
