@@ -78,5 +78,5 @@ def weights_kind(content: Mapping[str, Any], name: str) -> str:
 
 
 def is_dependency(noun: str, source: str) -> bool:
-    """Return True for weights whose source is in the project, which DVC depends on; else False: they are listed."""
+    """Return True for weights at a plain relative path, which DVC depends on; False for others and all data sets."""
     return noun == "weights" and is_versioned(source)

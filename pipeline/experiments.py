@@ -80,9 +80,9 @@ def flatten(values: Any, behind: tuple[str, ...] = ()) -> dict[str, str]:
 
 
 def model_title(path: str) -> str:
-    """Return a classifier's title from its scores' path: its inner folders with blanks, without `classifiers`.
+    """Return a classifier's title: `digits top` for its scores at `artifacts/digits/classifiers/top/validation.json`.
 
-    For example, `digits glyphs top` is that of `artifacts/digits/glyphs/classifiers/top/validation.json`.
+    It is the inner folders with blanks, without `classifiers`.
     """
     return " ".join(part for part in PurePosixPath(path).parts[1:-1] if part != "classifiers")
 

@@ -16,7 +16,7 @@ OF_MODELS = {"classifier": "classifiers", "report": "reports"}  # folders with o
 
 
 def path_of(output: Output) -> Path:
-    """Return an output's path: `artifacts/RECIPE/WORDS/KEY`, or `data/images/NAME` or `data/weights/NAME` if fetched.
+    """Return `artifacts/RECIPE/WORDS/KEY`, by model for a classifier or report; if fetched, `data/images|weights/NAME`.
 
     In place of KEY a classifier has `classifiers/MODEL`, or `chosen/MODEL` where validation chose it, and a report
     `reports/MODEL`. A record is a file beside the task's first output. Each of WORDS is a folder.
@@ -44,11 +44,10 @@ def listing_path(output: Path) -> Path:
 
 
 def stage_name(task: Task) -> str:
-    """Return a stage's name in DVC: the step, the recipe unless it fetches, the words, and for two steps the model.
+    """Return a stage's name in DVC, joined by -: step, recipe unless it fetches, words, and for two steps the model.
 
-    They are joined by -, and all but letters, digits, _ and - become _. `choose_classifier` and `evaluate` have the
-    model. A name of more than 200
-    characters is cut and ends on a digest.
+    All but letters, digits, _ and - become _. `choose_classifier` and `evaluate` have the model. A name of more than
+    200 characters is cut and ends on a digest.
     """
     model = [task.model] if task.step in ("choose_classifier", "evaluate") else []
     names = [task.step, *([] if task.step in COLLECTION else [task.recipe]), *task.words, *model]

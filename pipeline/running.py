@@ -58,7 +58,7 @@ def note_path(task: Task, home: Path) -> Path:
 
 
 def find_output(tasks: Iterable[Task], key: str, model: str = "") -> Output:
-    """Return the first output with a key and, if a model is named, of a task of that model.
+    """Return the first output with a key and, if a model is named, of a task of that model; raise if there is none.
 
     Args:
         tasks: The tasks, such as those of one network.

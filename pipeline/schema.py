@@ -33,7 +33,7 @@ def check_pipelines(recipes: dict[str, Any]) -> dict[str, Any]:
 
 
 def known_backbone(name: str) -> str:
-    """Return the name of a backbone, or of a `.keras` file, unchanged if it is one; else raise."""
+    """Return a known backbone's name, or any that ends in `.keras`, a file there or not, unchanged; else raise."""
     if name not in BACKBONES and not name.endswith(ENDING):
         raise complaint(unknown_name("backbone", name, [*BACKBONES, f"the path of a {ENDING} file"]))
     return name

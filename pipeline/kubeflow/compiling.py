@@ -208,7 +208,7 @@ def share_components(graph: GraphComponent) -> GraphComponent:
 
 
 def display_name(task: Task) -> str:
-    """Return the name of a task in Kubeflow's UI, such as `evaluate top glyphs`: step, model and words.
+    """Return a task's name in Kubeflow's UI: step, model and words, `evaluate top glyphs`, or step and words.
 
     Only a choice and an evaluation have the model in it.
     """
