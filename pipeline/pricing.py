@@ -165,7 +165,7 @@ def expected_epochs(task: Task) -> float:
 def price_lines(prices: Mapping[str, Price | None]) -> list[str]:
     """Return the table's lines: head, stages to run (30 dearest, others as one), sum; then those up to date or unknown.
 
-    Those are the stages that are up to date, and those whose seconds are not known.
+    Unknown are those of which no seconds are known, nor disk beyond the shapes.
 
     Args:
         prices: By stage, None where it is up to date.
