@@ -13,7 +13,9 @@ MOST_NAMED = 3  # ways in a sentence
 
 
 def caution_sentences(ways: Mapping[str, Sequence[Report]]) -> list[str]:
-    """Return a sentence for each thing that is degenerate, the gravest first: in which ways, and how many trainings.
+    """Return sentences such as `top (in 2 of 5 trainings): no error on the 90 validation images, ...`, gravest first.
+
+    There is one for each thing that is degenerate: in which ways, and in how many trainings.
 
     Args:
         ways: The reports on each way's trainings, by its name.
@@ -40,7 +42,10 @@ def caution_sentences(ways: Mapping[str, Sequence[Report]]) -> list[str]:
 
 
 def cautions(report: Report) -> Iterator[tuple[int, str]]:
-    """Yield what is degenerate about one training, each with its rank, 0 for the gravest, in words without its name."""
+    """Yield (rank, words) of each thing that is degenerate about a training, the gravest, 0, first; none if it is fine.
+
+    The words are without the training's name.
+    """
     facts, metrics, table = report.facts, report.metrics, report.table("predictions.csv")
     untrained = [name for name, images in zip(facts.classes, facts.train_counts, strict=True) if not images]
     if untrained:

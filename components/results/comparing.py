@@ -60,7 +60,9 @@ def compare_reports(reports: Sequence[Report], comparison: Comparison) -> None:
 
 
 def trial_scores(models: Mapping[str, Sequence[Report]]) -> pd.DataFrame:
-    """Return a table with a row a report: `model`, `fingerprint`, the columns of `SEEDS`, the scores of `TRIAL_SCORES`.
+    """Return a row a report: `model`, `fingerprint`, seeds, folds, main test scores (`kappa`), `validation_log_loss`.
+
+    The columns of seeds and folds are those of `SEEDS`, the scores those of `TRIAL_SCORES`.
 
     A seed or fold is empty where a model has none of the kind.
     """
@@ -74,7 +76,7 @@ def trial_scores(models: Mapping[str, Sequence[Report]]) -> pd.DataFrame:
 
 
 def samples_by_split(models: Mapping[str, Sequence[Report]]) -> dict[str, dict[str, list[Sample]]]:
-    """Return what every training predicted, by way and by the digest of its split: Samples, the main training's first.
+    """Return, by way, then by digest of a split, a Sample of each training; the main split and the main training first.
 
     They are of the splits on which every way was trained, if there are `FEWEST_DRAWS` or more of them; else of the main
     split. Two folds do not show how much folds differ. The one training of a way without chance stands for as many as
@@ -105,7 +107,9 @@ def samples_by_split(models: Mapping[str, Sequence[Report]]) -> dict[str, dict[s
 
 
 def predictions_on(report: Report, first: Report, order: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return labels (n,), probabilities (n, classes) and units (n,) of a report's test images, in the order of another.
+    """Return labels (n,), probabilities (n, classes), units (n,) of a report's test images, ordered as another's are.
+
+    The classes are in the other's order, too.
 
     Args:
         report: The report.
@@ -128,7 +132,7 @@ def predictions_on(report: Report, first: Report, order: pd.DataFrame) -> tuple[
 
 
 def pool_way(trials: Sequence[Report], samples: Mapping[str, Sequence[Sample]]) -> Sample:
-    """Return the Sample of a way from those of its trainings by split; of a main training alone where they are few."""
+    """Return one Sample of a way: several splits pooled as folds; else its trainings; of under 3 the main one alone."""
     if len(samples) > 1:
         train_images = np.mean([sum(report.facts.train_counts) for report in trials])
         return pool_folds([pool_trainings(of_split) for of_split in samples.values()], float(train_images))
@@ -137,7 +141,7 @@ def pool_way(trials: Sequence[Report], samples: Mapping[str, Sequence[Sample]]) 
 
 
 def way_scores(models: Mapping[str, Sequence[Report]], ways: Mapping[str, Sample]) -> pd.DataFrame:
-    """Return a table, indexed by way: its scores, which are means over its trainings, and what else its reports say.
+    """Return a row a way, index `model`: scores, each with `_low`, `_high`, `_std`, `trainings`, `folds`, other means.
 
     `trainings` is how many there are, 1 where it is about a file, and `folds` on how many splits. Each score of the
     registry has its interval, over images and trainings, as `kappa_low` and `kappa_high`, and the standard deviation of

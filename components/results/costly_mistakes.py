@@ -43,7 +43,9 @@ class Predictions:
     groups: np.ndarray
 
     def confidences(self, true: int, predicted: int) -> np.ndarray:
-        """Return the highest probability with which each unit of a class is predicted as another, 0 if none, (units,).
+        """Return, (units,), the highest probability at which a unit of class `true` is called `predicted`, 0 if never.
+
+        Only an image whose likeliest class is `predicted` is called so.
 
         A unit is a group of images of the class, or an image that is by itself.
         """
@@ -104,7 +106,7 @@ class CostlyMistake:
 
     @property
     def words(self) -> str:
-        """How often it happened and its limit, as in `2 of 30 images of red called green (at most 19.5 %)`."""
+        """How often it happened, `2 of 30 images of red called green (at most 19.5 %)`; or `no test image of red`."""
         if not self.images:
             return f"no test image of {self.label}"
         groups = f", in {self.units_mistaken:,} of {self.units:,} groups" if self.units < self.images else ""
@@ -113,7 +115,7 @@ class CostlyMistake:
 
     @property
     def threshold_sentence(self) -> str:
-        """The sentence that offers the threshold, with what it costs and what it leaves."""
+        """The sentence that offers the threshold, its cost and what it leaves; or that none is needed, or possible."""
         if not self.validation_units:
             return f"Against {self.name} no threshold can be offered: validation has no image of {self.label}."
         units = "groups of images" if self.units < self.images else "images"
@@ -178,7 +180,7 @@ def costly_mistakes(report: Report) -> list[CostlyMistake]:
 
 
 def costly_words(trainings: Sequence[Report]) -> str:
-    """Return the sentence on a way's costly mistakes in the worst of its trainings; "" where no confusion was named."""
+    """Return the sentence on a way's costly mistakes, each in its worst training; "" where no confusion was named."""
     each = zip(*(costly_mistakes(report) for report in trainings), strict=False)
     worst = [max(mistakes, key=lambda one: (one.limit, one.mistakes)) for mistakes in each]
     where = f" in the worst of {len(trainings)} trainings" if len(trainings) > 1 else ""
@@ -186,9 +188,10 @@ def costly_words(trainings: Sequence[Report]) -> str:
 
 
 def costly_metrics(report: Report) -> dict[str, float]:
-    """Return each confusion's mistakes and the limit of their rate, as `never/red as green` and with `_high` behind it.
+    """Return `never/red as green`, mistaken images, and `never/red as green_high`, the limit of their rate, of each.
 
-    What MLflow takes in no name is `_`.
+    The limit is the upper one, at 95 %, of the rate of units: groups, or images by themselves. What MLflow takes in no
+    name is `_`.
     """
     metrics: dict[str, float] = {}
     for mistake in costly_mistakes(report):
@@ -198,12 +201,12 @@ def costly_metrics(report: Report) -> dict[str, float]:
 
 
 def threshold_sentences(report: Report) -> list[str]:
-    """Return a sentence on the threshold against each costly mistake of a report."""
+    """Return a sentence on the threshold against each costly mistake of a report; none where no confusion was named."""
     return [mistake.threshold_sentence for mistake in costly_mistakes(report)]
 
 
 def compare_costly_mistakes(candidate: Report, champion: Report) -> tuple[bool, list[str]]:
-    """Return whether a candidate makes more costly mistakes than the champion, beyond chance, and a sentence on each.
+    """Return whether a candidate makes any costly mistake more than the champion, beyond chance; a sentence on each.
 
     They are those that either report names. A confusion is more frequent where McNemar's exact test says so at
     `ALPHA`, one-sided and shared out among the confusions, of the units in which one of the two models has it alone.
@@ -232,7 +235,7 @@ def compare_costly_mistakes(candidate: Report, champion: Report) -> tuple[bool, 
 
 
 def mistaken_units(report: Report, label: str, predicted: str) -> pd.Series:
-    """Return whether each unit of a class has an image that is predicted as another, by the unit's group or file."""
+    """Return whether any image of each unit of class `label` is predicted `predicted`, by (group, file if alone)."""
     table = report.table("predictions.csv")
     of_class = table[table["label"] == label]
     alone = of_class["file"].where(of_class["group"] == "", "")

@@ -18,7 +18,9 @@ COLUMNS = (
 
 
 def report_costs(report: Report, records: Iterable[Record]) -> dict[str, float]:
-    """Return a report's costs by those names in `COLUMNS` that records say; `gpu_hours` only if no record is missing.
+    """Return `seconds_NAME` and `images_per_second_NAME` of work on record; `gpu_hours` only if no record is missing.
+
+    The names are those in `COLUMNS`.
 
     The record of a step that is not behind the report is not missing.
 
@@ -48,7 +50,9 @@ def seconds_and_rate(name: str, images: float, seconds: float) -> dict[str, floa
 
 
 def promises_kept(records: Iterable[Record]) -> dict[str, tuple[float, float]]:
-    """Return, by step, the seconds that were promised of its runs, with the epochs that they had, and those they took.
+    """Return, by step, (seconds promised, seconds taken), sums over runs that had a promise; other steps are left out.
+
+    What was promised is for the epochs that the runs had.
 
     Records of runs that nothing was promised of are left out.
     """

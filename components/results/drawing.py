@@ -138,6 +138,8 @@ def draw_report_mistakes(report: Report, title: str, page: Page, folder: str) ->
 def trainings_text(scores: pd.DataFrame) -> str:
     """Return a title's end, such as `, means of 3 trainings on 5 folds`; empty if no model was trained several times.
 
+    The folds are named only where there are several.
+
     Ways without chance, whose one training counts as all that there are, are left out.
     """
     trainings = scores["trainings"][[titles.has_chance(str(name)) for name in scores.index]]
@@ -174,7 +176,7 @@ def score_table(scores: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
 
 
 def baseline_note(scores: pd.DataFrame) -> str:
-    """Return a part of a sentence: accuracy of always the commonest class, log loss of the class frequencies."""
+    """Return `baselines: always the commonest class, accuracy 0.110; the class frequencies, log loss 2.303`."""
     first = scores.iloc[0]
     return (
         f"baselines: always the commonest class, accuracy {first['majority_accuracy']:.3f}; "

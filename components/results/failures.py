@@ -63,7 +63,9 @@ def example_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
 def slice_scores(
     by: Mapping[str, np.ndarray], parts: int, labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray
 ) -> pd.DataFrame:
-    """Return a row of scores for each slice of the test images: `parts` slices by each measure, fewer where values tie.
+    """Return a row a slice: `by` which measure, `low`, `high`, `images`, main scores, each with `_low` and `_high`.
+
+    There are `parts` slices by each measure, or fewer where values tie.
 
     Args:
         by: Measures of the images, (n,) each, by name.

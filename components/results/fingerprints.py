@@ -9,7 +9,7 @@ from components.data.content import sha256
 
 
 def fingerprint(classifier_digest: str, views: str, augmented_digest: str, test_split_digest: str) -> str:
-    """Return the digest of a classifier, the views that it predicts from and the test images that it is scored on.
+    """Return the SHA-256, 64 hexadecimal digits, of a classifier, its views at prediction, and its test images.
 
     Args:
         classifier_digest: Digest of the classifier.

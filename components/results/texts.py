@@ -14,7 +14,7 @@ def with_interval(value: float, low: float, high: float, places: int = 3) -> str
 
 
 def join_words(words: Sequence[str]) -> str:
-    """Return words as a list in a sentence: `a`, `a and b`, or `a, b and c`."""
+    """Return words, one or more, as a list in a sentence: `a`, `a and b`, or `a, b and c`."""
     *others, last = words
     return f"{', '.join(others)} and {last}" if others else last
 

@@ -67,7 +67,9 @@ def name_parts(name: str) -> list[str]:
 
 
 def folder_name(name: str) -> str:
-    """Return a model's name as a folder's, with `,` for spaces; with `_` and a digest if it cannot be read back.
+    """Return a model's name as a folder's, `fine_tuned,mobilenet_v2`; with `-` and 8 digits if it cannot be read back.
+
+    What a folder's name may not have is `_`, a blank `,`.
 
     So no two names have the same. It has letters, digits and `_.=+-,`; before the digest it is cut to `LONGEST`.
     """

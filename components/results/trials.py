@@ -67,7 +67,7 @@ def trials_by_model(reports: Sequence[Report]) -> dict[str, list[Report]]:
 
 
 def network_names(reports: Sequence[Report]) -> dict[tuple[str, str] | None, str]:
-    """Return what to call each network, by backbone and digest of the weights; empty unless there are several.
+    """Return names, `NETWORK` or `NETWORK-1a2b3c4d`, by (network, digest of weights); empty unless there are several.
 
     The name has 8 digits of the digest of the weights where the backbone has several.
     """
@@ -87,7 +87,10 @@ def network_of(report: Report) -> tuple[str, str] | None:
 
 
 def reports_by_name(models: Mapping[str, Sequence[Report]]) -> dict[str, Report]:
-    """Return reports by name: the first of a model has its name, the others add the seeds and the fold that vary."""
+    """Return reports by name: the first of a model has its name, the others add what varies of seeds, `top seed=1`.
+
+    The fold is added, too, where it varies.
+    """
     reports = {}
     for name, trials in models.items():
         parameters = [chain_parameters(trial) for trial in trials]
@@ -115,7 +118,7 @@ def split_digest(report: Report) -> str:
 
 
 def chain_parameters(report: Report) -> dict[str, object]:
-    """Return the parameters that a report comes from, by name: of its training as `seed`, of others as `split.seed`.
+    """Return the parameters that a report comes from: of its training as `seed`, of others as `split.seed`; `views`.
 
     Of the evaluation there are the views alone. A value that validation chose among several is left out, since it is
     no difference between models.

@@ -31,7 +31,9 @@ class CalibrationError:
 
 
 def bin_numbers(probabilities: np.ndarray, bins: int = BINS) -> np.ndarray:
-    """Return the number of each image's bin, (n,), by its highest probability; bins are of equal width in (0, 1].
+    """Return the number of each image's bin, from 0, by its highest probability, (n,); a bin includes its upper edge.
+
+    Bins are of equal width in (0, 1].
 
     Args:
         probabilities: Of each class, (n, classes).
@@ -42,10 +44,10 @@ def bin_numbers(probabilities: np.ndarray, bins: int = BINS) -> np.ndarray:
 
 
 def calibration_bins(labels: np.ndarray, probabilities: np.ndarray, bins: int = BINS) -> pd.DataFrame:
-    """Return a table with a row for each bin of confidence, the highest probability of an image, lowest first.
+    """Return a row for every bin, lowest first: `low`, `high`, `images`, means `confidence`, `accuracy`, NaN if empty.
 
-    The columns are `low` (outside the bin), `high` (in it), `images`, and their means `confidence` and `accuracy`, not
-    a number for a bin without images.
+    The columns are `low` (outside the bin), `high` (in it), `images`, and their means `confidence`, the highest
+    probability of an image, and `accuracy`, not a number for a bin without images.
 
     Args:
         labels: Number of the true class, (n,).
@@ -68,11 +70,12 @@ def calibration_error(
 ) -> CalibrationError:
     """Return the expected calibration error, its 95 % interval, and the error and interval that chance alone gives.
 
-    Chance adds to it: it is above 0 for a perfectly calibrated model, the more so the fewer the images. A bootstrap
-    would add that once more. So the interval has the true errors under which one as large, and one as small, as that
-    observed is not among the rarest 2.5 %. Samples are drawn with accuracies that differ from the confidences by from 0
-    to 4 times what was observed, where a bin's accuracy is (right + 1) / (images + 2): none is sure to be right always.
-    With fewer than `FEWEST` units, groups or images by themselves, the interval is (0, 1).
+    The error is the mean over the images of |confidence - accuracy| of their bin. Chance adds to it: it is above 0 for
+    a perfectly calibrated model, the more so the fewer the images. A bootstrap would add that once more. So the
+    interval has the true errors under which one as large, and one as small, as that observed is not among the rarest
+    2.5 %. Samples are drawn with accuracies that differ from the confidences by from 0 to 4 times what was observed,
+    where a bin's accuracy is (right + 1) / (images + 2): none is sure to be right always. With fewer than `FEWEST`
+    units, groups or images by themselves, the interval is (0, 1).
 
     Args:
         labels: Number of the true class, (n,).
@@ -103,7 +106,7 @@ def calibration_error(
 
 
 def group_covariance(labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
-    """Return what groups add to the covariance of the numbers of right predictions in the bins, (bins, bins).
+    """Return what groups add to the covariance of the bins' numbers of right predictions, (bins, bins); 0 of no groups.
 
     It is the sum, over pairs of different images of one group, of the products of their deviations from the accuracy
     of their bin: 0 where no images are grouped.

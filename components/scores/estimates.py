@@ -68,7 +68,7 @@ class Sample:
 
     @property
     def degrees(self) -> float:
-        """Degrees of freedom of a variance over the units: few, where few large groups have most of the images."""
+        """Degrees of freedom of a variance over the units: units - 1, fewer where few large ones have many images."""
         return min(effective_degrees(self.sizes), self.units - 1.0)
 
     def deviations(self, images: np.ndarray) -> np.ndarray:
@@ -80,12 +80,12 @@ class Sample:
         return (images - images.mean() * self.sizes) * leverages(self.sizes)
 
     def score(self, name: str) -> float:
-        """Return the mean of a score over the trainings."""
+        """Return the mean of a named score over the trainings, or over the folds."""
         return float(self.values[name].mean())
 
 
 def leverages(sizes: np.ndarray) -> np.ndarray:
-    """Return what each unit's influence is multiplied by, (units,): over 1, where it is large enough to pull the score.
+    """Return what each unit's influence is multiplied by, (units,): 1 for one of mean size, more for a larger one.
 
     So the variance over units is that of the jackknife, which leaves out one at a time.
 
@@ -99,12 +99,12 @@ def leverages(sizes: np.ndarray) -> np.ndarray:
 
 
 def variance_over_units(influence: np.ndarray) -> float:
-    """Return the variance of a score that comes from the images, from the influence of each unit, (units,)."""
+    """Return a score's variance over images: the sum of its squared influences, (units,), / (units * (units - 1))."""
     return float(np.sum(influence**2) / (len(influence) * max(len(influence) - 1, 1)))
 
 
 def unit_sums(labels: np.ndarray, probabilities: np.ndarray, unit: np.ndarray) -> sparse.csr_array:
-    """Return sums over each unit's images, sparse (units, 1 + 3 * classes): log loss, then three counts of each class.
+    """Return sums over each unit, sparse (units, 1 + 3 * classes): log loss, images by true, predicted, correct class.
 
     The first column is of losses; then come the images by true class, by predicted class, and the correct ones.
     """
@@ -143,7 +143,7 @@ def gradients(total: np.ndarray, names: Collection[str]) -> dict[str, np.ndarray
 def sample_of(
     labels: np.ndarray, probabilities: np.ndarray, unit: np.ndarray, names: Collection[str] = SCORES.keys()
 ) -> Sample:
-    """Return the Sample of one training.
+    """Return the Sample of one training: its named scores on these images, and how far each unit moves each of them.
 
     Args:
         labels: Number of the true class, (n,).
@@ -174,7 +174,7 @@ def sample_of(
 
 
 def pool_trainings(samples: Sequence[Sample]) -> Sample:
-    """Return the Sample of a way from those of its trainings, all on the same images."""
+    """Return one Sample of several trainings on the same images: it keeps the scores of each, and means of the rest."""
     first, trainings = samples[0], len(samples)
     influence = {name: np.stack([sample.influence[name] for sample in samples]) for name in first.values}
     shared = {
@@ -197,7 +197,7 @@ def pool_trainings(samples: Sequence[Sample]) -> Sample:
 
 
 def pool_folds(samples: Sequence[Sample], train_images: float) -> Sample:
-    """Return the Sample of a way from those of its folds, each on test images of its own.
+    """Return one Sample of several folds with test images of their own: each fold's mean scores, all units in a row.
 
     Folds share training images, so that their scores are not independent: the variance of their mean is 1 / folds plus
     the ratio of test to training images, times that of the scores.
@@ -248,7 +248,7 @@ class Part:
     is_overlap: bool = False
 
     def moves(self, alpha: float) -> Interval:
-        """Return how far the score falls and rises, neither negative, as p goes to its limits at level 1 - alpha."""
+        """Return how far the score (falls, rises), 0 or more, as the proportion goes to its limits at 1 - alpha."""
         changes = sorted(
             self.slope * (self.followed(end) - self.followed(self.share))
             for end in exact_interval(self.share * self.trials, self.trials, alpha)
@@ -267,7 +267,7 @@ class Part:
 
 
 def error_part(sample: Sample, name: str) -> Part:
-    """Return the error rate as a part of a score: its slope is that among the images, with one imagined error more.
+    """Return the error rate as a Part of a score: the score's slope by it, with one imagined error; the rate; trials.
 
     So a log loss without an error has the loss that the models' probabilities would give one.
     """
@@ -280,7 +280,9 @@ def error_part(sample: Sample, name: str) -> Part:
 
 
 def class_parts(sample: Sample, name: str) -> list[Part]:
-    """Return a Part of a score for each class: its recall, or its overlap with the images predicted as it.
+    """Return a Part for each class, in order: its recall or, of a score that follows `overlaps`, its overlap.
+
+    The overlap is with the images that are predicted as it.
 
     A class without test images, which the score leaves out, counts as one about which nothing is known.
     """
@@ -346,7 +348,7 @@ class Estimate:
 
 
 def estimate(sample: Sample, name: str) -> Estimate:
-    """Return the Estimate of a named score."""
+    """Return the Estimate of a named score: its value, its bounds, and its variance over images and over trainings."""
     score, influence, values = SCORES[name], sample.influence[name], sample.values[name]
     variance = variance_over_units(influence)
     parts = class_parts(sample, name) if score.follows in ("recalls", "overlaps") else [error_part(sample, name)]
@@ -365,7 +367,9 @@ def estimate(sample: Sample, name: str) -> Estimate:
 
 
 def acceleration_of(influence: np.ndarray) -> float:
-    """Return how fast a score's standard error grows with it, from its units' influence; 0 where that is skewed left.
+    """Return sum(x ** 3) / (6 * sum(x ** 2) ** 1.5) of the units' influence x; 0 where that is negative or all are 0.
+
+    It is how fast a score's standard error grows with it.
 
     Source: Efron, Better Bootstrap Confidence Intervals, doi:10.1080/01621459.1987.10478410.
     """
@@ -374,7 +378,7 @@ def acceleration_of(influence: np.ndarray) -> float:
 
 
 def skewed_quantile(quantile: float, acceleration: float) -> float:
-    """Return the upper end of an interval in standard errors, from a quantile of Student's t and the acceleration.
+    """Return how many standard errors above the score an interval ends, from Student's t and the acceleration.
 
     As in the ABC interval of a mean, the correction of its bias is the acceleration, too.
 
@@ -385,7 +389,7 @@ def skewed_quantile(quantile: float, acceleration: float) -> float:
 
 
 def effective_degrees(influence: np.ndarray) -> float:
-    """Return a variance's effective degrees of freedom over units: few where few dominate, at least 3 unless it is 0.
+    """Return a variance's degrees of freedom, 3 or more, few where few units dominate; units - 1 where all are 0.
 
     It is Satterthwaite's number, each unit's square being of one degree, for which doi:10.2307/3002019 is the source.
     """
@@ -395,7 +399,7 @@ def effective_degrees(influence: np.ndarray) -> float:
 
 
 def spread_of_mean(values: np.ndarray, spread: float, of_images: float) -> float:
-    """Return the variance of the mean of some values that does not come from the images; 0 of one value.
+    """Return the variance of a mean of values beyond that which comes from the images, 0 or more; 0 of one value.
 
     Args:
         values: A score, or the difference of two, of each training or fold, (trainings,).

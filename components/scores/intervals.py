@@ -23,7 +23,7 @@ def score_intervals(
     groups: np.ndarray | None = None,
     names: Collection[str] = SCORES.keys(),
 ) -> dict[str, Interval]:
-    """Return each named score's 95 % interval over other images, by name, as `Estimate.interval` has it.
+    """Return each named score's 95 % interval over other images, (low, high); of under `FEWEST` units, its bounds.
 
     That of accuracy is exact where no images are grouped.
 
@@ -40,7 +40,7 @@ def score_intervals(
 def class_scores(
     labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str], groups: np.ndarray | None = None
 ) -> pd.DataFrame:
-    """Return a table with each class's support, precision, recall and F1 and their intervals, in order of `classes`.
+    """Return a row a class, in order: `class`, `support`, and `precision`, `recall`, `f1`, each with `_low`, `_high`.
 
     The columns are `class`, `support` (its images), `precision`, `precision_low`, `precision_high`, and the same three
     of `recall` and of `f1`; not a number where the divisor is 0, as the precision of a class that is never predicted.

@@ -34,7 +34,7 @@ def main_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, floa
 
 
 def validation_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """Return what `main_scores` returns, with `validation_` before each name; the images are to be of validation."""
+    """Return `validation_kappa`, `validation_log_loss` and `validation_accuracy` of images of validation, by name."""
     return dict(zip(VALIDATION, main_scores(labels, probabilities).values(), strict=True))
 
 
@@ -50,7 +50,7 @@ def log_losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 
 
 def imagined_losses(probabilities: np.ndarray) -> np.ndarray:
-    """Return the loss to expect of each image if its predicted class is wrong, in nats, (n,).
+    """Return the log loss to expect of each image if its predicted class is wrong, in nats, (n,); 36.04 of a sure one.
 
     The other classes are then as probable as the model says.
     """
@@ -79,10 +79,11 @@ def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) ->
 
 
 def baselines(labels: np.ndarray, train_counts: Sequence[int]) -> dict[str, float]:
-    """Return `majority_accuracy`, `chance_accuracy` and `prior_log_loss`: the scores of guesses that see no image.
+    """Return `majority_accuracy` of the commonest training class, `chance_accuracy`, 1 / classes, and `prior_log_loss`.
 
-    They are the share of the images that are of the commonest training class, the first of several such; 1 / classes;
-    and the log loss, in nats, of the class frequencies in training as the probabilities of every image.
+    They are the scores of guesses that see no image: the share of the images that are of the commonest training class,
+    the first of several such; 1 / classes; and the log loss, in nats, of the class frequencies in training as the
+    probabilities of every image.
 
     Args:
         labels: Number of the true class, (n,).

@@ -50,7 +50,7 @@ class Difference:
 
     @property
     def value(self) -> float:
-        """The difference."""
+        """The score of the second way minus that of the first."""
         return self.second - self.first
 
     def interval(self, alpha: float = ALPHA) -> Interval:
@@ -76,7 +76,7 @@ class Difference:
             return 1.0
 
         def distance(log_alpha: float) -> float:
-            """Return how far the end of an interval that is nearer to 0 is from it, on the side of the difference."""
+            """Return how far 0 is outside the interval at level 1 - exp(log_alpha); negative if it is inside."""
             low, high = self.interval(float(np.exp(log_alpha)))
             return low if self.value > 0 else -high
 
@@ -116,7 +116,7 @@ def difference(first: Sample, second: Sample, name: str) -> Difference:
 
 
 def unseen_mistakes(first: Sample, second: Sample, name: str) -> tuple[float, float, float, float]:
-    """Return slope, share, number and other variance of the images that both predict wrongly: `Difference.unseen`.
+    """Return, of the images that both predict wrongly: slope, share, trials and other variance: `Difference.unseen`.
 
     Of two models without a mistake the surer has the lower log loss, until both make one. What one costs is the mean
     over those seen, with one more as the models' own probabilities imagine it.
@@ -152,7 +152,7 @@ class Correction:
 
     @property
     def alpha(self) -> float:
-        """The level of each claim at which some is made with a probability of `ALPHA` if no two ways differ."""
+        """The level for each claim at which any one is made with probability `ALPHA` if no two ways differ."""
         return float(2 * special.ndtr(-self.largest[round(ALPHA * (len(self.largest) + 1)) - 2]))
 
     def correct(self, p: float) -> float:
@@ -182,7 +182,7 @@ def correction_of(ways: Sequence[Sample], names: Sequence[str] = TESTED) -> Corr
 
 
 def score_covariance(ways: Sequence[Sample], names: Sequence[str]) -> np.ndarray:
-    """Return the covariance of all scores of all ways, (ways * scores, ways * scores), over images and trainings.
+    """Return the covariance of all scores, way by way, (ways * scores, ways * scores), over images and trainings.
 
     The trainings of two ways are independent of each other; folds are the same for all.
     """
@@ -200,7 +200,7 @@ def score_covariance(ways: Sequence[Sample], names: Sequence[str]) -> np.ndarray
 
 
 def compare_ways(ways: Mapping[str, Sample]) -> pd.DataFrame:
-    """Return a table with a row for each pair of ways, first and second in the order of `ways`, and every claim.
+    """Return a row for each pair of ways, in order: names, counts, and each tested score's difference, interval and p.
 
     Its columns are the names `first` and `second`; the number of `images`, of `groups` (an image that is by itself
     counts as one; 0 if all are), `first_trainings` and `second_trainings`; for each tested score, such as accuracy,
@@ -241,7 +241,7 @@ class SameWay:
 
 
 def compare_same_ways(trainings: Sequence[Sample]) -> SameWay:
-    """Return how many pairs of one way's trainings, and of halves of them, there are, and how many are told apart.
+    """Return how many pairs of a way's trainings, and of halves of them, there are, and how many accuracy tells apart.
 
     All are scored on the same images. Of many halves, the first `MOST_HALVES` are compared.
     """
@@ -262,7 +262,7 @@ def compare_same_ways(trainings: Sequence[Sample]) -> SameWay:
 
 
 def best_ways(pairs: pd.DataFrame, names: Sequence[str], score: str) -> list[str]:
-    """Return those of the named ways than which no other is better by a score, on the corrected claims.
+    """Return the named ways, in their order, that no other beats by a score with a corrected p below `ALPHA`.
 
     The best way of all is among them with a probability of `LEVEL` or more: a set of the best.
 
@@ -276,7 +276,7 @@ def best_ways(pairs: pd.DataFrame, names: Sequence[str], score: str) -> list[str
 
 
 def detectable_difference(images: int, disagreement: float, pairs: int = 1) -> float:
-    """Return the smallest difference of two models' accuracies that these images tell from 0; infinite if none is.
+    """Return the least difference of two accuracies, as a share, that so many images tell from 0; infinite if none.
 
     They tell it with a power of `POWER`, at a level of `ALPHA` that is shared out among the pairs.
 
@@ -295,7 +295,10 @@ def detectable_difference(images: int, disagreement: float, pairs: int = 1) -> f
 
 
 def least_difference_text(images: int) -> str:
-    """Return a clause: which differences in accuracy so many test images can tell, with `WAYS` ways compared."""
+    """Return `of 3 ways that disagree on 10% of the images, they tell differences of 7.2 points or more ...`.
+
+    It is of the least difference in accuracy that so many test images can tell, of `WAYS` ways; or of `no difference`.
+    """
     difference = detectable_difference(images, DISAGREEMENT, WAYS * (WAYS - 1) // 2)
     least = f"differences of {100 * difference:.1f} points or more" if np.isfinite(difference) else "no difference"
     return (

@@ -31,7 +31,9 @@ def exact_interval(successes: float, trials: float, alpha: float = ALPHA) -> Int
 
 
 def effective_trials(share: float, variance: float, trials: float, units: float, degrees: float = np.inf) -> float:
-    """Return how many independent images would have a share of successes as variable as images in groups have.
+    """Return how many independent images, up to `trials`, a share over groups is worth; `units` if its variance is 0.
+
+    They would have a share of successes as variable as images in groups have.
 
     Args:
         share: Share of successes.

@@ -97,7 +97,7 @@ def ratio_or_zero(part: "np.ndarray", whole: "np.ndarray") -> "np.ndarray":
 
 
 def kappa(sums: Sums) -> "np.ndarray":
-    """Return Cohen's kappa of each set, (sets,); 0 where all its labels and predictions are of one and the same class.
+    """Return Cohen's kappa of each set, (sets,); 0 for one without images or with labels and predictions of one class.
 
     Source: Cohen, doi:10.1177/001316446002000104.
     """
@@ -120,7 +120,7 @@ def balanced_accuracy(sums: Sums) -> "np.ndarray":
 
 
 def macro_f1(sums: Sums) -> "np.ndarray":
-    """Return each set's mean F1 over the classes with images in it, not those only predicted, (sets,)."""
+    """Return each set's mean F1 over classes with images in it, not those only predicted, (sets,); 0 without images."""
     class_f1 = ratio_or_zero(2 * sums.correct, sums.actual + sums.predicted)
     return ratio_or_zero(class_f1.sum(axis=1), (sums.actual > 0).sum(axis=1))
 

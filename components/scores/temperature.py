@@ -28,7 +28,10 @@ def fit_temperature(labels: np.ndarray, logits: np.ndarray) -> float:
     target = (1 - smoothing) * logits[np.arange(len(labels)), labels].mean() + smoothing * logits.mean()
 
     def slope(log_inverse: float) -> float:
-        """Return the derivative of the log loss by the temperature's inverse, which rises: the loss is convex in it."""
+        """Return the derivative of the log loss by the inverse of the temperature, at that inverse's logarithm.
+
+        It rises: the loss is convex in the inverse.
+        """
         weights = np.exp(np.exp(log_inverse) * logits)
         return float(np.mean(np.einsum("ij,ij->i", weights, logits) / weights.sum(axis=1)) - target)
 

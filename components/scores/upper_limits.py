@@ -19,12 +19,12 @@ def upper_limit(events: int, trials: int) -> float:
 
 
 def trials_needed(rate: float) -> int:
-    """Return how many trials without an event bring the upper limit to a rate in (0, 1)."""
+    """Return the fewest trials that, without an event, bring the 95 % upper limit down to a rate in (0, 1)."""
     return math.ceil(math.log(1 - LEVEL) / math.log(1 - rate))
 
 
 def threshold_below_rate(scores: np.ndarray, rate: float) -> float | None:
-    """Return the lowest threshold that trials exceed at a rate whose upper limit is at most this one; None if none is.
+    """Return the lowest of the scores that trials exceed at a rate of 95 % upper limit `rate` or less; None if none is.
 
     At that threshold the true rate is at most this one in 95 % of samples, whatever the scores are distributed like,
     since it is one of them: the threshold is a tolerance limit. It is the place, too, where tests of one threshold

@@ -66,7 +66,7 @@ def log_page_or_warn(
 
 
 def require_run(report: Report) -> "Run":
-    """Return the run of a report, which the journal must have.
+    """Return the run of a report in the journal; raise where it has none.
 
     Raises:
         UserError: The journal has none.

@@ -58,7 +58,7 @@ def open_client(address: str) -> "MlflowClient":
 
 
 def resolve_in_project(address: str) -> str:
-    """Return an address unchanged, but for that of a SQLite file at a relative path, where this is a copy of a project.
+    """Return a relative SQLite address, in a copy of a project, with the project's path; any other address unchanged.
 
     That file is the project's, not one in the copy, which DVC throws away with the experiment's folder.
     """

@@ -11,7 +11,7 @@ MODEL = "probe"
 @store.one_line_errors()
 @store.repeat_on_conflict
 def log_probe(probe: Probe) -> bool:
-    """Log a finished probe's scores, parameters and costs as a run, and return whether there was none.
+    """Log a finished probe's scores, parameters and costs as a run; return True, or False if it had a run already.
 
     Raises:
         UserError: The store does not answer or refuses, or the journal is off.
@@ -26,7 +26,7 @@ def log_probe_or_warn(probe: Probe) -> None:
 
 
 def _log_probe(probe: Probe, digest: str) -> bool:
-    """Do what `log_probe` says, of a probe whose content has this digest."""
+    """Log a probe whose content has this digest as a run; return True, or False if it had a run already."""
     if runs.find_run(probe.facts.data_set, PROBE, digest):
         return False
     run = runs.create_run(probe, MODEL, {PROBE: digest})

@@ -84,7 +84,7 @@ def champion_of(name: str) -> "ModelVersion | None":
 
 
 def register_version(classifier: Classifier, report: Report) -> tuple[str, int]:
-    """Complete a model's run, register it once, renew its card; return the version, and how many its test split scored.
+    """Complete a model's run, register it once, renew its card; return (version, models scored on its test split).
 
     Returns:
         The version, and how many models have been scored on its test split.
@@ -177,7 +177,9 @@ def download_report(version: "ModelVersion", folder: str) -> Report:
 
 
 def compare_with_champion(report: Report, champion: Report, looks: int) -> Mapping[str, Mapping[str, float]]:
-    """Return the difference, candidate minus champion, in each score of `JUDGES`, by name, corrected for so many looks.
+    """Return, by `log_loss` and `accuracy`, `first` (champion), `second`, `difference`, corrected `low`, `high`, `p`.
+
+    The difference is candidate minus champion; the correction is for both scores and so many looks.
 
     The values of each are `first`, the champion's, `second`, `difference`, `low`, `high` and `p`.
     """
@@ -196,7 +198,10 @@ def compare_with_champion(report: Report, champion: Report, looks: int) -> Mappi
 
 
 def judged_differences(first: "Sample", second: "Sample", looks: int) -> dict[str, dict[str, float]]:
-    """Return what `compare_with_champion` returns, of two models, each with what it predicted of the test images."""
+    """Return, by `log_loss` and `accuracy`, `first`, `second`, `difference` second minus first, `low`, `high` and `p`.
+
+    The last three are corrected for both scores and so many looks.
+    """
     from components.scores.pairs import correction_of, difference
     from components.scores.proportions import ALPHA
 

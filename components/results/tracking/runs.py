@@ -72,7 +72,7 @@ class LiveRun:
             self.run = None
 
     def _send_in_time(self, run_id: str) -> bool:
-        """Log the waiting epochs and return True.
+        """Log the waiting epochs and return True; raise where sending has taken over `LIVE_SECONDS` in all.
 
         Raises:
             UserError: The store has taken longer than `LIVE_SECONDS` by now.
@@ -244,7 +244,7 @@ def _begin_run(classifier: Classifier, model: str) -> "Run | None":
 
 
 def _delete_broken_off_run(experiment: str, inputs_digest: str) -> None:
-    """Delete the first run, if any, of a training with these inputs that names no model: it ended without the store."""
+    """Delete the latest run, if any, of a training with these inputs that has no model: it ended without the store."""
     run = find_run(experiment, MADE_WITH, inputs_digest, without=MODEL)
     if run:
         client().delete_run(run.info.run_id)
@@ -306,7 +306,7 @@ def _find_experiment(name: str) -> str | None:
 
 
 def find_run(experiment: str, tag: str, value: str, without: str = "") -> "Run | None":
-    """Return the first run of an experiment with a tag of this value and, if named, without another; else None."""
+    """Return the latest run of an experiment with a tag of this value and, if named, without another tag; else None."""
     identifier = _find_experiment(experiment)
     if not identifier:
         return None
@@ -351,7 +351,7 @@ def _run_params(artifact: Classifier | Report | Probe) -> dict[str, str]:
 
 
 def log_params(run_id: str, artifact: Classifier | Report | Probe) -> None:
-    """Log the parameters and facts behind an artifact that `_run_params` returns."""
+    """Log the parameters behind an artifact, as `step.parameter`, and some facts of its model, as a run's params."""
     from mlflow.entities import Param
 
     client().log_batch(run_id, params=[Param(*param) for param in _run_params(artifact).items()])
