@@ -87,10 +87,7 @@ def network_of(report: Report) -> tuple[str, str] | None:
 
 
 def reports_by_name(models: Mapping[str, Sequence[Report]]) -> dict[str, Report]:
-    """Return reports by name: the first of a model has its name, the others add what varies of seeds, `top seed=1`.
-
-    The fold is added, too, where it varies.
-    """
+    """Return reports by name: a model's first has its name, the others add seeds and fold that vary, `top seed=1`."""
     reports = {}
     for name, trials in models.items():
         parameters = [chain_parameters(trial) for trial in trials]
@@ -118,7 +115,7 @@ def split_digest(report: Report) -> str:
 
 
 def chain_parameters(report: Report) -> dict[str, object]:
-    """Return the parameters that a report comes from: of its training as `seed`, of others as `split.seed`; `views`.
+    """Return the parameters behind a report: of its training as `seed`, of other steps as `split.seed`, and `views`.
 
     Of the evaluation there are the views alone. A value that validation chose among several is left out, since it is
     no difference between models.

@@ -63,7 +63,7 @@ class Sample:
 
     @property
     def units(self) -> int:
-        """Number of groups and of images that are by themselves."""
+        """Number of units: groups, and images that are by themselves, counted together."""
         return len(self.wrong)
 
     @property

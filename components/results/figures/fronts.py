@@ -50,7 +50,7 @@ def _draw_ways(axes: Axes, table: pd.DataFrame, cost: str) -> None:
 
 
 def front_of(costs: pd.Series, scores: pd.Series) -> list[str]:
-    """Return the names of the rows that no other beats, by ascending cost: none is as cheap and as good, and better."""
+    """Return, by ascending cost, the names of rows that score higher than any as cheap or cheaper; one of equals."""
     order = pd.DataFrame({"cost": costs, "score": -scores}).sort_values(["cost", "score"], kind="stable")
     best, front = float("inf"), []
     for name, row in order.iterrows():

@@ -66,7 +66,7 @@ def draw_confusion_matrix(matrix: npt.NDArray[np.integer], classes: Sequence[str
 def join_classes(
     matrix: npt.NDArray[np.integer], classes: Sequence[str], most: int
 ) -> tuple[npt.NDArray[np.integer], list[str], int]:
-    """Return a confusion matrix of the `most` classes confused most and of all `others` as one; names; how many others.
+    """Return a confusion matrix of the `most` classes confused most, then all others as one; names; number of others.
 
     Args:
         matrix: Counts (C, C): rows are the true classes, columns the predicted ones.

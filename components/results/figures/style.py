@@ -92,7 +92,7 @@ def draw_statement(path: Path, title: str, text: str) -> None:
 
 
 def shorten_name(name: object, longest: int = 30) -> str:
-    """Return a name as text; if it is longer than `longest` characters, cut to these with an ellipsis in its middle."""
+    """Return a name as text; if longer than `longest` characters, cut to at most so many, an ellipsis in its middle."""
     text = str(name).encode(errors="replace").decode()
     half = (longest - 1) // 2
     return text if len(text) <= longest else f"{text[:half]}…{text[-half:]}"
