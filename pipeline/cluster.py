@@ -87,7 +87,7 @@ def first_repeated(names: Sequence[str]) -> str:
 
 Number = Annotated[int, like_parameter(Annotated[int, Range("0 or more", lambda value: value >= 0)])]
 Retries = Annotated[int, like_parameter(Annotated[int, Range("from 0 to 100", lambda value: 0 <= value <= 100)])]
-Nodes = Annotated[int, like_parameter(Annotated[int, Range("from 1 to 64", lambda value: 1 <= value <= 64)])]
+Pods = Annotated[int, like_parameter(Annotated[int, Range("from 1 to 64", lambda value: 1 <= value <= 64)])]
 SecretUses = Lines[ObjectName, Annotated[Any, rule(USE, is_secret_use)]]  # Mapping[str, str] | str
 
 
@@ -139,7 +139,7 @@ class Pool(Section):
     node_selector: Lines[LabelName, LabelValue]
     tolerations: Annotated[list[Toleration], list_of("tolerations, [] for none")]
     volumes: Lines[VolumeName, Folder]
-    nodes: Nodes = 1
+    nodes: Pods = 1
 
     @field_validator("accelerators")
     @classmethod
@@ -199,6 +199,7 @@ class Cluster(Section):
         pools: What steps ask for, by the pool's name.
         steps: The pool of each step, also of those that params.yaml does not name.
         trainings: Whether the trainings of a way run `together`, in one pod, or `apart`.
+        shards: In how many pods at once, each with its share of the images, the steps run that map over images.
     """
 
     images: Images
@@ -211,6 +212,7 @@ class Cluster(Section):
     pools: Lines[str, Pool]
     steps: Lines[Annotated[str, one_of("step", STEPS)], str]
     trainings: Annotated[str, one_of("choice of trainings", ("together", "apart"))]
+    shards: Pods = 1
 
     @field_validator("steps")
     @classmethod

@@ -15,7 +15,7 @@ from components.data.artifact import MANIFEST, Artifact
 from components.data.content import sha256
 from components.data.json_files import read_json
 from components.data.records import Record, record_path, write_records
-from components.machinery import code
+from components.machinery import code, sharding
 from components.machinery.lineage import facts_of_kinds, inherited_manifest, inputs_digest, write_manifests
 from components.machinery.revisions import installed_versions, revisions
 from components.machinery.signature import Step, load_step
@@ -146,6 +146,7 @@ def run_once(
     inputs = read_inputs(step, artifacts)
     manifest = inherited_manifest(step, inputs)
     manifest["parameters"][step.name] = values
+    manifest |= sharding.shard_of_inputs(step, inputs)
     digest = inputs_digest(step, inputs, values)
     versions = {"python": platform.python_version(), **installed_versions(code.computing_packages(step.name))}
     record = Record(step.name, "", recipe, {}, versions, revisions())
