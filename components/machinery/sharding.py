@@ -140,16 +140,12 @@ def joined_output(step: Step, key: str, target: Path, shards: Sequence[Artifact]
     manifests = [deepcopy(shard.manifest) for shard in shards]
     numbers = [manifest.pop("shard", None) for manifest in manifests]
     if numbers != [{"number": number, "of": len(shards)} for number in range(1, len(shards) + 1)]:
-        raise UserError(
-            f"{step.name}: {key}: expected all shards of one whole, in order; received {numbers}"
-        )
+        raise UserError(f"{step.name}: {key}: expected all shards of one whole, in order; received {numbers}")
     for manifest in manifests:
         manifest.update(digest="", files={})
         manifest["lineage"].pop(step.name)
     if any(manifest != manifests[0] for manifest in manifests):
-        raise UserError(
-            f"{step.name}: the shards of {key} differ in inputs or parameters: make them again"
-        )
+        raise UserError(f"{step.name}: the shards of {key} differ in inputs or parameters: make them again")
     return step.outputs[key](staging_path(key, target), manifests[0])
 
 
@@ -187,9 +183,7 @@ def main(arguments: list[str]) -> None:
     dealing = commands.add_parser("deal", help="write an artifact's files to shards")
     dealing.add_argument("--whole", type=Path, required=True, metavar="DIR")
     dealing.add_argument("--shards", type=Path, required=True, nargs="+", metavar="DIR")
-    dealing.add_argument(
-        "--multiple", type=int, default=1, metavar="FILES", help="of a batch"
-    )
+    dealing.add_argument("--multiple", type=int, default=1, metavar="FILES", help="of a batch")
     for name in MAPS_OVER:
         joining = commands.add_parser(name, help=f"join the shards of what {name} made")
         for key in (*load_step(name).outputs, "record"):

@@ -15,6 +15,7 @@ from kfp.dsl.pipeline_task import PipelineTask
 from components.data.artifacts import Classifier, Page
 from components.data.pinned import GIT, PinnedSource
 from components.machinery import executor
+from components.machinery.sharding import MAPS_OVER
 from components.machinery.signature import load_step
 from components.model.nodes import ADDRESS, NODE, NODES, RUN
 from components.system.errors import UserError
@@ -31,6 +32,11 @@ RUN_ID = "metadata.labels['pipeline/runid']"  # of the pod; a placeholder in its
 LONGEST_NAME = 114  # of a pipeline: its version, of 127 at most, has a - and 12 digits of its content more
 BACKOFF = 30  # seconds before another attempt
 BETWEEN = 600  # seconds that an attempt may wait besides, for a node and for images
+SHARDING = ["python", "-m", "components.machinery.sharding"]
+DEALS, JOINS = "Deal images into shards.", "Join what was made of each shard to what one run would make."
+BATCH = "Images of a batch: each shard but the last has a multiple of it."
+RECORDS = "What the run took, and what it ran on."
+COPIES = "split"  # the step in whose pool shards are dealt and joined
 Values = Mapping[tuple[str, str], Any]  # by step and parameter
 
 
@@ -169,6 +175,9 @@ def add_tasks(tasks: Sequence[Task], cluster: Cluster, parameters: Values) -> No
     for task in tasks:
         inputs = {name: channels[one] for name, (_, one) in numbered_inputs(task).items()}
         values = {key: parameters.get((task.step, key), value) for key, value in task.values.items()}
+        if task.step in MAPS_OVER and cluster.shards > 1:
+            channels |= add_in_shards(task, inputs, values, cluster)
+            continue
         nodes = cluster.pools[cluster.steps[task.step]].nodes if task.step == "fine_tune" else 1
         runs = [make_component(task, cluster)(**inputs, **values) for _ in range(nodes)]
         for number, run in enumerate(runs):
@@ -179,6 +188,74 @@ def add_tasks(tasks: Sequence[Task], cluster: Cluster, parameters: Values) -> No
             if source.startswith(GIT):
                 run.set_env_variable("GRAFT_DVC_REVISION", PinnedSource.parse(source, "", "").revision)
         channels |= {one: runs[0].outputs[key] for key, one in task.outputs.items()}
+
+
+def add_in_shards(
+    task: Task, inputs: Mapping[str, Any], values: Mapping[str, Any], cluster: Cluster
+) -> dict[Output, Any]:
+    """Add a task as several of its step, each on a shard of its images, with one that deals and one that joins them.
+
+    Args:
+        task: The task.
+        inputs: kfp's channel of each input.
+        values: The value, or the channel, of each parameter.
+        cluster: Where they will run, in how many shards.
+
+    Returns:
+        kfp's channel of each output, joined.
+    """
+    numbers, mapped = range(1, cluster.shards + 1), MAPS_OVER[task.step]
+    batch = values.get("batch_size", 1)
+    dealt = dealing_component(task, cluster)(whole=inputs[mapped], multiple=batch)
+    dealt.set_display_name(f"deal {mapped} for {display_name(task)}")
+    runs = []
+    for number in numbers:
+        shard = {mapped: dealt.outputs[f"shard_{number}"]}
+        runs.append(make_component(task, cluster)(**{**inputs, **shard}, **values))
+        runs[-1].set_display_name(f"{display_name(task)} shard {number} of {cluster.shards}")
+        configure(runs[-1], task.step, cluster)
+    parts = {f"{key}_{number}": runs[number - 1].outputs[key] for key in task.outputs for number in numbers}
+    joined = joining_component(task, cluster)(**parts)
+    joined.set_display_name(display_name(task))
+    for copying in (dealt, joined):
+        configure(copying, COPIES, cluster)
+    return {one: joined.outputs[key] for key, one in task.outputs.items()}
+
+
+def dealing_component(task: Task, cluster: Cluster) -> Callable[..., PipelineTask]:
+    """Return a Kubeflow component from `whole`, what a task maps over, and `multiple` to `shard_1`, `shard_2`, ..."""
+    step, key = load_step(task.step), MAPS_OVER[task.step]
+    kind = getattr(dsl, executor.artifact_type(step.inputs[key]))
+    shards = [f"shard_{number}" for number in range(1, cluster.shards + 1)]
+    arguments = {"whole": Argument(dsl.Input[kind], step.descriptions[key]), "multiple": Argument(int, BATCH)}
+    arguments |= {shard: Argument(dsl.Output[kind], "Consecutive images of it.") for shard in shards}
+
+    def words_of(values: Mapping[str, Any]) -> list[Any]:
+        words = ["deal", "--whole", values["whole"].path, "--multiple", values["multiple"], "--shards"]
+        return [*words, *(values[shard].path for shard in shards)]
+
+    return container_component("deal", DEALS, arguments, cluster.images.steps, SHARDING, words_of)
+
+
+def joining_component(task: Task, cluster: Cluster) -> Callable[..., PipelineTask]:
+    """Return a Kubeflow component from a task's outputs of each shard, `KEY_1`, `KEY_2` ..., to its outputs."""
+    step, numbers = load_step(task.step), range(1, cluster.shards + 1)
+    descriptions = {**step.descriptions, RECORD: RECORDS}
+    parts = {key: [f"{key}_{number}" for number in numbers] for key in task.outputs}
+    arguments = {
+        part: Argument(dsl.Input[kfp_type(one)], descriptions[key])
+        for key, one in task.outputs.items()
+        for part in parts[key]
+    }
+    arguments |= {key: Argument(dsl.Output[kfp_type(one)], descriptions[key]) for key, one in task.outputs.items()}
+
+    def words_of(values: Mapping[str, Any]) -> list[Any]:
+        words = [task.step]
+        for key, several in parts.items():
+            words += [f"--{key}", values[key].path, *(values[part].path for part in several)]
+        return [*words, "--executor_input", dsl.PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER]
+
+    return container_component(f"join_{task.step}", JOINS, arguments, cluster.images.steps, SHARDING, words_of)
 
 
 def make_node(task: PipelineTask, number: int, nodes: int) -> None:
@@ -232,7 +309,7 @@ def make_component(task: Task, cluster: Cluster) -> Callable[..., PipelineTask]:
     """
     step, inputs = load_step(task.step), numbered_inputs(task)
     views = executor.view_types(step.outputs)
-    descriptions = {**step.descriptions, RECORD: "What the run took, and what it ran on."}
+    descriptions = {**step.descriptions, RECORD: RECORDS}
     arguments = {name: Argument(dsl.Input[kfp_type(one)], descriptions[key]) for name, (key, one) in inputs.items()}
     arguments |= {key: Argument(dsl.Output[kfp_type(one)], descriptions[key]) for key, one in task.outputs.items()}
     arguments |= {key: Argument(dsl.Output[getattr(dsl, schema)]) for key, schema in views.items()}
@@ -240,8 +317,7 @@ def make_component(task: Task, cluster: Cluster) -> Callable[..., PipelineTask]:
     with_dvc = task.step == "fetch" or str(task.values.get("source", "")).startswith(GIT)
     image = cluster.images.fetch if with_dvc else cluster.images.steps
 
-    def container(*placeholders: Any) -> dsl.ContainerSpec:
-        values = dict(zip(arguments, placeholders, strict=True))
+    def words_of(values: Mapping[str, Any]) -> list[Any]:
         words = ["--recipe", task.recipe] if task.step not in COLLECTION else []
         for name, (key, _) in inputs.items():
             words += [f"--{key}", values[name].path]
@@ -251,12 +327,33 @@ def make_component(task: Task, cluster: Cluster) -> Callable[..., PipelineTask]:
             words += [f"--{key}", values[key]]
         for key in views:
             words += ["--view", key, values[key].path]
-        words += ["--executor_input", dsl.PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER]
-        command = ["python", "-m", "components", task.step]
+        return [*words, "--executor_input", dsl.PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER]
+
+    command = ["python", "-m", "components", task.step]
+    return container_component(task.step, step.summary, arguments, image, command, words_of)
+
+
+def container_component(
+    name: str, summary: str, arguments: Mapping[str, Argument], image: str, command: list[str],
+    words_of: Callable[[Mapping[str, Any]], list[Any]],
+) -> Callable[..., PipelineTask]:  # fmt: skip
+    """Return a Kubeflow component that runs a command in an image, with words made of its arguments' placeholders.
+
+    Args:
+        name: The component's.
+        summary: First line of its description.
+        arguments: What it takes and makes.
+        image: In which it runs.
+        command: Its first words.
+        words_of: The words that follow, of kfp's placeholders by the argument's name.
+    """
+
+    def container(*placeholders: Any) -> dsl.ContainerSpec:
+        words = words_of(dict(zip(arguments, placeholders, strict=True)))
         return dsl.ContainerSpec(image=image, command=command, args=words)
 
-    container.__name__ = task.step
-    set_interface(container, step.summary, arguments)
+    container.__name__ = name
+    set_interface(container, summary, arguments)
     return dsl.container_component(container)
 
 

@@ -253,6 +253,29 @@ def test_nodes_that_train_together_are_tasks_of_which_the_first_counts(content, 
     assert not any(needs(spec, name) & {*names[1:]} for name in tasks(spec))
 
 
+def test_steps_that_map_over_images_run_as_shards_of_which_the_joined_is_taken(content, tmp_path):
+    alone = {name: needs(one, name) for one in [compile_recipe(content, tmp_path)[0]] for name in tasks(one)}
+    content["cluster"]["shards"] = 3
+    spec, _ = compile_recipe(content, tmp_path)
+    for step, taken, before in (("augment", "images", "fetch digits"), ("extract", "augmented", "augment")):
+        name = next(shown for shown in alone if shown.startswith(step))
+        dealt, *shards = f"deal {taken} for {name}", *(f"{name} shard {number} of 3" for number in (1, 2, 3))
+        assert needs(spec, dealt) == {before}
+        for number, shard in enumerate(shards, start=1):
+            assert needs(spec, shard) == alone[name] - {before} | {dealt}
+            source = tasks(spec)[shard]["inputs"]["artifacts"][taken]["taskOutputArtifact"]
+            assert source["outputArtifactKey"] == f"shard_{number}"
+        assert needs(spec, name) == {*shards}
+        on = {shown: container_of(spec, tasks(spec)[shown])[1] for shown in (dealt, *shards, name)}
+        assert "accelerator" not in on[dealt]["resources"] and "accelerator" not in on[name]["resources"]
+        assert all("accelerator" in on[shard]["resources"] for shard in shards) == (step == "extract")
+        assert on[name]["args"][0] == step
+    others = {name for name in tasks(spec) if name not in alone}
+    assert len(others) == 2 * (1 + 3)
+    for name in alone.keys() - {"augment", *(shown for shown in alone if shown.startswith("extract"))}:
+        assert needs(spec, name) == alone[name]
+
+
 def test_a_step_that_is_not_named_has_its_pool_by_whether_it_computes_with_keras(content):
     content["cluster"]["steps"] = {"compare": "gpu"}
     on_gpu = {name for name, pool in cluster.read(content).steps.items() if pool == "gpu"}
