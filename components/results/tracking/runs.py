@@ -92,7 +92,7 @@ class LiveRun:
             store.attempt(_end_run, self.run, "FAILED")
 
     def finish(self, classifier: Classifier) -> None:
-        """Send waiting epochs, log validation scores, end the run as FINISHED; or delete it: another has the model."""
+        """Send waiting epochs and validation scores, end the run as FINISHED; delete it if the model has another."""
         self._send()
         if self.run:
             store.attempt(_finish_run, self.run, classifier)
