@@ -19,7 +19,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from components.data.artifacts import MANIFEST, Artifact, Report, TestSplit
+from components.data.artifacts import MANIFEST, Artifact, Classifier, Report, TestSplit
 from components.data.content import file_sha256
 from components.data.json_files import read_json
 from components.data.records import Record, record_path
@@ -27,6 +27,7 @@ from components.machinery.code import ROOT
 from components.machinery.running import run_step
 from components.model.backbones.applications import APPLICATIONS
 from components.results import tracking
+from components.results.tracking import runs
 from components.system.signals import STOPS
 from pipeline.arranging import Task, arrange
 from pipeline.collection import COLLECTION
@@ -250,6 +251,23 @@ def database(tmp_path_factory) -> str:
         tracking.client().search_experiments()
     tracking.client.cache_clear()
     return address
+
+
+@pytest.fixture(scope="module")
+def journal(made, database, tmp_path_factory) -> Iterator[str]:
+    """A journal that holds the fine-tuned model; the address of the logged model."""
+    folder = tmp_path_factory.mktemp("journal")
+    shutil.copy(database.removeprefix("sqlite:///"), folder / "mlflow.db")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+        patch.chdir(folder)
+        tracking.client.cache_clear()
+        classifier = Classifier.read(made["classifiers/fine_tuned"])
+        tracking.complete_run(classifier, Report.read(made["fine_tuned"]))
+        run = runs.find_run("edges", runs.MODEL, classifier.digest)
+        assert run is not None and run.outputs is not None
+        yield f"models:/{run.outputs.model_outputs[0].model_id}"
+    tracking.client.cache_clear()
 
 
 @contextmanager

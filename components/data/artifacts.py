@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+MODEL_FILES = {"keras": "model.keras", "onnx": "model.onnx", "litert": "model.tflite"}  # by format
 PROBABILITY = "probability_"  # before the name of a class, what a column of `predictions.csv` is called
 
 
@@ -332,6 +333,8 @@ class ModelFacts(SplitsFacts):
     first_trainable: str = ""
     pooling: str = ""
     prefix: str = ""
+    file_format: str = "keras"  # of `MODEL_FILES`
+    file_precision: str = ""  # of a written file's numbers
 
 
 class ClassifierFacts(ModelFacts):
@@ -343,10 +346,21 @@ class ClassifierFacts(ModelFacts):
 class Classifier(SavedModel[ClassifierFacts]):
     """A delivered model, `model.keras`, raw RGB in [0, 255] to probabilities; its epochs, `history.csv`.
 
-    `validation.json` has its kappa, log loss and accuracy on validation, by which it is chosen among others.
+    `validation.json` has its kappa, log loss and accuracy on validation, by which it is chosen among others. One that
+    was written in another format has that file, of `MODEL_FILES`, instead, and its digest is that of the file.
     """
 
-    file_name = "model.keras"
+    file_name = MODEL_FILES["keras"]
+
+    @property
+    def file(self) -> Path:
+        return self.path / MODEL_FILES[self.facts.file_format]
+
+    def content_digest(self) -> str:
+        """Return the SHA-256 of the kind, the classes and the model's architecture and weights, or its written file."""
+        if self.facts.file_format == "keras":
+            return super().content_digest()
+        return sha256(type(self).__name__, self.facts.classes, file_sha256(self.file))
 
     def load(self) -> "keras.Model":
         """Return the Keras model, not compiled, checked to turn images of the artifact's size into its classes.

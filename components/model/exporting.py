@@ -1,117 +1,207 @@
-"""Delivered models as files that run without Keras: ONNX and LiteRT, checked to give the same probabilities."""
+"""Delivered models as files that run without Keras, ONNX and LiteRT, kept only if they predict as the model does."""
 
-import importlib
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
 from functools import cache
+from math import inf
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from shutil import copyfile
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from components.model.served import ServedModel
-from components.system.errors import UserError, not_installed
-from components.system.outputs import write_in_one_move
+from components.data.artifacts import Classifier
+from components.model.written import FORMATS, HISTORY, import_optional, metadata_of, seal
+from components.scores.registry import LOWEST_PROBABILITY
+from components.system.errors import UserError
 
 if TYPE_CHECKING:
     import keras
 
-TOLERANCE = 1e-4
+CALIBRATION, BATCH = 256, 32  # training images that int8 is calibrated on, at most; images a batch
 
 
-def run_onnx(file: Path, pixels: np.ndarray) -> np.ndarray:
-    """Return the probabilities, (n, classes), that an ONNX file gives for images, float32 (n, size, size, 3)."""
-    session = import_optional("onnxruntime").InferenceSession(str(file), providers=["CPUExecutionProvider"])
-    return session.run(None, {session.get_inputs()[0].name: pixels})[0]
-
-
-def run_litert(file: Path, pixels: np.ndarray) -> np.ndarray:
-    """Return the probabilities, (n, classes), that a LiteRT file gives for images, float32 (n, size, size, 3)."""
-    interpreter = import_optional("ai_edge_litert.interpreter").Interpreter(str(file))
-    place = interpreter.get_input_details()[0]["index"]
-    interpreter.resize_tensor_input(place, pixels.shape)
-    interpreter.allocate_tensors()
-    interpreter.set_tensor(place, pixels)
-    interpreter.invoke()
-    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
-
-
-class Format(NamedTuple):
-    """A format that Keras exports to.
+@dataclass(frozen=True)
+class Agreement:
+    """How far a file's probabilities are those of its model.
 
     Args:
-        suffix: Of its files, without which Keras writes none.
-        options: Options of Keras's export.
-        converter: Module that Keras needs besides TensorFlow; empty for none.
-        run: Takes a file and images, float32 (n, size, size, 3); returns their probabilities, (n, classes).
+        images: Number of images.
+        difference: By how much a probability differs at most.
+        changed: Images whose class changed.
+        divergence: Mean divergence of Kullback and Leibler from the model to the file, in nats: by how much the log
+            loss rises if the model's probabilities are true.
     """
 
-    suffix: str
-    options: Mapping[str, Any]
-    converter: str
-    run: Callable[[Path, np.ndarray], np.ndarray]
+    images: int
+    difference: float
+    changed: int
+    divergence: float
 
 
-FORMATS = {
-    "onnx": Format(".onnx", {"opset_version": 18}, "tf2onnx", run_onnx),
-    "litert": Format(".tflite", {}, "", run_litert),
-}
+def agreement_of(model: np.ndarray, file: np.ndarray) -> Agreement:
+    """Return the Agreement of a model's probabilities and a file's, (n, classes) each, of the same images."""
+    true, told = (np.clip(one.astype(np.float64), LOWEST_PROBABILITY, 1) for one in (model, file))
+    return Agreement(
+        len(model),
+        float(np.abs(model - file).max()),
+        int((model.argmax(axis=1) != file.argmax(axis=1)).sum()),
+        float((true * np.log(true / told)).sum(axis=1).mean()),
+    )
 
 
-def export(model: ServedModel, name: str, file: Path, pixels: np.ndarray) -> float:
-    """Write a model in another format and return by how much a probability differs at most; raise if over `TOLERANCE`.
+@dataclass(frozen=True)
+class Rule:
+    """When a file is kept.
 
     Args:
-        model: The model.
-        name: One of `FORMATS`.
-        file: Where it is written; only if the probabilities are the same.
-        pixels: Images to compare the probabilities on, uint8 (n, size, size, 3).
+        difference: By how much a probability may differ at most.
+        changed: Largest share of the images that may change class; one image always may.
+        divergence: By how much the log loss may rise, in nats, as `Agreement` has it.
+    """
+
+    difference: float = inf
+    changed: float = 1.0
+    divergence: float = inf
+
+    def __str__(self) -> str:
+        parts = {
+            f"no probability differs by more than {self.difference:g}": self.difference < inf,
+            f"no more than {self.changed:.0%} of the images, or one, change class": self.changed < 1,
+            f"the log loss rises by no more than {self.divergence:g} nats": self.divergence < inf,
+        }
+        return " and ".join(words for words, counts in parts.items() if counts)
+
+    def breaches(self, found: Agreement) -> Iterator[str]:
+        """Yield in words what a file breaches; nothing of one that is kept. What is not a number is a breach."""
+        if not found.difference <= self.difference:
+            yield f"the probabilities differ by {found.difference:.2g}, more than {self.difference:g}"
+        if found.changed > max(1, self.changed * found.images):
+            yield f"{found.changed} of {found.images} images change class, more than {self.changed:.0%}"
+        if not found.divergence <= self.divergence:
+            yield f"the log loss rises by {found.divergence:.2g} nats, more than {self.divergence:g}"
+
+
+RULES = {"float32": Rule(1e-4), "float16": Rule(0.01), "int8": Rule(changed=0.02, divergence=0.02)}  # by precision
+
+
+def check_agreement(found: Agreement, to: str, precision: str) -> None:
+    """Raise a UserError where the rule of a precision refuses a file of a format."""
+    if breaches := [*RULES[precision].breaches(found)]:
+        others = "another precision or format" if precision != "float32" else "the other format"
+        raise UserError(f"{to} {precision}: {'; '.join(breaches)}: not written; try {others}")
+
+
+def write_classifier(
+    model: Classifier, network: "keras.Model", folder: Path, to: str, precision: str, calibration: np.ndarray | None
+) -> Classifier:
+    """Return the Classifier in an empty folder whose network is that of another, written in another format, unchecked.
+
+    Args:
+        model: The other, a Keras model.
+        network: Its network.
+        folder: The folder.
+        to: One of `FORMATS`.
+        precision: One of `RULES`.
+        calibration: Images from which int8 learns the ranges of its numbers, uint8 (n, size, size, 3).
 
     Raises:
-        UserError: There is no image to compare on, the converter is not installed or fails, or the probabilities
-            differ by more than `TOLERANCE`.
+        UserError: The converter is not installed, or fails.
     """
-    if not len(pixels):
-        raise UserError("no image is kept with this model to check the export on: give some with --images")
-    with write_in_one_move(file) as unfinished, TemporaryDirectory(dir=file.parent, prefix=f".{file.name}.") as folder:
-        unchecked = Path(folder, f"model{FORMATS[name].suffix}")
-        try:
-            convert(model.network, name, unchecked)
-            probabilities = FORMATS[name].run(unchecked, pixels.astype(np.float32))
-        except UserError:
-            raise
-        except Exception as error:  # converters throw what they like
-            raise UserError(
-                f"{name}: this model could not be converted ({' '.join(str(error).split())[:200]})"
-            ) from error
-        difference = float(np.abs(probabilities - model.probabilities(pixels)).max())
-        if not difference <= TOLERANCE:
-            raise UserError(f"{name}: the probabilities differ by {difference:.2g}, more than {TOLERANCE}: not written")
-        unchecked.replace(unfinished)
-    return difference
+    written = Classifier(folder, deepcopy(model.manifest))
+    written.facts.file_format, written.facts.file_precision = to, precision
+    written.manifest["parameters"]["export"] = {"to": to, "precision": precision}
+    convert(network, to, precision, written.file, calibration, metadata_of(written))
+    copyfile(model.path / HISTORY, folder / HISTORY)
+    return seal(written)
 
 
-def convert(network: "keras.Model", name: str, file: Path) -> None:
+def convert(
+    network: "keras.Model", to: str, precision: str, file: Path, calibration: np.ndarray | None = None,
+    metadata: Mapping[str, str] | None = None,
+) -> None:  # fmt: skip
     """Write a network in another format, unchecked: input `image`, any number of images; output `probabilities`.
 
-    The file's name must end in the format's suffix.
+    Both are float32, whatever the precision of what is between.
+
+    Args:
+        network: From raw RGB, (batch, size, size, 3) in [0, 255], to probabilities.
+        to: One of `FORMATS`.
+        precision: One of `RULES`.
+        file: Where it is written; its name must end in the format's suffix.
+        calibration: Images from which int8 learns the ranges of its numbers, uint8 (n, size, size, 3).
+        metadata: What the file says of itself.
 
     Raises:
-        UserError: The converter is not installed.
+        UserError: The converter is not installed, or fails.
     """
+    try:
+        write_unchecked(network, to, precision, file, calibration)
+        if metadata:
+            FORMATS[to].embed(file, metadata)
+    except UserError:
+        raise
+    except Exception as error:  # converters throw what they like
+        raise UserError(
+            f"{to} {precision}: this model could not be converted ({' '.join(str(error).split())[:200]})"
+        ) from error
+
+
+def write_unchecked(
+    network: "keras.Model", to: str, precision: str, file: Path, calibration: np.ndarray | None
+) -> None:
+    """Write a network as `convert` does, without metadata; errors are the converters' own."""
     import keras
 
-    _, options, converter, _ = FORMATS[name]
-    if converter:
-        import_optional(converter)
+    form = FORMATS[to]
+    if form.converter:
+        import_optional(form.converter)
         teach_erfc()
     image = keras.InputSpec(dtype="float32", shape=network.input_shape, name="image")
     model = keras.Model(network.inputs, {"probabilities": network.output})  # else converters choose the name
+    options = {**form.options, **(litert_options(precision, calibration) if to == "litert" else {})}
     with warnings.catch_warnings():  # on what Keras and converters do themselves
         warnings.simplefilter("ignore")
-        model.export(file, format=name, verbose=False, input_signature=[image], **options)
+        model.export(file, format=to, verbose=False, input_signature=[image], **options)
+        if to == "onnx" and precision != "float32":
+            lower_onnx(file, precision, calibration)
+
+
+def litert_options(precision: str, calibration: np.ndarray | None) -> dict[str, Any]:
+    """Return the options of LiteRT's converter for a precision, by name; none for float32."""
+    import tensorflow as tf
+
+    if precision == "float32":
+        return {}
+    options: dict[str, Any] = {"optimizations": [tf.lite.Optimize.DEFAULT]}
+    if precision == "float16":
+        return {**options, "target_spec": {"supported_types": [tf.float16]}}
+    assert calibration is not None
+    return {**options, "representative_dataset": lambda: ([image[None]] for image in calibration.astype(np.float32))}
+
+
+def lower_onnx(file: Path, precision: str, calibration: np.ndarray | None) -> None:
+    """Write an ONNX file of float32 in its own place at a lower precision; of int8 its convolutions and products."""
+    if precision == "float16":
+        onnx, float16 = import_optional("onnx"), import_optional("onnxruntime.transformers.float16")
+        onnx.save(float16.convert_float_to_float16(onnx.load(file), keep_io_types=True), file)
+        return
+    assert calibration is not None
+    quantization = import_optional("onnxruntime.quantization")
+    starts = range(0, len(calibration), BATCH)
+    batches = iter([{"image": calibration[at : at + BATCH].astype(np.float32)} for at in starts])
+
+    class Reader(quantization.CalibrationDataReader):  # type: ignore[name-defined]
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            return next(batches, None)
+
+    quantization.quantize_static(
+        file, file, Reader(), quant_format=quantization.QuantFormat.QDQ, per_channel=True,
+        op_types_to_quantize=["Conv", "MatMul", "Gemm"], weight_type=quantization.QuantType.QInt8,
+        activation_type=quantization.QuantType.QUInt8,
+    )  # fmt: skip
 
 
 @cache
@@ -127,15 +217,3 @@ def teach_erfc() -> None:
             erf = graph.make_node("Erf", node.input, **places).output
             graph.remove_node(node.name)
             graph.make_node("Sub", [*one, *erf], name=node.name, outputs=node.output, **places)
-
-
-def import_optional(name: str) -> ModuleType:
-    """Import and return a module that may not be installed: a converter's, or of a library that runs its files.
-
-    Raises:
-        UserError: It is not installed.
-    """
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise not_installed(error, "export") from error

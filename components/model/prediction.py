@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from components.data.artifacts import Augmented, Classifier
 from components.data.memory_maps import release
+from components.model.written import WrittenNetwork
 from components.system.errors import UserError
 from components.system.progress import bar
 
@@ -48,24 +49,54 @@ def inference_graph(model: keras.Model, shape: tuple[int, ...], dtype: npt.DType
 
 
 def predict_probabilities(
-    model: keras.Model, views: "np.ndarray | DrawnViews", rows: np.ndarray, batch_size: int
+    model: "keras.Model | WrittenNetwork", views: "np.ndarray | DrawnViews", rows: np.ndarray, batch_size: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the probabilities of some images, (rows, classes), means over views: calibrated, then uncalibrated ones.
 
     Both are from one pass; uncalibrated are those before the temperature.
 
     Args:
-        model: A delivered classifier.
+        model: A delivered classifier, or the written file of one.
         views: Raw RGB, uint8 (files, views, size, size, 3).
         rows: Numbers of the files.
         batch_size: Images a batch.
 
     Source: Krizhevsky et al., ImageNet Classification with Deep Convolutional Neural Networks, doi:10.1145/3065386.
     """
+    if isinstance(model, WrittenNetwork):
+        after = predict_written(model, views, rows, batch_size)
+        return after.mean(axis=1), model.before_temperature(after).mean(axis=1)
     uncalibrated = keras.ops.softmax(model.get_layer("temperature").input)
     both = keras.Model(model.input, [model.output, uncalibrated], name=model.name)
     after, before = predict_views(both, views, rows, batch_size)
     return after.mean(axis=1), before.mean(axis=1)
+
+
+def predict_written(
+    network: WrittenNetwork, views: "np.ndarray | DrawnViews", rows: np.ndarray, batch_size: int
+) -> np.ndarray:
+    """Return the probabilities of a written file for all views of some images, (rows, views, classes).
+
+    Raises:
+        UserError: A probability is not a finite number.
+    """
+    batches = []
+    with bar(f"predict {network.name}", len(rows), "image") as progress:
+        for start in range(0, len(rows), batch_size):
+            batch = views[rows[start : start + batch_size]]
+            probabilities = network.predict_on_batch(batch.reshape(-1, *batch.shape[2:]))
+            batches.append(probabilities.reshape(*batch.shape[:2], -1))
+            release(views)
+            progress.update(len(batch))
+    found = np.concatenate(batches)
+    check_finite(found, network.name)
+    return found
+
+
+def check_finite(outputs: np.ndarray, name: str) -> None:
+    """Raise a UserError where outputs of a model of this name are not all finite numbers."""
+    if not np.isfinite(outputs).all():
+        raise UserError(f"the outputs of {name} are not numbers: train it again, at a lower learning rate")
 
 
 def predict_views(
@@ -93,6 +124,6 @@ def predict_views(
             release(views)
             progress.update(len(batch))
     arrays = [np.concatenate(of_output) for of_output in batches]
-    if not all(np.isfinite(array).all() for array in arrays):
-        raise UserError(f"the outputs of {model.name} are not numbers: train it again, at a lower learning rate")
+    for array in arrays:
+        check_finite(array, model.name)
     return arrays

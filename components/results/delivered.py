@@ -1,40 +1,53 @@
-"""Delivered models, opened from the folder of a Classifier or from the journal."""
+"""Delivered models, opened from the folder of a Classifier, from a written file, or from the journal."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-import numpy as np
-
-from components.data.artifacts import MANIFEST, Classifier, Report
+from components.data.artifacts import Classifier
 from components.model.served import ServedModel
+from components.model.written import open_network, read_written_classifier
 from components.results.tracking import logged
 
 URIS = ("models:/", "runs:/")
 
 
-def open_model(address: str) -> tuple[ServedModel, np.ndarray]:
-    """Return a delivered model with its example images, uint8 (n, size, size, 3); n is 0 where none were kept.
+@contextmanager
+def open_classifier(address: str) -> Iterator[Classifier]:
+    """Yield the Classifier at an address, whose files are there until the block ends.
 
     Args:
-        address: The folder of a Classifier, or where MLflow has it: `models:/NAME@champion`, `models:/ID`, `runs:/...`.
+        address: The folder of a Classifier, a file that `graft export` wrote, or where MLflow has it:
+            `models:/NAME@champion`, `models:/ID`, `runs:/...`.
+
+    Raises:
+        UserError: There is no such model.
+    """
+    if address.startswith(URIS):
+        with logged.open_logged_model(address) as classifier:
+            yield classifier
+    elif Path(address).is_file():
+        with TemporaryDirectory() as folder:
+            yield read_written_classifier(Path(address), Path(folder))
+    else:
+        yield Classifier.read(address)
+
+
+def open_model(address: str) -> ServedModel:
+    """Return the model at an address that `open_classifier` takes, ready to predict.
 
     Raises:
         UserError: There is no such model, or it cannot be loaded.
     """
-    if address.startswith(URIS):
-        with logged.open_logged_model(address) as (classifier, examples):
-            return load_served(classifier), examples
-    classifier = Classifier.read(address)
-    served = load_served(classifier)
-    report = report_path(classifier.path)
-    if (report / MANIFEST).is_file():
-        return served, Report.read(report).examples
-    return served, np.empty((0, served.size, served.size, 3), np.uint8)
+    with open_classifier(address) as classifier:
+        return load_served(classifier)
 
 
 def load_served(classifier: Classifier) -> ServedModel:
     """Load a classifier's network from its file, and return it as a ServedModel."""
     facts = classifier.facts
-    return ServedModel(classifier.load(), facts.classes, facts.white_level, facts.resize)
+    return ServedModel(open_network(classifier), facts.classes, facts.white_level, facts.resize)
 
 
 def report_path(classifier: Path) -> Path:

@@ -13,6 +13,7 @@ from components.data import augmentation, thumbnails
 from components.data.artifacts import PROBABILITY, Augmented, Classifier, Report, Splits, TestSplit
 from components.model import grad_cam
 from components.model.prediction import LOG_FLOOR, predict_probabilities
+from components.model.written import WrittenNetwork, open_network
 from components.results import failures, fingerprints
 from components.results.costly_mistakes import Predictions, find_costly_mistakes, read_confusions
 from components.results.failures import class_numbers
@@ -35,7 +36,7 @@ def fill_report(
     """
     test = test_split.table("test_split.csv")
     classes, confusions = classifier.facts.classes, read_confusions(never, classifier.facts.classes)
-    model = classifier.load()
+    model = open_network(classifier)
     images, rows = input_views(augmented, views), augmented.rows(test["file"].tolist())
     with report.time_work("evaluation", len(rows)):
         probabilities, uncalibrated = predict_probabilities(model, images, rows, batch_size)
@@ -175,7 +176,7 @@ def write_slices(
 
 
 def write_mistakes(
-    report: Report, model: keras.Model, table: pd.DataFrame, images: np.ndarray, rows: np.ndarray,
+    report: Report, model: keras.Model | WrittenNetwork, table: pd.DataFrame, images: np.ndarray, rows: np.ndarray,
     probabilities: np.ndarray,
 ) -> None:  # fmt: skip
     """Write `mistakes.csv` and `mistakes.npz`: confident mistakes, some right predictions, heat maps where possible."""
@@ -184,7 +185,8 @@ def write_mistakes(
     )
     examples = failures.example_predictions(predictions_table)
     pictures, pixels = images[examples["row"].to_numpy()], thumbnails.thumbnail_side(2 * len(examples))
-    heats = grad_cam.heat_maps(model, pictures, examples["number"].to_numpy())
+    numbers = examples["number"].to_numpy()
+    heats = None if isinstance(model, WrittenNetwork) else grad_cam.heat_maps(model, pictures, numbers)
     arrays = {"images": np.array([thumbnails.make_thumbnail(picture, pixels) for picture in pictures])}
     report.write_table("mistakes.csv", examples[["file", "label", "predicted", "probability"]])
     report.write_arrays("mistakes", arrays if heats is None else {**arrays, "heats": heats})

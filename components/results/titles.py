@@ -17,7 +17,8 @@ LONGEST = 80  # characters of a folder's name
 def model_title(artifact: Classifier | Report, recipe: str = "", name: str = "") -> str:
     """Return `RECIPE, NAME` as the title of a model; without a recipe, given or recorded, `DATA SET, NAME`.
 
-    A report that averages views and goes by its model alone has `, views averaged` behind it.
+    A report that averages views and goes by its model alone has `, views averaged` behind it, one on a written file
+    its format and precision, as in `, onnx int8`.
 
     Args:
         artifact: The model, or the report on it.
@@ -26,6 +27,8 @@ def model_title(artifact: Classifier | Report, recipe: str = "", name: str = "")
     """
     facts = artifact.facts
     averaged = ", views averaged" if isinstance(artifact, Report) and artifact.facts.views == "averaged" else ""
+    if facts.file_format != "keras":
+        averaged += f", {facts.file_format} {facts.file_precision}"
     alone = name in ("", facts.model)
     return f"{recipe or artifact.record.recipe or facts.data_set}, {facts.model + averaged if alone else name}"
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pipeline.journal import Results
 
 Format = Annotated[str, "FORMAT", Names("format", ("onnx", "litert"))]
+Precision = Annotated[str, "PRECISION", Names("precision", ("float32", "float16", "int8"))]
 
 
 def predict(images: Sequence[Image], *, model: Model, csv: File | None = None) -> None:
@@ -28,7 +29,8 @@ def predict(images: Sequence[Image], *, model: Model, csv: File | None = None) -
 
     Args:
         images: Image files, or folders of them.
-        model: The folder of a classifier, or its address in MLflow: models:/NAME@champion, models:/ID, runs:/RUN/model.
+        model: The folder of a classifier, a file that `export` wrote, or an address in MLflow: models:/NAME@champion,
+            models:/ID, runs:/RUN/model.
         csv: Write the probabilities of all classes to this file. A name that a spreadsheet would run as a formula has
             an apostrophe before it.
     """
@@ -39,7 +41,7 @@ def predict(images: Sequence[Image], *, model: Model, csv: File | None = None) -
     files = file_predictions.list_files(images)
     if csv:
         check_file_path(csv)
-    opened, _ = open_model(model)
+    opened = open_model(model)
     table = prediction_table(opened, files)
     if csv:
         with write_in_one_move(csv) as unfinished:
@@ -123,25 +125,25 @@ def words(images: Sequence[Image], *, network: Name, csv: File | None = None) ->
         raise SystemExit(2)
 
 
-def export(file: File, *, model: Model, to: Format, images: Sequence[Image] = ()) -> None:
-    """Write a model for ONNX Runtime or LiteRT.
+def export(
+    file: File, *, model: Model, to: Format, precision: Precision = "float32", images: Sequence[Image] = ()
+) -> None:
+    """Write a model for ONNX Runtime or LiteRT, with a certificate of what the file predicts.
 
-    The file is kept only if it gives the same probabilities as the model.
+    The file is kept only if it predicts the validation images as the model does, by a rule that is printed. It is then
+    scored once on the test images, which decides nothing. Beside it lie labels.txt, FILE.certificate.json and
+    FILE.card.md.
 
     Args:
         file: The file to write.
         model: The folder of a classifier, or its address in MLflow: models:/NAME@champion, models:/ID, runs:/RUN/model.
         to: The format.
-        images: Image files, or folders of them, to compare the probabilities on, in place of two test images.
+        precision: Of the file's numbers; int8 is calibrated on training images.
+        images: Image files, or folders of them, to judge the file on, in place of the validation images.
     """
-    from components.model import exporting, file_predictions
-    from components.results.delivered import open_model
+    from pipeline import shipping
 
-    opened, pixels = open_model(model)
-    if images:
-        pixels = file_predictions.read_images(opened, file_predictions.list_files(images))
-    difference = exporting.export(opened, to, file, pixels)
-    print(f"{file}: {len(pixels)} images get the same probabilities, to {difference:.1g}")
+    print("\n".join(shipping.export(model, to, precision, file, images)))
 
 
 def promote(recipe: Recipe, *, force: Annotated[str, "REASON"] = "") -> None:

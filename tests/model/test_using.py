@@ -1,20 +1,16 @@
-"""Delivered models in use: predictions on the command line and over HTTP, and exports."""
+"""Delivered models in use: predictions on the command line and over HTTP."""
 
 import base64
-import importlib
 import io
 import json
 import os
 import shutil
-import sys
 import urllib.request
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.error import HTTPError
-from urllib.parse import urlsplit
 
-import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,14 +19,12 @@ from mlflow.exceptions import MlflowException
 from PIL import Image
 
 from components.data import images
-from components.data.artifacts import Augmented, Classifier, Report
+from components.data.artifacts import Augmented, Report
 from components.data.resizing import RESIZINGS
 from components.machinery.code import ROOT
-from components.model import backbones, exporting, file_predictions
-from components.model.served import ServedModel, _load_pyfunc
-from components.results import tracking
+from components.model import file_predictions
+from components.model.served import _load_pyfunc
 from components.results.delivered import open_model
-from components.results.tracking import runs
 from components.system.errors import UserError
 from pipeline.__main__ import main
 from pipeline.running import run_tasks
@@ -38,23 +32,6 @@ from tests.conftest import CLASSES, PARAMETERS, free_port, paths_of, recipe_of, 
 from tests.machinery.test_bad_days import disk
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
-
-
-@pytest.fixture(scope="module")
-def journal(made, database, tmp_path_factory) -> Iterator[str]:
-    """A journal that holds the fine-tuned model; the address of the logged model."""
-    folder = tmp_path_factory.mktemp("journal")
-    shutil.copy(database.removeprefix("sqlite:///"), folder / "mlflow.db")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
-        patch.chdir(folder)
-        tracking.client.cache_clear()
-        classifier = Classifier.read(made["classifiers/fine_tuned"])
-        tracking.complete_run(classifier, Report.read(made["fine_tuned"]))
-        run = runs.find_run("edges", runs.MODEL, classifier.digest)
-        assert run is not None and run.outputs is not None
-        yield f"models:/{run.outputs.model_outputs[0].model_id}"
-    tracking.client.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -183,34 +160,6 @@ def test_what_is_no_model_or_no_image_is_one_line(made, journal, tmp_path, monke
         main(["predict", "--model", str(made["classifiers/top"]) if model == "top" else model, image or "there.png"])
 
 
-@pytest.mark.parametrize("content", [None, "half", '{"data": [[1, 2]]}', '{"data": [["bm8="]]}'])
-def test_a_model_that_was_logged_without_example_images_is_used_all_the_same(
-    content, journal, source, tmp_path, capsys
-):
-    """As another program may do; an export then needs images to be checked on."""
-    location = tracking.client().get_logged_model(journal.removeprefix("models:/")).artifact_location
-    file = Path(urlsplit(location).path, "input_example.json")
-    example = file.read_text()
-    file.unlink()
-    try:
-        if content:
-            file.write_text(content)
-        out, err = run_command(capsys, "predict", "--model", journal, str(source / "up" / "00.png"))
-        assert (len(out), err) == (2, [])
-        with pytest.raises(UserError, match=r"no image is kept with this model .*: give some with --images"):
-            main(["export", "--model", journal, "--to", "onnx", str(tmp_path / "file")])
-    finally:
-        file.write_text(example)
-
-
-def test_damaged_example_images_are_one_line(made, source, tmp_path):
-    shutil.copytree(made["classifiers/top"], tmp_path / "classifiers/top")
-    shutil.copytree(made["top"], tmp_path / "reports/top")
-    (tmp_path / "reports/top/example.npy").write_text("half")
-    with pytest.raises(UserError, match=r"reports/top/example.npy is damaged \("):
-        main(["predict", "--model", str(tmp_path / "classifiers/top"), str(source / "up")])
-
-
 # Over HTTP
 
 
@@ -324,10 +273,10 @@ def test_photographs_become_squares_as_in_training(resize, source, tmp_path):
     np.testing.assert_allclose(found, probabilities, rtol=1e-5)
     answers = _load_pyfunc(str(model)).predict(pd.DataFrame({"image": [file.read_bytes() for file in files]}))
     np.testing.assert_allclose(answers["probability"], probabilities.max(axis=1), rtol=1e-5)
-    augmented, (opened, examples) = Augmented.read(at["augmented"]), open_model(str(model))
+    augmented, opened = Augmented.read(at["augmented"]), open_model(str(model))
     stored = augmented.array[augmented.rows(expected["file"].tolist()), 0]
     np.testing.assert_array_equal(file_predictions.read_images(opened, files), stored)
-    np.testing.assert_array_equal(examples, stored[:2])
+    np.testing.assert_array_equal(Report.read(at["benchmark"]).examples, stored[:2])
 
 
 def png_of(width: int, height: int) -> str:
@@ -395,71 +344,3 @@ def test_a_request_of_another_kind_or_size_is_answered_with_why(body, kind, stat
     received, answer = post(server, body, kind)
     assert received == status
     assert message in answer["message"] and "Traceback" not in json.dumps(answer)
-
-
-# Exports
-
-
-@pytest.mark.parametrize("kind", exporting.FORMATS)
-def test_an_exported_model_gives_the_same_probabilities(kind, made, source, journal, tmp_path, capsys):
-    file = tmp_path / f"model.{kind}"
-    keras.utils.enable_interactive_logging()  # as Keras does whenever its session is cleared, before a training
-    for model in (str(made["classifiers/fine_tuned"]), journal):
-        (line,), err = run_command(capsys, "export", "--model", model, "--to", kind, str(file))
-        assert line.startswith(f"{file}: 2 images get the same probabilities, to ") and err == []
-    table = Report.read(made["fine_tuned"]).table("predictions.csv")
-    raw = np.stack([images.read_pixels(source / file, 32) for file in table["file"]]).astype(np.float32)
-    probabilities = exporting.FORMATS[kind].run(file, raw)
-    np.testing.assert_allclose(probabilities, table.filter(like="probability_"), atol=1e-4)
-    shutil.copytree(made["classifiers/top"], tmp_path / "alone")
-    alone = ["export", "--model", str(tmp_path / "alone"), "--to", kind, str(tmp_path / "other")]
-    with pytest.raises(UserError, match=r"no image is kept with this model .* give some with --images"):
-        main(alone)
-    main([*alone, "--images", str(source / "up")])
-    assert "other: 16 images get" in capsys.readouterr().out
-
-
-def names_in(file: Path, kind: str) -> tuple[str, str]:
-    """Return what an exported file calls its input and its output."""
-    if kind == "onnx":
-        session = importlib.import_module("onnxruntime").InferenceSession(file)
-        return session.get_inputs()[0].name, session.get_outputs()[0].name
-    (signature,) = (
-        importlib.import_module("ai_edge_litert.interpreter").Interpreter(str(file)).get_signature_list().values()
-    )
-    return signature["inputs"][0], signature["outputs"][0]
-
-
-@pytest.mark.parametrize("kind", exporting.FORMATS)
-def test_a_network_of_imagenet_s_is_exported(kind, tmp_path):
-    keras.utils.set_random_seed(1)
-    backbone = backbones.get("mobilenet_025").build(64)
-    inputs = keras.Input((64, 64, 3))
-    x = keras.layers.GlobalAveragePooling2D()(backbone(keras.layers.Rescaling(1 / 127.5, -1)(inputs)))
-    network = keras.Model(inputs, keras.layers.Softmax()(keras.layers.Dense(5)(x)))
-    pixels = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
-    served = ServedModel(network, [*"abcde"])
-    assert exporting.export(served, kind, tmp_path / "file", pixels) <= exporting.TOLERANCE
-    assert names_in(tmp_path / "file", kind) == ("image", "probabilities")
-
-
-@pytest.mark.parametrize("kind", exporting.FORMATS)
-def test_a_file_that_gives_other_probabilities_is_not_kept(kind, made, tmp_path, monkeypatch):
-    right = exporting.FORMATS[kind]
-    wrong = right._replace(run=lambda file, pixels: right.run(file, pixels) + 0.001)
-    monkeypatch.setitem(exporting.FORMATS, kind, wrong)
-    arguments = ["export", "--model", str(made["classifiers/top"]), "--to", kind, str(tmp_path / "file")]
-    with pytest.raises(UserError, match=r"the probabilities differ by 0\.001, more than 0\.0001: not written"):
-        main(arguments)
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(
-    ("kind", "module"), [("onnx", "tf2onnx"), ("onnx", "onnxruntime"), ("litert", "ai_edge_litert.interpreter")]
-)
-def test_a_converter_that_is_not_installed_is_named(kind, module, made, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, module, None)
-    arguments = ["export", "--model", str(made["classifiers/top"]), "--to", kind, str(tmp_path / "file")]
-    with pytest.raises(UserError, match=f"{module}.* is not installed: "):
-        main(arguments)
-    assert not list(tmp_path.iterdir())

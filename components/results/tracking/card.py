@@ -18,13 +18,13 @@ LISTED = 12  # classes
 LONGEST = 400  # characters of the classes' names
 
 
-def card_text(classifier: Classifier, report: Report, looks: int) -> str:
+def card_text(classifier: Classifier, report: Report, looks: int | None) -> str:
     """Return the model card as Markdown, given how many models were scored on its test images.
 
     Args:
         classifier: The model.
         report: Its test scores and predictions.
-        looks: How many models have been scored on its test split.
+        looks: How many models have been scored on its test split; None where that is not known.
     """
     parts = {
         "Intended use": use_lines(classifier),
@@ -68,11 +68,12 @@ def score_lines(report: Report) -> Iterator[str]:
     )
 
 
-def limit_lines(report: Report, looks: int) -> Iterator[str]:
+def limit_lines(report: Report, looks: int | None) -> Iterator[str]:
     """Yield the lines on how far the scores can be trusted: interval, looks, classes, groups, audit counts."""
     images, (low, high) = int(report.metrics["test_images"]), report.intervals["accuracy"]
     yield f"- {images:,} test images leave the accuracy anywhere from {low:.1%} to {high:.1%} (95 % interval)."
-    yield f"- Models scored on these test images so far: {looks}. The best of several looks better than it is."
+    counted = "unknown, for want of a journal" if looks is None else looks
+    yield f"- Models scored on these test images so far: {counted}. The best of several looks better than it is."
     worst = report.table("classes.csv").sort_values("recall", kind="stable").to_dict("records")[0]
     yield (
         f"- The class recognised least, {markdown(worst['class'])}: {worst['recall']:.1%} of {worst['support']} "

@@ -2,7 +2,6 @@
 
 import base64
 import io
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -119,8 +118,8 @@ def png_base64(image: "np.ndarray") -> str:
 
 
 @contextmanager
-def open_logged_model(uri: str) -> Iterator[tuple[Classifier, "np.ndarray"]]:
-    """Yield the classifier of a logged model, `models:/...` or `runs:/...`, and the images of its input example.
+def open_logged_model(uri: str) -> Iterator[Classifier]:
+    """Yield the classifier of a logged model, `models:/...` or `runs:/...`.
 
     Raises:
         UserError: The journal has no such model or does not answer, or the model is not one of this project.
@@ -136,16 +135,4 @@ def open_logged_model(uri: str) -> Iterator[tuple[Classifier, "np.ndarray"]]:
             raise UserError(f"the files of {uri} are no longer where MLflow says that they lie: bring them back there")
         if not records:
             raise UserError(f"{uri} holds no classifier of this project: `graft log` logs yours")
-        classifier = Classifier.read(records[0].parent)
-        yield classifier, example_images(path / "input_example.json", classifier.facts.image_size)
-
-
-def example_images(file: Path, size: int) -> "np.ndarray":
-    """Return the images of an input example, uint8 (n, size, size, 3); n is 0 where there is none of ours."""
-    import numpy as np
-
-    try:
-        rows = json.loads(file.read_text(encoding="utf-8"))["data"]
-        return np.stack([images.decode_pixels(base64.b64decode(image), size) for (image,) in rows])
-    except Exception:  # other programs log what they like
-        return np.empty((0, size, size, 3), np.uint8)
+        yield Classifier.read(records[0].parent)

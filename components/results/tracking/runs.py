@@ -136,8 +136,8 @@ def complete_run(classifier: Classifier, report: Report, costs: Mapping[str, flo
 
 def _complete_run(classifier: Classifier, report: Report, costs: Mapping[str, float]) -> bool:
     """Log all that a report's run lacks, without the lock of `complete_run`; return whether it lacked anything."""
-    fingerprint = report.facts.fingerprint
-    experiment, plain = classifier.facts.data_set, report.facts.views == "plain"
+    facts, fingerprint = classifier.facts, report.facts.fingerprint
+    experiment, plain = facts.data_set, report.facts.views == "plain"
     run = find_run(experiment, FINGERPRINT, fingerprint)
     if run and run.data.tags.get(COMPLETE):  # before its costs were known, or these confusions were asked for
         return log_missing(run, {**costs, **costly_metrics(report)})
@@ -158,7 +158,8 @@ def _complete_run(classifier: Classifier, report: Report, costs: Mapping[str, fl
     log_folder(partial(client().log_artifact, run_id), report.path, "report")
     client().log_inputs(run_id, _dataset_inputs(classifier, report))
     client().set_tag(run_id, TEST_SPLIT, report.facts.test_split)
-    model_id = _log_model(run, classifier, report) if plain else None  # none that is served averages views
+    is_served = plain and facts.file_format == "keras"  # neither averaged views nor a written file is
+    model_id = _log_model(run, classifier, report) if is_served else None
     scores = report_metrics(report)
     if scores.keys() - run.data.metrics.keys():
         log_scores(run, scores, model_id)

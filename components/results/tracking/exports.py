@@ -1,0 +1,54 @@
+"""Written files in the journal: each a run of its own, with the file, its certificate and what lies beside it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from components.data.artifacts import Classifier, Report
+from components.results.certificates import Certificate
+from components.results.tracking import registry, runs, store
+from components.results.tracking.card import card_text
+from components.results.tracking.runs import FINGERPRINT, MODEL
+from components.results.tracking.store import client
+
+FOLDER = "export"  # of a run's artifacts
+
+
+def file_looks(report: Report) -> int | None:
+    """Return how many models and files have scores on a report's test split; None where the journal does not say."""
+    return None if store.tracking_address() == "off" else store.attempt(_count_looks, report)
+
+
+def _count_looks(report: Report) -> int | None:
+    run = runs.find_run(report.facts.data_set, FINGERPRINT, report.facts.fingerprint)
+    return registry.count_looks(run) if run else None
+
+
+def file_card(certificate: Certificate, shipped: Classifier, report: Report | None) -> str:
+    """Return the card of a written file as Markdown: the model card, where it was scored, and what is certified."""
+    section = f"{certificate.card_section()}\n"
+    return f"{card_text(shipped, report, certificate.looks)}\n{section}" if report else section
+
+
+def log_files_or_warn(model: Classifier, report: Report | None, files: Sequence[Path]) -> None:
+    """Log a written file and what lies beside it to the run of its report and to that of its model, in `export/`.
+
+    Nothing if the journal is off; one line on standard error if it fails.
+
+    Args:
+        model: What the file was written from.
+        report: That on the file; None where it was not scored.
+        files: The files.
+    """
+    if store.tracking_address() != "off":
+        store.attempt(_log_files, model, report, files)
+
+
+@store.one_line_errors()
+def _log_files(model: Classifier, report: Report | None, files: Sequence[Path]) -> None:
+    name = model.facts.data_set
+    found = [runs.find_run(name, MODEL, model.digest)]
+    if report:
+        found.append(runs.find_run(name, FINGERPRINT, report.facts.fingerprint))
+    for run in filter(None, found):
+        for file in files:
+            client().log_artifact(run.info.run_id, str(file), FOLDER)
