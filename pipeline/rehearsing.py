@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.data import resuming
+from components.data import image_store, resuming
 from components.data.artifacts import Images, Splits, TestSplit
 from components.data.content import sha256
 from components.data.records import Record
@@ -166,7 +166,7 @@ def rehearse(tasks: Iterable[Task], images: Images, fetched: Task, folder: Path)
 
 
 def draw_sample(images: Images, classes: list[str], per_class: int, path: Path) -> None:
-    """Write a data set of so many images of each of some classes, evenly spread over theirs, as links to the files."""
+    """Write a data set of so many images of each of some classes, evenly spread over theirs."""
     table = images.table("images.csv")
     rows: list[int] = []
     for name in classes:
@@ -174,9 +174,9 @@ def draw_sample(images: Images, classes: list[str], per_class: int, path: Path) 
         rows += of_class[:: len(of_class) // per_class][:per_class]
     taken = table.loc[sorted(rows)]
     sample = Images(path, deepcopy(images.manifest))
-    for file in taken["file"]:
-        sample.file(file).parent.mkdir(parents=True, exist_ok=True)
-        sample.file(file).symlink_to(images.file(file).absolute())
+    with image_store.write_images(path, images.store) as writer:
+        for file in taken["file"]:
+            writer.add(file, images.file(file).read_bytes(), path)
     sample.facts.classes = [name for name in images.facts.classes if name in classes]
     sample.address_by_content(sha256("a sample", images.digest, taken["file"].tolist()))
     sample.write_table("images.csv", taken)

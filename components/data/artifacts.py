@@ -4,17 +4,21 @@ What is made from an artifact takes over those of its facts that the new artifac
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from components.data import image_store
 from components.data.artifact import MANIFEST as MANIFEST
 from components.data.artifact import Artifact
 from components.data.content import file_sha256, sha256
 from components.data.facts import Facts
+from components.data.image_store import ImageFile, TarMember
 from components.data.json_files import damage_errors
 from components.data.memory_maps import FileArray
 from components.data.networks import load_network
 from components.data.saved_models import SavedModel
+from components.system.errors import UserError
 
 if TYPE_CHECKING:
     import keras
@@ -36,6 +40,8 @@ class ImagesFacts(Facts):
 class Images(Artifact[ImagesFacts]):
     """A data set in one layout: `images/CLASS/FILE`, `images.csv` and `quarantine.csv` (file, reason).
 
+    Where its images lie in tars, `images/NUMBER.tar`, `tars.csv` (file, tar, offset, bytes) says where in which.
+
     The columns of `images.csv` are file, label, width and height in pixels, sha256, part and group. A part is the
     publisher's `train`, `validation` or `test`, or the number of the published split that tests on the image; part and
     group are empty where there is none.
@@ -44,9 +50,33 @@ class Images(Artifact[ImagesFacts]):
     text_columns = ("file", "label", "part", "group")
     unlisted = ("images",)
 
-    def file(self, name: str) -> Path:
-        """Return the path of an image, by its `file` in `images.csv`."""
-        return self.path / "images" / name
+    @cached_property
+    def members(self) -> dict[str, TarMember]:
+        """Where each image lies in the data set's tars, by its `file` in `images.csv`; {} if each is a file."""
+        return image_store.read_members(self.path)
+
+    @property
+    def store(self) -> str:
+        """How the images are stored: as `files`, or in `tars`."""
+        return "tars" if self.members else "files"
+
+    def file(self, name: str) -> ImageFile:
+        """Return where an image lies, by its `file` in `images.csv`, whether it is there or not; it has `read_bytes`.
+
+        Raises:
+            UserError: The images are in tars, and it is in none.
+        """
+        if not self.members:
+            return self.path / "images" / name
+        if name not in self.members:
+            raise UserError(f"{self.path} is damaged: {name} is in none of its tars; fetch the data set again")
+        return self.members[name]
+
+    def stored_files(self) -> list[str]:
+        """Return the `file` of each image that is there, in no order, whether `images.csv` has it or not."""
+        folder = self.path / "images"
+        files = (path for path in folder.rglob("*") if path.is_file())
+        return [*self.members] or [path.relative_to(folder).as_posix() for path in files]
 
 
 UNTRAINED = "random initialisation"  # the license of weights that were drawn at random

@@ -11,11 +11,11 @@ crop of one to another correlates by 0.961, the closest turned one by 0.86, and 
 """
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from components.data.duplicates import Pair
+from components.data.image_store import ImageFile
 from components.data.perceptual_hashes import (
     BOXES,
     DETAIL,
@@ -42,7 +42,7 @@ DETAILS_AT_ONCE = 2**12  # pairs whose details are compared
 
 
 def find_changed_copies(
-    files: Sequence[Path], white_level: int, hashes: np.ndarray, variants: np.ndarray, details: np.ndarray,
+    files: Sequence[ImageFile], white_level: int, hashes: np.ndarray, variants: np.ndarray, details: np.ndarray,
     usable: np.ndarray, labels: np.ndarray, cluster: np.ndarray, distance: int,
 ) -> list[Pair] | None:  # fmt: skip
     """Return, sorted, pairs that join clusters of images and their changed copies; None if too many hashes are close.
@@ -148,7 +148,7 @@ def correlation_without_mark(details: np.ndarray, others: np.ndarray) -> np.ndar
 
 
 def cropped_pairs(
-    files: Sequence[Path], white_level: int, details: np.ndarray, candidates: np.ndarray
+    files: Sequence[ImageFile], white_level: int, details: np.ndarray, candidates: np.ndarray
 ) -> Iterator[Pair]:
     """Yield (row, later row, bits, correlation, `cropped`) of each two whose first, best cropped, fits the second.
 

@@ -3,11 +3,12 @@
 import io
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import lru_cache
-from pathlib import Path
+from itertools import islice
 from threading import Condition, Lock
 from typing import NamedTuple, TypeVar
 
@@ -17,10 +18,12 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from components.data import deep_images
 from components.data.colours import ColourProfile, read_profile
 from components.data.deep_images import WHITE, DeepImage
+from components.data.image_store import ImageFile
 from components.data.resizing import PADDING, RESIZINGS
 from components.system.errors import UserError
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "AVIF", "JPEG2000")  # JPEG's reader reads MPO too
 HEIC = (b"ftyphei", b"ftyphev", b"ftypmif1", b"ftypmsf1")  # after its first 4 bytes
@@ -264,7 +267,7 @@ def measure_image(content: bytes) -> ImageMeasures:
         return ImageMeasures(*image.size, largest, image.profile.name if image.profile else "")
 
 
-def read_image(file: Path, white_level: int = WHITE, enough_side: int = 0) -> Image.Image:
+def read_image(file: ImageFile, white_level: int = WHITE, enough_side: int = 0) -> Image.Image:
     """Return the image in a file of a data set as upright RGB, as `decode_image` does from its bytes.
 
     Raises:
@@ -283,7 +286,7 @@ def decode_image(content: bytes, white_level: int = WHITE, enough_side: int = 0)
         return image.rgb()
 
 
-def read_pixels(file: Path, size: int, white_level: int = WHITE, resize: str = "squash") -> np.ndarray:
+def read_pixels(file: ImageFile, size: int, white_level: int = WHITE, resize: str = "squash") -> np.ndarray:
     """Return the pixels of an image of a data set at the working size, uint8 (size, size, 3), as `decode_pixels` does.
 
     Raises:
@@ -310,7 +313,7 @@ def decode_pixels(content: bytes, size: int, white_level: int = WHITE, resize: s
 
 
 @contextmanager
-def file_errors(file: Path) -> Iterator[None]:
+def file_errors(file: ImageFile) -> Iterator[None]:
     """Turn any error in the block, which reads a file that was read when its data set was fetched, into a UserError.
 
     Raises:
@@ -334,6 +337,18 @@ def without_pillow_warnings() -> Iterator[None]:
         yield
 
 
+def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], ahead: int) -> Iterator[Result]:
+    """Yield what a function returns for each item, in order; it runs on all cores, up to so many items ahead."""
+    pending: deque[Future[Result]] = deque()
+    with without_pillow_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
+        for item in items:
+            pending.append(pool.submit(function, item))
+            if len(pending) > ahead:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+
+
 def map_in_batches(
     function: Callable[[Item], np.ndarray], items: Sequence[Item], batch_size: int
 ) -> Iterator[tuple[slice, np.ndarray]]:
@@ -341,11 +356,7 @@ def map_in_batches(
 
     The function runs on all cores, up to two batches ahead.
     """
-    places = [slice(start, min(start + batch_size, len(items))) for start in range(0, len(items), batch_size)]
-    with without_pillow_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        pending = [[pool.submit(function, item) for item in items[place]] for place in places[:2]]
-        for number, place in enumerate(places):
-            batch = np.stack([future.result() for future in pending.pop(0)])
-            upcoming = places[number + 2 : number + 3]
-            pending += [[pool.submit(function, item) for item in items[later]] for later in upcoming]
-            yield place, batch
+    arrays = map_in_order(function, items, 2 * batch_size)
+    for start in range(0, len(items), batch_size):
+        place = slice(start, min(start + batch_size, len(items)))
+        yield place, np.stack([*islice(arrays, place.stop - start)])

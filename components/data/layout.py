@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from components.data import image_store
 from components.data import images as image_files
 from components.data.artifacts import Images
 from components.data.class_folders import check_classes_have_images
@@ -13,13 +14,15 @@ from components.data.data_set_summary import data_set_lines, pixel_lines
 from components.data.datasets import DataSet
 from components.data.deep_images import white_of
 from components.data.folders import check_path_name, read_untrusted
-from components.data.labelled_files import LabelledFiles, LabelRules, Quarantine
+from components.data.images import ImageMeasures
+from components.data.labelled_files import LabelledFile, LabelledFiles, LabelRules, Quarantine
 from components.data.lists import fold_lines, group_lines, person_numbers, values_of_images
 from components.data.source_reading import read_source
 from components.system.errors import UserError, one_line
 from components.system.progress import bar
 
 COLUMNS = ["file", "label", "width", "height", "sha256", "part", "group"]
+AHEAD = 64  # files that are read before they are written
 DIGESTED = ((), ("part",), ("group",), ("part", "group"))  # columns that a digest may cover besides
 
 
@@ -30,9 +33,9 @@ def lay_out(
     max_quarantined: float,
     links: str,
     rules: LabelRules,
-    copy: bool = True,
+    store: str = "files",
 ) -> None:
-    """Copy a source's readable images to `images/LABEL/[PART/]FILE` of an artifact; write its tables, set its digest.
+    """Copy a source's readable images to an artifact, `LABEL/[PART/]FILE`; write its tables, set its digest.
 
     What was understood is printed.
 
@@ -43,7 +46,7 @@ def lay_out(
         max_quarantined: Largest share of the files that may be unreadable, in [0, 1].
         links: Where the source's links may lead: `inside` it, or to a `store`.
         rules: What labels a person's own images.
-        copy: Whether the images are copied; else they are links to the source.
+        store: How the images are stored: as `files`, in `tars`, or as `links` to the source.
 
     Raises:
         UserError: Nothing labels the images, or not as the entry has them, or in more than one way, or there are not so
@@ -51,7 +54,7 @@ def lay_out(
     """
     source = source.absolute()
     found = read_source(source, entry, rules, links)
-    table, quarantine = copy_images(found, links, images.path / "images", copy)
+    table, quarantine = copy_images(found, links, images.path, store)
     check_numbers_of_images(source, table, quarantine, found, entry, max_quarantined)
     names, measures = table.pop("name").tolist(), table.pop("measures").tolist()
     if entry and entry.numbered_by_person:
@@ -72,15 +75,14 @@ def lay_out(
         print(f"fetch: {line}")
 
 
-@image_files.without_pillow_warnings()
-def copy_images(found: LabelledFiles, links: str, target: Path, copy: bool) -> tuple[pd.DataFrame, Quarantine]:
+def copy_images(found: LabelledFiles, links: str, target: Path, store: str) -> tuple[pd.DataFrame, Quarantine]:
     """Copy the readable images of a source to a folder; return their table, and the files left out.
 
     Args:
         found: What was understood of the source.
         links: Where the source's links may lead: `inside` it, or to a `store`.
-        target: The folder to fill.
-        copy: Whether the images are copied; else they are links to the source.
+        target: The data set's folder.
+        store: How the images are stored: as `files`, in `tars`, or as `links` to the source.
 
     Returns:
         The images' table, with each one's path from the root as `name` and its `measures`; and the files that were not
@@ -92,28 +94,33 @@ def copy_images(found: LabelledFiles, links: str, target: Path, copy: bool) -> t
     rows: list[tuple] = []
     quarantine: Quarantine = []
     copied: dict[str, str] = {}
-    for file in bar("fetch", found.files, "image"):
-        name = found.name(file.path)
+
+    def read(file: LabelledFile) -> tuple[bytes, ImageMeasures] | Exception:
         try:
-            check_path_name(name)
+            check_path_name(found.name(file.path))
             content = read_untrusted(found.source / file.path, found.source, links)
-            measures = image_files.measure_image(content)
+            return content, image_files.measure_image(content)
         except MemoryError:  # says nothing of the file
             raise
         except Exception as error:  # decoders fail in ways of their own on damaged files
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            quarantine.append((one_line(name), one_line(" ".join(reason.split()))))
-            continue
-        if copied.setdefault(file.target, name) != name:
-            raise UserError(f"{copied[file.target]!a} and {name!a} would both be the image {file.target!r}: rename one")
-        (target / file.target).parent.mkdir(parents=True, exist_ok=True)
-        if copy:
-            (target / file.target).write_bytes(content)
-        else:
-            (target / file.target).symlink_to(found.source / file.path)
-        digest = hashlib.sha256(content).hexdigest()
-        size = measures.width, measures.height
-        rows.append((file.target, file.label, *size, digest, file.part, file.group, name, measures))
+            return error
+
+    with image_store.write_images(target, store) as writer:
+        results = image_files.map_in_order(read, found.files, AHEAD)
+        for file, result in zip(bar("fetch", found.files, "image"), results, strict=True):
+            name = found.name(file.path)
+            if isinstance(result, Exception):
+                reason = getattr(result, "strerror", None) or str(result) or type(result).__name__
+                quarantine.append((one_line(name), one_line(" ".join(reason.split()))))
+                continue
+            content, measures = result
+            if copied.setdefault(file.target, name) != name:
+                both = f"{copied[file.target]!a} and {name!a}"
+                raise UserError(f"{both} would both be the image {file.target!r}: rename one")
+            writer.add(file.target, content, found.source / file.path)
+            digest = hashlib.sha256(content).hexdigest()
+            size = measures.width, measures.height
+            rows.append((file.target, file.label, *size, digest, file.part, file.group, name, measures))
     quarantine += [(one_line(name), reason) for name, reason in found.missing]
     return pd.DataFrame(rows, columns=[*COLUMNS, "name", "measures"]), quarantine
 
@@ -172,10 +179,9 @@ def check_pinned_images(images: Images, max_quarantined: float) -> None:
     Raises:
         UserError: It is damaged, or too much of it is unreadable.
     """
-    table, folder = images.table("images.csv").reindex(columns=COLUMNS, fill_value=""), images.path / "images"
+    table = images.table("images.csv").reindex(columns=COLUMNS, fill_value="")
     expected = dict(zip(table["file"], table["sha256"], strict=True))
-    files = (path for path in folder.rglob("*") if path.is_file())
-    actual = {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    actual = {name: hashlib.sha256(images.file(name).read_bytes()).hexdigest() for name in images.stored_files()}
     damaged = [name for name in sorted(expected.keys() | actual.keys()) if expected.get(name) != actual.get(name)]
     labelled = table["label"].tolist() == [file.partition("/")[0] for file in table["file"]]
     if damaged or not labelled or images.digest not in (table_digest(table, columns) for columns in DIGESTED):

@@ -7,13 +7,13 @@ import math
 from collections.abc import Iterator, Sequence
 from functools import lru_cache, partial
 from itertools import combinations, pairwise, permutations
-from pathlib import Path
 
 import imagehash
 import numpy as np
 from PIL import Image
 
 from components.data import images
+from components.data.image_store import ImageFile
 from components.system.progress import bar
 
 HASH_BYTES, BITS = 8, 64
@@ -122,7 +122,7 @@ def details_of_boxes(pixels: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:
     return np.where(length < PLAIN * DETAIL**0.5, 0, detail / np.maximum(length, 1e-9))
 
 
-def read_for_hashing(file: Path, white_level: int) -> Image.Image:
+def read_for_hashing(file: ImageFile, white_level: int) -> Image.Image:
     """Return an image file as a Pillow image in RGB, stretched to 64 x 64 pixels."""
     with images.file_errors(file), images.open_image(file.read_bytes(), 64, 0, white_level) as stored:
         return stored.rgb().resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BILINEAR, reducing_gap=2)
@@ -142,7 +142,7 @@ def detail_of(image: Image.Image) -> np.ndarray:
     return detail * np.float32(0 if length < PLAIN * detail.size**0.5 else 1 / length)
 
 
-def hashes_and_detail(file: Path, white_level: int) -> np.ndarray:
+def hashes_and_detail(file: ImageFile, white_level: int) -> np.ndarray:
     """Return an image's perceptual hash, those of its changed variants, and its detail, float16, as bytes: uint8 (m,).
 
     Source:
@@ -154,7 +154,7 @@ def hashes_and_detail(file: Path, white_level: int) -> np.ndarray:
     return np.concatenate([*hashes, detail_of(image).astype(np.float16).view(np.uint8)])
 
 
-def hashes_and_details(files: Sequence[Path], white_level: int) -> tuple[np.ndarray, np.ndarray]:
+def hashes_and_details(files: Sequence[ImageFile], white_level: int) -> tuple[np.ndarray, np.ndarray]:
     """Return perceptual hashes of images, then of variants, uint64 (1 + variants, n), and details, float16 (n, DETAIL).
 
     Both are in the order of the files; the first row of hashes has those of the images themselves.

@@ -1,12 +1,12 @@
 """Thumbnails: images at the size at which a figure draws them, uint8 (height, width, 3)."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from components.data import images
+from components.data.image_store import ImageFile
 
 DOTS = 150  # an inch, of the figures
 AREA = 11.0  # square inches of photographs in one figure, which keeps its file below 500 kB
@@ -19,7 +19,7 @@ def thumbnail_side(images_in_figure: int) -> int:
     return min(LARGEST, max(SMALL + 1, math.ceil(DOTS * math.sqrt(AREA / max(images_in_figure, 1)))))
 
 
-def read_thumbnail(file: Path, white_level: int, pixels: int = LARGEST) -> np.ndarray:
+def read_thumbnail(file: ImageFile, white_level: int, pixels: int = LARGEST) -> np.ndarray:
     """Return the image in a file, uint8 (height, width, 3), shrunk, if larger, to at most so many pixels a side.
 
     Args:

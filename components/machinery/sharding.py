@@ -13,6 +13,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from components.data import image_store
 from components.data.artifact import MANIFEST, Artifact
 from components.data.artifacts import Images
 from components.data.json_files import read_json
@@ -81,9 +82,9 @@ def deal(whole: Path, targets: Sequence[Path], multiple: int) -> None:
             if isinstance(artifact, Images) and isinstance(shard, Images):
                 shutil.copyfile(artifact.path / "quarantine.csv", shard.path / "quarantine.csv")
                 shard.write_table("images.csv", table[start:end])
-                for file in table["file"][start:end]:
-                    shard.file(file).parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(artifact.file(file), shard.file(file))
+                with image_store.write_images(shard.path, artifact.store) as writer:
+                    for file in table["file"][start:end]:
+                        writer.add(file, artifact.file(file).read_bytes(), artifact.path)
             elif isinstance(artifact, FileArray) and isinstance(shard, FileArray):
                 array = artifact.array
                 part = shard.create(table["file"][start:end].tolist(), array.shape[1:], array.dtype.str)

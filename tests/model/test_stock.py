@@ -99,7 +99,7 @@ def test_words_says_what_the_stock_network_calls_any_photograph(
     folder = tmp_path / "photographs"
     folder.mkdir()
     file, label = Images.read(made["images"]).table("images.csv")[["file", "label"]].iloc[0]
-    shutil.copy(Images.read(made["images"]).file(file), folder / "a.png")
+    (folder / "a.png").write_bytes(Images.read(made["images"]).file(file).read_bytes())
     (folder / "b.txt").write_text("no image")
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "params.yaml", tmp_path)
