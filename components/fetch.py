@@ -3,8 +3,8 @@
 from typing import Annotated
 
 from components.data.artifacts import Images
-from components.data.image_store import STORES
 from components.data.labelled_files import LabelRules
+from components.data.packing import PACKINGS
 from components.machinery.signature import Output
 from components.system.limits import Links, Names, Share
 
@@ -16,7 +16,7 @@ def fetch(
     source: str,
     max_quarantined: Share,
     links: Links = "inside",
-    store: Annotated[str, Names("store", STORES)] = "files",
+    packing: Annotated[str, Names("packing", PACKINGS)] = "files",
     rules: LabelRules,
 ) -> None:
     """Bring a data set to one layout: one folder a class, readable images only, with a digest of its content.
@@ -44,7 +44,7 @@ def fetch(
         max_quarantined: Largest share of the files that may be unreadable.
         links: Where links to files may lead that are in a folder: `inside` it, or also out of it, to a `store` such as
             that of Hugging Face's cache or git-annex. Archives hold no links.
-        store: How the images are stored: as `files`, or in `tars` of at most 256 MB, which DVC versions as few files.
+        packing: How the images are stored: as `files`, or in `tars` of at most 256 MB, which DVC versions as few files.
             What DVC has pinned stays as it is stored there.
         rules: What labels images of your own, and which classes are taken.
 
@@ -82,11 +82,11 @@ def fetch(
         with tempfile.TemporaryDirectory(prefix=".source-", dir=images.path) as temporary:
             folder = Path(temporary) / data_set
             entry.write(folder)
-            layout.lay_out(folder, images, entry, max_quarantined, links, rules, store)
+            layout.lay_out(folder, images, entry, max_quarantined, links, rules, packing)
     else:
         address, lists = (entry.address, entry.test_lists) if source == "published" and entry else (source, {})
         with open_source(address, images.path, lists) as folder:
-            layout.lay_out(folder, images, entry, max_quarantined, links, rules, store)
+            layout.lay_out(folder, images, entry, max_quarantined, links, rules, packing)
     images.facts.data_set = data_set
     if entry and entry.digest and images.digest != entry.digest:
         raise UserError(

@@ -72,7 +72,7 @@ def look_at(content: Mapping[str, Any], source: str, given: Mapping[str, str]) -
             artifact.path.mkdir()
         with open_source(source, images.path) as folder:
             quarantined, links, rules = (fetched[key] for key in ("max_quarantined", "links", "rules"))
-            layout.lay_out(folder, images, None, quarantined, links, rules, store="links")
+            layout.lay_out(folder, images, None, quarantined, links, rules, packed="links")
             table = images.table("images.csv")
             chosen = {**chosen, "split": {**suitable_split(table, chosen.get("split", {})), **chosen.get("split", {})}}
             print_lines(*size_lines(table))

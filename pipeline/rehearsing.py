@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.data import image_store, resuming
+from components.data import packing, resuming
 from components.data.artifacts import Images, Splits, TestSplit
 from components.data.content import sha256
 from components.data.records import Record
@@ -174,7 +174,7 @@ def draw_sample(images: Images, classes: list[str], per_class: int, path: Path) 
         rows += of_class[:: len(of_class) // per_class][:per_class]
     taken = table.loc[sorted(rows)]
     sample = Images(path, deepcopy(images.manifest))
-    with image_store.write_images(path, images.store) as writer:
+    with packing.write_images(path, images.packing) as writer:
         for file in taken["file"]:
             writer.add(file, images.file(file).read_bytes(), path)
     sample.facts.classes = [name for name in images.facts.classes if name in classes]

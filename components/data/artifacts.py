@@ -8,15 +8,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from components.data import image_store
+from components.data import packing
 from components.data.artifact import MANIFEST as MANIFEST
 from components.data.artifact import Artifact
 from components.data.content import file_sha256, sha256
 from components.data.facts import Facts
-from components.data.image_store import ImageFile, TarMember
 from components.data.json_files import damage_errors
 from components.data.memory_maps import FileArray
 from components.data.networks import load_network
+from components.data.packing import ImageFile, TarMember
 from components.data.saved_models import SavedModel
 from components.system.errors import UserError
 
@@ -53,10 +53,10 @@ class Images(Artifact[ImagesFacts]):
     @cached_property
     def members(self) -> dict[str, TarMember]:
         """Where each image lies in the data set's tars, by its `file` in `images.csv`; {} if each is a file."""
-        return image_store.read_members(self.path)
+        return packing.read_members(self.path)
 
     @property
-    def store(self) -> str:
+    def packing(self) -> str:
         """How the images are stored: as `files`, or in `tars`."""
         return "tars" if self.members else "files"
 

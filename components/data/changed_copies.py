@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from components.data.duplicates import Pair
-from components.data.image_store import ImageFile
+from components.data.packing import ImageFile
 from components.data.perceptual_hashes import (
     BOXES,
     DETAIL,

@@ -18,7 +18,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from components.data import deep_images
 from components.data.colours import ColourProfile, read_profile
 from components.data.deep_images import WHITE, DeepImage
-from components.data.image_store import ImageFile
+from components.data.packing import ImageFile
 from components.data.resizing import PADDING, RESIZINGS
 from components.system.errors import UserError
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from components.data import image_store
 from components.data import images as image_files
+from components.data import packing
 from components.data.artifacts import Images
 from components.data.class_folders import check_classes_have_images
 from components.data.data_set_summary import data_set_lines, pixel_lines
@@ -33,7 +33,7 @@ def lay_out(
     max_quarantined: float,
     links: str,
     rules: LabelRules,
-    store: str = "files",
+    packed: str = "files",
 ) -> None:
     """Copy a source's readable images to an artifact, `LABEL/[PART/]FILE`; write its tables, set its digest.
 
@@ -46,7 +46,7 @@ def lay_out(
         max_quarantined: Largest share of the files that may be unreadable, in [0, 1].
         links: Where the source's links may lead: `inside` it, or to a `store`.
         rules: What labels a person's own images.
-        store: How the images are stored: as `files`, in `tars`, or as `links` to the source.
+        packed: How the images are stored: as `files`, in `tars`, or as `links` to the source.
 
     Raises:
         UserError: Nothing labels the images, or not as the entry has them, or in more than one way, or there are not so
@@ -54,7 +54,7 @@ def lay_out(
     """
     source = source.absolute()
     found = read_source(source, entry, rules, links)
-    table, quarantine = copy_images(found, links, images.path, store)
+    table, quarantine = copy_images(found, links, images.path, packed)
     check_numbers_of_images(source, table, quarantine, found, entry, max_quarantined)
     names, measures = table.pop("name").tolist(), table.pop("measures").tolist()
     if entry and entry.numbered_by_person:
@@ -75,14 +75,14 @@ def lay_out(
         print(f"fetch: {line}")
 
 
-def copy_images(found: LabelledFiles, links: str, target: Path, store: str) -> tuple[pd.DataFrame, Quarantine]:
+def copy_images(found: LabelledFiles, links: str, target: Path, packed: str) -> tuple[pd.DataFrame, Quarantine]:
     """Copy the readable images of a source to a folder; return their table, and the files left out.
 
     Args:
         found: What was understood of the source.
         links: Where the source's links may lead: `inside` it, or to a `store`.
         target: The data set's folder.
-        store: How the images are stored: as `files`, in `tars`, or as `links` to the source.
+        packed: How the images are stored: as `files`, in `tars`, or as `links` to the source.
 
     Returns:
         The images' table, with each one's path from the root as `name` and its `measures`; and the files that were not
@@ -105,7 +105,7 @@ def copy_images(found: LabelledFiles, links: str, target: Path, store: str) -> t
         except Exception as error:  # decoders fail in ways of their own on damaged files
             return error
 
-    with image_store.write_images(target, store) as writer:
+    with packing.write_images(target, packed) as writer:
         results = image_files.map_in_order(read, found.files, AHEAD)
         for file, result in zip(bar("fetch", found.files, "image"), results, strict=True):
             name = found.name(file.path)

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from components.data import images
-from components.data.image_store import ImageFile
+from components.data.packing import ImageFile
 from components.system.progress import bar
 
 HASH_BYTES, BITS = 8, 64

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from components.data import images
-from components.data.image_store import ImageFile
+from components.data.packing import ImageFile
 
 DOTS = 150  # an inch, of the figures
 AREA = 11.0  # square inches of photographs in one figure, which keeps its file below 500 kB

@@ -13,7 +13,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.data import image_store
+from components.data import packing
 from components.data.artifact import MANIFEST, Artifact
 from components.data.artifacts import Images
 from components.data.json_files import read_json
@@ -82,7 +82,7 @@ def deal(whole: Path, targets: Sequence[Path], multiple: int) -> None:
             if isinstance(artifact, Images) and isinstance(shard, Images):
                 shutil.copyfile(artifact.path / "quarantine.csv", shard.path / "quarantine.csv")
                 shard.write_table("images.csv", table[start:end])
-                with image_store.write_images(shard.path, artifact.store) as writer:
+                with packing.write_images(shard.path, artifact.packing) as writer:
                     for file in table["file"][start:end]:
                         writer.add(file, artifact.file(file).read_bytes(), artifact.path)
             elif isinstance(artifact, FileArray) and isinstance(shard, FileArray):

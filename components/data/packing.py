@@ -1,4 +1,4 @@
-"""Where the images of a data set lie: a file each in folders, or many in one tar, which DVC versions as few files."""
+"""Where the images of a data set lie: each in a file of its own, or packed in tars, which DVC versions as few files."""
 
 import tarfile
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import pandas as pd
 
 from components.data import tables
 
-STORES = ("files", "tars")
+PACKINGS = ("files", "tars")
 TABLE = "tars.csv"  # where each image lies in tars: file, tar, offset and bytes
 TAR_BYTES = 2**28  # of a tar, about, at most; of one with a single image, as many as that takes
 BLOCK = tarfile.BLOCKSIZE
@@ -50,11 +50,11 @@ class ImageWriter:
 
     Args:
         folder: The data set's.
-        store: `files`, `tars`, or `links`, which are to files elsewhere.
+        packing: `files`, `tars`, or `links`, which are to files elsewhere.
     """
 
-    def __init__(self, folder: Path, store: str):
-        self.folder, self.store = folder, store
+    def __init__(self, folder: Path, packing: str):
+        self.folder, self.packing = folder, packing
         self.tar: tarfile.TarFile | None = None
         self.rows: list[tuple[str, str, int, int]] = []
 
@@ -67,11 +67,11 @@ class ImageWriter:
             origin: Where it comes from, for a link.
         """
         target = self.folder / "images" / name
-        if self.store != "tars":
+        if self.packing != "tars":
             target.parent.mkdir(parents=True, exist_ok=True)
-        if self.store == "links":
+        if self.packing == "links":
             target.symlink_to(origin)
-        elif self.store == "files":
+        elif self.packing == "files":
             target.write_bytes(content)
         else:
             self._add_to_tar(name, content)
@@ -98,19 +98,19 @@ class ImageWriter:
 
 
 @contextmanager
-def write_images(folder: Path, store: str) -> Iterator[ImageWriter]:
+def write_images(folder: Path, packing: str) -> Iterator[ImageWriter]:
     """Yield what writes images to a data set's folder; afterwards write `tars.csv`, if they lie in tars.
 
     Args:
         folder: The data set's.
-        store: One of `STORES`, or `links`.
+        packing: One of `PACKINGS`, or `links`.
     """
-    writer = ImageWriter(folder, store)
+    writer = ImageWriter(folder, packing)
     try:
         yield writer
     finally:
         writer.close()
-    if store == "tars":
+    if packing == "tars":
         tables.write_table(folder / TABLE, pd.DataFrame(writer.rows, columns=["file", "tar", "offset", "bytes"]))
 
 
