@@ -452,8 +452,7 @@ class Report(Artifact[ReportFacts]):
     text_columns = ("file", "label", "predicted", "group", "class", "other", "other_label")
     columns_with_gaps = (
         "precision", "precision_low", "precision_high", "recall", "recall_low", "recall_high", "f1", "f1_low",
-        "f1_high", "confidence",
-        "accuracy",
+        "f1_high",
     )  # fmt: skip
     common_ground: ClassVar = {"fetch"}  # folds have test splits of their own
     of_training: ClassVar = True

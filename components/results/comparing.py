@@ -14,7 +14,6 @@ from components.results.verdicts import (
     FEWEST_DRAWS,
     TRIAL_SCORES,
     arm_sentences,
-    trial_sentences,
     trust_sentence,
     verdict_sentences,
 )
@@ -52,7 +51,7 @@ def compare_reports(reports: Sequence[Report], comparison: Comparison) -> None:
             *verdict_sentences(scores, pairs, costly_words(models[chosen])), *trust_sentence(same),
             *arm_sentences(main), *threshold_sentences(report),
         ],
-        "warnings": reports[0].facts.warnings, "trials": trial_sentences(trials),
+        "warnings": reports[0].facts.warnings,
         "chosen": {"model": chosen, "fingerprint": report.facts.fingerprint},
     })  # fmt: skip
     validation = {name: float(scores[f"validation_{name}"][chosen]) for name in MAIN}

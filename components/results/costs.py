@@ -1,4 +1,7 @@
-"""Costs of results: seconds, rates and GPU hours of the long computations behind a report, as far as records say."""
+"""Costs of results: seconds, rates and GPU hours of the long computations behind a report, as far as records say.
+
+The price of a model is what it took to make: augmentation, extraction and all training behind it, without evaluation.
+"""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,42 +9,51 @@ from components.data.artifacts import Report
 from components.data.records import Record, records_by_step
 from components.model.registry import MODELS
 
-WORK = {
+WORK = {  # and the step of each: of a start, those that trained what the classifier was trained on from
     "augmentation": "augment",
     "extraction": "extract",
+    "start": "",
     "training": "",
     "evaluation": "evaluate",
-}  # and its step
+}
+SHARED = ("augmentation", "extraction")  # done once for all models that need it
 COLUMNS = (
-    *(f"seconds_{name}" for name in WORK), *(f"images_per_second_{name}" for name in WORK), "gpu_hours",
+    *(f"seconds_{name}" for name in WORK), *(f"images_per_second_{name}" for name in WORK),
+    "seconds_per_epoch", "seconds_total", "gpu_hours",
 )  # fmt: skip
 
 
 def report_costs(report: Report, records: Iterable[Record]) -> dict[str, float]:
-    """Return `seconds_NAME` and `images_per_second_NAME` of work on record; `gpu_hours` only if no record is missing.
+    """Return a report's costs by those names in `COLUMNS` that records say: seconds, rates, hours of all GPUs used.
 
-    The names are those in `COLUMNS`.
+    `seconds_total` and `gpu_hours` are the price of the one model: augmentation, extraction, start and training. They
+    are there only if no record of these is missing. The record of a step that is not behind the report is not missing.
 
-    The record of a step that is not behind the report is not missing.
-
-    The seconds of training are those of the step that trained the classifier, and not those of what it began from; of
-    an ensemble, those of its members.
+    `seconds_training` are those of the step that trained the classifier, of an ensemble those of its members;
+    `seconds_start` those of what that step began from, as fine-tuning does from a trained head. `seconds_per_epoch` is
+    there where one step trained in epochs.
     """
     by_step = records_by_step(report.manifest["lineage"], records)
     costs: dict[str, float] = {}
-    gpu_seconds, complete = 0.0, True
+    total, gpu_seconds, complete = 0.0, 0.0, True
     for name, step in WORK.items():
-        steps = [step] if step else training_steps(report)
-        if step and step not in report.manifest["lineage"]:
+        steps = {"start": start_steps(report), "training": training_steps(report)}.get(name, [step])
+        steps = [one for one in steps if name == "training" or one in report.manifest["lineage"]]
+        if not steps:
             continue
-        work = [by_step[one].work[name] for one in steps if one in by_step and name in by_step[one].work]
+        key = "training" if name == "start" else name
+        work = [by_step[one].work[key] for one in steps if one in by_step and key in by_step[one].work]
         if len(work) < len(steps):
-            complete = False
+            complete = complete and name == "evaluation"
             continue
         seconds, images = (sum(one[key] for one in work) for key in ("seconds", "images"))
         costs |= seconds_and_rate(name, images, seconds)
-        gpu_seconds += sum(one["seconds"] * one["gpus"] for one in work)
-    return {**costs, "gpu_hours": gpu_seconds / 3600} if complete else costs
+        if name != "evaluation":
+            total += seconds
+            gpu_seconds += sum(one["seconds"] * one["gpus"] for one in work)
+    if "seconds_training" in costs and report.facts.epochs:
+        costs["seconds_per_epoch"] = round(costs["seconds_training"] / report.facts.epochs, 3)
+    return {**costs, "seconds_total": round(total, 3), "gpu_hours": gpu_seconds / 3600} if complete else costs
 
 
 def seconds_and_rate(name: str, images: float, seconds: float) -> dict[str, float]:
@@ -53,8 +65,6 @@ def promises_kept(records: Iterable[Record]) -> dict[str, tuple[float, float]]:
     """Return, by step, (seconds promised, seconds taken), sums over runs that had a promise; other steps are left out.
 
     What was promised is for the epochs that the runs had.
-
-    Records of runs that nothing was promised of are left out.
     """
     steps: dict[str, tuple[float, float]] = {}
     for record in records:
@@ -70,3 +80,13 @@ def training_steps(report: Report) -> Sequence[str]:
     """Return the names of the steps that trained a report's classifier: one, or those of an ensemble's members."""
     model = MODELS[report.facts.model]
     return [model.step] if model.is_trained else [MODELS[member].step for member in report.facts.members]
+
+
+def start_steps(report: Report) -> list[str]:
+    """Return the names of the steps in a report's lineage that trained what its training steps began from; [] of none.
+
+    Such a step trains a model of the registry, and is neither a training step of the report nor evaluated in it.
+    """
+    training = training_steps(report)
+    steps = [model.step for model in MODELS.values() if model.is_trained]
+    return [step for step in steps if step in report.manifest["lineage"] and step not in training]

@@ -8,10 +8,12 @@ from components.data import leakage
 from components.data.artifacts import Comparison, Page, Report
 from components.data.records import Record
 from components.results import failures, figures, titles
+from components.results.answers import answer_sentences
 from components.results.costs import COLUMNS, report_costs
 from components.results.page import write_page
 from components.results.texts import with_interval
 from components.results.trials import reports_by_name, trials_by_model
+from components.results.verdicts import few_trainings_sentence
 from components.scores.pairs import best_ways
 from components.scores.registry import MAIN, SCORES
 from components.system import processes
@@ -21,7 +23,7 @@ from components.system.errors import UserError
 def draw_comparison(
     comparison: Comparison, reports: Sequence[Report], records: Sequence[Record], page: Page
 ) -> dict[str, dict[str, float]]:
-    """Fill a Page, print its text, and return the costs of each report, as far as records say, by its fingerprint.
+    """Fill a Page, print its answer, and return the costs of each report, as far as records say, by its fingerprint.
 
     Raises:
         UserError: The reports are not those that were compared.
@@ -45,35 +47,33 @@ def draw_comparison(
     )
 
     scores = comparison.table("comparison.csv").set_index("model")
-    scores["seconds_training"] = [
-        costs[report.facts.fingerprint].get("seconds_training", float("nan")) for report in main.values()
-    ]
-    verdict = comparison.read_values("verdict")
+    of_way = {name: costs[report.facts.fingerprint] for name, report in main.items()}
+    scores = scores.assign(
+        seconds_total=[one.get("seconds_total", float("nan")) for one in of_way.values()],
+        million_weights=[report.facts.model_parameters / 1e6 for report in main.values()],
+        milliseconds=[milliseconds(one) for one in of_way.values()],
+    )
+    verdict, pairs, trials = (
+        comparison.read_values("verdict"), comparison.table("pairs.csv"), comparison.table("trials.csv"),
+    )  # fmt: skip
     subject = recipe or comparison.facts.data_set
-    trials = comparison.table("trials.csv")
     choice = next(sentence for sentence in verdict["verdict"] if " is chosen on validation" in sentence)
     figures.draw_model_scores(scores, trials, page.figure("comparison"), f"{subject}: {choice}")
-    fronts = scores.assign(
-        million_weights=[report.facts.model_parameters / 1e6 for report in main.values()],
-        milliseconds=[milliseconds(costs[report.facts.fingerprint]) for report in main.values()],
-    )
-    figures.draw_fronts(fronts, page.figure("fronts"), f"{subject}: what accuracy costs")
+    figures.draw_fronts(scores, page.figure("fronts"), f"{subject}: what accuracy costs")
     curves = {name: report.table("curves.csv") for name, report in main.items() if report.facts.epochs}
     best = {name: int(main[name].metrics["best_epoch"]) for name in curves}
     figures.draw_model_curves(curves, best, page.figure("validation_curves"), f"{subject}: validation, epoch by epoch")
 
     title = f"{subject}: {int(scores['test_images'].iloc[0]):,} test images{trainings_text(scores)}"
-    table, note = (
-        score_table(scores, comparison.table("pairs.csv")),
-        f"95 % intervals in brackets; {baseline_note(scores)}",
-    )
-    sentences = [*verdict["cautions"], *verdict["verdict"], *verdict["warnings"]]
-    text = "\n".join(
-        [title, "", table.to_string(), f"* none is better; {note}", "", *sentences, *verdict["trials"], ""]
-    )
+    table, note = score_table(scores, pairs), f"95 % intervals in brackets; {baseline_note(scores)}"
+    answer = answer_sentences(scores, pairs, main, of_way)
+    cautions = [*filter(None, [few_trainings_sentence(scores)]), *verdict["cautions"], *verdict["warnings"]]
+    text = "\n".join([title, "", table.to_string(), f"* none is better; {note}", "", *answer, *cautions, ""])
     (page.path / "comparison.txt").write_text(text, encoding="utf-8")
-    write_page(page, comparison, main, title, table, note, sentences, costs, records)
-    print(f"\n{text}")
+    write_page(
+        page, comparison, models, title, scores, table, note, answer, cautions, verdict["verdict"], costs, records
+    )
+    print(" ".join(answer))
     return costs
 
 
@@ -152,12 +152,13 @@ def trainings_text(scores: pd.DataFrame) -> str:
 
 
 def score_table(scores: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
-    """Return the comparison as texts: main test scores, each starred if no way beats it, `val.` ones, `train s`.
+    """Return the comparison as texts: main test scores, each starred if no way beats it, `val.` ones, `s in all`.
 
-    A score without a star ends with a blank; `train s`, of the main training, is empty where it is unknown.
+    A score without a star ends with a blank; `s in all`, what one such model took with shared work, is empty where it
+    is unknown.
 
     Args:
-        scores: A row a way, as in `comparison.csv`, with `seconds_training`.
+        scores: A row a way, as in `comparison.csv`, with `seconds_total`.
         pairs: A row a pair of ways, as in `pairs.csv`.
     """
     table = pd.DataFrame(index=scores.index)
@@ -171,7 +172,7 @@ def score_table(scores: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
     for name, score in SCORES.items():
         if score.main and score.on_validation:
             table[f"val. {score.title}"] = [f"{value:.3f}" for value in scores[f"validation_{name}"]]
-    table["train s"] = ["" if pd.isna(seconds) else f"{seconds:.1f}" for seconds in scores["seconds_training"]]
+    table["s in all"] = ["" if pd.isna(seconds) else f"{seconds:.1f}" for seconds in scores["seconds_total"]]
     return table
 
 

@@ -1,5 +1,9 @@
-"""The comparison as one self-contained page of HTML: for a browser, a phone, a printer, Kubeflow's UI."""
+"""The comparison as one self-contained page of HTML: for a browser, a phone, a printer, Kubeflow's UI.
 
+It runs no script: charts follow light and dark, marks have their values as titles, and a style sheet hides models.
+"""
+
+import math
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -7,24 +11,34 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import numpy as np
 import pandas as pd
+from matplotlib.colors import to_hex
 
-from components.data.artifacts import Artifact, Comparison, Page, Report
+from components.data.artifacts import PROBABILITY, Artifact, Comparison, Page, Report
 from components.data.records import Record, records_by_step
-from components.results import pictures
+from components.model.registry import MODELS
+from components.results import charts, failures, pictures, titles
+from components.results.answers import shared_work
 from components.results.costly_mistakes import costly_mistakes
-from components.results.costs import WORK, promises_kept
+from components.results.costs import SHARED, WORK, promises_kept
+from components.results.figures.fronts import front_of
+from components.results.figures.predictions import join_classes
+from components.results.figures.style import name_colours
 from components.results.texts import with_interval
 from components.results.verdicts import FEWEST_DRAWS, MOST_WAYS
 from components.scores.pairs import least_difference_text
-from components.scores.registry import MAIN, SCORES, TESTED
+from components.scores.registry import EXACT, MAIN, SCORES, TESTED
 
 Rows = Mapping[str, Mapping[str, Any]]  # the rows of a table, cells by column, by the heading of each row
 
-SIZES = {  # columns of the table of costs, and their facts
-    "epochs": "epochs", "best epoch": "best_epoch", "parameters": "model_parameters",
-    "fine-tuned": "trainable_parameters",
-}  # fmt: skip
+SHARED_MARK = "\N{DAGGER}"  # behind seconds of work that was done once for several ways
+FRONTS = {  # what accuracy is drawn against, and its unit
+    "seconds_total": ("Seconds to make one such model, shared work included", "s"),
+    "milliseconds": ("Milliseconds an image", "ms"),
+    "million_weights": ("Weights of the model, millions", "million weights"),
+}
+CURVES = {"validation_log_loss": ("log loss", True), "validation_kappa": ("kappa", False)}  # and whether by ratios
 LEAKAGE = {
     "identical_pairs": "byte-identical pairs", "near_pairs": "near-identical pairs",
     "turned_pairs": "mirrored or turned copies", "cropped_pairs": "cropped or bordered copies",
@@ -37,6 +51,9 @@ LEAKAGE = {
 }  # fmt: skip
 CONFUSIONS, LEAKS, CLASSES = 10, 20, 30  # rows of their tables
 NAMES = 50  # of classes in the list of all
+MOST_CLASSES = 150  # with a row and a column each in a confusion matrix
+CLASSES_IN_ORDER = 20  # in a confusion matrix as they come; of more, those that are confused most are first
+FILES = 500  # in the list of mistakes
 NO_LEAKS = "None of these duplicates leaks: none lies across two parts of the split, and none has two labels."
 TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -48,60 +65,173 @@ TEMPLATES = jinja2.Environment(
 
 
 def write_page(
-    page: Page, comparison: Comparison, reports: Mapping[str, Report], title: str, scores: pd.DataFrame, note: str,
-    verdict: Sequence[str], costs: Mapping[str, Mapping[str, float]], records: Sequence[Record],
-    runs: Mapping[str, str] | None = None,
+    page: Page, comparison: Comparison, models: Mapping[str, Sequence[Report]], title: str, scores: pd.DataFrame,
+    table: pd.DataFrame, note: str, answer: Sequence[str], cautions: Sequence[str], reasons: Sequence[str],
+    costs: Mapping[str, Mapping[str, float]], records: Sequence[Record],
 ) -> None:  # fmt: skip
-    """Write `comparison.html` into a Page whose figures are drawn; the same inputs give the same bytes.
+    """Write `comparison.html` into a Page; the same inputs give the same bytes.
 
     Args:
         page: The page.
         comparison: The comparison.
-        reports: The main report on each model, by name.
+        models: The reports on each way, the main one first, by its name.
         title: Title of the page.
-        scores: The table of `drawing.score_table`.
+        scores: A row a way, as in `comparison.csv`, with `FRONTS`, which may be missing.
+        table: The table of `drawing.score_table`.
         note: The baselines, in words.
-        verdict: The sentences of the verdict.
+        answer: The sentences of `answers.answer_sentences`.
+        cautions: Sentences on what to know before one relies on it.
+        reasons: The sentences of the verdict.
         costs: Costs of each report, as far as records say, by its fingerprint.
         records: Records of the steps behind them.
-        runs: Address of the MLflow run of some reports, by name.
     """
-    trainings = int(comparison.table("comparison.csv")["trainings"].min())
-    (main, first), chosen = next(iter(reports.items())), comparison.read_values("chosen")["model"]
+    reports, trials = {name: several[0] for name, several in models.items()}, comparison.table("trials.csv")
+    first, chosen = next(iter(reports.values())), comparison.read_values("chosen")["model"]
+    looks = model_looks([*reports])
     compare_records = step_records(comparison, "compare", records)
     all_records = [
         *compare_records,
         *(record for report in reports.values() for record in step_records(report, "evaluate", records)),
     ]
+    differing, common = parameter_rows(reports)
     text = TEMPLATES.get_template("page.html").render(
         title=title,
         facts=comparison.facts,
         chosen=chosen,
-        verdict=verdict,
-        scores=scores.to_dict("index"),
+        looks=looks,
+        meanings={name: MODELS[titles.model_of(name)].meaning for name in reports},
+        answer=answer,
+        cautions=cautions,
+        reasons=reasons,
+        answer_chart=score_chart(EXACT, scores, trials, looks),
+        score_charts=[score_chart(name, scores, trials, looks) for name in MAIN if name != EXACT],
+        scores=table.to_dict("index"),
         note=note,
-        units=interval_note(first, trainings),
+        units=interval_note(first, int(scores["trainings"].min())),
         pairs=pair_tables(comparison, chosen),
         trials=trial_rows(comparison),
-        score_figure=pictures.scores_picture(page, scores),
-        fronts=pictures.fronts_picture(page, reports),
-        curves=pictures.curves_picture(page, reports),
-        matrices=[pictures.confusion_picture(page, name, report) for name, report in reports.items()],
-        diagrams=[pictures.reliability_picture(page, name, report) for name, report in reports.items()],
+        fronts=front_charts(scores, looks),
+        curves=curve_charts(reports, looks),
+        matrices={name: confusion_section(name, report) for name, report in reports.items()},
+        diagrams={name: reliability_section(name, report, looks[name]) for name, report in reports.items()},
         calibration={name: calibration_row(report) for name, report in reports.items()},
-        failures=[failure_section(page, name, report) for name, report in reports.items()],
+        failures={name: failure_section(name, report, looks[name]) for name, report in reports.items()},
         costly={key: row for name, report in reports.items() for key, row in costly_rows(name, report).items()},
-        costs={name: cost_row(report, costs) for name, report in reports.items()},
+        costs=cost_rows(models, costs),
         promises=promise_rows(records),
         data=data_facts(reports),
-        leakage=leakage_section(page, main, first),
+        leakage=leakage_section(first),
         commands=rebuild_commands(page.record.recipe, compare_records),
         versions=revisions_and_versions(all_records),
-        parameters=parameter_rows(reports),
-        runs=runs or {},
+        differing=differing,
+        common=common,
         value_and_interval=value_and_interval,
     )
     (page.path / "comparison.html").write_text(text, encoding="utf-8")
+
+
+def model_looks(names: Sequence[str]) -> dict[str, charts.Look]:
+    """Return how each named way is drawn, by its name; arms of one model are darker from one to the next."""
+    return {
+        name: charts.Look(to_hex(colour), MODELS[titles.model_of(name)].marker, f"w{number}")
+        for number, (name, colour) in enumerate(name_colours(names).items())
+    }
+
+
+def score_chart(score: str, scores: pd.DataFrame, trials: pd.DataFrame, looks: Mapping[str, charts.Look]) -> str:
+    """Return the chart of a score of all ways, with their intervals and their single trainings."""
+    several = {str(name): rows[score].tolist() for name, rows in trials.groupby("model") if len(rows) > 1}
+    marks = [
+        charts.Mark(
+            str(name), row[score], row[f"{score}_low"], row[f"{score}_high"], looks[str(name)], f"{row[score]:.3f}",
+            several.get(str(name), ()),
+        )
+        for name, row in scores.to_dict("index").items()
+    ]  # fmt: skip
+    label = "; ".join(f"{mark.name} {with_interval(mark.value, mark.low, mark.high)}" for mark in marks)
+    heading = SCORES[score].heading
+    return charts.interval_chart(marks, f"Test {heading[0].lower()}{heading[1:]}", label)
+
+
+def front_charts(scores: pd.DataFrame, looks: Mapping[str, charts.Look]) -> list[str]:
+    """Return the charts of accuracy against each cost that is known of any way."""
+    drawn = []
+    for cost, (words, unit) in FRONTS.items():
+        table = scores[scores[cost] > 0]
+        marks = [
+            (
+                row[cost],
+                charts.Mark(str(name), row[EXACT], row[f"{EXACT}_low"], row[f"{EXACT}_high"], looks[str(name)], unit),
+            )
+            for name, row in table.to_dict("index").items()
+        ]
+        if marks:
+            label = "; ".join(f"{mark.name}: accuracy {mark.value:.3f}, {value:.4g} {unit}" for value, mark in marks)
+            drawn.append(charts.front_chart(marks, words, front_of(table[cost], table[EXACT]), label))
+    return drawn
+
+
+def curve_charts(reports: Mapping[str, Report], looks: Mapping[str, charts.Look]) -> list[str]:
+    """Return the charts of validation loss and kappa by epoch; [] where no way was trained in epochs."""
+    curves = {name: report.table("curves.csv") for name, report in reports.items() if report.facts.epochs}
+    if not curves:
+        return []
+    drawn = []
+    for column, (score, logarithmic) in CURVES.items():
+        lines = [
+            charts.Line(
+                name, rows["epoch"].tolist(), rows[column].tolist(), reports[name].facts.best_epoch, looks[name]
+            )
+            for name, rows in curves.items()
+        ]
+        better = "lower" if logarithmic else "higher"
+        kept = ", ".join(f"{line.name} {line.kept}" for line in lines)
+        label = f"Validation {score} by epoch. The weights that were kept are of epoch: {kept}."
+        heading = f"Validation {score} ({better} is better)"
+        drawn.append(charts.line_chart(lines, heading, label, logarithmic=logarithmic))
+    return drawn
+
+
+def confusion_section(name: str, report: Report) -> dict[str, Any]:
+    """Return what shows a model's confusions: `rows`, the commonest, and the `matrix` with a `note` on its order."""
+    rows = confusion_rows(report)
+    label = f"Confusion matrix of {name}, accuracy {report.metrics['accuracy']:.3f}. Most often: "
+    label += "; ".join(f"{pair}, {row['images']}" for pair, row in rows.items()) or "no confusion"
+    matrix, note = worst_first(failures.report_confusion_matrix(report), report.facts.classes, label)
+    return {"rows": rows, "matrix": matrix, "note": note}
+
+
+def worst_first(counts: np.ndarray, classes: Sequence[str], label: str) -> tuple[charts.Matrix, str]:
+    """Return a confusion matrix, and in words how it is ordered and what is joined; "" where the classes are few.
+
+    Of more than 20 classes those that are confused most come first, and of more than 150 the others are one.
+    """
+    note = ""
+    if len(classes) > MOST_CLASSES:
+        counts, classes, others = join_classes(counts, classes, MOST_CLASSES - 1)
+        note = f"The {MOST_CLASSES - 1} classes confused most; the other {others:,} share one row and one column. "
+    if len(classes) > CLASSES_IN_ORDER:
+        wrong = counts.sum(axis=0) + counts.sum(axis=1) - 2 * counts.diagonal()
+        order = (-wrong).argsort(kind="stable")
+        counts, classes = counts[order][:, order], [classes[number] for number in order]
+        note += "The classes confused most come first; scroll for the rest. "
+    return charts.confusion_matrix(counts, classes, label), note
+
+
+def reliability_section(name: str, report: Report, look: charts.Look) -> dict[str, Any]:
+    """Return what shows a model's calibration after the temperature: the `chart`, and the `rows` of its bins."""
+    table = report.table("calibration.csv")
+    rows = table[table["temperature"] == "after"].to_dict("records")
+    label = f"Reliability diagram of {name}: calibration error {report.metrics['ece_uncalibrated']:.3f} before the "
+    label += f"temperature, {report.metrics['ece']:.3f} after it."
+    cells = {
+        f"{row['low']:.2f} to {row['high']:.2f}": {
+            "images": f"{row['images']:,}", "confidence": f"{row['confidence']:.3f}",
+            "accuracy": with_interval(row["accuracy"], row["accuracy_low"], row["accuracy_high"]),
+        }
+        for row in rows
+    }  # fmt: skip
+    return {"chart": charts.reliability_chart(rows, look, label), "rows": cells}
 
 
 def step_records(artifact: Artifact, step: str, records: Sequence[Record]) -> list[Record]:
@@ -201,31 +331,66 @@ def costly_rows(name: str, report: Report) -> Rows:
     }
 
 
-def failure_section(page: Page, name: str, report: Report) -> dict[str, Any]:
-    """Return what shows where a model fails: a `summary` with the number of wrong test images, figures and tables.
+def failure_section(name: str, report: Report, look: charts.Look) -> dict[str, Any]:
+    """Return what shows where a model fails: a `summary` with the number of wrong test images, and more.
 
-    The figures are `class_figure`, `mistakes` and `slice_figure`, which may be None; the tables `classes`, `confusions`
-    and `slices`; `more_classes` is the number of classes less those in their table, negative where there are fewer.
+    `mistakes` are pictures, `files` the wrong images, a line each, up to 500, and `more_files` the number of the rest,
+    negative where there are fewer; `classes` and `slices` are tables, `class_charts` and `slice_charts` charts;
+    `more_classes` is the number of classes less those in their table, negative where there are fewer.
     """
     predictions = report.table("predictions.csv")
-    wrong = int((predictions["label"] != predictions["predicted"]).sum())
+    wrong = predictions[predictions["label"] != predictions["predicted"]]
+    wrong = wrong.assign(top=wrong.filter(like=PROBABILITY).max(axis=1)).sort_values("top", ascending=False)
+    lines = wrong.head(FILES)[["file", "label", "predicted", "top"]].itertuples(index=False)
+    classes = lowest_classes(report)
     return {
-        "summary": f"{name}: {wrong:,} of {len(predictions):,} test images wrong",
-        "class_figure": pictures.classes_picture(page, name, report),
-        "classes": class_rows(report),
+        "summary": f"{name}: {len(wrong):,} of {len(predictions):,} test images wrong",
+        "mistakes": pictures.mistake_pictures(report),
+        "files": [f"{line.file}\t{line.label}\t{line.predicted}\t{line.top:.2f}" for line in lines],
+        "more_files": len(wrong) - FILES,
+        "classes": class_rows(classes),
+        "class_charts": [
+            row_chart(classes, classes["class"].tolist(), score, look, f"{score.capitalize()} of each class of {name}")
+            for score in ("precision", "recall")
+        ],
         "more_classes": len(report.facts.classes) - CLASSES,
-        "confusions": confusion_rows(report),
-        "mistakes": pictures.mistakes_picture(page, name, report),
-        "slice_figure": pictures.slices_picture(page, name, report),
         "slices": slice_rows(report),
+        "slice_charts": slice_charts(name, report, look),
     }
 
 
-def class_rows(report: Report) -> Rows:
-    """Return, by class, test images and scores as texts, a dash where undefined; of over 30, those of lowest F1."""
+def row_chart(
+    table: pd.DataFrame, names: Sequence[str], score: str, look: charts.Look, title: str, line: float = math.nan
+) -> str:
+    """Return the chart of a score with its interval in each row of a table, which `names` name."""
+    rows = zip(names, table.to_dict("records"), strict=True)
+    marks = [charts.Mark(name, row[score], row[f"{score}_low"], row[f"{score}_high"], look) for name, row in rows]
+    return charts.interval_chart(marks, title, f"{title}, as in the table.", line)
+
+
+def slice_charts(name: str, report: Report, look: charts.Look) -> list[str]:
+    """Return a chart of each main score by slice of the test images; [] where there is nothing to slice."""
+    table = report.table("slices.csv")
+    cut = table[table["by"].duplicated(keep=False)]
+    if cut.empty:
+        return []
+    names = [slice_name(row) for row in cut.to_dict("records")]
+    return [
+        row_chart(
+            cut, names, score, look, f"{SCORES[score].title} of {name}; dotted: all images", report.metrics[score]
+        )
+        for score in MAIN
+    ]
+
+
+def lowest_classes(report: Report) -> pd.DataFrame:
+    """Return the rows of `classes.csv`; of over 30 classes the 30 of lowest F1, the lowest first."""
     table = report.table("classes.csv")
-    if len(table) > CLASSES:
-        table = table.sort_values("f1", kind="stable").head(CLASSES)
+    return table.sort_values("f1", kind="stable").head(CLASSES) if len(table) > CLASSES else table
+
+
+def class_rows(table: pd.DataFrame) -> Rows:
+    """Return, by class, test images and scores as texts, a dash where undefined."""
     return {
         row["class"]: {
             "test images": f"{row['support']:,}",
@@ -248,7 +413,7 @@ def confusion_rows(report: Report) -> Rows:
 def slice_rows(report: Report) -> Rows:
     """Return, by measure and range as in `brightness 20 to 40`, a slice's images and main scores as texts."""
     return {
-        f"{row['by']} {' to '.join(dict.fromkeys(f'{row[end]:,.0f}' for end in ('low', 'high')))}": {
+        slice_name(row): {
             "images": f"{row['images']:,}",
             **{SCORES[name].title: score_text(row, name) for name in MAIN},
         }
@@ -256,13 +421,48 @@ def slice_rows(report: Report) -> Rows:
     }
 
 
-def cost_row(report: Report, costs: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
-    """Return a model's costs as texts: seconds of each long computation, epochs, parameters; empty where unknown."""
-    report_costs = costs.get(report.facts.fingerprint, {})
-    keys = {f"{name} s": f"seconds_{name}" for name in WORK}
-    seconds = {title: f"{report_costs[key]:,.1f}" if key in report_costs else "" for title, key in keys.items()}
-    facts = vars(report.facts)
-    return seconds | {title: f"{facts[key]:,}" if key in facts else "" for title, key in SIZES.items()}
+def slice_name(row: Mapping[Any, Any]) -> str:
+    """Return a slice's measure and range as text, as `brightness 20 to 40`, or `size 64` if the ends agree."""
+    return f"{row['by']} {' to '.join(dict.fromkeys(f'{row[end]:,.0f}' for end in ('low', 'high')))}"
+
+
+def cost_rows(models: Mapping[str, Sequence[Report]], costs: Mapping[str, Mapping[str, float]]) -> Rows:
+    """Return each way's costs as texts: of its main training, seconds by kind of work and in all, and GPU-hours.
+
+    Behind seconds that were spent once for several ways stands `SHARED_MARK`. `all trainings s` has the work behind all
+    trainings of the way, that in common once. What no record says is empty.
+    """
+    shared, rows = shared_work({name: trials[0] for name, trials in models.items()}), {}
+    for name, trials in models.items():
+        facts, each = trials[0].facts, [costs.get(report.facts.fingerprint, {}) for report in trials]
+        seconds = {
+            f"{work} s": f"{each[0][f'seconds_{work}']:,.1f}{SHARED_MARK * (work in shared[name])}"
+            if f"seconds_{work}" in each[0]
+            else ""
+            for work in WORK
+        }
+        evaluation = seconds.pop("evaluation s")
+        rows[name] = {
+            "epochs": f"{facts.epochs:,}", "kept": f"{facts.best_epoch:,}",
+            "s an epoch": number_text(each[0], "seconds_per_epoch", 3), **seconds,
+            "in all s": number_text(each[0], "seconds_total", 1), "GPU-hours": number_text(each[0], "gpu_hours", 2),
+            "trainings": f"{len(trials)}", "all trainings s": all_seconds(each), "evaluation s": evaluation,
+        }  # fmt: skip
+    return rows
+
+
+def all_seconds(costs: Sequence[Mapping[str, float]]) -> str:
+    """Return the seconds behind all trainings of a way as text, shared work once; empty where any is unknown."""
+    if not all("seconds_total" in one for one in costs):
+        return ""
+    common = sum(costs[0].get(f"seconds_{work}", 0.0) for work in SHARED)
+    own = (one["seconds_total"] - sum(one.get(f"seconds_{work}", 0.0) for work in SHARED) for one in costs)
+    return f"{common + sum(own):,.1f}"
+
+
+def number_text(values: Mapping[str, float], name: str, places: int) -> str:
+    """Return a number as text with so many decimals; empty where it is not there."""
+    return f"{values[name]:,.{places}f}" if name in values else ""
 
 
 def promise_rows(records: Sequence[Record]) -> Rows:
@@ -295,8 +495,8 @@ def data_facts(reports: Mapping[str, Report]) -> dict[str, str]:
     }
 
 
-def leakage_section(page: Page, name: str, report: Report) -> dict[str, Any]:
-    """Return what leaks: `counts`, `figure` (None if nothing does), up to 20 `rows`, and `more`, their number less 20.
+def leakage_section(report: Report) -> dict[str, Any]:
+    """Return what leaks: `counts`, `pictures` of pairs, up to 20 `rows`, and `more`, their number less 20.
 
     `more` is negative where there are fewer than 20. `conclusion` is the sentence where nothing leaks.
     """
@@ -307,8 +507,9 @@ def leakage_section(page: Page, name: str, report: Report) -> dict[str, Any]:
         "counts": {
             LEAKAGE[key]: f"{count:,}" if isinstance(count, int) else f"{count:.1%}"
             for key, count in found.items()
+            if count
         },
-        "figure": None if table.empty else pictures.leakage_picture(page, name),
+        "pictures": pictures.leak_pictures(report),
         "rows": {
             f"{row['kind']}: {row['file']}": {
                 "part": row["split"], "class": row["label"],
@@ -350,11 +551,17 @@ def revisions_and_versions(records: Sequence[Record]) -> dict[str, str]:
     return {name: ", ".join(different) for name, different in versions.items()}
 
 
-def parameter_rows(reports: Mapping[str, Report]) -> dict[str, dict[str, object]]:
-    """Return parameters by `step.parameter`, then by report name; a report whose chain lacks one is not in its row."""
+def parameter_rows(reports: Mapping[str, Report]) -> tuple[Rows, dict[str, object]]:
+    """Return the parameters that differ, values by report name, and the values of those that all that have them share.
+
+    They are called `step.parameter`, those of the step that trained the model itself `training.parameter`: so models
+    are comparable. A report whose chain lacks a parameter is not in its row.
+    """
     rows: dict[str, dict[str, object]] = {}
     for report_name, report in reports.items():
         for step, values in report.manifest["parameters"].items():
+            stage = "training" if step == MODELS[report.facts.model].step else step
             for name, value in values.items():
-                rows.setdefault(f"{step}.{name}", {})[report_name] = value
-    return rows
+                rows.setdefault(f"{stage}.{name}", {})[report_name] = value
+    differing = {name: row for name, row in rows.items() if len({str(value) for value in row.values()}) > 1}
+    return differing, {name: next(iter(row.values())) for name, row in rows.items() if name not in differing}

@@ -18,7 +18,7 @@ from components.results import failures, fingerprints
 from components.results.costly_mistakes import Predictions, find_costly_mistakes, read_confusions
 from components.results.failures import class_numbers
 from components.scores import metrics
-from components.scores.calibration import calibration_bins, calibration_error
+from components.scores.calibration import calibration_error, reliability_bins
 from components.scores.intervals import class_scores, score_intervals
 from components.scores.registry import VALIDATION
 from components.scores.temperature import fit_temperature
@@ -134,7 +134,7 @@ def write_scores(
     ends["log_loss_uncalibrated"] = score_intervals(labels, uncalibrated, groups, ["log_loss"])["log_loss"]
     bins = {}
     for name, of, when in (("ece_uncalibrated", uncalibrated, "before"), ("ece", probabilities, "after")):
-        bins[when], error = calibration_bins(labels, of), calibration_error(labels, of, groups)
+        bins[when], error = reliability_bins(labels, of, groups), calibration_error(labels, of, groups)
         scores |= {name: error.observed, f"{name}_chance": error.chance}
         ends |= {name: error.interval, f"{name}_chance": error.chance_interval}
     report.write_values("metrics", scores | {name: getattr(report.facts, name) for name in VALIDATION})

@@ -203,27 +203,3 @@ def arm_sentences(reports: Mapping[str, Report]) -> list[str]:
             ranking = "; ".join(f"{text} {arm[CHOICE]:.4f}" for text, arm in zip(values, arms, strict=True))
             sentences.append(f"Of {len(arms)} arms of {name}, validation chose {values[0]}, by log loss: {ranking}.")
     return sentences
-
-
-def trial_sentences(trials: pd.DataFrame) -> list[str]:
-    """Return a sentence for each way with several trainings, their mean and deviation; of over 6 such ways, one in all.
-
-    It has the number of trainings, and the mean and the standard deviation of each of `TRIAL_SCORES`; of over
-    `MOST_WAYS` ways it says where these are.
-
-    Args:
-        trials: The table of `comparing.trial_scores`.
-    """
-    sentences = []
-    several = trials.groupby("model").filter(lambda rows: len(rows) > 1)
-    if several["model"].nunique() > MOST_WAYS:
-        return ["The mean and standard deviation of each way's trainings are on the page; trials.csv has them all."]
-    for name, rows in trials.groupby("model", sort=False):
-        if len(rows) > 1:
-            one_split = rows[["split.seed", "split.fold"]].drop_duplicates().shape[0] == 1
-            kind = "folds" if rows["split.fold"].nunique() == len(rows) else "seeds" if one_split else "trainings"
-            values = (
-                f"{title} {rows[score].mean():.3f} +- {rows[score].std():.3f}" for score, title in TRIAL_SCORES.items()
-            )
-            sentences.append(f"{name}, mean and standard deviation of {len(rows)} {kind}: {', '.join(values)}.")
-    return sentences

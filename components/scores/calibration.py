@@ -1,14 +1,17 @@
 """Calibration: how far the confidence of predictions is from their accuracy, and how far it would be by chance."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from components.scores.proportions import FEWEST, LEVEL, Interval, independent_units, ratio_or_nan
+from components.scores.proportions import FEWEST, LEVEL, Interval, exact_interval, independent_units, ratio_or_nan
 
 BINS = 15
+FINE_BINS, FEWEST_IN_BIN = 50, 20  # of a reliability diagram: neighbours are joined until each has so many images
+LIMITS = ("accuracy_low", "accuracy_high")
 SAMPLES, SEED = 1000, 0  # drawn of each degree of miscalibration
 DEGREES = np.linspace(0, 4, 31)  # of the observed miscalibration
 
@@ -63,6 +66,37 @@ def calibration_bins(labels: np.ndarray, probabilities: np.ndarray, bins: int = 
     }  # fmt: skip
     means = {name: ratio_or_nan(np.bincount(number, one, bins), images) for name, one in values.items()}
     return pd.DataFrame({"low": edges[:-1], "high": edges[1:], "images": images, **means})
+
+
+def reliability_bins(labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray | None = None) -> pd.DataFrame:
+    """Return the table of `calibration_bins`, with as many bins as the images allow, and the 95 % limits of accuracy.
+
+    Of 50 bins, neighbours are joined, from the most confident down, until each has 20 images; the last, which has what
+    is left, may have fewer only if it is alone. `accuracy_low` and `accuracy_high` are the exact limits of each, where
+    images of groups count for as many as the groups in it.
+
+    Args:
+        labels: Number of the true class, (n,).
+        probabilities: Of each class, (n, classes).
+        groups: Name of each image's group, (n,); empty for an image that is by itself.
+    """
+    number = bin_numbers(probabilities, FINE_BINS)
+    counts, first = np.bincount(number, minlength=FINE_BINS), [FINE_BINS]  # the lower bound of each, from the top
+    for place in reversed(range(FINE_BINS)):
+        if counts[place : first[-1]].sum() >= FEWEST_IN_BIN:
+            first.append(place)
+    if counts[: first[-1]].sum() > 0 or len(first) == 1:
+        first = [*(first[:-1] if len(first) > 1 else first), 0]
+    starts = np.array(first[::-1])
+    joined = np.searchsorted(starts, number, side="right") - 1
+    confidence, correct = probabilities.max(axis=1).astype(np.float64), probabilities.argmax(axis=1) == labels
+    unit, rows = independent_units(groups, len(labels)), []
+    for bin_number, (low, high) in enumerate(itertools.pairwise(starts / FINE_BINS)):
+        inside = joined == bin_number
+        images, units, accuracy = int(inside.sum()), len(np.unique(unit[inside])), float(correct[inside].mean())
+        limits = exact_interval(accuracy * units, units)
+        rows.append((low, high, images, confidence[inside].mean(), accuracy, *limits))
+    return pd.DataFrame(rows, columns=["low", "high", "images", "confidence", "accuracy", *LIMITS])
 
 
 def calibration_error(

@@ -240,7 +240,8 @@ def compared(tmp_path, monkeypatch):
             artifact.path.mkdir()
         comparing.compare_reports(reports, comparison)
         drawing.draw_comparison(comparison, reports, [], page)
-        return comparison, (page.path / "comparison.txt").read_text()
+        lines = [(page.path / "comparison.txt").read_text(), *comparison.read_values("verdict")["verdict"]]
+        return comparison, "\n".join(lines)
 
     return compare
 
@@ -320,8 +321,6 @@ def test_a_way_of_three_trainings_has_their_mean_and_an_interval_over_images_and
         assert table.loc[name, ["kappa", "kappa_std"]].tolist() == pytest.approx(
             [np.mean(kappas), np.std(kappas, ddof=1)]
         )
-        spread = f"kappa {np.mean(kappas):.3f} +- {np.std(kappas, ddof=1):.3f}, log loss"
-        assert f"{name}, mean and standard deviation of 3 seeds: {spread}" in text
         low, high = of_model[0].intervals["kappa"]
         assert table.loc[name, "kappa_high"] - table.loc[name, "kappa_low"] > 0.8 * (high - low)
     assert comparison.table("pairs.csv")["images"].tolist() == [60] * 3
@@ -354,7 +353,6 @@ def test_of_many_ways_a_set_of_the_best_is_named(compared, tmp_path):
     (sentence,) = (line for line in text.splitlines() if "the best of 8 ways is one of these 7: " in line)
     assert sentence.startswith("By accuracy, kappa and log loss, with 95 % confidence the best")
     assert "learning_rate=1" not in sentence and sentence.count("; ") == 6
-    assert "trials.csv has them all" in text and "mean and standard deviation of 5" not in text
     assert "all 8 ways, in every training: trained for one epoch alone" in text
     assert " cannot tell " not in text and len(comparison.table("pairs.csv")) == 28
 
@@ -387,7 +385,6 @@ def test_folds_are_taken_together_where_every_model_has_the_same(compared, tmp_p
     assert table.loc["top", "kappa"] == pytest.approx(np.mean(kappas))
     assert "These 123 test images and trainings cannot tell fine_tuned from top" in text
     assert "edges: 123 test images, means of 3 trainings on 3 folds" in text
-    assert "top, mean and standard deviation of 3 folds: kappa" in text
 
 
 def test_one_training_tells_all_of_a_way_without_chance(compared, tmp_path):

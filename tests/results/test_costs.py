@@ -27,7 +27,7 @@ RECORDS = [record(step, 10**place) for place, step in enumerate(WORK)]
 
 def report(model: str) -> Report:
     chain = CHAINS[model]
-    facts = {"model": model, "members": ["benchmark", "fine_tuned"]}
+    facts = {"model": model, "members": ["benchmark", "fine_tuned"], "epochs": 0 if model == "ensemble" else 4}
     lineage = {step: f"{step}'s" for step in chain}
     return Report("", {"facts": facts, "parameters": {step: {} for step in chain}, "lineage": lineage})
 
@@ -36,14 +36,22 @@ def report(model: str) -> Report:
     ("model", "seconds"),
     [
         ("benchmark", {"augmentation": 1, "training": 100, "evaluation": 10**6}),
-        ("fine_tuned", {"augmentation": 1, "extraction": 10, "training": 10**4, "evaluation": 10**6}),
-        ("ensemble", {"augmentation": 1, "extraction": 10, "training": 10**4 + 100, "evaluation": 10**6}),
+        ("fine_tuned", {"augmentation": 1, "extraction": 10, "start": 10**3, "training": 10**4, "evaluation": 10**6}),
+        (
+            "ensemble",
+            {"augmentation": 1, "extraction": 10, "start": 10**3, "training": 10**4 + 100, "evaluation": 10**6},
+        ),
     ],
 )
-def test_the_seconds_of_training_are_those_of_what_was_trained_last_or_of_all_members(model, seconds):
+def test_the_price_is_all_that_was_needed_to_make_a_model_and_not_its_evaluation(model, seconds):
     costs = report_costs(report(model), RECORDS)
-    assert {name.removeprefix("seconds_"): value for name, value in costs.items() if name[:3] == "sec"} == seconds
-    assert costs["gpu_hours"] == sum(seconds.values()) / 3600
+    price = sum(seconds.values()) - seconds["evaluation"]
+    assert {work: costs[f"seconds_{work}"] for work in seconds} == seconds
+    assert costs["seconds_total"] == price and costs["gpu_hours"] == price / 3600
+    if model == "ensemble":
+        assert "seconds_per_epoch" not in costs
+    else:
+        assert costs["seconds_per_epoch"] == seconds["training"] / 4
     images = 200 if model == "ensemble" else 100
     assert costs["images_per_second_training"] == pytest.approx(images / seconds["training"], abs=0.01)
 
@@ -51,7 +59,7 @@ def test_the_seconds_of_training_are_those_of_what_was_trained_last_or_of_all_me
 def test_what_no_record_says_is_left_out_and_so_is_the_sum():
     assert report_costs(report("benchmark"), []) == {}
     costs = report_costs(report("ensemble"), [one for one in RECORDS if one.step != "fine_tune"])
-    assert "seconds_training" not in costs and "gpu_hours" not in costs
+    assert "seconds_training" not in costs and not {"gpu_hours", "seconds_total"} & costs.keys()
     assert costs["seconds_extraction"] == 10
 
 

@@ -89,7 +89,7 @@ def scores() -> pd.DataFrame:
     columns = {
         "kappa": [-0.1, 0.7, 0.8, 0.75], "log_loss": [1.5, 0.4, 0.6, 0.5], "accuracy": [0.5, 0.9, 0.9, 0.8],
     }  # fmt: skip
-    return pd.DataFrame({**between(columns), "seconds_training": [3.2, 41, 1288, 0]}, index=list(COLOURS))
+    return pd.DataFrame({**between(columns), "seconds_total": [3.2, 41, 1288, 0]}, index=list(COLOURS))
 
 
 def fronts(known: bool = True) -> pd.DataFrame:
@@ -334,6 +334,14 @@ def test_a_model_has_its_colour_in_every_figure(drawn: list[Figure], tmp_path: P
 def test_every_model_has_a_colour_and_a_marker_of_its_own():
     assert len({model.colour for model in MODELS.values()}) == len({model.marker for model in MODELS.values()})
     assert len({model.colour for model in MODELS.values()}) == len(MODELS)
+
+
+def test_no_two_models_share_a_grey_in_print():
+    greys = sorted(
+        np.array([int(model.colour[place : place + 2], 16) for place in (1, 3, 5)]) @ (0.299, 0.587, 0.114)
+        for model in MODELS.values()
+    )
+    assert np.diff(greys).min() > 15  # of 255
 
 
 def test_images_per_class_stacks_the_splits_and_sorts_the_classes(drawn: list[Figure], tmp_path: Path) -> None:
@@ -581,7 +589,7 @@ def test_comparison_shows_the_intervals_and_the_best_in_bold(drawn: list[Figure]
         low, high = axes.get_xlim()
         assert all(low < start and end < high for (start, end), _ in rows)
     assert panels[1].get_title(loc="left") == "Log loss (lower is better)"
-    assert tick_labels(panels[0])[2] == "fine_tuned\ntrained in 1,288 s"
+    assert tick_labels(panels[0])[2] == "fine_tuned\n1,288 s in all"
     assert panels[0].yaxis_inverted()
 
 

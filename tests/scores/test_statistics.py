@@ -321,6 +321,22 @@ def test_precision_and_recall_of_groups():
     assert grouped[["support", "precision", "recall", "f1"]].equals(single[["support", "precision", "recall", "f1"]])
 
 
+@pytest.mark.parametrize(("images", "fewest", "most"), [(5, 1, 1), (19, 1, 1), (60, 2, 3), (5000, 25, 25)])
+def test_a_reliability_diagram_has_as_many_bins_as_its_images_allow(images, fewest, most):
+    random = np.random.default_rng(1)
+    top = random.uniform(0.5, 1, images)
+    probabilities, labels = np.stack([top, 1 - top], axis=1), (random.random(images) > top).astype(int)
+    table = calibration.reliability_bins(labels, probabilities)
+    assert fewest <= len(table) <= most and table["images"].sum() == images
+    assert (table["images"] >= min(images, calibration.FEWEST_IN_BIN)).all()
+    assert (table["low"] <= table["confidence"]).all() and (table["confidence"] <= table["high"]).all()
+    assert table["low"].tolist()[1:] == table["high"].tolist()[:-1]
+    assert (table["accuracy_low"] <= table["accuracy"]).all() and (table["accuracy"] <= table["accuracy_high"]).all()
+    grouped = calibration.reliability_bins(labels, probabilities, np.full(images, "one"))
+    widths = (grouped["accuracy_high"] - grouped["accuracy_low"]) >= (table["accuracy_high"] - table["accuracy_low"])
+    assert widths.all()  # one group says less than as many images
+
+
 def test_calibration_of_a_case_worked_out_by_hand():
     """Two images in the bin up to 0.6, one of them right; one in the last: (2 x |0.55 - 0.5| + |0.9 - 1|) / 3."""
     probabilities = np.array([[0.6, 0.4], [0.5, 0.5], [0.1, 0.9]])

@@ -33,7 +33,7 @@ def draw_model_scores(table: pd.DataFrame, trials: pd.DataFrame, path: Path, tit
     Dots are the single trainings where a way has several.
 
     Args:
-        table: One row a model, indexed by its name, with seconds_training, which may be missing, and the main scores,
+        table: One row a model, indexed by its name, with seconds_total, which may be missing, and the main scores,
             each with _low and _high behind it too.
         trials: A row a training: `model`, and the main scores.
         path: PNG file to write.
@@ -42,8 +42,8 @@ def draw_model_scores(table: pd.DataFrame, trials: pd.DataFrame, path: Path, tit
     colours = name_colours(table.index)
     marks = [MODELS[model_of(str(name))].marker for name in table.index]
     labels = [
-        stack_name(str(model)) + ("" if pd.isna(seconds) else f"\ntrained in {seconds:,.0f} s")
-        for model, seconds in table["seconds_training"].items()
+        stack_name(str(model)) + ("" if pd.isna(seconds) else f"\n{seconds:,.0f} s in all")
+        for model, seconds in table["seconds_total"].items()
     ]
     height = 0.2 + 0.13 * max(label.count("\n") + 1 for label in labels)
     several = trials.groupby("model").filter(lambda rows: len(rows) > 1)

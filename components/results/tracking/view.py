@@ -10,7 +10,7 @@ from components.scores.registry import HEADLINE, MAIN, SCORES, VALIDATION
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-COLUMNS = [*MAIN, *VALIDATION, "seconds_training"]
+COLUMNS = [*MAIN, *VALIDATION, "seconds_total"]
 OF_WAY = [f"way_{name}" for name in MAIN]  # which the runs of a way have in common, once they are compared
 CURVES = (("epoch/loss", "epoch/validation_loss", "epoch/validation_log_loss"), ("epoch/validation_kappa",))
 
@@ -47,14 +47,14 @@ def chart_definitions() -> list[dict[str, Any]]:
         {"type": "LINE", "metricKey": names[0], "selectedMetricKeys": list(names), "xAxisKey": "step", "range": {}}
         for names in CURVES
     ]
-    cost_axes = {"xaxis": "seconds_training", "yaxis": HEADLINE}
+    cost_axes = {"xaxis": "seconds_total", "yaxis": HEADLINE}
     axes = {axis: {"key": name, "type": "METRIC"} for axis, name in cost_axes.items()}
     costs: list[dict[str, Any]] = [
         {"type": "SCATTER", **axes},
         {
             "type": "PARALLEL",
             "selectedParams": ["model_parameters"],
-            "selectedMetrics": ["seconds_training", *MAIN],
+            "selectedMetrics": ["seconds_total", *MAIN],
         },
     ]
     common = {"metricSectionId": "chosen", "runsCountToCompare": 10}
