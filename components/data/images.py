@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from functools import lru_cache
 from itertools import islice
 from threading import Condition, Lock
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
@@ -18,9 +18,11 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from components.data import deep_images
 from components.data.colours import ColourProfile, read_profile
 from components.data.deep_images import WHITE, DeepImage
-from components.data.packing import ImageFile
 from components.data.resizing import PADDING, RESIZINGS
 from components.system.errors import UserError
+
+if TYPE_CHECKING:
+    from components.data.packing import ImageFile
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -267,7 +269,7 @@ def measure_image(content: bytes) -> ImageMeasures:
         return ImageMeasures(*image.size, largest, image.profile.name if image.profile else "")
 
 
-def read_image(file: ImageFile, white_level: int = WHITE, enough_side: int = 0) -> Image.Image:
+def read_image(file: "ImageFile", white_level: int = WHITE, enough_side: int = 0) -> Image.Image:
     """Return the image in a file of a data set as upright RGB, as `decode_image` does from its bytes.
 
     Raises:
@@ -286,7 +288,7 @@ def decode_image(content: bytes, white_level: int = WHITE, enough_side: int = 0)
         return image.rgb()
 
 
-def read_pixels(file: ImageFile, size: int, white_level: int = WHITE, resize: str = "squash") -> np.ndarray:
+def read_pixels(file: "ImageFile", size: int, white_level: int = WHITE, resize: str = "squash") -> np.ndarray:
     """Return the pixels of an image of a data set at the working size, uint8 (size, size, 3), as `decode_pixels` does.
 
     Raises:
@@ -313,7 +315,7 @@ def decode_pixels(content: bytes, size: int, white_level: int = WHITE, resize: s
 
 
 @contextmanager
-def file_errors(file: ImageFile) -> Iterator[None]:
+def file_errors(file: "ImageFile") -> Iterator[None]:
     """Turn any error in the block, which reads a file that was read when its data set was fetched, into a UserError.
 
     Raises:

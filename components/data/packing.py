@@ -7,8 +7,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
-import pandas as pd
-
 from components.data import tables
 
 PACKINGS = ("files", "tars")
@@ -105,6 +103,8 @@ def write_images(folder: Path, packing: str) -> Iterator[ImageWriter]:
         folder: The data set's.
         packing: One of `PACKINGS`, or `links`.
     """
+    import pandas as pd
+
     writer = ImageWriter(folder, packing)
     try:
         yield writer
