@@ -23,7 +23,7 @@ GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
     ),
     "results": (results.show, results.experiments, results.ui, results.log),
     "search for settings": (search.choose, search.find_rate, search.find_head),
-    "models": (models.predict, models.words, models.promote, models.export),
+    "models": (models.predict, models.words, models.evaluate, models.promote, models.export),
     "Kubeflow": (kubeflow.compile, kubeflow.submit),
 }
 COMMANDS = {command.__name__: command for group in GROUPS.values() for command in group}

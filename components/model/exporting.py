@@ -113,8 +113,8 @@ def write_classifier(
     written = Classifier(folder, deepcopy(model.manifest))
     written.facts.file_format, written.facts.file_precision = to, precision
     written.manifest["parameters"]["export"] = {"to": to, "precision": precision}
-    convert(network, to, precision, written.file, calibration, metadata_of(written))
     copyfile(model.path / HISTORY, folder / HISTORY)
+    convert(network, to, precision, written.file, calibration, metadata_of(written))
     return seal(written)
 
 

@@ -158,7 +158,7 @@ def metadata_of(classifier: Classifier) -> dict[str, str]:
     """Return what a written file says of itself, texts by name: `classes` (JSON), `image_size`, `resize`, and more.
 
     `white_level` is white of images of 16 bits a sample, `pixels` how an image becomes the input, in words, and
-    `manifest` the classifier's `artifact.json`.
+    `manifest` and `history` are the classifier's `artifact.json` and `history.csv`.
     """
     facts = classifier.facts
     return {
@@ -167,6 +167,7 @@ def metadata_of(classifier: Classifier) -> dict[str, str]:
         "resize": facts.resize,
         "white_level": str(facts.white_level),
         "pixels": PIXELS,
+        "history": (classifier.path / HISTORY).read_text(encoding="utf-8"),
         "manifest": json.dumps({**classifier.manifest, "digest": "", "files": {}}, ensure_ascii=False),
     }
 
@@ -191,13 +192,13 @@ def read_written_classifier(file: Path, folder: Path) -> Classifier:
     kind = format_of(file)
     try:
         metadata = FORMATS[kind].read(file)
-        manifest = json.loads(metadata["manifest"])
+        manifest, history = json.loads(metadata["manifest"]), metadata["history"]
     except UserError:
         raise
     except Exception as error:  # runtimes throw what they like
         raise UserError(f"{file} is no file that `graft export` wrote: give the folder of a classifier, too") from error
     (folder / MODEL_FILES[kind]).symlink_to(file.absolute())
-    (folder / HISTORY).write_text("epoch\n", encoding="utf-8")
+    (folder / HISTORY).write_text(history, encoding="utf-8")
     return seal(Classifier(folder, manifest))
 
 

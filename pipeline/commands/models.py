@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from components.system.errors import UserError, one_line
 from components.system.limits import Names
 from components.system.outputs import check_file_path, write_in_one_move
-from pipeline.commands.words import File, Image, Model, Name, Recipe
+from pipeline.commands.data_sets import Source
+from pipeline.commands.words import Assignment, File, Folder, Image, Model, Name, Recipe, read_assignments
 from pipeline.places import ARTIFACTS
 
 if TYPE_CHECKING:
@@ -144,6 +145,27 @@ def export(
     from pipeline import shipping
 
     print("\n".join(shipping.export(model, to, precision, file, images)))
+
+
+def evaluate(images: Source, *, model: Model, report: Folder | None = None, set: Sequence[Assignment] = ()) -> None:
+    """Score a finished model on new labelled images, and say whether it is worse there than on its own test images.
+
+    The exit status is 1 if it is: its log loss higher or its accuracy lower, at p < 0.05 corrected for both. The images
+    are all scored, and none changes the model.
+
+    Args:
+        images: A folder, an archive (tar, tar.gz, zip) or its http(s) address; or a table of labels in such a folder.
+        model: The folder of a classifier, a file that `export` wrote, or an address in MLflow: models:/NAME@champion,
+            models:/ID, runs:/RUN/model.
+        report: Write the report, with all tables, and the page to this folder, which must not be there.
+        set: What is not the default of fetch, as in fetch.labels=names or fetch.classes=cat,dog.
+    """
+    from pipeline import scoring
+
+    is_worse, sentences = scoring.score_new_images(model, images, read_assignments(set), report)
+    print("\n".join(f"evaluate: {sentence}" for sentence in sentences))
+    if is_worse:
+        raise SystemExit(1)
 
 
 def promote(recipe: Recipe, *, force: Annotated[str, "REASON"] = "") -> None:

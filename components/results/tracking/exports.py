@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from components.data.artifacts import Classifier, Report
 from components.results.certificates import Certificate
@@ -9,6 +11,9 @@ from components.results.tracking import registry, runs, store
 from components.results.tracking.card import card_text
 from components.results.tracking.runs import FINGERPRINT, MODEL
 from components.results.tracking.store import client
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FOLDER = "export"  # of a run's artifacts
 
@@ -27,6 +32,20 @@ def file_card(certificate: Certificate, shipped: Classifier, report: Report | No
     """Return the card of a written file as Markdown: the model card, where it was scored, and what is certified."""
     section = f"{certificate.card_section()}\n"
     return f"{card_text(shipped, report, certificate.looks)}\n{section}" if report else section
+
+
+def logged_predictions(classifier: Classifier) -> "pd.DataFrame | None":
+    """Return `predictions.csv` of the report that the journal has on a classifier; None where it has none."""
+    return None if store.tracking_address() == "off" else store.attempt(_logged_predictions, classifier)
+
+
+@store.one_line_errors()
+def _logged_predictions(classifier: Classifier) -> "pd.DataFrame | None":
+    run = runs.find_run(classifier.facts.data_set, MODEL, classifier.digest)
+    if run is None or runs.COMPLETE not in run.data.tags:
+        return None
+    with TemporaryDirectory() as folder:
+        return registry.download_report(run.info.run_id, folder).table("predictions.csv")
 
 
 def log_files_or_warn(model: Classifier, report: Report | None, files: Sequence[Path]) -> None:

@@ -162,16 +162,16 @@ def judge_candidate(
             )
         return False, [problem]
     with TemporaryDirectory() as folder:
-        other = download_report(champion, folder)
+        other = download_report(str(champion.run_id), folder)
         differences = compare_with_champion(report, other, looks)
         is_costlier, on_costs = compare_costly_mistakes(report, other)
     sentences = [*difference_sentences(differences, str(champion.version)), *on_costs]
     return is_better(differences) and not is_costlier, sentences
 
 
-def download_report(version: "ModelVersion", folder: str) -> Report:
-    """Return the report on a version, downloaded into a folder: its manifest and its predictions, and no other file."""
-    run, names = str(version.run_id), (MANIFEST, "predictions.csv")
+def download_report(run: str, folder: str) -> Report:
+    """Return the report of a run, downloaded into a folder: its manifest and its predictions, and no other file."""
+    names = (MANIFEST, "predictions.csv")
     manifest, _ = (Path(client().download_artifacts(run, f"report/{name}", folder)) for name in names)
     return Report(manifest.parent, read_json(manifest))
 
