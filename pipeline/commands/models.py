@@ -23,10 +23,14 @@ Format = Annotated[str, "FORMAT", Names("format", ("onnx", "litert"))]
 Precision = Annotated[str, "PRECISION", Names("precision", ("float32", "float16", "int8"))]
 
 
-def predict(images: Sequence[Image], *, model: Model, csv: File | None = None) -> None:
+def predict(
+    images: Sequence[Image], *, model: Model, csv: File | None = None, watch: bool = False,
+    against: Sequence[Image] = (),
+) -> None:  # fmt: skip
     """Print the most probable class of each image, and how probable it is.
 
-    An image that cannot be read is a line on standard error, and exit status 2 after the others.
+    An image that cannot be read is a line on standard error, and exit status 2 after the others. With --watch the exit
+    status is 1 if the images are unlike those that the model was validated on.
 
     Args:
         images: Image files, or folders of them.
@@ -34,11 +38,17 @@ def predict(images: Sequence[Image], *, model: Model, csv: File | None = None) -
             models:/ID, runs:/RUN/model.
         csv: Write the probabilities of all classes to this file. A name that a spreadsheet would run as a formula has
             an apostrophe before it.
+        watch: Test whether the images look to the model as its validation images do: in its features, and in how many
+            are of low confidence.
+        against: Image files, or folders of them, to compare with in --watch, in place of the validation images.
     """
     from components.data.tables import write_table
     from components.model import file_predictions
     from components.results.delivered import open_model
+    from pipeline import watching
 
+    if against and not watch:
+        raise UserError("--against goes with --watch: give both")
     files = file_predictions.list_files(images)
     if csv:
         check_file_path(csv)
@@ -50,8 +60,9 @@ def predict(images: Sequence[Image], *, model: Model, csv: File | None = None) -
     if len(table):
         lines = table[["file", "predicted", "probability"]].assign(file=table["file"].map(one_line))
         print(lines.to_string(index=False, float_format="%.4f"))
-    if len(table) < len(files):
-        raise SystemExit(2)
+    is_drifted = watch and watching.watch(model, opened, files, against)
+    if is_drifted or len(table) < len(files):
+        raise SystemExit(2 if len(table) < len(files) else 1)
 
 
 def prediction_table(model: "ServedModel", files: list[Path]) -> "pd.DataFrame":
