@@ -159,7 +159,7 @@ def export(
 
 
 def evaluate(images: Source, *, model: Model, report: Folder | None = None, set: Sequence[Assignment] = ()) -> None:
-    """Score a finished model on new labelled images, and say whether it is worse there than on its own test images.
+    """Score a finished model on new labelled images, and say whether it is worse there than on its own.
 
     The exit status is 1 if it is: its log loss higher or its accuracy lower, at p < 0.05 corrected for both. The images
     are all scored, and none changes the model.

@@ -175,7 +175,7 @@ def test_the_annotations_of_a_step_count_and_no_others():
         ("data/splitting.py", "from collections.abc import Mapping", "from typing import Mapping", set()),
         ("data/augmentation.py", "import hashlib\n", "import hashlib\n\nNEW = 1\n", DRAWING_VIEWS),
         ("results/figures/style.py", "import textwrap\n", "import textwrap\n\nNEW = 1\n", DRAWING),
-        ("model/registry.py", "#E69F00", "#E69F01", {"compare", *DRAWING}),
+        ("model/registry.py", "#D55E00", "#D55E01", {"compare", *DRAWING}),
         ("results/page.html", "<body", "<body class='new'", {"draw_comparison"}),
         ("data/artifact.py", "common_ground: ClassVar = ", "common_ground: set = ", {*STEPS}),
         ("data/artifact.py", "common_ground: ClassVar = ", "common_ground: ClassVar[set] = ", set()),
