@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from components.data.artifact import SECTIONS
 from components.data.artifacts import (
@@ -25,10 +25,11 @@ from components.machinery.lineage import facts_of_kinds
 from components.machinery.signature import load_step
 from components.system.errors import UserError, fold_words
 from pipeline import looking
+from pipeline.images_behind import artifacts_root
 from pipeline.places import COLLECTIONS
-from pipeline.shipping import artifacts_root
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from components.scores.estimates import Sample
@@ -64,8 +65,7 @@ def score_new_images(
         raise UserError(f"{folder} is there already: give the path of a new folder")
     with open_classifier(address) as classifier, TemporaryDirectory(prefix="graft-evaluate-") as temporary:
         top = Path(temporary)
-        images = read_labelled_images(source, given, classifier, top)
-        report = report_on(classifier, images, top)
+        report, _ = score(classifier, source, given, top)
         own = own_predictions(classifier)
         is_worse, lines = (False, [NOT_COMPARED]) if own is None else compare_with_own(own, report)
         lines = [*score_lines(report), *report.facts.warnings, *lines]
@@ -74,6 +74,27 @@ def score_new_images(
             keep(top, folder)
             lines.append(f"written: {folder / 'page/comparison.html'}, and the tables in {folder / 'report'}")
     return is_worse, lines
+
+
+class Scored(NamedTuple):
+    """A report, and the images that it is on.
+
+    Args:
+        report: The report.
+        pixels: The images in the order of its predictions, uint8 (n, size, size, 3).
+    """
+
+    report: Report
+    pixels: "np.ndarray"
+
+
+def score(classifier: Classifier, source: str, given: Mapping[str, str], top: Path) -> Scored:
+    """Return the report of a classifier on all labelled images in a source, made in a folder, with the images.
+
+    Raises:
+        UserError: The images cannot be read or are of classes that the model does not know.
+    """
+    return report_on(classifier, read_labelled_images(source, given, classifier, top), top)
 
 
 def empty(kind: type[Any], top: Path, name: str, manifest: Mapping[str, Any] = {}) -> Any:
@@ -116,8 +137,8 @@ def read_labelled_images(source: str, given: Mapping[str, str], classifier: Clas
     return images
 
 
-def report_on(classifier: Classifier, images: Images, top: Path) -> Report:
-    """Return the report of a classifier on all of some images, as `evaluate` makes it of a test split."""
+def report_on(classifier: Classifier, images: Images, top: Path) -> Scored:
+    """Return the report of a classifier on all of some images, as `evaluate` makes it of a test split, with them."""
     from components.data import leakage
     from components.results import reporting
 
@@ -147,7 +168,7 @@ def report_on(classifier: Classifier, images: Images, top: Path) -> Report:
     reporting.fill_report(report, augmented, splits, test_split, classifier, "plain", BATCH, SLICES, "[]")
     report.manifest["digest"] = lineage["evaluate"] = report.content_digest()
     report.write_manifest()
-    return report
+    return Scored(report, augmented.array[augmented.rows(table["file"].tolist()), 0])
 
 
 def seen_before(classifier: Classifier, digests: set[str], images: int) -> list[str]:

@@ -1,19 +1,17 @@
 """Shipping: a delivered model becomes a file for other runtimes, with the certificate of what that file predicts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from components.data.artifact import Artifact
-from components.data.artifacts import MANIFEST, Augmented, Classifier, Report, Splits, TestSplit
-from components.data.json_files import read_json
+from components.data.artifacts import MANIFEST, Augmented, Classifier, Report
 from components.machinery.running import run_step
 from components.system.errors import UserError
 from components.system.hardware import machine_type
 from components.system.outputs import check_file_path, write_in_one_move
-from pipeline.places import ARTIFACTS
+from pipeline import scoring
+from pipeline.images_behind import ImagesBehind, artifacts_root, find_images_behind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,57 +20,9 @@ if TYPE_CHECKING:
 
 CERTIFICATE, CARD = ".certificate.json", ".card.md"  # after the file's name
 EVALUATE = {"views": "plain", "batch_size": 32, "slices": 0, "never": "[]"}  # where the model has no report of its own
-BEHIND: tuple[type[Artifact], ...] = (Augmented, Splits, TestSplit)
 
 
-@dataclass(frozen=True)
-class ImagesBehind:
-    """The artifacts that a model was trained, validated and tested on, as paths.
-
-    Args:
-        augmented: The plain images.
-        splits: The training and validation rows.
-        test_split: The test rows, which `evaluate` alone opens.
-    """
-
-    augmented: Path
-    splits: Path
-    test_split: Path
-
-    def pixels(self, part: str) -> "np.ndarray":
-        """Return the plain images of `train` or `validation`, uint8 (n, size, size, 3)."""
-        augmented, rows = Augmented.read(self.augmented), Splits.read(self.splits).part(part)
-        return augmented.array[augmented.rows(rows["file"].tolist()), 0]
-
-
-def artifacts_root(classifier: Path) -> Path:
-    """Return the folder `artifacts` that a classifier lies in, or that of this folder where it lies in none."""
-    inside = [folder for folder in classifier.absolute().parents if folder.name == ARTIFACTS.name]
-    return inside[-1] if inside else ARTIFACTS
-
-
-def find_images_behind(classifier: Classifier) -> ImagesBehind | None:
-    """Return the artifacts that a classifier's lineage names, found in its project; None without all three."""
-    lineage, facts = classifier.manifest["lineage"], classifier.facts
-    found: dict[str, Path] = {}
-    for file in sorted(artifacts_root(classifier.path).rglob(MANIFEST)):
-        manifest = {} if "/." in file.as_posix() else read_json(file)
-        kind = next((one.__name__ for one in BEHIND if one.__name__ == manifest.get("kind")), None)
-        if kind is None or manifest["lineage"].get("fetch") != lineage["fetch"]:
-            continue
-        if kind == Augmented.__name__:
-            seen = manifest["facts"]["image_size"], manifest["facts"].get("resize", facts.resize)
-            is_behind = manifest["lineage"]["augment"] == lineage.get("augment", manifest["lineage"]["augment"])
-            is_behind = is_behind and seen == (facts.image_size, facts.resize)
-        else:
-            is_behind = manifest["lineage"]["split"] == lineage["split"]
-        if is_behind:
-            found.setdefault(kind, file.parent)
-    paths = [found.get(kind.__name__) for kind in BEHIND]
-    return None if None in paths else ImagesBehind(*filter(None, paths))
-
-
-def export(address: str, to: str, precision: str, file: Path, images: Sequence[Path]) -> list[str]:
+def export(address: str, to: str, precision: str, file: Path, images: Sequence[Path], test: str = "") -> list[str]:
     """Write a model as a file with labels, certificate and card beside it, if the rule keeps it; return sentences.
 
     The rule is applied to the validation images, or to others that are named. Then the step `evaluate` scores the file
@@ -84,9 +34,11 @@ def export(address: str, to: str, precision: str, file: Path, images: Sequence[P
         precision: One of `exporting.RULES`.
         file: The file to write.
         images: Image files or folders to judge the file on, in place of the validation images.
+        test: A folder or archive of labelled images to score the file on, where the model's test split is not here.
 
     Raises:
-        UserError: The rule refuses the file; or there is nothing to judge it on, or to calibrate int8 on.
+        UserError: The rule refuses the file; there is nothing to judge it on, or to calibrate int8 on; or test images
+            are given where the model's own are here.
     """
     from components.model import exporting, written
     from components.results import certificates
@@ -98,6 +50,8 @@ def export(address: str, to: str, precision: str, file: Path, images: Sequence[P
         if model.facts.file_format != "keras":
             raise UserError(f"{address} is a written file itself: give the model that it was written from")
         served, behind = load_served(model), find_images_behind(model)
+        if test and behind:
+            raise UserError("the model's own test split is here, and its file is scored on that: leave out --test")
         labels, text = file.with_name(written.LABELS), written.labels_text(served.classes)
         if labels.exists() and labels.read_text(encoding="utf-8") != text:
             raise UserError(f"{labels} is of other classes: write the file to another folder")
@@ -107,7 +61,7 @@ def export(address: str, to: str, precision: str, file: Path, images: Sequence[P
             shipped = exporting.write_classifier(model, served.network, Path(folder), to, precision, calibration)
             found = exporting.agreement_of(served.probabilities(pixels), load_served(shipped).probabilities(pixels))
             exporting.check_agreement(found, to, precision)
-            report = evaluate_file(shipped, behind, model) if behind else None
+            tested = score_file(shipped, behind, model, test, Path(folder))
             certificate = certificates.Certificate(
                 certificates.file_facts(file.name, shipped),
                 certificates.model_facts(model),
@@ -115,9 +69,10 @@ def export(address: str, to: str, precision: str, file: Path, images: Sequence[P
                 0 if calibration is None else len(calibration),
                 certificates.time_images(written.open_network(shipped), pixels),
                 machine_type(),
-                test_results(served, behind, report) if behind and report else None,
-                exports.file_looks(report) if report else None,
+                tested and certificates.test_results(tested.report, served.probabilities(tested.pixels)),
+                tested and exports.file_looks(tested.report),
             )
+            report = tested and tested.report
             texts = {labels: text, named(file, CERTIFICATE): certificate.json()}
             texts[named(file, CARD)] = exports.file_card(certificate, shipped, report)
             shipped.file.replace(moved)
@@ -126,15 +81,6 @@ def export(address: str, to: str, precision: str, file: Path, images: Sequence[P
                 moved.write_text(text, encoding="utf-8")
         exports.log_files_or_warn(model, report, [file, *texts])
     return [f"{file}: {line}" for line in certificate.lines()]
-
-
-def test_results(model: "ServedModel", behind: ImagesBehind, report: Report) -> dict[str, Any]:
-    """Return what `certificates.test_results` does of the report on a file and of its model, on the same images."""
-    from components.results import certificates
-
-    augmented = Augmented.read(behind.augmented)
-    rows = augmented.rows(report.table("predictions.csv")["file"].tolist())
-    return certificates.test_results(report, model.probabilities(augmented.array[rows, 0]))
 
 
 def named(file: Path, ending: str) -> Path:
@@ -177,18 +123,31 @@ def calibration_images(behind: ImagesBehind | None) -> "np.ndarray":
     return train[np.unique(np.linspace(0, len(train) - 1, min(CALIBRATION, len(train)), dtype=int))]
 
 
-def evaluate_file(shipped: Classifier, behind: ImagesBehind, model: Classifier) -> Report:
-    """Return the report of the step `evaluate` on a written file, with the parameters of the model's own report."""
+def score_file(
+    shipped: Classifier, behind: ImagesBehind | None, model: Classifier, test: str, top: Path
+) -> "scoring.Scored | None":
+    """Return the report on a written file, with the images: of the step `evaluate`, or on given images; None of none.
+
+    Args:
+        shipped: The file.
+        behind: What is here of the model that it was written from.
+        model: That model.
+        test: A folder or archive of labelled images, where nothing is here.
+        top: An own folder for what is made of them.
+    """
+    if behind is None:
+        return scoring.score(shipped, test, {}, top) if test else None
     from components.results.delivered import report_path
 
     own = report_path(model.path)
     values = Report.read(own).manifest["parameters"]["evaluate"] if (own / MANIFEST).is_file() else EVALUATE
-    root = artifacts_root(model.path).absolute()
-    inside = model.path.absolute()
+    root, inside = artifacts_root(model.path).absolute(), model.path.absolute()
     recipe = inside.relative_to(root).parts[0] if inside.is_relative_to(root) else ""
     at = {
         "augmented": [behind.augmented], "splits": behind.splits, "test_split": behind.test_split,
         "classifier": shipped.path, "report": shipped.path / "report",
     }  # fmt: skip
     run_step("evaluate", at, {**values, "views": "plain"}, recipe)
-    return Report.read(shipped.path / "report")
+    report, augmented = Report.read(shipped.path / "report"), Augmented.read(behind.augmented)
+    rows = augmented.rows(report.table("predictions.csv")["file"].tolist())
+    return scoring.Scored(report, augmented.array[rows, 0])

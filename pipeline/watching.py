@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.system.errors import UserError
-from pipeline.shipping import find_images_behind
+from pipeline.images_behind import find_images_behind
 
 if TYPE_CHECKING:
     import numpy as np

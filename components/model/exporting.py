@@ -159,12 +159,14 @@ def write_unchecked(
     if form.converter:
         import_optional(form.converter)
         teach_erfc()
-    image = keras.InputSpec(dtype="float32", shape=network.input_shape, name="image")
-    model = keras.Model(network.inputs, {"probabilities": network.output})  # else converters choose the name
+    signature = keras.InputSpec(dtype="float32", shape=network.input_shape, name="image")
+    image = keras.Input(network.input_shape[1:], name="image")
+    probabilities = network(image, training=False)  # else an ensemble's members drop out in ONNX
+    model = keras.Model(image, {"probabilities": probabilities})  # else converters choose the name
     options = {**form.options, **(litert_options(precision, calibration) if to == "litert" else {})}
     with warnings.catch_warnings():  # on what Keras and converters do themselves
         warnings.simplefilter("ignore")
-        model.export(file, format=to, verbose=False, input_signature=[image], **options)
+        model.export(file, format=to, verbose=False, input_signature=[signature], **options)
         if to == "onnx" and precision != "float32":
             lower_onnx(file, precision, calibration)
 

@@ -138,8 +138,9 @@ def words(images: Sequence[Image], *, network: Name, csv: File | None = None) ->
 
 
 def export(
-    file: File, *, model: Model, to: Format, precision: Precision = "float32", images: Sequence[Image] = ()
-) -> None:
+    file: File, *, model: Model, to: Format, precision: Precision = "float32", images: Sequence[Image] = (),
+    test: Source | None = None,
+) -> None:  # fmt: skip
     """Write a model for ONNX Runtime or LiteRT, with a certificate of what the file predicts.
 
     The file is kept only if it predicts the validation images as the model does, by a rule that is printed. It is then
@@ -152,10 +153,11 @@ def export(
         to: The format.
         precision: Of the file's numbers; int8 is calibrated on training images.
         images: Image files, or folders of them, to judge the file on, in place of the validation images.
+        test: Labelled images to score the file on, a folder or an archive, where the model's test split is not here.
     """
     from pipeline import shipping
 
-    print("\n".join(shipping.export(model, to, precision, file, images)))
+    print("\n".join(shipping.export(model, to, precision, file, images, test or "")))
 
 
 def evaluate(images: Source, *, model: Model, report: Folder | None = None, set: Sequence[Assignment] = ()) -> None:

@@ -16,18 +16,19 @@ from components.data import images
 from components.data.artifacts import Classifier, Report
 from components.data.content import file_sha256
 from components.machinery.code import ROOT
+from components.machinery.running import run_step
 from components.model import backbones, exporting
 from components.model.exporting import Agreement, Rule, agreement_of
 from components.model.served import ServedModel
 from components.model.written import FORMATS
 from components.results import certificates, tracking
 from components.results.delivered import open_classifier, open_model
-from components.results.tracking import runs
+from components.results.tracking import registry, runs
 from components.scores import metrics
 from components.system.errors import UserError
-from pipeline import shipping
+from pipeline import images_behind
 from pipeline.__main__ import main
-from tests.conftest import CLASSES
+from tests.conftest import CLASSES, PARAMETERS, evaluate, recorded
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
@@ -133,6 +134,9 @@ def test_outside_the_project_a_model_is_judged_on_given_images_and_not_scored(jo
     export(journal, "litert", tmp_path / "file", "--images", str(source / "up"))
     assert "not scored on test images, as no test split is here" in capsys.readouterr().out
     assert json.loads((tmp_path / "file.certificate.json").read_text())["test"] is None
+    export(journal, "litert", tmp_path / "file", "--images", str(source / "up"), "--test", str(source))
+    assert "48 test images, scored once, which decided nothing: kappa " in capsys.readouterr().out
+    assert json.loads((tmp_path / "file.certificate.json").read_text())["test"]["images"] == 48
     with pytest.raises(UserError, match="int8 is calibrated on training images, which are not here: run this in the"):
         export(journal, "onnx", tmp_path / "other", "--precision", "int8", "--images", str(source / "up"))
     assert not (tmp_path / "other").exists()
@@ -152,6 +156,28 @@ def test_a_network_of_imagenet_s_is_exported(to, tmp_path):
     assert not [
         *exporting.RULES["float32"].breaches(agreement_of(ServedModel(network, [*"abcde"]).probabilities(pixels), told))
     ]
+
+
+def test_an_ensemble_is_promoted_served_written_and_certified_as_any_other(made, journal, source, tmp_path, capsys):
+    members = [made[f"classifiers/{name}"] for name in ("benchmark", "fine_tuned")]
+    at = {**made, "augmented": [made["augmented"]], "classifier": tmp_path / "ensemble", "classifiers": members}
+    run_step("average", at, PARAMETERS["average"])
+    shutil.copytree(tmp_path / "ensemble", ensemble := made["splits"].parent / "classifiers" / "ensemble")
+    try:
+        for to in FORMATS:
+            export(ensemble, to, tmp_path / to / "file")
+            certificate = json.loads((tmp_path / to / "file.certificate.json").read_text())
+            assert certificate["test"]["images"] == 12 and certificate["test"]["changed"] == []
+        capsys.readouterr()
+        evaluate({**made, "classifier": ensemble, "report": tmp_path / "report"})
+        is_champion, _ = registry.promote(Classifier.read(ensemble), recorded(tmp_path / "report"), "to serve it")
+        assert is_champion
+        for model in (ensemble, "models:/edges@champion", tmp_path / "onnx" / "file", tmp_path / "litert" / "file"):
+            main(["predict", "--model", str(model), str(source / "up")])
+        lines = capsys.readouterr().out.splitlines()[-68:]
+        assert lines[:17] == lines[17:34] == lines[34:51] == lines[51:]
+    finally:
+        shutil.rmtree(ensemble)
 
 
 # What is refused
@@ -195,6 +221,11 @@ def test_a_converter_that_is_not_installed_is_named(to, module, made, tmp_path, 
     assert not list(tmp_path.iterdir())
 
 
+def test_other_images_do_not_take_the_place_of_the_test_split(made, source, tmp_path):
+    with pytest.raises(UserError, match="the model's own test split is here, and its file is scored on that: leave"):
+        export(made["classifiers/top"], "litert", tmp_path / "file", "--test", str(source))
+
+
 def test_labels_of_other_classes_are_not_overwritten(made, tmp_path):
     (tmp_path / "labels.txt").write_text("cat\ndog\n")
     with pytest.raises(UserError, match=r"labels.txt is of other classes: write the file to another folder"):
@@ -232,7 +263,7 @@ def test_images_whose_class_changed_are_named_and_tested_by_mcnemar(made):
 
 def test_the_images_behind_a_model_are_found_by_its_lineage_alone(made, tmp_path):
     classifier = Classifier.read(made["classifiers/fine_tuned"])
-    found = shipping.find_images_behind(classifier)
-    assert found == shipping.ImagesBehind(made["augmented"], made["splits"], made["test_split"])
+    found = images_behind.find_images_behind(classifier)
+    assert found == images_behind.ImagesBehind(made["augmented"], made["splits"], made["test_split"])
     classifier.manifest["lineage"]["split"] = "another"
-    assert shipping.find_images_behind(classifier) is None
+    assert images_behind.find_images_behind(classifier) is None
