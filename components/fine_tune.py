@@ -30,8 +30,6 @@ def fine_tune(
     Raises:
         UserError: Training diverges, or none of the layers that are trained takes LoRA.
     """
-    import keras
-
     from components.model import assembly, delivery, nodes, runtime, soup
     from components.results import tracking
 
@@ -44,8 +42,6 @@ def fine_tune(
         untrained, result, averaged = soup.train_soup(
             "fine_tune", assemble, settings, log_epoch, classifier.resume, strategy
         )
-        sizes = [keras.ops.size(weight) for weight in untrained.model.trainable_weights]
-        classifier.facts.trainable_parameters = int(sum(sizes))
         classifier.facts.averaged_runs = averaged
         layers = assembly.plain_layers(untrained.layers, weights) if settings.lora else untrained.layers
-        delivery.deliver(classifier, model_name("fine_tune"), layers, result, untrained.split_rows)
+        delivery.deliver(classifier, model_name("fine_tune"), layers, result, untrained.split_rows, untrained.layers)

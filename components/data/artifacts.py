@@ -352,7 +352,7 @@ class ModelFacts(SplitsFacts):
     best_epoch: int
     validation_log_loss: float
     validation_kappa: float
-    trainable_parameters: int = 0  # of fine-tuning
+    trainable_parameters: int = 0  # that its training could change
     averaged_runs: int = 1  # whose weights are the mean of those of several
     members: Sequence[str] = ()  # the models that an ensemble averages
     arms: Sequence[Mapping[str, Any]] = ()  # `values` and `validation_log_loss` of each that was chosen from
@@ -376,6 +376,7 @@ class ClassifierFacts(ModelFacts):
 class Classifier(SavedModel[ClassifierFacts]):
     """A delivered model, `model.keras`, raw RGB in [0, 255] to probabilities; its epochs, `history.csv`.
 
+    `layers.csv` (layer, kind, output_shape, parameters, trainable) has its layers as they were trained.
     `validation.json` has its kappa, log loss and accuracy on validation, by which it is chosen among others. One that
     was written in another format has that file, of `MODEL_FILES`, instead, and its digest is that of the file.
     """
@@ -439,17 +440,18 @@ class Report(Artifact[ReportFacts]):
 
     `metrics.json` has the scores, `intervals.json` the 95 % interval of each of the test, low and high,
     `baselines.json` those of baselines that see no image, the number of test images, the best epoch. `predictions.csv`
-    has the test split, then the predicted class and the probability of each; `curves.csv` the epochs. What `scores`
-    finds is in `calibration.csv`, bins `before` and `after` the temperature, and `classes.csv`; what `failures` finds
-    in `confusions.csv` and `slices.csv`, which has no rows where slices were not asked for. `mistakes.csv` (file,
-    label, predicted, probability) has the test images that are shown, `mistakes.npz` their thumbnails, `images` (n,
-    side, side, 3), and where in each the predicted class is seen, `heats` (n, height, width) in [0, 1], where a network
-    has maps. `leakage.csv` and `leakage.npz` are the split's.
+    has the test split, then the predicted class and the probability of each; `curves.csv` the epochs, `layers.csv` the
+    model's layers. What `scores` finds is in `calibration.csv`, bins `before` and `after` the temperature, and
+    `classes.csv`; what `failures` finds in `confusions.csv`, `confusion_matrix.csv` (a row a true class, a column a
+    predicted one) and `slices.csv`, which has no rows where slices were not asked for. `mistakes.csv` (file, label,
+    predicted, probability) has the test images that are shown, `mistakes.npz` their thumbnails, `images` (n, side,
+    side, 3), and where in each the predicted class is seen, `heats` (n, height, width) in [0, 1], where a network has
+    maps. `leakage.csv` and `leakage.npz` are the split's.
 
     The fact `fingerprint` is the digest of the classifier, the views that it predicts from and the test images.
     """
 
-    text_columns = ("file", "label", "predicted", "group", "class", "other", "other_label")
+    text_columns = ("file", "label", "predicted", "group", "class", "other", "other_label", "layer")
     columns_with_gaps = (
         "precision", "precision_low", "precision_high", "recall", "recall_low", "recall_high", "f1", "f1_low",
         "f1_high",

@@ -69,9 +69,10 @@ def assemble_top(
 
 
 def backbone_layers(features: Features, weights: Weights) -> list[keras.Layer]:
-    """Return [preprocessing, network, pooling], from raw RGB, (batch, size, size, 3), to features as stored."""
+    """Return [preprocessing, network, pooling], from raw RGB, (batch, size, size, 3), to features as stored; frozen."""
     entry = backbones.entry_of(weights)
     network = entry.build(features.facts.image_size, weights.file)
+    network.trainable = False
     return [entry.preprocessing(), network, entry.pooling_layer(features.facts.pooling, network)]
 
 

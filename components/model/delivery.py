@@ -1,9 +1,11 @@
 """Delivering a classifier: one Keras model from raw RGB to calibrated probabilities, with its history and scores."""
 
+import math
 from collections.abc import Sequence
 
 import keras
 import numpy as np
+import pandas as pd
 from scipy.special import softmax
 
 from components.data.artifacts import Classifier
@@ -16,9 +18,9 @@ from components.system.errors import UserError
 
 def deliver(
     classifier: Classifier, name: str, layers: Sequence[keras.Layer], result: TrainingResult,
-    split_rows: tuple[Rows, Rows],
+    split_rows: tuple[Rows, Rows], trained: Sequence[keras.Layer] = (),
 ) -> None:  # fmt: skip
-    """Write a classifier: its model with a temperature fitted on validation, `history.csv`, `validation.json`, facts.
+    """Write a classifier: its model with a temperature fitted on validation, `history.csv`, `layers.csv`, its facts.
 
     The scores on validation are those after the temperature. All layers are frozen.
 
@@ -28,6 +30,7 @@ def deliver(
         layers: From raw RGB, (batch, size, size, 3) in [0, 255], to logits.
         result: What its training came to.
         split_rows: The rows that trained it, and those that validate it.
+        trained: The layers as they were trained, where these are others than those to deliver.
 
     Raises:
         UserError: Its logits are not numbers.
@@ -45,17 +48,35 @@ def deliver(
         x = layer(x)
     x = keras.layers.Rescaling(1 / temperature, name="temperature")(x)
     model = keras.Model(image, keras.layers.Softmax(name="probabilities")(x), name=name)
+    table = layer_table(trained or layers)
     for layer in model.layers:
         layer.trainable = False
     classifier.save(model)
     classifier.write_table("history.csv", result.history)
+    classifier.write_table("layers.csv", table)
     classifier.write_values("validation", {name.removeprefix("validation_"): value for name, value in scores.items()})
     facts = classifier.facts
     facts.model = name
     facts.temperature = temperature
-    facts.model_parameters = model.count_params()
+    facts.model_parameters, facts.trainable_parameters = model.count_params(), int(table["trainable"].sum())
     facts.train_counts = np.bincount(train.labels, minlength=len(classes)).tolist()
     facts.validation_images = len(validation.labels)
     facts.epochs, facts.best_epoch = len(result.history), result.best_epoch
     vars(facts).update(scores)
     classifier.note_work("training", len(train.rows) * len(result.history), result.training_seconds)
+
+
+def layer_table(layers: Sequence[keras.Layer]) -> pd.DataFrame:
+    """Return a table of a model's layers, in order: `layer`, `kind`, `output_shape`, `parameters`, `trainable`.
+
+    A network among them is a row for each of its layers, and for each network in it one. `output_shape` is without the
+    batch, as in `4 x 4 x 512`; `parameters` counts numbers, `trainable` those of them that training may change.
+    """
+    rows = []
+    for one in layers:
+        for layer in getattr(one, "layers", [one]):
+            if not isinstance(layer, keras.layers.InputLayer):
+                trainable = sum(math.prod(weight.shape) for weight in layer.trainable_weights)
+                shape = " x ".join(str(size) for size in layer.output.shape[1:])
+                rows.append((layer.name, type(layer).__name__, shape, layer.count_params(), trainable))
+    return pd.DataFrame(rows, columns=["layer", "kind", "output_shape", "parameters", "trainable"])

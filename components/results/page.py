@@ -118,6 +118,8 @@ def write_page(
         failures={name: failure_section(name, report, looks[name]) for name, report in reports.items()},
         costly={key: row for name, report in reports.items() for key, row in costly_rows(name, report).items()},
         costs=cost_rows(models, costs),
+        sizes={name: size_row(report) for name, report in reports.items()},
+        layers={name: layer_rows(report) for name, report in reports.items()},
         promises=promise_rows(records),
         data=data_facts(reports),
         leakage=leakage_section(first),
@@ -449,6 +451,28 @@ def cost_rows(models: Mapping[str, Sequence[Report]], costs: Mapping[str, Mappin
             "trainings": f"{len(trials)}", "all trainings s": all_seconds(each), "evaluation s": evaluation,
         }  # fmt: skip
     return rows
+
+
+def size_row(report: Report) -> dict[str, str]:
+    """Return as texts a model's image size, layers and parameters, and how many of these its training could change."""
+    facts, layers = report.facts, len(report.table("layers.csv"))
+    trained = facts.trainable_parameters
+    return {
+        "image": f"{facts.image_size} x {facts.image_size}", "layers": f"{layers:,}",
+        "parameters": f"{facts.model_parameters:,}", "trainable": f"{trained:,}",
+        "frozen": f"{max(facts.model_parameters - trained, 0):,}",
+    }  # fmt: skip
+
+
+def layer_rows(report: Report) -> Rows:
+    """Return, by number and name as in `1 conv`, each layer's kind, output shape, parameters and trainable ones."""
+    return {
+        f"{number} {row['layer']}": {
+            "kind": row["kind"], "output": row["output_shape"].replace(" x ", " \u00d7 "),
+            "parameters": f"{row['parameters']:,}", "trainable": f"{row['trainable']:,}",
+        }
+        for number, row in enumerate(report.table("layers.csv").to_dict("records"), start=1)
+    }  # fmt: skip
 
 
 def all_seconds(costs: Sequence[Mapping[str, float]]) -> str:

@@ -53,6 +53,7 @@ def fill_report(
     table = prediction_table(test, probabilities, classes)
     report.write_table("predictions.csv", table)
     report.write_table("curves.csv", classifier.table("history.csv"))
+    report.write_table("layers.csv", classifier.table("layers.csv"))
 
     labels, groups = class_numbers(test["label"], classes), test["group"].to_numpy()
     write_scores(report, labels, probabilities, uncalibrated, groups)
@@ -149,10 +150,13 @@ def write_baselines(report: Report, labels: np.ndarray) -> None:
 
 
 def write_failures(report: Report, labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray) -> None:
-    """Write the scores of each class and the confusions of classes: `classes.csv`, `confusions.csv`."""
+    """Write the scores of each class and the confusions: `classes.csv`, `confusions.csv`, `confusion_matrix.csv`."""
     classes, predicted = report.facts.classes, probabilities.argmax(axis=1)
     report.write_table("classes.csv", class_scores(labels, predicted, classes, groups))
     report.write_table("confusions.csv", failures.confusions(labels, predicted, classes))
+    matrix = pd.DataFrame(metrics.confusion_matrix(labels, predicted, len(classes)), columns=[*classes])
+    matrix.insert(0, "", [*classes])
+    report.write_table("confusion_matrix.csv", matrix)
 
 
 def image_measures(test: pd.DataFrame, images: np.ndarray, rows: np.ndarray) -> dict[str, np.ndarray]:

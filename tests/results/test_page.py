@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from components import STEPS
-from components.data.artifacts import Comparison, Page, Report
+from components.data.artifacts import Classifier, Comparison, Page, Report
 from components.data.records import Record, record_path, records_by_step
 from components.machinery.running import run_step
 from components.machinery.signature import load_step
@@ -301,6 +301,20 @@ def test_the_page_needs_nothing_else(made):
         """Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">""" in text
     )
     assert len(text) < 3_000_000
+
+
+def test_the_page_says_what_each_model_is_made_of(made):
+    reader = read(made["page"])
+    (sizes,) = reader.under("What each model is made of")
+    for model, *cells in sizes[1:]:
+        report, classifier = Report.read(made[model]), Classifier.read(made[f"classifiers/{model}"])
+        (layers,) = reader.under(f"The layers of {model}")
+        network = classifier.load()
+        parameters, trainable = (sum(int(row[column].replace(",", "")) for row in layers[1:]) for column in (3, 4))
+        assert parameters == network.count_params() and trainable == report.facts.trainable_parameters
+        assert cells[2:] == [f"{number:,}" for number in (parameters, trainable, parameters - trainable)]
+    shapes = {row[2] for row in reader.under("The layers of top")[0][1:]}
+    assert f"{len(CLASSES)}" in shapes
 
 
 def test_wrong_images_are_listed_by_file_the_most_confident_first(made):

@@ -219,6 +219,13 @@ def test_what_leaks_goes_with_the_report(report, tmp_path):
         assert (report.path / file).read_bytes() == (splits.path / file).read_bytes()
 
 
+def test_the_whole_confusion_matrix_is_a_table(report):
+    report.facts.classes = ["a", "b", "3"]
+    reporting.write_failures(report, np.array([0, 0, 1, 2]), np.eye(3)[[0, 1, 1, 0]], np.full(4, ""))
+    lines = (report.path / "confusion_matrix.csv").read_text().splitlines()
+    assert lines == [",a,b,3", "a,1,1,0", "b,0,1,0", "3,1,0,0"]
+
+
 def test_the_predictions_of_hundreds_of_classes_are_written_without_a_warning(report):
     names = [f"class {number:03}" for number in range(300)]
     probabilities = np.random.default_rng(0).dirichlet(np.ones(300), 300)
