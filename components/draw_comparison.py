@@ -1,6 +1,6 @@
 """Draw a comparison and its reports as a page."""
 
-from components.data.artifacts import Comparison, Page, Report
+from components.data.artifacts import Comparison, Drawings, Page, Report
 from components.data.records import Record
 from components.machinery.signature import Input, Output
 
@@ -8,6 +8,7 @@ from components.machinery.signature import Input, Output
 def draw_comparison(
     comparison: Input[Comparison],
     reports: Input[list[Report]],
+    drawings: Input[list[Drawings]],
     records: Input[list[Record]],
     page: Output[Page],
 ) -> None:
@@ -16,6 +17,7 @@ def draw_comparison(
     Args:
         comparison: The comparison.
         reports: The reports that were compared, in the same order.
+        drawings: Figures of the data set; of several, the first are shown.
         records: Records of the steps behind them, for costs and versions; cells are empty where there is no record.
         page: The page, its text, the figures and the table of costs.
 
@@ -24,5 +26,5 @@ def draw_comparison(
     """
     from components.results import drawing, tracking
 
-    costs = drawing.draw_comparison(comparison, reports, records, page)
+    costs = drawing.draw_comparison(comparison, reports, drawings, records, page)
     tracking.log_page_or_warn(page, comparison, reports, costs)

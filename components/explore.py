@@ -35,7 +35,8 @@ def explore(
     from components.model import stock
 
     train = splits.part("train")
-    exploring.write_counts(exploration, images.table("images.csv"), splits.table("splits.csv")[["file", "split"]])
+    parts = [splits.table("splits.csv")[["file", "split"]], splits.table("unused.csv").assign(split="unused")]
+    exploring.write_counts(exploration, images.table("images.csv"), pd.concat(parts))
     shuffled = train.sample(frac=1, random_state=seed).sort_values("label", kind="stable")
     chosen = shuffled.groupby("label").head(samples)
     exploring.write_samples(exploration, images, chosen)

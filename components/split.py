@@ -89,6 +89,7 @@ def split(
     print(f"split: {numbers['test']:,} test images: {least_difference_text(numbers['test'])}")
     rows = drawn.loc[drawn["split"].isin(["train", "validation"]), ["file", "label", "group", "split"]]
     splits.write_table("splits.csv", rows)
+    splits.write_table("unused.csv", drawn.loc[drawn["split"] == "unused", ["file"]])
     test_rows = drawn.loc[drawn["split"] == "test", ["file", "label", "group", "width", "height"]]
     test_split.write_table("test_split.csv", test_rows)
     grouped = drawn[drawn["group"] != ""].groupby("split")["group"].nunique()

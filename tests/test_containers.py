@@ -184,7 +184,7 @@ def reports(work, server) -> dict[str, Report]:
     step_in_container("compare", work, {}, reports=every)
     records = [f"records/{name}" for name in ON_PAGE if (work / "records" / name).exists()]
     records += [f"records/evaluate-{model}" for model in MODELS.values()]
-    step_in_container("draw_comparison", work, {}, server, reports=every, records=records)
+    step_in_container("draw_comparison", work, {}, server, reports=every, drawings=["drawings"], records=records)
     return {model: Report.read(work / "reports" / model) for model in MODELS.values()}
 
 

@@ -78,7 +78,8 @@ def test_other_records_change_the_page_alone(made, tmp_path):
         for done in record["work"].values():
             done["seconds"] *= 1000
         (tmp_path / file.name.replace(".record", f"{record['digest'][:8]}.record")).write_text(json.dumps(record))
-    given = {"comparison": made["comparison"], "reports": [made[model] for model in MODELS.values()]}
+    given = {"comparison": made["comparison"], "drawings": [made["drawings"]]}
+    given["reports"] = [made[model] for model in MODELS.values()]
     run_step("draw_comparison", {**given, "records": [tmp_path], "page": tmp_path / "page"}, {}, "edges")
     one, other = digests(made["page"]), digests(tmp_path / "page")
     assert one.keys() == other.keys()

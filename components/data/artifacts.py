@@ -151,6 +151,7 @@ class SplitsFacts(AuditFacts):
 class Splits(Artifact[SplitsFacts]):
     """Which image trains and which validates: `splits.csv` (file, label, group, split); and what leaks between them.
 
+    `unused.csv` (file) has the images that are in no part.
     `leakage.csv` (kind, file, split, label, other, other_split, other_label) has a row for each image that the test or
     the validation part shares with a part that is learned or chosen by, of the kind `identical` or `near`; for each
     `group` of the test part that is in another; and for each image of `two labels`. The fact `leakage` counts them.
@@ -410,7 +411,7 @@ class ExplorationFacts(SplitsFacts, ViewsFacts, WeightsFacts):
 class Exploration(Artifact[ExplorationFacts]):
     """What a data set looks like: all that its figures show.
 
-    `class_counts.csv` (label, split, images) and `size_counts.csv` (width, height, images) count the images;
+    `class_counts.csv` (label, split or `unused`, images) and `size_counts.csv` (width, height, images) count them;
     `samples.csv` (file, label) has the chosen training images, `samples.npz` thumbnails of those that are shown, by the
     number of the row; `rgb_densities.npz` the `labels` and the `densities` (classes, 3, 256) of their pixel values;
     `augmented.npz` the `views` (images, 1 + K, height, width, 3) of a few images, where there are any.
@@ -421,8 +422,11 @@ class Exploration(Artifact[ExplorationFacts]):
     text_columns = ("file", "label", "word")
 
 
-class Drawings(Artifact[ExplorationFacts]):
-    """The figures of an exploration, `figures/NAME.png`."""
+class Drawings(Artifact[ImagesFacts]):
+    """The figures of an exploration, `figures/NAME.png`, and `captions.json`, a sentence by the name of each.
+
+    What is said in one sentence has a caption alone.
+    """
 
 
 class ReportFacts(ModelFacts):

@@ -17,16 +17,16 @@ def samples_per_class(classes: int) -> int:
 
 
 def write_counts(exploration: Exploration, table: pd.DataFrame, parts: pd.DataFrame) -> None:
-    """Write `class_counts.csv` (label, split or `held back`, images) and `size_counts.csv` (width, height, images).
+    """Write `class_counts.csv` (label, split, images) and `size_counts.csv` (width, height, images).
 
-    The split of images that `parts` lacks is `held back`.
+    The split of images that `parts` lacks is `test`.
 
     Args:
         exploration: The artifact to fill.
         table: One row an image: file, label, width and height.
-        parts: File and split of the images that train or validate.
+        parts: File and split of the images that train, validate or are `unused`.
     """
-    rows = table.merge(parts, on="file", how="left").fillna({"split": "held back"})
+    rows = table.merge(parts, on="file", how="left").fillna({"split": "test"})
     for name, columns in (("class_counts", ["label", "split"]), ("size_counts", ["width", "height"])):
         exploration.write_table(f"{name}.csv", rows.groupby(columns).size().rename("images").reset_index())
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from components.data import leakage
-from components.data.artifacts import Comparison, Page, Report
+from components.data.artifacts import Comparison, Drawings, Page, Report
 from components.data.records import Record
 from components.results import failures, figures, titles
 from components.results.answers import answer_sentences
@@ -21,7 +21,11 @@ from components.system.errors import UserError
 
 
 def draw_comparison(
-    comparison: Comparison, reports: Sequence[Report], records: Sequence[Record], page: Page
+    comparison: Comparison,
+    reports: Sequence[Report],
+    drawings: Sequence[Drawings],
+    records: Sequence[Record],
+    page: Page,
 ) -> dict[str, dict[str, float]]:
     """Fill a Page, print its answer, and return the costs of each report, as far as records say, by its fingerprint.
 
@@ -71,7 +75,19 @@ def draw_comparison(
     text = "\n".join([title, "", table.to_string(), f"* none is better; {note}", "", *answer, *cautions, ""])
     (page.path / "comparison.txt").write_text(text, encoding="utf-8")
     write_page(
-        page, comparison, models, title, scores, table, note, answer, cautions, verdict["verdict"], costs, records
+        page,
+        comparison,
+        models,
+        title,
+        scores,
+        table,
+        note,
+        answer,
+        cautions,
+        verdict["verdict"],
+        drawings,
+        costs,
+        records,
     )
     print(" ".join(answer))
     return costs
@@ -83,13 +99,11 @@ def milliseconds(costs: Mapping[str, float]) -> float:
 
 
 def draw_report(report: Report, title: str, page: Page, folder: str) -> None:
-    """Draw a report's figures as PNG files into `figures/FOLDER` of a page; slices only if the report has some."""
+    """Draw a report's figures as PNG files into `figures/FOLDER` of a page; none where there is nothing to draw."""
     classes, model, scores = report.facts.classes, report.facts.model, report.read_values("metrics")
     history = report.table("curves.csv")
     file = page.figure(f"{folder}/learning_curves")
-    if history.empty:
-        figures.draw_statement(file, title, "It was not trained epoch by epoch")
-    else:
+    if not history.empty:
         figures.draw_training_curves(history, report.facts.best_epoch, file, title, report.facts.averaged_runs)
 
     calibration = report.table("calibration.csv")
@@ -107,15 +121,16 @@ def draw_report(report: Report, title: str, page: Page, folder: str) -> None:
     class_scores = report.table("classes.csv")
     figures.draw_class_scores(class_scores, page.figure(f"{folder}/classes"), f"{title}: class by class", model)
     slices = report.table("slices.csv")
-    if not slices.empty:
+    if slices["by"].duplicated().any():
         heading = f"{title}: by {' and '.join(slices['by'].unique())} of the test images"
         figures.draw_slice_scores(slices, scores, page.figure(f"{folder}/slices"), heading, model)
     draw_report_mistakes(report, title, page, folder)
 
     leaks, thumbnails = report.table("leakage.csv"), report.arrays("leakage")
-    examples = leakage.example_rows(leaks)
-    pairs = [[thumbnails[f"{row}"], thumbnails[f"{row}_other"]] for row in examples]
-    figures.draw_leakage(leaks, examples, pairs, page.figure(f"{folder}/leakage"))
+    if not leaks.empty:
+        examples = leakage.example_rows(leaks)
+        pairs = [[thumbnails[f"{row}"], thumbnails[f"{row}_other"]] for row in examples]
+        figures.draw_leakage(leaks, examples, pairs, page.figure(f"{folder}/leakage"))
 
 
 def draw_report_mistakes(report: Report, title: str, page: Page, folder: str) -> None:

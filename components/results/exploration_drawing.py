@@ -1,4 +1,4 @@
-"""The drawing of an exploration: the figures of a data set."""
+"""The drawing of an exploration: the figures of a data set, and what each of them says."""
 
 import pandas as pd
 
@@ -7,34 +7,49 @@ from components.results import figures
 
 
 def draw_exploration(exploration: Exploration, drawings: Drawings) -> None:
-    """Draw an Exploration into Drawings as PNG files: classes, sizes, samples, colours, views if any, stock words."""
+    """Draw an Exploration into Drawings: PNG files and their captions; what is one sentence is a caption alone."""
     counts, sizes, samples = (exploration.table(f"{name}.csv") for name in ("class_counts", "size_counts", "samples"))
+    captions = {"images_per_class": "How many images of each class train, validate, test or are unused."}
     figures.draw_images_per_class(repeat_rows(counts), drawings.figure("images_per_class"))
+
     all_sizes = repeat_rows(sizes)
-    figures.draw_image_sizes(all_sizes["width"].tolist(), all_sizes["height"].tolist(), drawings.figure("image_sizes"))
+    if len(sizes) == 1:
+        width, height = sizes[["width", "height"]].iloc[0]
+        captions["image_sizes"] = (
+            f"All {len(all_sizes):,} images have the same size, {width:,} \u00d7 {height:,} pixels."
+        )
+    else:
+        captions["image_sizes"] = "Width and height of the images."
+        file = drawings.figure("image_sizes")
+        figures.draw_image_sizes(all_sizes["width"].tolist(), all_sizes["height"].tolist(), file)
 
     pictures = {int(row): picture for row, picture in exploration.arrays("samples").items()}
     labels = samples.loc[[*pictures], "label"].tolist()
     title = f"{exploration.facts.data_set}: training images"
     classes = samples["label"].nunique()
+    captions["samples"] = "Training images of each class."
     figures.draw_sample_grid([*pictures.values()], labels, drawings.figure("samples"), title, classes)
-
-    densities = exploration.arrays("rgb_densities")
-    histograms = dict(zip(densities["labels"].tolist(), densities["densities"], strict=True))
-    figures.draw_rgb_densities(histograms, drawings.figure("rgb_densities"))
     if exploration.facts.views:
+        captions["augmented"] = "Training images beside the augmented views that are trained on."
         views = exploration.arrays("augmented")["views"]
         figures.draw_augmented_samples(views[:, 0], views[:, 1:], drawings.figure("augmented"))
 
-    words, file = exploration.table("stock_words.csv"), drawings.figure("stock_words")
+    densities = exploration.arrays("rgb_densities")
+    captions["rgb_densities"] = "How dark and how coloured the training images of each class are."
+    histograms = dict(zip(densities["labels"].tolist(), densities["densities"], strict=True))
+    figures.draw_rgb_densities(histograms, drawings.figure("rgb_densities"))
+
+    words = exploration.table("stock_words.csv")
     if words.empty:
-        why = "These weights came without the network's top: its words are left out."
-        figures.draw_statement(file, "The stock network's own words", why)
-        return
-    first = samples.groupby("label").head(1)
-    examples = [pictures[row] for row in first.index if row in pictures]
-    title = f"What {exploration.facts.backbone} calls training images, as pretrained on ImageNet"
-    figures.draw_stock_words(examples, words[words["file"].isin(first["file"])], file, title)
+        captions["stock_words"] = "The weights came without the network's top, so that it has no words for the images."
+    else:
+        title = f"What {exploration.facts.backbone} calls training images, as pretrained on ImageNet"
+        captions["stock_words"] = f"{title}."
+        first = samples.groupby("label").head(1)
+        examples = [pictures[row] for row in first.index if row in pictures]
+        file = drawings.figure("stock_words")
+        figures.draw_stock_words(examples, words[words["file"].isin(first["file"])], file, title)
+    drawings.write_values("captions", captions)
 
 
 def repeat_rows(counts: pd.DataFrame) -> pd.DataFrame:

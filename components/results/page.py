@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import to_hex
 
-from components.data.artifacts import PROBABILITY, Artifact, Comparison, Page, Report
+from components.data.artifacts import PROBABILITY, Artifact, Comparison, Drawings, Page, Report
 from components.data.records import Record, records_by_step
 from components.model.registry import MODELS
 from components.results import charts, failures, pictures, titles
@@ -67,7 +67,7 @@ TEMPLATES = jinja2.Environment(
 def write_page(
     page: Page, comparison: Comparison, models: Mapping[str, Sequence[Report]], title: str, scores: pd.DataFrame,
     table: pd.DataFrame, note: str, answer: Sequence[str], cautions: Sequence[str], reasons: Sequence[str],
-    costs: Mapping[str, Mapping[str, float]], records: Sequence[Record],
+    drawings: Sequence[Drawings],    costs: Mapping[str, Mapping[str, float]], records: Sequence[Record],
 ) -> None:  # fmt: skip
     """Write `comparison.html` into a Page; the same inputs give the same bytes.
 
@@ -82,6 +82,7 @@ def write_page(
         answer: The sentences of `answers.answer_sentences`.
         cautions: Sentences on what to know before one relies on it.
         reasons: The sentences of the verdict.
+        drawings: Figures of the data set, of which the first are shown.
         costs: Costs of each report, as far as records say, by its fingerprint.
         records: Records of the steps behind them.
     """
@@ -122,6 +123,7 @@ def write_page(
         layers={name: layer_rows(report) for name, report in reports.items()},
         promises=promise_rows(records),
         data=data_facts(reports),
+        exploration=[one for drawn in drawings[:1] for one in exploration_pictures(drawn)],
         leakage=leakage_section(first),
         commands=rebuild_commands(page.record.recipe, compare_records),
         versions=revisions_and_versions(all_records),
@@ -517,6 +519,15 @@ def data_facts(reports: Mapping[str, Report]) -> dict[str, str]:
         "digest of the split": lineage["split"],
         **({"pretrained weights": "; ".join(weights)} if weights else {}),
     }
+
+
+def exploration_pictures(drawings: Drawings) -> list[pictures.Picture | str]:
+    """Return the figures of a data set in their order, each with its caption; a caption alone without one."""
+    shown: list[pictures.Picture | str] = []
+    for name, caption in drawings.read_values("captions").items():
+        file = drawings.path / "figures" / f"{name}.png"
+        shown.append(pictures.file_picture(file, caption, caption) if file.is_file() else caption)
+    return shown
 
 
 def leakage_section(report: Report) -> dict[str, Any]:

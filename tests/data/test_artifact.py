@@ -165,6 +165,12 @@ def test_every_report_is_read_by_what_draws_it(made, tmp_path):
     """A damaged file of one of several reports is named, whichever of them it is."""
     reports = [linked(made[model], tmp_path / model) for model in MODELS.values()]
     exchange(reports[-1] / "classes.csv", (reports[-1] / "classes.csv").read_bytes()[:100])
-    inputs = {"comparison": made["comparison"], "reports": reports, "records": [tmp_path], "page": tmp_path / "page"}
+    inputs = {
+        **made,
+        "reports": reports,
+        "drawings": [made["drawings"]],
+        "records": [tmp_path],
+        "page": tmp_path / "page",
+    }
     with pytest.raises(UserError, match=rf"{reports[-1]}/classes\.csv is damaged"):
         run_step("draw_comparison", inputs, {})

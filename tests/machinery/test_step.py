@@ -89,7 +89,7 @@ def test_an_input_may_be_several_of_a_kind():
     assert several == {
         "probe": {"embeddings"}, "choose_classifier": {"arms"},
         "average": {"classifiers", "augmented"}, "evaluate": {"augmented"},
-        "compare": {"reports"}, "draw_comparison": {"reports", "records"},
+        "compare": {"reports"}, "draw_comparison": {"reports", "drawings", "records"},
     }  # fmt: skip
 
 

@@ -205,6 +205,7 @@ def test_a_page_takes_the_reports_that_are_compared_and_the_records_of_what_it_s
     (compared,), (drawn,) = ([task for task in found if task.step == name] for name in ("compare", "draw_comparison"))
     assert drawn.inputs["comparison"] == [compared.outputs["comparison"]]
     assert drawn.inputs["reports"] == compared.inputs["reports"]
+    assert {one.task for one in drawn.inputs["drawings"]} == {task for task in found if task.step == "draw_exploration"}
     assert [one.task for one in drawn.inputs["records"]] == [task for task in found if task.step in ON_PAGE]
     assert {one.key for one in drawn.inputs["records"]} == {RECORD}
 

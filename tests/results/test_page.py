@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from components import STEPS
-from components.data.artifacts import Classifier, Comparison, Page, Report
+from components.data.artifacts import Classifier, Comparison, Drawings, Page, Report
 from components.data.records import Record, record_path, records_by_step
 from components.machinery.running import run_step
 from components.machinery.signature import load_step
@@ -74,11 +74,12 @@ class Reader(HTMLParser):
         return [rows for above, rows in self.tables if above == heading]
 
 
-def compared(folder: Path, reports: list[Path], recipe: str = "edges") -> Path:
+def compared(made: dict[str, Path], folder: Path, reports: list[Path], recipe: str = "edges") -> Path:
     """Compare reports and draw the comparison in a folder without records; return where the page lies."""
     (folder / "none").mkdir()
     at: dict[str, Any] = {
         "reports": reports,
+        "drawings": [made["drawings"]],
         "records": [folder / "none"],
         "comparison": folder / "comparison",
         "page": folder / "page",
@@ -211,7 +212,7 @@ def test_the_page_says_what_leaks(made, tmp_path):
         }
         report.write_arrays("leakage", images)
         report.write_manifest()
-    reader = read(compared(tmp_path, reports))
+    reader = read(compared(made, tmp_path, reports))
     (table,) = reader.under("Leakage between the parts of the split")
     pictures = [str(attributes["alt"]) for tag, attributes in reader.elements if tag == "img"]
     assert {"0.png: up, test", "twin.png: left, train"} <= set(pictures)
@@ -252,7 +253,7 @@ def write(made: dict[str, Path], folder: Path, named: dict[str, Report], compari
     scores = scores_of(comparison).loc[[*named]]
     table = drawing.score_table(scores_of(comparison), comparison.table("pairs.csv")).loc[[*named]]
     models = {name: [report] for name, report in named.items()}
-    page.write_page(drawn_page, comparison, models, "edges", scores, table, "", [], [], [], {}, [])
+    page.write_page(drawn_page, comparison, models, "edges", scores, table, "", [], [], [], [], {}, [])
     return drawn_page.path
 
 
@@ -287,7 +288,8 @@ def test_the_page_needs_nothing_else(made):
     reader = read(made["page"])
     pictures = [attributes for tag, attributes in reader.elements if tag == "img"]
     shown = sum(len(Report.read(made[model]).table("mistakes.csv")) for model in MODELS.values())
-    assert shown <= len(pictures) <= 2 * shown
+    shown += len([*(made["drawings"] / "figures").glob("*.png")])
+    assert shown < len(pictures) <= 2 * shown
     for picture in pictures:
         assert str(picture["src"]).startswith("data:image/webp;base64,") and len(str(picture.get("alt"))) > 10
         with Image.open(io.BytesIO(base64.b64decode(str(picture["src"]).partition(",")[2]))) as image:
@@ -301,6 +303,19 @@ def test_the_page_needs_nothing_else(made):
         """Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">""" in text
     )
     assert len(text) < 3_000_000
+
+
+def test_the_page_shows_what_the_images_look_like_and_says_in_words_what_needs_no_figure(made):
+    reader, drawings = read(made["page"]), Drawings.read(made["drawings"])
+    captions = drawings.read_values("captions")
+    drawn = {file.stem for file in (drawings.path / "figures").glob("*.png")}
+    assert captions.keys() - drawn == {"image_sizes", "stock_words"} and drawn < captions.keys()
+    assert captions["image_sizes"] == "All 48 images have the same size, 12 \u00d7 12 pixels."
+    assert set(captions.values()) <= set(reader.texts)
+    shown = [attributes["alt"] for tag, attributes in reader.elements if tag == "img"]
+    assert [caption for caption in captions.values() if caption in shown] == [
+        caption for name, caption in captions.items() if name in drawn
+    ]
 
 
 def test_the_page_says_what_each_model_is_made_of(made):
@@ -348,6 +363,7 @@ def test_a_confusion_matrix_of_any_number_of_classes_has_cells_of_one_size_and_t
 
 def test_the_same_reports_and_records_make_the_same_page(made, tmp_path):
     inputs = {**made, "reports": [made[model] for model in MODELS.values()], "records": [made["page"].parent]}
+    inputs["drawings"] = [made["drawings"]]
     for name in ("first", "second"):
         run_step("draw_comparison", {**inputs, "page": tmp_path / name}, {}, "edges")
     assert digests(tmp_path / "first") == digests(tmp_path / "second") == digests(made["page"])
@@ -355,7 +371,7 @@ def test_the_same_reports_and_records_make_the_same_page(made, tmp_path):
 
 def test_a_page_without_records_has_empty_cells_and_other_records_change_the_page_alone(made, tmp_path):
     reports = [made[model] for model in MODELS.values()]
-    page = compared(tmp_path, reports)
+    page = compared(made, tmp_path, reports)
     assert digests(tmp_path / "comparison") == digests(made["comparison"])
     reader, costs = read(page), pd.read_csv(page / "costs.csv")
     (header, *rows), *_ = reader.under("Costs")
@@ -376,7 +392,7 @@ def test_every_trial_has_figures_of_its_own(made, tmp_path):
         manifest = json.loads((folder / "artifact.json").read_text())
         manifest["parameters"]["train_top"]["seed"] = seed
         (folder / "artifact.json").write_text(json.dumps(manifest))
-    page = compared(tmp_path, reports)
+    page = compared(made, tmp_path, reports)
     folders = {folder.name for folder in (page / "figures").iterdir() if folder.is_dir()}
     assert folders == {"top", "top,seed=2"}
     main, other = (digests(page / "figures" / folder) for folder in ("top", "top,seed=2"))
@@ -400,7 +416,7 @@ def test_a_folder_has_a_safe_name_and_each_its_own(name):
 
 
 def test_other_reports_than_those_compared_are_refused(made, tmp_path):
-    inputs = {**made, "records": [tmp_path], "page": tmp_path / "page"}
+    inputs = {**made, "drawings": [made["drawings"]], "records": [tmp_path], "page": tmp_path / "page"}
     with pytest.raises(UserError, match="give those that compare was given"):
         run_step("draw_comparison", {**inputs, "reports": [made["top"]]}, {})
 
@@ -413,7 +429,11 @@ def test_any_name_is_shown_as_it_is(made, tmp_path):
     manifest["facts"]["train_counts"].insert(0, 0)
     manifest["parameters"]["train_top"][NASTY] = NASTY
     (tmp_path / "top" / "artifact.json").write_text(json.dumps(manifest))
-    reader = read(compared(tmp_path, [tmp_path / "top"], NASTY))
+    shutil.copytree(made["drawings"], tmp_path / "drawings")
+    drawings = json.loads((tmp_path / "drawings" / "artifact.json").read_text())
+    drawings["facts"]["classes"] = manifest["facts"]["classes"]
+    (tmp_path / "drawings" / "artifact.json").write_text(json.dumps(drawings))
+    reader = read(compared({"drawings": tmp_path / "drawings"}, tmp_path, [tmp_path / "top"], NASTY))
     assert {tag for tag, _ in reader.elements} == {tag for tag, _ in read(made["page"]).elements}
     assert not [name for _, attributes in reader.elements for name in attributes if name.startswith("on")]
     assert f"4: {NASTY}, {', '.join(CLASSES)}" in reader.texts

@@ -19,7 +19,6 @@ from components.results.figures.intervals import draw_class_scores, draw_model_s
 from components.results.figures.leakage import draw_leakage
 from components.results.figures.mistakes import draw_mistakes
 from components.results.figures.predictions import draw_confusion_matrix, draw_reliability
-from components.results.figures.style import draw_statement
 
 __all__ = [
     "draw_augmented_samples",
@@ -38,7 +37,6 @@ __all__ = [
     "draw_rgb_densities",
     "draw_sample_grid",
     "draw_slice_scores",
-    "draw_statement",
     "draw_stock_words",
     "draw_training_curves",
 ]

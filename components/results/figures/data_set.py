@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+from scipy.ndimage import gaussian_filter1d
 
 from components.data.exploration import MOST_CLASSES, samples_per_class
 from components.results.figures.mosaic import Images, draw_image, mosaic_axes, mosaic_side
@@ -17,19 +18,20 @@ from components.results.figures.style import (
     INK,
     MUTED,
     SPLITS,
-    draw_statement,
     new_figure,
     shorten_name,
 )
 
 MOST_BARS = 40  # classes with a bar each
+WIDE = 8  # the largest side over the smallest, from which on sizes are drawn by ratios
+SMOOTH = 4.0  # standard deviation, in pixel values, of the kernel that densities are smoothed with
 
 
 def draw_images_per_class(table: pd.DataFrame, path: Path) -> None:
     """Draw the images of each class, of the 40 smallest at most, as bars stacked by split, the largest class on top.
 
     Args:
-        table: One row an image, with columns file, label and split (train, validation or held back).
+        table: One row an image, with columns file, label and split (train, validation, test or unused).
         path: PNG file to write.
     """
     counts = pd.crosstab(table["label"], table["split"])
@@ -88,7 +90,7 @@ def draw_sample_grid(images: Images, labels: Sequence[str], path: Path, title: s
 
 
 def draw_image_sizes(widths: Sequence[int], heights: Sequence[int], path: Path) -> None:
-    """Draw a dot for each size of image, larger the more images have it; a sentence if all have the same size.
+    """Draw a dot for each size of image, larger the more images have it; by ratios where sides differ much.
 
     Args:
         widths: Pixels of each image.
@@ -96,29 +98,30 @@ def draw_image_sizes(widths: Sequence[int], heights: Sequence[int], path: Path) 
         path: PNG file to write.
     """
     sizes = pd.DataFrame({"width": widths, "height": heights}).value_counts(sort=False).reset_index()
-    if len(sizes) == 1:
-        draw_statement(path, f"All {len(widths):,} images have the same size", f"{widths[0]:,} × {heights[0]:,} pixels")
-        return
     least, most, commonest = min(*widths, *heights), max(*widths, *heights), sizes["count"].max()
     title = f"{len(widths):,} images have {len(sizes):,} different sizes"
     note = f"Sides of {least:,} to {most:,} pixels; median width {np.median(widths):,.0f}, "
     note += f"median height {np.median(heights):,.0f}."
     with new_figure(path, (5.5, 5.5), title, note, legend=2) as figure:
         axes = figure.add_subplot(xlabel="width in pixels", ylabel="height in pixels", aspect="equal")
-        axes.set(xlim=(0, 1.06 * most), ylim=(0, 1.06 * most))
-        axes.plot((0, 1.06 * most), (0, 1.06 * most), "--", color=MUTED, linewidth=1, label="square images", zorder=1)
+        by_ratios = most > WIDE * least
+        low, high = (least / 1.3, 1.3 * most) if by_ratios else (0, 1.06 * most)
+        scale = "log" if by_ratios else "linear"
+        axes.set(xscale=scale, yscale=scale, xlim=(low, high), ylim=(low, high))
+        axes.plot((low, high), (low, high), "--", color=MUTED, linewidth=1, label="square images", zorder=1)
         axes.scatter(
             sizes["width"], sizes["height"], np.maximum(min(20, 250 / commonest) * sizes["count"], 14),
             ACCENT, alpha=0.6, linewidths=0, zorder=2,
             label=f"images (up to {commonest:,} of one size)" if commonest > 1 else "images",
         )  # fmt: skip
         for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_locator(MaxNLocator(6, integer=True))
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)) if by_ratios else MaxNLocator(6, integer=True))
             axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+            axis.set_minor_formatter(NullFormatter())
 
 
 def draw_rgb_densities(histograms: Mapping[str, npt.NDArray[np.floating]], path: Path) -> None:
-    """Draw the distribution of the pixel values of each class, a panel a class, for the first 20 classes by name.
+    """Draw the smoothed distribution of the pixel values of each class, a panel each, for the first 20 by name.
 
     Args:
         histograms: For each class an array (3, 256): the density of each value of red, green and blue.
@@ -127,7 +130,7 @@ def draw_rgb_densities(histograms: Mapping[str, npt.NDArray[np.floating]], path:
     classes = sorted(histograms)[:MOST_CLASSES]
     columns = min(len(classes), 4)
     rows = math.ceil(len(classes) / columns)
-    values = np.stack([histograms[name] for name in classes])
+    values = gaussian_filter1d(np.stack([histograms[name] for name in classes]), SMOOTH, mode="reflect")
     top = min(1.06 * values.max(), 1.6 * np.quantile(values, 0.99) or np.inf)  # one peak does not flatten the rest
     notes = [f"The first {MOST_CLASSES} of {len(histograms)} classes by name."] * (len(histograms) > MOST_CLASSES)
     notes += ["The highest peaks are cut off."] * bool(values.max() > top)
@@ -145,8 +148,8 @@ def draw_rgb_densities(histograms: Mapping[str, npt.NDArray[np.floating]], path:
             panel.remove()
         for panel in panels[len(classes) - columns : len(classes)]:
             panel.tick_params(labelbottom=True)
-        figure.supxlabel("pixel value", fontsize=9, color=MUTED)
-        figure.supylabel("density", fontsize=9, color=MUTED)
+        figure.supxlabel("pixel value, from black to full colour", fontsize=9, color=MUTED)
+        figure.supylabel("share of the pixels", fontsize=9, color=MUTED)
 
 
 def draw_augmented_samples(originals: npt.NDArray[np.uint8], views: npt.NDArray[np.uint8], path: Path) -> None:

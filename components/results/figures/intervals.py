@@ -13,7 +13,6 @@ from components.model.registry import MODELS
 from components.results.figures.style import (
     INK,
     MUTED,
-    draw_statement,
     name_colours,
     new_figure,
     shorten_name,
@@ -90,7 +89,7 @@ def draw_class_scores(table: pd.DataFrame, path: Path, title: str, model: str) -
 def draw_slice_scores(table: pd.DataFrame, scores: Mapping[str, float], path: Path, title: str, model: str) -> None:
     """Draw the main scores of slices with their intervals, and lines at those of all test images.
 
-    A measure of one slice alone is in the note only; where every measure is, the figure is a sentence.
+    A measure of one slice alone is in the note only.
 
     Args:
         table: One row a slice: by (the measure that the images are cut by), low and high (its range in the slice),
@@ -105,9 +104,6 @@ def draw_slice_scores(table: pd.DataFrame, scores: Mapping[str, float], path: Pa
         [NOTE, "Dotted: all test images.", *(f"All have {_slice_range(row)}." for _, row in alone.iterrows())]
     )
     cut = table.drop(alone.index).reset_index(drop=True)
-    if cut.empty:
-        draw_statement(path, title, "Nothing to slice: all images are alike in size and brightness")
-        return
     labels = [f"{_slice_range(row)} ({row['images']:,})" for _, row in cut.iterrows()]
     with new_figure(path, (3 * len(HEADINGS), 0.75 + 0.26 * len(cut)), title, note) as figure:
         for score, axes in _score_panels(figure, HEADINGS, labels).items():

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from components.results.figures.mosaic import Images, draw_image, mosaic_axes, mosaic_side
-from components.results.figures.style import MUTED, draw_statement, new_figure, shorten_name
+from components.results.figures.style import MUTED, new_figure, shorten_name
 
 NOUNS = {
     "two labels": "labelled otherwise than their twins",
@@ -18,7 +18,7 @@ NOUNS = {
 
 
 def draw_leakage(leaks: pd.DataFrame, examples: Sequence[int], images: Sequence[Images], path: Path) -> None:
-    """Draw example pairs of images that leak, side by side, and count all in the title; a sentence without any.
+    """Draw example pairs of images that leak, side by side, and count all in the title.
 
     Args:
         leaks: A row a pair: kind, and split and label of both images, the second's as `other_`.
@@ -26,9 +26,6 @@ def draw_leakage(leaks: pd.DataFrame, examples: Sequence[int], images: Sequence[
         images: The two images of each of those, (h, w, 3) in [0, 255]; the sizes may differ.
         path: PNG file to write.
     """
-    if leaks.empty:
-        draw_statement(path, "Identical and near-identical images, and groups", "None across the parts of the split")
-        return
     counts = leaks["kind"].value_counts()
     title = "; ".join(f"{counts[kind]:,} {noun}" for kind, noun in NOUNS.items() if kind in counts)
     note = f"{len(examples)} of {len(leaks):,}. " if len(examples) < len(leaks) else ""

@@ -9,7 +9,7 @@ from matplotlib import colormaps
 from PIL import Image
 
 from components.results.figures.mosaic import Images, draw_image, mosaic_axes, mosaic_side
-from components.results.figures.style import draw_statement, new_figure, shorten_name
+from components.results.figures.style import new_figure, shorten_name
 
 COLUMNS = 4  # pairs in a row
 
@@ -35,9 +35,6 @@ def draw_mistakes(
         groups["right" if true[index] == predicted[index] else "wrong"].append(index)
     rows = [(name, group[start : start + COLUMNS])
             for name, group in groups.items() for start in range(0, len(group), COLUMNS)]  # fmt: skip
-    if not rows:
-        draw_statement(path, title, "No test images")
-        return
     parts = 1 if heats is None else 2
     side = mosaic_side(parts * COLUMNS * len(rows), images)
     gap = 0.4 if heats is not None else 0.8  # inches, for the captions

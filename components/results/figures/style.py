@@ -19,7 +19,7 @@ from components.results import titles
 INK, MUTED, GRID = "#222222", "#666666", "#E4E4E4"
 ACCENT = "#0072B2"
 LINES: tuple[LineStyleType, ...] = ("-", "--", ":", "-.", (0, (9, 2)))  # of the arms of one model, for grey prints
-SPLITS = {"train": "#009E73", "validation": "#CC79A7", "held back": "#BBBBBB"}
+SPLITS = {"train": "#009E73", "validation": "#CC79A7", "test": "#0072B2", "unused": "#BBBBBB"}
 CHANNELS = {"red": "#D55E00", "green": "#009E73", "blue": "#0072B2"}
 SHADES = LinearSegmentedColormap.from_list(
     "shades", [(0, "#FFFFFF"), (0.03, "#E2EFF7"), (0.5, "#56A5D3"), (0.8, "#0072B2"), (1, "#004A75")]
@@ -83,12 +83,6 @@ def add_heading(figure: Figure, title: str, note: str, legend: int) -> Bbox:
             text = figure.text(left, top, wrapped, fontsize=points, color=colour, weight=weight, va="bottom")
             box = Bbox.union([box, text.get_window_extent().transformed(inches)])
     return box.padded(0.12)
-
-
-def draw_statement(path: Path, title: str, text: str) -> None:
-    """Save a figure of a title and a text in large letters, where there is nothing to draw."""
-    with new_figure(path, (5, 0.5), title, constrained=False) as figure:
-        figure.text(0, 0.4, text, fontsize=20, color=ACCENT, va="center")
 
 
 def shorten_name(name: object, longest: int = 30) -> str:

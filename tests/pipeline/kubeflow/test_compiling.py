@@ -157,7 +157,8 @@ def test_steps_wait_for_what_they_take_and_for_nothing_else(content, tmp_path):
         "evaluate fine_tuned glyphs": {"augment", "split", "fine_tune glyphs"},
         "compare": JUDGED,
         "draw_comparison": {
-            "augment", "extract glyphs", "train_benchmark", "train_top glyphs", "fine_tune glyphs", "compare", *JUDGED,
+            "draw_exploration", "augment", "extract glyphs", "train_benchmark", "train_top glyphs", "fine_tune glyphs",
+            "compare", *JUDGED,
         },
     }  # fmt: skip
 
@@ -432,7 +433,8 @@ def test_a_page_is_drawn_from_all_reports_and_from_the_records_of_what_it_shows(
     compared, drawn = (named[name]["inputs"]["artifacts"] for name in ("compare", "draw_comparison"))
     reports = {key: given for key, given in drawn.items() if key.startswith("reports_")}
     assert reports == compared and len(reports) == 4 * 2 * 2 * 2  # models, folds, repeats, views
-    assert {*drawn} - {*reports} == {"comparison", *(f"records_{n + 1}" for n in range(len(tasks_on_page(spec))))}
+    others = {"comparison", "drawings_1", "drawings_2", *(f"records_{n + 1}" for n in range(len(tasks_on_page(spec))))}
+    assert {*drawn} - {*reports} == others  # an exploration for each rotation
     arms = ("augment.rotation=0.0", "augment.rotation=9.0")
     for name in ("augment", "explore", "draw_exploration", "choose_precision glyphs", "extract glyphs"):
         shown = [shown for shown in named if shown.split()[0] == name.split()[0]]

@@ -582,7 +582,8 @@ def test_drawing_a_comparison_gives_the_runs_their_costs(made, small, monkeypatc
         tracking.complete_run(*artifacts(made, model))
     assert not [name for run in logged_runs() for name in run.data.metrics if name.startswith("seconds_")]
     reports = [made[model] for model in MODELS.values()]
-    at = {**made, "reports": reports, "records": [made["comparison"].parent], "page": small / "page"}
+    at = {**made, "reports": reports, "drawings": [made["drawings"]], "page": small / "page"}
+    at["records"] = [made["comparison"].parent]
     run_step("draw_comparison", at, {}, "edges")
     for run in logged_runs():
         known = costs_of(made, artifacts(made, run.data.tags["model"])[1])
