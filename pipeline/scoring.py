@@ -207,13 +207,13 @@ def score_lines(report: Report) -> list[str]:
 
 
 def draw_page(report: Report, top: Path) -> None:
-    """Write the comparison of one report alone and its page, and print its text."""
+    """Write the comparison of one report alone and its page, and print its answer."""
     from components.results import comparing, drawing
 
     inherited = {section: report.manifest[section] for section in SECTIONS if section != "files"}
     comparison, page = (empty(kind, top, kind.__name__.lower(), inherited) for kind in (Comparison, Page))
     comparing.compare_reports([report], comparison)
-    drawing.draw_comparison(comparison, [report], [], page)
+    drawing.draw_comparison(comparison, [report], [], [], page)
     for artifact in (comparison, page):
         artifact.manifest["digest"] = artifact.content_digest()
         artifact.write_manifest()

@@ -37,8 +37,9 @@ def answer_sentences(
     row, network = scores.loc[chosen].to_dict(), titles.network_name(reports[chosen].facts)
     value, low, high = (100 * row[f"{EXACT}{end}"] for end in ("", "_low", "_high"))
     trainings = f" in the mean of {row['trainings']:.0f} trainings" * (row["trainings"] >= FEWEST_DRAWS)
-    first = f"Validation chose {chosen}{f' on {network}' * (bool(network) and network not in chosen)}: "
-    first += f"it is right on {value:.1f} % of {row['test_images']:,.0f} test images{trainings}"
+    first = f"{chosen}{f' on {network}' * (bool(network) and network not in chosen)}"
+    first = f"Validation chose {first}: it" if len(scores) > 1 else first
+    first += f" is right on {value:.1f} % of {row['test_images']:,.0f} test images{trainings}"
     first += f" (95 % interval {low:.1f} to {high:.1f})"
     told = [difference_words(pairs, chosen, name) for name in names]
     words = [text for is_told, text in told if is_told]

@@ -133,7 +133,7 @@ def test_without_a_top_its_words_are_left_out_with_a_line(made, capsys, tmp_path
     run_step("explore", {**made, "exploration": tmp_path / "exploration"}, PARAMETERS["explore"])
     assert "without the network's top: its words are left out" in capsys.readouterr().out
     assert Exploration.read(tmp_path / "exploration").table("stock_words.csv").empty
-    assert (made["drawings"] / "figures" / "stock_words.png").exists()
+    assert not (made["drawings"] / "figures" / "stock_words.png").exists()
 
 
 def test_names_that_cannot_be_had_are_an_error_that_says_what_to_do(whole, monkeypatch, tmp_path):
