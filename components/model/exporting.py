@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from components.data.artifacts import Classifier
-from components.model.written import FORMATS, HISTORY, import_optional, metadata_of, seal
+from components.model.written import FORMATS, TABLES, import_optional, metadata_of, seal
 from components.scores.registry import LOWEST_PROBABILITY
 from components.system.errors import UserError
 
@@ -113,7 +113,8 @@ def write_classifier(
     written = Classifier(folder, deepcopy(model.manifest))
     written.facts.file_format, written.facts.file_precision = to, precision
     written.manifest["parameters"]["export"] = {"to": to, "precision": precision}
-    copyfile(model.path / HISTORY, folder / HISTORY)
+    for name in TABLES:
+        copyfile(model.path / f"{name}.csv", folder / f"{name}.csv")
     convert(network, to, precision, written.file, calibration, metadata_of(written))
     return seal(written)
 

@@ -17,7 +17,7 @@ from components.data.json_files import read_json
 from components.system.errors import UserError, not_installed, one_line
 
 LABELS = "labels.txt"
-HISTORY = "history.csv"  # of a classifier
+TABLES = ("history", "layers")  # of a classifier, `NAME.csv`
 METADATA = "metadata.json"  # in the archive at the end of a LiteRT file
 LITERT_MARK = b"TFL3"  # after the first 4 bytes of a file
 PIXELS = (
@@ -158,7 +158,7 @@ def metadata_of(classifier: Classifier) -> dict[str, str]:
     """Return what a written file says of itself, texts by name: `classes` (JSON), `image_size`, `resize`, and more.
 
     `white_level` is white of images of 16 bits a sample, `pixels` how an image becomes the input, in words, and
-    `manifest` and `history` are the classifier's `artifact.json` and `history.csv`.
+    `manifest`, `history` and `layers` are the classifier's `artifact.json`, `history.csv` and `layers.csv`.
     """
     facts = classifier.facts
     return {
@@ -167,7 +167,7 @@ def metadata_of(classifier: Classifier) -> dict[str, str]:
         "resize": facts.resize,
         "white_level": str(facts.white_level),
         "pixels": PIXELS,
-        "history": (classifier.path / HISTORY).read_text(encoding="utf-8"),
+        **{name: (classifier.path / f"{name}.csv").read_text(encoding="utf-8") for name in TABLES},
         "manifest": json.dumps({**classifier.manifest, "digest": "", "files": {}}, ensure_ascii=False),
     }
 
@@ -192,13 +192,14 @@ def read_written_classifier(file: Path, folder: Path) -> Classifier:
     kind = format_of(file)
     try:
         metadata = FORMATS[kind].read(file)
-        manifest, history = json.loads(metadata["manifest"]), metadata["history"]
+        manifest, tables = json.loads(metadata["manifest"]), {name: metadata[name] for name in TABLES}
     except UserError:
         raise
     except Exception as error:  # runtimes throw what they like
         raise UserError(f"{file} is no file that `graft export` wrote: give the folder of a classifier, too") from error
     (folder / MODEL_FILES[kind]).symlink_to(file.absolute())
-    (folder / HISTORY).write_text(history, encoding="utf-8")
+    for name, text in tables.items():
+        (folder / f"{name}.csv").write_text(text, encoding="utf-8")
     return seal(Classifier(folder, manifest))
 
 
