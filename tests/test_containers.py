@@ -33,9 +33,10 @@ from pipeline import collection, planning, recipes
 from pipeline.arranging import ON_PAGE
 from pipeline.places import path_of
 from pipeline.running import find_output
-from tests.conftest import MODELS, PARAMETERS, free_port, wait_for
+from tests.conftest import MODELS, PARAMETERS, digests, free_port, wait_for
 from tests.results.tracking.test_tracking import IGNORED
 
+SHARDS = 7  # in which the compiled pipeline maps over images
 pytestmark = [
     IGNORED,
     pytest.mark.skipif(
@@ -257,11 +258,11 @@ def test_a_step_that_is_out_of_memory_says_so(reports, work):
 
 @pytest.fixture(scope="module")
 def local_run(tmp_path_factory, server) -> Path:
-    """The folder of the compiled pipeline of `digits`, with a sweep of two arms, after kfp.local has run it."""
+    """The folder of the pipeline of `digits`, with a sweep of two arms, in shards, after kfp.local has run it."""
     folder = tmp_path_factory.mktemp("kubeflow")
     content = yaml.safe_load((ROOT / "params.yaml").read_text())
     content["cluster"]["images"] = {"steps": "graft-steps:latest", "fetch": "graft-fetch:latest"}
-    content["cluster"]["tracking"] = server
+    content["cluster"] |= {"tracking": server, "shards": SHARDS}
     (folder / "params.yaml").write_text(yaml.safe_dump(content))
     short = ("train_benchmark.epochs=3", "train_top.epochs=30", *(f"{name}.repeats=1" for name in MODELS))
     words = [word for change in short for word in ("--set", change)] + ["--sweep", "fine_tune.epochs=1,2"]
@@ -278,6 +279,11 @@ def local_run(tmp_path_factory, server) -> Path:
     return made
 
 
+def numbered(name: str, count: int) -> list[str]:
+    """Return the folders of several tasks of one component, as kfp names them."""
+    return [name, *(f"{name}-{number}" for number in range(2, count + 1))]
+
+
 def outputs(run: Path, task: str) -> dict[str, dict]:
     """Return what Kubeflow is told of the artifacts of a task."""
     told = json.loads((run / task / "executor_output.json").read_text())["artifacts"]
@@ -286,12 +292,15 @@ def outputs(run: Path, task: str) -> dict[str, dict]:
 
 def test_every_task_of_the_compiled_pipeline_tells_kubeflow_of_its_artifacts(local_run):
     assert {path.name for path in local_run.iterdir()} == {
-        "fetch", "fetch-weights", "audit", "split", "augment", "explore", "draw-exploration", "choose-precision",
-        "extract", "train-benchmark", "train-top", "fine-tune", "fine-tune-2", "choose-classifier", "evaluate",
+        "fetch", "fetch-weights", "audit", "split", "explore", "draw-exploration", "choose-precision",
+        "deal", "deal-2", *numbered("augment", SHARDS), *numbered("extract", SHARDS), "join-augment", "join-extract",
+        "train-benchmark", "train-top", "fine-tune", "fine-tune-2", "choose-classifier", "evaluate",
         "evaluate-2", "evaluate-3", "compare", "draw-comparison",
     }  # fmt: skip
     for folder in local_run.iterdir():
-        wanted = load_step(re.sub("-[0-9]$", "", folder.name).replace("-", "_"))
+        if folder.name.startswith("deal"):
+            continue
+        wanted = load_step(re.sub("^join-|-[0-9]$", "", folder.name).replace("-", "_"))
         told = outputs(local_run, folder.name)
         assert set(told) == {*wanted.outputs, *executor.view_types(wanted.outputs), "record"}
         assert told["record"]["type"]["schemaTitle"] == "system.Artifact"
@@ -305,6 +314,13 @@ def test_every_task_of_the_compiled_pipeline_tells_kubeflow_of_its_artifacts(loc
     assert "<html" in (drawn / "html").read_text()
     costs = Page.read(drawn / "page").table("costs.csv")
     assert len(costs) == 3 and (costs["gpu_hours"] >= 0).all()
+
+
+def test_what_shards_make_is_what_dvc_repro_makes_byte_for_byte(local_run):
+    tasks = planning.tasks_by_recipe(recipes.read(ROOT / "params.yaml"), ["digits"])["digits"]
+    for step, key in (("augment", "augmented"), ("extract", "features"), ("extract", "tensors")):
+        joined = outputs(local_run, f"join-{step}")[key]["uri"]
+        assert digests(Path(joined)) == digests(ROOT / path_of(find_output(tasks, key)))
 
 
 def test_what_kubeflow_is_told_of_leads_to_the_runs_in_mlflow(local_run, server):
