@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from components.data.artifacts import Images, Weights
 from components.data.json_files import read_json, write_json
 from components.machinery.running import is_whole
 from components.machinery.trainings import training_paths
+from components.machinery.transaction import scratch_folder
 from components.system.errors import UserError, fold_words
 from components.system.hardware import machine_type, memory_size
 from components.system.resources import LESS_MEMORY
@@ -26,6 +26,7 @@ from pipeline.planning import Entry
 from pipeline.rehearsing import Rehearsal
 
 SHARED_LINKS = ("hardlink", "symlink")  # of DVC's cache: a file is there once, however often it is used
+REHEARSAL = Path(".rehearsal.unfinished")  # the folder in which tasks are rehearsed
 ROWS = 30  # of the table
 BUSY = 1.5  # processes a core that want to compute; a rehearsal is one, of as many threads as cores at times
 
@@ -109,9 +110,9 @@ def rehearse_undone(undone: Sequence[Task]) -> dict[str, Rehearsal]:
         if task.step not in COLLECTION and not missing(behind):
             by_data.setdefault(next(one for one in behind if one.step == "fetch"), {}).update(dict.fromkeys(behind))
     for fetched, tasks in by_data.items():
-        with tempfile.TemporaryDirectory(prefix="rehearsal-", dir=Path()) as folder:
+        with scratch_folder(REHEARSAL):
             images = Images.read(path_of(fetched.outputs["images"]))
-            rehearsals |= rehearsing.rehearse(tasks, images, fetched, Path(folder))
+            rehearsals |= rehearsing.rehearse(tasks, images, fetched, REHEARSAL)
     return rehearsals
 
 
@@ -175,7 +176,8 @@ def price_lines(prices: Mapping[str, Price | None]) -> list[str]:
     rows = [(name, todo[name]) for name in todo if name in dearest]
     if others := [one for name, one in todo.items() if name not in dearest]:
         rows.append((f"{len(others)} others", sum_of(others)))
-    rows.append(("in all", sum_of([*todo.values()])))
+    unknown = [name for name, one in todo.items() if one.seconds is None]
+    rows.append(("in all, as far as known" if unknown else "in all", sum_of([*todo.values()])))
     width = min(72, max(len(name) for name, _ in rows))
     lines = [f"{'stage':{width}} {'seconds':>9} {'at most':>9} {'GB of disk':>11} {'GB of memory':>13}"]
     for name, one in rows:
@@ -186,7 +188,7 @@ def price_lines(prices: Mapping[str, Price | None]) -> list[str]:
     ready = [name for name, one in prices.items() if one is None]
     if ready:
         lines.append(f"up to date, for nothing: {fold_words(ready)}")
-    if unknown := [name for name, one in todo.items() if one.seconds is None]:
+    if unknown:
         lines.append(f"seconds not known, nor disk beyond the shapes: {fold_words(unknown)}")
     return lines
 

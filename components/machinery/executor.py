@@ -86,6 +86,16 @@ def write_output(
         if isinstance(artifact, Page) and "html" in files:
             Path(files["html"]).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(artifact.path / "comparison.html", files["html"])
+    write_metadata(executor_input, metadata)
+
+
+def write_metadata(executor_input: Mapping[str, Any], metadata: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write a task's ExecutorOutput: its output artifacts, each with its metadata by key, or none.
+
+    Args:
+        executor_input: That of the task.
+        metadata: What the UI shows of an artifact, by key.
+    """
     outputs = executor_input["outputs"].get("artifacts", {})
     artifacts = {
         key: {"artifacts": [{**output["artifacts"][0], "metadata": metadata.get(key, {})}]}

@@ -50,8 +50,8 @@ def shard_of_inputs(step: Step, inputs: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def deal(whole: Path, targets: Sequence[Path], multiple: int) -> None:
-    """Write an artifact's files to shards, consecutive ones, as many as targets, each of about as many batches.
+def deal(whole: Path, targets: Sequence[Path], multiple: int) -> list[Artifact]:
+    """Write an artifact's files to shards, consecutive ones, each of about as many batches; return these in order.
 
     Args:
         whole: Images, or an array with a row for each file.
@@ -74,6 +74,7 @@ def deal(whole: Path, targets: Sequence[Path], multiple: int) -> None:
             f"give `cluster: {{shards: {batches}}}`, or fewer"
         )
     ends = [min(len(table), multiple * (batches * number // len(targets))) for number in range(len(targets) + 1)]
+    shards: list[Artifact] = []
     for number, target in enumerate(targets, start=1):
         start, end = ends[number - 1 : number + 1]
         manifest = {**deepcopy(artifact.manifest), "shard": {"number": number, "of": len(targets)}}
@@ -91,6 +92,8 @@ def deal(whole: Path, targets: Sequence[Path], multiple: int) -> None:
                 copy_rows(array[start:end], part)
             shard.write_manifest()
             move_into_place(shard.path, target)
+        shards.append(kind(target, manifest))
+    return shards
 
 
 def shardable_kinds() -> list[type[Artifact]]:
@@ -185,6 +188,7 @@ def main(arguments: list[str]) -> None:
     dealing.add_argument("--whole", type=Path, required=True, metavar="DIR")
     dealing.add_argument("--shards", type=Path, required=True, nargs="+", metavar="DIR")
     dealing.add_argument("--multiple", type=int, default=1, metavar="FILES", help="of a batch")
+    dealing.add_argument("--executor_input", metavar="JSON", help="the task as Kubeflow describes it, {{$}}")
     for name in MAPS_OVER:
         joining = commands.add_parser(name, help=f"join the shards of what {name} made")
         for key in (*load_step(name).outputs, "record"):
@@ -193,11 +197,14 @@ def main(arguments: list[str]) -> None:
             )
         joining.add_argument("--executor_input", metavar="JSON", help="the task as Kubeflow describes it, {{$}}")
     options = vars(parser.parse_args(arguments))
-    command = options.pop("command")
+    command, task = options.pop("command"), options.pop("executor_input")
     if command == "deal":
-        deal(options["whole"], options["shards"], options["multiple"])
+        shards = enumerate(deal(options["whole"], options["shards"], options["multiple"]), start=1)
+        if task:
+            metadata = {f"shard_{number}": executor.artifact_metadata(shard) for number, shard in shards}
+            executor.write_metadata(executor.read_input(task), metadata)
         return
-    task, record = options.pop("executor_input"), options.pop("record")
+    record = options.pop("record")
     join(command, options, record)
     if task:
         whole = {key: several[0] for key, several in options.items()}

@@ -43,6 +43,18 @@ def claim_folder(output: Artifact) -> Iterator[None]:
         os.close(handle)
 
 
+@contextmanager
+def scratch_folder(folder: Path) -> Iterator[None]:
+    """Lock and empty a folder, in which a run that was killed may have left things; remove it after the block."""
+    handle = lock_folder(folder)
+    try:
+        empty_folder(folder)
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(handle)
+
+
 def lock_folder(folder: Path) -> int:
     """Wait for the lock of a folder, made where missing; return the open handle, which holds it until it is closed."""
     while True:

@@ -19,8 +19,8 @@ SCHEDULES = {"constant": 1.0, "cosine": 0.0}
 # What scikit-learn calls it.
 CLASS_WEIGHTS = {"none": None, "balanced": "balanced"}
 
-# The column of the history, and which end of it is better.
-MONITORS = {"log_loss": ("validation_log_loss", "min"), "accuracy": ("validation_accuracy", "max")}
+# The column of the history, and the sign with which more is better.
+MONITORS = {"log_loss": ("validation_log_loss", -1), "accuracy": ("validation_accuracy", 1)}
 
 
 def build(

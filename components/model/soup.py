@@ -61,8 +61,7 @@ def train_soup(
         past += len(result.history)
         results.append(result)
         weights.append([variable.numpy() for variable in untrained.model.trainable_variables])
-    column, better = optimizers.MONITORS[settings.monitor]
-    sign = 1 if better == "max" else -1
+    column, sign = optimizers.MONITORS[settings.monitor]
     scores = [sign * result.history[column][result.best_epoch - 1] for result in results]
     first, *others = sorted(range(len(results)), key=lambda number: -scores[number])
     members, score, logits = [first], scores[first], results[first].logits

@@ -34,8 +34,8 @@ class TrainingState:
 
     def __init__(self, file: Path, model: keras.Model, optimizer: keras.Optimizer, monitor: str, min_delta: float):
         self.file, self.model, self.optimizer = file, model, optimizer
-        self.column, better = optimizers.MONITORS[monitor]
-        self.sign, self.min_delta = (1 if better == "max" else -1), min_delta
+        self.column, self.sign = optimizers.MONITORS[monitor]
+        self.min_delta = min_delta
         self.history: list[dict[str, float]] = []
         self.best_epoch, self.seconds = 0, 0.0
         self.best_weights: list[np.ndarray] = []

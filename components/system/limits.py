@@ -1,6 +1,6 @@
 """Limits of parameters, declared in a signature: a range of numbers, the names in a registry, lists of some form."""
 
-import math
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -100,8 +100,8 @@ class ScaleAndOffset(ListText):
 
 
 def is_finite(value: Any) -> bool:
-    """Return whether a value is a number, no boolean, and neither infinite nor NaN."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Return whether a value is a number that a float can hold: no boolean, infinity or NaN, and no larger integer."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def read_yaml_text(text: str) -> Any:

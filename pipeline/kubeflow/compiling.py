@@ -232,7 +232,8 @@ def dealing_component(task: Task, cluster: Cluster) -> Callable[..., PipelineTas
 
     def words_of(values: Mapping[str, Any]) -> list[Any]:
         words = ["deal", "--whole", values["whole"].path, "--multiple", values["multiple"], "--shards"]
-        return [*words, *(values[shard].path for shard in shards)]
+        words += [values[shard].path for shard in shards]
+        return [*words, "--executor_input", dsl.PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER]
 
     return container_component("deal", DEALS, arguments, cluster.images.steps, SHARDING, words_of)
 

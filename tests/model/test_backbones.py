@@ -225,8 +225,13 @@ def test_a_pooling_that_a_network_does_not_have_is_one_line():
     with pytest.raises(UserError, match="pooling class_token: this network has no class token"):
         backbones.get("vgg16_small").pooling_name("class_token")
     assert backbones.get("vgg16_small").pooling_name("auto") == "average"
-    with pytest.raises(UserError, match="no positions any more"):
-        pooling_layer("none", (8,))
+    for name, shape, lacks in (
+        ("none", (8,), "positions"),
+        ("both", (8,), "tokens"),
+        ("class_token", (7, 7, 8), "tokens"),
+    ):
+        with pytest.raises(UserError, match=f"pooling {name}: the network's output, .*, has no {lacks}: take average"):
+            pooling_layer(name, shape)
 
 
 # Real weights

@@ -23,12 +23,13 @@ def pooling_layer(name: str, shape: tuple[int, ...], leading_tokens: int = 0) ->
         leading_tokens: How many tokens stand before those of the patches.
 
     Raises:
-        UserError: Maps or tokens are asked for, and the output has none.
+        UserError: The output has not what is pooled: positions for `none`, tokens for `class_token` and `both`.
     """
     import keras
 
-    if len(shape) == 1 and name == "none":
-        raise UserError("pooling none: the network's output has no positions any more: take average")
+    needed = {"none": "positions", "class_token": "tokens", "both": "tokens"}.get(name)
+    if (needed and len(shape) == 1) or (needed == "tokens" and len(shape) == 3):
+        raise UserError(f"pooling {name}: the network's output, {shape}, has no {needed}: take average")
     if name == "none" or len(shape) == 1:
         return keras.layers.Identity(name="pooling")
     if len(shape) == 3:
