@@ -16,11 +16,13 @@ def shared_folder() -> Path | None:
     """Return the folder that machines share, such as a cluster's volume: `GRAFT_SHARED_FOLDER` names it; else None.
 
     Raises:
-        UserError: It is named by something other than its whole path.
+        UserError: It is named by something other than its whole path, or is not there.
     """
     folder = os.environ.get(FOLDER)
     if folder and not Path(folder).is_absolute():
         raise UserError(f"{FOLDER} is the whole path of a folder, from / on; received {folder!r}")
+    if folder and not Path(folder).is_dir():  # made here, it would be of this machine alone
+        raise UserError(f"{FOLDER}: there is no folder {folder!r}: mount the volume there, or make the folder on it")
     return Path(folder) if folder else None
 
 

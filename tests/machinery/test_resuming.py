@@ -41,6 +41,7 @@ def test_trainings_go_on_on_another_machine_that_shares_a_folder(made, tmp_path,
     breaks_off = -1
     undisturbed = train_on("undisturbed")
     assert len(trained) == 8
+    states.mkdir()
     monkeypatch.setenv(resuming.FOLDER, str(states))
     trained, breaks_off = [], 6
     with pytest.raises(KeyboardInterrupt):
@@ -74,3 +75,10 @@ def test_a_shared_folder_is_named_by_its_whole_path(monkeypatch, folder):
     monkeypatch.setenv(resuming.FOLDER, folder)
     with pytest.raises(UserError, match=f"GRAFT_SHARED_FOLDER is the whole path of a folder, .* received '{folder}'"):
         resuming.remove_abandoned()
+
+
+def test_a_shared_folder_is_not_made_where_no_volume_is_mounted(monkeypatch, tmp_path):
+    monkeypatch.setenv(resuming.FOLDER, str(tmp_path / "volume"))
+    with pytest.raises(UserError, match=r"there is no folder '.*volume': mount the volume there, or make the folder"):
+        resuming.remove_abandoned()
+    assert not (tmp_path / "volume").exists()

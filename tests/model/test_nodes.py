@@ -44,6 +44,7 @@ def test_two_nodes_train_as_one(made, tmp_path):
         apart = {**paths, "classifier": str(tmp_path / name)}
         return begin(apart, values, {"MLFLOW_TRACKING_URI": "off", **environment})
 
+    (tmp_path / "shared").mkdir()
     shared = {"GRAFT_NODES": "2", "GRAFT_NODE_ADDRESS": "127.0.0.1", resuming.FOLDER: str(tmp_path / "shared")}
     for processes in (
         [begin_on("alone")],
@@ -65,6 +66,7 @@ def test_two_nodes_train_as_one(made, tmp_path):
 
 @pytest.fixture
 def output(tmp_path, monkeypatch) -> Classifier:
+    (tmp_path / "shared").mkdir()
     monkeypatch.setenv(resuming.FOLDER, str(tmp_path / "shared"))
     monkeypatch.setenv(nodes.ADDRESS, "127.0.0.1")
     monkeypatch.setattr(nodes, "PAUSE", 0.01)
