@@ -207,7 +207,7 @@ def score_lines(report: Report) -> list[str]:
 
 
 def draw_page(report: Report, top: Path) -> None:
-    """Write the comparison of one report alone and its page, and print its answer."""
+    """Write the comparison of one report alone and its page."""
     from components.results import comparing, drawing
 
     inherited = {section: report.manifest[section] for section in SECTIONS if section != "files"}

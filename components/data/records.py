@@ -24,7 +24,8 @@ class Record:
         recipe: The recipe that the run belongs to.
         work: Images, seconds and GPUs of each long computation, by its name.
         versions: Versions of Python and of the packages that compute.
-        revisions: Commits: `git_revision` of the code; `dvc_revision`, in which DVC pins the data; empty if unknown.
+        revisions: Commits: `git_revision` of the code; `dvc_revision`, in which DVC pins the data, `recipe_revision` of
+            params.yaml; empty if unknown.
         machine: System, processor, cores and GPUs.
         run: What the whole run took: `seconds`, and `memory`, the most bytes that its process had until its end. Where
             a price was named before: `promised_seconds` besides epochs, and `promised_per_image` for each image of one.

@@ -11,19 +11,21 @@ from components.machinery.code import ROOT
 REVISIONS = {  # outside git in which variable, and in git of which files
     "git_revision": ("GRAFT_REVISION",),
     "dvc_revision": ("GRAFT_DVC_REVISION", "data/dvc.lock"),
+    "recipe_revision": ("GRAFT_RECIPE_REVISION", "params.yaml"),
 }
 
 
 def revisions() -> dict[str, str]:
-    """Return `git_revision`, of the code, and `dvc_revision`, of the data; each is left out where it is unknown.
+    """Return `git_revision`, `dvc_revision` and `recipe_revision`, of code, data and recipe; unknown ones are left out.
 
-    The first is the last commit, whatever has changed since. The second is the last commit that changed
-    `data/dvc.lock`, with `-dirty` where that file has changed since. Outside git, as in an image, they are
-    GRAFT_REVISION and GRAFT_DVC_REVISION.
+    The first is the last commit, whatever has changed since. The others are the last commits that changed
+    `data/dvc.lock` and `params.yaml`, with `-dirty` where that file has changed since. Outside git, as in an image,
+    they are GRAFT_REVISION, GRAFT_DVC_REVISION and GRAFT_RECIPE_REVISION.
     """
     commits = {name: run_git("log", "-1", "--format=%H", "--", *paths) for name, (_, *paths) in REVISIONS.items()}
-    if run_git("status", "--porcelain", "--", "data/dvc.lock"):
-        commits["dvc_revision"] = f"{commits['dvc_revision'] or 'none'}-dirty"
+    for name, (_, *paths) in REVISIONS.items():
+        if paths and run_git("status", "--porcelain", "--", *paths):
+            commits[name] = f"{commits[name] or 'none'}-dirty"
     commits = {name: commits[name] or os.environ.get(variable, "") for name, (variable, *_) in REVISIONS.items()}
     return {name: revision for name, revision in commits.items() if revision}
 

@@ -70,13 +70,14 @@ def layer_table(layers: Sequence[keras.Layer]) -> pd.DataFrame:
     """Return a table of a model's layers, in order: `layer`, `kind`, `output_shape`, `parameters`, `trainable`.
 
     A network among them is a row for each of its layers, and for each network in it one. `output_shape` is without the
-    batch, as in `4 x 4 x 512`; `parameters` counts numbers, `trainable` those of them that training may change.
+    batch, as in `4 x 4 x 512` or `any x any x 3`; `parameters` counts numbers, `trainable` those that training may
+    change.
     """
     rows = []
     for one in layers:
         for layer in getattr(one, "layers", [one]):
             if not isinstance(layer, keras.layers.InputLayer):
                 trainable = sum(math.prod(weight.shape) for weight in layer.trainable_weights)
-                shape = " x ".join(str(size) for size in layer.output.shape[1:])
+                shape = " x ".join("any" if size is None else str(size) for size in layer.output.shape[1:])
                 rows.append((layer.name, type(layer).__name__, shape, layer.count_params(), trainable))
     return pd.DataFrame(rows, columns=["layer", "kind", "output_shape", "parameters", "trainable"])

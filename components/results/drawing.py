@@ -27,7 +27,7 @@ def draw_comparison(
     records: Sequence[Record],
     page: Page,
 ) -> dict[str, dict[str, float]]:
-    """Fill a Page, print its answer, and return the costs of each report, as far as records say, by its fingerprint.
+    """Fill a Page, and return the costs of each report, as far as records say, by its fingerprint.
 
     Raises:
         UserError: The reports are not those that were compared.
@@ -89,7 +89,6 @@ def draw_comparison(
         costs,
         records,
     )
-    print(" ".join(answer))
     return costs
 
 

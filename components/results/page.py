@@ -5,7 +5,6 @@ It runs no script: charts follow light and dark, marks have their values as titl
 
 import math
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from matplotlib.colors import to_hex
 from components.data.artifacts import PROBABILITY, Artifact, Comparison, Drawings, Page, Report
 from components.data.records import Record, records_by_step
 from components.model.registry import MODELS
-from components.results import charts, failures, pictures, titles
+from components.results import charts, failures, pictures, rebuilding, titles
 from components.results.answers import shared_work
 from components.results.costly_mistakes import costly_mistakes
 from components.results.costs import SHARED, WORK, promises_kept
@@ -94,7 +93,6 @@ def write_page(
         *compare_records,
         *(record for report in reports.values() for record in step_records(report, "evaluate", records)),
     ]
-    differing, common = parameter_rows(reports)
     text = TEMPLATES.get_template("page.html").render(
         title=title,
         facts=comparison.facts,
@@ -125,10 +123,11 @@ def write_page(
         data=data_facts(reports),
         exploration=[one for drawn in drawings[:1] for one in exploration_pictures(drawn)],
         leakage=leakage_section(first),
-        commands=rebuild_commands(page.record.recipe, compare_records),
-        versions=revisions_and_versions(all_records),
-        differing=differing,
-        common=common,
+        commands=rebuilding.rebuild_commands(page.record.recipe, compare_records),
+        versions=rebuilding.revisions_and_versions(all_records),
+        differing=rebuilding.differing_parameters(reports),
+        recipe=rebuilding.recipe_text(page.record.recipe, models),
+        is_committed=not rebuilding.is_changed(compare_records),
         value_and_interval=value_and_interval,
     )
     (page.path / "comparison.html").write_text(text, encoding="utf-8")
@@ -554,49 +553,3 @@ def leakage_section(report: Report) -> dict[str, Any]:
         },
         "more": len(table) - LEAKS,
     }  # fmt: skip
-
-
-def rebuild_commands(recipe: str, compare_records: Sequence[Record]) -> list[tuple[str, str]]:
-    """Return (command, purpose) to make a page again: checkout if the revision is known, setup, DVC if it has a recipe.
-
-    Args:
-        recipe: The recipe, if any.
-        compare_records: The record of the comparison, if there is one.
-    """
-    revisions = [record.revisions.get("git_revision", "").removesuffix("-dirty") for record in compare_records]
-    commands = [
-        (f"git checkout {revision}", "the code, the recipe and the data's digests")
-        for revision in revisions
-        if revision
-    ]
-    commands.append(("make setup && . .venv/bin/activate", "the versions below, from their lock"))
-    if recipe:
-        stage = shlex.quote(f"draw_comparison-{recipe}")
-        commands.append((f"dvc pull --with-deps --allow-missing {stage}", "what was made then, from the DVC remote"))
-        commands.append((f"dvc repro {stage}", "or all of it made again"))
-    return commands
-
-
-def revisions_and_versions(records: Sequence[Record]) -> dict[str, str]:
-    """Return revisions, then package versions, by name with blanks for `_`; those that differ, joined by commas."""
-    versions: dict[str, dict[str, None]] = {}
-    for entries in [*(record.revisions for record in records), *(record.versions for record in records)]:
-        for name, version in entries.items():
-            versions.setdefault(name.replace("_", " "), {})[version] = None
-    return {name: ", ".join(different) for name, different in versions.items()}
-
-
-def parameter_rows(reports: Mapping[str, Report]) -> tuple[Rows, dict[str, object]]:
-    """Return the parameters that differ, values by report name, and the values of those that all that have them share.
-
-    They are called `step.parameter`, those of the step that trained the model itself `training.parameter`: so models
-    are comparable. A report whose chain lacks a parameter is not in its row.
-    """
-    rows: dict[str, dict[str, object]] = {}
-    for report_name, report in reports.items():
-        for step, values in report.manifest["parameters"].items():
-            stage = "training" if step == MODELS[report.facts.model].step else step
-            for name, value in values.items():
-                rows.setdefault(f"{stage}.{name}", {})[report_name] = value
-    differing = {name: row for name, row in rows.items() if len({str(value) for value in row.values()}) > 1}
-    return differing, {name: next(iter(row.values())) for name, row in rows.items() if name not in differing}

@@ -92,9 +92,12 @@ def run(stage: Annotated[str, "STAGE"]) -> None:
     Args:
         stage: Its name in dvc.yaml, such as split-digits.
     """
+    from components.machinery.signature import load_step
     from pipeline import planning
 
-    planning.run_entry(planning.read_entry(stage))
+    entry = planning.read_entry(stage)
+    print(f"{entry.step}: {load_step(entry.step).summary}", flush=True)
+    planning.run_entry(entry)
 
 
 def list_source(stage: Annotated[str, "STAGE"]) -> None:

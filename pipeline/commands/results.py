@@ -17,9 +17,10 @@ def show() -> None:
     pages = Page.list_in(ARTIFACTS)
     for page in pages:
         print((page.path / "comparison.txt").read_text(encoding="utf-8"))
+        print(f"The rest is on {page.path / 'comparison.html'}\n")
     if not pages:
         raise UserError("no comparison yet: `make repro` makes one")
-    print("`make ui` opens them in MLflow; the figures are under artifacts/RECIPE/; your own images: README.md")
+    print("`make ui` opens them in MLflow; your own images: README.md")
 
 
 def experiments() -> None:
