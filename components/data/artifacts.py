@@ -366,6 +366,7 @@ class ModelFacts(SplitsFacts):
     prefix: str = ""
     file_format: str = "keras"  # of `MODEL_FILES`
     file_precision: str = ""  # of a written file's numbers
+    averaged_views: Mapping[str, Any] = {}  # that predictions are means over: `views`, their number, `seed`, limits
 
 
 class ClassifierFacts(ModelFacts):

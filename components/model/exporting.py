@@ -116,7 +116,7 @@ def write_classifier(
     for name in TABLES:
         copyfile(model.path / f"{name}.csv", folder / f"{name}.csv")
     convert(network, to, precision, written.file, calibration, metadata_of(written))
-    return seal(written)
+    return seal(written, "export")
 
 
 def convert(
@@ -156,12 +156,14 @@ def write_unchecked(
     """Write a network as `convert` does, without metadata; errors are the converters' own."""
     import keras
 
+    from components.model.averaged_views import without_affine_ops
+
     form = FORMATS[to]
     if form.converter:
         import_optional(form.converter)
         teach_erfc()
     signature = keras.InputSpec(dtype="float32", shape=network.input_shape, name="image")
-    image = keras.Input(network.input_shape[1:], name="image")
+    image, network = keras.Input(network.input_shape[1:], name="image"), without_affine_ops(network)
     probabilities = network(image, training=False)  # else an ensemble's members drop out in ONNX
     model = keras.Model(image, {"probabilities": probabilities})  # else converters choose the name
     options = {**form.options, **(litert_options(precision, calibration) if to == "litert" else {})}

@@ -24,7 +24,7 @@ def heat_maps(
     The map is the network's last one of 4 x 4 positions or more; of a transformer it is the tokens that enter the last
     block, behind which the class token alone may count. The score is the logit. A network without maps, as a
     perceptron, gives None: a pixel alone is no feature whose place means something. An ensemble's is the mean of the
-    maps of its members that have some, at the size of the finest.
+    maps of its members that have some, at the size of the finest. One that averages views gives None as well.
 
     Args:
         model: A delivered classifier: layers one after another, the network behind the one named `preprocessing`; or
@@ -42,6 +42,8 @@ def heat_maps(
         of_members = [maps for maps in maps_of if maps is not None]
         side = max((maps.shape[1] for maps in of_members), default=0)
         return np.mean([resize_heats(maps, (side, side)) for maps in of_members], axis=0) if of_members else None
+    if "preprocessing" not in names:
+        return None
     place = names.index("preprocessing") + 1
     network = model.layers[place]
     feature_map = last_feature_map(network)

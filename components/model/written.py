@@ -200,12 +200,12 @@ def read_written_classifier(file: Path, folder: Path) -> Classifier:
     (folder / MODEL_FILES[kind]).symlink_to(file.absolute())
     for name, text in tables.items():
         (folder / f"{name}.csv").write_text(text, encoding="utf-8")
-    return seal(Classifier(folder, manifest))
+    return seal(Classifier(folder, manifest), "export")
 
 
-def seal(classifier: Classifier) -> Classifier:
-    """Set digest and lineage of the Classifier of a written file by its content, write its manifest, and return it."""
-    classifier.manifest["digest"] = classifier.manifest["lineage"]["export"] = classifier.content_digest()
+def seal(classifier: Classifier, step: str) -> Classifier:
+    """Return a Classifier, read anew, after writing its manifest with its digest, also in the lineage as a step's."""
+    classifier.manifest["digest"] = classifier.manifest["lineage"][step] = classifier.content_digest()
     classifier.write_manifest()
     return Classifier(classifier.path, read_json(classifier.path / "artifact.json"))
 

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
-from components.data import augmentation, thumbnails
+from components.data import thumbnails
 from components.data.artifacts import PROBABILITY, Augmented, Classifier, Report, Splits, TestSplit
-from components.model import grad_cam
-from components.model.prediction import LOG_FLOOR, predict_probabilities
+from components.model import averaged_views, grad_cam
+from components.model.prediction import predict_probabilities, predict_views
 from components.model.written import WrittenNetwork, open_network
 from components.results import failures, fingerprints
 from components.results.costly_mistakes import Predictions, find_costly_mistakes, read_confusions
@@ -36,18 +36,15 @@ def fill_report(
     """
     test = test_split.table("test_split.csv")
     classes, confusions = classifier.facts.classes, read_confusions(never, classifier.facts.classes)
-    model = open_network(classifier)
-    images, rows = input_views(augmented, views), augmented.rows(test["file"].tolist())
-    with report.time_work("evaluation", len(rows)):
-        probabilities, uncalibrated = predict_probabilities(model, images, rows, batch_size)
+    network, rows = open_network(classifier), augmented.rows(test["file"].tolist())
+    validation = splits.part("validation") if views != "plain" or confusions else None
     write_facts(report, augmented, classifier, views, test)
-    if views != "plain" or confusions:
-        validation = splits.part("validation")
-        validation_rows = augmented.rows(validation["file"].tolist())
-        validated, means = predict_probabilities(model, images, validation_rows, batch_size)
-        validation_labels = class_numbers(validation["label"], classes)
-        if views != "plain":
-            validated, probabilities = calibrate_means(report, validation_labels, means, uncalibrated)
+    model = network
+    if views != "plain":
+        assert validation is not None
+        model = averaged_network(report, network, augmented, validation, batch_size)
+    with report.time_work("evaluation", len(rows)):
+        probabilities, uncalibrated = predict_probabilities(model, augmented.array, rows, batch_size)
     plain = augmented.array[:, 0]
     np.save(report.path / "example.npy", plain[rows[:2]])
     table = prediction_table(test, probabilities, classes)
@@ -59,12 +56,16 @@ def fill_report(
     write_scores(report, labels, probabilities, uncalibrated, groups)
     write_baselines(report, labels)
     write_failures(report, labels, probabilities, groups)
-    if confusions:
+    if validation is not None and confusions:
+        validated, _ = predict_probabilities(
+            model, augmented.array, augmented.rows(validation["file"].tolist()), batch_size
+        )
+        validation_labels = class_numbers(validation["label"], classes)
         on_validation = Predictions(validation_labels, validated, validation["group"].to_numpy())
         found = find_costly_mistakes(confusions, classes, Predictions(labels, probabilities, groups), on_validation)
         report.facts.never = [asdict(mistake) for mistake in found]
     write_slices(report, image_measures(test, plain, rows) if slices else {}, slices, labels, probabilities, groups)
-    write_mistakes(report, model, table, plain, rows, probabilities)
+    write_mistakes(report, network, table, plain, rows, probabilities)
     copy_leakage(splits, report)
 
 
@@ -82,40 +83,45 @@ def write_facts(report: Report, augmented: Augmented, classifier: Classifier, vi
     report.facts.fingerprint = fingerprints.fingerprint(classifier.digest, views, augmented.digest, test_split)
 
 
-def input_views(augmented: Augmented, views: str) -> np.ndarray | augmentation.DrawnViews:
-    """Return every image's views to predict from, uint8 (files, views, size, size, 3): the plain, or all if averaged.
+def averaged_network(
+    report: Report, network: keras.Model | WrittenNetwork, augmented: Augmented, validation: pd.DataFrame,
+    batch_size: int,
+) -> keras.Model:  # fmt: skip
+    """Return the network that averages over an image and views that it makes; set temperature and validation scores.
 
-    Raises:
-        UserError: Views are to be averaged, and there are none.
-    """
-    if views == "plain":
-        return augmented.array
-    if not augmented.facts.views:
-        raise UserError("evaluate: views is averaged, but `augment` made none: give it views of 1 or more")
-    return augmentation.draw_views(augmented)
-
-
-def calibrate_means(
-    report: Report, labels: np.ndarray, validation: np.ndarray, test: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the calibrated means over views of validation and test images; set temperature and validation scores.
-
-    A mean of probabilities is less confident than each of them, so it needs a temperature of its own.
+    The views are those that `augmented` says, the same of every image, without RandAugment. A mean of probabilities is
+    less confident than each of them, so it needs a temperature of its own.
 
     Args:
         report: The report.
-        labels: Number of the true class of the validation images, (m,).
-        validation: Means of the probabilities before the temperature, of the validation images, (m, classes).
-        test: Likewise of the test images, (n, classes).
+        network: A delivered classifier.
+        augmented: The plain images, and how their views are drawn.
+        validation: The rows of validation.
+        batch_size: Images a batch.
 
     Source: Rahaman & Thiery, Uncertainty Quantification and Deep Ensembles, arXiv 2007.08792.
+
+    Raises:
+        UserError: There are no views, or the network is a written file.
     """
-    logits, test_logits = (np.log(means + LOG_FLOOR) for means in (validation, test))
+    facts = augmented.facts
+    if not facts.views:
+        raise UserError("evaluate: views is averaged, but `augment` made none: give it views of 1 or more")
+    if isinstance(network, WrittenNetwork):
+        raise UserError("evaluate: a written file averages the views that are in it: give views: plain")
+    if facts.view_limits.get("randaugment"):
+        print("evaluate: the averaged views are without RandAugment, whose colours no delivered network makes")
+    limits = {name: facts.view_limits[name] for name in averaged_views.FIELDS}
+    report.facts.averaged_views = {"views": facts.views, "seed": facts.view_seed, **limits}
+    transforms = averaged_views.fixed_views(report.facts.averaged_views)
+    mean = averaged_views.average_views(network, transforms)
+    before = keras.Model(mean.input, mean.get_layer("temperature").input, name=mean.name)
+    (logits,) = predict_views(before, augmented.array, augmented.rows(validation["file"].tolist()), batch_size)
+    labels, logits = class_numbers(validation["label"], report.facts.classes), logits[:, 0]
     temperature = fit_temperature(labels, logits)
-    calibrated = softmax(logits / temperature, axis=1)
-    vars(report.facts).update(metrics.validation_scores(labels, calibrated))
+    vars(report.facts).update(metrics.validation_scores(labels, softmax(logits / temperature, axis=1)))
     report.facts.temperature = temperature
-    return calibrated, softmax(test_logits / temperature, axis=1)
+    return averaged_views.average_views(network, transforms, temperature)
 
 
 def write_scores(

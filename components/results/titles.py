@@ -26,7 +26,8 @@ def model_title(artifact: Classifier | Report, recipe: str = "", name: str = "")
         name: Its name among the models that it is compared with, if there are any.
     """
     facts = artifact.facts
-    averaged = ", views averaged" if isinstance(artifact, Report) and artifact.facts.views == "averaged" else ""
+    is_averaged = facts.averaged_views or (isinstance(artifact, Report) and artifact.facts.views == "averaged")
+    averaged = ", views averaged" if is_averaged else ""
     if facts.file_format != "keras":
         averaged += f", {facts.file_format} {facts.file_precision}"
     alone = name in ("", facts.model)

@@ -203,10 +203,10 @@ def promote(recipe: Recipe, *, force: Annotated[str, "REASON"] = "") -> None:
 
 
 def chosen_report(recipe: str, results: "Results") -> "Report":
-    """Return the report on the model that a recipe's comparison chose; raise if it is gone, or has averaged views.
+    """Return the report on the model that a recipe's comparison chose; raise if there is none any more.
 
     Raises:
-        UserError: There is none, or the model cannot be served.
+        UserError: There is none, or one of another version.
     """
     from components.data.artifacts import Comparison
 
@@ -218,8 +218,6 @@ def chosen_report(recipe: str, results: "Results") -> "Report":
     report = results.reports.get(chosen["fingerprint"])
     if report is None:
         raise UserError(f"{recipe} has no report any more on what its comparison chose: `dvc repro` compares anew")
-    if report.facts.views != "plain":
-        raise UserError(
-            f"{chosen['model']} was chosen with averaged views, which no served model makes: compare without them"
-        )
+    if report.facts.views != "plain" and not report.facts.averaged_views:
+        raise UserError(f"{chosen['model']} averages views of another version: `dvc repro` evaluates it anew")
     return report

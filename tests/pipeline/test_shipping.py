@@ -180,6 +180,20 @@ def test_an_ensemble_is_promoted_served_written_and_certified_as_any_other(made,
         shutil.rmtree(ensemble)
 
 
+def test_averaged_views_are_promoted_and_written_as_the_one_model_that_was_scored(made, journal, source, tmp_path):
+    evaluate({**made, "classifier": made["classifiers/top"], "report": tmp_path / "report"}, views="averaged")
+    report = recorded(tmp_path / "report")
+    is_champion, _ = registry.promote(Classifier.read(made["classifiers/top"]), report, "to write it")
+    assert is_champion
+    expected = report.table("predictions.csv").filter(like="probability_").to_numpy()
+    for to in FORMATS:
+        export("models:/edges@champion", to, tmp_path / to / "file", "--images", str(source / "up"))
+        probabilities = FORMATS[to].open(tmp_path / to / "file")(raw_images(made, source))
+        np.testing.assert_allclose(probabilities, expected, atol=1e-4)
+        with open_classifier(str(tmp_path / to / "file")) as classifier:
+            assert classifier.facts.averaged_views["views"] == PARAMETERS["augment"]["views"]
+
+
 # What is refused
 
 

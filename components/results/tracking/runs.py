@@ -158,8 +158,7 @@ def _complete_run(classifier: Classifier, report: Report, costs: Mapping[str, fl
     log_folder(partial(client().log_artifact, run_id), report.path, "report")
     client().log_inputs(run_id, _dataset_inputs(classifier, report))
     client().set_tag(run_id, TEST_SPLIT, report.facts.test_split)
-    is_served = plain and facts.file_format == "keras"  # neither averaged views nor a written file is
-    model_id = _log_model(run, classifier, report) if is_served else None
+    model_id = _log_served(run, classifier, report)
     scores = report_metrics(report)
     if scores.keys() - run.data.metrics.keys():
         log_scores(run, scores, model_id)
@@ -441,6 +440,23 @@ def _dataset_inputs(classifier: Classifier, report: Report) -> list["DatasetInpu
         )
         for title, digest, images, use in parts
     ]
+
+
+def _log_served(run: "Run", classifier: Classifier, report: Report) -> str | None:
+    """Log the model that is served: the classifier, or the one that averages its views; return its identifier.
+
+    A written file is none: it has a run, and no model; likewise averaged views of a report of an earlier version.
+    """
+    if classifier.facts.file_format != "keras" or (report.facts.views != "plain" and not report.facts.averaged_views):
+        return None
+    if report.facts.views == "plain":
+        return _log_model(run, classifier, report)
+    from components.model.averaged_views import averaged_classifier
+
+    with TemporaryDirectory() as folder:
+        averaged = averaged_classifier(classifier, report, Path(folder))
+        client().set_tag(run.info.run_id, MODEL, averaged.digest)
+        return _log_model(run, averaged, report)
 
 
 def _log_model(run: "Run", classifier: Classifier, report: Report) -> str:
