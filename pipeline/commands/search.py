@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from components.machinery import lineage, running
 from components.machinery.signature import load_step
 from components.machinery.trainings import training_path
+from components.model.registry import MODELS
 from components.system.errors import UserError
 from components.system.limits import Names, Range
 from components.system.outputs import write_in_one_move
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
 
 Budget = Annotated[float, "HOURS", Range("more than 0", lambda value: value > 0)]
 Finalists = Annotated[int, Range("1 or more", lambda value: value >= 1)]
+Times = Annotated[float, "TIMES", Range("more than 1, at most 100", lambda value: 1 < value <= 100)]
 TrainingStep = Annotated[str, "STEP", Names("step that trains", recipes.TRAINING)]
+
+ON_FEATURES = ("train_top", "fit_logistic", "fit_neighbours")  # steps that take stored features and the split
+MOST_CLASSES = 12  # of a learning curve that are printed
+SEED = 0  # of the orders in which a learning curve's images are added
 
 
 def choose(
@@ -61,7 +67,7 @@ def find_head(recipe: Recipe, *, sweep: Sequence[Sweep], network: Name = "") -> 
         sweep: Values of a parameter of train_top; given several times, all combinations are trained.
         network: One of the recipe's networks, if not the first.
     """
-    task = find_task(recipe, "train_top", network)
+    task = find_task(recipe, ["train_top"], network)
     swept: dict[str, list[str]] = {}
     for address, values in read_sweeps(sweep).items():
         section, _, name = address.partition(".")
@@ -97,7 +103,7 @@ def find_rate(recipe: Recipe, *, step: TrainingStep, network: Name = "") -> None
         step: The step whose learning rate is to be found.
         network: One of the recipe's networks, if not the first.
     """
-    task = find_task(recipe, step, network)
+    task = find_task(recipe, [step], network)
     from components.model import assembly, rate_finder, runtime
     from components.results import figures
 
@@ -115,16 +121,57 @@ def find_rate(recipe: Recipe, *, step: TrainingStep, network: Name = "") -> None
     print(f"learning_rate: {rate:.1e} ({task.values['learning_rate']:.1e} in the recipe); look at {picture}")
 
 
-def find_task(recipe: str, step: str, network: str) -> "Task":
-    """Return an active recipe's task of a step for a network (the first if ""), with the recipe's own values.
+def learning_curve(recipe: Recipe, *, network: Name = "", more: Times = 2.0) -> None:
+    """Forecast what more images would bring, of all classes and of each, from a recipe's stored features.
+
+    A regression is fitted on an eighth, a quarter, half and all of the training images, and scored on validation, which
+    takes seconds; a power law goes on from there. Test images are not scored. The table and its picture are written
+    beside the features, as learning_curve.csv and .png.
+
+    Args:
+        recipe: A recipe that has been run.
+        network: One of the recipe's networks, if not the first.
+        more: How many times as many training images to forecast for.
+    """
+    task = find_task(recipe, ON_FEATURES, network)
+    import numpy as np
+
+    from components.data.tables import write_table
+    from components.model import assembly, fitting
+    from components.model import learning_curve as curves
+    from components.results import figures
+
+    inputs = open_inputs(task)
+    features, splits = inputs["features"], inputs["splits"]
+    train, validation = assembly.rows_of_splits(features, splits)
+    rows = splits.part("train")
+    units = np.where(rows["group"] == "", rows["file"], rows["group"].astype(str))
+    known, held_out = ((fitting.plain_features(part), part.labels) for part in (train, validation))
+    curve = curves.measure_curve(known, held_out, units, len(splits.facts.classes), SEED)
+    target = round(more * len(rows))
+    table = curves.forecast(curve, target, SEED)
+    classes = curves.class_forecasts(curve, validation.labels, splits.facts.classes, target, SEED)
+    file = path_of(task.inputs["features"][0]).with_name("learning_curve.csv")
+    with write_in_one_move(file) as unfinished:
+        write_table(unfinished, table)
+    picture = file.with_suffix(".png")
+    figures.draw_forecast(table, picture, f"{recipe}: accuracy and log loss by the number of training images")
+    print(table.to_string(index=False, float_format="%.3f"))
+    print("\nthe last row is a forecast; the classes, by how many mistakes it takes away of the validation images:\n")
+    print(classes.head(MOST_CLASSES).to_string(index=False, float_format="%.3f"))
+    print(f"\nlook at {picture}; the table is {file}")
+
+
+def find_task(recipe: str, steps: Sequence[str], network: str) -> "Task":
+    """Return an active recipe's task of one of some steps for a network (the first if ""), with the recipe's values.
 
     Args:
         recipe: The recipe.
-        step: The step.
+        steps: The steps, any of which will do.
         network: One of the recipe's networks; its first if empty.
 
     Raises:
-        UserError: There is no such recipe or network.
+        UserError: There is no such recipe or network, or the recipe has none of the steps.
     """
     from pipeline import planning
 
@@ -132,7 +179,10 @@ def find_task(recipe: str, step: str, network: str) -> "Task":
     recipes.require_name("active recipe", recipe, content["active"])
     networks = recipes.resolve(content, recipe).networks
     network = recipes.require_name(f"network of {recipe}", network or networks[0], networks)
-    tasks = [task for task in planning.tasks_by_recipe(content, [recipe])[recipe] if task.step == step]
+    tasks = [task for task in planning.tasks_by_recipe(content, [recipe])[recipe] if task.step in steps]
+    if not tasks:
+        models = [name for name, model in MODELS.items() if model.step in steps]
+        raise UserError(f"{recipe} has no step {' or '.join(steps)}: put {' or '.join(models)} under its `models`")
     return min(tasks, key=lambda task: (network not in task.words, len(task.words)))
 
 

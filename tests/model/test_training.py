@@ -672,6 +672,24 @@ def test_a_rate_is_found_for_a_step_from_its_training_part_and_nothing_else_chan
     assert not Path("journal.db").exists()
 
 
+def test_a_learning_curve_is_drawn_and_written_beside_the_features(project, capsys):
+    __main__.main(["learning_curve", "edges", "--network", NETWORK, "--more", "3"])
+    folder = Path("artifacts/edges", NETWORK)
+    assert f"look at {folder}/learning_curve.png" in capsys.readouterr().out
+    assert (folder / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
+    table = pd.read_csv(folder / "learning_curve.csv")
+    assert table["images"].iloc[-1] == 3 * table["images"].iloc[-2]
+    assert (table["accuracy_low"] <= table["accuracy_high"]).all()
+
+
+def test_a_recipe_without_what_a_command_needs_says_which_model_to_put_in(project):
+    content = yaml.safe_load(Path("params.yaml").read_text())
+    content["recipes"]["edges"]["models"] = ["benchmark"]
+    Path("params.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(UserError, match=r"edges has no step train_top or .*: put .* or top under its `models`"):
+        __main__.main(["learning_curve", "edges"])
+
+
 @pytest.mark.parametrize(
     "command", [["find_head", "--sweep", "train_top.dropout=0"], ["find_rate", "--step", "fine_tune"]]
 )

@@ -1,6 +1,7 @@
 """The figures: each function draws one and saves it as a PNG, the same bytes for the same input."""
 
 from components.results.figures.curves import (
+    draw_forecast,
     draw_learning_curve,
     draw_learning_rates,
     draw_model_curves,
@@ -24,6 +25,7 @@ __all__ = [
     "draw_augmented_samples",
     "draw_class_scores",
     "draw_confusion_matrix",
+    "draw_forecast",
     "draw_fronts",
     "draw_image_sizes",
     "draw_images_per_class",

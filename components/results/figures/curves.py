@@ -143,6 +143,28 @@ def draw_learning_curve(table: pd.DataFrame, path: Path, title: str, chosen: int
         axes.xaxis.set_minor_locator(NullLocator())
 
 
+def draw_forecast(table: pd.DataFrame, path: Path, title: str) -> None:
+    """Draw accuracy and log loss over the number of training images, with intervals; the last row is a forecast.
+
+    Args:
+        table: One row a number of images: images, and accuracy and log_loss, each with `_low` and `_high` ends.
+        path: PNG file to write.
+        title: What the figure shows.
+    """
+    note = "Bars are 95 % intervals. The forecast's reaches from no gain at all to the power law at its best."
+    with new_figure(path, (8.5, 3.6), title, note, legend=3) as figure:
+        for axes, name in zip(figure.subplots(1, 2), ("accuracy", "log_loss"), strict=True):
+            score = name.replace("_", " ")
+            axes.set(xscale="log", xlabel="training images", ylabel=f"{score} on validation", title=score.capitalize())
+            for rows, colour, label in ((table[:-1], SPLITS["validation"], "measured"), (table[-1:], INK, "forecast")):
+                ends = (rows[name] - rows[f"{name}_low"]).clip(0), (rows[f"{name}_high"] - rows[name]).clip(0)
+                axes.errorbar(rows["images"], rows[name], ends, color=colour, marker="o", ms=4, capsize=3, label=label)
+            axes.plot(table["images"][-2:], table[name][-2:], ":", color=INK, linewidth=1)
+            axes.set_xticks(table["images"])
+            axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+            axes.xaxis.set_minor_locator(NullLocator())
+
+
 def draw_learning_rates(curve: pd.DataFrame, rate: float, path: Path, title: str) -> None:
     """Draw the training loss over the learning rate, batch by batch and smoothed, and mark the suggested rate.
 

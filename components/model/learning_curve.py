@@ -1,0 +1,176 @@
+"""Learning curves: how a regression on stored features does with fewer images, and would do with more.
+
+The forecast is a power law: mistakes fall by the same factor each time that the images are doubled. How sure it is says
+resampling, of the validation images and of the orders in which images were added. Since a law may end, and no gain is
+possible, too, its interval reaches from where the law would lead at best to what is scored today at worst.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.special import log_softmax
+
+from components.model.logistic import fit_path
+from components.scores.temperature import fit_temperature
+
+INVERSE_PENALTIES = (0.01, 1.0)  # of logistic regression, of standardised features
+SHARES = (1 / 8, 1 / 4, 1 / 2, 1)  # of the training images
+FEWEST = 2  # images of each class, on average, in the smallest part
+ORDERS = 8  # in which images are added
+RESAMPLED = 1000  # times
+LOWEST = 0.0005  # mistakes or losses an image, so that none have a logarithm
+
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """Which validation images are mistaken, and how much each loses, with so many training images.
+
+    Args:
+        sizes: Training images, ascending, (sizes,).
+        wrong: Whether each is mistaken, float64 (sizes, orders, n); with all training images every order is the same.
+        losses: Minus the logarithm of the probability of each one's class, calibrated, (sizes, orders, n).
+    """
+
+    sizes: np.ndarray
+    wrong: np.ndarray
+    losses: np.ndarray
+
+
+def measure_curve(
+    train: tuple[np.ndarray, np.ndarray], validation: tuple[np.ndarray, np.ndarray], units: np.ndarray, classes: int,
+    seed: int,
+) -> LearningCurve:  # fmt: skip
+    """Fit a regression on nested parts of the training images, in several random orders, and score each on validation.
+
+    Of the penalties each fit has the one with the lowest log loss on validation, at its temperature.
+
+    Args:
+        train: Features, (n, channels), and class numbers, (n,), of the images that train.
+        validation: Those of the images that validate.
+        units: Of each training image, what is added with it: its group or its cluster of duplicates, (n,).
+        classes: Number of classes.
+        seed: Seed of the orders.
+    """
+    features, labels = train
+    whole = len(labels)
+    sizes = np.unique([round(whole * share) for share in SHARES if whole * share >= FEWEST * classes] or [whole])
+    wrong = np.empty((len(sizes), ORDERS, len(validation[1])))
+    losses = np.empty_like(wrong)
+    for order in range(ORDERS):
+        rows = nested_order(labels, units, np.random.default_rng((seed, order)))
+        for number, size in enumerate(sizes):
+            if size == whole and order:
+                wrong[number, order], losses[number, order] = wrong[number, 0], losses[number, 0]
+                continue
+            part = rows[:size]
+            log_probabilities = fit_and_predict(features[part], labels[part], *validation, classes)
+            wrong[number, order] = log_probabilities.argmax(axis=1) != validation[1]
+            losses[number, order] = -np.take_along_axis(log_probabilities, validation[1][:, None], axis=1)[:, 0]
+    return LearningCurve(sizes, wrong, losses)
+
+
+def nested_order(labels: np.ndarray, units: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Return the rows of images in a random order, (n,): classes take turns by their shares, units stay together."""
+    _, unit = np.unique(units, return_inverse=True)
+    shuffled = random.permutation(unit.max() + 1)[unit]
+    rows = np.argsort(shuffled, kind="stable")
+    table = pd.DataFrame({"label": labels[rows], "unit": shuffled[rows]})
+    of_class = table.groupby("label")["label"]
+    table["place"] = (of_class.cumcount() + 0.5) / of_class.transform("size")
+    first = table.groupby("unit")["place"].transform("min")
+    return rows[np.lexsort((table["unit"], first))]
+
+
+def fit_and_predict(
+    features: np.ndarray, labels: np.ndarray, validation: np.ndarray, validation_labels: np.ndarray, classes: int
+) -> np.ndarray:
+    """Return the calibrated logarithms of the validation images' probabilities, (n, classes), of the best penalty."""
+    best, lowest = np.empty(0), np.inf
+    for _, kernel, bias in fit_path(features, labels, classes, inverse_penalties=INVERSE_PENALTIES):
+        logits = validation @ kernel + bias
+        scaled = log_softmax(logits / fit_temperature(validation_labels, logits), axis=1)
+        loss = -np.take_along_axis(scaled, validation_labels[:, None], axis=1).mean()
+        if loss < lowest:
+            best, lowest = scaled, loss
+    return best
+
+
+def forecast(curve: LearningCurve, target: int, seed: int, images: np.ndarray | None = None) -> pd.DataFrame:
+    """Return accuracy and log loss at each size and at `target`, which is a forecast, each with its 95 % interval.
+
+    Args:
+        curve: What was measured.
+        target: Training images to forecast for, more than were measured.
+        seed: Seed of the resampling.
+        images: Rows of the validation images to look at, such as those of a class; all if None.
+
+    Returns:
+        A row a size, ascending, the last one the forecast: images, accuracy, accuracy_low, accuracy_high, log_loss,
+        log_loss_low, log_loss_high.
+    """
+    table = pd.DataFrame({"images": [*curve.sizes, target]})
+    for name, values in (("accuracy", curve.wrong), ("log_loss", curve.losses)):
+        values = values if images is None else values[:, :, images]
+        means = resample_means(values, seed)
+        ahead = extrapolate(curve.sizes, means, target)
+        lows, highs = np.quantile(np.column_stack([means, ahead]), (0.025, 0.975), axis=0)
+        highs[-1] = max(highs[-1], highs[-2])
+        middle = np.append(values.mean(axis=(1, 2)), np.median(ahead))
+        if name == "accuracy":
+            middle, lows, highs = 1 - middle, 1 - highs, 1 - lows
+        table[name], table[f"{name}_low"], table[f"{name}_high"] = middle, lows, highs
+    return table
+
+
+def resample_means(values: np.ndarray, seed: int) -> np.ndarray:
+    """Return means of values, (sizes, orders, n), over resampled orders and images, (`RESAMPLED`, sizes)."""
+    random = np.random.default_rng(seed)
+    _, orders, images = values.shape
+    drawn = random.multinomial(images, np.full(images, 1 / images), RESAMPLED) / images
+    order = random.multinomial(orders, np.full(orders, 1 / orders), RESAMPLED) / orders
+    return np.stack([((order @ one) * drawn).sum(axis=1) for one in values], axis=1)
+
+
+def extrapolate(sizes: np.ndarray, means: np.ndarray, target: int) -> np.ndarray:
+    """Return the power law's value at a size for each row of means, (rows,), from the last size's on; it never rises.
+
+    Args:
+        sizes: Training images, ascending, (sizes,).
+        means: Mistakes or losses, (rows, sizes); below half a mistake in 1,000 they count as that.
+        target: The size.
+    """
+    if len(sizes) == 1:
+        return means[:, -1]
+    steps = np.log(sizes) - np.log(sizes).mean()
+    slopes = np.log(np.maximum(means, LOWEST)) @ steps / (steps @ steps)
+    return means[:, -1] * (target / sizes[-1]) ** np.minimum(slopes, 0)
+
+
+def class_forecasts(
+    curve: LearningCurve, labels: np.ndarray, names: Sequence[str], target: int, seed: int
+) -> pd.DataFrame:
+    """Return each class's recall now and at `target` images, by how many mistakes are forecast to go, most first.
+
+    Args:
+        curve: What was measured.
+        labels: Class numbers of the validation images, (n,).
+        names: The classes.
+        target: Training images of all classes to forecast for.
+        seed: Seed of the resampling.
+
+    Returns:
+        A row for each class that validates: label, validation_images, recall, forecast, forecast_low, forecast_high.
+    """
+    rows = []
+    for number, name in enumerate(names):
+        images = np.flatnonzero(labels == number)
+        if len(images):
+            both = forecast(curve, target, seed, images)[["accuracy", "accuracy_low", "accuracy_high"]].to_numpy()[-2:]
+            rows.append((name, len(images), both[0][0], *both[1]))
+    table = pd.DataFrame(
+        rows, columns=["label", "validation_images", "recall", "forecast", "forecast_low", "forecast_high"]
+    )
+    gained = table["validation_images"] * (table["forecast"] - table["recall"])
+    return table.loc[gained.sort_values(ascending=False, kind="stable").index].reset_index(drop=True)
