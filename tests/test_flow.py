@@ -80,7 +80,7 @@ def test_a_report_agrees_with_itself(made):
         figures = made["page"] / "figures" / model
         assert {path.name for path in figures.iterdir()} == {
             "confusion_matrix.png", "learning_curves.png", "mistakes.png", "classes.png", "reliability.png",
-            "slices.png", "leakage.png",
+            "slices.png",
         }  # fmt: skip
         assert {"log_loss_uncalibrated", "prior_log_loss"} <= set(report.metrics)
         assert not [name for name in report.metrics if name.startswith("seconds")]
