@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from components.data.artifacts import Comparison, Page, Report
 from components.results import titles
+from components.results.texts import markdown
 from components.results.tracking import runs, store
 from components.scores.registry import MAIN
 from components.system.errors import UserError
@@ -54,7 +55,18 @@ def log_page(
         runs.log_missing(run, costs[fingerprint])
         runs.log_scores(run, of_way, time_ms=int(time() * 1000))  # another comparison may have others
         store.client().set_tag(run_id, COMPARED, digest)
+    if incomplete:
+        describe_experiment(page, incomplete[0][1])
     return bool(incomplete)
+
+
+def describe_experiment(page: Page, run: "Run") -> None:
+    """Make the answer of the page, and a link to it at a run that has it, the description of the run's experiment."""
+    experiment, run_id = run.info.experiment_id, run.info.run_id
+    title, *_, answer = (page.path / "comparison.txt").read_text(encoding="utf-8").strip().split("\n\n")
+    link = f"#/experiments/{experiment}/runs/{run_id}/artifacts/comparison/comparison.html"
+    paragraphs = [f"**{markdown(title)}**", *map(markdown, answer.splitlines()), f"[The page]({link})"]
+    store.client().set_experiment_tag(experiment, "mlflow.note.content", "\n\n".join(paragraphs))
 
 
 def log_page_or_warn(

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from components.scores.registry import HEADLINE, MAIN, SCORES, VALIDATION
+from components.scores.registry import CHOICE, HEADLINE, MAIN, VALIDATION
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -16,7 +16,7 @@ CURVES = (("epoch/loss", "epoch/validation_loss", "epoch/validation_log_loss"), 
 
 
 def save_view(client: "MlflowClient", experiment_id: str) -> None:
-    """Save the view in an experiment: scores as columns and charts, epoch curves; the way of best kappa comes first.
+    """Save the view in an experiment: scores as columns and charts, epoch curves; the best on validation comes first.
 
     Source: the state that the UI of MLflow 3.17 keeps under the experiment's tag `mlflow.sharedViewState.KEY`; it is
     not documented.
@@ -28,8 +28,8 @@ def save_view(client: "MlflowClient", experiment_id: str) -> None:
     sections = (("chosen", "Comparison"), ("rest", "Model metrics"), ("system", "System metrics"))
     state = {
         "searchFilter": "",
-        "orderByKey": f"metrics.`way_{HEADLINE}`",
-        "orderByAsc": SCORES[HEADLINE].better == "lower",
+        "orderByKey": f"metrics.`{CHOICE}`",
+        "orderByAsc": True,
         "selectedColumns": keys,
         "columnOrder": list(widths),
         "columnWidths": widths,

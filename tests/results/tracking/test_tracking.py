@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -33,6 +34,7 @@ from components.machinery.running import run_step
 from components.machinery.signature import load_step
 from components.model import served
 from components.results import costs, fingerprints, titles, tracking
+from components.results.texts import markdown
 from components.results.tracking import registry, runs, ui, view
 from components.results.tracking.runs import LiveRun
 from components.system.errors import UserError
@@ -88,7 +90,8 @@ def test_runs_are_written_from_the_artifacts_alone_and_twice_is_once(made, store
     assert {run.info.run_name for run in logged} == {
         "edges-benchmark", "edges-top, vgg16_small", "edges-fine_tuned, vgg16_small",
     }  # fmt: skip
-    assert "mlflow.sharedViewState.comparison" in experiment().tags
+    state = json.loads(json.loads(experiment().tags["mlflow.sharedViewState.comparison"])["state"])
+    assert (state["orderByKey"], state["orderByAsc"]) == ("metrics.`validation_log_loss`", True)
     before = {run.info.run_id: everything(run.info.run_id) for run in logged}
     for model in MODELS.values():
         classifier, report = artifacts(made, model)
@@ -210,6 +213,11 @@ def test_a_comparison_is_an_artifact_of_every_run_compared(made, store, capsys):
     names = page.table("costs.csv").set_index("fingerprint")["report"]
     logged = tracking.client().search_runs([experiment().experiment_id])
     assert len(logged) == len(reports)
+    note = tracking.client().get_experiment(experiment().experiment_id).tags["mlflow.note.content"]
+    answer = (made["page"] / "comparison.txt").read_text().split("\n\n")[-1].splitlines()
+    assert all(markdown(line) in note for line in answer) and answer[0].startswith("Validation chose")
+    (linked,) = re.findall(r"\(#/experiments/\d+/runs/(\w+)/artifacts/comparison/comparison\.html\)", note)
+    assert linked in {run.info.run_id for run in logged}
     for run in logged:
         html = mlflow.artifacts.load_text(f"{run.info.artifact_uri}/comparison/comparison.html")
         assert html == (made["page"] / "comparison.html").read_text()
