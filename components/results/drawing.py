@@ -71,23 +71,13 @@ def draw_comparison(
     title = f"{subject}: {int(scores['test_images'].iloc[0]):,} test images{trainings_text(scores)}"
     table, note = score_table(scores, pairs), f"95 % intervals in brackets; {baseline_note(scores)}"
     answer = answer_sentences(scores, pairs, main, of_way)
-    cautions = [*filter(None, [few_trainings_sentence(scores)]), *verdict["cautions"], *verdict["warnings"]]
+    few = few_trainings_sentence(scores)
+    cautions = [*filter(None, [few]), *verdict["cautions"], *verdict["warnings"]]
+    reasons = [sentence.removeprefix(few).lstrip() for sentence in verdict["verdict"]]  # the first begins with it
     text = "\n".join([title, "", table.to_string(), f"* none is better; {note}", "", *answer, *cautions, ""])
     (page.path / "comparison.txt").write_text(text, encoding="utf-8")
     write_page(
-        page,
-        comparison,
-        models,
-        title,
-        scores,
-        table,
-        note,
-        answer,
-        cautions,
-        verdict["verdict"],
-        drawings,
-        costs,
-        records,
+        page, comparison, models, title, scores, table, note, answer, cautions, reasons, drawings, costs, records
     )
     return costs
 

@@ -98,7 +98,7 @@ def write_page(
         facts=comparison.facts,
         chosen=chosen,
         looks=looks,
-        meanings={name: MODELS[titles.model_of(name)].meaning for name in reports},
+        meanings=model_meanings([*reports]),
         answer=answer,
         cautions=cautions,
         reasons=reasons,
@@ -139,6 +139,12 @@ def model_looks(names: Sequence[str]) -> dict[str, charts.Look]:
         name: charts.Look(to_hex(colour), MODELS[titles.model_of(name)].marker, f"w{number}")
         for number, (name, colour) in enumerate(name_colours(names).items())
     }
+
+
+def model_meanings(names: Sequence[str]) -> dict[str, str]:
+    """Return what each model of the registry is, in words, by the first of the ways' names that is of it."""
+    first = {titles.model_of(name): name for name in reversed(names)}
+    return {name: MODELS[model].meaning for model, name in first.items()}
 
 
 def score_chart(score: str, scores: pd.DataFrame, trials: pd.DataFrame, looks: Mapping[str, charts.Look]) -> str:

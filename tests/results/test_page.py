@@ -23,6 +23,7 @@ from components.machinery.running import run_step
 from components.machinery.signature import load_step
 from components.model import registry
 from components.results import drawing, page, titles
+from components.results.verdicts import few_trainings_sentence
 from components.system.errors import UserError
 from tests.conftest import CLASSES, MODELS, digests
 
@@ -111,8 +112,10 @@ def test_the_page_says_what_the_comparison_says(made):
     for row, line in zip(scores[1:], lines, strict=False):
         assert sorted(" ".join(row).replace("*", " ").split()) == sorted(line.replace("*", " ").split())
     verdict = Comparison.read(made["comparison"]).read_values("verdict")
-    sentences = [*lines[lines.index("") + 1 :], *verdict["cautions"], *verdict["verdict"], *verdict["warnings"]]
-    assert set(sentences) <= set(reader.texts)
+    few = few_trainings_sentence(Comparison.read(made["comparison"]).table("comparison.csv"))
+    reasons = [sentence.removeprefix(few).strip() for sentence in verdict["verdict"]]
+    sentences = [*lines[lines.index("") + 1 :], few, *verdict["cautions"], *reasons, *verdict["warnings"]]
+    assert set(sentences) <= set(reader.texts) and reader.texts.count(few) == 1
     values = {name: row for name, *row in parameters}
     for model in MODELS.values():
         report = Report.read(made[model])
@@ -276,6 +279,11 @@ def test_the_page_opens_with_what_was_chosen_how_sure_that_is_and_at_what_price(
         assert other in first and f"{other} {costs[other]:.1f} s" in second
     for model in MODELS.values():
         assert f": {registry.MODELS[model].meaning}" in reader.texts
+
+
+def test_a_model_is_explained_once_where_its_first_way_stands():
+    names = ["benchmark", "top, a", "top, b x=1", "fine_tuned"]
+    assert [*page.model_meanings(names)] == ["fine_tuned", "top, a", "benchmark"]
 
 
 def test_a_way_is_hidden_by_its_own_tick_everywhere_and_without_a_script(made):
