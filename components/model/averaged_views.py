@@ -68,6 +68,7 @@ def averaged_classifier(classifier: Classifier, report: Report, folder: Path) ->
         report: The report, whose facts say which views, and the temperature of their mean.
         folder: The folder.
     """
+    keras.utils.clear_session()  # what has no name of its own is numbered from the start: equal models, equal digests
     averaged, facts = Classifier(folder, deepcopy(classifier.manifest)), report.facts
     averaged.save(average_views(classifier.load(), fixed_views(facts.averaged_views), facts.temperature))
     for name in TABLES:
@@ -77,30 +78,37 @@ def averaged_classifier(classifier: Classifier, report: Report, folder: Path) ->
     return seal(averaged, "average_views")
 
 
-def sample_bilinearly(image: Any, coefficients: Sequence[float]) -> Any:
-    """Return what `affine_transform` does, (n, size, size, 3), by products and places alone, which every format has.
+class SampledView(keras.layers.Layer):
+    """What `affine_transform` does, by products and places alone, which every format has: for writing, not for saving.
 
     Args:
-        image: (n, size, size, 3).
         coefficients: As `pixel_coefficients` returns them.
+        name: Of the layer.
     """
-    ops, size = keras.ops, int(image.shape[1])
-    y, x = (axis.ravel() for axis in np.mgrid[:size, :size])
-    a, b, c, d, e, f, *_ = coefficients
-    places = np.clip([a * x + b * y + c, d * x + e * y + f], -1e6, 1e6)
-    low = np.floor(places)
-    share, flat, total = places - low, ops.reshape(image, (-1, size * size, 3)), 0
-    for right in (0, 1):
-        for down in (0, 1):
-            column, row = (np.clip(low + [[right], [down]], 0, size - 1)).astype(np.int32)
-            weight = (share[0] if right else 1 - share[0]) * (share[1] if down else 1 - share[1])
-            taken = ops.take(flat, row * size + column, axis=1)
-            total = total + ops.multiply(taken, weight[None, :, None].astype(np.float32))
-    return ops.reshape(total, (-1, size, size, 3))
+
+    def __init__(self, coefficients: Sequence[float], name: str):
+        super().__init__(name=name)
+        self.coefficients = [*map(float, coefficients)]
+
+    def call(self, image: Any) -> Any:
+        """Return the view of each image, (n, size, size, 3)."""
+        ops, size = keras.ops, int(image.shape[1])
+        y, x = (axis.ravel() for axis in np.mgrid[:size, :size])
+        a, b, c, d, e, f, *_ = self.coefficients
+        places = np.array([a * x + b * y + c, d * x + e * y + f])
+        low = np.floor(places)
+        share, flat, total = places - low, ops.reshape(image, (-1, size * size, 3)), 0
+        for right in (0, 1):
+            for down in (0, 1):
+                column, row = (np.clip(low + [[right], [down]], 0, size - 1)).astype(np.int32)
+                weight = (share[0] if right else 1 - share[0]) * (share[1] if down else 1 - share[1])
+                taken = ops.take(flat, row * size + column, axis=1)
+                total = total + ops.multiply(taken, weight[None, :, None].astype(np.float32))
+        return ops.reshape(total, (-1, size, size, 3))
 
 
 def without_affine_ops(network: keras.Model) -> keras.Model:
-    """Return a network that computes the same with the same weights, its affine maps by `sample_bilinearly`.
+    """Return a network that computes the same with the same weights, its affine maps as layers `SampledView`.
 
     One without such maps is returned as it is.
     """
@@ -109,7 +117,8 @@ def without_affine_ops(network: keras.Model) -> keras.Model:
 
     def call(operation: Any, *inputs: Any, **options: Any) -> Any:
         if type(operation).__name__ == "AffineTransform":
-            return sample_bilinearly(inputs[0], inputs[1] if len(inputs) > 1 else options["transform"])
+            coefficients = inputs[1] if len(inputs) > 1 else options["transform"]
+            return SampledView(coefficients, f"{operation.name}_sampled")(inputs[0])
         return operation(*inputs, **options)
 
     return keras.models.clone_model(network, call_function=call, clone_function=lambda layer: layer)

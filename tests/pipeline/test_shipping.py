@@ -18,6 +18,7 @@ from components.data.content import file_sha256
 from components.machinery.code import ROOT
 from components.machinery.running import run_step
 from components.model import backbones, exporting
+from components.model.averaged_views import averaged_classifier
 from components.model.exporting import Agreement, Rule, agreement_of
 from components.model.served import ServedModel
 from components.model.written import FORMATS
@@ -187,11 +188,17 @@ def test_averaged_views_are_promoted_and_written_as_the_one_model_that_was_score
     assert is_champion
     expected = report.table("predictions.csv").filter(like="probability_").to_numpy()
     for to in FORMATS:
+        keras.utils.clear_session()  # as in a process of its own, where names begin anew
         export("models:/edges@champion", to, tmp_path / to / "file", "--images", str(source / "up"))
         probabilities = FORMATS[to].open(tmp_path / to / "file")(raw_images(made, source))
         np.testing.assert_allclose(probabilities, expected, atol=1e-4)
         with open_classifier(str(tmp_path / to / "file")) as classifier:
             assert classifier.facts.averaged_views["views"] == PARAMETERS["augment"]["views"]
+    digests = set()
+    for number in range(2):
+        (folder := tmp_path / f"{number}").mkdir()
+        digests.add(averaged_classifier(Classifier.read(made["classifiers/top"]), report, folder).digest)
+    assert len(digests) == 1
 
 
 # What is refused
