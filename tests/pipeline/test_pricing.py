@@ -59,13 +59,13 @@ def test_the_table_has_the_dearest_stages_the_sum_and_what_is_not_known():
     assert len(lines) < 40 and all(len(line) <= 120 for line in lines)
     rows = {line.split("  ")[0].strip(): line.split()[-4:] for line in lines}
     assert rows["stage-39"] == ["39", "78", "1.000", "1.0"] and "stage-9" not in rows and rows["11 others"][0] == "45"
-    assert rows["in all"] == ["780", "1,560", "40.000", "1.0"]
+    assert rows["in all, as far as known"] == ["780", "1,560", "40.000", "1.0"]
     assert "up to date, for nothing: split-near" in lines and lines[-1].endswith("fetch-far")
 
 
 def test_what_is_not_known_is_no_sum_of_nothing():
     lines = pricing.price_lines({"fetch-far": Price(), "split-far": Price()})
-    assert lines[3].split() == ["in", "all", "0.000"]
+    assert lines[3].split() == ["in", "all,", "as", "far", "as", "known", "0.000"]
     assert pricing.price_lines({"split-near": None})[1].split() == ["in", "all", "0", "0", "0.000"]
 
 
