@@ -81,7 +81,10 @@ def price_sentence(
 
 
 def shared_work(reports: Mapping[str, Report]) -> dict[str, list[str]]:
-    """Return, by the name of each report, those of `SHARED` that were done once for it and for another of them."""
+    """Return, by report name, which of `augmentation` and `extraction` it has in common with another; [] of none.
+
+    They are those of `SHARED`, done once for both.
+    """
     steps = {"augmentation": "augment", "extraction": "extract"}
     made = {name: report.manifest["lineage"] for name, report in reports.items()}
     return {

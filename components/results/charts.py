@@ -120,7 +120,7 @@ def scale_of(
 
 
 def interval_chart(marks: Sequence[Mark], title: str, label: str, line: float = math.nan, places: int = 3) -> str:
-    """Return a chart with a row for each mark: its name above, its value on its interval, single trainings as dots.
+    """Return the SVG of a row for each mark: its name above, its value on its interval, single trainings as dots.
 
     Args:
         marks: The rows, from the top.
@@ -151,7 +151,7 @@ def interval_chart(marks: Sequence[Mark], title: str, label: str, line: float = 
 
 
 def line_chart(lines: Sequence[Line], title: str, label: str, *, logarithmic: bool = False) -> str:
-    """Return a chart of values over epochs, a line for each model, with its marker at the epoch that was kept.
+    """Return the SVG of values over epochs, a line for each model, with its marker at the epoch that was kept.
 
     Args:
         lines: The models.
@@ -177,7 +177,7 @@ def line_chart(lines: Sequence[Line], title: str, label: str, *, logarithmic: bo
 
 
 def front_chart(marks: Sequence[tuple[float, Mark]], cost: str, front: Sequence[str], label: str) -> str:
-    """Return a chart of accuracy with its intervals against a cost, on a logarithmic axis.
+    """Return the SVG of accuracy with its intervals against a cost, on a logarithmic axis, and of the front's line.
 
     Args:
         marks: The cost of each way, above 0, and its accuracy.
@@ -200,7 +200,7 @@ def front_chart(marks: Sequence[tuple[float, Mark]], cost: str, front: Sequence[
 
 
 def reliability_chart(rows: Sequence[Mapping[Any, Any]], look: Look, label: str) -> str:
-    """Return a reliability diagram: the accuracy of each bin of confidence with its interval, and their diagonal.
+    """Return the SVG of a reliability diagram: accuracy of each bin of confidence with its interval, and the diagonal.
 
     Args:
         rows: A bin each: images, confidence, accuracy, accuracy_low and accuracy_high.
@@ -233,7 +233,9 @@ class Matrix:
 
 
 def confusion_matrix(counts: np.ndarray, classes: Sequence[str], label: str) -> Matrix:
-    """Return a confusion matrix whose cells, of one size for any number of classes, tell their classes and images.
+    """Return a confusion matrix as three SVGs, `above` and `beside`, the class names, and `cells`, with hover texts.
+
+    The cells, of one size for any number of classes, tell their classes and images.
 
     Args:
         counts: Test images of each true class, the rows, predicted as each class, the columns: (classes, classes).

@@ -24,7 +24,9 @@ COLUMNS = (
 
 
 def report_costs(report: Report, records: Iterable[Record]) -> dict[str, float]:
-    """Return a report's costs by those names in `COLUMNS` that records say: seconds, rates, hours of all GPUs used.
+    """Return, where on record, `seconds_NAME`, `images_per_second_NAME`, `seconds_per_epoch`, `_total`, `gpu_hours`.
+
+    The names are those in `COLUMNS`: seconds, rates, hours of all GPUs used.
 
     `seconds_total` and `gpu_hours` are the price of the one model: augmentation, extraction, start and training. They
     are there only if no record of these is missing. The record of a step that is not behind the report is not missing.

@@ -148,7 +148,7 @@ def model_meanings(names: Sequence[str]) -> dict[str, str]:
 
 
 def score_chart(score: str, scores: pd.DataFrame, trials: pd.DataFrame, looks: Mapping[str, charts.Look]) -> str:
-    """Return the chart of a score of all ways, with their intervals and their single trainings."""
+    """Return the SVG of a test score of all ways, with their intervals and their single trainings."""
     several = {str(name): rows[score].tolist() for name, rows in trials.groupby("model") if len(rows) > 1}
     marks = [
         charts.Mark(
@@ -163,7 +163,7 @@ def score_chart(score: str, scores: pd.DataFrame, trials: pd.DataFrame, looks: M
 
 
 def front_charts(scores: pd.DataFrame, looks: Mapping[str, charts.Look]) -> list[str]:
-    """Return the charts of accuracy against each cost that is known of any way."""
+    """Return an SVG of accuracy against each cost that is known of any way; [] where none is."""
     drawn = []
     for cost, (words, unit) in FRONTS.items():
         table = scores[scores[cost] > 0]
@@ -279,7 +279,7 @@ def value_and_interval(value: object) -> tuple[str, str]:
 
 
 def pair_tables(comparison: Comparison, chosen: str) -> Mapping[str, Rows]:
-    """Return tables by `SECOND against FIRST`, those of the chosen model first: a row of texts for each tested score.
+    """Return, by `SECOND against FIRST`, the chosen way's first, a row a tested score: `difference` and `p`, as texts.
 
     Its columns are the difference with its interval, and p, both corrected for all claims. Of over `MOST_WAYS` ways
     only the pairs of the chosen one are there.
@@ -326,7 +326,10 @@ def calibration_row(report: Report) -> dict[str, str]:
 
 
 def costly_rows(name: str, report: Report) -> Rows:
-    """Return, by `MODEL: LABEL as PREDICTED`, each confusion that must not happen and its threshold, as texts."""
+    """Return, by `MODEL: LABEL as PREDICTED`, a row of texts: `mistakes`, `at most`, `threshold`, and what that costs.
+
+    They are the confusions that must not happen; a threshold may be `not needed`, or a dash without validation images.
+    """
     return {
         f"{name}: {one.name}": {
             "mistakes": f"{one.units_mistaken:,} of {one.units:,}",

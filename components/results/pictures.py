@@ -53,7 +53,7 @@ def data_uri(content: bytes, kind: str) -> str:
 
 
 def mistake_pictures(report: Report) -> list[tuple[Picture, ...]]:
-    """Return a report's examples, the most confident mistakes first and then right ones: an image and its heat map.
+    """Return a report's examples, most confident mistakes first, then right ones: an image and its heat map, if any.
 
     Without heat maps each is an image alone. The caption of the image has its file, its true and its predicted class.
     """

@@ -69,7 +69,9 @@ def calibration_bins(labels: np.ndarray, probabilities: np.ndarray, bins: int = 
 
 
 def reliability_bins(labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray | None = None) -> pd.DataFrame:
-    """Return the table of `calibration_bins`, with as many bins as the images allow, and the 95 % limits of accuracy.
+    """Return a row a bin, lowest first: `low`, `high`, `images`, `confidence`, `accuracy` and its `_low` and `_high`.
+
+    The first five are those of `calibration_bins`, with as many bins as the images allow; the others are 95 % limits.
 
     Of 50 bins, neighbours are joined, from the most confident down, until each has 20 images; the last, which has what
     is left, may have fewer only if it is alone. `accuracy_low` and `accuracy_high` are the exact limits of each, where

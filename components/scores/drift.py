@@ -10,7 +10,7 @@ LOW = 0.1  # share of all images that counts as of low confidence
 def mean_discrepancy_test(
     known: np.ndarray, new: np.ndarray, permutations: int = PERMUTATIONS, seed: int = SEED
 ) -> tuple[float, float]:
-    """Return the maximum mean discrepancy of two samples of features, its square, and the p of one as large by chance.
+    """Return (squared maximum mean discrepancy of two samples of features, p of one as large by chance).
 
     The kernel is a Gaussian whose width is the median distance of all images. The p is that of a permutation test: if
     both samples are drawn alike, it is below any level no more often than that level says, whatever the features.

@@ -29,7 +29,7 @@ class Change:
 
     @property
     def value(self) -> float:
-        """The change."""
+        """The score on the second images minus that on the first."""
         return self.second.value - self.first.value
 
     def interval(self, alpha: float = ALPHA) -> Interval:
