@@ -18,7 +18,18 @@ from benchmarks.measuring import Bench, Line, Worker, table
 from components.system.errors import Parser, UserError, run_cli, unknown_name
 
 JSON, FIGURE = Path("artifacts/benchmarks.json"), Path("docs/performance.png")
-ROWS = ("fine_tuning", "heads", "extraction", "augmentation", "study", "starting", "scale", "duplicates", "coverage")
+ROWS = (
+    "fine_tuning",
+    "heads",
+    "extraction",
+    "augmentation",
+    "study",
+    "starting",
+    "scale",
+    "duplicates",
+    "coverage",
+    "abstention",
+)
 
 
 def measure_rows(rows: Sequence[str], quick: bool, done: Callable[[str, list[Line], float], None]) -> None:

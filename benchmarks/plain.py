@@ -252,3 +252,13 @@ def mcnemar_tells_apart(first: "np.ndarray", second: "np.ndarray") -> bool:
 
     better, worse = int(((first > 0) & (second == 0)).sum()), int(((first == 0) & (second > 0)).sum())
     return better + worse > 0 and stats.binomtest(better, better + worse).pvalue < 0.05
+
+
+def lowest_threshold(margins: "np.ndarray", wrong: "np.ndarray", at_least: float) -> float:
+    """Return the lowest margin above which the share of right images is at least this one; infinity if none is."""
+    import numpy as np
+
+    order = np.argsort(-margins, kind="stable")
+    right = 1 - np.cumsum(wrong[order]) / np.arange(1, len(order) + 1)
+    holds = np.flatnonzero(right >= at_least)
+    return float(margins[order][holds[-1]]) if len(holds) else np.inf

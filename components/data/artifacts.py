@@ -381,8 +381,11 @@ class Classifier(SavedModel[ClassifierFacts]):
     `layers.csv` (layer, kind, output_shape, parameters, trainable) has its layers as they were trained.
     `validation.json` has its kappa, log loss and accuracy on validation, by which it is chosen among others. One that
     was written in another format has that file, of `MODEL_FILES`, instead, and its digest is that of the file.
+    `promises.csv` (margin, trials, mistakes, right) has what share of right answers validation promises where the model
+    answers only images of at least a margin: `scores.selective.promise_table`. It has no rows for an average.
     """
 
+    text_columns = ("layer", "output_shape")
     file_name = MODEL_FILES["keras"]
 
     @property
@@ -456,7 +459,7 @@ class Report(Artifact[ReportFacts]):
     The fact `fingerprint` is the digest of the classifier, the views that it predicts from and the test images.
     """
 
-    text_columns = ("file", "label", "predicted", "group", "class", "other", "other_label", "layer")
+    text_columns = ("file", "label", "predicted", "group", "class", "other", "other_label", "layer", "output_shape")
     columns_with_gaps = (
         "precision", "precision_low", "precision_high", "recall", "recall_low", "recall_high", "f1", "f1_low",
         "f1_high",

@@ -1,6 +1,6 @@
 """A function as a command: its signature says what the command line takes, its docstring what each of that is for.
 
-Parameters before `*` are given by position, those after it as `--name VALUE`; what has a default may be left out. A
+Parameters before `*` are given by position, those after it as `--the-name VALUE`; what has a default may be left out. A
 `bool` is a flag. A `Sequence` is one value or more: an option of paths takes all that follow it, as a shell writes out
 `*.jpg`; an option of other values is given once for each. `Annotated` adds what a value may be, a `Range` or `Names`,
 and the word that stands for it in the help. `*words` takes all words as they are.
@@ -37,6 +37,7 @@ class CommandArgument:
         several: Whether it takes more than one value.
         by_position: Whether it is given without its name.
         limits: What a value may be, besides its type.
+        dashed: Whether dashes stand for underscores in what is typed; a step's parameter is typed as it is called.
     """
 
     name: str
@@ -47,6 +48,7 @@ class CommandArgument:
     several: bool = False
     by_position: bool = False
     limits: Range | Names | None = None
+    dashed: bool = False
 
     @classmethod
     def of(cls, parameter: inspect.Parameter, hint: Any, description: str) -> "CommandArgument":
@@ -59,7 +61,7 @@ class CommandArgument:
         word = next((note for note in notes if isinstance(note, str)), parameter.name.upper())
         limits = next((note for note in notes if isinstance(note, Range | Names)), None)
         by_position = parameter.kind is not parameter.KEYWORD_ONLY
-        return cls(parameter.name, kind, description, word, parameter.default, several, by_position, limits)
+        return cls(parameter.name, kind, description, word, parameter.default, several, by_position, limits, True)
 
     @property
     def help(self) -> str:
@@ -70,6 +72,11 @@ class CommandArgument:
         text = f"{self.description.removesuffix('.')} ({'; '.join(notes)})" if notes else self.description
         return text.replace("%", "%%")
 
+    @property
+    def option(self) -> str:
+        """What is typed for it where it is not given by position, such as `--at-least`, or `--batch_size` of a step."""
+        return f"--{self.name.replace('_', '-') if self.dashed else self.name}"
+
     def add_to(self, parser: Group, command: str) -> None:
         """Add the argument to a command's parser, or to a group in it: as a flag, by position or as an option.
 
@@ -78,7 +85,7 @@ class CommandArgument:
             command: Name of the command, for the errors of values.
         """
         if self.kind is bool:
-            parser.add_argument(f"--{self.name}", action="store_true", help=self.help)
+            parser.add_argument(self.option, action="store_true", help=self.help)
             return
         settings: dict[str, Any] = {"metavar": self.word, "help": self.help, "type": self.reader(command)}
         if self.default is not REQUIRED:
@@ -89,7 +96,7 @@ class CommandArgument:
             return
         if self.several:
             settings |= {"action": "extend", "nargs": "+"} if self.kind is Path else {"action": "append"}
-        parser.add_argument(f"--{self.name}", required=self.default is REQUIRED, **settings)
+        parser.add_argument(self.option, required=self.default is REQUIRED, **settings)
 
     def reader(self, command: str) -> Callable[[str], Any]:
         """Return what converts a word to a value: `Path`, or else a function, which raises a UserError on a bad one."""

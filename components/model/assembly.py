@@ -131,7 +131,8 @@ def rows_of_splits(array: FileArray, splits: Splits) -> tuple[Rows, Rows]:
     for name in ("train", "validation"):
         table = splits.part(name)
         labels = table["label"].map(numbers).to_numpy(dtype=np.int64)
-        split_rows.append(Rows(array.array, array.rows(table["file"].tolist()), labels))
+        rows = array.rows(table["file"].tolist())
+        split_rows.append(Rows(array.array, rows, labels, groups=table["group"].to_numpy()))
     return split_rows[0], split_rows[1]
 
 

@@ -5,16 +5,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from components.data.artifacts import Classifier
+from components.scores.selective import lower_limits
 from components.system.errors import UserError
 
-FILES = ("model.keras", "history.csv", "validation.json")  # of a classifier
+FILES = ("model.keras", "history.csv", "layers.csv", "validation.json", "promises.csv")  # of a classifier
 
 
 def copy_best(arms: Sequence[Classifier], target: Classifier) -> None:
     """Copy the arm with the lowest validation log loss, the first of equals, and the ranking of all, into `target`.
 
     The copy's fact `arms` has the values in which the arms differ, by `STEP.PARAMETER`, and the validation log loss of
-    each, the best first.
+    each, the best first. What validation promises is made to hold for all arms at once.
 
     Raises:
         UserError: They are of different models, or two are alike.
@@ -36,6 +37,8 @@ def copy_best(arms: Sequence[Classifier], target: Classifier) -> None:
         target.manifest[section] = {**best.manifest[section]}
     target.manifest["parameters"]["choose_classifier"] = {}
     target.facts.arms = ranking
+    promises = target.table("promises.csv")
+    target.write_table("promises.csv", promises.assign(right=lower_limits(promises, len(arms))))
 
 
 def differing_values(arms: Sequence[Classifier]) -> list[dict[str, Any]]:

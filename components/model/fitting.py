@@ -13,7 +13,7 @@ from components.model import assembly, delivery
 from components.model.naming import model_name
 from components.model.rows import Rows
 from components.model.training import TrainingResult
-from components.scores import metrics
+from components.scores import metrics, selective
 from components.scores.temperature import fit_temperature
 from components.system.errors import UserError
 
@@ -51,10 +51,12 @@ def deliver_best(
     train, validation = assembly.rows_of_splits(features, splits)
     known, held_out = plain_features(train), plain_features(validation)
     best: tuple[float, str, keras.Model, np.ndarray] | None = None
-    tried = []
+    tried, outcomes = [], []
     for name, head in candidates(known, train.labels, len(features.facts.classes)):
         logits = head.predict(held_out, verbose=0)
-        calibrated = softmax(logits / fit_temperature(validation.labels, logits), axis=1)
+        temperature = fit_temperature(validation.labels, logits)
+        outcomes.append(selective.find_outcome(validation.labels, logits, temperature))
+        calibrated = softmax(logits / temperature, axis=1)
         loss = metrics.log_loss(validation.labels, calibrated)
         tried.append(f"{name}: {loss:.4f}")
         if best is None or loss < best[0]:
@@ -63,5 +65,6 @@ def deliver_best(
     _, name, head, logits = best
     print(f"{step}: {name} is chosen by its log loss on validation ({', '.join(tried)})")
     layers = assembly.backbone_layers(features, weights)
-    result = TrainingResult(pd.DataFrame(columns=["epoch"]), 0, logits, perf_counter() - start)
+    seconds, chosen_among = perf_counter() - start, selective.Candidates(np.stack(outcomes))
+    result = TrainingResult(pd.DataFrame(columns=["epoch"]), 0, logits, seconds, chosen_among)
     delivery.deliver(classifier, model_name(step), [*layers, head], result, (train, validation))

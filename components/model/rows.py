@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -27,11 +27,13 @@ class Rows:
         array: All images and their views, (files, views, ...), on disk.
         rows: Which of the files are of the split, (n,).
         labels: Their class numbers, (n,).
+        groups: Name of each one's group, (n,), empty for an image by itself; None where that does not matter.
     """
 
     array: np.ndarray
     rows: np.ndarray
     labels: np.ndarray
+    groups: np.ndarray | None = field(default=None, kw_only=True)
     fresh: ClassVar[bool] = False  # whether every epoch makes views of its own
 
     def epoch_order(self, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:

@@ -19,6 +19,7 @@ import numpy as np
 from components.data import images
 from components.data.networks import load_network
 from components.model import scoring_server
+from components.scores import abstention
 from components.system.errors import UserError
 
 if TYPE_CHECKING:
@@ -39,12 +40,14 @@ class ServedModel:
         white_level: That of its data set, for images of 16 bits a sample.
         resize: How its training images became squares, of `resizing.RESIZINGS`.
         max_images: How many are predicted at most in one call; None for any number.
+        promises: The table `promises.csv` of its artifact; None where it has none.
     """
 
     def __init__(
         self, network: "keras.Model", classes: list[str], white_level: int = images.WHITE, resize: str = "squash",
-        max_images: int | None = None,
+        max_images: int | None = None, promises: "pd.DataFrame | None" = None,
     ):  # fmt: skip
+        self.promises = promises
         self.network, self.classes, self.max_images = network, classes, max_images
         self.white_level, self.resize = white_level, resize
         self.size = int(network.input_shape[1])
@@ -72,16 +75,33 @@ class ServedModel:
             raise UserError("the model's probabilities are not numbers: train it again, at a lower learning rate")
         return found
 
-    def predict(self, data: "pd.DataFrame") -> "pd.DataFrame":
+    def promise(self, at_least: float) -> abstention.Promise:
+        """Return the margin from which on the model answers, so that a share of its answers is right, in (0, 1).
+
+        Raises:
+            UserError: Validation does not promise such a share.
+        """
+        return abstention.find_promise(self.promises, at_least)
+
+    def predict(self, data: "pd.DataFrame", params: dict[str, Any] | None = None) -> "pd.DataFrame":
         """Return a row an image, in order: `predicted`, its `probability`, and `probabilities`, a dict by class name.
 
         Args:
             data: The column `image`: the bytes of an image file, as they are or in base64, or raw RGB.
+            params: `at_least`, the share of right answers to be promised, or 0: `predicted` is None where an image is
+                left to a person.
 
         Raises:
-            MlflowException: There is no image, or too many, or one cannot be read; the server answers with status 400.
+            MlflowException: There is no image, or too many, one cannot be read, or validation does not promise the
+                share; the server answers with status 400.
         """
         import pandas as pd
+
+        at_least = (params or {}).get("at_least", 0.0)
+        try:
+            least = self.promise(at_least).margin if at_least else 0.0
+        except UserError as error:
+            raise bad_request(str(error)) from error
 
         cells = list(flatten(data[COLUMN]))
         if not cells:
@@ -97,9 +117,10 @@ class ServedModel:
             probabilities = np.concatenate([
                 self.probabilities(np.stack([*self.decoders.map(self.pixels, batch, numbers)])) for batch in batches
             ])  # fmt: skip
-        predicted = probabilities.argmax(axis=1)
+        predicted, is_answered = probabilities.argmax(axis=1), abstention.margins(probabilities) >= least
+        answers = [self.classes[number] if sure else None for number, sure in zip(predicted, is_answered, strict=True)]
         return pd.DataFrame({
-            "predicted": [self.classes[number] for number in predicted],
+            "predicted": pd.Series(answers, dtype=object),
             "probability": [float(row[number]) for row, number in zip(probabilities, predicted, strict=True)],
             "probabilities": [dict(zip(self.classes, map(float, row), strict=True)) for row in probabilities],
         })  # fmt: skip
@@ -182,9 +203,12 @@ def _load_pyfunc(path: str) -> ServedModel:
 
     Its server is held to limits; `mlflow.pyfunc.load_model` has none.
     """
+    import pandas as pd
+
     max_images = images.setting("GRAFT_REQUEST_IMAGES", 1000) if scoring_server.limit_server() else None
     facts = json.loads((Path(path) / "artifact.json").read_text(encoding="utf-8"))["facts"]
     size, classes = facts["image_size"], facts["classes"]
     network = load_network(Path(path) / "model.keras", (size, size, 3), len(classes))
     reading = facts.get("white_level", images.WHITE), facts.get("resize", "squash")
-    return ServedModel(network, classes, *reading, max_images)
+    file = Path(path) / "promises.csv"
+    return ServedModel(network, classes, *reading, max_images, pd.read_csv(file) if file.is_file() else None)

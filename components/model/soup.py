@@ -13,6 +13,7 @@ from components.model.assembly import Untrained
 from components.model.prediction import inference_graph
 from components.model.settings import FineTuning
 from components.model.training import LogEpoch, TrainingResult
+from components.scores.selective import join_candidates
 
 
 def train_soup(
@@ -69,7 +70,7 @@ def train_soup(
     infer = inference_graph(untrained.model, validation.array.shape[2:], validation.array.dtype)
     for number in others:
         assign_mean(untrained, [weights[member] for member in [*members, number]])
-        row, mean_logits = training.validate(untrained.model, infer, validation, past)
+        row, mean_logits, _ = training.validate(untrained.model, infer, validation, past)
         if sign * row[column] >= score:
             members, score, logits = [*members, number], sign * row[column], mean_logits
     if others:
@@ -80,7 +81,8 @@ def train_soup(
     history["epoch"] = np.arange(1, len(history) + 1)
     best_epoch = sum(len(result.history) for result in results[:first]) + results[first].best_epoch
     seconds = sum(result.training_seconds for result in results)
-    return untrained, TrainingResult(history, best_epoch, logits, seconds), len(members)
+    candidates = join_candidates([result.candidates for result in results])
+    return untrained, TrainingResult(history, best_epoch, logits, seconds, candidates), len(members)
 
 
 def seeds_of_runs(seed: int, runs: int) -> list[int]:

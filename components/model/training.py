@@ -22,6 +22,7 @@ from components.model.settings import Training
 from components.model.trainer import Trainer
 from components.model.training_state import TrainingState
 from components.scores import metrics
+from components.scores.selective import NO_CANDIDATES, Candidates, find_outcome
 from components.scores.temperature import fit_temperature
 from components.system.errors import UserError
 from components.system.progress import bar
@@ -41,12 +42,14 @@ class TrainingResult:
         best_epoch: Its number, from 1; 0 for a model that was not trained epoch by epoch.
         logits: Of the validation images, (n, classes), by the best epoch's weights.
         training_seconds: What training alone took, without validation.
+        candidates: What validation chose among, such as the epochs; none where that is not known.
     """
 
     history: pd.DataFrame
     best_epoch: int
     logits: np.ndarray
     training_seconds: float
+    candidates: Candidates = NO_CANDIDATES
 
 
 def train(
@@ -108,9 +111,9 @@ def train(
             if not math.isfinite(row["loss"]):
                 raise UserError(f"the loss is {row['loss']} after epoch {epoch + 1}: lower the learning rate")
             with trainer.averaged_weights():
-                scores, logits = validate(model, infer, validation, epoch + 1)
+                scores, logits, outcome = validate(model, infer, validation, epoch + 1)
                 row |= scores
-                state.add_epoch(row, logits)
+                state.add_epoch(row, logits, outcome)
             log_epoch(epoch + 1, row)
             finished = is_finished()
             state.save(last=finished)
@@ -119,13 +122,16 @@ def train(
             progress.update()
     model.set_weights(state.best_weights)
     history = pd.DataFrame([{"epoch": number, **row} for number, row in enumerate(state.history, start=1)])
-    return TrainingResult(history, state.best_epoch, state.best_logits, state.seconds)
+    candidates = Candidates(np.stack(state.outcomes), settings.monitor == "accuracy")
+    return TrainingResult(history, state.best_epoch, state.best_logits, state.seconds, candidates)
 
 
 def validate(
     model: keras.Model, infer: Callable[[np.ndarray], Any], rows: Rows, epoch: int
-) -> tuple[dict[str, float], np.ndarray]:
-    """Return a model's `validation_loss` and calibrated `validation_...` scores, by name, and logits, (n, classes).
+) -> tuple[dict[str, float], np.ndarray, np.ndarray]:
+    """Return a model's `validation_loss` and calibrated scores, by name; logits, (n, classes); outcome, (3, n).
+
+    The scores are called `validation_...`, the outcome is that of `selective.find_outcome`.
 
     Raises:
         UserError: Logits or weights are not numbers.
@@ -134,8 +140,9 @@ def validate(
     if not all(np.isfinite(array).all() for array in (logits, *model.get_weights())):
         raise UserError(f"the model's weights or outputs are not numbers after epoch {epoch}: lower the learning rate")
     loss = metrics.log_loss(rows.labels, softmax(logits, axis=1))
-    calibrated = softmax(logits / fit_temperature(rows.labels, logits), axis=1)
-    return {"validation_loss": loss} | metrics.validation_scores(rows.labels, calibrated), logits
+    temperature = fit_temperature(rows.labels, logits)
+    scores = metrics.validation_scores(rows.labels, softmax(logits / temperature, axis=1))
+    return {"validation_loss": loss} | scores, logits, find_outcome(rows.labels, logits, temperature)
 
 
 def epoch_function(trainer: Trainer, train_rows: Rows) -> Callable[[int], dict[str, float]]:

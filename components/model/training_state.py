@@ -40,6 +40,7 @@ class TrainingState:
         self.best_epoch, self.seconds = 0, 0.0
         self.best_weights: list[np.ndarray] = []
         self.best_logits = np.empty(0)
+        self.outcomes: list[np.ndarray] = []
         self.saved_at, self.saving_seconds = 0.0, 0.0
         if file.exists():
             try:
@@ -52,14 +53,16 @@ class TrainingState:
         """How many epochs have ended since the best one: 0 where the last is the best, or none has ended."""
         return len(self.history) - self.best_epoch
 
-    def add_epoch(self, row: dict[str, float], logits: np.ndarray) -> None:
-        """Add an epoch's row; keep its weights and logits if it is the first, or better than the best by `min_delta`.
+    def add_epoch(self, row: dict[str, float], logits: np.ndarray, outcome: np.ndarray) -> None:
+        """Add an epoch; keep its weights and logits if it is the first, or better than the best by `min_delta`.
 
         Args:
             row: Losses and scores, by column of the history.
             logits: Of the validation images, (n, classes).
+            outcome: What the epoch makes of them, (3, n), as `selective.find_outcome` returns it.
         """
         self.history.append(row)
+        self.outcomes.append(outcome)
         score = self.sign * row[self.column]
         if not self.best_epoch or score > self.sign * self.history[self.best_epoch - 1][self.column] + self.min_delta:
             self.best_epoch, self.best_logits = len(self.history), logits
@@ -83,11 +86,12 @@ class TrainingState:
         summary = {"rows": self.history, "seconds": self.seconds, "best_epoch": self.best_epoch}
         arrays = {f"variable_{number}": variable.numpy() for number, variable in enumerate(self.variables())}
         arrays |= {f"best_{number}": weight for number, weight in enumerate(self.best_weights)}
+        arrays |= {"best_logits": self.best_logits, "outcomes": np.stack(self.outcomes)}
         unfinished = self.file.with_suffix(f".{socket.gethostname()}-{os.getpid()}.unfinished")
         with suppress(FileNotFoundError):  # where another machine has ended the same training, and removed the folder
             self.file.parent.mkdir(parents=True, exist_ok=True)
             with unfinished.open("wb") as file:
-                np.savez(file, summary=np.array(json.dumps(summary)), best_logits=self.best_logits, **arrays)
+                np.savez(file, summary=np.array(json.dumps(summary)), **arrays)
             unfinished.replace(self.file)
         self.saved_at = perf_counter()
         self.saving_seconds = self.saved_at - start
@@ -103,7 +107,7 @@ class TrainingState:
         variables = self.variables()
         values = [arrays[f"variable_{number}"] for number in range(len(variables))]
         self.best_weights = [arrays[f"best_{number}"] for number in range(len(self.model.get_weights()))]
-        self.best_logits = arrays["best_logits"]
+        self.best_logits, self.outcomes = arrays["best_logits"], [*arrays["outcomes"]]
         self.history, self.seconds, self.best_epoch = summary["rows"], summary["seconds"], summary["best_epoch"]
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)

@@ -47,7 +47,9 @@ def open_model(address: str) -> ServedModel:
 def load_served(classifier: Classifier) -> ServedModel:
     """Load a classifier's network from its file, and return it as a ServedModel."""
     facts = classifier.facts
-    return ServedModel(open_network(classifier), facts.classes, facts.white_level, facts.resize)
+    has_promises = (classifier.path / "promises.csv").is_file()  # an earlier version has none
+    promises = classifier.table("promises.csv") if has_promises else None
+    return ServedModel(open_network(classifier), facts.classes, facts.white_level, facts.resize, promises=promises)
 
 
 def report_path(classifier: Path) -> Path:

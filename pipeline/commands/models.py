@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from components.model.served import ServedModel
     from pipeline.journal import Results
 
+RightShare = Annotated[float, "SHARE"]
 Format = Annotated[str, "FORMAT", Names("format", ("onnx", "litert"))]
 Precision = Annotated[str, "PRECISION", Names("precision", ("float32", "float16", "int8"))]
 
 
 def predict(
-    images: Sequence[Image], *, model: Model, csv: File | None = None, watch: bool = False,
-    against: Sequence[Image] = (),
+    images: Sequence[Image], *, model: Model, csv: File | None = None, at_least: RightShare | None = None,
+    watch: bool = False, against: Sequence[Image] = (),
 ) -> None:  # fmt: skip
     """Print the most probable class of each image, and how probable it is.
 
@@ -38,9 +39,14 @@ def predict(
             models:/ID, runs:/RUN/model.
         csv: Write the probabilities of all classes to this file. A name that a spreadsheet would run as a formula has
             an apostrophe before it.
+        at_least: Answer only where validation promises that this share of the answers is right, as in 0.95; the other
+            images are left to a person, and their class is empty.
         watch: Test whether the images look to the model as its validation images do: in its features, and in how many
             are of low confidence.
         against: Image files, or folders of them, to compare with in --watch, in place of the validation images.
+
+    Raises:
+        UserError: Validation does not promise such a share.
     """
     from components.data.tables import write_table
     from components.model import file_predictions
@@ -53,19 +59,23 @@ def predict(
     if csv:
         check_file_path(csv)
     opened = open_model(model)
-    table = prediction_table(opened, files)
+    promise = opened.promise(at_least) if at_least is not None else None
+    table = prediction_table(opened, files, promise.margin if promise else 0.0)
     if csv:
         with write_in_one_move(csv) as unfinished:
             write_table(unfinished, table, errors="surrogateescape")  # names of files may be any bytes
     if len(table):
         lines = table[["file", "predicted", "probability"]].assign(file=table["file"].map(one_line))
         print(lines.to_string(index=False, float_format="%.4f"))
+    if promise:
+        left = int((table["predicted"] == "").sum())
+        print(f"{promise.sentence} Of these {len(table):,} images {left:,} are left.", file=sys.stderr)
     is_drifted = watch and watching.watch(model, opened, files, against)
     if is_drifted or len(table) < len(files):
         raise SystemExit(2 if len(table) < len(files) else 1)
 
 
-def prediction_table(model: "ServedModel", files: list[Path]) -> "pd.DataFrame":
+def prediction_table(model: "ServedModel", files: list[Path], margin: float = 0.0) -> "pd.DataFrame":
     """Return `file`, `predicted`, `probability` and each `probability_CLASS` of readable images; print the others.
 
     An image that cannot be read is a line on standard error.
@@ -73,6 +83,7 @@ def prediction_table(model: "ServedModel", files: list[Path]) -> "pd.DataFrame":
     Args:
         model: The model.
         files: Image files.
+        margin: Of images below it `predicted` is empty.
 
     Returns:
         file, predicted, probability, and the probability of each class as `probability_CLASS`.
@@ -81,6 +92,7 @@ def prediction_table(model: "ServedModel", files: list[Path]) -> "pd.DataFrame":
 
     from components.data.artifacts import PROBABILITY
     from components.model import file_predictions
+    from components.scores import abstention
 
     names, rows = list[str](), list[list[Any]]()
     for file, answer in file_predictions.predict_files(model, files):
@@ -88,7 +100,10 @@ def prediction_table(model: "ServedModel", files: list[Path]) -> "pd.DataFrame":
             print(f"{one_line(str(file))} cannot be read ({answer})", file=sys.stderr)
         else:
             names.append(str(file))
-            rows.append([model.classes[answer.argmax()], float(answer.max()), *map(float, answer)])
+            is_answered = abstention.margins(answer[None])[0] >= margin
+            rows.append(
+                [model.classes[answer.argmax()] if is_answered else "", float(answer.max()), *map(float, answer)]
+            )
     columns = ["predicted", "probability", *(PROBABILITY + name for name in model.classes)]
     table = pd.DataFrame(rows, columns=columns)
     table.insert(0, "file", pd.Series(names, dtype=object))  # pandas's own texts have to be UTF-8

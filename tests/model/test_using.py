@@ -19,16 +19,17 @@ from mlflow.exceptions import MlflowException
 from PIL import Image
 
 from components.data import images
-from components.data.artifacts import Augmented, Report
+from components.data.artifacts import Augmented, Classifier, Report
 from components.data.resizing import RESIZINGS
 from components.machinery.code import ROOT
 from components.model import file_predictions
 from components.model.served import _load_pyfunc
 from components.results.delivered import open_model
+from components.scores import abstention, selective
 from components.system.errors import UserError
 from pipeline.__main__ import main
 from pipeline.running import run_tasks
-from tests.conftest import CLASSES, PARAMETERS, free_port, paths_of, recipe_of, serving, tasks_of
+from tests.conftest import CLASSES, PARAMETERS, free_port, list_files_anew, paths_of, recipe_of, serving, tasks_of
 from tests.machinery.test_bad_days import disk
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
@@ -73,6 +74,44 @@ def test_predict_gives_what_the_report_has(made, source, journal, tmp_path, caps
         assert out[0].split() == ["file", "predicted", "probability"] and len(out) == 1 + len(files)
         assert out[1].split() == [files[0], table["predicted"][0], f"{table['probability'][0]:.4f}"]
         assert err == []
+
+
+@pytest.fixture(scope="module")
+def promising(made, source, tmp_path_factory) -> Path:
+    """A classifier whose validation, of 60 images, promises 0.95 of the answers for half of the images here."""
+    folder = shutil.copytree(made["classifiers/fine_tuned"], tmp_path_factory.mktemp("promising") / "classifier")
+    served = _load_pyfunc(str(folder))
+    pixels = np.stack([images.read_pixels(file, 32) for file in sorted(source.rglob("*.png"))])
+    ordered = np.sort(abstention.margins(served.probabilities(pixels)))[::-1]
+    middle, lowest = ordered[len(ordered) // 2 - 1 : len(ordered) // 2 + 1].mean(), ordered[-1] - 1
+    outcomes = np.stack([np.zeros(120), np.repeat([middle, lowest], 60), np.repeat([0, 1], 60)])
+    table = selective.promise_table(selective.answer_crosswise(selective.Candidates(outcomes[None]), None))
+    list_files_anew(Classifier, folder).write_table("promises.csv", table)
+    list_files_anew(Classifier, folder)
+    return folder
+
+
+def test_predict_answers_only_what_validation_promises_and_says_how_many_are_left(promising, source, tmp_path, capsys):
+    command = ["predict", "--model", str(promising), str(source), "--csv", str(tmp_path / "t.csv")]
+    out, err = run_command(capsys, *command, "--at-least", "0.95")
+    table = pd.read_csv(tmp_path / "t.csv", keep_default_na=False)
+    answered = table["predicted"] != ""
+    sure = abstention.margins(table.filter(like="probability_").to_numpy())
+    assert answered.sum() == 24 and len(table) == 48 and sure[~answered].max() < sure[answered].min()
+    assert err[-1].startswith("At least 95.0% of the answers are right, by the 95 % limit on validation")
+    assert err[-1].endswith("leaves about 50% to a person. Of these 48 images 24 are left.")
+    assert sum(len(line.split()) == 2 for line in out) == 24  # file and probability alone
+    with pytest.raises(UserError, match=r"cannot promise that 0.99 of the answers are right: at most 0.95"):
+        main([*command, "--at-least", "0.99"])
+
+
+def test_an_average_promises_nothing_and_a_model_of_an_earlier_version_neither(made, source, tmp_path):
+    folder = shutil.copytree(made["classifiers/top"], tmp_path / "earlier")
+    (folder / "promises.csv").unlink()
+    list_files_anew(Classifier, folder)
+    with pytest.raises(UserError, match="validation promises nothing of this model"):
+        main(["predict", "--model", str(folder), str(source), "--at-least", "0.5"])
+    main(["predict", "--model", str(folder), str(source / "up" / "00.png")])
 
 
 def test_a_table_of_predictions_is_whole_or_the_earlier_one_and_has_names_of_any_bytes(
@@ -225,6 +264,20 @@ def test_the_served_model_answers_as_predict_does(made, server, source, photogra
         shares = pd.DataFrame([*table["probabilities"]])
         assert shares.columns.tolist() == [*CLASSES]
         np.testing.assert_allclose(shares, expected.filter(like="probability_"), atol=1e-5)
+
+
+def test_the_served_model_answers_only_what_validation_promises(promising, source, server):
+    files = sorted(source.rglob("*.png"))
+    served = _load_pyfunc(str(promising))
+    table = served.predict(pd.DataFrame({"image": [file.read_bytes() for file in files]}), {"at_least": 0.95})
+    answered, sure = table["predicted"].notna(), abstention.margins(pd.DataFrame([*table["probabilities"]]).to_numpy())
+    assert answered.sum() == 24 and sure[~answered].max() < sure[answered].min()
+    with pytest.raises(MlflowException, match=r"cannot promise that 0.99 of the answers are right"):
+        served.predict(pd.DataFrame({"image": [files[0].read_bytes()]}), {"at_least": 0.99})
+    status, answer = post(server, {"inputs": [base64_of(files[0])], "params": {"at_least": 0.99}})
+    assert status == 400 and "validation cannot promise that 0.99 of the answers are right" in answer["message"]
+    status, answer = post(server, {"inputs": [base64_of(files[0])], "params": {"at_least": 0.1}})
+    assert status == 200 and "predicted" in answer["predictions"][0]
 
 
 def test_deep_images_are_read_as_those_of_the_data_set_and_a_brighter_one_is_refused(made, tmp_path, capsys):

@@ -46,7 +46,7 @@ def use_lines(classifier: Classifier) -> Iterator[str]:
     yield f"Says which of {len(classes)} classes an image belongs to: {markdown(listed)}."
     seen = f"{SEEN[facts.resize]} {size} x {size} pixels"
     yield f"For images like those of the data set {name}, {seen}; no others were tried."
-    yield "An image of none of these classes gets one of them all the same."
+    yield "An image of none of these classes gets one of them all the same, unless `--at-least` holds the answer back."
 
 
 def score_with_interval(report: Report, name: str) -> str:

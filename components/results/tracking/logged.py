@@ -31,6 +31,7 @@ CODE = (  # of the components: all that serving needs
     "data/resizing.py",
     "model/scoring_server.py",
     "model/served.py",
+    "scores/abstention.py",
     "system/errors.py",
     "system/signals.py",
 )
@@ -96,15 +97,16 @@ def write_package(folder: Path) -> Path:
 
 
 def model_signature() -> "ModelSignature":
-    """Return the signature of logged models: `image` in; `predicted`, `probability` and `probabilities` out."""
+    """Return the signature of logged models: `image` and `at_least` in; `predicted` and its probabilities out."""
     from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema
+    from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
     from mlflow.types.schema import AnyType, Map
 
     answers = [ColSpec("string", "predicted"), ColSpec("double", "probability")]
     return ModelSignature(
         inputs=Schema([ColSpec(AnyType(), served.COLUMN)]),
         outputs=Schema([*answers, ColSpec(Map("double"), "probabilities")]),
+        params=ParamSchema([ParamSpec("at_least", "double", 0.0)]),
     )
 
 
