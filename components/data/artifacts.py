@@ -456,6 +456,8 @@ class Report(Artifact[ReportFacts]):
     side, 3), and where in each the predicted class is seen, `heats` (n, height, width) in [0, 1], where a network has
     maps. `leakage.csv` and `leakage.npz` are the split's.
 
+    `risks.csv` (answered, images, risk, low, high) has the share that is wrong of the surest test images.
+
     The fact `fingerprint` is the digest of the classifier, the views that it predicts from and the test images.
     """
 

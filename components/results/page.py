@@ -115,6 +115,7 @@ def write_page(
         diagrams={name: reliability_section(name, report, looks[name]) for name, report in reports.items()},
         calibration={name: calibration_row(report) for name, report in reports.items()},
         failures={name: failure_section(name, report, looks[name]) for name, report in reports.items()},
+        risks={name: risk_row(report) for name, report in reports.items()},
         costly={key: row for name, report in reports.items() for key, row in costly_rows(name, report).items()},
         costs=cost_rows(models, costs),
         sizes={name: size_row(report) for name, report in reports.items()},
@@ -322,6 +323,14 @@ def calibration_row(report: Report) -> dict[str, str]:
         "calibration error before": score_text(row, "ece_uncalibrated"),
         "calibration error after": score_text(row, "ece"),
         "by chance": score_text(row, "ece_chance"),
+    }
+
+
+def risk_row(report: Report) -> dict[str, str]:
+    """Return, by the share answered as in `50% answered`, the share wrong of the surest test images, with interval."""
+    return {
+        f"{row['answered']:.0%} answered": with_interval(row["risk"], row["low"], row["high"])
+        for row in report.table("risks.csv").to_dict("records")
     }
 
 

@@ -18,11 +18,14 @@ from components.results import failures, fingerprints
 from components.results.costly_mistakes import Predictions, find_costly_mistakes, read_confusions
 from components.results.failures import class_numbers
 from components.scores import metrics
+from components.scores.abstention import margins
 from components.scores.calibration import calibration_error, reliability_bins
 from components.scores.intervals import class_scores, score_intervals
 from components.scores.registry import VALIDATION
 from components.scores.temperature import fit_temperature
 from components.system.errors import UserError
+
+SHARES = (0.25, 0.5, 0.75, 0.9, 1.0)  # of the test images, the surest first
 
 
 def fill_report(
@@ -56,6 +59,7 @@ def fill_report(
     write_scores(report, labels, probabilities, uncalibrated, groups)
     write_baselines(report, labels)
     write_failures(report, labels, probabilities, groups)
+    report.write_table("risks.csv", risk_table(labels, probabilities, groups))
     if validation is not None and confusions:
         validated, _ = predict_probabilities(
             model, augmented.array, augmented.rows(validation["file"].tolist()), batch_size
@@ -153,6 +157,26 @@ def write_baselines(report: Report, labels: np.ndarray) -> None:
     """Write `baselines.json`: scores of baselines that see no image, the number of test images, the best epoch."""
     baselines = metrics.baselines(labels, report.facts.train_counts)
     report.write_values("baselines", {**baselines, "test_images": len(labels), "best_epoch": report.facts.best_epoch})
+
+
+def risk_table(labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray) -> pd.DataFrame:
+    """Return what share is wrong of the surest images, for each of `SHARES`: answered, images, risk, low, high.
+
+    `low` and `high` are the 95 % interval of the risk, over groups where there are any. The surest images are those of
+    the highest margins.
+
+    Args:
+        labels: Number of the true class, (n,).
+        probabilities: Of each class, (n, classes).
+        groups: Names of the images' groups, (n,).
+    """
+    order, rows = np.argsort(-margins(probabilities), kind="stable"), []
+    for share in SHARES:
+        surest = order[: max(round(share * len(order)), 1)]
+        risk = float((probabilities[surest].argmax(axis=1) != labels[surest]).mean())
+        low, high = score_intervals(labels[surest], probabilities[surest], groups[surest], ["accuracy"])["accuracy"]
+        rows.append((share, len(surest), risk, 1 - high, 1 - low))
+    return pd.DataFrame(rows, columns=["answered", "images", "risk", "low", "high"])
 
 
 def write_failures(report: Report, labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray) -> None:

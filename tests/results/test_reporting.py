@@ -25,6 +25,15 @@ def columns(table: pd.DataFrame, score: str) -> list[tuple[float, float, float]]
     return list(table[[score, f"{score}_low", f"{score}_high"]].itertuples(index=False, name=None))
 
 
+def test_the_surest_images_are_wrong_at_the_rate_that_is_reported_with_its_interval():
+    sure, right = np.linspace(0.51, 0.99, 100), np.arange(100) >= 40
+    probabilities = np.stack([sure, 1 - sure], axis=1)
+    table = reporting.risk_table(np.where(right, 0, 1), probabilities, np.full(100, ""))
+    assert table["images"].tolist() == [25, 50, 75, 90, 100]
+    assert table["risk"].tolist() == pytest.approx([0, 0, 15 / 75, 30 / 90, 0.4])
+    assert (table["low"] <= table["risk"]).all() and (table["risk"] < table["high"]).all()
+
+
 def test_a_report_has_the_interval_of_every_test_score(made):
     for model in MODELS.values():
         report = Report.read(made[model])
