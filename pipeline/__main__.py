@@ -10,7 +10,7 @@ from components.system.errors import UserError, run_cli, unknown_name
 from pipeline.commands import data_sets, kubeflow, models, recipes, results, search
 
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
-    "data sets of your own": (data_sets.look, data_sets.new),
+    "data sets of your own": (data_sets.look, data_sets.new, search.suspects),
     "recipes, in params.yaml": (
         recipes.check,
         recipes.networks,

@@ -183,9 +183,10 @@ def correction_sentence(pairs: pd.DataFrame) -> str:
 def trust_sentence(same: Sequence[SameWay]) -> list[str]:
     """Return a list of one sentence, the A/A test: how often trainings of one way are told apart; empty without pairs.
 
-    There are none where no way has two trainings.
+    There are none where no way has two trainings, nor where there is no way.
     """
-    files, files_told, halves, halves_told = (sum(values) for values in zip(*map(astuple, same), strict=True))
+    counts = [(0, 0, 0, 0), *map(astuple, same)]
+    files, files_told, halves, halves_told = (sum(values) for values in zip(*counts, strict=True))
     if not files:
         return []
     text = f"A/A: two trainings of one way, as files, are told apart by accuracy in {files_told} of {files} pairs"

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Annotated, Any
 
+from components.data.artifacts import Images
 from components.machinery import lineage, running
 from components.machinery.signature import load_step
 from components.machinery.trainings import training_path
@@ -16,11 +17,15 @@ from pipeline.commands.words import Name, Recipe, Sweep, read_sweeps
 from pipeline.places import path_of
 
 if TYPE_CHECKING:
-    from pipeline.arranging import Task
+    import numpy as np
+    import pandas as pd
+
+    from pipeline.arranging import Output, Task
 
 Budget = Annotated[float, "HOURS", Range("more than 0", lambda value: value > 0)]
 Finalists = Annotated[int, Range("1 or more", lambda value: value >= 1)]
 Times = Annotated[float, "TIMES", Range("more than 1, at most 100", lambda value: 1 < value <= 100)]
+Shown = Annotated[int, Range("from 1 to 100", lambda value: 1 <= value <= 100)]
 TrainingStep = Annotated[str, "STEP", Names("step that trains", recipes.TRAINING)]
 
 ON_FEATURES = ("train_top", "fit_logistic", "fit_neighbours")  # steps that take stored features and the split
@@ -134,8 +139,6 @@ def learning_curve(recipe: Recipe, *, network: Name = "", more: Times = 2.0) -> 
         more: How many times as many training images to forecast for.
     """
     task = find_task(recipe, ON_FEATURES, network)
-    import numpy as np
-
     from components.data.tables import write_table
     from components.model import assembly, fitting
     from components.model import learning_curve as curves
@@ -145,7 +148,7 @@ def learning_curve(recipe: Recipe, *, network: Name = "", more: Times = 2.0) -> 
     features, splits = inputs["features"], inputs["splits"]
     train, validation = assembly.rows_of_splits(features, splits)
     rows = splits.part("train")
-    units = np.where(rows["group"] == "", rows["file"], rows["group"].astype(str))
+    units = units_of(task, rows)
     known, held_out = ((fitting.plain_features(part), part.labels) for part in (train, validation))
     curve = curves.measure_curve(known, held_out, units, len(splits.facts.classes), SEED)
     target = round(more * len(rows))
@@ -160,6 +163,90 @@ def learning_curve(recipe: Recipe, *, network: Name = "", more: Times = 2.0) -> 
     print("\nthe last row is a forecast; the classes, by how many mistakes it takes away of the validation images:\n")
     print(classes.head(MOST_CLASSES).to_string(index=False, float_format="%.3f"))
     print(f"\nlook at {picture}; the table is {file}")
+
+
+def suspects(recipe: Recipe, *, network: Name = "", shown: Shown = 24) -> None:
+    """List training and validation images whose label is probably wrong, and those unlike others of their class.
+
+    A regression on a recipe's stored features, fitted on other images, gives each image the probabilities of classes.
+    Labels that it contradicts confidently are suspects, the surest first. Test images are not looked at. The tables, of
+    all suspects and of the images by how far they are from the nearest of their class, and the picture of the first
+    suspects are written beside the features: suspects.csv, outliers.csv, suspects.png.
+
+    Args:
+        recipe: A recipe that has been run.
+        network: One of the recipe's networks, if not the first.
+        shown: How many are printed and drawn.
+    """
+    task = find_task(recipe, ON_FEATURES, network)
+    import numpy as np
+    import pandas as pd
+
+    from components.data.tables import write_table
+    from components.data.thumbnails import read_thumbnail, thumbnail_side
+    from components.model import out_of_fold
+    from components.results import figures
+    from components.scores import label_errors
+
+    inputs = open_inputs(task)
+    features, splits = inputs["features"], inputs["splits"]
+    rows = pd.concat([splits.part("train"), splits.part("validation")], ignore_index=True)
+    classes = splits.facts.classes
+    labels = rows["label"].map({name: number for number, name in enumerate(classes)}).to_numpy(np.int64)
+    plain = np.asarray(features.array[features.rows(rows["file"].tolist()), 0])
+    if plain.ndim > 2:
+        raise UserError("suspects are found by features that are pooled, `extract: {pooling: auto}`; received maps")
+    probabilities = out_of_fold.out_of_fold_probabilities(plain, labels, units_of(task, rows), len(classes), SEED)
+    found = label_errors.rank_suspects(labels, probabilities)
+    place = rows.loc[found["row"], ["file", "split"]].reset_index(drop=True)
+    names = found[["label", "suggested"]].apply(lambda column: column.map(dict(enumerate(classes))))
+    table = pd.concat([place, names, found.filter(like="probability")], axis=1)
+    folder = path_of(task.inputs["features"][0]).parent
+    distances = rows[["file", "split", "label"]].assign(
+        distance=out_of_fold.distances_within_classes(plain, labels).round(4)
+    )
+    far = distances.sort_values("distance", ascending=False, kind="stable")
+    for name, one in (("suspects", table), ("outliers", far)):
+        with write_in_one_move(folder / f"{name}.csv") as unfinished:
+            write_table(unfinished, one)
+    print(f"{len(table):,} of {len(rows):,} images have a label that is probably wrong")
+    print(table.head(shown).to_string(index=False, float_format="%.3f"))
+    print("\nfarthest from the nearest images of their class:\n")
+    print(far.head(shown // 2).to_string(index=False, float_format="%.3f"))
+    if len(table):
+        images = Images.read(path_of(output_behind(task, "images")))
+        side = thumbnail_side(min(shown, len(table)))
+        drawn = table.head(shown)
+        thumbnails = [read_thumbnail(images.file(file), images.facts.white_level, side) for file in drawn["file"]]
+        figures.draw_mistakes(
+            thumbnails, None, drawn["label"].tolist(), drawn["suggested"].tolist(),
+            drawn["probability_of_suggested"].tolist(), folder / "suspects.png",
+            f"{recipe}: labels that are probably wrong",
+        )  # fmt: skip
+        print(f"\nlook at {folder / 'suspects.png'}; the tables are {folder / 'suspects.csv'} and outliers.csv")
+
+
+def units_of(task: "Task", rows: "pd.DataFrame") -> "np.ndarray":
+    """Return the number of each image's unit, (n,): its group, or itself where it has none, joined by duplicates.
+
+    Args:
+        task: A task behind which there is an audit.
+        rows: One row an image: file and group.
+    """
+    from components.data.artifacts import Audit
+    from components.data.grouping import unit_numbers
+
+    clusters = Audit.read(path_of(output_behind(task, "audit"))).table("hashes.csv").set_index("file")["cluster"]
+    groups = rows["group"].astype(str).where(rows["group"] != "", rows["file"])
+    return unit_numbers(rows.assign(group=groups, cluster=clusters.loc[rows["file"]].to_numpy()))
+
+
+def output_behind(task: "Task", key: str) -> "Output":
+    """Return the first output of a key, such as `audit`, of the tasks behind a task, its own too."""
+    from pipeline.arranging import RECORD, tasks_to_make
+    from pipeline.running import find_output
+
+    return find_output(tasks_to_make(task.outputs[RECORD]), key)
 
 
 def find_task(recipe: str, steps: Sequence[str], network: str) -> "Task":

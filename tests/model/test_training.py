@@ -28,6 +28,7 @@ from components.model.learning_rates import plan_schedule
 from components.model.rows import FreshRows, Rows
 from components.model.settings import FineTuning
 from components.model.trainer import Trainer
+from components.scores import label_errors
 from components.scores.temperature import fit_temperature
 from components.system.errors import UserError
 from pipeline import __main__, recipes
@@ -680,6 +681,22 @@ def test_a_learning_curve_is_drawn_and_written_beside_the_features(project, caps
     table = pd.read_csv(folder / "learning_curve.csv")
     assert table["images"].iloc[-1] == 3 * table["images"].iloc[-2]
     assert (table["accuracy_low"] <= table["accuracy_high"]).all()
+
+
+def test_suspects_and_outliers_are_listed_and_the_first_drawn(made, project, monkeypatch, capsys):
+    labels = Splits.read(made["splits"]).table("splits.csv").set_index("file")["label"]
+    with monkeypatch.context() as patched:
+        rank = label_errors.rank_suspects
+        patched.setattr(label_errors, "rank_suspects", lambda labels, given: rank(np.roll(labels, 1), given))
+        __main__.main(["suspects", "edges", "--network", NETWORK, "--shown", "5"])
+    folder = Path("artifacts/edges", NETWORK)
+    printed = capsys.readouterr().out
+    suspects, outliers = (pd.read_csv(folder / f"{name}.csv") for name in ("suspects", "outliers"))
+    assert f"{len(suspects)} of {len(labels)} images have a label that is probably wrong" in printed and len(suspects)
+    assert (suspects["label"] != suspects["suggested"]).all() and {*suspects["split"]} <= {"train", "validation"}
+    assert sorted(outliers["file"]) == sorted(labels.index)
+    assert outliers["distance"].is_monotonic_decreasing
+    assert (folder / "suspects.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_recipe_without_what_a_command_needs_says_which_model_to_put_in(project):

@@ -15,7 +15,7 @@ from components.results import comparing, drawing, titles, verdicts
 from components.results.trials import SEEDS, trials_by_model
 from components.scores import intervals, metrics
 from components.scores.estimates import sample_of
-from components.scores.pairs import compare_ways
+from components.scores.pairs import SameWay, compare_ways
 from components.scores.registry import TESTED
 from components.system.errors import UserError
 
@@ -521,3 +521,8 @@ def test_a_way_without_chance_has_no_trainings_to_tell_of(trainings, text):
     scores = pd.DataFrame({"trainings": trainings, "folds": 1}, index=["neighbours, glyphs", "top, glyphs"])
     assert drawing.trainings_text(scores) == text
     assert drawing.trainings_text(scores.iloc[:1]) == ""
+
+
+def test_ways_that_have_no_chance_have_no_a_a_test():
+    assert verdicts.trust_sentence([]) == []
+    assert verdicts.trust_sentence([SameWay(0, 0, 0, 0)]) == []
