@@ -73,25 +73,35 @@ def main(arguments: list[str]) -> None:
 
 def measure_recipe(recipe: str, seeds: Sequence[int], assignments: Sequence[str]) -> pd.DataFrame:
     """Return the rows of `forecast_case` for each seed of a recipe's first network, after its name and the seed."""
-    content = recipes.read()
-    content = recipes.apply_changes(content, recipe, read_assignments(assignments))
+    features, labels, units, classes = read_samples(recipe, assignments)
+    cases = [
+        forecast_case(features, labels, units, classes, seed).assign(recipe=recipe, seed=seed, images=len(labels))
+        for seed in seeds
+    ]
+    names = ["recipe", "seed", "images", "score", "half", "whole", "forecast", "low", "high"]
+    return pd.concat(cases)[names]
+
+
+def read_samples(recipe: str, assignments: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """Return plain features (n, channels), class numbers (n,), units (n,) and the number of classes of a recipe.
+
+    They are of the images that train or validate, by its first network, and are made where they are not there.
+
+    Args:
+        recipe: The recipe.
+        assignments: Other values, `STEP.PARAMETER=VALUE`.
+    """
+    content = recipes.apply_changes(recipes.read(), recipe, read_assignments(assignments))
     tasks = tasks_by_recipe(content, [recipe])[recipe]
     splits, audit = (make(find_output(tasks, key), WORK) for key in ("splits", "audit"))
     features = Features.read(make(find_output(tasks, "features"), WORK))
     table = Splits.read(splits).table("splits.csv")
     clusters = Audit.read(audit).table("hashes.csv").set_index("file")["cluster"]
     table["cluster"] = clusters.loc[table["file"]].to_numpy()
-    table["group"] = np.where(table["group"] == "", table["file"], table["group"].astype(str))
-    labels = table["label"].map({name: number for number, name in enumerate(features.facts.classes)}).to_numpy()
+    table["group"] = table["group"].astype(str).where(table["group"] != "", table["file"])
+    labels = table["label"].map({name: number for number, name in enumerate(features.facts.classes)}).to_numpy(np.int64)
     plain = np.asarray(features.array[features.rows(table["file"].tolist()), 0])
-    cases = [
-        forecast_case(plain, labels, unit_numbers(table), len(features.facts.classes), seed).assign(
-            recipe=recipe, seed=seed, images=len(table)
-        )
-        for seed in seeds
-    ]
-    names = ["recipe", "seed", "images", "score", "half", "whole", "forecast", "low", "high"]
-    return pd.concat(cases)[names]
+    return plain, labels, unit_numbers(table), len(features.facts.classes)
 
 
 if __name__ == "__main__":
