@@ -28,7 +28,7 @@ def flip_labels(labels: np.ndarray, classes: int, share: float, seed: int) -> tu
 def suspect_case(
     features: np.ndarray, labels: np.ndarray, units: np.ndarray, classes: int, share: float, seed: int
 ) -> dict[str, float]:
-    """Return `flipped`, `listed`, `precision`, `recall` and `precision_of_first` of a case; arguments as in the modules.
+    """Return `flipped`, `listed`, `precision`, `recall` and `precision_of_first` of labels of which a share is flipped.
 
     `precision_of_first` is of as many suspects, the first ones, as labels were flipped.
     """
