@@ -14,10 +14,11 @@ from scipy.special import log_softmax
 
 from components.model.logistic import fit_path
 from components.scores.temperature import fit_temperature
+from components.system.errors import UserError
 
 INVERSE_PENALTIES = (0.01, 1.0)  # of logistic regression, of standardised features
 SHARES = (1 / 8, 1 / 4, 1 / 2, 1)  # of the training images
-FEWEST = 2  # images of each class, on average, in the smallest part
+FEWEST = 1  # images of each class, on average, in the smallest part
 ORDERS = 8  # in which images are added
 RESAMPLED = 1000  # times
 LOWEST = 0.0005  # mistakes or losses an image, so that none have a logarithm
@@ -52,10 +53,15 @@ def measure_curve(
         units: Of each training image, what is added with it: its group or its cluster of duplicates, (n,).
         classes: Number of classes.
         seed: Seed of the orders.
+
+    Raises:
+        UserError: There are too few training images for two sizes.
     """
     features, labels = train
     whole = len(labels)
-    sizes = np.unique([round(whole * share) for share in SHARES if whole * share >= FEWEST * classes] or [whole])
+    sizes = np.unique([round(whole * share) for share in SHARES if whole * share >= FEWEST * classes])
+    if len(sizes) < 2:
+        raise UserError(f"{whole} training images of {classes} classes are too few for a curve: it takes 2 a class")
     wrong = np.empty((len(sizes), ORDERS, len(validation[1])))
     losses = np.empty_like(wrong)
     for order in range(ORDERS):
@@ -141,8 +147,6 @@ def extrapolate(sizes: np.ndarray, means: np.ndarray, target: int) -> np.ndarray
         means: Mistakes or losses, (rows, sizes); below half a mistake in 1,000 they count as that.
         target: The size.
     """
-    if len(sizes) == 1:
-        return means[:, -1]
     steps = np.log(sizes) - np.log(sizes).mean()
     slopes = np.log(np.maximum(means, LOWEST)) @ steps / (steps @ steps)
     return means[:, -1] * (target / sizes[-1]) ** np.minimum(slopes, 0)

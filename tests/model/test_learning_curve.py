@@ -5,6 +5,7 @@ import pytest
 
 from components.model import learning_curve
 from components.model.learning_curve import LearningCurve
+from components.system.errors import UserError
 
 CHANNELS, CLASSES = 6, 3
 
@@ -38,6 +39,12 @@ def test_with_more_images_fewer_are_mistaken_and_all_orders_end_alike():
     assert not (curve.wrong[0] == curve.wrong[0, 0]).all()
     again = learning_curve.measure_curve(train, validation, np.arange(640), CLASSES, seed=3)
     np.testing.assert_array_equal(curve.losses, again.losses)
+
+
+def test_too_few_images_for_two_sizes_are_told():
+    few = blobs(5, 1)
+    with pytest.raises(UserError, match="5 training images of 3 classes are too few for a curve: it takes 2 a class"):
+        learning_curve.measure_curve(few, few, np.arange(5), CLASSES, seed=0)
 
 
 def curve_of_law(floor: float, images: int = 2000) -> LearningCurve:
