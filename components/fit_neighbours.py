@@ -19,7 +19,7 @@ def fit_neighbours(
     weights: Input[Weights],
     classifier: Output[Classifier],
 ) -> None:
-    """Classify by the votes of the nearest training images in the space of the features; nothing is trained.
+    """Write a classifier that lets the nearest training images vote, in the space of the features; nothing is trained.
 
     How many vote is chosen on validation. The plain views of the training images count; the model holds their features.
 

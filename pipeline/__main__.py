@@ -31,10 +31,10 @@ COMMANDS = {command.__name__: command for group in GROUPS.values() for command i
 
 def overview() -> str:
     """Return the help text of `graft`: below each group's title a line for each command, its name and summary."""
-    lines = ["graft COMMAND ..."]
+    lines, width = ["graft COMMAND ..."], 1 + max(map(len, COMMANDS))
     for title, group in GROUPS.items():
         lines += ["", f"{title}:"]
-        lines += [f"  {command.__name__:12} {parse_docstring(command).short_description}" for command in group]
+        lines += [f"  {command.__name__:{width}} {parse_docstring(command).short_description}" for command in group]
     return "\n".join([*lines, "", "`graft COMMAND --help` says what a command takes; `make repro` runs the recipes."])
 
 

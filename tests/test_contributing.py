@@ -71,8 +71,10 @@ def test_the_tests_take_them_up(extended):
 
 
 RUN = """
+from pathlib import Path
 from pipeline import planning, recipes, running
 running.run_tasks(planning.tasks_by_recipe(recipes.read(), ["shapes"])["shapes"])
+print(Path("artifacts/shapes/page/comparison.txt").read_text(encoding="utf-8"))
 """
 
 

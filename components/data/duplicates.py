@@ -98,7 +98,7 @@ def cluster_names(first: np.ndarray) -> np.ndarray:
 
 
 def classes_alike_by_nature(labels: np.ndarray, cluster: np.ndarray, pairs: Sequence[Pair]) -> list[str]:
-    """Return the classes, sorted, whose images are alike by nature: many in one cluster, or most pairs cross classes.
+    """Return, sorted, classes with many images in one cluster and, if most of all pairs cross classes, those in these.
 
     So are those of one camera, pages, gauges or forms. One cluster, of 8 images or more, has over 30 % of such a class;
     or, of 10 pairs or more, most have two labels.

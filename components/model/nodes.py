@@ -23,7 +23,7 @@ PAUSE = 0.5  # seconds between two looks
 
 
 def meet(output: Artifact) -> None:
-    """Set TF_CONFIG to the addresses of all nodes of a step once all have come; do nothing where it runs on one alone.
+    """Set TF_CONFIG to the addresses of all nodes of a step once all have come; leave it if set, or if there is one.
 
     The environment says how many there are, `GRAFT_NODES`, which of them this is, `GRAFT_NODE` from 0, and where the
     others reach it, `GRAFT_NODE_ADDRESS`. Node 0 lists the nodes that answer, so that addresses of an attempt that

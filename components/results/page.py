@@ -411,7 +411,7 @@ def lowest_classes(report: Report) -> pd.DataFrame:
 
 
 def class_rows(table: pd.DataFrame) -> Rows:
-    """Return, by class, test images and scores as texts, a dash where undefined."""
+    """Return, by class, a row of texts: `test images`, then `precision`, `recall`, `F1` with intervals or a dash."""
     return {
         row["class"]: {
             "test images": f"{row['support']:,}",

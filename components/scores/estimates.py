@@ -280,7 +280,7 @@ def error_part(sample: Sample, name: str) -> Part:
 
 
 def class_parts(sample: Sample, name: str) -> list[Part]:
-    """Return a Part for each class, in order: its recall or, of a score that follows `overlaps`, its overlap.
+    """Return a Part a class, in order: its recall, or overlap if the score follows that; 0 trials without test images.
 
     The overlap is with the images that are predicted as it.
 

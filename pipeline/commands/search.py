@@ -166,7 +166,7 @@ def learning_curve(recipe: Recipe, *, network: Name = "", more: Times = 2.0) -> 
 
 
 def suspects(recipe: Recipe, *, network: Name = "", shown: Shown = 24) -> None:
-    """List training and validation images whose label is probably wrong, and those unlike others of their class.
+    """List images whose label is probably wrong, and those unlike others of their class; none of the test part.
 
     A regression on a recipe's stored features, fitted on other images, gives each image the probabilities of classes.
     Labels that it contradicts confidently are suspects, the surest first. Test images are not looked at. The tables, of

@@ -286,7 +286,7 @@ def share_components(graph: GraphComponent) -> GraphComponent:
 
 
 def display_name(task: Task) -> str:
-    """Return a task's name in Kubeflow's UI: step, model and words, `evaluate top glyphs`, or step and words.
+    """Return a task's name in Kubeflow's UI: step and words, with the model between if it evaluates or chooses one.
 
     Only a choice and an evaluation have the model in it.
     """

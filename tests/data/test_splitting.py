@@ -242,7 +242,7 @@ def test_the_step_keeps_the_test_rows_apart(tmp_path):
     assert files.is_unique and set(files) == {f"{name}/{image:02}.png" for name in CLASSES for image in range(8)}
     assert all((part["file"].str.split("/").str[0] == part["label"]).all() for part in parts)
     texts = [file.read_text() for file in at["splits"].iterdir() if file.suffix in (".csv", ".json")]
-    assert len(texts) == 3 and not any(name in text for text in texts for name in test["file"])
+    assert len(texts) == 4 and not any(name in text for text in texts for name in test["file"])
     assert test.columns.tolist() == ["file", "label", "group", "width", "height"]
     assert set(test["width"]) == set(test["height"]) == {12} and set(test["group"]) == {""}
 

@@ -193,6 +193,7 @@ def places(made: dict[str, Path], name: str) -> dict[str, Any]:
         "classifiers": [made[f"classifiers/{model}"] for model in MODELS.values()],
         "reports": [made[model] for model in MODELS.values()],
         "records": [made["comparison"].parent],
+        "drawings": [made["drawings"]],
     }
     return at | {key: several[key] for key in load_step(name).several}
 
