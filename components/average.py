@@ -2,7 +2,7 @@
 
 from components.data.artifacts import Augmented, Classifier, Splits
 from components.machinery.signature import Input, Output
-from components.model.naming import model_name
+from components.model.naming import model_of_step
 from components.system.limits import Count
 
 
@@ -31,5 +31,5 @@ def average(
     from components.model import ensemble
     from components.results import tracking
 
-    with tracking.live_run(classifier, model_name("average")):
+    with tracking.live_run(classifier, model_of_step("average")):
         ensemble.average_classifiers(augmented, splits, classifiers, classifier, batch_size)

@@ -2,7 +2,7 @@
 
 from components.data.artifacts import Classifier, Splits, Tensors, Top, Weights
 from components.machinery.signature import Input, Output
-from components.model.naming import model_name
+from components.model.naming import model_of_step
 from components.model.settings import FineTuning
 
 
@@ -38,10 +38,10 @@ def fine_tune(
 
     nodes.meet(classifier)
     strategy = runtime.device_strategy()
-    with tracking.live_run(classifier, model_name("fine_tune")) as log_epoch:
+    with tracking.live_run(classifier, model_of_step("fine_tune")) as log_epoch:
         untrained, result, averaged = soup.train_soup(
             "fine_tune", assemble, settings, log_epoch, classifier.resume, strategy
         )
         classifier.facts.averaged_runs = averaged
         layers = assembly.plain_layers(untrained.layers, weights) if settings.lora else untrained.layers
-        delivery.deliver(classifier, model_name("fine_tune"), layers, result, untrained.split_rows, untrained.layers)
+        delivery.deliver(classifier, model_of_step("fine_tune"), layers, result, untrained.split_rows, untrained.layers)

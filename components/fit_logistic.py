@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from components.data.artifacts import Classifier, Features, Splits, Weights
 from components.machinery.signature import Input, Output
-from components.model.naming import model_name
+from components.model.naming import model_of_step
 from components.model.optimizers import CLASS_WEIGHTS
 from components.system.limits import Names
 
@@ -46,5 +46,5 @@ def fit_logistic(
             head.layers[-1].set_weights([kernel, bias])
             yield f"C {inverse:g}", head
 
-    with tracking.live_run(classifier, model_name("fit_logistic")):
+    with tracking.live_run(classifier, model_of_step("fit_logistic")):
         fitting.deliver_best("fit_logistic", features, splits, weights, classifier, fitted_heads)

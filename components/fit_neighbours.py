@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from components.data.artifacts import Classifier, Features, Splits, Weights
 from components.machinery.signature import Input, Output
-from components.model.naming import model_name
+from components.model.naming import model_of_step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,5 +42,5 @@ def fit_neighbours(
             yield f"{count} neighbours", neighbour_head(known, labels, classes, count)
 
     runtime.use_one_thread()
-    with tracking.live_run(classifier, model_name("fit_neighbours")):
+    with tracking.live_run(classifier, model_of_step("fit_neighbours")):
         fitting.deliver_best("fit_neighbours", features, splits, weights, classifier, heads)

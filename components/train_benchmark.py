@@ -5,7 +5,7 @@ from typing import Annotated
 from components.data.artifacts import Augmented, Classifier, Splits
 from components.machinery.signature import Input, Output
 from components.model.benchmark import NETWORKS
-from components.model.naming import model_name
+from components.model.naming import model_of_step
 from components.model.settings import Training
 from components.system.limits import Count, Names, Pixels, Range
 
@@ -43,8 +43,8 @@ def train_benchmark(
     untrained = assembly.assemble_benchmark(
         augmented, splits, network, image_size, width, stages, classifier.path.parent
     )
-    with tracking.live_run(classifier, model_name("train_benchmark")) as log_epoch:
+    with tracking.live_run(classifier, model_of_step("train_benchmark")) as log_epoch:
         result = training.train(
             "train_benchmark", untrained.model, untrained.split_rows, settings, log_epoch, classifier.resume
         )
-        delivery.deliver(classifier, model_name("train_benchmark"), untrained.layers, result, untrained.split_rows)
+        delivery.deliver(classifier, model_of_step("train_benchmark"), untrained.layers, result, untrained.split_rows)

@@ -5,7 +5,7 @@ from typing import Annotated
 from components.data.artifacts import Classifier, Features, Splits, Top, Weights
 from components.machinery.signature import Input, Output
 from components.model.heads import HEADS
-from components.model.naming import model_name
+from components.model.naming import model_of_step
 from components.model.settings import HeadTraining
 from components.system.limits import Count, Names, PartialShare
 
@@ -48,9 +48,9 @@ def train_top(
         runtime.use_one_thread()
     runtime.set_seed(settings.seed)
     untrained = assembly.assemble_top(features, splits, weights, head, dropout, width, depth)
-    with tracking.live_run(classifier, model_name("train_top")) as log_epoch:
+    with tracking.live_run(classifier, model_of_step("train_top")) as log_epoch:
         result = training.train(
             "train_top", untrained.model, untrained.split_rows, settings, log_epoch, classifier.resume, untrained.head
         )
         top.save(untrained.model)
-        delivery.deliver(classifier, model_name("train_top"), untrained.layers, result, untrained.split_rows)
+        delivery.deliver(classifier, model_of_step("train_top"), untrained.layers, result, untrained.split_rows)

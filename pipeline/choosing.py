@@ -101,8 +101,8 @@ def decide(
     print(f"choose: {len(candidates)} candidates for {recipe}, {hours:g} hours at most")
     halving = Halving(tasks, candidates, finalists, hours)
     trials = halving.run()
-    not_told = decisions.find_not_told(tasks, trials) if any(one.course for one in trials) else []
-    return Decision(recipe, finalists, hours, round(halving.clock.spent, 1), trials, not_told)
+    not_worse = decisions.find_not_worse(tasks, trials) if any(one.course for one in trials) else []
+    return Decision(recipe, finalists, hours, round(halving.clock.spent, 1), trials, not_worse)
 
 
 def fetch_what_changed(content: Mapping[str, Any], tasks: CandidateTasks, candidate: Candidate) -> None:

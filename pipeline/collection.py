@@ -17,9 +17,9 @@ RANDOM = "random_"  # before a backbone's name: its weights as drawn at random
 
 
 def declarations(content: Mapping[str, Any], noun: str) -> dict[str, dict[str, Any]]:
-    """Return what `own:` says of `data` or `weights`, by name, or {}; a backbone's path `x/net.keras` is its `source`.
+    """Return the entries under `own:` of `data` or `weights`, by name; {} without any.
 
-    Of a network of one's own, whose `backbone` is the path of a `.keras` file, that is the source.
+    Where `backbone` is the path of a `.keras` file, the entry's `backbone` is its name and its `source` that path.
     """
     own = {name: dict(lines or {}) for name, lines in (content[noun].get("own") or {}).items()}
     for lines in own.values():

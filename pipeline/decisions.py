@@ -33,7 +33,7 @@ class Decision:
         hours: The budget.
         seconds: What of it was spent.
         trials: The candidates, the best first.
-        not_told: Those of them that cannot be told from the best by their features.
+        not_worse: Those of them that cannot be told from the best by their features.
     """
 
     recipe: str
@@ -41,7 +41,7 @@ class Decision:
     hours: float
     seconds: float
     trials: list[Trial]
-    not_told: list[str]
+    not_worse: list[str]
 
     @property
     def chosen(self) -> list[Trial]:
@@ -82,8 +82,8 @@ def read_decision(recipe: str) -> Decision | None:
         raise UserError(f"{file} is no decision of `graft choose` ({error}): `--anew` writes it again") from error
 
 
-def find_not_told(tasks: CandidateTasks, trials: Sequence[Trial], home: Path = Path()) -> list[str]:
-    """Return which others, as `NETWORK at SIZE`, are not significantly worse in log loss than the first; [] if all are.
+def find_not_worse(tasks: CandidateTasks, trials: Sequence[Trial], home: Path = Path()) -> list[str]:
+    """Return those candidates, as `NETWORK at SIZE`, whose log loss is not significantly worse than the best one's.
 
     The first is the best with a score; candidates without one are left out. Compared are the probabilities of the last
     probe that both have, at the level 0.05, corrected for their number. Images of one group, such as a person, count as
@@ -100,13 +100,13 @@ def find_not_told(tasks: CandidateTasks, trials: Sequence[Trial], home: Path = P
         arrays = probe.arrays("predictions")
         return sample_of(arrays["labels"], arrays["probabilities"], pd.factorize(units)[0], ["log_loss"])
 
-    not_told = []
+    not_worse = []
     for other in others:
         part = min(count_probes(best), count_probes(other)) - 1
         difference = pairs.difference(sample(best, part), sample(other, part), "log_loss")
         if difference.value <= 0 or difference.p_value() * len(others) >= ALPHA:
-            not_told.append(str(other.candidate))
-    return not_told
+            not_worse.append(str(other.candidate))
+    return not_worse
 
 
 def count_probes(trial: Trial) -> int:
@@ -127,8 +127,8 @@ def describe(decision: Decision) -> str:
         told = "each other is worse beyond chance, by its features"
         if len(scored) == 1:
             told = "no other was scored"
-        elif decision.not_told:
-            told = f"not to be told from it, by their features: {fold_words(decision.not_told)}"
+        elif decision.not_worse:
+            told = f"not to be told from it, by their features: {fold_words(decision.not_worse)}"
         lines.append(f"best on validation: {scored[0].candidate}; {told}")
     reasons: dict[str, list[str]] = {}
     for one in decision.trials:

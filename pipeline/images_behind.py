@@ -36,7 +36,7 @@ class ImagesBehind:
 
 
 def artifacts_root(classifier: Path) -> Path:
-    """Return the folder `artifacts` that a classifier lies in, or that of this folder where it lies in none."""
+    """Return the outermost folder `artifacts` above a classifier, or the one in the current folder if there is none."""
     inside = [folder for folder in classifier.absolute().parents if folder.name == ARTIFACTS.name]
     return inside[-1] if inside else ARTIFACTS
 

@@ -191,7 +191,7 @@ def seen_before(classifier: Classifier, digests: set[str], images: int) -> list[
 
 
 def score_lines(report: Report) -> list[str]:
-    """Return a line for each score of a report, with its 95 % interval, and one for the class recognised least."""
+    """Return two lines: all scores of a report with their 95 % intervals, and the class with the lowest recall."""
     from components.results.texts import with_interval
 
     scores = [
@@ -263,9 +263,10 @@ def compare_with_own(own: "pd.DataFrame", report: Report) -> tuple[bool, list[st
         own: Its predictions of its own test images.
         report: That on the new ones.
     """
+    from components.scores.p_values import holm
     from components.scores.proportions import ALPHA
     from components.scores.registry import SCORES
-    from components.scores.two_samples import changes_of, holm
+    from components.scores.two_samples import changes_of
 
     classes, table = report.facts.classes, report.table("predictions.csv")
     changes = changes_of(sample(own, classes), sample(table, classes), JUDGES)

@@ -32,8 +32,8 @@ def watch(address: str, model: "ServedModel", files: Sequence[Path], against: Se
     """
     from components.model.features import deciding_features
     from components.scores.drift import LOW, low_confidence_test, mean_discrepancy_test
+    from components.scores.p_values import holm
     from components.scores.proportions import ALPHA
-    from components.scores.two_samples import holm
 
     on, known = known_images(address, model, against)
     new = draw_images(model, files)

@@ -277,7 +277,7 @@ def find_parts(found: ClassFolders, folders: list[Folder]) -> list[tuple[Folder,
 
 
 def classes_in_parts(found: ClassFolders, parts: list[tuple[Folder, str]]) -> Iterator[ClassFolder]:
-    """Yield the class folders in folders of parts; parts without class folders are noted as left out.
+    """Yield the class folders inside the folders `train`, `test`, ...; note those without classes in `found.left_out`.
 
     Those are parts with files alone, or with one folder that is no class of another part, such as `test/unknown`.
 

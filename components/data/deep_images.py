@@ -103,7 +103,7 @@ class DeepImage:
 
 
 def teach_pillow() -> None:
-    """Let Pillow open TIFFs of deep grey where white is 0, and packed ones of 12 bits in either order of bytes."""
+    """Register with Pillow TIFFs that it cannot open: deep grey where white is 0, and 12 bits in either byte order."""
     known = TiffImagePlugin.OPEN_INFO
     for key, modes in [*known.items()]:
         if modes[0].startswith("I") and key[1] == BLACK_IS_ZERO:

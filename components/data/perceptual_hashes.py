@@ -129,10 +129,7 @@ def read_for_hashing(file: ImageFile, white_level: int) -> Image.Image:
 
 
 def detail_of(image: Image.Image) -> np.ndarray:
-    """Return what a thumbnail has beyond its blurred self, at mean 0, length 1, or all 0 if plain: float32 (DETAIL,).
-
-    Of a plain image all of it is 0.
-    """
+    """Return a thumbnail less its blurred self, as a vector of mean 0 and length 1, float32 (DETAIL,); plain: all 0."""
     thumbnail = image.resize((SIDE, SIDE), Image.Resampling.BOX)
     small = thumbnail.resize((BLURRED_SIDE, BLURRED_SIDE), Image.Resampling.BOX)
     blurred = small.resize((SIDE, SIDE), Image.Resampling.BILINEAR)

@@ -71,7 +71,7 @@ def deliver(
 
 
 def layer_table(layers: Sequence[keras.Layer]) -> pd.DataFrame:
-    """Return a table of a model's layers, in order: `layer`, `kind`, `output_shape`, `parameters`, `trainable`.
+    """Return a table with a row a layer: `layer`, `kind`, `output_shape`, and counts `parameters` and `trainable`.
 
     A network among them is a row for each of its layers, and for each network in it one. `output_shape` is without the
     batch, as in `4 x 4 x 512` or `any x any x 3`; `parameters` counts numbers, `trainable` those that training may

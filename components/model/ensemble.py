@@ -7,7 +7,7 @@ import pandas as pd
 
 from components.data.artifacts import Augmented, Classifier, Splits
 from components.model import assembly, delivery
-from components.model.naming import model_name
+from components.model.naming import model_of_step
 from components.model.prediction import LOG_FLOOR, predict_views, training_views
 from components.model.training import TrainingResult
 from components.system.errors import UserError
@@ -63,4 +63,4 @@ def average_classifiers(
     ensemble.facts.image_size, ensemble.facts.resize = size, ways[0]
     ensemble.facts.members = [classifier.facts.model for classifier in classifiers]
     result = TrainingResult(pd.DataFrame(columns=["epoch"]), 0, logits[:, 0], 0.0)
-    delivery.deliver(ensemble, model_name("average"), [model], result, split_rows)
+    delivery.deliver(ensemble, model_of_step("average"), [model], result, split_rows)

@@ -118,7 +118,7 @@ def convert_to_stored(output: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 
 def write_outputs(compute: BatchFunction, views: "DrawnViews", arrays: Sequence[np.ndarray], batch_size: int) -> None:
-    """Fill arrays on disk with a function's outputs for all views of images, while the next views are drawn.
+    """Fill the rows of arrays on disk with what a network computes of each view, batch by batch; return nothing.
 
     Args:
         compute: Takes a batch of views; returns an output for each array.

@@ -10,7 +10,7 @@ from scipy.special import softmax
 
 from components.data.artifacts import Classifier, Features, Splits, Weights
 from components.model import assembly, delivery
-from components.model.naming import model_name
+from components.model.naming import model_of_step
 from components.model.rows import Rows
 from components.model.training import TrainingResult
 from components.scores import metrics, selective
@@ -67,4 +67,4 @@ def deliver_best(
     layers = assembly.backbone_layers(features, weights)
     seconds, chosen_among = perf_counter() - start, selective.Candidates(np.stack(outcomes))
     result = TrainingResult(pd.DataFrame(columns=["epoch"]), 0, logits, seconds, chosen_among)
-    delivery.deliver(classifier, model_name(step), [*layers, head], result, (train, validation))
+    delivery.deliver(classifier, model_of_step(step), [*layers, head], result, (train, validation))

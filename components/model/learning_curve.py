@@ -10,13 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.special import log_softmax
 
-from components.model.logistic import fit_path
-from components.scores.temperature import fit_temperature
+from components.model.logistic import TWO_PENALTIES, fit_path
+from components.scores.temperature import choose_calibrated
 from components.system.errors import UserError
 
-INVERSE_PENALTIES = (0.01, 1.0)  # of logistic regression, of standardised features
 SHARES = (1 / 8, 1 / 4, 1 / 2, 1)  # of the training images
 FEWEST = 1  # images of each class, on average, in the smallest part
 ORDERS = 8  # in which images are added
@@ -93,14 +91,8 @@ def fit_and_predict(
     features: np.ndarray, labels: np.ndarray, validation: np.ndarray, validation_labels: np.ndarray, classes: int
 ) -> np.ndarray:
     """Return the calibrated logarithms of the validation images' probabilities, (n, classes), of the best penalty."""
-    best, lowest = np.empty(0), np.inf
-    for _, kernel, bias in fit_path(features, labels, classes, inverse_penalties=INVERSE_PENALTIES):
-        logits = validation @ kernel + bias
-        scaled = log_softmax(logits / fit_temperature(validation_labels, logits), axis=1)
-        loss = -np.take_along_axis(scaled, validation_labels[:, None], axis=1).mean()
-        if loss < lowest:
-            best, lowest = scaled, loss
-    return best
+    fits = fit_path(features, labels, classes, inverse_penalties=TWO_PENALTIES)
+    return choose_calibrated(validation_labels, (validation @ kernel + bias for _, kernel, bias in fits))
 
 
 def forecast(curve: LearningCurve, target: int, seed: int, images: np.ndarray | None = None) -> pd.DataFrame:
@@ -155,7 +147,7 @@ def extrapolate(sizes: np.ndarray, means: np.ndarray, target: int) -> np.ndarray
 def class_forecasts(
     curve: LearningCurve, labels: np.ndarray, names: Sequence[str], target: int, seed: int
 ) -> pd.DataFrame:
-    """Return each class's recall now and at `target` images, by how many mistakes are forecast to go, most first.
+    """Return a table of each class's recall now and its forecast at `target` images, the largest gain first.
 
     Args:
         curve: What was measured.

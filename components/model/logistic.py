@@ -7,6 +7,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 INVERSE_PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)  # of standardised features; scikit-learn's C
+TWO_PENALTIES = (0.01, 1.0)  # likewise, where many are fitted within seconds
 ITERATIONS, TOLERANCE = 200, 1e-6  # of L-BFGS, for each penalty
 
 

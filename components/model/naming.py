@@ -3,6 +3,6 @@
 from components.model.registry import MODELS
 
 
-def model_name(step: str) -> str:
-    """Return the name in `MODELS` of the one that a step makes, such as `top` for `train_top`; it must make one."""
+def model_of_step(step: str) -> str:
+    """Return the name in `MODELS` of the model that a training step makes, such as `top` for `train_top`."""
     return next(name for name, model in MODELS.items() if model.step == step)

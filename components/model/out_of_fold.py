@@ -1,11 +1,10 @@
 """Out-of-fold probabilities of a regression on stored features, and images that are far from others of their class."""
 
 import numpy as np
-from scipy.special import log_softmax
 
-from components.model.learning_curve import INVERSE_PENALTIES, nested_order
-from components.model.logistic import fit_path
-from components.scores.temperature import fit_temperature
+from components.model.learning_curve import nested_order
+from components.model.logistic import TWO_PENALTIES, fit_path
+from components.scores.temperature import choose_calibrated
 
 FOLDS = 5
 NEIGHBOURS = 5  # of the same class, of which the mean distance counts
@@ -31,14 +30,12 @@ def out_of_fold_probabilities(
     first_rows = np.unique(unit, return_index=True)[1]
     rank = np.argsort(np.argsort(first_rows))  # of each unit, by where the order has it first
     fold[order] = rank[unit] % FOLDS
-    logits = np.empty((len(INVERSE_PENALTIES), len(labels), classes))
+    logits = np.empty((len(TWO_PENALTIES), len(labels), classes))
     for number in range(FOLDS):
-        fits = fit_path(features[fold != number], labels[fold != number], classes, inverse_penalties=INVERSE_PENALTIES)
+        fits = fit_path(features[fold != number], labels[fold != number], classes, inverse_penalties=TWO_PENALTIES)
         for penalty, (_, kernel, bias) in enumerate(fits):
             logits[penalty, fold == number] = features[fold == number] @ kernel + bias
-    calibrated = [log_softmax(one / fit_temperature(labels, one), axis=1) for one in logits]
-    losses = [-np.take_along_axis(one, labels[:, None], axis=1).mean() for one in calibrated]
-    return np.exp(calibrated[int(np.argmin(losses))])
+    return np.exp(choose_calibrated(labels, logits))
 
 
 def distances_within_classes(features: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -5,16 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.special import softmax
 
 from components.data.artifacts import Embeddings, Probe, Splits
-from components.model.logistic import fit_path
+from components.model.logistic import TWO_PENALTIES, fit_path
 from components.model.neighbours import neighbour_logits
 from components.scores import metrics
 from components.scores.registry import VALIDATION
-from components.scores.temperature import fit_temperature
-
-INVERSE_PENALTIES = (0.01, 1.0)  # of logistic regression, of standardised features
+from components.scores.temperature import choose_calibrated
 
 
 @dataclass(frozen=True)
@@ -50,18 +47,12 @@ def probe_features(samples: Samples, neighbours: int) -> dict[str, np.ndarray]:
     They are calibrated by a temperature; `logistic` has the penalty that is best on validation.
     """
     known = samples.train, samples.train_labels, samples.classes
-    kinds = {
+    fits = fit_path(*known, inverse_penalties=TWO_PENALTIES)
+    candidates = {
         "neighbours": [neighbour_logits(*known, neighbours, samples.validation)],
-        "logistic": [
-            samples.validation @ kernel + bias
-            for _, kernel, bias in fit_path(*known, inverse_penalties=INVERSE_PENALTIES)
-        ],
+        "logistic": (samples.validation @ kernel + bias for _, kernel, bias in fits),
     }
-    best = {}
-    for name, several in kinds.items():
-        calibrated = [softmax(one / fit_temperature(samples.validation_labels, one), axis=1) for one in several]
-        best[name] = min(calibrated, key=lambda one: metrics.log_loss(samples.validation_labels, one))
-    return best
+    return {name: np.exp(choose_calibrated(samples.validation_labels, one)) for name, one in candidates.items()}
 
 
 def write_probe(probe: Probe, samples: Samples, probabilities: Mapping[str, np.ndarray]) -> None:

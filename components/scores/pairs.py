@@ -6,9 +6,10 @@ from itertools import combinations, islice
 
 import numpy as np
 import pandas as pd
-from scipy import optimize, special
+from scipy import special
 
 from components.scores.estimates import Sample, pool_trainings, spread_of_mean, variance_over_units
+from components.scores.p_values import p_of_intervals
 from components.scores.proportions import ALPHA, FEWEST, Interval, effective_trials, exact_interval
 from components.scores.registry import EXACT, SCORES, TESTED
 
@@ -18,7 +19,6 @@ DRAWS, SEED = 19_999, 0  # of the correction
 MOST_HALVES = 50
 FAINT = 1e-6  # of what one image moves a score by: less is rounding
 STILL = 1e-9  # share of the variances of two scores below which that of their difference is none
-LOWEST_P = 1e-12
 
 
 @dataclass(frozen=True)
@@ -72,18 +72,7 @@ class Difference:
 
     def p_value(self) -> float:
         """Return the two-sided p of the difference being 0, by its intervals, from 1e-12 to 1; 1 of too few units."""
-        if self.units < FEWEST or self.value == 0:
-            return 1.0
-
-        def distance(log_alpha: float) -> float:
-            """Return how far 0 is outside the interval at level 1 - exp(log_alpha); negative if it is inside."""
-            low, high = self.interval(float(np.exp(log_alpha)))
-            return low if self.value > 0 else -high
-
-        lowest = float(np.log(LOWEST_P))
-        if distance(lowest) > 0:
-            return LOWEST_P
-        return float(np.exp(optimize.brentq(distance, lowest, 0.0))) if distance(0.0) > 0 else 1.0
+        return 1.0 if self.units < FEWEST else p_of_intervals(self.value, self.interval)
 
 
 def difference(first: Sample, second: Sample, name: str) -> Difference:

@@ -68,7 +68,7 @@ def independent_units(groups: np.ndarray | None, images: int) -> np.ndarray:
 
 
 def ratio_or_nan(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Return part / whole, element by element; not a number where the whole is 0 or less."""
+    """Return the array of part / whole, element by element; NaN where the whole is 0 or less."""
     return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=whole > 0)
 
 

@@ -1,5 +1,7 @@
 """The temperature that calibrates a model: fitted on validation, it divides the logits."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 LOWEST, HIGHEST = 0.05, 20.0
@@ -41,3 +43,16 @@ def fit_temperature(labels: np.ndarray, logits: np.ndarray) -> float:
     if slope(highest) <= 0:
         return LOWEST
     return float(np.exp(-brentq(slope, lowest, highest, xtol=1e-6)))
+
+
+def choose_calibrated(labels: np.ndarray, candidates: Iterable[np.ndarray]) -> np.ndarray:
+    """Return the log probabilities, (n, classes), of the candidate whose log loss is lowest, each at its temperature.
+
+    Args:
+        labels: Number of the true class, (n,).
+        candidates: Logits of each class, (n, classes), of each candidate for a model.
+    """
+    from scipy.special import log_softmax
+
+    calibrated = [log_softmax(logits / fit_temperature(labels, logits), axis=1) for logits in candidates]
+    return min(calibrated, key=lambda one: -one[np.arange(len(labels)), labels].mean())

@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize
 
 from components.scores.estimates import Estimate, Sample, estimate
+from components.scores.p_values import p_of_intervals
 from components.scores.proportions import ALPHA, FEWEST, Interval
 from components.scores.registry import SCORES
-
-LOWEST_P = 1e-12
 
 
 @dataclass(frozen=True)
@@ -49,17 +47,8 @@ class Change:
 
     def p_value(self) -> float:
         """Return the two-sided p of no change, by its intervals, from 1e-12 to 1; 1 of too few units."""
-        if min(self.first.units, self.second.units) < FEWEST or self.value == 0:
-            return 1.0
-
-        def distance(log_alpha: float) -> float:
-            low, high = self.interval(float(np.exp(log_alpha)))
-            return low if self.value > 0 else -high
-
-        lowest = float(np.log(LOWEST_P))
-        if distance(lowest) > 0:
-            return LOWEST_P
-        return float(np.exp(optimize.brentq(distance, lowest, 0.0))) if distance(0.0) > 0 else 1.0
+        too_few = min(self.first.units, self.second.units) < FEWEST
+        return 1.0 if too_few else p_of_intervals(self.value, self.interval)
 
     @property
     def is_for_the_worse(self) -> bool:
@@ -72,16 +61,3 @@ def changes_of(first: Sample, second: Sample, names: Sequence[str]) -> dict[str,
     return {
         name: Change(estimate(first, name), estimate(second, name), SCORES[name].better == "lower") for name in names
     }
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p values corrected for all of them, in their order, each at most 1.
-
-    Source: Holm, A Simple Sequentially Rejective Multiple Test Procedure, Scandinavian Journal of Statistics 6 (1979).
-    """
-    order = np.argsort(p_values, kind="stable")
-    factors = np.arange(len(order), 0, -1)
-    corrected = np.maximum.accumulate(factors * np.asarray(p_values)[order])
-    found = np.empty(len(order))
-    found[order] = np.minimum(corrected, 1)
-    return found.tolist()

@@ -56,9 +56,9 @@ def fetch_values_on(cluster: Cluster, content: Mapping[str, Any], name: str) -> 
 
 
 def weights_values_on(cluster: Cluster, content: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return the parameters of `fetch_weights`, source `random` as is, else pinned if there is a repository, or public.
+    """Return the parameters of `fetch_weights` for weights by name, with a source that a pod can reach.
 
-    Weights that are drawn at random stay as they are.
+    That is the pinned file in the cluster's repository if there is one, else a public address; `random` stays as it is.
 
     Raises:
         UserError: There is no such source.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from components.scores.estimates import sample_of
-from components.scores.two_samples import changes_of, holm
+from components.scores.two_samples import changes_of
 
 JUDGES = ("log_loss", "accuracy")
 SAMPLES = 200
@@ -57,9 +57,3 @@ def test_too_few_images_say_nothing():
     few, many = (sample_of(*predictions(random, images, 0.5)) for images in (7, 200))
     change = changes_of(few, many, JUDGES)["accuracy"]
     assert change.interval() == (-1, 1) and change.p_value() == 1
-
-
-def test_holm_corrects_each_p_by_how_many_are_as_large():
-    assert holm([0.04, 0.01, 0.9]) == pytest.approx([0.08, 0.03, 0.9])
-    assert holm([0.03, 0.02]) == pytest.approx([0.04, 0.04])
-    assert holm([0.8, 0.7]) == [1, 1]

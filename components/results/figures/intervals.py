@@ -87,7 +87,7 @@ def draw_class_scores(table: pd.DataFrame, path: Path, title: str, model: str) -
 
 
 def draw_slice_scores(table: pd.DataFrame, scores: Mapping[str, float], path: Path, title: str, model: str) -> None:
-    """Draw the main scores of slices with their intervals, and lines at those of all test images.
+    """Draw a PNG of the main scores of slices of the test images, with intervals, and lines at those of all images.
 
     A measure of one slice alone is in the note only.
 

@@ -56,7 +56,7 @@ def score_with_interval(report: Report, name: str) -> str:
 
 
 def score_lines(report: Report) -> Iterator[str]:
-    """Yield the lines on the test scores with their intervals, and on the baselines."""
+    """Yield lines of Markdown: a table of the test scores with 95 % intervals, and a sentence on the baselines."""
     metrics = report.metrics
     yield f"On {int(metrics['test_images']):,} test images, with 95 % intervals:\n"
     yield "| score | |\n|---|---|"
