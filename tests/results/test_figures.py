@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
-from matplotlib.collections import PathCollection
+from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -126,7 +126,7 @@ def bins(accuracy: list[float]) -> pd.DataFrame:
     table = pd.DataFrame({"low": edges[:-1], "high": edges[1:], "images": 10, "confidence": middles})
     table["accuracy"] = [np.nan, *accuracy]
     table.loc[0, ["images", "confidence"]] = 0, np.nan
-    return table
+    return table.assign(accuracy_low=table["accuracy"] / 2, accuracy_high=(1 + table["accuracy"]) / 2)
 
 
 def calibrate(path: Path) -> None:
@@ -652,8 +652,11 @@ def test_reliability_draws_bins_that_have_images_the_last_in_the_model_s_colour(
     assert np.asarray(lines["after"].get_ydata()).tolist() == [0.3, 0.6, 0.9]
     assert np.asarray(lines["after"].get_xdata()) == pytest.approx([0.375, 0.625, 0.875])
     assert to_hex(lines["after"].get_color()).upper() == COLOURS["top"]
+    (bars,) = (one for one in shares.collections if isinstance(one, LineCollection))
+    ends = [segment[:, 1].tolist() for segment in bars.get_segments()]
+    assert ends == [pytest.approx(pair) for pair in ((0.15, 0.65), (0.3, 0.8), (0.45, 0.95))]
     assert len(counts.patches) == 2
-    assert "A note" in texts(drawn[0])
+    assert any("A note Bars: 95 % intervals" in text.replace("\n", " ") for text in texts(drawn[0]))
 
 
 def test_model_curves_marks_the_epoch_of_each_model_that_was_kept(drawn: list[Figure], tmp_path: Path) -> None:

@@ -85,11 +85,14 @@ def join_classes(
 
 
 def draw_reliability(bins: Mapping[str, pd.DataFrame], path: Path, title: str, note: str, model: str) -> None:
-    """Draw a reliability diagram, a line for each kind of probabilities, two at most, and each bin's share of images.
+    """Draw a PNG of a reliability diagram, a line for each kind of probabilities, and each bin's share of images.
+
+    The bars of the last kind, which is emphasised, are 95 % intervals of the accuracy in each bin.
 
     Args:
-        bins: For each kind of probabilities, such as before and after a temperature, the last emphasised, one row a
-            bin: low and high end, images, confidence (their mean probability of the predicted class), accuracy.
+        bins: For each kind of probabilities, two at most, such as before and after a temperature, one row a bin: low
+            and high end, images, confidence (their mean probability of the predicted class), accuracy, accuracy_low,
+            accuracy_high.
         path: PNG file to write.
         title: What was tested.
         note: The calibration in numbers.
@@ -99,6 +102,7 @@ def draw_reliability(bins: Mapping[str, pd.DataFrame], path: Path, title: str, n
     """
     look = MODELS[model]
     lines = dict(zip(reversed([*bins]), ((look.colour, "-", look.marker), (MUTED, "--", "o")), strict=False))
+    note = f"{note} Bars: 95 % intervals of the accuracy in a bin."
     with new_figure(path, (5.5, 5.2), title, note, legend=len(bins) + 1) as figure:
         shares, counts = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
         shares.plot((0, 1), (0, 1), ":", color=MUTED, linewidth=1, label="perfect", zorder=1)
@@ -111,6 +115,7 @@ def draw_reliability(bins: Mapping[str, pd.DataFrame], path: Path, title: str, n
             shares.scatter(filled["confidence"], filled["accuracy"], areas, colour, marker=mark, linewidths=0, zorder=3)
             edges = [*table["low"], table["high"].iloc[-1]]
             counts.stairs(parts, edges, color=colour, linestyle=line, linewidth=1.4)
+        shares.vlines(filled["confidence"], filled["accuracy_low"], filled["accuracy_high"], colour, linewidth=1)
         shares.set(xlim=(0, 1.02), ylim=(-0.03, 1.03), ylabel="accuracy")
         counts.set(xlabel="confidence: probability of the predicted class", ylabel="images")
         counts.yaxis.set_major_locator(MaxNLocator(2))
