@@ -61,7 +61,7 @@ class Images(Artifact[ImagesFacts]):
         return "tars" if self.members else "files"
 
     def file(self, name: str) -> ImageFile:
-        """Return where an image lies, by its `file` in `images.csv`, whether it is there or not; it has `read_bytes`.
+        """Return an image's path, there or not, or its place in a tar, by its `file` in `images.csv`, to `read_bytes`.
 
         Raises:
             UserError: The images are in tars, and it is in none.

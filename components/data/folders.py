@@ -110,7 +110,7 @@ def check_path_name(name: str) -> None:
 
 
 def read_untrusted(path: Path, source: Path, links: str = "inside") -> bytes:
-    """Return the bytes of a regular file, or of one that a link leads to, within `source` unless `store`; else raise.
+    """Return a regular file's bytes; raise if it is none, too large, or a link out of `source` without `store`.
 
     Args:
         path: The file.

@@ -18,7 +18,7 @@ PartNumber = Annotated[int, Range("0 or more", lambda value: value >= 0)]
 
 
 def divide(splits: Splits, first: int, seed: int) -> list[list[str]]:
-    """Return the files of each part, training before validation; together they are all that train or validate.
+    """Return each part's files, training before validation; each part quadruples those so far, until all are in.
 
     Args:
         splits: The rows.

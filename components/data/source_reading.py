@@ -218,7 +218,7 @@ def named_table(source: Path, top: Folder, rules: LabelRules, links: str) -> Lab
 
 
 def check_agreement(found: LabelledFiles, table: LabelTable, top: Folder) -> None:
-    """Check that a table gives images of one class folder one label, and of another one another.
+    """Raise unless a table gives all images of any one class folder the same label; two folders may share one.
 
     Raises:
         UserError: It does not.

@@ -65,7 +65,7 @@ def read_input(text: str) -> dict[str, Any]:
 def write_output(
     executor_input: Mapping[str, Any], step: Step, paths: Mapping[str, Any], files: Mapping[str, str]
 ) -> None:
-    """Write what a finished task reports to Kubeflow, the metadata of its artifacts, and copy a page to output `html`.
+    """Write the metadata of a finished task's artifacts, with any confusion matrix; copy a page to output `html`.
 
     Of several trainings the metadata is that of the first, with their number as `trainings`.
 

@@ -79,7 +79,7 @@ def empty_folder(folder: Path, keep: Path | None = None) -> None:
 
 
 def move_into_place(finished: Path, target: Path) -> None:
-    """Move a finished folder to its target; an artifact there, of whatever kind, is replaced, and removed only then.
+    """Move a finished folder to its target; replace an artifact there, removed only then; refuse anything else.
 
     Raises:
         UserError: The target is a file, or without a manifest holds names that the finished folder lacks.
