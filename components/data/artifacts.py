@@ -154,7 +154,8 @@ class Splits(Artifact[SplitsFacts]):
     `unused.csv` (file) has the images that are in no part.
     `leakage.csv` (kind, file, split, label, other, other_split, other_label) has a row for each image that the test or
     the validation part shares with a part that is learned or chosen by, of the kind `identical` or `near`; for each
-    `group` of the test part that is in another; and for each image of `two labels`. The fact `leakage` counts them.
+    `group` of the test part that is in another; for each image of `two labels`; and for each that repeats one of its
+    own part, `same part`, which leaks nothing. The fact `leakage` counts what leaks.
     `leakage.npz` has thumbnails of the images of some rows, `ROW` and `ROW_other`.
     """
 

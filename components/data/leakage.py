@@ -1,4 +1,4 @@
-"""Leakage between the parts of a data set: duplicates and groups across them, and duplicates of two labels."""
+"""Duplicates by where they lie: leakage between the parts of a data set, two labels, and those inside one part."""
 
 import numpy as np
 import pandas as pd
@@ -8,18 +8,18 @@ from components.data import images as image_files
 from components.data.artifacts import Images
 
 DUPLICATES = ("identical", "near")  # kinds
+HARMLESS = "same part"  # a kind: duplicates that do not leak
+PARTS = ("train", "validation", "test")
 MOST_EXAMPLES = 12  # pairs in a figure
 COLUMNS = ["kind", "file", "split", "label", "other", "other_split", "other_label"]
 
 
 def leakage_table(images: pd.DataFrame) -> pd.DataFrame:
-    """Return (kind, file, split, label, other, other_split, other_label) of label conflicts and of leaks across parts.
-
-    The table is `leakage.csv`: label conflicts, then images twice across parts, then test groups also in other parts.
+    """Return a row a pair of images: conflicts of labels, leaks across parts, then duplicates inside one part.
 
     The columns are kind, file, split, label, other, other_split and other_label. Duplicates are of test images in train
     or validation and of validation images in train, each image once, `identical` before `near`; a group is one of test
-    images that is in train or validation too.
+    images that is in train or validation too. `same part` are duplicates of one label that do not leak.
 
     Args:
         images: One row an image, with its file, label, sha256, group, cluster and split.
@@ -34,7 +34,9 @@ def leakage_table(images: pd.DataFrame) -> pd.DataFrame:
     across = pd.concat(pairs).drop_duplicates("file")
     groups = images_in_common(test.drop_duplicates("group"), not_test, "group", "group")
     conflicts = duplicates.label_conflicts(images).assign(kind="two labels")
-    rows = pd.concat([conflicts, across, groups], ignore_index=True)
+    leaks = pd.concat([conflicts, across, groups])
+    inside = duplicates_inside(images[images["split"].isin(PARTS) & ~images["file"].isin(leaks["file"])])
+    rows = pd.concat([leaks, inside], ignore_index=True)
     split_and_label = images.set_index("file")[["split", "label"]]
     for side in ("", "other_"):
         rows[[f"{side}split", f"{side}label"]] = split_and_label.loc[rows["other" if side else "file"]].to_numpy()
@@ -52,6 +54,18 @@ def images_in_common(images: pd.DataFrame, others: pd.DataFrame, key: str, kind:
     """
     pairs = images[images[key] != ""].merge(others.drop_duplicates(key), on=key, suffixes=("", "_other"))
     return pd.DataFrame({"file": pairs["file"], "other": pairs["file_other"], "kind": kind})
+
+
+def duplicates_inside(images: pd.DataFrame) -> pd.DataFrame:
+    """Return the images that repeat an earlier one of their cluster, part and label: `file`, `other`, that one, `kind`.
+
+    Args:
+        images: One row an image, with its file, label, cluster and split.
+    """
+    clustered = images[images["cluster"] != ""]
+    first = clustered.groupby(["cluster", "split", "label"], sort=False)["file"].transform("first")
+    pairs = clustered.assign(other=first, kind=HARMLESS)
+    return pairs.loc[pairs["file"] != pairs["other"], ["file", "other", "kind"]]
 
 
 def leakage_counts(rows: pd.DataFrame, test_images: int) -> dict[str, float]:

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import to_hex
 
+from components.data import leakage
 from components.data.artifacts import PROBABILITY, Artifact, Comparison, Drawings, Page, Report
 from components.data.records import Record, records_by_step
 from components.model.registry import MODELS
@@ -550,12 +551,13 @@ def exploration_pictures(drawings: Drawings) -> list[pictures.Picture | str]:
 def leakage_section(report: Report) -> dict[str, Any]:
     """Return what leaks: `counts`, `pictures` of pairs, up to 20 `rows`, and `more`, their number less 20.
 
-    `more` is negative where there are fewer than 20. `conclusion` is the sentence where nothing leaks.
+    `more` is negative where there are fewer than 20. `conclusion` is a sentence where nothing leaks, else empty.
     """
     table, found = report.table("leakage.csv"), report.facts.leakage
     duplicates = any(found.get(name) for name in LEAKAGE if name.endswith("_pairs"))
+    leaks = bool((table["kind"] != leakage.HARMLESS).any())
     return {
-        "conclusion": NO_LEAKS if duplicates else "Nothing was found.",
+        "conclusion": "" if leaks else NO_LEAKS if duplicates else "Nothing was found.",
         "counts": {
             LEAKAGE[key]: f"{count:,}" if isinstance(count, int) else f"{count:.1%}"
             for key, count in found.items()

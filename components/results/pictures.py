@@ -75,7 +75,7 @@ def mistake_pictures(report: Report) -> list[tuple[Picture, ...]]:
 
 
 def leak_pictures(report: Report) -> list[tuple[Picture, Picture]]:
-    """Return pairs of images that leak between the parts of the split or have two labels, those with thumbnails."""
+    """Return pairs of Pictures of duplicates, leaking or not, of those rows of `leakage.csv` that have thumbnails."""
     table, arrays = report.table("leakage.csv"), report.arrays("leakage")
     pairs = []
     for number, row in enumerate(table.to_dict("records")):

@@ -221,7 +221,7 @@ def test_the_page_says_what_leaks(made, tmp_path):
         report.write_arrays("leakage", images)
         report.write_manifest()
     reader = read(compared(made, tmp_path, reports))
-    (table,) = reader.under("Leakage between the parts of the split")
+    (table,) = reader.under("Duplicates and leakage")
     pictures = [str(attributes["alt"]) for tag, attributes in reader.elements if tag == "img"]
     assert {"0.png: up, test", "twin.png: left, train"} <= set(pictures)
     assert table[1] == ["near: 0.png", "test", "up", "twin.png", "train", "left"]

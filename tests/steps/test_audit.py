@@ -346,6 +346,8 @@ def test_every_image_that_is_shared_is_listed_once():
         ("group", "4", "test", "0", "train"),
         ("group", "5", "test", "2", "train"),
         ("group", "8", "test", "3", "validation"),
+        ("same part", "2", "train", "0", "train"),
+        ("same part", "11", "test", "10", "test"),
     ]
     assert rows["label"].tolist() == LEAKING.set_index("file")["label"][rows["file"]].tolist()
     assert rows["other_label"].tolist() == LEAKING.set_index("file")["label"][rows["other"]].tolist()
@@ -360,7 +362,7 @@ def test_every_image_that_is_shared_is_listed_once():
 
 def test_nothing_leaks_from_what_is_not_used():
     rows = leakage.leakage_table(LEAKING.assign(split=["unused"] * 4 + ["test"] * 9))
-    assert set(rows["kind"]) == {"two labels"}
+    assert set(rows["kind"]) == {"two labels", "same part"}
     assert leakage.leakage_counts(rows, 9) == {"across_splits": 0, "groups_across_splits": 0, "test_share": 0}
     assert leakage.leakage_warnings("random", leakage.leakage_counts(rows, 9), 9) == []
     assert leakage.leakage_table(LEAKING.assign(cluster="", group="", sha256=LEAKING["file"])).empty
@@ -406,7 +408,8 @@ def test_the_step_keeps_twins_together_or_warns_of_what_it_does_to_the_scores(me
     assert splits.facts.warnings == [line.removeprefix("split: ") for line in warnings]
     if method == "stratified":
         assert (numbers["across_splits"], warnings) == (0, [])
-        assert rows["kind"].tolist() == ["two labels"]
+        assert rows["kind"].tolist() == ["two labels"] + ["same part"] * 23
+        assert (rows["split"] == rows["other_split"])[1:].all() and (rows["label"] == rows["other_label"])[1:].all()
     else:
         assert len(warnings) == 1 and f"{numbers['across_splits']} of 12 test images" in warnings[0]
         assert numbers["test_share"] == numbers["across_splits"] / 12 > 0.5

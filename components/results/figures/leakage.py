@@ -1,4 +1,4 @@
-"""The figure of what leaks from one part of a data set to another."""
+"""The figure of duplicates, and of what leaks from one part of a data set to another."""
 
 import math
 from collections.abc import Sequence
@@ -14,11 +14,12 @@ NOUNS = {
     "identical": "byte-identical across parts",
     "near": "near-identical or changed, across parts",
     "group": "groups in two parts",
+    "same part": "duplicates inside one part, which leak nothing",
 }
 
 
 def draw_leakage(leaks: pd.DataFrame, examples: Sequence[int], images: Sequence[Images], path: Path) -> None:
-    """Draw example pairs of images that leak, side by side, and count all in the title.
+    """Draw a PNG of example pairs of images that leak or are duplicates, side by side, with counts in the title.
 
     Args:
         leaks: A row a pair: kind, and split and label of both images, the second's as `other_`.
