@@ -38,7 +38,7 @@ def assemble_benchmark(
     augmented: Augmented, splits: Splits, network: str, image_size: int, width: int, stages: int,
     folder: Path | None = None,
 ) -> Untrained:  # fmt: skip
-    """Return a new benchmark network, which resizes views itself, its rows to train and validate on, and its layers.
+    """Return a new benchmark network, which resizes views itself, its rows that train and validate, and its layers.
 
     The views of the training images are drawn once, into a file without a name, in a folder or where such files go.
     """
@@ -119,7 +119,7 @@ def assemble_fine_tuning(tensors: Tensors, splits: Splits, top: Top, weights: We
 
 
 def plain_layers(layers: list[keras.Layer], weights: Weights) -> list[keras.Layer]:
-    """Return the layers with LoRA's products added to the kernels, in a new network, so that outputs stay the same."""
+    """Return [preprocessing, network, ...] with a new network in which LoRA's products are added to the kernels."""
     preprocessing, network, *rest = layers
     return [preprocessing, merge_lora(network, backbones.entry_of(weights)), *rest]
 

@@ -28,14 +28,14 @@ def fixed_views(drawn: Mapping[str, Any]) -> list[ViewTransform]:
 
 
 def pixel_coefficients(transform: ViewTransform, size: int) -> np.ndarray:
-    """Return the 8 coefficients by which Keras maps the pixels of a view, by their numbers, to those of the image."""
+    """Return the 8 coefficients of Keras's `affine_transform`, float32, from a view's pixel numbers to the image's."""
     linear, middle = transform.matrix[:, :2], np.full(2, (size - 1) / 2)
     offset = middle + transform.matrix[:, 2] * size - linear @ middle
     return np.array([*linear[0], offset[0], *linear[1], offset[1], 0, 0], np.float32)
 
 
 def average_views(network: keras.Model, transforms: Sequence[ViewTransform], temperature: float = 1.0) -> keras.Model:
-    """Return a network of the mean over the image and its views, of another's probabilities before its temperature.
+    """Return a network: another's uncalibrated probabilities, averaged over image and views, then the temperature.
 
     Its layer `temperature` divides the logarithms of the means, as a delivered classifier's does its logits.
 
@@ -61,7 +61,7 @@ def average_views(network: keras.Model, transforms: Sequence[ViewTransform], tem
 
 
 def averaged_classifier(classifier: Classifier, report: Report, folder: Path) -> Classifier:
-    """Return the Classifier, in an empty folder, that a report with averaged views is on: it makes the views itself.
+    """Write into an empty folder, and return, a Classifier that itself averages over the views that a report is on.
 
     Args:
         classifier: The one that sees each view.
@@ -108,10 +108,7 @@ class SampledView(keras.layers.Layer):
 
 
 def without_affine_ops(network: keras.Model) -> keras.Model:
-    """Return a network that computes the same with the same weights, its affine maps as layers `SampledView`.
-
-    One without such maps is returned as it is.
-    """
+    """Return an equal network, of the same layers, with `SampledView` for affine maps; itself where it has none."""
     if not any(type(operation).__name__ == "AffineTransform" for operation in network.operations):
         return network
 

@@ -90,7 +90,7 @@ class Epochs:
         return Epoch(self.to_batches(order), self.to_batches(views), targets, self.counts, mixtures)
 
     def to_batches(self, values: np.ndarray) -> np.ndarray:
-        """Return values of the images in batches, (batches, size), filled with 0."""
+        """Return values, one an image in the epoch's order, as (batches, size); each batch is filled up with 0."""
         batches = np.pad(values, (0, len(self.counts) * self.batch - len(values))).reshape(-1, self.batch)
         return np.pad(batches, ((0, 0), (0, self.size - self.batch)))
 

@@ -97,7 +97,7 @@ def check_agreement(found: Agreement, to: str, precision: str) -> None:
 def write_classifier(
     model: Classifier, network: "keras.Model", folder: Path, to: str, precision: str, calibration: np.ndarray | None
 ) -> Classifier:
-    """Return the Classifier in an empty folder whose network is that of another, written in another format, unchecked.
+    """Write into an empty folder, and return, a Classifier with another's network in another format, unchecked.
 
     Args:
         model: The other, a Keras model.
@@ -188,7 +188,7 @@ def litert_options(precision: str, calibration: np.ndarray | None) -> dict[str, 
 
 
 def lower_onnx(file: Path, precision: str, calibration: np.ndarray | None) -> None:
-    """Write an ONNX file of float32 in its own place at a lower precision; of int8 its convolutions and products."""
+    """Rewrite an ONNX file of float32 at a lower precision: all in float16, or convolutions and products in int8."""
     if precision == "float16":
         onnx, float16 = import_optional("onnx"), import_optional("onnxruntime.transformers.float16")
         onnx.save(float16.convert_float_to_float16(onnx.load(file), keep_io_types=True), file)

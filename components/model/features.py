@@ -10,7 +10,7 @@ from components.model.written import WrittenNetwork
 
 
 def deciding_features(model: ServedModel, pixels: np.ndarray) -> tuple[str, np.ndarray, np.ndarray]:
-    """Return what the features are, in words, the features, (n, features), and the probabilities, (n, classes).
+    """Return what a model's deciding features are, in words; these, (n, features); and probabilities, (n, classes).
 
     They are the inputs of the layer of logits. An ensemble and a written file show none: theirs are the logarithms of
     the probabilities.
@@ -30,7 +30,7 @@ def deciding_features(model: ServedModel, pixels: np.ndarray) -> tuple[str, np.n
 
 
 def features_and_probabilities(network: keras.Model) -> keras.Model | None:
-    """Return a delivered network with the inputs of its layer of logits as a first output; None where it has none."""
+    """Return a network to [inputs of a classifier's layer of logits, probabilities]; None without such a layer."""
     names = [layer.name for layer in network.layers]
     place = names.index("temperature") - 1
     head: Any = network.layers[place]

@@ -42,7 +42,7 @@ class Footprint:
 
 
 def footprint_of(entry: "Backbone", image_size: int, unfreeze: str, pooling: str) -> Footprint:
-    """Return shapes of features and cut, counts of parameters, of trained ones and of values held, for an image size.
+    """Return a backbone's Footprint at an image size and a cut: shapes, counts of parameters, numbers held to train.
 
     The backbone is built, with random weights, and dropped.
 

@@ -41,9 +41,10 @@ def measure_curve(
     train: tuple[np.ndarray, np.ndarray], validation: tuple[np.ndarray, np.ndarray], units: np.ndarray, classes: int,
     seed: int,
 ) -> LearningCurve:  # fmt: skip
-    """Fit a regression on nested parts of the training images, in several random orders, and score each on validation.
+    """Return a regression's LearningCurve: its mistakes and losses on validation after fits on ever more images.
 
-    Of the penalties each fit has the one with the lowest log loss on validation, at its temperature.
+    The images are added in several random orders. Of the penalties each fit has the one with the lowest log loss on
+    validation, at its temperature.
 
     Args:
         train: Features, (n, channels), and class numbers, (n,), of the images that train.
@@ -96,7 +97,7 @@ def fit_and_predict(
 
 
 def forecast(curve: LearningCurve, target: int, seed: int, images: np.ndarray | None = None) -> pd.DataFrame:
-    """Return accuracy and log loss at each size and at `target`, which is a forecast, each with its 95 % interval.
+    """Return a table of accuracy and log loss at each size and, forecast, at `target`, each with a 95 % interval.
 
     Args:
         curve: What was measured.

@@ -13,7 +13,7 @@ from components.system.errors import UserError
 
 
 def add_lora(network: keras.Model, rank: int) -> None:
-    """Freeze a network but for a product of a rank beside each kernel that was to be trained, 0 at first.
+    """Freeze a network in place, but for new products of a rank, 0 at first, beside the kernels that were trainable.
 
     The kernels are those of the layers for which Keras has it: dense ones and convolutions, but no depthwise ones.
 

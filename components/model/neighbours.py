@@ -13,9 +13,10 @@ ROWS = 256  # images whose neighbours are looked for at once
 def neighbour_logits(
     features: np.ndarray, labels: np.ndarray, classes: int, count: int, queries: np.ndarray
 ) -> np.ndarray:
-    """Return logits, (m, classes), by the votes of the nearest images, without Keras.
+    """Return a logit for each query and class, (m, classes): the logarithm of the nearest images' weighted votes.
 
-    They are those of `neighbour_head`, but that exactly so many images vote, and of equally near ones the first.
+    They are those of `neighbour_head`, without Keras, but that exactly so many images vote, and of equally near ones
+    the first.
 
     Args:
         features: Of the training images, (n, channels).
@@ -39,15 +40,15 @@ def neighbour_logits(
 
 
 def unit_rows(features: np.ndarray) -> np.ndarray:
-    """Return features, (n, channels), each divided by its length."""
+    """Return features, (n, channels), each row divided by its Euclidean length; rows of zeros stay zeros."""
     return features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
 
 
 def check_size(features: np.ndarray) -> None:
-    """Raise where the features of the training images, (n, channels), are too many to be kept in a model.
+    """Raise a UserError where the training images' features, (n, channels), take more bytes than a model may hold.
 
     Raises:
-        UserError: They are.
+        UserError: They take more than `MOST_BYTES`.
     """
     if features.nbytes > MOST_BYTES:
         raise UserError(

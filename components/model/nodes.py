@@ -23,7 +23,7 @@ PAUSE = 0.5  # seconds between two looks
 
 
 def meet(output: Artifact) -> None:
-    """Set TF_CONFIG to the addresses of all nodes of a step once all have come; leave it if set, or if there is one.
+    """Wait for all nodes of a step and set TF_CONFIG to their addresses; do nothing if it is set or there is one node.
 
     The environment says how many there are, `GRAFT_NODES`, which of them this is, `GRAFT_NODE` from 0, and where the
     others reach it, `GRAFT_NODE_ADDRESS`. Node 0 lists the nodes that answer, so that addresses of an attempt that
@@ -59,7 +59,7 @@ def meet(output: Artifact) -> None:
 
 
 def wait_for(look: Callable[[], Found | None], what: str) -> Found:
-    """Return what a look finds, as soon as it finds something.
+    """Call `look` every half second until it returns other than None, and return that; raise after half an hour.
 
     Raises:
         UserError: It found nothing for `MINUTES`.
@@ -73,7 +73,7 @@ def wait_for(look: Callable[[], Found | None], what: str) -> Found:
 
 
 def answering_address(file: Path) -> str | None:
-    """Return the address in a file if somebody listens there; else None."""
+    """Return the HOST:PORT in a file if it accepts a connection; None if it does not, or there is no such file."""
     try:
         address = file.read_text(encoding="utf-8")
         host, port = address.rsplit(":", 1)
@@ -84,7 +84,7 @@ def answering_address(file: Path) -> str | None:
 
 
 def read_list_with(file: Path, address: str) -> list[str] | None:
-    """Return the list of addresses in a JSON file if this one is among them; else None."""
+    """Return the list of addresses in a JSON file if this one is among them; None if not, or without the file."""
     addresses = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
     return addresses if address in addresses else None
 

@@ -51,7 +51,7 @@ def inference_graph(model: keras.Model, shape: tuple[int, ...], dtype: npt.DType
 def predict_probabilities(
     model: "keras.Model | WrittenNetwork", views: "np.ndarray | DrawnViews", rows: np.ndarray, batch_size: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the probabilities of some images, (rows, classes), means over views: calibrated, then uncalibrated ones.
+    """Return calibrated, then uncalibrated probabilities of some images, (rows, classes) each, means over their views.
 
     Both are from one pass; uncalibrated are those before the temperature.
 

@@ -27,7 +27,7 @@ class Samples:
 
 
 def read_samples(embeddings: Sequence[Embeddings], splits: Splits) -> Samples:
-    """Return features and class numbers of training and validation images that are embedded, as `splits.csv` orders."""
+    """Return the Samples: features and class numbers of embedded training and validation images, as in `splits.csv`."""
     numbers = {name: number for number, name in enumerate(splits.facts.classes)}
     files = [file for one in embeddings for file in one.table("files.csv")["file"]]
     row = {file: number for number, file in enumerate(files)}

@@ -93,7 +93,7 @@ class FreshRows(Rows):
 
 
 def draw_into_file(views: augmentation.DrawnViews, rows: np.ndarray, folder: Path | None) -> np.ndarray:
-    """Return all views of some images, (rows, views, ...), on disk, in a file that goes with the process.
+    """Draw all views of some images into a file without a name; return its memory map, (rows, views, ...).
 
     Args:
         views: Of all images.

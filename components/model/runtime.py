@@ -29,15 +29,12 @@ def use_one_thread() -> None:
 
 @cache
 def node_strategy() -> tf.distribute.Strategy:
-    """Return the strategy over the nodes of TF_CONFIG, of which a process has one, made before TensorFlow works."""
+    """Return the process's one strategy over TF_CONFIG's nodes, made at the first call, before TensorFlow works."""
     return tf.distribute.MultiWorkerMirroredStrategy()
 
 
 def device_strategy() -> tf.distribute.Strategy:
-    """Return a strategy over the nodes of TF_CONFIG, else over this machine's GPUs; with none or one, the one in force.
-
-    It spreads batches over them.
-    """
+    """Return a strategy that spreads batches over TF_CONFIG's nodes, else over several GPUs; else the one in force."""
     if "TF_CONFIG" in os.environ:
         return node_strategy()
     gpus = tf.config.list_logical_devices("GPU")

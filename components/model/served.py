@@ -55,7 +55,7 @@ class ServedModel:
         self.decoders = ThreadPoolExecutor(os.cpu_count())  # of all requests
 
     def decode(self, content: bytes) -> np.ndarray:
-        """Return the image that a file's bytes encode, as the model was trained on such, uint8 (size, size, 3).
+        """Return the image that a file's bytes encode, made a square as in training, uint8 (size, size, 3).
 
         Raises:
             Exception: It is not a readable image; the type depends on the format.
@@ -76,7 +76,7 @@ class ServedModel:
         return found
 
     def promise(self, at_least: float) -> abstention.Promise:
-        """Return the margin from which on the model answers, so that a share of its answers is right, in (0, 1).
+        """Return a Promise: the margin from which on the model answers for a share of right answers, and what backs it.
 
         Raises:
             UserError: Validation does not promise such a share.
@@ -199,7 +199,7 @@ def bad_request(reason: str) -> "MlflowException":
 
 
 def _load_pyfunc(path: str) -> ServedModel:
-    """Return the classifier whose artifact lies at a path; MLflow calls this to load a logged model.
+    """Return the ServedModel of the classifier whose artifact lies at a path; MLflow calls this on a logged model.
 
     Its server is held to limits; `mlflow.pyfunc.load_model` has none.
     """

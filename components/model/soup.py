@@ -86,7 +86,7 @@ def train_soup(
 
 
 def seeds_of_runs(seed: int, runs: int) -> list[int]:
-    """Return a list of seeds, one for each run: `seed` first, then others drawn from it that no training uses."""
+    """Return a list of seeds, one for each run: `seed` itself first, then others that are derived from it."""
     return [seed, *(int(np.random.SeedSequence((seed, run)).generate_state(1)[0]) for run in range(1, runs))]
 
 

@@ -61,7 +61,7 @@ def train(
     resume: Path,
     head: keras.Model | None = None,
 ) -> TrainingResult:
-    """Train a model, set it to its best epoch on validation; return history, best epoch, its logits, training seconds.
+    """Train a model, set it to its best epoch's weights, and return the history, that epoch, its logits, and seconds.
 
     It ends after `epochs`, or after `patience` epochs of at least `patience_updates` batches without a better one.
 

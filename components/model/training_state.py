@@ -73,9 +73,9 @@ class TrainingState:
         return [*self.model.variables, *self.optimizer.variables]
 
     def save(self, last: bool) -> None:
-        """Write the state to its file; while epochs follow, only if that takes a small share of the time.
+        """Write the state to its file; unless `last`, only if the write before took a small share of the time since.
 
-        That is, the write before took at most `MAX_SAVING_SHARE` of the time since; the first is always made.
+        A small share is `MAX_SAVING_SHARE`; the first write is always made.
 
         Args:
             last: Whether no epoch follows.

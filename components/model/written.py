@@ -184,7 +184,7 @@ def format_of(file: Path) -> str:
 
 
 def read_written_classifier(file: Path, folder: Path) -> Classifier:
-    """Return the Classifier, in an empty folder, that a written file describes: the file's manifest, the file linked.
+    """Write into an empty folder, and return, the Classifier that a written file describes, with a link to that file.
 
     Raises:
         UserError: It is no file that `graft export` wrote, or what runs it is not installed.
@@ -204,7 +204,7 @@ def read_written_classifier(file: Path, folder: Path) -> Classifier:
 
 
 def seal(classifier: Classifier, step: str) -> Classifier:
-    """Return a Classifier, read anew, after writing its manifest with its digest, also in the lineage as a step's."""
+    """Write a classifier's manifest with its digest, which is also its lineage for `step`; return it, read anew."""
     classifier.manifest["digest"] = classifier.manifest["lineage"][step] = classifier.content_digest()
     classifier.write_manifest()
     return Classifier(classifier.path, read_json(classifier.path / "artifact.json"))

@@ -28,7 +28,7 @@ def get(name: str) -> Backbone:
 
 
 def entry_of(weights: "Weights") -> Backbone:
-    """Return the backbone that weights are of, with what they say themselves of their architecture and their pixels.
+    """Return the Backbone of an artifact of weights: its registry entry, completed by the artifact's own description.
 
     Raises:
         UserError: There is no such backbone, or the description is damaged.

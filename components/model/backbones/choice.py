@@ -40,7 +40,7 @@ class NetworkChoice:
 
     @property
     def entry(self) -> Backbone:
-        """The entry of the registry; of one's own network one with its pixels and image size."""
+        """The Backbone: the registry's entry, or for one's own network a `KerasFile` with its pixels and image size."""
         entry = backbones.get(self.backbone)
         if not self.pixels:
             return entry

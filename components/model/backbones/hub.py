@@ -46,18 +46,18 @@ class HubFamily(Backbone):
 
     @abstractmethod
     def output(self, source: Any, image: "keras.KerasTensor") -> "keras.KerasTensor":
-        """Return the output, for an image of its size, of copies of a keras-hub network's layers, one layer a block."""
+        """Return the symbolic output, for `image`, of copies of a keras-hub network's layers, one layer a block."""
 
     @abstractmethod
     def facts_of(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
-        """Return fields that follow from a configuration, by name, such as `image_size`, `cuts` and `leading_tokens`.
+        """Return the fields of this entry that a configuration determines, by name, such as `image_size` and `cuts`.
 
         Raises:
             UserError: It is of a network that the family does not have.
         """
 
     def with_configuration(self, configuration: Mapping[str, Any], **changes: Any) -> Self:
-        """Return a copy of this entry with a configuration, changes, and, over them, what the configuration says."""
+        """Return a copy of this entry with a configuration and changed fields; those of `facts_of` win over changes."""
         return replace(self, configuration=configuration, **{**changes, **self.facts_of(configuration)})
 
     def described_by(self, weights: "Weights") -> Self:
@@ -80,7 +80,7 @@ class HubFamily(Backbone):
         return keras.Model(image, self.output(source, image), name=self.name)
 
     def build(self, image_size: int, weights: Path | None = None, top: bool = False) -> "keras.Model":
-        """Return the network for images of a size: weights random, or a file's, its table of positions resized to that.
+        """Return the network for images of a size, its weights random or a file's, whose table of positions is resized.
 
         Raises:
             UserError: It takes no images of that size, the file does not fit it, or it has no top.
@@ -122,17 +122,17 @@ class HubFamily(Backbone):
         return kind if source == "random" else self.license
 
     def tower(self, network: Any) -> Any:
-        """Return the part of a network of keras-hub that takes images: here all of it."""
+        """Return the part of a keras-hub network that takes images: all of it, unless a family says otherwise."""
         return network
 
 
 def numbers_text(values: ChannelValues) -> str:
-    """Return one number, or one for each channel, in three digits."""
+    """Return a number, or the numbers of a tuple joined by commas, as text with three significant digits each."""
     return ", ".join(f"{value:.3g}" for value in (values if isinstance(values, tuple) else (values,)))
 
 
 def resize_positions(table: "np.ndarray", count: int, leading: int, smooth: bool) -> "np.ndarray":
-    """Return a table of positions of a square grid, (tokens, channels), resampled for `count` tokens, bicubically.
+    """Return a table of positions, (count, channels): its leading rows, then its square grid resampled bicubically.
 
     Args:
         table: Has `leading` rows, which stay, before those of the grid, row by row.

@@ -178,14 +178,14 @@ def grid_facts(image_shape: Any, patch_size: Any) -> dict[str, Any]:
 
 
 def block_cuts(blocks: int) -> dict[str, str]:
-    """Return where training begins: of 12 blocks {"last_block": "block_12", "last_blocks": "block_9"}, a third."""
+    """Return the first block to train, by cut: of 12 {"last_block": "block_12", "last_blocks": "block_9"}, a third."""
     return {"last_block": f"block_{blocks}", "last_blocks": f"block_{blocks - max(blocks // 3, 1) + 1}"}
 
 
 def copy_layer(
     layer: "keras.Layer", *inputs: "keras.KerasTensor", name: str, **options: int
 ) -> "keras.KerasTensor":  # fmt: skip
-    """Return what a copy of a layer, of its configuration and its weights under another name, makes of inputs."""
+    """Return the output tensor, for inputs, of a copy of a layer: same configuration and weights, another name."""
     copy = type(layer).from_config({**layer.get_config(), "name": name})
     output = copy(*inputs, **options)
     copy.set_weights(layer.get_weights())
@@ -193,7 +193,7 @@ def copy_layer(
 
 
 def embed_patches(image: "keras.KerasTensor", patches: "keras.Layer", rows: "np.ndarray") -> "keras.KerasTensor":
-    """Return an image's tokens, one a row: 0 for each row more than it has patches, then the patches, plus the rows.
+    """Return tokens, (batch, tokens, channels): `rows` plus the image's embedded patches, which come last among them.
 
     Args:
         image: The image.
@@ -214,7 +214,7 @@ def embed_patches(image: "keras.KerasTensor", patches: "keras.Layer", rows: "np.
 
 
 def transformer_block(block: Any, tokens: "keras.KerasTensor", name: str) -> "keras.KerasTensor":
-    """Return what a block of ViT makes of tokens, as a layer of SigLIP, which is the same: ViT's cannot be loaded."""
+    """Return the output for tokens of a copy of ViT's block, built as SigLIP's equal layer: ViT's cannot be loaded."""
     layer = import_module("keras_hub.src.models.siglip.siglip_layers").SigLIPEncoderLayer(
         block.hidden_dim, block.num_heads, block.mlp_dim, "gelu", layer_norm_epsilon=block.layer_norm_epsilon, name=name
     )

@@ -38,7 +38,7 @@ class Pretrained:
 def read_pretrained(
     source: str, classes: Sequence[str], foreign: Sequence[str], prefix: str, rates: Mapping[str, float]
 ) -> Pretrained:
-    """Return the network of a folder or a downloaded preset, what was read in words, and pixels and image size if said.
+    """Return a Pretrained: the network of a folder or a downloaded preset, its kind in words, pixels and size if said.
 
     The facts are `scale` and `offset` of pixels and `image_size`, each left out where it is not said.
 
@@ -85,7 +85,7 @@ def read_pretrained(
 
 
 def read_named_preset(hub: ModuleType, name: str, classes: Sequence[str], rates: Mapping[str, float]) -> Pretrained:
-    """Return the network of a preset that keras-hub downloads, its name in words, and pixels and image size if said.
+    """Return a Pretrained: a preset's network, downloaded by keras-hub, its name in words, pixels and size if said.
 
     Raises:
         UserError: There is no such preset, or the download fails.
@@ -105,7 +105,7 @@ def read_named_preset(hub: ModuleType, name: str, classes: Sequence[str], rates:
 
 
 def load(hub: ModuleType, class_name: str, preset: str, source: str, rates: Mapping[str, float]) -> Any:
-    """Return the network that keras-hub makes of a preset, in float32.
+    """Return the network, in float32, that keras-hub makes of a preset, given as its name or as a folder.
 
     Raises:
         UserError: The preset is damaged, or the download fails.
@@ -155,7 +155,7 @@ def named_as_expected(folder: Path, prefix: str) -> Iterator[Path]:
 
 
 def read_json(folder: Path, name: str) -> dict[str, Any] | None:
-    """Return the content of a file of JSON in a folder; None if it is not there.
+    """Return the mapping in a file of JSON in a folder, or None if there is no such file.
 
     Raises:
         UserError: It is no JSON, or no mapping.
@@ -185,7 +185,7 @@ def normalisation(values: Mapping[str, Any]) -> tuple[Any, Any] | None:
 
 
 def facts_of(pixels: tuple[Any, Any] | None, size: Any, source: str) -> dict[str, Any]:
-    """Return `scale` and `offset`, each a float or a tuple of three, and `image_size`, as far as they are known.
+    """Return `scale` and `offset`, each a number or a tuple of three, and `image_size`, by name, those that are known.
 
     Args:
         pixels: Scale and offset, or None.

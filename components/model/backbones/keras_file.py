@@ -32,7 +32,7 @@ class KerasFile(Backbone):
     source_words: str = "a whole functional model as Keras saves it"
 
     def described_by(self, weights: "Weights") -> Self:
-        """Return the entry with the architecture, the pixels and the image size that the artifact has."""
+        """Return a copy of this entry with the architecture, scale, offset and image size that the artifact says."""
         with Description.read(weights) as said:
             scale, offset = said.pixels
             architecture = json.dumps(said.architecture)

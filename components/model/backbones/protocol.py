@@ -130,7 +130,7 @@ class Backbone(ABC):
         return keras.Model(image, keras.layers.Rescaling(self.scale, self.offset)(x), name="preprocessing")
 
     def pooling_name(self, asked: str) -> str:
-        """Return the pooling that is asked for, or for `auto` the usual one.
+        """Return the name of the pooling to use: the one that is asked for, or for `auto` the network's usual one.
 
         Raises:
             UserError: It is of class tokens, and the network has none.

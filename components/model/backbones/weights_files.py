@@ -36,7 +36,7 @@ class Description:
     @classmethod
     @contextmanager
     def read(cls, weights: "Weights") -> Iterator["Description"]:
-        """Yield the description in an artifact of weights: pixels, image size and architecture.
+        """Yield the description in an artifact; lookup, type and value errors in the block are raised as a UserError.
 
         Raises:
             UserError: It is damaged, which the block may find out by a lookup, a type or a value.
