@@ -44,7 +44,7 @@ def read_section(address: str) -> dict[str, Any]:
 
 
 def step_parser(step: Step, command: str) -> Parser:
-    """Return the parser of a step's options, from its signature and docstring; a parameter not given is in no result.
+    """Return the parser of a step's options, from its signature and docstring; it leaves out parameters not given.
 
     Parameters stay text; artifacts are paths, and required. The options of every step have defaults.
 

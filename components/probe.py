@@ -8,7 +8,7 @@ from components.system.limits import Count
 def probe(
     embeddings: Input[list[Embeddings]], splits: Input[Splits], probe: Output[Probe], *, neighbours: Count = 20
 ) -> None:
-    """Score features on validation by nearest neighbours and by logistic regression, and keep the better of the two.
+    """Score features on validation by neighbours and by logistic regression; keep the better one's predictions.
 
     Args:
         embeddings: The features of one part or more of the training and validation images.

@@ -98,7 +98,7 @@ class BareTree(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
-        """Return, in a class, the node with its annotation cut to a text; elsewhere an `Assign`, or None without value.
+        """Return in a class the node, its annotation cut to a text; elsewhere an `Assign`, None where it has no value.
 
         The text is the kinds of field that the annotation names, such as `ClassVar`, and is empty for most.
         """
@@ -119,7 +119,7 @@ class BareTree(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_Pass(self, node: ast.Pass) -> None:
-        """Remove it, so that a body of a docstring alone is the same as one of `pass`."""
+        """Return None, which removes it, so that a body of a docstring alone is the same as one of `pass`."""
 
     def visit_If(self, node: ast.If) -> Any:
         """Return for `if TYPE_CHECKING` the list of nodes of its `else`, its body unnoted; any other `if` as a node."""
@@ -174,7 +174,7 @@ def parse_module(text: str, file: str) -> Module:
 
 
 def read_module(file: str) -> Module:
-    """Return what counts in the code of a module, so no docstring or annotation, by its path from the root."""
+    """Return the Module of a file, by its path from the root: digest, whether it does more than import, and imports."""
     return parse_module((ROOT / file).read_text(encoding="utf-8"), file)
 
 
@@ -233,7 +233,7 @@ def parameter_signature(step: str) -> list[list[str]]:
 
 
 def computing_packages(step: str) -> list[str]:
-    """Return, sorted, PyPI names in `COMPUTING` of what a step imports for more than reading artifacts: `pillow`."""
+    """Return, sorted, PyPI names in `COMPUTING` of what a step's modules import, without modules behind artifacts."""
     modules = modules_behind(f"components/{step}.py") - modules_behind("components/data/artifacts.py")
     roots = {name.partition(".")[0] for file in modules for name in read_module(file).imports}
     return sorted({package for root in roots for package in COMPUTING.get(root, ())})

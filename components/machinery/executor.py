@@ -65,7 +65,7 @@ def read_input(text: str) -> dict[str, Any]:
 def write_output(
     executor_input: Mapping[str, Any], step: Step, paths: Mapping[str, Any], files: Mapping[str, str]
 ) -> None:
-    """Write the metadata of a finished task's artifacts, with any confusion matrix; copy a page to output `html`.
+    """Write a finished task's ExecutorOutput: metadata of its artifacts, any confusion matrix; copy any page to `html`.
 
     Of several trainings the metadata is that of the first, with their number as `trainings`.
 
@@ -114,7 +114,7 @@ def write_termination_message(error: UserError) -> None:
 
 
 def artifact_metadata(artifact: Artifact) -> dict[str, str | int | float]:
-    """Return the metadata to show: a report's metrics, a comparison's choice, else `digest` and single-valued facts."""
+    """Return the values to show: a report's metrics.json, a comparison's chosen.json, else digest and single facts."""
     if isinstance(artifact, Report):
         return artifact.read_values("metrics")
     if isinstance(artifact, Comparison):

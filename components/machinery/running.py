@@ -132,7 +132,7 @@ def step_digest(step: Step, artifacts: Mapping[str, Any]) -> str:
 def run_once(
     step: Step, artifacts: Mapping[str, Any], values: Mapping[str, Any], recipe: str, promised: Mapping[str, float]
 ) -> tuple[Record, list[Path]]:
-    """Run a step once, outputs moved into place; return its record, unwritten, and what it could have resumed from.
+    """Run a step once, outputs moved into place; return its record, unwritten, and paths it could have resumed from.
 
     Arguments are as `run_step` takes them; the values are checked already.
 

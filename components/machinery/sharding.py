@@ -154,7 +154,7 @@ def joined_output(step: Step, key: str, target: Path, shards: Sequence[Artifact]
 
 
 def join_arrays(output: Artifact, shards: Sequence[Artifact]) -> None:
-    """Fill an array on disk with those of its shards, one after the other."""
+    """Create an output's array on disk, filled with the arrays of its shards, one after the other."""
     assert isinstance(output, FileArray)
     parts = [shard for shard in shards if isinstance(shard, FileArray)]
     files = [file for part in parts for file in part.table("files.csv")["file"]]
@@ -166,7 +166,7 @@ def join_arrays(output: Artifact, shards: Sequence[Artifact]) -> None:
 
 
 def sum_records(records: Sequence[Record]) -> Record:
-    """Return the first of some records with the work and the seconds of all, and the most memory of one."""
+    """Return a copy of the first record with the work and the seconds of all added up, and the most memory of any."""
     work: dict[str, dict[str, float]] = {}
     for record in records:
         for name, one in record.work.items():

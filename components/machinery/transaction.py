@@ -25,10 +25,9 @@ def staging_path(key: str, target: Path) -> Path:
 
 @contextmanager
 def claim_folder(output: Artifact) -> Iterator[None]:
-    """Lock and empty the folder in which an artifact is made, so that a second run waits until the block is done.
+    """Lock an artifact's folder while the block runs; before and after, empty it of all but what can be resumed from.
 
-    The folder starts empty, except for what an interrupted run with the same inputs, parameters and code left to resume
-    from; only that is kept if this run is interrupted too.
+    That is what an interrupted run with the same inputs, parameters and code left. A second run waits for the lock.
     """
     folder = output.path
     handle = lock_folder(folder)

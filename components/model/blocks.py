@@ -9,7 +9,7 @@ from components.model.cut import narrow_points
 
 
 def trainable_blocks(network: keras.Model) -> list[list[keras.Variable]]:
-    """Return the trainable variables of each block with a kernel to train, input first; others' with the block before.
+    """Return the variables to train, a list for each block with a kernel, input first; others join the block before.
 
     A block begins wherever all that follows is computed from a single tensor: it is one layer of a plain network, and a
     whole residual block, dense layer or inception module of others. What has no kernel, such as a normalisation between

@@ -15,7 +15,7 @@ from components.system.progress import bar
 
 
 def embedding_function(weights: Weights, image_size: int) -> tuple[extraction.BatchFunction, dict[str, Any]]:
-    """Return a function from uint8 images to [features (n, channels)]; and `network_parameters` and `network_bytes`.
+    """Return a function from uint8 images to [features (n, channels)], and {network_parameters, network_bytes}.
 
     Images are (n, size, size, 3). `network_parameters` are those of the backbone; `network_bytes` what it needs for one
     image in float32: its weights, and the largest two outputs of its layers.

@@ -88,7 +88,7 @@ RULES = {"float32": Rule(1e-4), "float16": Rule(0.01), "int8": Rule(changed=0.02
 
 
 def check_agreement(found: Agreement, to: str, precision: str) -> None:
-    """Raise a UserError where the rule of a precision refuses a file of a format."""
+    """Raise a UserError, which names all breaches, where an agreement breaches the rule of its precision."""
     if breaches := [*RULES[precision].breaches(found)]:
         others = "another precision or format" if precision != "float32" else "the other format"
         raise UserError(f"{to} {precision}: {'; '.join(breaches)}: not written; try {others}")

@@ -18,7 +18,7 @@ from components.system.progress import bar
 
 
 def train_heads(features: Features, splits: Splits, arguments: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Train heads, a core each; return a row for each, in order: epochs, validation scores at the best one, seconds.
+    """Train heads, a core each; return a table, a row each in order: epochs, validation scores at the best, seconds.
 
     As many are trained at once as there are cores: an operation of a head is too small for two cores; whole trainings
     are not.

@@ -133,11 +133,11 @@ def resample_means(values: np.ndarray, seed: int) -> np.ndarray:
 
 
 def extrapolate(sizes: np.ndarray, means: np.ndarray, target: int) -> np.ndarray:
-    """Return the power law's value at a size for each row of means, (rows,), from the last size's on; it never rises.
+    """Return each row of means carried on from its last one to `target` by its power law, (rows,); none rises.
 
     Args:
         sizes: Training images, ascending, (sizes,).
-        means: Mistakes or losses, (rows, sizes); below half a mistake in 1,000 they count as that.
+        means: Mistakes or losses at each size, (rows, sizes); below half a mistake in 1,000 they count as that.
         target: The size.
     """
     steps = np.log(sizes) - np.log(sizes).mean()

@@ -13,7 +13,7 @@ NEIGHBOURS = 5  # of the same class, of which the mean distance counts
 def out_of_fold_probabilities(
     features: np.ndarray, labels: np.ndarray, units: np.ndarray, classes: int, seed: int
 ) -> np.ndarray:
-    """Return each image's probabilities, (n, classes), by a regression that was fitted on the other four fifths.
+    """Return each image's calibrated probabilities, (n, classes), by a regression fitted on the other four fifths.
 
     The penalty is the one with the lowest log loss out of fold, after a temperature; the probabilities are after it.
 

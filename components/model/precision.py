@@ -10,10 +10,11 @@ PRECISIONS = ("float32", "bfloat16", "auto")
 
 
 def to_bfloat16(network: "keras.Model", min_products: int) -> "keras.Model":
-    """Return a copy whose long sums, of convolutions and dense layers, are in bfloat16; weights and rest stay float32.
+    """Return a copy of a network with the long sums of convolutions and dense layers in bfloat16; the rest is float32.
 
-    The rest, such as batch normalisation and convolutions by channel, gains nothing from it and rounds the most. Long
-    sums inside a layer, such as a block of a transformer, are in bfloat16, too, and what adds to its input in float32.
+    Weights, and what gains nothing from bfloat16 and rounds the most, such as batch normalisation and convolutions by
+    channel, stay as they are. Long sums inside a layer, such as a block of a transformer, are in bfloat16, too, and
+    what adds to its input in float32.
 
     Args:
         network: A functional network in float32.

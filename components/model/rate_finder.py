@@ -20,7 +20,7 @@ DIVERGED = 4  # times the loss of the first batches, or of chance where that is 
 
 
 def record_losses(model: keras.Model, rows: Rows, settings: Training, head: keras.Model | None) -> pd.DataFrame:
-    """Train at a rate that grows by the batch, till the loss diverges; return `learning_rate`, `loss`, `smoothed`.
+    """Train at a rate that grows by the batch till the loss diverges; return a table, a row a batch, of rate and loss.
 
     Args:
         model: Views to logits, (batch, ...) to (batch, classes).

@@ -76,7 +76,7 @@ class ServedModel:
         return found
 
     def promise(self, at_least: float) -> abstention.Promise:
-        """Return a Promise: the margin from which on the model answers for a share of right answers, and what backs it.
+        """Return the Promise for a share of right answers: the margin from which to answer, and what validation says.
 
         Raises:
             UserError: Validation does not promise such a share.
