@@ -148,7 +148,7 @@ def extrapolate(sizes: np.ndarray, means: np.ndarray, target: int) -> np.ndarray
 def class_forecasts(
     curve: LearningCurve, labels: np.ndarray, names: Sequence[str], target: int, seed: int
 ) -> pd.DataFrame:
-    """Return a table of each class's recall now and its forecast at `target` images, the largest gain first.
+    """Return a table of each class's recall now and its forecast at `target` images, most images gained first.
 
     Args:
         curve: What was measured.

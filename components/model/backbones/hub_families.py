@@ -193,7 +193,7 @@ def copy_layer(
 
 
 def embed_patches(image: "keras.KerasTensor", patches: "keras.Layer", rows: "np.ndarray") -> "keras.KerasTensor":
-    """Return tokens, (batch, tokens, channels): `rows` plus the image's embedded patches, which come last among them.
+    """Return tokens, (batch, tokens, channels): `rows`, to the last of which the image's embedded patches are added.
 
     Args:
         image: The image.
