@@ -85,9 +85,6 @@ class Trainer:
         Args:
             views: (batch, ...), distributed.
             targets: As `Epoch` has them, of this batch, (batch,), distributed.
-
-        Returns:
-            The loss before the step, and how many images were classified correctly.
         """
         of_replicas = self.strategy.run(self._step, args=(views, targets))
         loss, correct = (self.strategy.reduce("SUM", value, axis=None) for value in of_replicas)
@@ -104,9 +101,6 @@ class Trainer:
             targets: As `Epoch` has them.
             counts: Images of each batch, float32 (batches,).
             mixing: As `Epoch` has it.
-
-        Returns:
-            The sum of the images' losses, and how many were classified correctly.
         """
         total, correct = 0.0, 0.0
         for number in tf.range(len(rows)):
