@@ -32,11 +32,14 @@ def explore(
 
     from components.data import augmentation
     from components.data import exploration as exploring
+    from components.data.corrections import correct_labels
     from components.model import stock
 
     train = splits.part("train")
     parts = [splits.table("splits.csv")[["file", "split"]], splits.table("unused.csv").assign(split="unused")]
-    exploring.write_counts(exploration, images.table("images.csv"), pd.concat(parts))
+    decisions = splits.table("corrections.csv")
+    table = correct_labels(images.table("images.csv"), dict(zip(decisions["file"], decisions["decision"], strict=True)))
+    exploring.write_counts(exploration, table, pd.concat(parts))
     shuffled = train.sample(frac=1, random_state=seed).sort_values("label", kind="stable")
     chosen = shuffled.groupby("label").head(samples)
     exploring.write_samples(exploration, images, chosen)

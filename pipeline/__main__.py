@@ -7,10 +7,10 @@ from components.machinery.code import ROOT
 from components.machinery.command_line import run_command
 from components.machinery.signature import parse_docstring
 from components.system.errors import UserError, run_cli, unknown_name
-from pipeline.commands import data_sets, kubeflow, models, recipes, results, search
+from pipeline.commands import data_sets, kubeflow, models, recipes, results, search, suspects
 
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
-    "data sets of your own": (data_sets.look, data_sets.new, search.suspects),
+    "data sets of your own": (data_sets.look, data_sets.new, suspects.suspects),
     "recipes, in params.yaml": (
         recipes.check,
         recipes.networks,

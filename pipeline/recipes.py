@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from components import STEPS
+from components.data.corrections import items_of
 from components.machinery.parameters import read_yaml
 from components.machinery.signature import load_step
 from components.model.registry import MODELS
@@ -205,6 +206,20 @@ def step_values(content: Mapping[str, Any], recipe: Mapping[str, Any], step: str
             values |= {key: value for key, value in (sections.get(SHARED) or {}).items() if key in parameters}
         values |= sections.get(step) or {}
     return values
+
+
+def correction_lists(content: Mapping[str, Any]) -> list[str]:
+    """Return the paths of the lists of corrections that recipes name, in order, each once; [] without any.
+
+    Args:
+        content: All of params.yaml, checked.
+    """
+    values: list[Any] = []
+    for name in content["recipes"]:
+        entries = entries_of(content, name)
+        values.append(step_values(content, entries, "split").get("corrections"))
+        values += entries.get("vary", {}).get("split", {}).get("corrections", [])
+    return list(dict.fromkeys(path for value in values for path in items_of(value) if isinstance(path, str)))
 
 
 def read_arms(step: str, arms: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:

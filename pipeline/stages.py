@@ -11,6 +11,7 @@ from components.data.artifact import MANIFEST
 from components.data.artifacts import Classifier, Comparison, Images, Report
 from components.machinery.trainings import training_paths
 from components.system.errors import UserError
+from pipeline import recipes
 from pipeline.arranging import RECORD, Output, Task
 from pipeline.collection import COLLECTION, is_dependency, local_source
 from pipeline.places import listing_path, path_of
@@ -49,7 +50,8 @@ def render(content: Mapping[str, Any], tasks: Mapping[str, Task]) -> dict[Path, 
         content: All of params.yaml.
         tasks: The tasks by the names of their stages.
     """
-    stages: dict[Path, dict[str, Any]] = {EXPERIMENTS: {"plan": PLANNING}, DATA: {}}
+    planning = {**PLANNING, "deps": [*PLANNING["deps"], *recipes.correction_lists(content)]}
+    stages: dict[Path, dict[str, Any]] = {EXPERIMENTS: {"plan": planning}, DATA: {}}
     metrics, plots = [], []
     for name, task in tasks.items():
         if task.step in COLLECTION:

@@ -146,12 +146,14 @@ class SplitsFacts(AuditFacts):
     leakage: dict[str, float]  # by what leaks: counts, and shares of the test part in [0, 1]
     warnings: list[str]
     split_method: str
+    relabelled: int = 0  # images that corrections gave another class
 
 
 class Splits(Artifact[SplitsFacts]):
     """Which image trains and which validates: `splits.csv` (file, label, group, split); and what leaks between them.
 
-    `unused.csv` (file) has the images that are in no part.
+    `unused.csv` (file) has the images that are in no part, `corrections.csv` (file, label, decision) those
+    outside the test part that a person decided on, each with the label that it came with.
     `leakage.csv` (kind, file, split, label, other, other_split, other_label) has a row for each image that the test or
     the validation part shares with a part that is learned or chosen by, of the kind `identical` or `near`; for each
     `group` of the test part that is in another; for each image of `two labels`; and for each that repeats one of its
@@ -159,7 +161,12 @@ class Splits(Artifact[SplitsFacts]):
     `leakage.npz` has thumbnails of the images of some rows, `ROW` and `ROW_other`.
     """
 
-    text_columns = ("file", "label", "group", "other", "other_label")
+    text_columns = ("file", "label", "group", "other", "other_label", "decision")
+
+    def rows(self) -> "pd.DataFrame":
+        """Return the rows of train, then those of validation: file, label, group, split; renumbered from 0."""
+        table = self.table("splits.csv")
+        return table.sort_values("split", kind="stable", ignore_index=True)  # `train` comes first
 
     def part(self, split: str) -> "pd.DataFrame":
         """Return the rows of `splits.csv` of `train` or `validation`: file, label, group, split; renumbered from 0."""

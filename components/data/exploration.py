@@ -19,7 +19,7 @@ def samples_per_class(classes: int) -> int:
 def write_counts(exploration: Exploration, table: pd.DataFrame, parts: pd.DataFrame) -> None:
     """Write `class_counts.csv` (label, split, images) and `size_counts.csv` (width, height, images).
 
-    The split of images that `parts` lacks is `test`.
+    The split of images that `parts` lacks is `test`, whose labels are those that they came with.
 
     Args:
         exploration: The artifact to fill.

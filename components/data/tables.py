@@ -41,6 +41,11 @@ def read_table(file: Path, text_columns: Collection[str], columns_with_gaps: Col
     return change_texts(table, f"'{FORMULA}", lambda text: text[1:])
 
 
+def without_apostrophe(text: str) -> str:
+    """Return a text of a written table as it was before: without the apostrophe that keeps it from being a formula."""
+    return text[1:] if re.match(f"'{FORMULA}", text) else text
+
+
 def write_table(file: Path, table: "pd.DataFrame", errors: Literal["strict", "surrogateescape"] = "strict") -> None:
     """Write a table to a CSV file, without its index, with an apostrophe before texts that would be formulas.
 

@@ -15,7 +15,7 @@ import pandas as pd
 from matplotlib.colors import to_hex
 
 from components.data import leakage
-from components.data.artifacts import PROBABILITY, Artifact, Comparison, Drawings, Page, Report
+from components.data.artifacts import PROBABILITY, Artifact, Comparison, Drawings, Page, Report, ReportFacts
 from components.data.records import Record, records_by_step
 from components.model.registry import MODELS
 from components.results import charts, failures, pictures, rebuilding, titles
@@ -533,10 +533,17 @@ def data_facts(reports: Mapping[str, Report]) -> dict[str, str]:
         "training images": f"{sum(facts.train_counts):,}",
         "validation images": f"{facts.validation_images:,}",
         "test images": f"{first.metrics['test_images']:,}",
+        **correction_facts(facts),
         "digest of the images": lineage["fetch"],
         "digest of the split": lineage["split"],
         **({"pretrained weights": "; ".join(weights)} if weights else {}),
     }
+
+
+def correction_facts(facts: ReportFacts) -> dict[str, str]:
+    """Return how many images a person's corrections left out, and gave another class, as texts; {} without any."""
+    counts = {"left out by corrections": facts.dropped.get("excluded", 0), "another class by them": facts.relabelled}
+    return {name: f"{count:,}" for name, count in counts.items() if count}
 
 
 def exploration_pictures(drawings: Drawings) -> list[pictures.Picture | str]:

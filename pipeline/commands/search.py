@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Annotated, Any
 
-from components.data.artifacts import Images
 from components.machinery import lineage, running
 from components.machinery.signature import load_step
 from components.machinery.trainings import training_path
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 Budget = Annotated[float, "HOURS", Range("more than 0", lambda value: value > 0)]
 Finalists = Annotated[int, Range("1 or more", lambda value: value >= 1)]
 Times = Annotated[float, "TIMES", Range("more than 1, at most 100", lambda value: 1 < value <= 100)]
-Shown = Annotated[int, Range("from 1 to 100", lambda value: 1 <= value <= 100)]
 TrainingStep = Annotated[str, "STEP", Names("step that trains", recipes.TRAINING)]
 
 ON_FEATURES = ("train_top", "fit_logistic", "fit_neighbours")  # steps that take stored features and the split
@@ -163,67 +161,6 @@ def learning_curve(recipe: Recipe, *, network: Name = "", more: Times = 2.0) -> 
     print("\nthe last row is a forecast; the classes, by how many mistakes it takes away of the validation images:\n")
     print(classes.head(MOST_CLASSES).to_string(index=False, float_format="%.3f"))
     print(f"\nlook at {picture}; the table is {file}")
-
-
-def suspects(recipe: Recipe, *, network: Name = "", shown: Shown = 24) -> None:
-    """List images whose label is probably wrong, and those unlike others of their class; none of the test part.
-
-    A regression on a recipe's stored features, fitted on other images, gives each image the probabilities of classes.
-    Labels that it contradicts confidently are suspects, the surest first. Test images are not looked at. The tables, of
-    all suspects and of the images by how far they are from the nearest of their class, and the picture of the first
-    suspects are written beside the features: suspects.csv, outliers.csv, suspects.png.
-
-    Args:
-        recipe: A recipe that has been run.
-        network: One of the recipe's networks, if not the first.
-        shown: How many are printed and drawn.
-    """
-    task = find_task(recipe, ON_FEATURES, network)
-    import numpy as np
-    import pandas as pd
-
-    from components.data.tables import write_table
-    from components.data.thumbnails import read_thumbnail, thumbnail_side
-    from components.model import out_of_fold
-    from components.results import figures
-    from components.scores import label_errors
-
-    inputs = open_inputs(task)
-    features, splits = inputs["features"], inputs["splits"]
-    rows = pd.concat([splits.part("train"), splits.part("validation")], ignore_index=True)
-    classes = splits.facts.classes
-    labels = rows["label"].map({name: number for number, name in enumerate(classes)}).to_numpy(np.int64)
-    plain = np.asarray(features.array[features.rows(rows["file"].tolist()), 0])
-    if plain.ndim > 2:
-        raise UserError("suspects are found by features that are pooled, `extract: {pooling: auto}`; received maps")
-    probabilities = out_of_fold.out_of_fold_probabilities(plain, labels, units_of(task, rows), len(classes), SEED)
-    found = label_errors.rank_suspects(labels, probabilities)
-    place = rows.loc[found["row"], ["file", "split"]].reset_index(drop=True)
-    names = found[["label", "suggested"]].apply(lambda column: column.map(dict(enumerate(classes))))
-    table = pd.concat([place, names, found.filter(like="probability")], axis=1)
-    folder = path_of(task.inputs["features"][0]).parent
-    distances = rows[["file", "split", "label"]].assign(
-        distance=out_of_fold.distances_within_classes(plain, labels).round(4)
-    )
-    far = distances.sort_values("distance", ascending=False, kind="stable")
-    for name, one in (("suspects", table), ("outliers", far)):
-        with write_in_one_move(folder / f"{name}.csv") as unfinished:
-            write_table(unfinished, one)
-    print(f"{len(table):,} of {len(rows):,} images have a label that is probably wrong")
-    print(table.head(shown).to_string(index=False, float_format="%.3f"))
-    print("\nfarthest from the nearest images of their class:\n")
-    print(far.head(shown // 2).to_string(index=False, float_format="%.3f"))
-    if len(table):
-        images = Images.read(path_of(output_behind(task, "images")))
-        side = thumbnail_side(min(shown, len(table)))
-        drawn = table.head(shown)
-        thumbnails = [read_thumbnail(images.file(file), images.facts.white_level, side) for file in drawn["file"]]
-        figures.draw_mistakes(
-            thumbnails, None, drawn["label"].tolist(), drawn["suggested"].tolist(),
-            drawn["probability_of_suggested"].tolist(), folder / "suspects.png",
-            f"{recipe}: labels that are probably wrong",
-        )  # fmt: skip
-        print(f"\nlook at {folder / 'suspects.png'}; the tables are {folder / 'suspects.csv'} and outliers.csv")
 
 
 def units_of(task: "Task", rows: "pd.DataFrame") -> "np.ndarray":

@@ -242,7 +242,7 @@ def test_the_step_keeps_the_test_rows_apart(tmp_path):
     assert files.is_unique and set(files) == {f"{name}/{image:02}.png" for name in CLASSES for image in range(8)}
     assert all((part["file"].str.split("/").str[0] == part["label"]).all() for part in parts)
     texts = [file.read_text() for file in at["splits"].iterdir() if file.suffix in (".csv", ".json")]
-    assert len(texts) == 4 and not any(name in text for text in texts for name in test["file"])
+    assert len(texts) == 5 and not any(name in text for text in texts for name in test["file"])
     assert test.columns.tolist() == ["file", "label", "group", "width", "height"]
     assert set(test["width"]) == set(test["height"]) == {12} and set(test["group"]) == {""}
 
@@ -525,7 +525,7 @@ def test_the_step_leaves_out_duplicates_and_says_how_many(tmp_path, capsys):
     at = fetch_and_audit(source, tmp_path)
     run_step("split", at, {**SIZES, "duplicates": "one"})
     splits = artifacts.Splits.read(at["splits"])
-    assert splits.facts.dropped == {"two_labels": 0, "duplicates": 2}
+    assert splits.facts.dropped == {"two_labels": 0, "duplicates": 2, "excluded": 0}
     out = capsys.readouterr().out
     assert "split: 2 images left out: duplicates\n" in out
     assert "split: 12 train, 6 validation, 6 test, 2 unused\n" in out

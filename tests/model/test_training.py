@@ -18,6 +18,7 @@ import pytest
 import yaml
 from scipy.special import log_softmax
 
+from components.data import oddities
 from components.data.artifacts import Classifier, Features, Splits
 from components.machinery.code import ROOT
 from components.machinery.running import run_step
@@ -683,20 +684,36 @@ def test_a_learning_curve_is_drawn_and_written_beside_the_features(project, caps
     assert (table["accuracy_low"] <= table["accuracy_high"]).all()
 
 
-def test_suspects_and_outliers_are_listed_and_the_first_drawn(made, project, monkeypatch, capsys):
-    labels = Splits.read(made["splits"]).table("splits.csv").set_index("file")["label"]
+def test_suspects_outliers_and_odd_images_are_listed_and_the_first_drawn(made, project, monkeypatch, capsys):
+    splits = Splits.read(made["splits"])
+    labels = splits.rows().set_index("file")["label"]
     with monkeypatch.context() as patched:
         rank = label_errors.rank_suspects
         patched.setattr(label_errors, "rank_suspects", lambda labels, given: rank(np.roll(labels, 1), given))
+        patched.setattr(oddities, "LARGEST_Z", 1.5)
         __main__.main(["suspects", "edges", "--network", NETWORK, "--shown", "5"])
     folder = Path("artifacts/edges", NETWORK)
     printed = capsys.readouterr().out
-    suspects, outliers = (pd.read_csv(folder / f"{name}.csv") for name in ("suspects", "outliers"))
+    suspects, outliers, odd = (pd.read_csv(folder / f"{name}.csv") for name in ("suspects", "outliers", "odd"))
     assert f"{len(suspects)} of {len(labels)} images have a label that is probably wrong" in printed and len(suspects)
     assert (suspects["label"] != suspects["suggested"]).all() and {*suspects["split"]} <= {"train", "validation"}
     assert sorted(outliers["file"]) == sorted(labels.index)
     assert outliers["distance"].is_monotonic_decreasing
+    assert f"{odd['file'].nunique()} images are odd" in printed and len(odd) and {*odd["file"]} <= {*labels.index}
     assert (folder / "suspects.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_decisions_in_a_list_are_not_written_over_and_those_of_the_recipe_are_not_asked_again(project, capsys):
+    command = ["suspects", "edges", "--network", NETWORK]
+    __main__.main(command)
+    file = Path("artifacts/edges", NETWORK, "outliers.csv")
+    lines = file.read_text().splitlines()
+    assert lines[0].startswith("file,decision,") and ",," in lines[1]
+    decided = "\n".join([lines[0], lines[1].replace(",,", ",exclude,", 1), *lines[2:]])
+    file.write_text(f"{decided}\n")
+    with pytest.raises(UserError, match=r"outliers.csv has 1 decisions, which would be lost: move it"):
+        __main__.main(command)
+    assert file.read_text() == f"{decided}\n"
 
 
 def test_a_recipe_without_what_a_command_needs_says_which_model_to_put_in(project):

@@ -46,6 +46,20 @@ def offered() -> dict[str, dict]:
     return {name: stage for content in read for name, stage in content["stages"].items()}
 
 
+def test_the_plan_depends_on_lists_of_corrections_and_the_split_holds_their_decisions(tmp_path):
+    lists = [tmp_path / name for name in ("one.csv", "two.csv")]
+    for number, file in enumerate(lists):
+        file.write_text(f"file,decision\n{number}.png,exclude\n")
+    content = copy.deepcopy({**CONTENT, "active": ["digits"]})
+    content["recipes"]["digits"]["split"] = {"corrections": str(lists[0])}
+    content["recipes"]["digits"]["vary"] = {"split": {"corrections": ["", str(lists[1])]}}
+    tasks = planning.active_tasks(content)
+    plan = yaml.safe_load(stages.render(content, tasks)[stages.EXPERIMENTS])["stages"]["plan"]
+    assert plan["deps"] == [*stages.PLANNING["deps"], *map(str, lists)]
+    held = [task.values["corrections"] for task in tasks.values() if task.step == "split"]
+    assert held == ["", '[["1.png", "exclude"]]']
+
+
 def test_a_stage_depends_on_its_plan_and_its_inputs_and_makes_its_outputs(offered):
     """Of images on the manifest, which holds their digest: DVC looks at a file, not at every image."""
     content = {**CONTENT, "active": [*CONTENT["recipes"]]}

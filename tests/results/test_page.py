@@ -331,6 +331,13 @@ def test_the_page_shows_what_the_images_look_like_and_says_in_words_what_needs_n
     ]
 
 
+def test_the_page_says_how_many_images_were_corrected(made):
+    facts = Report.read(made["top"]).facts
+    assert page.correction_facts(facts) == {}
+    facts.dropped, facts.relabelled = {"excluded": 1_200, "duplicates": 7}, 3
+    assert page.correction_facts(facts) == {"left out by corrections": "1,200", "another class by them": "3"}
+
+
 def test_the_page_says_what_each_model_is_made_of(made):
     reader = read(made["page"])
     (sizes,) = reader.under("What each model is made of")

@@ -20,6 +20,7 @@ from components.results.figures.intervals import draw_class_scores, draw_model_s
 from components.results.figures.leakage import draw_leakage
 from components.results.figures.mistakes import draw_mistakes
 from components.results.figures.predictions import draw_confusion_matrix, draw_reliability
+from components.results.figures.suspects import draw_suspects
 
 __all__ = [
     "draw_augmented_samples",
@@ -40,5 +41,6 @@ __all__ = [
     "draw_sample_grid",
     "draw_slice_scores",
     "draw_stock_words",
+    "draw_suspects",
     "draw_training_curves",
 ]
