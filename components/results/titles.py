@@ -26,12 +26,16 @@ def model_title(artifact: Classifier | Report, recipe: str = "", name: str = "")
         name: Its name among the models that it is compared with, if there are any.
     """
     facts = artifact.facts
+    shown = facts.model + served_as(artifact) if name in ("", facts.model) else name
+    return f"{recipe or artifact.record.recipe or facts.data_set}, {shown}"
+
+
+def served_as(artifact: Classifier | Report) -> str:
+    """Return `, views averaged` of a model whose views are averaged, `, onnx int8` of a written file; "" of others."""
+    facts = artifact.facts
     is_averaged = facts.averaged_views or (isinstance(artifact, Report) and artifact.facts.views == "averaged")
     averaged = ", views averaged" if is_averaged else ""
-    if facts.file_format != "keras":
-        averaged += f", {facts.file_format} {facts.file_precision}"
-    alone = name in ("", facts.model)
-    return f"{recipe or artifact.record.recipe or facts.data_set}, {facts.model + averaged if alone else name}"
+    return averaged if facts.file_format == "keras" else f"{averaged}, {facts.file_format} {facts.file_precision}"
 
 
 def network_name(facts: ModelFacts | ProbeFacts) -> str:

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from math import isfinite
 from time import time
 from typing import TYPE_CHECKING
 
 from components.data.artifacts import Comparison, Page, Report
 from components.results import titles
 from components.results.texts import markdown
-from components.results.tracking import runs, store
+from components.results.tracking import runs, store, view
+from components.results.tracking.ways import TRIALS, WAY
 from components.scores.registry import MAIN
 from components.system.errors import UserError
 
@@ -42,7 +44,7 @@ def log_page(
     incomplete = [(report, run) for report, run in reported if run.data.tags.get(COMPARED) != digest]
     files = [page.path / name for name in ("comparison.html", "comparison.txt", "costs.csv")]
     files += [comparison.path / name for name in ("comparison.csv", "pairs.csv")]
-    ways = comparison.table("comparison.csv").set_index("model")
+    table = comparison.table("comparison.csv").set_index("model")
     way_of = comparison.table("trials.csv").set_index("fingerprint")["model"]
     for report, run in incomplete:
         run_id, fingerprint = run.info.run_id, report.facts.fingerprint
@@ -51,21 +53,46 @@ def log_page(
         figures = page.path / "figures" / titles.folder_name(names[fingerprint])
         runs.log_folder(partial(store.client().log_artifact, run_id), figures, "report/figures")
         names_of_way = [f"{name}{end}" for name in MAIN for end in ("", "_low", "_high")]
-        of_way = {f"way_{score}": float(ways[score][way_of[fingerprint]]) for score in names_of_way}
+        of_way = {f"way_{score}": float(table[score][way_of[fingerprint]]) for score in names_of_way}
         runs.log_missing(run, costs[fingerprint])
         runs.log_scores(run, of_way, time_ms=int(time() * 1000))  # another comparison may have others
         store.client().set_tag(run_id, COMPARED, digest)
     if incomplete:
         describe_experiment(page, incomplete[0][1])
+        view.save_view(
+            store.client(), incomplete[0][1].info.experiment_id, *varied_parameters([run for _, run in reported])
+        )
     return bool(incomplete)
 
 
+def varied_parameters(compared: Sequence["Run"]) -> tuple[list[str], list[str]]:
+    """Return the names of the ways of runs, and the parameters, numbers and no seeds, that differ between these."""
+    by_way = {run.data.tags[WAY]: run.data.params for run in compared if WAY in run.data.tags}
+    names = sorted({name for params in by_way.values() for name in params})
+    names = [name for name in names if name.rpartition(".")[2] not in TRIALS]
+    values = {name: [params[name] for params in by_way.values() if name in params] for name in names}
+    return [*by_way], [name for name, ones in values.items() if len({*ones}) > 1 and all(map(is_number, ones))]
+
+
+def is_number(text: str) -> bool:
+    """Return whether a parameter's text is that of a number."""
+    try:
+        return isfinite(float(text))
+    except ValueError:
+        return False
+
+
 def describe_experiment(page: Page, run: "Run") -> None:
-    """Make the answer of the page, and a link to it at a run that has it, the description of the run's experiment."""
+    """Make the answer of the page, and a link to it at a run that has it, the description of the run's experiment.
+
+    Its first paragraph is all that MLflow shows of it until it is opened: recipe and verdict.
+    """
     experiment, run_id = run.info.experiment_id, run.info.run_id
     title, *_, answer = (page.path / "comparison.txt").read_text(encoding="utf-8").strip().split("\n\n")
-    link = f"#/experiments/{experiment}/runs/{run_id}/artifacts/comparison/comparison.html"
-    paragraphs = [f"**{markdown(title)}**", *map(markdown, answer.splitlines()), f"[The page]({link})"]
+    verdict, *others = map(markdown, answer.splitlines())
+    link = f"#/experiments/{experiment}/runs/{run_id}/artifacts/comparison/comparison.html?{view.MODE}"
+    recipe, _, measured = title.partition(": ")
+    paragraphs = [f"**{markdown(recipe)}:** {verdict}", *others, f"[The page]({link}): {markdown(measured)}"]
     store.client().set_experiment_tag(experiment, "mlflow.note.content", "\n\n".join(paragraphs))
 
 

@@ -7,6 +7,7 @@ is evaluated. The same model made or evaluated again is the same run, so that wr
 import fcntl
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -19,13 +20,13 @@ from typing import TYPE_CHECKING
 from components.data.artifact import MANIFEST, Artifact
 from components.data.artifacts import Classifier, Probe, Report
 from components.data.content import sha256
-from components.model.registry import MODELS
 from components.results import titles
 from components.results.costly_mistakes import costly_metrics
 from components.results.costs import seconds_and_rate
 from components.results.texts import markdown
-from components.results.tracking import logged, store, view
+from components.results.tracking import logged, store, view, ways
 from components.results.tracking.store import client
+from components.scores.registry import MAIN, VALIDATION
 from components.system.errors import UserError
 
 if TYPE_CHECKING:
@@ -37,13 +38,13 @@ TRAINING = "graft.training"  # what the model is trained from: inputs, parameter
 MADE_WITH = "graft.made_with"  # likewise, as far as a finished model records it: without the code
 MODEL = "graft.model"  # digest of its content
 FINGERPRINT = "graft.fingerprint"  # of model, views and test images
-WAY = "graft.way"  # what the trainings of one way have in common: all but their seeds
 COMPLETE = "graft.complete"
+BEST = "best_epoch"  # came out of the training: a metric, no parameter
 TEST_SPLIT = "test_split"
-TRAININGS = [model.step for model in MODELS.values()]
 LIVE_SECONDS = 30  # that the epochs of one training may wait for the store, all together
 TOGETHER_SECONDS = 1  # in which a training's epochs are sent together
 MOST = 1000  # metrics that MLflow takes at once
+REFUSED = """[/:.%"']"""  # in the name of a model, by MLflow
 
 
 class LiveRun:
@@ -162,7 +163,7 @@ def _complete_run(classifier: Classifier, report: Report, costs: Mapping[str, fl
     scores = report_metrics(report)
     if scores.keys() - run.data.metrics.keys():
         log_scores(run, scores, model_id)
-    log_missing(run, costs)
+    log_missing(run, {**costs, BEST: classifier.facts.best_epoch})
     client().set_tag(run_id, "mlflow.note.content", _run_note(report))
     client().set_terminated(run_id, "FINISHED")
     client().set_tag(run_id, COMPLETE, "true")
@@ -227,7 +228,10 @@ def run_address(artifact: Classifier | Report) -> str | None:
     """
     tag = (FINGERPRINT, artifact.facts.fingerprint) if isinstance(artifact, Report) else (MODEL, artifact.digest)
     run = store.attempt(find_run, artifact.facts.data_set, *tag) if store.is_server() else None
-    return run and f"{store.public_address().rstrip('/')}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
+    if run is None:
+        return None
+    page = f"#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}?{view.MODE}"
+    return f"{store.public_address().rstrip('/')}/{page}"
 
 
 def _begin_run(classifier: Classifier, model: str) -> "Run | None":
@@ -258,15 +262,6 @@ def _inputs_digest(classifier: Classifier) -> str:
     return sha256(manifest["parameters"], inputs)
 
 
-def _way_digest(artifact: Classifier | Report | Probe) -> str:
-    """Return a digest, alike for models that differ in training seeds alone: of parameters, data, split, weights."""
-    chain = artifact.manifest["parameters"]
-    unseeded = {step: {name: value for name, value in values.items() if name != "seed"} if step in TRAININGS else values
-                for step, values in chain.items() if step != "evaluate"}  # fmt: skip
-    lineage = {name: digest for name, digest in artifact.manifest["lineage"].items() if name in ("fetch", "split")}
-    return sha256(unseeded, lineage, artifact.facts.weights_sha256)
-
-
 def _end_run(run: "Run", state: str) -> None:
     """End a run in a state, such as FINISHED or FAILED."""
     client().set_terminated(run.info.run_id, state)
@@ -279,18 +274,17 @@ def _finish_run(run: "Run", classifier: Classifier) -> None:
     if earlier and earlier.info.run_id != run.info.run_id:
         client().delete_run(run.info.run_id)
         return
-    scores = {name: value for name, value in vars(classifier.facts).items() if name in view.COLUMNS}
+    scores = {name: value for name, value in vars(classifier.facts).items() if name in [*VALIDATION, BEST]}
     log_scores(run, scores | work_metrics(classifier.record.work))
     client().set_tag(run.info.run_id, MODEL, digest)
     _end_run(run, "FINISHED")
 
 
 def _find_or_create_experiment(name: str) -> str:
-    """Return the identifier of a data set's experiment, created if it is missing; its view is saved anew each time."""
+    """Return the identifier of a data set's experiment, created if it is missing."""
     experiment = _find_experiment(name)
     if not experiment:
         experiment = client().create_experiment(name, tags={"mlflow.experimentKind": "custom_model_development"})
-    view.save_view(client(), experiment)
     return experiment
 
 
@@ -317,9 +311,10 @@ def find_run(experiment: str, tag: str, value: str, without: str = "") -> "Run |
 def create_run(artifact: Classifier | Report | Probe, model: str, identity: Mapping[str, str]) -> "Run":
     """Create and return a run in a data set's experiment, with tags of its identity, model, recipe and data."""
     facts, lineage, recipe = artifact.facts, artifact.manifest["lineage"], artifact.record.recipe
+    way = ways.way_name(artifact, model)
     tags = {
         **identity,
-        WAY: _way_digest(artifact)[:12],
+        ways.WAY: way,
         "model": model,
         "recipe": recipe,
         "comparison": lineage["split"][:12],
@@ -329,8 +324,9 @@ def create_run(artifact: Classifier | Report | Probe, model: str, identity: Mapp
     }
     if kubeflow := os.environ.get("KFP_RUN_ID"):
         tags["kfp_run_id"] = kubeflow
-    name = f"{recipe or facts.data_set}-{titles.model_name(model, titles.network_name(facts), [])}"
-    return client().create_run(_find_or_create_experiment(facts.data_set), run_name=name, tags=tags)
+    experiment = _find_or_create_experiment(facts.data_set)
+    view.save_view(client(), experiment, [way])
+    return client().create_run(experiment, run_name=ways.training_name(artifact, model), tags=tags)
 
 
 def _run_params(artifact: Classifier | Report | Probe) -> dict[str, str]:
@@ -344,7 +340,6 @@ def _run_params(artifact: Classifier | Report | Probe) -> dict[str, str]:
         "precision",
         "model_parameters",
         "trainable_parameters",
-        "best_epoch",
     )
     params |= {name: value for name, value in vars(artifact.facts).items() if name in facts}
     return {name: str(value) for name, value in params.items()}
@@ -466,7 +461,8 @@ def _log_model(run: "Run", classifier: Classifier, report: Report) -> str:
     run_id, experiment = run.info.run_id, run.info.experiment_id
     existing = client().search_logged_models([experiment], f"source_run_id = '{run_id}'", max_results=1)
     params = _run_params(classifier)
-    model = existing[0] if existing else client().create_logged_model(experiment, "model", run_id, None, params)
+    name = re.sub(REFUSED, "-", ways.training_name(report, classifier.facts.model))
+    model = existing[0] if existing else client().create_logged_model(experiment, name, run_id, None, params)
     if model.status != LoggedModelStatus.READY:
         with TemporaryDirectory() as folder:
             logged.save_model(folder, classifier, report, run_id, model.model_id)
@@ -481,6 +477,6 @@ def _run_note(report: Report) -> str:
     """Return the note of a run as Markdown: title, and main scores on test, with intervals, and on validation."""
     scores, intervals = report.metrics, report.intervals
     ranges = {name: f"{low:.4g} to {high:.4g}" for name, (low, high) in intervals.items()}
-    names = [name for name in view.COLUMNS if name in scores]
+    names = [name for name in [*MAIN, *VALIDATION] if name in scores]
     rows = "\n".join(f"| {name} | {scores[name]:.4g} | {ranges.get(name, '')} |" for name in names)
     return f"{markdown(titles.model_title(report))}\n\n| score | | 95 % interval |\n|---|---|---|\n{rows}\n"

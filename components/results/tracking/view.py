@@ -1,60 +1,81 @@
-"""How MLflow's UI opens on a comparison: a saved view of the runs table, with the scores as its columns and charts."""
+"""How MLflow's UI opens on a comparison: a saved view of the runs table, in ways, with scores as columns and charts."""
 
 import json
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from components.scores.registry import CHOICE, HEADLINE, MAIN, VALIDATION
+from components.results.tracking.ways import WAY
+from components.scores.registry import CHOICE, HEADLINE, MAIN
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-COLUMNS = [*MAIN, *VALIDATION, "seconds_total"]
-OF_WAY = [f"way_{name}" for name in MAIN]  # which the runs of a way have in common, once they are compared
-CURVES = (("epoch/loss", "epoch/validation_loss", "epoch/validation_log_loss"), ("epoch/validation_kappa",))
+COLUMNS = [CHOICE, *MAIN, "seconds_total"]
+OF_WAY = [f"way_{HEADLINE}{end}" for end in ("", "_low", "_high")]  # alike in the runs of a way, once compared
+TABLE = [CHOICE, *OF_WAY, *(f"way_{name}" for name in MAIN if name != HEADLINE), "seconds_total"]
+CURVES = (("epoch/loss", "epoch/validation_loss", "epoch/validation_log_loss"), (f"epoch/validation_{HEADLINE}",))
+VIEW = "mlflow.sharedViewState.comparison"
+MODE = "workflowType=machine_learning"  # of the UI; else a newcomer gets the pages on language models
+CLOSED_WAYS = 100  # that the view remembers: MLflow shows so many runs at once
+NAME_WIDTH = 400  # pixels
 
 
-def save_view(client: "MlflowClient", experiment_id: str) -> None:
-    """Save the view in an experiment: scores as columns and charts, epoch curves; the best on validation comes first.
+def save_view(client: "MlflowClient", experiment_id: str, ways: Sequence[str], parameters: Sequence[str] = ()) -> None:
+    """Save the view in an experiment: a row for each way, closed over its trainings, the best on validation first.
+
+    A way's scores are means over its trainings; so are those of the charts, the curves with the range of the trainings.
+
+    Args:
+        client: MLflow's client.
+        experiment_id: The experiment.
+        ways: Ways that it has, besides those that the view knows; by their names.
+        parameters: Those of the parallel coordinates; by default those that the view has.
 
     Source: the state that the UI of MLflow 3.17 keeps under the experiment's tag `mlflow.sharedViewState.KEY`; it is
     not documented.
     """
-    names = [*OF_WAY, *COLUMNS]
-    keys = [f"metrics.`{name}`" for name in names]
-    widths = {"attributes.`Run Name`": 180, "runDateAndNestInfo": 136}
-    widths |= {key: max(90, 6 * len(name) + 32) for key, name in zip(keys, names, strict=True)}
+    saved = json.loads(client.get_experiment(experiment_id).tags.get(VIEW, "{}"))
+    earlier = json.loads(saved.get("state", "{}"))
+    rows = {f"tag.{WAY}.{way}": False for way in ways}
+    rows = {**{row: False for row in earlier.get("groupsExpanded", {}) if row not in rows}, **rows}
+    chosen = [*parameters] or earlier.get("parameters", [])
+    keys = [f"metrics.`{name}`" for name in TABLE]
+    widths = {"attributes.`Run Name`": NAME_WIDTH, "runDateAndNestInfo": 120}
+    widths |= {key: max(100, 7 * len(name) + 30) for key, name in zip(keys, TABLE, strict=True)}
     sections = (("chosen", "Comparison"), ("rest", "Model metrics"), ("system", "System metrics"))
     state = {
         "searchFilter": "",
         "orderByKey": f"metrics.`{CHOICE}`",
         "orderByAsc": True,
+        "groupBy": {"aggregateFunction": "average", "groupByKeys": [{"mode": "tag", "groupByData": WAY}]},
+        "groupsExpanded": dict([*rows.items()][-CLOSED_WAYS:]),
         "selectedColumns": keys,
         "columnOrder": list(widths),
         "columnWidths": widths,
-        "compareRunCharts": chart_definitions(),
+        "compareRunCharts": chart_definitions(chosen),
         "compareRunSections": [{"uuid": key, "name": name, "display": key == "chosen"} for key, name in sections],
+        "parameters": chosen,
     }
     view = {"name": "Comparison", "createdAt": int(time.time() * 1000), "state": json.dumps(state)}
-    client.set_experiment_tag(experiment_id, "mlflow.sharedViewState.comparison", json.dumps(view))
+    client.set_experiment_tag(experiment_id, VIEW, json.dumps(view))
 
 
-def chart_definitions() -> list[dict[str, Any]]:
-    """Return the view's charts: bars of each column, lines over epochs, kappa by seconds, parallel coordinates."""
+def chart_definitions(parameters: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the view's charts: bars of each column, lines over epochs, choice by seconds, parallel coordinates."""
     bars: list[dict[str, Any]] = [{"type": "BAR", "metricKey": name} for name in COLUMNS]
     lines: list[dict[str, Any]] = [
         {"type": "LINE", "metricKey": names[0], "selectedMetricKeys": list(names), "xAxisKey": "step", "range": {}}
         for names in CURVES
     ]
-    cost_axes = {"xaxis": "seconds_total", "yaxis": HEADLINE}
+    cost_axes = {"xaxis": "seconds_total", "yaxis": CHOICE}
     axes = {axis: {"key": name, "type": "METRIC"} for axis, name in cost_axes.items()}
     costs: list[dict[str, Any]] = [
         {"type": "SCATTER", **axes},
         {
             "type": "PARALLEL",
-            "selectedParams": ["model_parameters"],
-            "selectedMetrics": ["seconds_total", *MAIN],
+            "selectedParams": [*parameters],
+            "selectedMetrics": ["seconds_total", CHOICE, *MAIN],
         },
     ]
     common = {"metricSectionId": "chosen", "runsCountToCompare": 10}
@@ -65,5 +86,5 @@ def chart_definitions() -> list[dict[str, Any]]:
 
 def view_addresses(host: str, experiment_ids: Sequence[str]) -> list[str]:
     """Return the address of the view in each experiment, on a server at this host."""
-    page = "{}/#/experiments/{}/runs?viewStateShareKey=comparison&workflowType=machine_learning"
-    return [page.format(host.rstrip("/"), experiment) for experiment in experiment_ids]
+    page = "{}/#/experiments/{}/runs?viewStateShareKey=comparison&{}"
+    return [page.format(host.rstrip("/"), experiment, MODE) for experiment in experiment_ids]

@@ -12,6 +12,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -35,7 +36,7 @@ from components.machinery.signature import load_step
 from components.model import served
 from components.results import costs, fingerprints, titles, tracking
 from components.results.texts import markdown
-from components.results.tracking import registry, runs, ui, view
+from components.results.tracking import registry, runs, ui, view, ways
 from components.results.tracking.runs import LiveRun
 from components.system.errors import UserError
 from pipeline import journal
@@ -88,7 +89,8 @@ def test_runs_are_written_from_the_artifacts_alone_and_twice_is_once(made, store
         assert tracking.complete_run(classifier, report, costs_of(made, report)) is True
     logged = tracking.client().search_runs([experiment().experiment_id])
     assert {run.info.run_name for run in logged} == {
-        "edges-benchmark", "edges-top, vgg16_small", "edges-fine_tuned, vgg16_small",
+        "edges, benchmark, seed 1", "edges, top, vgg16_small, seed 1",
+        "edges, fine_tuned, vgg16_small, seed 1",
     }  # fmt: skip
     state = json.loads(json.loads(experiment().tags["mlflow.sharedViewState.comparison"])["state"])
     assert (state["orderByKey"], state["orderByAsc"]) == ("metrics.`validation_log_loss`", True)
@@ -125,10 +127,12 @@ def check_run(run_id: str, classifier: Classifier, report: Report, expected_cost
     model = tracking.client().get_logged_model(run.outputs.model_outputs[0].model_id)
     assert {metric.key: metric.value for metric in model.metrics or []} == scores
     assert {
-        *(set(view.COLUMNS) - {"seconds_total"}), "balanced_accuracy", "macro_f1", "majority_accuracy",
+        *(set(view.COLUMNS) - {"seconds_total"}), "validation_kappa",
+        "balanced_accuracy", "macro_f1", "majority_accuracy",
         "chance_accuracy", "kappa_low", "kappa_high", "log_loss_low", "accuracy_high",
     } <= set(scores)  # fmt: skip
     assert {"seconds_training", "images_per_second_training", "seconds_evaluation"} <= set(spent)
+    assert run.data.metrics["best_epoch"] == classifier.facts.best_epoch
     losses = tracking.client().get_metric_history(run_id, "epoch/validation_loss")
     history = classifier.table("history.csv")
     assert [metric.step for metric in losses] == history["epoch"].tolist()
@@ -197,6 +201,44 @@ def test_scores_of_averaged_views_that_were_broken_off_are_completed_in_their_ru
     assert run.data.tags[runs.COMPLETE] == "true"
 
 
+def saved_view() -> dict[str, Any]:
+    return json.loads(json.loads(experiment().tags[view.VIEW])["state"])
+
+
+def test_the_table_has_a_row_for_each_way_closed_over_its_trainings(made, store):
+    """Trainings with other seeds are of one way, others are not; a way stays in the view when another is added."""
+    classifier, report = artifacts(made, "top")
+    other = Classifier.read(made["classifiers/top"])
+    changes: list[tuple[str, str, object]] = [("train_top", "seed", 7), ("split", "fold", 2), ("evaluate", "slices", 3)]
+    for step, name, value in changes:
+        other.manifest["parameters"].setdefault(step, {})[name] = value
+    assert ways.way_name(other, "top") == ways.way_name(classifier, "top")
+    assert ways.way_name(report, "top") == f"edges, top, {ways.way_name(classifier, 'top').partition(', top, ')[2]}"
+    assert (ways.training_name(report, "top"), ways.training_name(other, "top")[-6:]) == (
+        "edges, top, vgg16_small, seed 1", "seed 7",
+    )  # fmt: skip
+    other.manifest["parameters"]["train_top"]["dropout"] = 0.7
+    assert ways.way_name(other, "top")[:-8] == ways.way_name(classifier, "top")[:-8]
+    assert ways.way_name(other, "top") != ways.way_name(classifier, "top")
+    tracking.complete_run(classifier, report)
+    benchmark = artifacts(made, "benchmark")
+    tracking.complete_run(*benchmark)
+    rows = {f"tag.graft.way.{ways.way_name(one, one.facts.model)}" for one in (report, benchmark[1])}
+    assert rows <= saved_view()["groupsExpanded"].keys() and not any(saved_view()["groupsExpanded"].values())
+    tags = {run.data.tags[ways.WAY] for run in tracking.client().search_runs([experiment().experiment_id])}
+    assert {f"tag.graft.way.{way}" for way in tags} == rows
+    (group,) = saved_view()["groupBy"]["groupByKeys"]
+    assert group == {"mode": "tag", "groupByData": ways.WAY}
+
+
+def test_a_logged_model_is_called_as_its_run(made, store):
+    classifier, report = artifacts(made, "top")
+    report.record = replace(report.record, recipe="edges v1.5")
+    tracking.complete_run(classifier, report)
+    (model,) = tracking.client().search_logged_models([experiment().experiment_id])
+    assert model.name == "edges v1-5, top, vgg16_small, seed 1"
+
+
 def test_a_comparison_is_an_artifact_of_every_run_compared(made, store, capsys):
     """With the figures and the costs of each. Of a run that is not there yet it says so, in one line; twice is once."""
     page, comparison = Page.read(made["page"]), Comparison.read(made["comparison"])
@@ -216,8 +258,16 @@ def test_a_comparison_is_an_artifact_of_every_run_compared(made, store, capsys):
     note = tracking.client().get_experiment(experiment().experiment_id).tags["mlflow.note.content"]
     answer = (made["page"] / "comparison.txt").read_text().split("\n\n")[-1].splitlines()
     assert all(markdown(line) in note for line in answer) and answer[0].startswith("Validation chose")
-    (linked,) = re.findall(r"\(#/experiments/\d+/runs/(\w+)/artifacts/comparison/comparison\.html\)", note)
+    (linked,) = re.findall(
+        rf"\(#/experiments/\d+/runs/(\w+)/artifacts/comparison/comparison\.html\?{view.MODE}\): ", note
+    )
     assert linked in {run.info.run_id for run in logged}
+    assert note.startswith(f"**edges:** {markdown(answer[0])}")
+    (parallel,) = (chart for chart in saved_view()["compareRunCharts"] if chart["type"] == "PARALLEL")
+    assert {"model_parameters", "train_top.epochs"} - {*parallel["selectedParams"]} == {"train_top.epochs"}
+    assert not [name for name in parallel["selectedParams"] if name.endswith((".seed", "backbone"))]
+    view.save_view(tracking.client(), experiment().experiment_id, ["another"])
+    assert parallel in saved_view()["compareRunCharts"]
     for run in logged:
         html = mlflow.artifacts.load_text(f"{run.info.artifact_uri}/comparison/comparison.html")
         assert html == (made["page"] / "comparison.html").read_text()
@@ -291,7 +341,7 @@ def test_a_run_has_an_address_where_there_is_a_server(made, store, monkeypatch, 
     assert run is not None
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store.replace("http://", "http://name:secret@"))
     tracking.client.cache_clear()
-    expected = f"{store}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
+    expected = f"{store}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}?workflowType=machine_learning"
     address = expected if store.startswith("http") else None
     assert [tracking.run_address(one) for one in (classifier, report)] == [address, address]
     assert [tracking.run_address(one) for one in artifacts(made, "top")] == [None, None]
@@ -705,7 +755,7 @@ def test_a_probe_is_one_run_however_often_it_is_made_or_logged(made, store, tmp_
     probe = Probe.read(at["probe"])
     assert not tracking.log_probe(probe)
     (run,) = tracking.client().search_runs([experiment().experiment_id])
-    assert (run.info.run_name, run.info.status) == ("edges-probe, vgg16_small", "FINISHED")
+    assert (run.info.run_name, run.info.status) == ("edges, probe, vgg16_small", "FINISHED")
     assert run.data.metrics["validation_log_loss"] == pytest.approx(probe.facts.validation_log_loss, abs=1e-6)
     assert run.data.metrics["train_images"] == 24 and run.data.metrics["seconds_probing"] > 0
     assert run.data.params["embed.image_size"] == "32" and run.data.params["backbone"] == "vgg16_small"
