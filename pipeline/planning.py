@@ -63,7 +63,7 @@ class Entry:
 
 
 def tasks_by_recipe(content: Mapping[str, Any], names: Iterable[str]) -> dict[str, list[Task]]:
-    """Return the list of tasks of each of these recipes by its name, inputs first, with sources as on this machine.
+    """Return each of these recipes' tasks by its name, inputs first, with sources as params.yaml declares them.
 
     All recipes are arranged, so that the paths of a task do not depend on which recipes are switched on.
     """

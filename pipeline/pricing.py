@@ -222,7 +222,7 @@ def explanation(tasks: Mapping[str, Task], prices: Mapping[str, Price | None]) -
 
 
 def check_fit(prices: Mapping[str, Price | None]) -> None:
-    """Check that what has to run has room on the disk, in DVC's cache too, and in memory.
+    """Check that all that is to run fits the free disk, with DVC's copies, and the largest of it the memory.
 
     Raises:
         UserError: It has not.

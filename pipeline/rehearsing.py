@@ -166,7 +166,7 @@ def rehearse(tasks: Iterable[Task], images: Images, fetched: Task, folder: Path)
 
 
 def draw_sample(images: Images, classes: list[str], per_class: int, path: Path) -> None:
-    """Write a data set of so many images of each of some classes, evenly spread over theirs."""
+    """Write a data set of `per_class` images of each class, every k-th of theirs; each must have that many."""
     table = images.table("images.csv")
     rows: list[int] = []
     for name in classes:
@@ -299,7 +299,7 @@ def time_runs(
 
 
 def count_images(task: Task, home: Path = Path()) -> dict[str, int]:
-    """Return how many images a task has: `images` (all), `train`, `validation`, `test`; these are 0 without a split.
+    """Return a task's numbers of images, all and by part, as made or else as planned; parts are 0 without a split.
 
     The task has run, or can run, in the folder `home`. Parts that are not drawn yet have as many as the recipe says, or
     as the publisher tests on.

@@ -153,7 +153,7 @@ def best_exchange(
 
 
 def share_out(images: Counter[str], size: int, least: int, reserve: int) -> dict[str, int]:
-    """Return how many images of each class a part has: in proportion, rounded by largest remainders, within bounds.
+    """Return how many images of each class a part has, in proportion; bounds go before their sum, `size`.
 
     Args:
         images: Number of images of each class that there are; of equal remainders that of the first is rounded up.

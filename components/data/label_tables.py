@@ -119,7 +119,7 @@ def without_ending(path: str) -> str:
 
 
 def label_by_tables(source: Path, top: Folder, tables: list[LabelTable]) -> LabelledFiles:
-    """Return the images of a source that tables name, with their labels, parts and groups.
+    """Return the images that tables label, with group, and with part by column, else folder, else table's name.
 
     A part is what a column says, else the folder of the image, else the table's name. Rows without a label, and images
     without a row, are left out.

@@ -38,7 +38,7 @@ def plan_schedule(settings: Training, steps: int) -> Schedule:
 def variables_by_rate(
     model: keras.Model, head: keras.Model | None, settings: Training
 ) -> dict[float, list[keras.Variable]]:
-    """Return trainable variables by their share of the learning rate: the head's, 1.0, first, then blocks, last first.
+    """Return trainable variables by share of the learning rate, head's 1.0 first; all under 1.0 unless fine-tuned.
 
     Without a head, or with settings that are no `FineTuning`, all are under 1.0.
 

@@ -21,7 +21,7 @@ def is_changed(compare_records: Sequence[Record]) -> bool:
 
 
 def rebuild_commands(recipe: str, compare_records: Sequence[Record]) -> list[tuple[str, str]]:
-    """Return (command, purpose) to make a page again: checkout if the revision is known, setup, DVC if it has a recipe.
+    """Return (command, purpose) pairs that make a page again: checkout, setup, arrange if changed, DVC for a recipe.
 
     Args:
         recipe: The recipe, if any.
@@ -34,9 +34,9 @@ def rebuild_commands(recipe: str, compare_records: Sequence[Record]) -> list[tup
         else "the code, the recipe and the data's digests"
     )
     commands = [(f"git checkout {revision}", holds) for revision in revisions if revision]
+    commands.append(("make setup && . .venv/bin/activate", "the versions below, from their lock"))
     if is_changed(compare_records):
         commands.append(("graft arrange", "after the recipe below, which was not committed, is put into params.yaml"))
-    commands.append(("make setup && . .venv/bin/activate", "the versions below, from their lock"))
     if recipe:
         stage = shlex.quote(f"draw_comparison-{recipe}")
         commands.append((f"dvc pull --with-deps --allow-missing {stage}", "what was made then, from the DVC remote"))

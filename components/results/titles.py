@@ -15,7 +15,7 @@ LONGEST = 80  # characters of a folder's name
 
 
 def model_title(artifact: Classifier | Report, recipe: str = "", name: str = "") -> str:
-    """Return `RECIPE, NAME` as the title of a model; without a recipe, given or recorded, `DATA SET, NAME`.
+    """Return a model's title: `RECIPE, NAME`, else `DATA SET, NAME`; `, onnx int8` and the like may follow.
 
     A report that averages views and goes by its model alone has `, views averaged` behind it, one on a written file
     its format and precision, as in `, onnx int8`.

@@ -85,7 +85,7 @@ def submit(
 def start_runs(
     client: "kfp.Client", files: Mapping[str, Path], changes: Sequence[str], experiment: str
 ) -> "dict[str, Run]":
-    """Start compiled pipelines on a cluster, print where a browser shows each run, and return the runs by recipe.
+    """Start compiled pipelines, titled by recipe and changes, print each run's address; return the runs by recipe.
 
     Args:
         client: The cluster, as `submitting.connect` returns it.

@@ -93,7 +93,7 @@ def public_source(source: str, name: str) -> str:
 
 
 def pinned_source(cluster: Cluster, path: str, name: str) -> str:
-    """Return `git+REPOSITORY@COMMIT[#...]` of what data/dvc.lock pins for the cluster; "" if it has no repository.
+    """Return `git+REPOSITORY@COMMIT[#NAME&remote=REMOTE]`, where data/dvc.lock pins a path; "" without repository.
 
     Args:
         cluster: Whose `collection` names the repository, revision and remote.

@@ -34,4 +34,5 @@ def test_a_recipe_that_was_not_committed_is_said_to_be_needed():
     assert (is_changed([committed]), is_changed([changed]), is_changed([])) == (False, True, False)
     texts = [" ".join(map(" ".join, rebuild_commands("edges", [one]))) for one in (committed, changed)]
     assert ["graft arrange after the recipe below" in text for text in texts] == [False, True]
+    assert texts[1].index("make setup") < texts[1].index("graft arrange") < texts[1].index("dvc repro")
     assert ["the code, the recipe and" in text for text in texts] == [True, False]

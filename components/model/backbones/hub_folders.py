@@ -85,7 +85,7 @@ def read_pretrained(
 
 
 def read_named_preset(hub: ModuleType, name: str, classes: Sequence[str], rates: Mapping[str, float]) -> Pretrained:
-    """Return a Pretrained: a preset's network, downloaded by keras-hub, its name in words, pixels and size if said.
+    """Return a keras-hub preset, downloaded, as a Pretrained; its `facts` are {} if it has no image converter.
 
     Raises:
         UserError: There is no such preset, or the download fails.

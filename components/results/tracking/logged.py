@@ -74,7 +74,7 @@ def save_model(folder: str, classifier: Classifier, report: Report, run_id: str,
 
 
 def serving_packages(classifier: Classifier) -> list[str]:
-    """Return the names, without versions, of the packages besides MLflow that a server of a classifier needs."""
+    """Return the names of packages besides MLflow that serving takes: `NEEDED`, and those for HEIF and KerasHub."""
     optional = {"pillow-heif": "HEIF" in images.readable_formats(), "keras-hub": uses_keras_hub(classifier.file)}
     return [*NEEDED, *(name for name, is_needed in optional.items() if is_needed)]
 
