@@ -27,6 +27,7 @@ ROWS = (
     "starting",
     "scale",
     "duplicates",
+    "pytorch",
     "coverage",
     "abstention",
 )

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from benchmarks import duplicates, heads, here, machine, plain, results, scale, starting, synthetic
+from benchmarks import duplicates, heads, here, machine, plain, pytorch, results, scale, starting, synthetic
 from benchmarks.__main__ import ROWS, main, report
 from benchmarks.fine_tuning import floor_of
 from benchmarks.measuring import Aim, Bench, Line, table
@@ -90,9 +90,24 @@ def test_studies_are_the_recipes(study):
     assert study.epochs[0] <= values["train_top"]["epochs"] and study.epochs[1] <= values["fine_tune"]["epochs"]
 
 
-@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("row", [row for row in ROWS if row != "pytorch"])
 def test_every_row_has_a_plain_side(row):
     assert peers(f"benchmarks/{row}.py")
+
+
+def test_pytorch_is_pinned_for_the_benchmark_alone_and_its_script_knows_the_networks():
+    pinned, locked = (
+        set(re.findall(r"^([\w.-]+)==", file.read_text(), re.MULTILINE))
+        for file in (pytorch.REQUIREMENTS, ROOT / "requirements.txt")
+    )
+    assert {"torch", "torchvision", "timm"} <= pinned and not {"torch", "torchvision", "timm"} & locked
+    assert "--hash=sha256:" in pytorch.REQUIREMENTS.read_text()
+    assignments = {
+        ast.unparse(node.targets[0]): node.value
+        for node in ast.parse(pytorch.SCRIPT.read_text()).body
+        if isinstance(node, ast.Assign)
+    }
+    assert ast.literal_eval(assignments["NETWORKS"]).keys() == pytorch.IMAGES.keys()
 
 
 def test_every_plain_script_is_run():
