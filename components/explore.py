@@ -50,7 +50,7 @@ def explore(
         exploring.write_views(exploration, augmentation.draw_views(augmented)[rows])
 
     if weights.stock.is_file():
-        words = stock.sample_words(weights, images, chosen)
+        words = stock.sample_words(weights, images, chosen, augmented.facts.resize)
     else:
         print("explore: these weights came without the network's top: its words are left out")
         words = pd.DataFrame(columns=stock.COLUMNS)

@@ -48,16 +48,17 @@ class StockNetwork:
         return pd.DataFrame({"word": self.words[best], "probability": probabilities[best]})
 
 
-def sample_words(weights: Weights, images: Images, samples: pd.DataFrame) -> pd.DataFrame:
+def sample_words(weights: Weights, images: Images, samples: pd.DataFrame, resize: str) -> pd.DataFrame:
     """Return five rows a sample: file, label, word and probability of its likeliest ImageNet classes, likeliest first.
 
     Args:
         weights: Those of the network with its top.
         images: The data set.
         samples: Which of its images, one or more: file and label.
+        resize: The way of `RESIZINGS` by which an image becomes a square.
     """
     network, tables = StockNetwork(weights), []
     for file, label in samples[["file", "label"]].itertuples(index=False):
-        pixels = image_files.read_pixels(images.file(file), network.size, images.facts.white_level)
+        pixels = image_files.read_pixels(images.file(file), network.size, images.facts.white_level, resize)
         tables.append(network.likeliest_words(pixels).assign(file=file, label=label)[COLUMNS])
     return pd.concat(tables, ignore_index=True)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from keras.src.applications import imagenet_utils
+from PIL import Image
 
 from components.data import images as image_files
 from components.data.artifacts import Exploration, Images, Weights
@@ -87,6 +88,16 @@ def test_explore_says_what_the_stock_network_calls_the_images(whole, class_index
         ((*likeliest,),) = imagenet_utils.decode_predictions(expected, top=5)
         assert rows["word"].tolist() == [word for _, word, _ in likeliest]
         np.testing.assert_allclose(rows["probability"], [probability for *_, probability in likeliest], rtol=1e-3)
+    sample = pd.DataFrame({"file": ["wide.png"], "label": ["up"]})
+    shutil.copytree(made["images"], tmp_path / "images")
+    wide = np.random.default_rng(0).integers(0, 255, (40, 90, 3), np.uint8)
+    Image.fromarray(wide).save(tmp_path / "images" / "images" / "wide.png")
+    Image.fromarray(wide[:, 25:65]).save(tmp_path / "images" / "images" / "middle.png")
+    copied = Images(tmp_path / "images", images.manifest)
+    cropped = stock.sample_words(weights, copied, sample, "crop")
+    middle = stock.sample_words(weights, copied, sample.assign(file="middle.png"), "squash")
+    np.testing.assert_allclose(cropped["probability"], middle["probability"], rtol=1e-5)
+    assert cropped["word"].tolist() == middle["word"].tolist()
     run_step("draw_exploration", {"exploration": exploration.path, "drawings": tmp_path / "drawings"}, {})
     assert (tmp_path / "drawings" / "figures" / "stock_words.png").stat().st_size > 10_000
 
@@ -109,7 +120,7 @@ def test_words_says_what_the_stock_network_calls_any_photograph(
     assert ended.value.code == 2 and "b.txt cannot be read (not an image" in err
     expected = stock.sample_words(
         Weights.read(tmp_path / "data/weights" / BACKBONE), Images.read(made["images"]),
-        pd.DataFrame({"file": [file], "label": [label]}),
+        pd.DataFrame({"file": [file], "label": [label]}), "squash",
     )  # fmt: skip
     table = pd.read_csv("words.csv")
     assert table["file"].tolist() == [str(folder / "a.png")] * 5 and table["word"].tolist() == expected["word"].tolist()
