@@ -19,7 +19,7 @@ def evaluate(
     slices: Annotated[int, Range("0, or from 2 to 10", lambda value: value == 0 or 2 <= value <= 10)],
     never: Confusions,
 ) -> None:
-    """Score a classifier on the test split into a Report, and complete its run in the journal unless that is off.
+    """Score a classifier on the test split into a Report, and complete its run in MLflow unless tracking is off.
 
     Every number comes from one pass over the images, so that file, label and probabilities stay together.
 
