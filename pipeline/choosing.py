@@ -24,7 +24,7 @@ def choose(
     source: str, name: str, hours: float, networks: Sequence[str], sizes: Sequence[str], finalists: int | None,
     anew: bool,
 ) -> None:  # fmt: skip
-    """Print the decision about a recipe, new or kept; write it into decisions/, and the recipe chosen into params.yaml.
+    """Decide, or take the decision kept, on networks and sizes; print it, write it, and its recipe into params.yaml.
 
     A decision that is kept stands for whatever is not given here.
 
@@ -97,7 +97,7 @@ def decide(
 ) -> Decision:
     """Try candidates within the hours, print how they do, and return the new Decision; it is not written yet."""
     tasks = CandidateTasks(content, recipe)
-    fetch_what_changed(content, tasks, candidates[0])
+    refresh_listing(content, tasks, candidates[0])
     print(f"choose: {len(candidates)} candidates for {recipe}, {hours:g} hours at most")
     halving = Halving(tasks, candidates, finalists, hours)
     trials = halving.run()
@@ -105,7 +105,7 @@ def decide(
     return Decision(recipe, finalists, hours, round(halving.clock.spent, 1), trials, not_worse)
 
 
-def fetch_what_changed(content: Mapping[str, Any], tasks: CandidateTasks, candidate: Candidate) -> None:
+def refresh_listing(content: Mapping[str, Any], tasks: CandidateTasks, candidate: Candidate) -> None:
     """Write the listing of one's own images; if it is not as before, delete the note by which they count as fetched.
 
     A listing has names, sizes and times of change. Where images are downloaded, nothing is done.
@@ -121,7 +121,7 @@ def fetch_what_changed(content: Mapping[str, Any], tasks: CandidateTasks, candid
 
 
 def write_chosen(decision: Decision, instead_of: str) -> None:
-    """Write the recipe of the chosen into params.yaml, switched on in another's place, and print its networks.
+    """Write the recipe of the chosen candidates into params.yaml, switched on, and print them, as NETWORK at SIZE.
 
     Args:
         decision: The decision.

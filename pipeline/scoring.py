@@ -48,7 +48,7 @@ NOT_COMPARED = (
 def score_new_images(
     address: str, source: str, given: Mapping[str, str], folder: Path | None
 ) -> tuple[bool, list[str]]:
-    """Score a model on new labelled images, print it; return whether it is worse than on its own, and sentences.
+    """Return whether a model scores worse on new images than on its own test images, and sentences with its scores.
 
     Args:
         address: The model, as `open_classifier` takes it.
@@ -89,7 +89,7 @@ class Scored(NamedTuple):
 
 
 def score(classifier: Classifier, source: str, given: Mapping[str, str], top: Path) -> Scored:
-    """Return the report of a classifier on all labelled images in a source, made in a folder, with the images.
+    """Return a classifier's report on all labelled images in a source, and their pixels; files go into `top`.
 
     Raises:
         UserError: The images cannot be read or are of classes that the model does not know.
@@ -98,7 +98,7 @@ def score(classifier: Classifier, source: str, given: Mapping[str, str], top: Pa
 
 
 def empty(kind: type[Any], top: Path, name: str, manifest: Mapping[str, Any] = {}) -> Any:
-    """Return a new artifact of a kind in an empty folder of that name, with a manifest to begin with."""
+    """Make a folder of this name in `top`; return a new artifact of a kind there, its manifest a copy of that given."""
     artifact = kind(top / name, deepcopy(dict(manifest)))
     artifact.path.mkdir()
     return artifact
@@ -138,7 +138,7 @@ def read_labelled_images(source: str, given: Mapping[str, str], classifier: Clas
 
 
 def report_on(classifier: Classifier, images: Images, top: Path) -> Scored:
-    """Return the report of a classifier on all of some images, as `evaluate` makes it of a test split, with them."""
+    """Return a classifier's report on all of some images, made as `evaluate` does on a test split, and their pixels."""
     from components.data import leakage
     from components.results import reporting
 
@@ -254,7 +254,7 @@ def sample(table: "pd.DataFrame", classes: list[str]) -> "Sample":
 
 
 def compare_with_own(own: "pd.DataFrame", report: Report) -> tuple[bool, list[str]]:
-    """Return whether a model is worse on new images than on its own test images, and a sentence for each score.
+    """Return whether a model is worse on new images than on its own test images, and lines: two scores, a verdict.
 
     It is where its log loss is higher or its accuracy lower, at p < 0.05 corrected for both: on two samples of images,
     which nothing pairs.

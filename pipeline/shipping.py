@@ -23,7 +23,7 @@ EVALUATE = {"views": "plain", "batch_size": 32, "slices": 0, "never": "[]"}  # w
 
 
 def export(address: str, to: str, precision: str, file: Path, images: Sequence[Path], test: str = "") -> list[str]:
-    """Write a model as a file with labels, certificate and card beside it, if the rule keeps it; return sentences.
+    """Write a model as a file, with labels, certificate and card; return lines on it; raise if the rule refuses it.
 
     The rule is applied to the validation images, or to others that are named. Then the step `evaluate` scores the file
     once on the test split, where that is here.
@@ -73,8 +73,8 @@ def export(address: str, to: str, precision: str, file: Path, images: Sequence[P
                 tested and exports.file_looks(tested.report),
             )
             report = tested and tested.report
-            texts = {labels: text, named(file, CERTIFICATE): certificate.json()}
-            texts[named(file, CARD)] = exports.file_card(certificate, shipped, report)
+            texts = {labels: text, path_with_ending(file, CERTIFICATE): certificate.json()}
+            texts[path_with_ending(file, CARD)] = exports.file_card(certificate, shipped, report)
             shipped.file.replace(moved)
         for path, text in texts.items():
             with write_in_one_move(path) as moved:
@@ -83,8 +83,8 @@ def export(address: str, to: str, precision: str, file: Path, images: Sequence[P
     return [f"{file}: {line}" for line in certificate.lines()]
 
 
-def named(file: Path, ending: str) -> Path:
-    """Return the path beside a file that has an ending after the file's name."""
+def path_with_ending(file: Path, ending: str) -> Path:
+    """Return the path beside a file with an ending after its name: `m.onnx.card.md` for `m.onnx` and `.card.md`."""
     return file.with_name(file.name + ending)
 
 
@@ -108,7 +108,7 @@ def judging_images(
 
 
 def calibration_images(behind: ImagesBehind | None) -> "np.ndarray":
-    """Return training images, evenly along their list, for int8, uint8 (n, size, size, 3).
+    """Return training images, CALIBRATION at most, evenly along their list, uint8 (n, size, size, 3); raise if absent.
 
     Raises:
         UserError: They are not here.
@@ -126,7 +126,7 @@ def calibration_images(behind: ImagesBehind | None) -> "np.ndarray":
 def score_file(
     shipped: Classifier, behind: ImagesBehind | None, model: Classifier, test: str, top: Path
 ) -> "scoring.Scored | None":
-    """Return the report on a written file, with the images: of the step `evaluate`, or on given images; None of none.
+    """Return a written file's report and pixels, on the model's test split, else the images of `test`; None without.
 
     Args:
         shipped: The file.

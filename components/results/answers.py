@@ -66,7 +66,7 @@ def difference_words(pairs: pd.DataFrame, chosen: str, other: str) -> tuple[bool
 def price_sentence(
     chosen: str, others: Sequence[str], reports: Mapping[str, Report], costs: Mapping[str, Mapping[str, float]]
 ) -> list[str]:
-    """Return the sentence on what one model of the chosen way took in all, and what of others; none where unknown."""
+    """Return a list of the sentence on what making one model of the chosen way, and of others, took; [] if unknown."""
     known = {name: costs[name]["seconds_total"] for name in (chosen, *others) if "seconds_total" in costs[name]}
     if chosen not in known:
         return []

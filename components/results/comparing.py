@@ -59,7 +59,7 @@ def compare_reports(reports: Sequence[Report], comparison: Comparison) -> None:
 
 
 def trial_scores(models: Mapping[str, Sequence[Report]]) -> pd.DataFrame:
-    """Return a row a report: `model`, `fingerprint`, seeds, folds, main test scores (`kappa`), `validation_log_loss`.
+    """Return a row a report: `model`, `fingerprint`, its seeds and fold, the main test scores, `validation_log_loss`.
 
     The columns of seeds and folds are those of `SEEDS`, the scores those of `TRIAL_SCORES`.
 

@@ -188,7 +188,7 @@ def costly_words(trainings: Sequence[Report]) -> str:
 
 
 def costly_metrics(report: Report) -> dict[str, float]:
-    """Return `never/red as green`, mistaken images, and `never/red as green_high`, the limit of their rate, of each.
+    """Return, of each, `never/red as green`, mistaken images, and `never/red as green_high`, limit of the units' rate.
 
     The limit is the upper one, at 95 %, of the rate of units: groups, or images by themselves. What MLflow takes in no
     name is `_`.

@@ -24,7 +24,7 @@ COLUMNS = (
 
 
 def report_costs(report: Report, records: Iterable[Record]) -> dict[str, float]:
-    """Return, where on record, `seconds_NAME`, `images_per_second_NAME`, `seconds_per_epoch`, `_total`, `gpu_hours`.
+    """Return known costs: `seconds_WORK`, `images_per_second_WORK`, `seconds_per_epoch`, `seconds_total`, `gpu_hours`.
 
     The names are those in `COLUMNS`: seconds, rates, hours of all GPUs used.
 
@@ -63,7 +63,7 @@ def seconds_and_rate(name: str, images: float, seconds: float) -> dict[str, floa
     return {f"seconds_{name}": round(seconds, 3), f"images_per_second_{name}": round(images / max(seconds, 1e-3), 2)}
 
 
-def promises_kept(records: Iterable[Record]) -> dict[str, tuple[float, float]]:
+def seconds_promised_and_taken(records: Iterable[Record]) -> dict[str, tuple[float, float]]:
     """Return, by step, (seconds promised, seconds taken), sums over runs that had a promise; other steps are left out.
 
     What was promised is for the epochs that the runs had.

@@ -27,7 +27,7 @@ def draw_comparison(
     records: Sequence[Record],
     page: Page,
 ) -> dict[str, dict[str, float]]:
-    """Fill a Page, and return the costs of each report, as far as records say, by its fingerprint.
+    """Write a page's costs.csv, figures, text and HTML; return each report's costs on record, by its fingerprint.
 
     Raises:
         UserError: The reports are not those that were compared.

@@ -21,7 +21,7 @@ from components.model.registry import MODELS
 from components.results import charts, failures, pictures, rebuilding, titles
 from components.results.answers import shared_work
 from components.results.costly_mistakes import costly_mistakes
-from components.results.costs import SHARED, WORK, promises_kept
+from components.results.costs import SHARED, WORK, seconds_promised_and_taken
 from components.results.figures.fronts import front_of
 from components.results.figures.predictions import join_classes
 from components.results.figures.style import name_colours
@@ -513,7 +513,7 @@ def promise_rows(records: Sequence[Record]) -> Rows:
     """Return, by step, the seconds promised and taken as texts, and the ratio of both; {} where none were promised."""
     return {
         step: {"promised s": f"{promised:,.1f}", "took s": f"{took:,.1f}", "of the promise": f"{took / promised:.0%}"}
-        for step, (promised, took) in promises_kept(records).items()
+        for step, (promised, took) in seconds_promised_and_taken(records).items()
     }
 
 

@@ -45,7 +45,7 @@ def rebuild_commands(recipe: str, compare_records: Sequence[Record]) -> list[tup
 
 
 def revisions_and_versions(records: Sequence[Record]) -> dict[str, str]:
-    """Return revisions, then package versions, by name with blanks for `_`; those that differ, joined by commas."""
+    """Return revisions, then package versions, by name with blanks for `_`; several values of one joined by commas."""
     versions: dict[str, dict[str, None]] = {}
     for entries in [*(record.revisions for record in records), *(record.versions for record in records)]:
         for name, version in entries.items():

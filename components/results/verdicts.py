@@ -58,7 +58,7 @@ def verdict_sentences(scores: pd.DataFrame, pairs: pd.DataFrame, costly: str = "
 
 
 def few_trainings_sentence(scores: pd.DataFrame) -> str:
-    """Return a verdict's first sentence where ways have fewer than 3 trainings, and are single files; else nothing."""
+    """Return the sentence that ways with fewer than 3 trainings are judged as single files; "" if there are none."""
     few = scores.index[scores["trainings"] < FEWEST_DRAWS]
     of = "" if len(few) == len(scores) else f" of {', '.join(map(str, few))}"
     return (
@@ -106,7 +106,7 @@ def better_or_worse(pair: Mapping[str, Any], score: str) -> str:
 
 
 def pair_sentence(pair: Mapping[str, Any]) -> str:
-    """Return one sentence on a pair, to be quoted as it is: better or worse and by how much, equivalent, or not told.
+    """Return the sentence on a pair: its second better or worse, by how much; or equivalent; or not told apart.
 
     Accuracy comes first; other scores by which the pair is told apart follow.
 

@@ -97,7 +97,7 @@ def with_decisions(table: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def doubt_labels(task: "Task", inputs: Mapping[str, Any]) -> dict[str, "pd.DataFrame"]:
-    """Return `suspects`, labels that are probably wrong, and `outliers`, all images by distance, the surest first.
+    """Return two tables: `suspects`, labels probably wrong, the surest first; `outliers`, all images, farthest first.
 
     Args:
         task: A task that takes features and splits.

@@ -4,7 +4,7 @@ import pytest
 
 from components.data.artifacts import Report
 from components.data.records import Record
-from components.results.costs import promises_kept, report_costs
+from components.results.costs import report_costs, seconds_promised_and_taken
 from components.results.page import promise_rows
 
 CHAINS = {
@@ -76,7 +76,7 @@ def test_what_was_promised_is_for_the_epochs_that_there_were_and_summed_over_tra
         for images in (100, 300)
     ]
     others = [Record("split", run={"seconds": 1.0}), Record("augment", run={"seconds": 3.0, "promised_seconds": 4.0})]
-    kept = promises_kept([*trainings, *others])
+    kept = seconds_promised_and_taken([*trainings, *others])
     assert kept == {"fine_tune": pytest.approx((8.0, 10.0)), "augment": (4.0, 3.0)}
     assert promise_rows(others) == {"augment": {"promised s": "4.0", "took s": "3.0", "of the promise": "75%"}}
     assert promise_rows(others[:1]) == {}

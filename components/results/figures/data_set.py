@@ -90,7 +90,7 @@ def draw_sample_grid(images: Images, labels: Sequence[str], path: Path, title: s
 
 
 def draw_image_sizes(widths: Sequence[int], heights: Sequence[int], path: Path) -> None:
-    """Draw a dot for each size of image, larger the more images have it; by ratios where sides differ much.
+    """Draw a dot for each size of image, larger the more have it; axes are logarithmic if sides differ over 8-fold.
 
     Args:
         widths: Pixels of each image.

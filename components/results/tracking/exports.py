@@ -24,6 +24,7 @@ def file_looks(report: Report) -> int | None:
 
 
 def _count_looks(report: Report) -> int | None:
+    """Return how many models and files have scores on the test split of a report's run; None if it has no run."""
     run = runs.find_run(report.facts.data_set, FINGERPRINT, report.facts.fingerprint)
     return registry.count_looks(run) if run else None
 
@@ -41,6 +42,7 @@ def logged_predictions(classifier: Classifier) -> "pd.DataFrame | None":
 
 @store.one_line_errors()
 def _logged_predictions(classifier: Classifier) -> "pd.DataFrame | None":
+    """Return `predictions.csv` of a classifier's run; None if there is no run or it is not complete; or raise."""
     run = runs.find_run(classifier.facts.data_set, MODEL, classifier.digest)
     if run is None or runs.COMPLETE not in run.data.tags:
         return None
@@ -64,6 +66,7 @@ def log_files_or_warn(model: Classifier, report: Report | None, files: Sequence[
 
 @store.one_line_errors()
 def _log_files(model: Classifier, report: Report | None, files: Sequence[Path]) -> None:
+    """Log files to the model's run and to the report's, in `export/`, where there are such runs; or raise."""
     name = model.facts.data_set
     found = [runs.find_run(name, MODEL, model.digest)]
     if report:

@@ -438,7 +438,7 @@ def _dataset_inputs(classifier: Classifier, report: Report) -> list["DatasetInpu
 
 
 def _log_served(run: "Run", classifier: Classifier, report: Report) -> str | None:
-    """Log the model that is served: the classifier, or the one that averages its views; return its identifier.
+    """Log the model that is served, averaging views if the report does; return its identifier, or None for none.
 
     A written file is none: it has a run, and no model; likewise averaged views of a report of an earlier version.
     """
