@@ -71,6 +71,10 @@ def step_parser(step: Step, command: str) -> Parser:
         "--record", metavar="FILE", type=Path, help="file for the record of the run, if not beside the first output"
     )
     kubeflow = parser.add_argument_group("Kubeflow, which fills these in by itself")
+    kubeflow.add_argument(
+        "--shards", nargs="+", metavar=("NAME", "DIR"), action="append", default=[],
+        help="an output, or record, and what was made of it on each shard of the inputs, to go on from",
+    )  # fmt: skip
     kubeflow.add_argument("--executor_input", metavar="JSON", help="the task as Kubeflow describes it, {{$}}")
     kubeflow.add_argument(
         "--view", nargs=2, metavar=("NAME", "FILE"), action="append", default=[],
@@ -93,6 +97,7 @@ def main(arguments: list[str], command: str = "python -m components") -> None:
     options = vars(step_parser(step, f"{command} {step.name}").parse_args(arguments[1:]))
     sections, recipe, record = (options.pop(name) for name in ("params", "recipe", "record"))
     executor_input, views = options.pop("executor_input"), dict(options.pop("view"))
+    shards = {name: [Path(path) for path in paths] for name, *paths in options.pop("shards")}
     task = executor.read_input(executor_input) if executor_input else None
     artifacts = {key: options.pop(key) for key in (*step.inputs, *step.outputs)}
     values: dict[str, Any] = {}
@@ -101,7 +106,7 @@ def main(arguments: list[str], command: str = "python -m components") -> None:
     values |= options
     try:
         step.check_values(values)
-        run_step(step.name, artifacts, values, recipe, record)
+        run_step(step.name, artifacts, values, recipe, record, shards=shards)
     except UserError as error:
         if task:
             executor.write_termination_message(error)

@@ -26,6 +26,9 @@ def audit(
     bordered or marked. Classes whose different images look near-identical, as those of one camera do, are alike by
     nature: they are named, and such images of theirs are not clustered.
 
+    On a shard of the images it only computes hashes and details; on all of them it takes these from such shards of its
+    audit.
+
     Args:
         images: The data set.
         audit: The duplicates.
@@ -45,7 +48,13 @@ def audit(
     first = table.drop_duplicates("sha256")  # of each content
     originals, labels = first["file"].to_numpy(), first["label"].to_numpy()
     files, white = [images.file(file) for file in originals], images.facts.white_level
-    hashes, details = perceptual_hashes.hashes_and_details(files, white)
+    if audit.shards:
+        hashes, details = perceptual_hashes.hashes_of_shards(audit.shards, originals)
+    else:
+        hashes, details = perceptual_hashes.hashes_and_details(files, white)
+    if images.shard:
+        perceptual_hashes.write_hashes(audit, originals, hashes, details)
+        return
     sides = first[["width", "height"]].to_numpy().min(axis=1)
     table["hash"] = [f"{value:016x}" for value in hashes[0][content]]
 

@@ -21,7 +21,8 @@ def evaluate(
 ) -> None:
     """Score a classifier on the test split into a Report, and complete its run in MLflow unless tracking is off.
 
-    Every number comes from one pass over the images, so that file, label and probabilities stay together.
+    Every number comes from one pass over the images, so that file, label and probabilities stay together. On a shard of
+    the test rows it only predicts; on all of them it takes from such shards of its report what they predicted.
 
     Args:
         augmented: The plain images and their views; of several, those that the classifier was trained on are used.
@@ -43,8 +44,11 @@ def evaluate(
             such class.
     """
     from components.model.prediction import training_views
-    from components.results import reporting, tracking
+    from components.results import predicting, reporting, tracking
 
     trained_on = training_views(classifier, augmented)
+    if test_split.shard:
+        predicting.fill_shard(report, trained_on, test_split, classifier, views, batch_size)
+        return
     reporting.fill_report(report, trained_on, splits, test_split, classifier, views, batch_size, slices, never)
     tracking.complete_run_or_warn(classifier, report)

@@ -293,17 +293,19 @@ def outputs(run: Path, task: str) -> dict[str, dict]:
 def test_every_task_of_the_compiled_pipeline_tells_kubeflow_of_its_artifacts(local_run):
     assert {path.name for path in local_run.iterdir()} == {
         "fetch", "fetch-weights", "audit", "split", "explore", "draw-exploration", "choose-precision",
-        "deal", "deal-2", *numbered("augment", SHARDS), *numbered("extract", SHARDS), "join-augment", "join-extract",
+        "deal", "deal-2", "deal-3", *numbered("audit-shard", SHARDS), *numbered("augment", SHARDS), "join-augment",
+        *numbered("extract", SHARDS), "join-extract", *numbered("evaluate-shard", 3 * SHARDS),
         "train-benchmark", "train-top", "fine-tune", "fine-tune-2", "choose-classifier", "evaluate",
         "evaluate-2", "evaluate-3", "compare", "draw-comparison",
     }  # fmt: skip
     for folder in local_run.iterdir():
         if folder.name.startswith("deal"):
-            assert {*outputs(local_run, folder.name)} == {f"shard_{number + 1}" for number in range(SHARDS)}
+            names = {re.sub("_with_1$", "", name) for name in outputs(local_run, folder.name)}
+            assert names == {f"shard_{number + 1}" for number in range(SHARDS)}
             continue
-        wanted = load_step(re.sub("^join-|-[0-9]$", "", folder.name).replace("-", "_"))
-        told = outputs(local_run, folder.name)
-        assert set(told) == {*wanted.outputs, *executor.view_types(wanted.outputs), "record"}
+        wanted = load_step(re.sub("^join-|(-shard)?(-[0-9]+)?$", "", folder.name).replace("-", "_"))
+        told, views = outputs(local_run, folder.name), executor.view_types(wanted.outputs)
+        assert set(told) == {*wanted.outputs, *({} if "-shard" in folder.name else views), "record"}
         assert told["record"]["type"]["schemaTitle"] == "system.Artifact"
         assert Record.read(told["record"]["uri"]).step == wanted.name
         for name, kind in wanted.outputs.items():
@@ -319,8 +321,10 @@ def test_every_task_of_the_compiled_pipeline_tells_kubeflow_of_its_artifacts(loc
 
 def test_what_shards_make_is_what_dvc_repro_makes_byte_for_byte(local_run):
     tasks = planning.tasks_by_recipe(recipes.read(ROOT / "params.yaml"), ["digits"])["digits"]
-    for step, key in (("augment", "augmented"), ("extract", "features"), ("extract", "tensors")):
-        joined = outputs(local_run, f"join-{step}")[key]["uri"]
+    for task, key in (
+        ("audit", "audit"), ("join-augment", "augmented"), ("join-extract", "features"), ("join-extract", "tensors"),
+    ):  # fmt: skip
+        joined = outputs(local_run, task)[key]["uri"]
         assert digests(Path(joined)) == digests(ROOT / path_of(find_output(tasks, key)))
 
 

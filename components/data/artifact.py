@@ -36,7 +36,8 @@ class Artifact(Generic[KindOfFacts]):
     from one run to the next, such as seconds, is in the run's `Record`.
 
     While a step makes it, an artifact knows the `inputs_digest`, of the inputs, the parameters and the code that it is
-    made from, and the `record` of the run, in which it notes its long computations.
+    made from, the `record` of the run, in which it notes its long computations, and `shards` of it, if the step's long
+    computation was done in shards elsewhere.
     """
 
     common_ground: ClassVar = {"fetch", "split"}  # steps that alternatives, the artifacts of one list, go back to
@@ -61,6 +62,7 @@ class Artifact(Generic[KindOfFacts]):
         self.manifest: dict[str, Any] = {"kind": type(self).__name__, "format": FORMAT, **empty, **(manifest or {})}
         self.inputs_digest = inputs_digest
         self.record = record or Record()
+        self.shards: Sequence[Self] = ()
 
     @classmethod
     def read(cls, path: Path | str) -> Self:
@@ -135,6 +137,11 @@ class Artifact(Generic[KindOfFacts]):
     def digest(self) -> str:
         """The digest that the manifest states; empty until it is set."""
         return self.manifest["digest"]
+
+    @property
+    def shard(self) -> dict[str, Any]:
+        """Which shard of a whole it is: `number`, from 1, `of` how many, and `made_from`; {} if it is a whole."""
+        return self.manifest.get("shard", {})
 
     @property
     def facts(self) -> KindOfFacts:

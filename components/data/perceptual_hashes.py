@@ -10,9 +10,11 @@ from itertools import combinations, pairwise, permutations
 
 import imagehash
 import numpy as np
+import pandas as pd
 from PIL import Image
 
 from components.data import images
+from components.data.artifacts import Audit
 from components.data.packing import ImageFile
 from components.system.progress import bar
 
@@ -168,6 +170,34 @@ def hashes_and_details(files: Sequence[ImageFile], white_level: int) -> tuple[np
             progress.update(len(batch))
     hashes, details = rows[:, :width].copy(), rows[:, width:].copy()
     return np.ascontiguousarray(hashes.view(">u8").astype(np.uint64).T), details.view(np.float16)
+
+
+def write_hashes(audit: Audit, files: np.ndarray, hashes: np.ndarray, details: np.ndarray) -> None:
+    """Write `hashed.csv`, the files, and `hashes.npz`, their hashes and details, as all of a shard of an Audit.
+
+    Args:
+        audit: The shard.
+        files: Their names, (n,).
+        hashes: As `hashes_and_details` returns them, uint64 (1 + variants, n).
+        details: As it returns them, float16 (n, DETAIL).
+    """
+    audit.write_table("hashed.csv", pd.DataFrame({"file": files}))
+    audit.write_arrays("hashes", {"hashes": hashes, "details": details})
+
+
+def hashes_of_shards(shards: Sequence[Audit], files: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return what `hashes_and_details` does of some files, from what `write_hashes` wrote of each shard of an audit.
+
+    Args:
+        shards: The shards, of which at least one has each of the files.
+        files: Their names, (n,).
+    """
+    names = np.concatenate([shard.table("hashed.csv")["file"].to_numpy() for shard in shards])
+    row = {name: number for number, name in enumerate(names)}
+    rows = np.array([row[file] for file in files])
+    arrays = [shard.arrays("hashes") for shard in shards]
+    hashes = np.concatenate([one["hashes"] for one in arrays], axis=1)[:, rows]
+    return np.ascontiguousarray(hashes), np.concatenate([one["details"] for one in arrays])[rows]
 
 
 def bands_of_bits(count: int, distance: int) -> list[tuple[int, int]]:

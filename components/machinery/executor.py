@@ -81,7 +81,7 @@ def write_output(
         several = {"trainings": 1 + len(others)} if others else {}
         metadata[key] = {**artifact_metadata(first), **run_address(first), **several}
     for artifact, *_ in trainings.values():
-        if isinstance(artifact, Report):
+        if isinstance(artifact, Report) and not artifact.shard:
             metadata["confusion_matrix"] = {"confusionMatrix": confusion_matrix(artifact)}
         if isinstance(artifact, Page) and "html" in files:
             Path(files["html"]).parent.mkdir(parents=True, exist_ok=True)
@@ -114,7 +114,12 @@ def write_termination_message(error: UserError) -> None:
 
 
 def artifact_metadata(artifact: Artifact) -> dict[str, str | int | float]:
-    """Return the values to show: a report's metrics.json, a comparison's chosen.json, else digest and single facts."""
+    """Return the values to show: a report's metrics.json, a comparison's chosen.json, else digest and single facts.
+
+    Of a shard it is which one it is.
+    """
+    if artifact.shard:
+        return {"digest": artifact.digest, "shard": artifact.shard["number"], "of": artifact.shard["of"]}
     if isinstance(artifact, Report):
         return artifact.read_values("metrics")
     if isinstance(artifact, Comparison):
@@ -125,7 +130,7 @@ def artifact_metadata(artifact: Artifact) -> dict[str, str | int | float]:
 
 def run_address(artifact: Artifact) -> dict[str, str]:
     """Return a classifier's or report's address in MLflow, under `mlflow`; empty without one and for other kinds."""
-    if not isinstance(artifact, Classifier | Report):
+    if not isinstance(artifact, Classifier | Report) or artifact.shard:
         return {}
     from components.results import tracking
 

@@ -39,6 +39,7 @@ Run = tuple[Mapping[str, Any], Mapping[str, Any]]  # where every input and outpu
 def run_step(
     name: str, artifacts: Mapping[str, Any], parameters: Mapping[str, Any], recipe: str = "",
     record: Path | None = None, promised: Mapping[str, float] | None = None,
+    shards: Mapping[str, Sequence[Path]] | None = None,
 ) -> None:  # fmt: skip
     """Run a step: check its parameters and inputs, call it on empty folders, move them into place whole, record it.
 
@@ -52,9 +53,11 @@ def run_step(
         recipe: Name under which results are displayed; it changes no number.
         record: File for the record of the run; beside the first output if not given.
         promised: What each run was promised to take, for its record.
+        shards: Paths of the shards that runs on shards of the inputs made of each output, and under `record` of their
+            records: a step of `sharding.COMPLETED` goes on from them.
 
     Raises:
-        UserError: A parameter or an input is not what the step needs, or the inputs do not belong together.
+        UserError: A parameter or an input is not what the step needs, or the inputs or shards do not belong together.
     """
     step = load_step(name)
     values = step.check_values(parameters)
@@ -79,7 +82,8 @@ def run_step(
         with print_at_end():
             if kept:
                 print(f"{step.name}: training {number + 1} of {len(runs)} is there already")
-            one, left = (kept, []) if kept else run_once(step, paths, settings, recipe, promised or {})
+            parts = {} if kept else sharding.read_shards(step, shards or {}, number)
+            one, left = (kept, []) if kept else run_once(step, paths, settings, recipe, promised or {}, parts)
             records.append(one)
             resumes += left
             write_records(records, file)
@@ -130,24 +134,25 @@ def step_digest(step: Step, artifacts: Mapping[str, Any]) -> str:
 
 
 def run_once(
-    step: Step, artifacts: Mapping[str, Any], values: Mapping[str, Any], recipe: str, promised: Mapping[str, float]
-) -> tuple[Record, list[Path]]:
+    step: Step, artifacts: Mapping[str, Any], values: Mapping[str, Any], recipe: str, promised: Mapping[str, float],
+    shards: Mapping[str, list[Any]],
+) -> tuple[Record, list[Path]]:  # fmt: skip
     """Run a step once, outputs moved into place; return its record, unwritten, and paths it could have resumed from.
 
-    Arguments are as `run_step` takes them; the values are checked already.
+    Arguments are as `run_step` takes them; the values are checked already, and the shards opened.
 
     Returns:
         The record of the run, and the paths of what it could have gone on from, one an output, there or not.
 
     Raises:
-        UserError: An input is not what the step needs, or the inputs do not belong together.
+        UserError: An input is not what the step needs, or the inputs or shards do not belong together.
     """
     start = perf_counter()
     inputs = read_inputs(step, artifacts)
     manifest = inherited_manifest(step, inputs)
     manifest["parameters"][step.name] = values
-    manifest |= sharding.shard_of_inputs(step, inputs)
     digest = inputs_digest(step, inputs, values)
+    manifest |= sharding.shard_of_inputs(step, inputs, digest)
     versions = {"python": platform.python_version(), **installed_versions(code.computing_packages(step.name))}
     record = Record(step.name, "", recipe, {}, versions, revisions())
     first = Path(artifacts[next(iter(step.outputs))])
@@ -156,6 +161,9 @@ def run_once(
         for key, kind in step.outputs.items():
             own = deepcopy({**manifest, "facts": facts_of_kinds(manifest["facts"], [kind])})
             output = kind(staging_path(key, Path(artifacts[key])), own, sha256(digest, key), record)
+            if key in shards:
+                sharding.check_shards(step, key, shards[key], digest)
+                output.shards = shards[key]
             stack.enter_context(claim_folder(output))
             outputs[key] = output
         step.function(*inputs.values(), *outputs.values(), **step.function_arguments(values))
@@ -167,7 +175,8 @@ def run_once(
         for key, output in outputs.items():
             move_into_place(output.path, Path(artifacts[key]))
         took = {"seconds": round(perf_counter() - start, 3), "memory": peak_memory(), **promised}
-        return dataclasses.replace(record, digest=lineage_digest, machine=machine_type(), run=took), resumes
+        whole = dataclasses.replace(record, digest=lineage_digest, machine=machine_type(), run=took)
+        return sharding.sum_records([whole, *shards.get("record", [])]), resumes
 
 
 def read_inputs(step: Step, artifacts: Mapping[str, Any]) -> dict[str, Any]:

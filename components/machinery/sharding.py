@@ -1,117 +1,72 @@
-"""Shards: an artifact dealt into parts, a step run on each elsewhere, its outputs joined to what one run makes.
+"""Shards: artifacts dealt into parts, a step run on each elsewhere, its outputs joined to what one run makes.
 
 A shard is an artifact of the same kind, of consecutive files alone, whose manifest says which of how many it is. A step
 that maps over files takes it like any other, and makes a shard of each output. Shards end at whole batches, so that
 every batch is the one that a single run computes: what is joined has the same bytes and digests.
+
+A step of COMPLETED only begins with a map: on a shard it stops there, and its output holds what the map gave. It is
+then run on the whole, and goes on from these shards of its output.
 """
 
 import dataclasses
-import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from copy import deepcopy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from components.data import packing
-from components.data.artifact import MANIFEST, Artifact
-from components.data.artifacts import Images
-from components.data.json_files import read_json
-from components.data.memory_maps import FileArray, release
+from components.data.artifact import Artifact
+from components.data.memory_maps import FileArray
 from components.data.records import Record, write_records
 from components.machinery import executor
+from components.machinery.dealing import MAPS_OVER, copy_rows, deal, shard_name
 from components.machinery.lineage import write_manifests
 from components.machinery.signature import Step, load_step
+from components.machinery.trainings import training_path
 from components.machinery.transaction import claim_folder, move_into_place, staging_path
-from components.system.errors import Parser, UserError, run_cli
+from components.system.errors import Parser, UserError, run_cli, unknown_name
 from components.system.processes import run_supervised
 from components.system.resources import resource_errors
 
-if TYPE_CHECKING:
-    import numpy as np
-
-MAPS_OVER = {"augment": "images", "extract": "augmented"}  # the input whose files a step takes one batch after another
-AT_ONCE = 2**26  # bytes of an array that are copied
+COMPLETED = ("audit", "evaluate")
 
 
-def shard_of_inputs(step: Step, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `{"shard": {"number": K, "of": N}}` for the manifests of a step's outputs; {} where no input is a shard.
+def shard_of_inputs(step: Step, inputs: Mapping[str, Any], digest: str) -> dict[str, Any]:
+    """Return `{"shard": {"number": K, "of": N, "made_from": DIGEST}}` for the manifests of a step's outputs, or {}.
 
-    Raises:
-        UserError: An input is a shard, and the step needs the whole.
-    """
-    for key, taken in inputs.items():
-        for one in taken if isinstance(taken, list) else [taken]:
-            shard = one.manifest.get("shard") if isinstance(one, Artifact) else None
-            if shard and MAPS_OVER.get(step.name) != key:
-                raise UserError(f"{step.name}: {one.path} is shard {shard['number']} of {shard['of']}: join them first")
-            if shard:
-                return {"shard": shard}
-    return {}
-
-
-def deal(whole: Path, targets: Sequence[Path], multiple: int) -> list[Artifact]:
-    """Write an artifact's files to shards, consecutive ones, each of about as many batches; return these in order.
+    It is {} where no input is a shard.
 
     Args:
-        whole: Images, or an array with a row for each file.
-        targets: Where the shards are written, in order.
-        multiple: Files of a batch: each shard but the last has a multiple of it.
+        step: The step.
+        inputs: Its inputs, by key.
+        digest: Of all that its outputs follow from, the same for each shard of a whole.
 
     Raises:
-        UserError: It is no such artifact, or has fewer batches than there are targets.
+        UserError: An input is a shard, and the step needs the whole; or an input is the whole or another shard where a
+            shard is needed.
     """
-    kinds = {kind.__name__: kind for kind in shardable_kinds()}
-    if (name := read_json(whole / MANIFEST)["kind"]) not in kinds:
-        raise UserError(f"{whole} is of the kind {name}; {' or '.join(kinds)} is dealt into shards")
-    kind = kinds[name]
-    artifact = kind.read(whole)
-    table = artifact.table("images.csv" if isinstance(artifact, Images) else "files.csv")
-    batches = -(-len(table) // multiple)
-    if batches < len(targets):
-        raise UserError(
-            f"{len(table):,} files are {batches:,} batches of {multiple}, too few for {len(targets)} shards: "
-            f"give `cluster: {{shards: {batches}}}`, or fewer"
-        )
-    ends = [min(len(table), multiple * (batches * number // len(targets))) for number in range(len(targets) + 1)]
-    shards: list[Artifact] = []
-    for number, target in enumerate(targets, start=1):
-        start, end = ends[number - 1 : number + 1]
-        manifest = {**deepcopy(artifact.manifest), "shard": {"number": number, "of": len(targets)}}
-        shard = kind(staging_path("shard", target), manifest)
-        with resource_errors("deal", target), claim_folder(shard):
-            if isinstance(artifact, Images) and isinstance(shard, Images):
-                shutil.copyfile(artifact.path / "quarantine.csv", shard.path / "quarantine.csv")
-                shard.write_table("images.csv", table[start:end])
-                with packing.write_images(shard.path, artifact.packing) as writer:
-                    for file in table["file"][start:end]:
-                        writer.add(file, artifact.file(file).read_bytes(), artifact.path)
-            elif isinstance(artifact, FileArray) and isinstance(shard, FileArray):
-                array = artifact.array
-                part = shard.create(table["file"][start:end].tolist(), array.shape[1:], array.dtype.str)
-                copy_rows(array[start:end], part)
-            shard.write_manifest()
-            move_into_place(shard.path, target)
-        shards.append(kind(target, manifest))
-    return shards
+    dealt: list[Artifact] = []
+    for key, taken in inputs.items():
+        artifacts = [one for one in (taken if isinstance(taken, list) else [taken]) if isinstance(one, Artifact)]
+        if key in MAPS_OVER.get(step.name, ()):
+            dealt += artifacts
+        elif whole := next((one for one in artifacts if one.shard), None):
+            raise UserError(f"{step.name}: {shard_words(whole)}: join them first")
+    if not any(one.shard for one in dealt):
+        return {}
+    if len(dealt) > 1 and len({(one.shard.get("number"), one.shard.get("of")) for one in dealt}) > 1:
+        raise UserError(f"{step.name}: {'; '.join(map(shard_words, dealt))}: give the same shard of each")
+    return {"shard": {"number": dealt[0].shard["number"], "of": dealt[0].shard["of"], "made_from": digest}}
 
 
-def shardable_kinds() -> list[type[Artifact]]:
-    """Return the kinds of the inputs in MAPS_OVER: those that `deal` takes."""
-    return [load_step(name).inputs[key] for name, key in MAPS_OVER.items()]
-
-
-def copy_rows(source: "np.ndarray", target: "np.ndarray") -> None:
-    """Copy an array to another of its shape, some rows at a time; memory of maps of files is given back."""
-    rows = max(1, AT_ONCE * len(source) // source.nbytes)
-    for start in range(0, len(source), rows):
-        target[start : start + rows] = source[start : start + rows]
-        release(source)
-        release(target)
+def shard_words(artifact: Artifact) -> str:
+    """Return which shard an artifact is, in words: `PATH is shard 2 of 7`, or `PATH is a whole`."""
+    shard = artifact.shard
+    return f"{artifact.path} is {'shard {number} of {of}'.format(**shard) if shard else 'a whole'}"
 
 
 def join(name: str, paths: Mapping[str, Sequence[Path]], record: Sequence[Path]) -> None:
-    """Join the shards of a step's outputs to what one run of the step makes, and the shards' records to one record.
+    """Write what one run of a step makes by joining the shards of its outputs, and its record by adding up theirs.
 
     Args:
         name: The step.
@@ -141,16 +96,52 @@ def joined_output(step: Step, key: str, target: Path, shards: Sequence[Artifact]
     Raises:
         UserError: The shards are not all of one whole, each once and in order.
     """
-    manifests = [deepcopy(shard.manifest) for shard in shards]
-    numbers = [manifest.pop("shard", None) for manifest in manifests]
-    if numbers != [{"number": number, "of": len(shards)} for number in range(1, len(shards) + 1)]:
-        raise UserError(f"{step.name}: {key}: expected all shards of one whole, in order; received {numbers}")
-    for manifest in manifests:
-        manifest.update(digest="", files={})
-        manifest["lineage"].pop(step.name)
-    if any(manifest != manifests[0] for manifest in manifests):
-        raise UserError(f"{step.name}: the shards of {key} differ in inputs or parameters: make them again")
-    return step.outputs[key](staging_path(key, target), manifests[0])
+    check_shards(step, key, shards)
+    manifest = {**deepcopy(shards[0].manifest), "digest": "", "files": {}}
+    del manifest["shard"], manifest["lineage"][step.name]
+    return step.outputs[key](staging_path(key, target), manifest)
+
+
+def check_shards(step: Step, key: str, shards: Sequence[Artifact], made_from: str = "") -> None:
+    """Raise a UserError unless shards of an output are all of one whole, each once and in order, made from the same.
+
+    Args:
+        step: The step that made them.
+        key: The output.
+        shards: The shards.
+        made_from: The digest of all that they should be made from; that of the first if not given.
+    """
+    numbers = [(shard.shard.get("number"), shard.shard.get("of")) for shard in shards]
+    if numbers != [(number, len(shards)) for number in range(1, len(shards) + 1)]:
+        words = ", ".join("a whole" if of is None else f"{number} of {of}" for number, of in numbers)
+        raise UserError(f"{step.name}: {key}: expected all shards of one whole, in order; received {words}")
+    if {shard.shard["made_from"] for shard in shards} != {made_from or shards[0].shard["made_from"]}:
+        raise UserError(f"{step.name}: the shards of {key} differ in inputs, parameters or code: make them again")
+
+
+def read_shards(step: Step, paths: Mapping[str, Sequence[Path]], number: int) -> dict[str, list[Any]]:
+    """Return the shards of a step's outputs, opened, by key, and their records under `record`; {} where there are none.
+
+    Args:
+        step: A step of COMPLETED.
+        paths: Where they lie, by key.
+        number: Of the training that they are of, from 0, where there are several.
+
+    Raises:
+        UserError: One is missing or damaged, a key is unknown, or the step has to be run on the whole.
+    """
+    if paths and step.name not in COMPLETED:
+        raise UserError(f"{step.name} goes on from no shards; these do: {', '.join(COMPLETED)}")
+    shards: dict[str, list[Any]] = {}
+    for key, several in paths.items():
+        if key == "record":
+            records = [Record.read_all([path]) for path in several]
+            shards[key] = [trainings[min(number, len(trainings) - 1)] for trainings in records]
+        elif key in step.outputs:
+            shards[key] = [step.outputs[key].read(training_path(path, number)) for path in several]
+        else:
+            raise unknown_name("output with shards", key, (*step.outputs, "record"))
+    return shards
 
 
 def join_arrays(output: Artifact, shards: Sequence[Artifact]) -> None:
@@ -185,11 +176,11 @@ def main(arguments: list[str]) -> None:
     parser = Parser(prog="python -m components.machinery.sharding", description=main.__doc__, allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
     dealing = commands.add_parser("deal", help="write an artifact's files to shards")
-    dealing.add_argument("--whole", type=Path, required=True, metavar="DIR")
-    dealing.add_argument("--shards", type=Path, required=True, nargs="+", metavar="DIR")
+    for option, nargs in (("--whole", None), ("--shards", "+")):  # again for each that is dealt as the first is
+        dealing.add_argument(option, type=Path, required=True, nargs=nargs, action="append", metavar="DIR")
     dealing.add_argument("--multiple", type=int, default=1, metavar="FILES", help="of a batch")
     dealing.add_argument("--executor_input", metavar="JSON", help="the task as Kubeflow describes it, {{$}}")
-    for name in MAPS_OVER:
+    for name in (name for name in MAPS_OVER if name not in COMPLETED):
         joining = commands.add_parser(name, help=f"join the shards of what {name} made")
         for key in (*load_step(name).outputs, "record"):
             joining.add_argument(
@@ -199,9 +190,11 @@ def main(arguments: list[str]) -> None:
     options = vars(parser.parse_args(arguments))
     command, task = options.pop("command"), options.pop("executor_input")
     if command == "deal":
-        shards = enumerate(deal(options["whole"], options["shards"], options["multiple"]), start=1)
+        shards = deal(options["whole"], options["shards"], options["multiple"])
         if task:
-            metadata = {f"shard_{number}": executor.artifact_metadata(shard) for number, shard in shards}
+            names = [shard_name(whole, number) for whole, paths in enumerate(options["shards"])
+                     for number in range(1, len(paths) + 1)]  # fmt: skip
+            metadata = {name: executor.artifact_metadata(shard) for name, shard in zip(names, shards, strict=True)}
             executor.write_metadata(executor.read_input(task), metadata)
         return
     record = options.pop("record")

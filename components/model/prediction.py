@@ -48,27 +48,40 @@ def inference_graph(model: keras.Model, shape: tuple[int, ...], dtype: npt.DType
     return tf.function(lambda batch: model(batch, training=False), [batch_spec], autograph=False)
 
 
-def predict_probabilities(
+def predict_outputs(
     model: "keras.Model | WrittenNetwork", views: "np.ndarray | DrawnViews", rows: np.ndarray, batch_size: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return calibrated, then uncalibrated probabilities of some images, (rows, classes) each, means over their views.
-
-    Both are from one pass; uncalibrated are those before the temperature.
+) -> np.ndarray:
+    """Return the logits before the temperature of some images, (rows, views, classes); of a written file probabilities.
 
     Args:
         model: A delivered classifier, or the written file of one.
         views: Raw RGB, uint8 (files, views, size, size, 3).
         rows: Numbers of the files.
         batch_size: Images a batch.
+    """
+    if isinstance(model, WrittenNetwork):
+        return predict_written(model, views, rows, batch_size)
+    before = keras.Model(model.input, model.get_layer("temperature").input, name=model.name)
+    (logits,) = predict_views(before, views, rows, batch_size)
+    return logits
+
+
+def probabilities_of(model: "keras.Model | WrittenNetwork", outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the probabilities of some images, (rows, classes), means over views: calibrated, then uncalibrated ones.
+
+    Uncalibrated are those before the temperature.
+
+    Args:
+        model: A delivered classifier, or the written file of one.
+        outputs: Its `predict_outputs`, (rows, views, classes).
 
     Source: Krizhevsky et al., ImageNet Classification with Deep Convolutional Neural Networks, doi:10.1145/3065386.
     """
     if isinstance(model, WrittenNetwork):
-        after = predict_written(model, views, rows, batch_size)
-        return after.mean(axis=1), model.before_temperature(after).mean(axis=1)
-    uncalibrated = keras.ops.softmax(model.get_layer("temperature").input)
-    both = keras.Model(model.input, [model.output, uncalibrated], name=model.name)
-    after, before = predict_views(both, views, rows, batch_size)
+        return outputs.mean(axis=1), model.before_temperature(outputs).mean(axis=1)
+    logits = model.get_layer("temperature").input
+    end = keras.Model(logits, [model.output, keras.ops.softmax(logits)], name=model.name)
+    after, before = (array.numpy().reshape(outputs.shape) for array in end(outputs.reshape(-1, outputs.shape[-1])))
     return after.mean(axis=1), before.mean(axis=1)
 
 

@@ -7,14 +7,13 @@ from dataclasses import asdict
 import keras
 import numpy as np
 import pandas as pd
-from scipy.special import softmax
 
 from components.data import thumbnails
 from components.data.artifacts import PROBABILITY, Augmented, Classifier, Report, Splits, TestSplit
-from components.model import averaged_views, grad_cam
-from components.model.prediction import predict_probabilities, predict_views
+from components.model import grad_cam
+from components.model.prediction import predict_outputs, probabilities_of
 from components.model.written import WrittenNetwork, open_network
-from components.results import failures, fingerprints
+from components.results import failures, fingerprints, predicting
 from components.results.costly_mistakes import Predictions, find_costly_mistakes, read_confusions
 from components.results.failures import class_numbers
 from components.scores import metrics
@@ -22,8 +21,6 @@ from components.scores.abstention import margins
 from components.scores.calibration import calibration_error, reliability_bins
 from components.scores.intervals import class_scores, score_intervals
 from components.scores.registry import VALIDATION
-from components.scores.temperature import fit_temperature
-from components.system.errors import UserError
 
 SHARES = (0.25, 0.5, 0.75, 0.9, 1.0)  # of the test images, the surest first
 
@@ -42,12 +39,18 @@ def fill_report(
     network, rows = open_network(classifier), augmented.rows(test["file"].tolist())
     validation = splits.part("validation") if views != "plain" or confusions else None
     write_facts(report, augmented, classifier, views, test)
-    model = network
-    if views != "plain":
-        assert validation is not None
-        model = averaged_network(report, network, augmented, validation, batch_size)
-    with report.time_work("evaluation", len(rows)):
-        probabilities, uncalibrated = predict_probabilities(model, augmented.array, rows, batch_size)
+    model = predicting.predicting_network(network, augmented, views)
+    outputs = predicting.outputs_of_shards(report) if report.shards else None
+    if outputs is None:
+        with report.time_work("evaluation", len(rows)):
+            outputs = predict_outputs(model, augmented.array, rows, batch_size)
+    on_validation = None
+    if validation is not None:
+        rows_of_validation = augmented.rows(validation["file"].tolist())
+        on_validation = predict_outputs(model, augmented.array, rows_of_validation, batch_size)
+        if views != "plain":
+            model = predicting.calibrate_average(report, network, augmented, validation["label"], on_validation)
+    probabilities, uncalibrated = probabilities_of(model, outputs)
     plain = augmented.array[:, 0]
     np.save(report.path / "example.npy", plain[rows[:2]])
     table = prediction_table(test, probabilities, classes)
@@ -60,13 +63,12 @@ def fill_report(
     write_baselines(report, labels)
     write_failures(report, labels, probabilities, groups)
     report.write_table("risks.csv", risk_table(labels, probabilities, groups))
-    if validation is not None and confusions:
-        validated, _ = predict_probabilities(
-            model, augmented.array, augmented.rows(validation["file"].tolist()), batch_size
-        )
+    if validation is not None and on_validation is not None and confusions:
+        validated, _ = probabilities_of(model, on_validation)
         validation_labels = class_numbers(validation["label"], classes)
-        on_validation = Predictions(validation_labels, validated, validation["group"].to_numpy())
-        found = find_costly_mistakes(confusions, classes, Predictions(labels, probabilities, groups), on_validation)
+        validated_predictions = Predictions(validation_labels, validated, validation["group"].to_numpy())
+        predictions = Predictions(labels, probabilities, groups)
+        found = find_costly_mistakes(confusions, classes, predictions, validated_predictions)
         report.facts.never = [asdict(mistake) for mistake in found]
     write_slices(report, image_measures(test, plain, rows) if slices else {}, slices, labels, probabilities, groups)
     write_mistakes(report, network, table, plain, rows, probabilities)
@@ -85,47 +87,6 @@ def write_facts(report: Report, augmented: Augmented, classifier: Classifier, vi
     test_split = fingerprints.test_split_digest(report.manifest["lineage"]["fetch"], test)
     report.facts.classifier, report.facts.test_split, report.facts.views = classifier.digest, test_split, views
     report.facts.fingerprint = fingerprints.fingerprint(classifier.digest, views, augmented.digest, test_split)
-
-
-def averaged_network(
-    report: Report, network: keras.Model | WrittenNetwork, augmented: Augmented, validation: pd.DataFrame,
-    batch_size: int,
-) -> keras.Model:  # fmt: skip
-    """Return the network that averages over an image and views that it makes; set temperature and validation scores.
-
-    The views are those that `augmented` says, the same of every image, without RandAugment. A mean of probabilities is
-    less confident than each of them, so it needs a temperature of its own.
-
-    Args:
-        report: The report.
-        network: A delivered classifier.
-        augmented: The plain images, and how their views are drawn.
-        validation: The rows of validation.
-        batch_size: Images a batch.
-
-    Source: Rahaman & Thiery, Uncertainty Quantification and Deep Ensembles, arXiv 2007.08792.
-
-    Raises:
-        UserError: There are no views, or the network is a written file.
-    """
-    facts = augmented.facts
-    if not facts.views:
-        raise UserError("evaluate: views is averaged, but `augment` made none: give it views of 1 or more")
-    if isinstance(network, WrittenNetwork):
-        raise UserError("evaluate: a written file averages the views that are in it: give views: plain")
-    if facts.view_limits.get("randaugment"):
-        print("evaluate: the averaged views are without RandAugment, whose colours no delivered network makes")
-    limits = {name: facts.view_limits[name] for name in averaged_views.FIELDS}
-    report.facts.averaged_views = {"views": facts.views, "seed": facts.view_seed, **limits}
-    transforms = averaged_views.fixed_views(report.facts.averaged_views)
-    mean = averaged_views.average_views(network, transforms)
-    before = keras.Model(mean.input, mean.get_layer("temperature").input, name=mean.name)
-    (logits,) = predict_views(before, augmented.array, augmented.rows(validation["file"].tolist()), batch_size)
-    labels, logits = class_numbers(validation["label"], report.facts.classes), logits[:, 0]
-    temperature = fit_temperature(labels, logits)
-    vars(report.facts).update(metrics.validation_scores(labels, softmax(logits / temperature, axis=1)))
-    report.facts.temperature = temperature
-    return averaged_views.average_views(network, transforms, temperature)
 
 
 def write_scores(

@@ -1,11 +1,10 @@
 """Compiles a recipe as a Kubeflow pipeline; components and their descriptions come from the steps' signatures."""
 
-import inspect
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from google.protobuf import json_format
 from kfp import compiler, dsl, kubernetes
@@ -14,16 +13,25 @@ from kfp.dsl.pipeline_task import PipelineTask
 
 from components.data.artifacts import Classifier, Page
 from components.data.pinned import GIT, PinnedSource
-from components.machinery import executor
-from components.machinery.sharding import MAPS_OVER
+from components.machinery.dealing import MAPS_OVER, shard_name
+from components.machinery.sharding import COMPLETED
 from components.machinery.signature import load_step
 from components.model.nodes import ADDRESS, NODE, NODES, RUN
 from components.system.errors import UserError
 from pipeline import recipes
-from pipeline.arranging import RECORD, Output, Task, arrange
+from pipeline.arranging import Output, Task, arrange
 from pipeline.cluster import MEMORY_FOLDER, SHARED_MEMORY, Cluster
 from pipeline.collection import COLLECTION
 from pipeline.kubeflow import sizing
+from pipeline.kubeflow.containers import (
+    Argument,
+    dealing_component,
+    dealt_inputs,
+    joining_component,
+    make_component,
+    numbered_inputs,
+    set_interface,
+)
 from pipeline.kubeflow.sources import source_values
 from pipeline.kubernetes_values import pipeline_name
 from pipeline.recipes import Recipe
@@ -32,20 +40,8 @@ RUN_ID = "metadata.labels['pipeline/runid']"  # of the pod; a placeholder in its
 LONGEST_NAME = 114  # of a pipeline: its version, of 127 at most, has a - and 12 digits of its content more
 BACKOFF = 30  # seconds before another attempt
 BETWEEN = 600  # seconds that an attempt may wait besides, for a node and for images
-SHARDING = ["python", "-m", "components.machinery.sharding"]
-DEALS, JOINS = "Deal images into shards.", "Join what was made of each shard to what one run would make."
-BATCH = "Images of a batch: each shard but the last has a multiple of it."
-RECORDS = "What the run took, and what it ran on."
 COPIES = "split"  # the step in whose pool shards are dealt and joined
 Values = Mapping[tuple[str, str], Any]  # by step and parameter
-
-
-class Argument(NamedTuple):
-    """An argument of a component or of a pipeline: its type, description and default."""
-
-    kind: Any
-    description: str = ""
-    default: Any = inspect.Parameter.empty
 
 
 def write(
@@ -144,24 +140,6 @@ def pipeline_summary(recipe: Recipe, cluster: Cluster) -> str:
     return f"Graft, recipe {recipe.name}: {uses}; {journal}"
 
 
-def set_interface(function: Any, summary: str, arguments: Mapping[str, Argument]) -> None:
-    """Set the signature and the docstring of a function, from which kfp reads an interface.
-
-    Args:
-        function: The function.
-        summary: First line of the docstring.
-        arguments: By name; kfp reads the descriptions of outputs from `Returns`.
-    """
-    function.__signature__ = inspect.Signature(
-        [
-            inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=one.default, annotation=one.kind)
-            for name, one in arguments.items()
-        ]
-    )
-    lines = "\n".join(f"    {name}: {one.description}" for name, one in arguments.items() if one.description)
-    function.__doc__ = f"{summary}\n\nArgs:\n{lines}\n\nReturns:\n{lines}"
-
-
 def add_tasks(tasks: Sequence[Task], cluster: Cluster, parameters: Values) -> None:
     """Add tasks to the pipeline that kfp is compiling.
 
@@ -172,91 +150,79 @@ def add_tasks(tasks: Sequence[Task], cluster: Cluster, parameters: Values) -> No
     """
     source = next(task.values["source"] for task in tasks if task.step == "fetch")
     channels: dict[Output, Any] = {}
+    dealt: dict[tuple[Any, ...], PipelineTask] = {}
     for task in tasks:
         inputs = {name: channels[one] for name, (_, one) in numbered_inputs(task).items()}
         values = {key: parameters.get((task.step, key), value) for key, value in task.values.items()}
-        if task.step in MAPS_OVER and cluster.shards > 1:
-            channels |= add_in_shards(task, inputs, values, cluster)
-            continue
         nodes = cluster.pools[cluster.steps[task.step]].nodes if task.step == "fine_tune" else 1
-        runs = [make_component(task, cluster)(**inputs, **values) for _ in range(nodes)]
-        for number, run in enumerate(runs):
-            run.set_display_name(display_name(task) + (f" node {number + 1}" if number else ""))
-            configure(run, task.step, cluster)
-            if nodes > 1:
-                make_node(run, number, nodes)
-            if source.startswith(GIT):
+        if task.step in MAPS_OVER and cluster.shards > 1:
+            *runs, last = add_in_shards(task, inputs, values, cluster, dealt)
+        else:
+            last, *runs = add_nodes(task, inputs, values, cluster, nodes)
+        if source.startswith(GIT):
+            for run in (*runs, last):
                 run.set_env_variable("GRAFT_DVC_REVISION", PinnedSource.parse(source, "", "").revision)
-        channels |= {one: runs[0].outputs[key] for key, one in task.outputs.items()}
+        channels |= {one: last.outputs[key] for key, one in task.outputs.items()}
+
+
+def add_nodes(
+    task: Task, inputs: Mapping[str, Any], values: Mapping[str, Any], cluster: Cluster, nodes: int
+) -> list[PipelineTask]:
+    """Add a task as one, or as several nodes that train together, and return these; the first one's outputs count.
+
+    Args:
+        task: The task.
+        inputs: kfp's channel of each input.
+        values: The value, or the channel, of each parameter.
+        cluster: Where they will run.
+        nodes: How many.
+    """
+    runs = [make_component(task, cluster)(**inputs, **values) for _ in range(nodes)]
+    for number, run in enumerate(runs):
+        run.set_display_name(display_name(task) + (f" node {number + 1}" if number else ""))
+        configure(run, task.step, cluster)
+        if nodes > 1:
+            make_node(run, number, nodes)
+    return runs
 
 
 def add_in_shards(
-    task: Task, inputs: Mapping[str, Any], values: Mapping[str, Any], cluster: Cluster
-) -> dict[Output, Any]:
-    """Add a task as several of its step, each on a shard of its images, with one that deals and one that joins them.
+    task: Task, inputs: Mapping[str, Any], values: Mapping[str, Any], cluster: Cluster,
+    dealt: dict[tuple[Any, ...], PipelineTask],
+) -> list[PipelineTask]:  # fmt: skip
+    """Add a task as several of its step, each on a shard, between one that deals and one that joins; return these.
+
+    The last one's outputs are the task's. What deals is not among what is returned: tasks may share it.
 
     Args:
         task: The task.
         inputs: kfp's channel of each input.
         values: The value, or the channel, of each parameter.
         cluster: Where they will run, in how many shards.
-
-    Returns:
-        kfp's channel of each output, joined.
+        dealt: What deals, by what it deals; one more is added if there is none for this task.
     """
-    numbers, mapped = range(1, cluster.shards + 1), MAPS_OVER[task.step]
-    batch = values.get("batch_size", 1)
-    dealt = dealing_component(task, cluster)(whole=inputs[mapped], multiple=batch)
-    dealt.set_display_name(f"deal {mapped} for {display_name(task)}")
+    numbers, wholes, shown = range(1, cluster.shards + 1), dealt_inputs(task), display_name(task)
+    multiple = values.get("batch_size", 1)
+    key = (*(numbered_inputs(task)[name] for name in wholes), str(multiple))
+    if key not in dealt:
+        channels = {f"whole_{place}": inputs[name] for place, name in enumerate(wholes)}
+        dealt[key] = dealing_component(task, cluster)(**channels, multiple=multiple)
+        dealt[key].set_display_name(f"deal {MAPS_OVER[task.step][0]} for {shown}")
+        configure(dealt[key], COPIES, cluster)
     runs = []
     for number in numbers:
-        shard = {mapped: dealt.outputs[f"shard_{number}"]}
-        runs.append(make_component(task, cluster)(**{**inputs, **shard}, **values))
-        runs[-1].set_display_name(f"{display_name(task)} shard {number} of {cluster.shards}")
+        shards = {name: dealt[key].outputs[shard_name(place, number)] for place, name in enumerate(wholes)}
+        runs.append(make_component(task, cluster, is_shard=True)(**{**inputs, **shards}, **values))
+        runs[-1].set_display_name(f"{shown} shard {number} of {cluster.shards}")
         configure(runs[-1], task.step, cluster)
     parts = {f"{key}_{number}": runs[number - 1].outputs[key] for key in task.outputs for number in numbers}
-    joined = joining_component(task, cluster)(**parts)
-    joined.set_display_name(display_name(task))
-    for copying in (dealt, joined):
-        configure(copying, COPIES, cluster)
-    return {one: joined.outputs[key] for key, one in task.outputs.items()}
-
-
-def dealing_component(task: Task, cluster: Cluster) -> Callable[..., PipelineTask]:
-    """Return a Kubeflow component from `whole`, what a task maps over, and `multiple` to `shard_1`, `shard_2`, ..."""
-    step, key = load_step(task.step), MAPS_OVER[task.step]
-    kind = getattr(dsl, executor.artifact_type(step.inputs[key]))
-    shards = [f"shard_{number}" for number in range(1, cluster.shards + 1)]
-    arguments = {"whole": Argument(dsl.Input[kind], step.descriptions[key]), "multiple": Argument(int, BATCH)}
-    arguments |= {shard: Argument(dsl.Output[kind], "Consecutive images of it.") for shard in shards}
-
-    def words_of(values: Mapping[str, Any]) -> list[Any]:
-        words = ["deal", "--whole", values["whole"].path, "--multiple", values["multiple"], "--shards"]
-        words += [values[shard].path for shard in shards]
-        return [*words, "--executor_input", dsl.PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER]
-
-    return container_component("deal", DEALS, arguments, cluster.images.steps, SHARDING, words_of)
-
-
-def joining_component(task: Task, cluster: Cluster) -> Callable[..., PipelineTask]:
-    """Return a Kubeflow component from a task's outputs of each shard, `KEY_1`, `KEY_2` ..., to its outputs."""
-    step, numbers = load_step(task.step), range(1, cluster.shards + 1)
-    descriptions = {**step.descriptions, RECORD: RECORDS}
-    parts = {key: [f"{key}_{number}" for number in numbers] for key in task.outputs}
-    arguments = {
-        part: Argument(dsl.Input[kfp_type(one)], descriptions[key])
-        for key, one in task.outputs.items()
-        for part in parts[key]
-    }
-    arguments |= {key: Argument(dsl.Output[kfp_type(one)], descriptions[key]) for key, one in task.outputs.items()}
-
-    def words_of(values: Mapping[str, Any]) -> list[Any]:
-        words = [task.step]
-        for key, several in parts.items():
-            words += [f"--{key}", values[key].path, *(values[part].path for part in several)]
-        return [*words, "--executor_input", dsl.PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER]
-
-    return container_component(f"join_{task.step}", JOINS, arguments, cluster.images.steps, SHARDING, words_of)
+    if task.step in COMPLETED:
+        last = make_component(task, cluster, shards=cluster.shards)(**inputs, **values, **parts)
+        configure(last, task.step, cluster)
+    else:
+        last = joining_component(task, cluster)(**parts)
+        configure(last, COPIES, cluster)
+    return [*runs, last.set_display_name(shown)]
 
 
 def make_node(task: PipelineTask, number: int, nodes: int) -> None:
@@ -292,75 +258,6 @@ def display_name(task: Task) -> str:
     """
     model = [task.model] if task.step in ("choose_classifier", "evaluate") else []
     return " ".join([task.step, *model, *task.words])
-
-
-def numbered_inputs(task: Task) -> dict[str, tuple[str, Output]]:
-    """Return (key, output) by a component's argument: the key, or `KEY_1`, `KEY_2` ... where the step takes several."""
-    several = load_step(task.step).several
-    return {
-        f"{key}_{number}" if key in several else key: (key, one)
-        for key, outputs in task.inputs.items() for number, one in enumerate(outputs, start=1)
-    }  # fmt: skip
-
-
-def make_component(task: Task, cluster: Cluster) -> Callable[..., PipelineTask]:
-    """Return the kfp component of a task's step, which makes a PipelineTask of inputs (as numbered) and values by name.
-
-    Its image is `fetch` where it needs DVC, else `steps`.
-    """
-    step, inputs = load_step(task.step), numbered_inputs(task)
-    views = executor.view_types(step.outputs)
-    descriptions = {**step.descriptions, RECORD: RECORDS}
-    arguments = {name: Argument(dsl.Input[kfp_type(one)], descriptions[key]) for name, (key, one) in inputs.items()}
-    arguments |= {key: Argument(dsl.Output[kfp_type(one)], descriptions[key]) for key, one in task.outputs.items()}
-    arguments |= {key: Argument(dsl.Output[getattr(dsl, schema)]) for key, schema in views.items()}
-    arguments |= {key: Argument(one.kind) for key, one in step.parameters.items()}  # the pipeline's own are described
-    with_dvc = task.step == "fetch" or str(task.values.get("source", "")).startswith(GIT)
-    image = cluster.images.fetch if with_dvc else cluster.images.steps
-
-    def words_of(values: Mapping[str, Any]) -> list[Any]:
-        words = ["--recipe", task.recipe] if task.step not in COLLECTION else []
-        for name, (key, _) in inputs.items():
-            words += [f"--{key}", values[name].path]
-        for key in task.outputs:
-            words += [f"--{key}", values[key].path]
-        for key in step.parameters:
-            words += [f"--{key}", values[key]]
-        for key in views:
-            words += ["--view", key, values[key].path]
-        return [*words, "--executor_input", dsl.PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER]
-
-    command = ["python", "-m", "components", task.step]
-    return container_component(task.step, step.summary, arguments, image, command, words_of)
-
-
-def container_component(
-    name: str, summary: str, arguments: Mapping[str, Argument], image: str, command: list[str],
-    words_of: Callable[[Mapping[str, Any]], list[Any]],
-) -> Callable[..., PipelineTask]:  # fmt: skip
-    """Return a Kubeflow component that runs a command in an image, with words made of its arguments' placeholders.
-
-    Args:
-        name: The component's.
-        summary: First line of its description.
-        arguments: What it takes and makes.
-        image: In which it runs.
-        command: Its first words.
-        words_of: The words that follow, of kfp's placeholders by the argument's name.
-    """
-
-    def container(*placeholders: Any) -> dsl.ContainerSpec:
-        words = words_of(dict(zip(arguments, placeholders, strict=True)))
-        return dsl.ContainerSpec(image=image, command=command, args=words)
-
-    container.__name__ = name
-    set_interface(container, summary, arguments)
-    return dsl.container_component(container)
-
-
-def kfp_type(output: Output) -> Any:
-    """Return kfp's class for an output, such as `dsl.Model`; `dsl.Dataset` where a kind has no class of its own."""
-    return getattr(dsl, executor.artifact_type(output.kind))
 
 
 def configure(task: PipelineTask, name: str, cluster: Cluster) -> None:

@@ -42,6 +42,6 @@ def too_large(recipe: str, arms: int, size: int, least: int) -> UserError:
     """
     held = f"about {size / 1e6:.1f} MB to Argo when all is done, and Argo holds {MOST / 1e6:.1f} MB"
     if least > MOST or arms == 1:
-        return UserError(f"{recipe} is {held}: take fewer folds, networks or models, or `trainings: together`")
+        return UserError(f"{recipe} is {held}: take fewer folds, networks, models or shards, or `trainings: together`")
     fit = 1 + int((MOST - least) / (size - least) * (arms - 1))
     return UserError(f"{recipe} with {arms} arms is {held}; about {fit} arms fit: vary less, or in several runs")

@@ -9,7 +9,7 @@ from components.data import packing
 from components.data.artifact import MANIFEST
 from components.data.artifacts import Images
 from components.data.layout import check_pinned_images
-from components.machinery import sharding
+from components.machinery import dealing
 from components.machinery.running import run_step
 from components.system.errors import UserError
 from tests.conftest import PARAMETERS, digests
@@ -59,7 +59,7 @@ def test_steps_make_the_same_of_both_packings(step, both, tmp_path):
 
 def test_shards_of_images_in_tars_are_in_tars(both, tmp_path):
     targets = [tmp_path / "shard_1", tmp_path / "shard_2"]
-    sharding.deal(both["tars"].path, targets, 1)
+    dealing.deal([both["tars"].path], [targets], 1)
     shards = [Images.read(target) for target in targets]
     assert [shard.packing for shard in shards] == ["tars", "tars"]
     files = [file for shard in shards for file in shard.table("images.csv")["file"]]

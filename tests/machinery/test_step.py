@@ -357,7 +357,7 @@ def test_help_shows_every_flag(name, capsys):
     assert left.value.code == 0
     assert found.summary.split()[0] in shown
     flags = {word.strip(",[]") for word in shown.split() if word.strip("[").startswith("--")}
-    general = {"--help", "--params", "--recipe", "--record", "--executor_input", "--view"}
+    general = {"--help", "--params", "--recipe", "--record", "--executor_input", "--shards", "--view"}
     assert flags == general | {f"--{argument}" for argument in found.descriptions}
     said = " ".join(shown.split())
     assert all(text in said for text in found.descriptions.values())

@@ -16,7 +16,7 @@ from kfp.kubernetes import kubernetes_executor_config_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from components import STEPS
-from components.machinery import executor
+from components.machinery import dealing, executor, sharding
 from components.machinery.code import ROOT
 from components.machinery.signature import load_step
 from components.system.errors import UserError
@@ -258,22 +258,39 @@ def test_steps_that_map_over_images_run_as_shards_of_which_the_joined_is_taken(c
     alone = {name: needs(one, name) for one in [compile_recipe(content, tmp_path)[0]] for name in tasks(one)}
     content["cluster"]["shards"] = 3
     spec, _ = compile_recipe(content, tmp_path)
-    for step, taken, before in (("augment", "images", "fetch digits"), ("extract", "augmented", "augment")):
-        name = next(shown for shown in alone if shown.startswith(step))
-        dealt, *shards = f"deal {taken} for {name}", *(f"{name} shard {number} of 3" for number in (1, 2, 3))
-        assert needs(spec, dealt) == {before}
+    dealt_by = {
+        "audit": ("deal images for audit", {"fetch digits"}),
+        "augment": ("deal images for audit", {"fetch digits"}),
+        "extract": ("deal augmented for extract glyphs", {"augment"}),
+        "evaluate": ("deal test_split for evaluate benchmark", {"split", "augment"}),
+    }
+    mapped = {name: name.split()[0] for name in alone if name.split()[0] in dealing.MAPS_OVER}
+    assert len(mapped) == 3 + 3 and {*mapped.values()} == {*dealt_by}
+    for name, step in mapped.items():
+        (dealt, before), kinds = dealt_by[step], load_step(step)
+        shards = [f"{name} shard {number} of 3" for number in (1, 2, 3)]
+        assert needs(spec, dealt) == before
         for number, shard in enumerate(shards, start=1):
-            assert needs(spec, shard) == alone[name] - {before} | {dealt}
-            source = tasks(spec)[shard]["inputs"]["artifacts"][taken]["taskOutputArtifact"]
-            assert source["outputArtifactKey"] == f"shard_{number}"
-        assert needs(spec, name) == {*shards}
+            whole = {"split"} if step == "evaluate" else set()  # of which it also takes what is not dealt
+            assert needs(spec, shard) == alone[name] - before | whole | {dealt}
+            keys = {"evaluate": ("test_split", "augmented_1")}.get(step, dealing.MAPS_OVER[step])
+            taken = [tasks(spec)[shard]["inputs"]["artifacts"][key]["taskOutputArtifact"] for key in keys]
+            names = [dealing.shard_name(place, number) for place in range(len(keys))]
+            assert [one["outputArtifactKey"] for one in taken] == names
+        completed = step in sharding.COMPLETED
+        assert needs(spec, name) == {*shards} | (alone[name] if completed else set())
         on = {shown: container_of(spec, tasks(spec)[shown])[1] for shown in (dealt, *shards, name)}
-        assert "accelerator" not in on[dealt]["resources"] and "accelerator" not in on[name]["resources"]
-        assert all("accelerator" in on[shard]["resources"] for shard in shards) == (step == "extract")
-        assert on[name]["args"][0] == step
+        computes = step in ("extract", "evaluate")
+        assert "accelerator" not in on[dealt]["resources"]
+        assert all(("accelerator" in on[shard]["resources"]) == computes for shard in shards)
+        assert ("accelerator" in on[name]["resources"]) == (completed and computes)
+        assert (on[name]["command"][-1] if completed else on[name]["args"][0]) == step
+        assert on[name]["args"].count("--shards") == completed * len({*kinds.outputs, "record"})
+        views = executor.view_types(kinds.outputs)
+        assert on[name]["args"].count("--view") == len(views) and "--view" not in on[shards[0]]["args"]
     others = {name for name in tasks(spec) if name not in alone}
-    assert len(others) == 2 * (1 + 3)
-    for name in alone.keys() - {"augment", *(shown for shown in alone if shown.startswith("extract"))}:
+    assert len(others) == 3 + 3 * len(mapped)
+    for name in alone.keys() - mapped:
         assert needs(spec, name) == alone[name]
 
 
@@ -595,6 +612,7 @@ def test_a_repository_s_data_and_weights_come_as_its_revision_pins_them(content,
     commit = subprocess.check_output(["git", "-C", str(ROOT), "rev-parse", "HEAD"], text=True).strip()
     content["cluster"]["collection"] = {"repository": "https://example.org/x.git", "revision": commit, "remote": "s3"}
     pinned = f"git+https://example.org/x.git@{commit}#"
+    content["cluster"]["shards"] = 2
     spec, _ = compile_recipe(content, tmp_path)
     assert "fetch_source" not in defaults(spec)
     assert defaults(spec)["fetch_weights_source"] == f"{pinned}name=glyphs&remote=s3"
@@ -604,7 +622,7 @@ def test_a_repository_s_data_and_weights_come_as_its_revision_pins_them(content,
     for shown, task in tasks(spec).items():
         container = container_of(spec, task)[1]
         environment = {entry["name"]: entry["value"] for entry in container["env"]}
-        assert environment["GRAFT_DVC_REVISION"] == commit
+        assert environment.get("GRAFT_DVC_REVISION") == (None if shown.startswith("deal ") else commit)
         assert container["image"] == content["cluster"]["images"]["fetch" if shown.startswith("fetch") else "steps"]
 
 
