@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from components.data.artifacts import MANIFEST, Augmented, Classifier, Report
 from components.machinery.running import run_step
+from components.results.tracking.certified import CERTIFICATE
 from components.system.errors import UserError
 from components.system.hardware import machine_type
 from components.system.outputs import check_file_path, write_in_one_move
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from components.model.served import ServedModel
 
-CERTIFICATE, CARD = ".certificate.json", ".card.md"  # after the file's name
+CARD = ".card.md"  # after the file's name
 EVALUATE = {"views": "plain", "batch_size": 32, "slices": 0, "never": "[]"}  # where the model has no report of its own
 
 

@@ -23,6 +23,7 @@ from components.scores.proportions import independent_units, sign_flip_p
 from components.scores.registry import MAIN, SCORES
 from components.system.errors import fold_words
 
+HEADING = "## The file"  # and its name, on a card
 TIMED, WARM_UP = 200, 3  # images that are timed one by one at most, and runs before that
 
 
@@ -93,7 +94,8 @@ class Certificate:
         digests = {file["name"]: file["sha256"], f"the model, {model['title']}": model["sha256"]}
         shas = [f"- sha256 of {markdown(name)}: `{sha}`" for name, sha in digests.items()]
         title = f"{FORMATS[file['format']].title}, {file['precision']}"
-        return "\n".join(["## The file", "", f"- {title}", *shas, *(f"- {markdown(line)}" for line in self.lines())])
+        heading = f"{HEADING} {markdown(file['name'])}"
+        return "\n".join([heading, "", f"- {title}", *shas, *(f"- {markdown(line)}" for line in self.lines())])
 
 
 def file_facts(name: str, classifier: Classifier) -> dict[str, Any]:

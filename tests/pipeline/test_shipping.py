@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import keras
+import mlflow
 import numpy as np
 import pytest
 from scipy.stats import binomtest
@@ -24,7 +25,7 @@ from components.model.served import ServedModel
 from components.model.written import FORMATS
 from components.results import certificates, tracking
 from components.results.delivered import open_classifier, open_model
-from components.results.tracking import registry, runs
+from components.results.tracking import certified, registry, runs
 from components.scores import metrics
 from components.system.errors import UserError
 from pipeline import images_behind
@@ -127,6 +128,30 @@ def test_a_file_has_a_run_of_its_own_which_counts_as_a_look_at_the_test_split(ma
         assert run.data.metrics["accuracy"] == pytest.approx(certificate["test"]["scores"]["accuracy"]["file"])
     model = runs.find_run("edges", runs.MODEL, Classifier.read(made["classifiers/fine_tuned"]).digest)
     assert model is not None and len(tracking.client().search_logged_models([model.info.experiment_id])) == 1
+
+
+def test_the_card_of_a_registered_version_repeats_what_is_certified_of_its_files(made, journal, tmp_path):
+    """Of each file once, whether it was written before the model was registered, after that, or again."""
+    classifier, report = Classifier.read(made["classifiers/fine_tuned"]), recorded(made["fine_tuned"])
+
+    def sections() -> dict[str, str]:
+        version = tracking.client().get_model_version_by_alias("edges", "champion")
+        text = mlflow.artifacts.load_text("models:/edges@champion/model_card.md")
+        assert version.description == text[: certified.DESCRIPTION] and "\n## Training\n" in text
+        by_name = [section.split("\n", 1) for section in text.split(f"\n{certificates.HEADING} ")[1:]]
+        assert len(dict(by_name)) == len(by_name)
+        return dict(by_name)
+
+    export(made["classifiers/fine_tuned"], "litert", tmp_path / "first.tflite")
+    registry.promote(classifier, report, "to read its card")
+    before = sections()
+    assert "first.tflite" in before and "second.onnx" not in before
+    for _ in range(2):
+        export(made["classifiers/fine_tuned"], "onnx", tmp_path / "second.onnx")
+        after = sections()
+        assert after.keys() == {*before, "second.onnx"}
+    certificate = json.loads((tmp_path / "second.onnx.certificate.json").read_text())
+    assert f"`{certificate['file']['sha256']}`" in after["second.onnx"] and "ms an image" in after["second.onnx"]
 
 
 def test_outside_the_project_a_model_is_judged_on_given_images_and_not_scored(journal, source, tmp_path, capsys):

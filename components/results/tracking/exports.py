@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING
 
 from components.data.artifacts import Classifier, Report
 from components.results.certificates import Certificate
-from components.results.tracking import registry, runs, store
+from components.results.tracking import certified, registry, runs, store
 from components.results.tracking.card import card_text
 from components.results.tracking.runs import FINGERPRINT, MODEL
 from components.results.tracking.store import client
 
 if TYPE_CHECKING:
     import pandas as pd
-
-FOLDER = "export"  # of a run's artifacts
 
 
 def file_looks(report: Report) -> int | None:
@@ -53,6 +51,8 @@ def _logged_predictions(classifier: Classifier) -> "pd.DataFrame | None":
 def log_files_or_warn(model: Classifier, report: Report | None, files: Sequence[Path]) -> None:
     """Log a written file and what lies beside it to the run of its report and to that of its model, in `export/`.
 
+    Where the model is registered, its card has the certificate too.
+
     Nothing if the journal is off; one line on standard error if it fails.
 
     Args:
@@ -73,4 +73,5 @@ def _log_files(model: Classifier, report: Report | None, files: Sequence[Path]) 
         found.append(runs.find_run(name, FINGERPRINT, report.facts.fingerprint))
     for run in filter(None, found):
         for file in files:
-            client().log_artifact(run.info.run_id, str(file), FOLDER)
+            client().log_artifact(run.info.run_id, str(file), certified.FOLDER)
+        certified.renew_cards(run, name)

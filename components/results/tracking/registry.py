@@ -18,7 +18,7 @@ from components.results import titles
 from components.results.costly_mistakes import compare_costly_mistakes
 from components.results.failures import class_numbers
 from components.results.texts import markdown
-from components.results.tracking import card, runs, store
+from components.results.tracking import card, certified, runs, store
 from components.results.tracking.runs import FINGERPRINT, TEST_SPLIT
 from components.results.tracking.store import client
 from components.scores.registry import HEADLINE, SCORES
@@ -36,7 +36,6 @@ RULE = (
     "and no more costly mistakes"
 )
 JUDGES = ("log_loss", "accuracy")
-DESCRIPTION = 5000  # characters, at most, in MLflow's tables
 PAGE = 1000  # runs that MLflow lists at once
 
 
@@ -68,7 +67,7 @@ def promote(classifier: Classifier, report: Report, reason: str = "") -> tuple[b
     sentences = [f"{name}: {title} is version {version}; models scored on its test split so far: {looks}", *verdict]
     tags = {"verdict": "; ".join(verdict), **({"forced": reason} if reason else {})}
     for key, value in tags.items():
-        client().set_model_version_tag(name, version, key, value[:DESCRIPTION])
+        client().set_model_version_tag(name, version, key, value[: certified.DESCRIPTION])
     if not better and not reason:
         return False, [*sentences, f"the champion stays version {champion.version if champion else ''} ({RULE})"]
     client().set_registered_model_alias(name, CHAMPION, version)
@@ -100,10 +99,6 @@ def register_version(classifier: Classifier, report: Report) -> tuple[str, int]:
     looks = count_looks(run)
     text = card.card_text(classifier, report, looks)
     model_id = run.outputs.model_outputs[0].model_id
-    with TemporaryDirectory() as folder:
-        file = Path(folder, card.FILE)
-        file.write_text(text, encoding="utf-8")
-        client().log_model_artifact(model_id, str(file))
     if not client().search_registered_models(f"name = '{name}'"):
         client().create_registered_model(
             name, description=f"Models of the data set {markdown(name)}, by their recipes."
@@ -112,7 +107,7 @@ def register_version(classifier: Classifier, report: Report) -> tuple[str, int]:
         versions = client().search_model_versions(f"name = '{name}'")
         existing = [str(one.version) for one in versions if one.tags.get(FINGERPRINT) == report.facts.fingerprint]
         version = existing[0] if existing else str(create_version(name, run, model_id, report).version)
-    client().update_model_version(name, version, text[:DESCRIPTION])
+    certified.write_card(run, name, version, text)
     client().set_model_version_tag(name, version, "test_looks", str(looks))
     return version, looks
 

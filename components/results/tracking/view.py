@@ -41,7 +41,7 @@ def save_view(client: "MlflowClient", experiment_id: str, ways: Sequence[str], p
     rows = {**{row: False for row in earlier.get("groupsExpanded", {}) if row not in rows}, **rows}
     chosen = [*parameters] or earlier.get("parameters", [])
     keys = [f"metrics.`{name}`" for name in TABLE]
-    widths = {"attributes.`Run Name`": NAME_WIDTH, "runDateAndNestInfo": 120}
+    widths = {"attributes.`Run Name`": NAME_WIDTH, "runDateAndNestInfo": 90}
     widths |= {key: max(100, 7 * len(name) + 30) for key, name in zip(keys, TABLE, strict=True)}
     sections = (("chosen", "Comparison"), ("rest", "Model metrics"), ("system", "System metrics"))
     state = {
