@@ -83,7 +83,7 @@ def read_decision(recipe: str) -> Decision | None:
 
 
 def find_not_worse(tasks: CandidateTasks, trials: Sequence[Trial], home: Path = Path()) -> list[str]:
-    """Return those candidates, as `NETWORK at SIZE`, whose log loss is not significantly worse than the best one's.
+    """Return the candidates but the best, `NETWORK at SIZE`, whose log loss is not significantly worse than its.
 
     The first is the best with a score; candidates without one are left out. Compared are the probabilities of the last
     probe that both have, at the level 0.05, corrected for their number. Images of one group, such as a person, count as

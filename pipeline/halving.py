@@ -106,7 +106,7 @@ class Clock:
         return self.spent + self.correct(kind, estimate) < self.seconds
 
     def correct(self, kind: str, estimate: float) -> float:
-        """Return the longest correction of an estimate by past work of its kind: excess seconds added, savings scaled.
+        """Return estimated seconds mended by past work of the kind: its excess added, or its saving scaled; the longest.
 
         What took longer than estimated had seconds more, such as to build a network; what took less was a share of it.
         """

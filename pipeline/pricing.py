@@ -225,7 +225,7 @@ def check_fit(prices: Mapping[str, Price | None]) -> None:
     """Check that all that is to run fits the free disk, with DVC's copies, and the largest of it the memory.
 
     Raises:
-        UserError: It has not.
+        UserError: There is too little of either.
     """
     todo = {name: one for name, one in prices.items() if one}
     total, free, memory = sum_of([*todo.values()]), shutil.disk_usage(Path()).free, memory_size()

@@ -53,7 +53,7 @@ def check_room(tasks: Mapping[str, Task]) -> None:
         tasks: The tasks by the names of their stages.
 
     Raises:
-        UserError: It has not.
+        UserError: There is too little room somewhere.
     """
     free, memory = shutil.disk_usage(Path()).free, memory_size()
     needs = {name: need_of(task, free, memory) for name, task in tasks.items() if not is_there(task)}

@@ -172,7 +172,7 @@ def report_on(classifier: Classifier, images: Images, top: Path) -> Scored:
 
 
 def seen_before(classifier: Classifier, digests: set[str], images: int) -> list[str]:
-    """Return a sentence where images are byte-identical to some of the data set that a model was made from, else [].
+    """Return a list of a sentence if new images are byte-identical to some of the model's own data set; else [].
 
     Args:
         classifier: The model.

@@ -98,7 +98,7 @@ class Scale:
     ticks: Sequence[float] = field(default_factory=list)
 
     def __call__(self, value: float) -> float:
-        """Return the place of a value, CSS pixels, within the ends."""
+        """Return the place of a value along the axis, CSS pixels; beyond an end, that of the end."""
         low, high, at = (math.log(max(one, 1e-12)) if self.logarithmic else one for one in (self.low, self.high, value))
         return round(self.start + (self.end - self.start) * min(max((at - low) / (high - low), 0), 1), 1)
 

@@ -175,7 +175,7 @@ def find_costly_mistakes(
 
 
 def costly_mistakes(report: Report) -> list[CostlyMistake]:
-    """Return the costly mistakes that a report has counted; none where no confusion was named."""
+    """Return the costly mistakes that a report has counted; [] where no confusion was named."""
     return [CostlyMistake(**values) for values in report.facts.never]
 
 
@@ -201,7 +201,7 @@ def costly_metrics(report: Report) -> dict[str, float]:
 
 
 def threshold_sentences(report: Report) -> list[str]:
-    """Return a sentence on the threshold against each costly mistake of a report; none where no confusion was named."""
+    """Return a sentence on the threshold against each costly mistake of a report; [] where no confusion was named."""
     return [mistake.threshold_sentence for mistake in costly_mistakes(report)]
 
 

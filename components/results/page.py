@@ -354,7 +354,7 @@ def costly_rows(name: str, report: Report) -> Rows:
 
 
 def failure_section(name: str, report: Report, look: charts.Look) -> dict[str, Any]:
-    """Return what shows where a model fails: a `summary` with the number of wrong test images, and more.
+    """Return where a model fails: `summary`, pictures of `mistakes`, `files`, tables and charts of classes, slices.
 
     `mistakes` are pictures, `files` the wrong images, a line each, up to 500, and `more_files` the number of the rest,
     negative where there are fewer; `classes` and `slices` are tables, `class_charts` and `slice_charts` charts;
@@ -547,7 +547,7 @@ def correction_facts(facts: ReportFacts) -> dict[str, str]:
 
 
 def exploration_pictures(drawings: Drawings) -> list[pictures.Picture | str]:
-    """Return the figures of a data set in their order, each with its caption; a caption alone without one."""
+    """Return the captioned figures of a data set in their order; where a figure is missing, its caption as text."""
     shown: list[pictures.Picture | str] = []
     for name, caption in drawings.read_values("captions").items():
         file = drawings.path / "figures" / f"{name}.png"

@@ -16,7 +16,7 @@ DIRTY = "-dirty"  # behind the revision of a file that has changed since
 
 
 def is_changed(compare_records: Sequence[Record]) -> bool:
-    """Return whether params.yaml had changes that were not committed when a comparison was made, as far as is known."""
+    """Return whether params.yaml had uncommitted changes when a comparison was made; False without a record of it."""
     return any(record.revisions.get("recipe_revision", "").endswith(DIRTY) for record in compare_records)
 
 

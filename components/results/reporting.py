@@ -76,7 +76,7 @@ def fill_report(
 
 
 def prediction_table(test: pd.DataFrame, probabilities: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
-    """Return the test rows with the predicted class, `predicted`, and the probability of each, `probability_CLASS`."""
+    """Return the test rows with `predicted`, the likeliest class, and each class's probability, `probability_CLASS`."""
     predicted = [classes[number] for number in probabilities.argmax(axis=1)]
     columns = [PROBABILITY + name for name in classes]
     return pd.concat([test.assign(predicted=predicted), pd.DataFrame(probabilities, test.index, columns)], axis=1)

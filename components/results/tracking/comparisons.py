@@ -66,7 +66,7 @@ def log_page(
 
 
 def varied_parameters(compared: Sequence["Run"]) -> tuple[list[str], list[str]]:
-    """Return the names of the ways of runs, and the parameters, numbers and no seeds, that differ between these."""
+    """Return the runs' ways by name, and the numeric parameters, but for seeds and folds, that differ between ways."""
     by_way = {run.data.tags[WAY]: run.data.params for run in compared if WAY in run.data.tags}
     names = sorted({name for params in by_way.values() for name in params})
     names = [name for name in names if name.rpartition(".")[2] not in TRIALS]
