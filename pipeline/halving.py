@@ -106,7 +106,7 @@ class Clock:
         return self.spent + self.correct(kind, estimate) < self.seconds
 
     def correct(self, kind: str, estimate: float) -> float:
-        """Return estimated seconds mended by past work of the kind: its excess added, or its saving scaled; the longest.
+        """Return an estimate mended by past work of its kind, seconds: excess added, savings scaled, the longest result.
 
         What took longer than estimated had seconds more, such as to build a network; what took less was a share of it.
         """

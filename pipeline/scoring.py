@@ -105,7 +105,7 @@ def empty(kind: type[Any], top: Path, name: str, manifest: Mapping[str, Any] = {
 
 
 def read_labelled_images(source: str, given: Mapping[str, str], classifier: Classifier, top: Path) -> Images:
-    """Return the Images in a source, links to its files, whose classes are the model's; what was understood is printed.
+    """Return a source's Images, links or, of an archive, copies, with the model's classes; what was read is printed.
 
     Raises:
         UserError: They cannot be read, or are of classes that the model does not know.
@@ -207,7 +207,7 @@ def score_lines(report: Report) -> list[str]:
 
 
 def draw_page(report: Report, top: Path) -> None:
-    """Write the comparison of one report alone and its page."""
+    """Write the comparison of one report alone, and its page, into folders `comparison` and `page` in `top`."""
     from components.results import comparing, drawing
 
     inherited = {section: report.manifest[section] for section in SECTIONS if section != "files"}
