@@ -106,7 +106,7 @@ class Clock:
         return self.spent + self.correct(kind, estimate) < self.seconds
 
     def correct(self, kind: str, estimate: float) -> float:
-        """Return an estimate mended by past work of its kind, seconds: excess added, savings scaled, the longest result.
+        """Return an estimate in seconds, mended by past work of its kind: excess added or saving scaled, the most.
 
         What took longer than estimated had seconds more, such as to build a network; what took less was a share of it.
         """

@@ -22,7 +22,7 @@ def way_name(artifact: Classifier | Report | Probe, model: str) -> str:
 
 
 def training_name(artifact: Classifier | Report | Probe, model: str) -> str:
-    """Return the name of one training of a way: the way's, and where the training has a seed `, seed 3` behind it."""
+    """Return the name of a training of a way: the way's without its digits; `, seed 3` follows if it has a seed."""
     chain = {step: values for step, values in artifact.manifest["parameters"].items() if step != "evaluate"}
     *_, last = chain.values()
     return _title(artifact, model) + (f", seed {last['seed']}" if "seed" in last else "")
@@ -36,7 +36,7 @@ def _title(artifact: Classifier | Report | Probe, model: str) -> str:
 
 
 def _way_digest(artifact: Classifier | Report | Probe) -> str:
-    """Return a digest of parameters without seeds and folds, data and weights, and of what a report was made on."""
+    """Return the digest of a way: parameters but for seeds, folds and those of `evaluate`; images, weights, views."""
     chain = artifact.manifest["parameters"]
     settings = {
         step: {name: value for name, value in values.items() if name not in TRIALS} for step, values in chain.items()
