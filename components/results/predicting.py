@@ -20,7 +20,7 @@ OUTPUTS = "outputs"  # the file of a shard, `outputs.npz`: `outputs`, (rows, vie
 def fill_shard(
     report: Report, augmented: Augmented, test_split: TestSplit, classifier: Classifier, views: str, batch_size: int
 ) -> None:
-    """Write the outputs of a classifier for a shard of the test images, `outputs.npz`, as all of a shard of a Report.
+    """Write `outputs.npz`, all that a shard of a Report has: a classifier's outputs for the shard's test images.
 
     Raises:
         UserError: Views are to be averaged, and there are none.
@@ -35,14 +35,14 @@ def fill_shard(
 
 
 def outputs_of_shards(report: Report) -> np.ndarray:
-    """Return the outputs for all test images, (rows, views, classes), that the shards of a report hold."""
+    """Return a classifier's outputs for all test images, (rows, views, classes), joined from the shards of a report."""
     return np.concatenate([shard.arrays(OUTPUTS)[OUTPUTS] for shard in report.shards])
 
 
 def predicting_network(
     network: keras.Model | WrittenNetwork, augmented: Augmented, views: str
 ) -> keras.Model | WrittenNetwork:
-    """Return the network that predicts: as it is for `plain` views, else one that averages over views of an image.
+    """Return the network that predicts: unchanged for `plain` views, else one that averages over views of an image.
 
     The views are those that `augmented` says, the same of every image, without RandAugment. The average has no
     temperature yet: `calibrate_average`.

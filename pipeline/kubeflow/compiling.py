@@ -190,9 +190,9 @@ def add_in_shards(
     task: Task, inputs: Mapping[str, Any], values: Mapping[str, Any], cluster: Cluster,
     dealt: dict[tuple[Any, ...], PipelineTask],
 ) -> list[PipelineTask]:  # fmt: skip
-    """Add a task as several of its step, each on a shard, between one that deals and one that joins; return these.
+    """Add a task as one of its step for each shard, then what joins these; return them, the last with its outputs.
 
-    The last one's outputs are the task's. What deals is not among what is returned: tasks may share it.
+    What deals the shards comes before them, and is not among what is returned: tasks may share it.
 
     Args:
         task: The task.

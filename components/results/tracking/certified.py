@@ -17,7 +17,7 @@ DESCRIPTION = 5000  # characters, at most, in MLflow's tables
 
 
 def certified_sections(run_id: str) -> str:
-    """Return a section of Markdown for each certificate that a run has, by the names of the files; "" without one."""
+    """Return Markdown: the sections on a run's certificates one after another, by names of files; "" without any."""
     from components.results.certificates import Certificate
 
     names = [file.path for file in client().list_artifacts(run_id, FOLDER) if file.path.endswith(CERTIFICATE)]
