@@ -65,7 +65,7 @@ def deal(wholes: Sequence[Path], targets: Sequence[Sequence[Path]], multiple: in
 
 
 def write_shard(whole: Artifact, table: "pd.DataFrame", target: Path, shard: Mapping[str, int]) -> Artifact:
-    """Write a shard of an artifact, with some of its files, and return it.
+    """Write a shard of an artifact, of the files of a table, to a target; return the shard.
 
     Args:
         whole: The artifact.
@@ -93,7 +93,7 @@ def write_shard(whole: Artifact, table: "pd.DataFrame", target: Path, shard: Map
 
 
 def shardable_kind(path: Path) -> type[Artifact]:
-    """Return the kind of the artifact at a path.
+    """Return the class of the artifact at a path, such as `Images`; raise a UserError if no step takes shards of such.
 
     Raises:
         UserError: No step maps over such an artifact.

@@ -67,7 +67,7 @@ def predict_outputs(
 
 
 def probabilities_of(model: "keras.Model | WrittenNetwork", outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the probabilities of some images, (rows, classes), means over views: calibrated, then uncalibrated ones.
+    """Return calibrated, then uncalibrated probabilities, (rows, classes) each, means over views, by its outputs.
 
     Uncalibrated are those before the temperature.
 
