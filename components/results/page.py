@@ -213,7 +213,7 @@ def confusion_section(name: str, report: Report) -> dict[str, Any]:
 
 
 def worst_first(counts: np.ndarray, classes: Sequence[str], label: str) -> tuple[charts.Matrix, str]:
-    """Return a confusion matrix, and in words how it is ordered and what is joined; "" where the classes are few.
+    """Return a confusion matrix, of over 20 classes the worst first, and a note on order and joined classes, or "".
 
     Of more than 20 classes those that are confused most come first, and of more than 150 the others are one.
     """

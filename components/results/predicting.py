@@ -20,7 +20,7 @@ OUTPUTS = "outputs"  # the file of a shard, `outputs.npz`: `outputs`, (rows, vie
 def fill_shard(
     report: Report, augmented: Augmented, test_split: TestSplit, classifier: Classifier, views: str, batch_size: int
 ) -> None:
-    """Write `outputs.npz`, all that a shard of a Report has: a classifier's outputs for the shard's test images.
+    """Write `outputs.npz`, all that a shard of a Report has: what `predict_outputs` gives for its test images.
 
     Raises:
         UserError: Views are to be averaged, and there are none.
@@ -35,7 +35,7 @@ def fill_shard(
 
 
 def outputs_of_shards(report: Report) -> np.ndarray:
-    """Return a classifier's outputs for all test images, (rows, views, classes), joined from the shards of a report."""
+    """Return what `predict_outputs` gives for all test images, (rows, views, classes), joined from report shards."""
     return np.concatenate([shard.arrays(OUTPUTS)[OUTPUTS] for shard in report.shards])
 
 
