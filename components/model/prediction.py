@@ -67,7 +67,7 @@ def predict_outputs(
 
 
 def probabilities_of(model: "keras.Model | WrittenNetwork", outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return calibrated, then uncalibrated probabilities, (rows, classes) each, means over views, by its outputs.
+    """Return calibrated, then uncalibrated probabilities by some outputs, (rows, classes) each, means over views.
 
     Uncalibrated are those before the temperature.
 
