@@ -21,7 +21,7 @@ GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
         recipes.step,
         recipes.clean,
     ),
-    "results": (results.show, results.experiments, results.ui, results.log),
+    "results": (results.show, results.compare, results.experiments, results.ui, results.log),
     "search for settings": (search.choose, search.find_rate, search.find_head, search.learning_curve),
     "models": (models.predict, models.words, models.evaluate, models.promote, models.export),
     "Kubeflow": (kubeflow.compile, kubeflow.submit),

@@ -465,11 +465,16 @@ class Report(Artifact[ReportFacts]):
     maps. `leakage.csv` and `leakage.npz` are the split's.
 
     `risks.csv` (answered, images, risk, low, high) has the share that is wrong of the surest test images.
+    `suspects.csv` (file, decision, label, suggested, probability_of_label, probability_of_suggested) has those
+    whose label is doubted, and `corrected.json` their number and the scores with the labels that are suggested.
 
     The fact `fingerprint` is the digest of the classifier, the views that it predicts from and the test images.
     """
 
-    text_columns = ("file", "label", "predicted", "group", "class", "other", "other_label", "layer", "output_shape")
+    text_columns = (
+        "file", "label", "predicted", "group", "class", "other", "other_label", "layer", "output_shape", "suggested",
+        "decision",
+    )  # fmt: skip
     columns_with_gaps = (
         "precision", "precision_low", "precision_high", "recall", "recall_low", "recall_high", "f1", "f1_low",
         "f1_high",

@@ -25,6 +25,7 @@ from components.results.costs import SHARED, WORK, seconds_promised_and_taken
 from components.results.figures.fronts import front_of
 from components.results.figures.predictions import join_classes
 from components.results.figures.style import name_colours
+from components.results.suspected_labels import suspects_section
 from components.results.texts import with_interval
 from components.results.verdicts import FEWEST_DRAWS, MOST_WAYS
 from components.scores.pairs import least_difference_text
@@ -357,8 +358,9 @@ def failure_section(name: str, report: Report, look: charts.Look) -> dict[str, A
     """Return where a model fails: `summary`, pictures of `mistakes`, `files`, tables and charts of classes, slices.
 
     `mistakes` are pictures, `files` the wrong images, a line each, up to 500, and `more_files` the number of the rest,
-    negative where there are fewer; `classes` and `slices` are tables, `class_charts` and `slice_charts` charts;
-    `more_classes` is the number of classes less those in their table, negative where there are fewer.
+    negative where there are fewer; `suspects` has the doubted labels; `classes` and `slices` are tables,
+    `class_charts` and `slice_charts` charts; `more_classes` is the number of classes less those in
+    their table, negative where there are fewer.
     """
     predictions = report.table("predictions.csv")
     wrong = predictions[predictions["label"] != predictions["predicted"]]
@@ -370,6 +372,7 @@ def failure_section(name: str, report: Report, look: charts.Look) -> dict[str, A
         "mistakes": pictures.mistake_pictures(report),
         "files": [f"{line.file}\t{line.label}\t{line.predicted}\t{line.top:.2f}" for line in lines],
         "more_files": len(wrong) - FILES,
+        "suspects": suspects_section(report, FILES),
         "classes": class_rows(classes),
         "class_charts": [
             row_chart(classes, classes["class"].tolist(), score, look, f"{score.capitalize()} of each class of {name}")

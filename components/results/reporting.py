@@ -16,6 +16,7 @@ from components.model.written import WrittenNetwork, open_network
 from components.results import failures, fingerprints, predicting
 from components.results.costly_mistakes import Predictions, find_costly_mistakes, read_confusions
 from components.results.failures import class_numbers
+from components.results.suspected_labels import write_suspects
 from components.scores import metrics
 from components.scores.abstention import margins
 from components.scores.calibration import calibration_error, reliability_bins
@@ -63,6 +64,7 @@ def fill_report(
     write_baselines(report, labels)
     write_failures(report, labels, probabilities, groups)
     report.write_table("risks.csv", risk_table(labels, probabilities, groups))
+    write_suspects(report, test["file"], labels, probabilities)
     if validation is not None and on_validation is not None and confusions:
         validated, _ = probabilities_of(model, on_validation)
         validation_labels = class_numbers(validation["label"], classes)

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from components.system.errors import UserError
 from components.system.limits import Range
+from pipeline.commands.words import Recipe
 from pipeline.places import ARTIFACTS
 
 WIDTH = 120  # characters of a table's lines
@@ -21,6 +22,38 @@ def show() -> None:
     if not pages:
         raise UserError("no comparison yet: `make repro` makes one")
     print("`make ui` opens them in MLflow; your own images: README.md")
+
+
+def compare(first: Recipe, second: Recipe) -> None:
+    """Compare two recipes that have been run, on one data set, by the test images that both have.
+
+    Of each it is the way that validation chose, all its trainings. What differs may be the split's corrections: where
+    these change labels of test images, the recipes are compared by the labels of either.
+
+    Args:
+        first: A recipe that has been run.
+        second: Another, such as one with corrections.
+    """
+    if first == second:
+        raise UserError(f"{first} is named twice: name another recipe beside it")
+    from components.data.artifacts import Comparison, Report
+    from components.machinery.trainings import training_paths
+    from components.results import recipes_compared
+    from pipeline import planning, recipes
+    from pipeline.places import path_of
+
+    content, chosen = recipes.read(), {}
+    for name in (first, second):
+        recipes.require_name("recipe", name, content["recipes"])
+        task = next(task for task in planning.tasks_by_recipe(content, [name])[name] if task.step == "compare")
+        reports = [
+            Report.read(path)
+            for output in task.inputs["reports"]
+            for path in training_paths(path_of(output), output.task.trainings)
+        ]
+        comparison = Comparison.read(path_of(task.outputs["comparison"]))
+        chosen[name] = recipes_compared.chosen_trials(comparison, reports)
+    print("\n".join(recipes_compared.compare_chosen(chosen)))
 
 
 def experiments() -> None:

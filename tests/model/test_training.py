@@ -703,6 +703,21 @@ def test_suspects_outliers_and_odd_images_are_listed_and_the_first_drawn(made, p
     assert (folder / "suspects.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_two_recipes_are_compared_by_their_test_images(made, project, capsys):
+    content = yaml.safe_load(Path("params.yaml").read_text())
+    content["recipes"]["edges"]["networks"] = [NETWORK]
+    content["recipes"]["other"] = {"like": "edges"}
+    Path("params.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(UserError, match="edges is named twice"):
+        __main__.main(["compare", "edges", "edges"])
+    Path("artifacts/other").mkdir()
+    Path("artifacts/other/comparison").symlink_to(made["comparison"])
+    __main__.main(["compare", "edges", "other"])
+    said = capsys.readouterr().out
+    assert "12 test images are in both, of 12 of edges and 12 of other; 0 of them are labelled otherwise there." in said
+    assert re.search(r"cannot tell the file of other from the file of edges|are equivalent within 1 point", said)
+
+
 def test_decisions_in_a_list_are_not_written_over_and_those_of_the_recipe_are_not_asked_again(project, capsys):
     command = ["suspects", "edges", "--network", NETWORK]
     __main__.main(command)

@@ -359,7 +359,11 @@ def test_wrong_images_are_listed_by_file_the_most_confident_first(made):
         table = Report.read(made[model]).table("predictions.csv")
         wrong = table[table["label"] != table["predicted"]]
         if len(wrong):
-            lines = [line.split("\t") for line in next(lists).splitlines() if line.count("\t") == 3]
+            lines = [
+                line.split("\t")
+                for line in next(lists).split("Test images whose label")[0].splitlines()
+                if line.count("\t") == 3
+            ]
             assert {line[0] for line in lines} == set(wrong["file"])
             tops = [float(line[3]) for line in lines]
             assert tops == sorted(tops, reverse=True)
