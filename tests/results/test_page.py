@@ -331,6 +331,10 @@ def test_the_page_shows_what_the_images_look_like_and_says_in_words_what_needs_n
     ]
 
 
+def test_the_page_says_which_command_lists_doubted_labels_of_other_parts(made):
+    assert "listed by graft suspects" in " ".join(" ".join(read(made["page"]).texts).split())
+
+
 def test_the_page_says_how_many_images_were_corrected(made):
     facts = Report.read(made["top"]).facts
     assert page.correction_facts(facts) == {}
