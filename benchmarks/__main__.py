@@ -30,6 +30,7 @@ ROWS = (
     "pytorch",
     "coverage",
     "abstention",
+    "sets",
 )
 
 

@@ -390,7 +390,9 @@ class Classifier(SavedModel[ClassifierFacts]):
     `validation.json` has its kappa, log loss and accuracy on validation, by which it is chosen among others. One that
     was written in another format has that file, of `MODEL_FILES`, instead, and its digest is that of the file.
     `promises.csv` (margin, trials, mistakes, right) has what share of right answers validation promises where the model
-    answers only images of at least a margin: `scores.selective.promise_table`. It has no rows for an average.
+    answers only images of at least a margin: `scores.selective.promise_table`. `coverages.csv` (coverage, loss,
+    units) has the loss up to which a class is in a set of a coverage: `scores.conformal.coverage_table`. Neither has
+    rows for an average.
     """
 
     text_columns = ("layer", "output_shape")
@@ -464,6 +466,8 @@ class Report(Artifact[ReportFacts]):
     side, 3), and where in each the predicted class is seen, `heats` (n, height, width) in [0, 1], where a network has
     maps. `leakage.csv` and `leakage.npz` are the split's.
 
+    `sets.csv` (stated, observed, low, high, classes) has which share of sets of a stated coverage holds the true class,
+    and their mean size.
     `risks.csv` (answered, images, risk, low, high) has the share that is wrong of the surest test images.
     `suspects.csv` (file, decision, label, suggested, probability_of_label, probability_of_suggested) has those
     whose label is doubted, and `corrected.json` their number and the scores with the labels that are suggested.

@@ -5,17 +5,25 @@ from collections.abc import Sequence
 from typing import Any
 
 from components.data.artifacts import Classifier
+from components.scores.conformal import lower_coverages
 from components.scores.selective import lower_limits
 from components.system.errors import UserError
 
-FILES = ("model.keras", "history.csv", "layers.csv", "validation.json", "promises.csv")  # of a classifier
+FILES = (
+    "model.keras",
+    "history.csv",
+    "layers.csv",
+    "validation.json",
+    "promises.csv",
+    "coverages.csv",
+)  # of a classifier
 
 
 def copy_best(arms: Sequence[Classifier], target: Classifier) -> None:
     """Copy the arm with the lowest validation log loss, the first of equals, and the ranking of all, into `target`.
 
     The copy's fact `arms` has the values in which the arms differ, by `STEP.PARAMETER`, and the validation log loss of
-    each, the best first. What validation promises is made to hold for all arms at once.
+    each, the best first. What validation promises is made to hold for all arms at once, and coverages for the chosen.
 
     Raises:
         UserError: They are of different models, or two are alike.
@@ -39,6 +47,8 @@ def copy_best(arms: Sequence[Classifier], target: Classifier) -> None:
     target.facts.arms = ranking
     promises = target.table("promises.csv")
     target.write_table("promises.csv", promises.assign(right=lower_limits(promises, len(arms))))
+    coverages = target.table("coverages.csv")
+    target.write_table("coverages.csv", coverages.assign(coverage=lower_coverages(coverages, len(arms))))
 
 
 def differing_values(arms: Sequence[Classifier]) -> list[dict[str, Any]]:

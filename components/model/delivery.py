@@ -11,7 +11,7 @@ from scipy.special import softmax
 from components.data.artifacts import Classifier
 from components.model.rows import Rows
 from components.model.training import TrainingResult
-from components.scores import metrics, selective
+from components.scores import conformal, metrics, selective
 from components.scores.temperature import fit_temperature
 from components.system.errors import UserError
 
@@ -23,8 +23,8 @@ def deliver(
     """Write a classifier: its model with a temperature fitted on validation, `history.csv`, `layers.csv`, its facts.
 
     The scores on validation are those after the temperature. All layers are frozen. `promises.csv` says what share of
-    right answers validation promises where the model answers only if it is sure; it has no rows where the result names
-    no candidates that validation chose among.
+    right answers validation promises where the model answers only if it is sure, `coverages.csv` which classes a set of
+    a stated coverage has; they have no rows where the result names no candidates that validation chose among.
 
     Args:
         classifier: The classifier to be written.
@@ -59,6 +59,7 @@ def deliver(
     classifier.write_values("validation", {name.removeprefix("validation_"): value for name, value in scores.items()})
     answers = selective.answer_crosswise(result.candidates, validation.groups)
     classifier.write_table("promises.csv", selective.promise_table(answers))
+    classifier.write_table("coverages.csv", conformal.coverage_table(answers))
     facts = classifier.facts
     facts.model = name
     facts.temperature = temperature

@@ -19,7 +19,7 @@ import numpy as np
 from components.data import images
 from components.data.networks import load_network
 from components.model import scoring_server
-from components.scores import abstention
+from components.scores import abstention, conformal
 from components.system.errors import UserError
 
 if TYPE_CHECKING:
@@ -41,13 +41,15 @@ class ServedModel:
         resize: How its training images became squares, of `resizing.RESIZINGS`.
         max_images: How many are predicted at most in one call; None for any number.
         promises: The table `promises.csv` of its artifact; None where it has none.
+        coverages: The table `coverages.csv` of its artifact; None where it has none.
     """
 
     def __init__(
         self, network: "keras.Model", classes: list[str], white_level: int = images.WHITE, resize: str = "squash",
         max_images: int | None = None, promises: "pd.DataFrame | None" = None,
+        coverages: "pd.DataFrame | None" = None,
     ):  # fmt: skip
-        self.promises = promises
+        self.promises, self.coverages = promises, coverages
         self.network, self.classes, self.max_images = network, classes, max_images
         self.white_level, self.resize = white_level, resize
         self.size = int(network.input_shape[1])
@@ -83,23 +85,32 @@ class ServedModel:
         """
         return abstention.find_promise(self.promises, at_least)
 
+    def coverage(self, stated: float) -> conformal.Coverage:
+        """Return the Coverage for a share of sets that hold the true class: which classes they have, and what it means.
+
+        Raises:
+            UserError: Validation states none for this model.
+        """
+        return conformal.find_coverage(self.coverages, stated)
+
     def predict(self, data: "pd.DataFrame", params: dict[str, Any] | None = None) -> "pd.DataFrame":
-        """Return a row an image, in order: `predicted`, its `probability`, and `probabilities`, a dict by class name.
+        """Return a row an image, in order: `predicted`, `probability`, `probabilities` by class name, `set` if asked.
 
         Args:
             data: The column `image`: the bytes of an image file, as they are or in base64, or raw RGB.
             params: `at_least`, the share of right answers to be promised, or 0: `predicted` is None where an image is
-                left to a person.
+                left to a person. `sets`, the coverage to be stated, or 0: `set` lists the classes that are in it.
 
         Raises:
             MlflowException: There is no image, or too many, one cannot be read, or validation does not promise the
-                share; the server answers with status 400.
+                share or state the coverage; the server answers with status 400.
         """
         import pandas as pd
 
-        at_least = (params or {}).get("at_least", 0.0)
+        at_least, stated = ((params or {}).get(name, 0.0) for name in ("at_least", "sets"))
         try:
             least = self.promise(at_least).margin if at_least else 0.0
+            loss = self.coverage(stated).loss if stated else None
         except UserError as error:
             raise bad_request(str(error)) from error
 
@@ -119,11 +130,14 @@ class ServedModel:
             ])  # fmt: skip
         predicted, is_answered = probabilities.argmax(axis=1), abstention.margins(probabilities) >= least
         answers = [self.classes[number] if sure else None for number, sure in zip(predicted, is_answered, strict=True)]
-        return pd.DataFrame({
+        table = pd.DataFrame({
             "predicted": pd.Series(answers, dtype=object),
             "probability": [float(row[number]) for row, number in zip(probabilities, predicted, strict=True)],
             "probabilities": [dict(zip(self.classes, map(float, row), strict=True)) for row in probabilities],
         })  # fmt: skip
+        if loss is not None:
+            table["set"] = pd.Series(conformal.name_sets(probabilities, loss, self.classes), dtype=object)
+        return table
 
     def pixels(self, image: Any, number: int) -> np.ndarray:
         """Return one image as raw RGB, (size, size, 3): a file's resized, uint8; an array's as it is, float32.
@@ -210,5 +224,6 @@ def _load_pyfunc(path: str) -> ServedModel:
     size, classes = facts["image_size"], facts["classes"]
     network = load_network(Path(path) / "model.keras", (size, size, 3), len(classes))
     reading = facts.get("white_level", images.WHITE), facts.get("resize", "squash")
-    file = Path(path) / "promises.csv"
-    return ServedModel(network, classes, *reading, max_images, pd.read_csv(file) if file.is_file() else None)
+    files = (Path(path) / name for name in ("promises.csv", "coverages.csv"))
+    tables = [pd.read_csv(file) if file.is_file() else None for file in files]
+    return ServedModel(network, classes, *reading, max_images, *tables)

@@ -47,9 +47,12 @@ def open_model(address: str) -> ServedModel:
 def load_served(classifier: Classifier) -> ServedModel:
     """Load a classifier's network from its file, and return it as a ServedModel."""
     facts = classifier.facts
-    has_promises = (classifier.path / "promises.csv").is_file()  # an earlier version has none
-    promises = classifier.table("promises.csv") if has_promises else None
-    return ServedModel(open_network(classifier), facts.classes, facts.white_level, facts.resize, promises=promises)
+    reading = facts.classes, facts.white_level, facts.resize
+    promises, coverages = (
+        classifier.table(name) if (classifier.path / name).is_file() else None  # an earlier version has none
+        for name in ("promises.csv", "coverages.csv")
+    )
+    return ServedModel(open_network(classifier), *reading, promises=promises, coverages=coverages)
 
 
 def report_path(classifier: Path) -> Path:

@@ -118,6 +118,7 @@ def write_page(
         calibration={name: calibration_row(report) for name, report in reports.items()},
         failures={name: failure_section(name, report, looks[name]) for name, report in reports.items()},
         risks={name: risk_row(report) for name, report in reports.items()},
+        sets={name: row for name, report in reports.items() if (row := set_row(report))},
         costly={key: row for name, report in reports.items() for key, row in costly_rows(name, report).items()},
         costs=cost_rows(models, costs),
         sizes={name: size_row(report) for name, report in reports.items()},
@@ -334,6 +335,15 @@ def risk_row(report: Report) -> dict[str, str]:
         f"{row['answered']:.0%} answered": with_interval(row["risk"], row["low"], row["high"])
         for row in report.table("risks.csv").to_dict("records")
     }
+
+
+def set_row(report: Report) -> dict[str, str]:
+    """Return, by the coverage stated, the share of test images whose set holds the true class, and the sets' size."""
+    row = {}
+    for one in report.table("sets.csv").to_dict("records"):
+        row[f"{one['stated']:.0%} stated"] = with_interval(one["observed"], one["low"], one["high"])
+        row[f"classes at {one['stated']:.0%}"] = f"{one['classes']:.2f}"
+    return row
 
 
 def costly_rows(name: str, report: Report) -> Rows:

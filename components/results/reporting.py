@@ -16,6 +16,7 @@ from components.model.written import WrittenNetwork, open_network
 from components.results import failures, fingerprints, predicting
 from components.results.costly_mistakes import Predictions, find_costly_mistakes, read_confusions
 from components.results.failures import class_numbers
+from components.results.set_coverage import read_coverages, set_coverage_table
 from components.results.suspected_labels import write_suspects
 from components.scores import metrics
 from components.scores.abstention import margins
@@ -65,6 +66,8 @@ def fill_report(
     write_failures(report, labels, probabilities, groups)
     report.write_table("risks.csv", risk_table(labels, probabilities, groups))
     write_suspects(report, test["file"], labels, probabilities)
+    coverages = read_coverages(classifier) if views == "plain" else None  # stated of the classifier by itself
+    report.write_table("sets.csv", set_coverage_table(coverages, labels, probabilities, groups))
     if validation is not None and on_validation is not None and confusions:
         validated, _ = probabilities_of(model, on_validation)
         validation_labels = class_numbers(validation["label"], classes)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 LEVEL = 0.95
 FIRST = 0.25  # share of validation that is answered in the first test
+SLACK = 1e-4  # by which a margin or a loss may differ where it is computed again
 SUREST = 30.0  # margins beyond are as good as this, which probabilities of 32 bits can still tell
 
 

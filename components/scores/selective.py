@@ -14,12 +14,11 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
-from components.scores.abstention import margins
+from components.scores.abstention import SLACK, margins
 from components.scores.proportions import ALPHA, exact_interval, independent_units
 
 HALVINGS = 10
 ROWS = 200  # of a table, at most
-SLACK = 1e-4  # by which a margin may differ where it is computed again
 
 
 @dataclass(frozen=True)

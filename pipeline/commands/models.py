@@ -20,13 +20,15 @@ if TYPE_CHECKING:
     from pipeline.journal import Results
 
 RightShare = Annotated[float, "SHARE"]
+CoverageShare = Annotated[float, "SHARE"]
 Format = Annotated[str, "FORMAT", Names("format", ("onnx", "litert"))]
+SEPARATOR = " | "  # of the classes of a set
 Precision = Annotated[str, "PRECISION", Names("precision", ("float32", "float16", "int8"))]
 
 
 def predict(
     images: Sequence[Image], *, model: Model, csv: File | None = None, at_least: RightShare | None = None,
-    watch: bool = False, against: Sequence[Image] = (),
+    sets: CoverageShare | None = None, watch: bool = False, against: Sequence[Image] = (),
 ) -> None:  # fmt: skip
     """Print the most probable class of each image, and how probable it is.
 
@@ -41,12 +43,14 @@ def predict(
             an apostrophe before it.
         at_least: Answer only where validation promises that this share of the answers is right, as in 0.95; the other
             images are left to a person, and their class is empty.
+        sets: Give each image the set of classes that holds the true one with this coverage, as in 0.90, for images like
+            those of validation: `set`, the likeliest first.
         watch: Test whether the images look to the model as its validation images do: in its features, and in how many
             are of low confidence.
         against: Image files, or folders of them, to compare with in --watch, in place of the validation images.
 
     Raises:
-        UserError: Validation does not promise such a share.
+        UserError: Validation does not promise such a share, or states no coverage.
     """
     from components.data.tables import write_table
     from components.model import file_predictions
@@ -60,23 +64,31 @@ def predict(
         check_file_path(csv)
     opened = open_model(model)
     promise = opened.promise(at_least) if at_least is not None else None
-    table = prediction_table(opened, files, promise.margin if promise else 0.0)
+    coverage = opened.coverage(sets) if sets is not None else None
+    table = prediction_table(opened, files, promise.margin if promise else 0.0, coverage.loss if coverage else None)
     if csv:
         with write_in_one_move(csv) as unfinished:
             write_table(unfinished, table, errors="surrogateescape")  # names of files may be any bytes
     if len(table):
-        lines = table[["file", "predicted", "probability"]].assign(file=table["file"].map(one_line))
+        columns = ["file", "predicted", "probability", *(["set"] if coverage else [])]
+        lines = table[columns].assign(file=table["file"].map(one_line))
         print(lines.to_string(index=False, float_format="%.4f"))
     if promise:
         left = int((table["predicted"] == "").sum())
         print(f"{promise.sentence} Of these {len(table):,} images {left:,} are left.", file=sys.stderr)
+    if coverage and len(table):
+        sizes = table["set"].map(lambda text: len(text.split(SEPARATOR)))
+        print(f"{coverage.sentence} Those of these {len(table):,} images have {sizes.mean():.2f} of "
+              f"{len(opened.classes)} classes on average.", file=sys.stderr)  # fmt: skip
     is_drifted = watch and watching.watch(model, opened, files, against)
     if is_drifted or len(table) < len(files):
         raise SystemExit(2 if len(table) < len(files) else 1)
 
 
-def prediction_table(model: "ServedModel", files: list[Path], margin: float = 0.0) -> "pd.DataFrame":
-    """Return `file`, `predicted`, `probability` and each `probability_CLASS` of readable images; print the others.
+def prediction_table(
+    model: "ServedModel", files: list[Path], margin: float = 0.0, loss: float | None = None
+) -> "pd.DataFrame":
+    """Return `file`, `predicted`, `probability`, `set` if asked, and `probability_CLASS` of readable images.
 
     An image that cannot be read is a line on standard error.
 
@@ -84,15 +96,16 @@ def prediction_table(model: "ServedModel", files: list[Path], margin: float = 0.
         model: The model.
         files: Image files.
         margin: Of images below it `predicted` is empty.
+        loss: Log loss up to which a class is in an image's set; None for no sets.
 
     Returns:
-        file, predicted, probability, and the probability of each class as `probability_CLASS`.
+        file, predicted, probability, with a loss `set`, and the probability of each class as `probability_CLASS`.
     """
     import pandas as pd
 
     from components.data.artifacts import PROBABILITY
     from components.model import file_predictions
-    from components.scores import abstention
+    from components.scores import abstention, conformal
 
     names, rows = list[str](), list[list[Any]]()
     for file, answer in file_predictions.predict_files(model, files):
@@ -101,10 +114,15 @@ def prediction_table(model: "ServedModel", files: list[Path], margin: float = 0.
         else:
             names.append(str(file))
             is_answered = abstention.margins(answer[None])[0] >= margin
-            rows.append(
-                [model.classes[answer.argmax()] if is_answered else "", float(answer.max()), *map(float, answer)]
-            )
-    columns = ["predicted", "probability", *(PROBABILITY + name for name in model.classes)]
+            predicted = model.classes[answer.argmax()] if is_answered else ""
+            held = [] if loss is None else map(SEPARATOR.join, conformal.name_sets(answer[None], loss, model.classes))
+            rows.append([predicted, float(answer.max()), *held, *map(float, answer)])
+    columns = [
+        "predicted",
+        "probability",
+        *([] if loss is None else ["set"]),
+        *(PROBABILITY + name for name in model.classes),
+    ]
     table = pd.DataFrame(rows, columns=columns)
     table.insert(0, "file", pd.Series(names, dtype=object))  # pandas's own texts have to be UTF-8
     return table

@@ -31,6 +31,7 @@ def write_classifier(folder: Path, log_loss: float, model: str = "top", **values
         (folder / name).write_text(f"{name} of {folder.name}")
     promises = pd.DataFrame({"margin": [1.0], "trials": [59.0], "mistakes": [0.0], "right": [0.950497]})
     classifier.write_table("promises.csv", promises)
+    classifier.write_table("coverages.csv", pd.DataFrame({"coverage": [0.9], "loss": [2.0], "units": [59]}))
     return classifier
 
 
@@ -57,10 +58,12 @@ def test_the_lowest_log_loss_on_validation_is_chosen_and_the_values_of_all_are_k
             for rate, loss in ((2, 0.2), (1, 0.5), (3, 0.9))
         ],
     }
-    for name in set(choosing.FILES) - {"promises.csv"}:
+    for name in set(choosing.FILES) - {"promises.csv", "coverages.csv"}:
         assert (chosen.path / name).read_bytes() == (arms[1].path / name).read_bytes()
     (right,) = chosen.table("promises.csv")["right"]
     assert right == pytest.approx((0.05 / 3) ** (1 / 59), abs=1e-6)  # for all three at once
+    (coverage,) = chosen.table("coverages.csv")["coverage"]
+    assert coverage == pytest.approx(0.9 - (2 * np.log(3) * 0.9 * 0.1 / 59) ** 0.5, abs=1e-6)
     assert chosen.manifest["lineage"] == {"train_top": "2"}
     assert chosen.manifest["parameters"] == {**arms[1].manifest["parameters"], "choose_classifier": {}}
     assert not arms[1].facts.arms and "choose_classifier" not in arms[1].manifest["parameters"]
@@ -107,7 +110,8 @@ def test_a_recipe_that_tries_values_evaluates_what_validation_chose_on_the_image
     best = arms[int(np.argmin(losses))]
     assert len(arms) == 4 and chosen.digest == best.digest
     files, expected = file_digests(chosen), file_digests(best)
-    assert files.pop("promises.csv") != expected.pop("promises.csv")  # which hold for all arms at once
+    for name in ("promises.csv", "coverages.csv"):
+        assert files.pop(name) != expected.pop(name)  # which hold for all arms at once
     assert files == expected
     assert chosen.manifest["lineage"] == {**best.manifest["lineage"], "choose_classifier": chosen.digest}
     assert [arm["validation_log_loss"] for arm in chosen.facts.arms] == sorted(losses)

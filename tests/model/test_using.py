@@ -25,7 +25,7 @@ from components.machinery.code import ROOT
 from components.model import file_predictions
 from components.model.served import _load_pyfunc
 from components.results.delivered import open_model
-from components.scores import abstention, selective
+from components.scores import abstention, conformal, selective
 from components.system.errors import UserError
 from pipeline.__main__ import main
 from pipeline.running import run_tasks
@@ -107,11 +107,34 @@ def test_predict_answers_only_what_validation_promises_and_says_how_many_are_lef
 
 def test_an_average_promises_nothing_and_a_model_of_an_earlier_version_neither(made, source, tmp_path):
     folder = shutil.copytree(made["classifiers/top"], tmp_path / "earlier")
-    (folder / "promises.csv").unlink()
+    for name in ("promises.csv", "coverages.csv"):
+        (folder / name).unlink()
     list_files_anew(Classifier, folder)
     with pytest.raises(UserError, match="validation promises nothing of this model"):
         main(["predict", "--model", str(folder), str(source), "--at-least", "0.5"])
+    with pytest.raises(UserError, match="validation states no coverage for this model"):
+        main(["predict", "--model", str(folder), str(source), "--sets", "0.5"])
     main(["predict", "--model", str(folder), str(source / "up" / "00.png")])
+
+
+def test_predict_gives_sets_of_a_stated_coverage(made, source, tmp_path, capsys):
+    """Those of all validation images whose loss is within the limit, which the table of the classifier has."""
+    folder = made["classifiers/fine_tuned"]
+    coverages = Classifier.read(folder).table("coverages.csv")
+    stated = float(coverages["coverage"].max())
+    command = ["predict", "--model", str(folder), str(source), "--csv", str(tmp_path / "t.csv"), "--sets"]
+    out, err = run_command(capsys, *command, f"{stated}")
+    table = pd.read_csv(tmp_path / "t.csv", keep_default_na=False)
+    probabilities, loss = table.filter(like="probability_").to_numpy(), float(coverages["loss"].iloc[-1])
+    expected = conformal.name_sets(probabilities, loss, CLASSES)
+    assert table["set"].tolist() == [" | ".join(names) for names in expected] and out[0].split()[-1] == "set"
+    assert err[-1].startswith(f"Sets hold the true class of at least {stated:.1%} of images like those of validation")
+    mean = np.mean([len(names) for names in expected])
+    assert err[-1].endswith(f"Those of these {len(table)} images have {mean:.2f} of {len(CLASSES)} classes on average.")
+    _, err = run_command(capsys, *command, "0.9999")
+    assert err[-1].startswith("Every set is all classes") and f"have {len(CLASSES)}.00 of" in err[-1]
+    with pytest.raises(UserError, match=r"the coverage of sets lies between 0 and 1, as in 0.90; received 90"):
+        main([*command, "90"])
 
 
 def test_a_table_of_predictions_is_whole_or_the_earlier_one_and_has_names_of_any_bytes(
@@ -278,6 +301,22 @@ def test_the_served_model_answers_only_what_validation_promises(promising, sourc
     assert status == 400 and "validation cannot promise that 0.99 of the answers are right" in answer["message"]
     status, answer = post(server, {"inputs": [base64_of(files[0])], "params": {"at_least": 0.1}})
     assert status == 200 and "predicted" in answer["predictions"][0]
+
+
+def test_the_served_model_gives_sets_of_a_stated_coverage(made, source, server):
+    files = sorted(source.rglob("*.png"))[:5]
+    served = _load_pyfunc(str(made["classifiers/fine_tuned"]))
+    inputs = pd.DataFrame({"image": [file.read_bytes() for file in files]})
+    assert "set" not in served.predict(inputs)
+    for stated in (0.6, 0.9999):
+        table = served.predict(inputs, {"sets": stated})
+        loss = served.coverage(stated).loss
+        for names, shares in zip(table["set"], table["probabilities"], strict=True):
+            assert set(names) == {name for name, share in shares.items() if -np.log(share) <= loss} | {names[0]}
+    status, answer = post(server, {"inputs": [base64_of(files[0])], "params": {"sets": 0.9999}})
+    assert status == 200 and set(answer["predictions"][0]["set"]) == {*CLASSES}
+    status, answer = post(server, {"inputs": [base64_of(files[0])], "params": {"sets": 90}})
+    assert status == 400 and "the coverage of sets lies between 0 and 1" in answer["message"]
 
 
 def test_deep_images_are_read_as_those_of_the_data_set_and_a_brighter_one_is_refused(made, tmp_path, capsys):

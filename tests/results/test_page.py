@@ -173,6 +173,27 @@ def test_the_page_says_where_each_model_fails(made):
     assert not confusions
 
 
+def test_the_page_has_the_coverage_of_sets_beside_what_validation_states(made):
+    (table,) = read(made["page"]).under("Sets of classes")
+    assert table[0] == ["model", *(f"{text} {share}" if text else f"{share} stated"
+                                   for share in ("80%", "90%", "95%") for text in ("", "classes at"))]  # fmt: skip
+    assert {row[0] for row in table[1:]} == {*MODELS.values()}
+    for model, *cells in table[1:]:
+        report, coverages = (
+            Report.read(made[model]),
+            Classifier.read(made[f"classifiers/{model}"]).table("coverages.csv"),
+        )
+        predictions = report.table("predictions.csv")
+        probabilities = predictions.filter(like="probability_").to_numpy()
+        for number, stated in enumerate((0.8, 0.9, 0.95)):
+            enough = coverages[coverages["coverage"] >= stated]
+            limit = 0.0 if enough.empty else np.exp(-enough["loss"].iloc[0])
+            held = probabilities >= np.minimum(limit, probabilities.max(axis=1, keepdims=True))
+            covered = held[np.arange(len(held)), [CLASSES.index(label) for label in predictions["label"]]]
+            assert cells[2 * number].startswith(f"{covered.mean():.3f} [")
+            assert cells[2 * number + 1] == f"{held.sum(axis=1).mean():.2f}"
+
+
 def test_the_page_says_how_often_happens_what_must_not(made):
     (table,) = read(made["page"]).under("Costly mistakes")
     assert [row[0] for row in table[1:]] == [f"{model}: up as down" for model in MODELS.values()]

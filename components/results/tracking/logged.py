@@ -32,6 +32,7 @@ CODE = (  # of the components: all that serving needs
     "model/scoring_server.py",
     "model/served.py",
     "scores/abstention.py",
+    "scores/conformal.py",
     "system/errors.py",
     "system/signals.py",
 )
@@ -97,16 +98,22 @@ def write_package(folder: Path) -> Path:
 
 
 def model_signature() -> "ModelSignature":
-    """Return the signature of logged models: `image` and `at_least` in; `predicted` and its probabilities out."""
+    """Return the signature of logged models: `image`, `at_least`, `sets` in; `predicted`, probabilities, `set` out."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
-    from mlflow.types.schema import AnyType, Map
+    from mlflow.types.schema import AnyType, Array, DataType, Map
 
     answers = [ColSpec("string", "predicted"), ColSpec("double", "probability")]
     return ModelSignature(
         inputs=Schema([ColSpec(AnyType(), served.COLUMN)]),
-        outputs=Schema([*answers, ColSpec(Map("double"), "probabilities")]),
-        params=ParamSchema([ParamSpec("at_least", "double", 0.0)]),
+        outputs=Schema(
+            [
+                *answers,
+                ColSpec(Map("double"), "probabilities"),
+                ColSpec(Array(DataType.string), "set", required=False),
+            ]
+        ),
+        params=ParamSchema([ParamSpec("at_least", "double", 0.0), ParamSpec("sets", "double", 0.0)]),
     )
 
 
