@@ -4,8 +4,8 @@ A class is in an image's set where its log loss would be at most the loss that a
 score of Sadinle et al., whose sets are the smallest on average of all with their coverage (RAPS evens out the coverage
 of easy and hard images, by larger sets). The coverage is marginal: on average over draws of validation and of one more
 image like its images, or of one image of one more group. Over a single validation it varies, by about
-sqrt(coverage (1 - coverage) / n). It is exact for one candidate; that of a candidate that validation chose rests on the
-losses of `selective.answer_crosswise`, and is simulated in the benchmarks.
+sqrt(coverage (1 - coverage) / n). For a model of which validation chose nothing it is at least what is stated; for a
+candidate that validation chose it rests on the losses of `selective.answer_crosswise`: simulated, not proven.
 
 Source: Sadinle et al., doi:10.1080/01621459.2017.1395341; groups: Dunn et al., doi:10.1080/01621459.2022.2060112.
 """
