@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo, field_validator, model_validator
 
 from components import STEPS
 from components.data import resuming
+from components.machinery.dealing import MAPS_OVER
 from components.machinery.signature import load_step
 from components.model.nodes import ADDRESS, NODE, NODES, RUN
 from components.system.errors import unknown_name
@@ -88,6 +89,16 @@ def first_repeated(names: Sequence[str]) -> str:
 Number = Annotated[int, like_parameter(Annotated[int, Range("0 or more", lambda value: value >= 0)])]
 Retries = Annotated[int, like_parameter(Annotated[int, Range("from 0 to 100", lambda value: 0 <= value <= 100)])]
 Pods = Annotated[int, like_parameter(Annotated[int, Range("from 1 to 64", lambda value: 1 <= value <= 64)])]
+
+
+def spread_over_steps(shards: Any) -> Any:
+    """Return a number of shards as that of every step that maps over images, by step; what is by step as it is."""
+    return shards if isinstance(shards, dict) else dict.fromkeys(MAPS_OVER, shards)
+
+
+Shards = Annotated[
+    dict[Annotated[str, one_of("step that runs in shards", MAPS_OVER)], Pods], BeforeValidator(spread_over_steps)
+]
 SecretUses = Lines[ObjectName, Annotated[Any, rule(USE, is_secret_use)]]  # Mapping[str, str] | str
 
 
@@ -199,7 +210,7 @@ class Cluster(Section):
         pools: What steps ask for, by the pool's name.
         steps: The pool of each step, also of those that params.yaml does not name.
         trainings: Whether the trainings of a way run `together`, in one pod, or `apart`.
-        shards: In how many pods at once, each with its share of the images, the steps run that map over images.
+        shards: In how many pods at once, each with its share of the images, each step runs that maps over images.
     """
 
     images: Images
@@ -212,7 +223,7 @@ class Cluster(Section):
     pools: Lines[str, Pool]
     steps: Lines[Annotated[str, one_of("step", STEPS)], str]
     trainings: Annotated[str, one_of("choice of trainings", ("together", "apart"))]
-    shards: Pods = 1
+    shards: Shards = {}  # noqa: RUF012 - pydantic copies it
 
     @field_validator("steps")
     @classmethod
@@ -224,6 +235,10 @@ class Cluster(Section):
                 step = name if name in named else f"{name} (not named)"
                 raise complaint(f"{step}: {unknown_name('pool', pool, info.data['pools'])}")
         return steps
+
+    def shards_of(self, step: str) -> int:
+        """Return in how many shards a step runs: 1 where none are named, or it maps over no images."""
+        return self.shards.get(step, 1)
 
     @model_validator(mode="after")
     def check_nodes(self) -> "Cluster":

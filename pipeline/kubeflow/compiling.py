@@ -155,7 +155,7 @@ def add_tasks(tasks: Sequence[Task], cluster: Cluster, parameters: Values) -> No
         inputs = {name: channels[one] for name, (_, one) in numbered_inputs(task).items()}
         values = {key: parameters.get((task.step, key), value) for key, value in task.values.items()}
         nodes = cluster.pools[cluster.steps[task.step]].nodes if task.step == "fine_tune" else 1
-        if task.step in MAPS_OVER and cluster.shards > 1:
+        if cluster.shards_of(task.step) > 1:
             *runs, last = add_in_shards(task, inputs, values, cluster, dealt)
         else:
             last, *runs = add_nodes(task, inputs, values, cluster, nodes)
@@ -201,9 +201,10 @@ def add_in_shards(
         cluster: Where they will run, in how many shards.
         dealt: What deals, by what it deals; one more is added if there is none for this task.
     """
-    numbers, wholes, shown = range(1, cluster.shards + 1), dealt_inputs(task), display_name(task)
+    count, wholes, shown = cluster.shards_of(task.step), dealt_inputs(task), display_name(task)
+    numbers = range(1, count + 1)
     multiple = values.get("batch_size", 1)
-    key = (*(numbered_inputs(task)[name] for name in wholes), str(multiple))
+    key = (*(numbered_inputs(task)[name] for name in wholes), str(multiple), count)
     if key not in dealt:
         channels = {f"whole_{place}": inputs[name] for place, name in enumerate(wholes)}
         dealt[key] = dealing_component(task, cluster)(**channels, multiple=multiple)
@@ -213,11 +214,11 @@ def add_in_shards(
     for number in numbers:
         shards = {name: dealt[key].outputs[shard_name(place, number)] for place, name in enumerate(wholes)}
         runs.append(make_component(task, cluster, is_shard=True)(**{**inputs, **shards}, **values))
-        runs[-1].set_display_name(f"{shown} shard {number} of {cluster.shards}")
+        runs[-1].set_display_name(f"{shown} shard {number} of {count}")
         configure(runs[-1], task.step, cluster)
     parts = {f"{key}_{number}": runs[number - 1].outputs[key] for key in task.outputs for number in numbers}
     if task.step in COMPLETED:
-        last = make_component(task, cluster, shards=cluster.shards)(**inputs, **values, **parts)
+        last = make_component(task, cluster, shards=count)(**inputs, **values, **parts)
         configure(last, task.step, cluster)
     else:
         last = joining_component(task, cluster)(**parts)

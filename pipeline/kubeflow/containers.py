@@ -78,7 +78,7 @@ def make_component(
 
 def dealing_component(task: Task, cluster: Cluster) -> Callable[..., PipelineTask]:
     """Return a Kubeflow component that makes shards, by `shard_name`, of `whole_0` and so on, what a task maps over."""
-    step, inputs, numbers = load_step(task.step), numbered_inputs(task), range(1, cluster.shards + 1)
+    step, inputs, numbers = load_step(task.step), numbered_inputs(task), range(1, cluster.shards_of(task.step) + 1)
     arguments = {"multiple": Argument(int, BATCH)}
     words: list[tuple[str, list[str]]] = []  # each whole, and its shards
     for place, (key, one) in enumerate(inputs[name] for name in dealt_inputs(task)):
@@ -98,7 +98,7 @@ def dealing_component(task: Task, cluster: Cluster) -> Callable[..., PipelineTas
 
 def joining_component(task: Task, cluster: Cluster) -> Callable[..., PipelineTask]:
     """Return a Kubeflow component from a task's outputs of each shard, `KEY_1`, `KEY_2` ..., to its outputs."""
-    step, numbers = load_step(task.step), range(1, cluster.shards + 1)
+    step, numbers = load_step(task.step), range(1, cluster.shards_of(task.step) + 1)
     descriptions = {**step.descriptions, RECORD: RECORDS}
     parts = {key: [f"{key}_{number}" for number in numbers] for key in task.outputs}
     arguments = {

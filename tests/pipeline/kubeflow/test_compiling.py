@@ -5,6 +5,7 @@ import itertools
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -252,6 +253,15 @@ def test_nodes_that_train_together_are_tasks_of_which_the_first_counts(content, 
         assert (task["inputs"], task.get("dependentTasks")) == (first["inputs"], first.get("dependentTasks"))
     assert needs(spec, "evaluate fine_tuned glyphs") & {*names} == {names[0]}
     assert not any(needs(spec, name) & {*names[1:]} for name in tasks(spec))
+
+
+def test_shards_may_be_of_some_steps_alone_and_a_dealing_is_shared_by_as_many(content, tmp_path):
+    content["cluster"]["shards"] = {"audit": 2, "augment": 3}
+    spec, _ = compile_recipe(content, tmp_path)
+    counts = Counter(name.partition(" shard ")[0] for name in tasks(spec) if " shard " in name)
+    assert counts == {"audit": 2, "augment": 3}
+    deals = {name for name in tasks(spec) if name.startswith("deal ")}
+    assert deals == {"deal images for audit", "deal images for augment"}
 
 
 def test_steps_that_map_over_images_run_as_shards_of_which_the_joined_is_taken(content, tmp_path):
