@@ -55,6 +55,7 @@ def predict(
     from components.data.tables import write_table
     from components.model import file_predictions
     from components.results.delivered import open_model
+    from components.scores import conformal
     from pipeline import watching
 
     if against and not watch:
@@ -77,8 +78,8 @@ def predict(
         left = int((table["predicted"] == "").sum())
         print(f"{promise.sentence} Of these {len(table):,} images {left:,} are left.", file=sys.stderr)
     if coverage and len(table):
-        sizes = table["set"].map(lambda text: len(text.split(SEPARATOR)))
-        print(f"{coverage.sentence} Those of these {len(table):,} images have {sizes.mean():.2f} of "
+        held = conformal.class_sets(table.iloc[:, -len(opened.classes) :].to_numpy(), coverage.loss)
+        print(f"{coverage.sentence} Those of these {len(table):,} images have {held.sum(axis=1).mean():.2f} of "
               f"{len(opened.classes)} classes on average.", file=sys.stderr)  # fmt: skip
     is_drifted = watch and watching.watch(model, opened, files, against)
     if is_drifted or len(table) < len(files):
