@@ -59,16 +59,15 @@ def log_page(
         store.client().set_tag(run_id, COMPARED, digest)
     if incomplete:
         describe_experiment(page, incomplete[0][1])
-        view.save_view(
-            store.client(), incomplete[0][1].info.experiment_id, *varied_parameters([run for _, run in reported])
-        )
+        experiment = incomplete[0][1].info.experiment_id
+        view.save_view(store.client(), experiment, *varied_parameters(store.client().search_runs([experiment])))
     return bool(incomplete)
 
 
-def varied_parameters(compared: Sequence["Run"]) -> tuple[list[str], list[str]]:
-    """Return the runs' ways by name, and the numeric parameters, but for seeds and folds, that differ between ways."""
-    by_way = {run.data.tags[WAY]: run.data.params for run in compared if WAY in run.data.tags}
-    names = sorted({name for params in by_way.values() for name in params})
+def varied_parameters(logged: Sequence["Run"]) -> tuple[list[str], list[str]]:
+    """Return runs' ways by name, and the numeric parameters, no seeds or folds, that differ; those of steps first."""
+    by_way = {run.data.tags[WAY]: run.data.params for run in logged if WAY in run.data.tags}
+    names = sorted({name for params in by_way.values() for name in params}, key=lambda name: ("." not in name, name))
     names = [name for name in names if name.rpartition(".")[2] not in TRIALS]
     values = {name: [params[name] for params in by_way.values() if name in params] for name in names}
     return [*by_way], [name for name, ones in values.items() if len({*ones}) > 1 and all(map(is_number, ones))]

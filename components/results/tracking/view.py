@@ -17,6 +17,7 @@ TABLE = [CHOICE, *OF_WAY, *(f"way_{name}" for name in MAIN if name != HEADLINE),
 CURVES = (("epoch/loss", "epoch/validation_loss", "epoch/validation_log_loss"), (f"epoch/validation_{HEADLINE}",))
 VIEW = "mlflow.sharedViewState.comparison"
 MODE = "workflowType=machine_learning"  # of the UI; else a newcomer gets the pages on language models
+AXES = 4  # parameters, at most, among the parallel coordinates: more names do not fit
 CLOSED_WAYS = 100  # that the view remembers: MLflow shows so many runs at once
 NAME_WIDTH = 400  # pixels
 
@@ -74,8 +75,8 @@ def chart_definitions(parameters: Sequence[str]) -> list[dict[str, Any]]:
         {"type": "SCATTER", **axes},
         {
             "type": "PARALLEL",
-            "selectedParams": [*parameters],
-            "selectedMetrics": ["seconds_total", CHOICE, *MAIN],
+            "selectedParams": [*parameters][:AXES],
+            "selectedMetrics": ["seconds_total", CHOICE, HEADLINE],
         },
     ]
     common = {"metricSectionId": "chosen", "runsCountToCompare": 10}
