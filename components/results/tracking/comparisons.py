@@ -65,11 +65,15 @@ def log_page(
 
 
 def varied_parameters(logged: Sequence["Run"]) -> tuple[list[str], list[str]]:
-    """Return runs' ways by name, and the numeric parameters, no seeds or folds, that differ; those of steps first."""
+    """Return runs' ways by name, and the numeric parameters, no seeds or folds, that all have and that differ.
+
+    Those of steps come first. MLflow draws no parallel coordinates of groups where one lacks a number.
+    """
     by_way = {run.data.tags[WAY]: run.data.params for run in logged if WAY in run.data.tags}
-    names = sorted({name for params in by_way.values() for name in params}, key=lambda name: ("." not in name, name))
+    shared = set.intersection(*map(set, by_way.values())) if by_way else set()
+    names = sorted(shared, key=lambda name: ("." not in name, name))
     names = [name for name in names if name.rpartition(".")[2] not in TRIALS]
-    values = {name: [params[name] for params in by_way.values() if name in params] for name in names}
+    values = {name: [params[name] for params in by_way.values()] for name in names}
     return [*by_way], [name for name, ones in values.items() if len({*ones}) > 1 and all(map(is_number, ones))]
 
 
