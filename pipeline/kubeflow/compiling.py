@@ -92,6 +92,7 @@ def compile_recipe(
     resolved = recipes.resolve(recipes.apply_changes(content, recipe, others, sweeps), recipe)
     sources = source_values(content, cluster, resolved, fetched)
     tasks = arrange([resolved], sources, cluster.trainings == "apart")[recipe]
+    sizing.check_values(tasks)
     for address in others:
         section = address.partition(".")[0]
         if section != recipes.SHARED and section not in {task.step for task in tasks}:

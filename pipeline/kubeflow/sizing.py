@@ -1,13 +1,16 @@
 """How much of Argo a pipeline takes: a workflow and its state are one object of Kubernetes, of limited size."""
 
 import json
+from collections.abc import Sequence
 
 from google.protobuf import json_format
 from kfp.dsl.graph_component import GraphComponent
 
 from components.system.errors import UserError
+from pipeline.arranging import Task
 
 MOST = 1024 * 1024  # bytes; Argo's MAX_WORKFLOW_SIZE, unless its controller sets another
+MOST_VALUE = 100_000  # bytes of a value in JSON: a pod gets all of them in one word, of which Linux takes 131,071
 FRAME, CALLS = 15_000, 1_800  # bytes of a workflow without tasks, and of the two calls for each task
 STATE, STATE_OF_INPUT = 6_500, 400  # bytes, compressed, of a task that is done, and of each artifact that it has taken
 
@@ -29,6 +32,21 @@ def workflow_size(graph: GraphComponent) -> int:
     )
     inputs = sum(len(task.get("inputs", {}).get("artifacts", {})) for task in tasks)
     return texts + FRAME + (CALLS + STATE) * len(tasks) + STATE_OF_INPUT * inputs
+
+
+def check_values(tasks: Sequence[Task]) -> None:
+    """Check that no value of a task is too long for a command in a pod, as a long list of corrections may be.
+
+    Raises:
+        UserError: One is.
+    """
+    for task in tasks:
+        for key, value in task.values.items():
+            if (size := len(json.dumps(value))) > MOST_VALUE:
+                raise UserError(
+                    f"{task.step}: {key} has {size:,} bytes, and a pod's command takes {MOST_VALUE:,}: shorten it; "
+                    "without a cluster, `dvc repro` takes any length"
+                )
 
 
 def too_large(recipe: str, arms: int, size: int, least: int) -> UserError:

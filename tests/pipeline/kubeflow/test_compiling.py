@@ -255,6 +255,16 @@ def test_nodes_that_train_together_are_tasks_of_which_the_first_counts(content, 
     assert not any(needs(spec, name) & {*names[1:]} for name in tasks(spec))
 
 
+def test_corrections_reach_a_pod_as_a_value_and_too_many_are_refused(content, tmp_path):
+    few, many = tmp_path / "few.csv", tmp_path / "many.csv"
+    few.write_text("file,decision\n0/0000.bmp,exclude\n")
+    many.write_text("file,decision\n" + "".join(f"0/{number:04}.bmp,exclude\n" for number in range(5000)))
+    spec, _ = compile_recipe(content, tmp_path, changes={"split.corrections": f"{few}"})
+    assert defaults(spec)["split_corrections"] == '[["0/0000.bmp", "exclude"]]'
+    with pytest.raises(UserError, match=r"split: corrections has [\d,]+ bytes, and a pod's command takes 100,000"):
+        compile_recipe(content, tmp_path, changes={"split.corrections": f"{many}"})
+
+
 def test_shards_may_be_of_some_steps_alone_and_a_dealing_is_shared_by_as_many(content, tmp_path):
     content["cluster"]["shards"] = {"audit": 2, "augment": 3}
     spec, _ = compile_recipe(content, tmp_path)
