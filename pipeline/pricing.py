@@ -53,7 +53,7 @@ class Price:
 
 
 def price_tasks(tasks: Mapping[str, Task]) -> dict[str, Price | None]:
-    """Rehearse what has to run, and return each task's price by the name of its stage; None for those up to date.
+    """Return each task's price by stage: rehearsed, or disk alone where it cannot be; None for those up to date.
 
     What has to run is rehearsed where its images and weights are there; else the price has what the shapes say. The
     prices are written to a file, from which they come into the records of the runs.
@@ -204,7 +204,7 @@ def sum_of(prices: Sequence[Price]) -> Price:
 
 
 def explanation(tasks: Mapping[str, Task], prices: Mapping[str, Price | None]) -> list[str]:
-    """Return lines below the table: a rehearsal's machine, epochs, load; what is not fetched; [] if neither."""
+    """Return lines for below the table: machine, epochs, load if busy, what is not fetched; [] where none applies."""
     machine = machine_type()
     number = max((one.gpus for one in prices.values() if one), default=0)
     gpus = f", {number} GPUs" if number > 1 else ", a GPU" if number else ", no GPU"

@@ -67,7 +67,7 @@ class WeightsFile(Section, extra="allow"):
 
     @model_validator(mode="after")
     def check_source(self) -> "WeightsFile":
-        """Return the lines unchanged if they say where the weights are; else raise."""
+        """Return self if it has a `source`, or its `backbone` is a `.keras` file, which is the source; else raise."""
         if not self.source and not self.backbone.endswith(ENDING):
             raise complaint("lines are missing: source")
         return self

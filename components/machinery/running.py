@@ -41,7 +41,7 @@ def run_step(
     record: Path | None = None, promised: Mapping[str, float] | None = None,
     shards: Mapping[str, Sequence[Path]] | None = None,
 ) -> None:  # fmt: skip
-    """Run a step: check its parameters and inputs, call it on empty folders, move them into place whole, record it.
+    """Run a step, once a training: check, call it on empty folders, move these into place whole, write the record.
 
     A step with several trainings, its own or those of its inputs, is called once for each, all in this process; one of
     several that is already there, from the same inputs, is kept. Trainings beyond their number are removed.

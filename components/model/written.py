@@ -184,7 +184,7 @@ def format_of(file: Path) -> str:
 
 
 def read_written_classifier(file: Path, folder: Path) -> Classifier:
-    """Write into an empty folder, and return, the Classifier that a written file describes, with a link to that file.
+    """Fill an empty folder with a Classifier from a written file: manifest, tables, a link to the file; return it.
 
     Raises:
         UserError: It is no file that `graft export` wrote, or what runs it is not installed.

@@ -15,7 +15,7 @@ def heeded_stops() -> list[signal.Signals]:
 
 
 def stop_on_signals() -> None:
-    """Let SIGTERM and SIGHUP stop this process as Ctrl-C does; a signal that it ignores stays ignored."""
+    """Let SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt, TERM and HUP once; ignored signals stay ignored."""
     for number in heeded_stops():
         signal.signal(number, interrupt)
 

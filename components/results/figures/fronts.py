@@ -15,7 +15,7 @@ NOTE = "Lines join the front: no way is both cheaper and more accurate. Bars are
 
 
 def draw_fronts(table: pd.DataFrame, path: Path, title: str) -> None:
-    """Draw the test accuracy of the ways, with intervals, against what each costs: a panel for each cost that is known.
+    """Draw accuracy, with intervals, against each known cost, a panel each; a line joins the ways on the front.
 
     Args:
         table: One row a way, indexed by its name, with accuracy, accuracy_low, accuracy_high, million_weights, and

@@ -46,7 +46,7 @@ def tracking_address() -> str:
 
 
 def public_address() -> str:
-    """Return the tracking address without user name and password, and with `?...` in place of any query."""
+    """Return the tracking address without credentials, and with `?...` in place of any query or fragment."""
     scheme, _, place, query = split_address(tracking_address())
     return f"{scheme}{place}{'?...' if query else ''}"
 
