@@ -35,7 +35,7 @@ class Candidate(NamedTuple):
 def list_candidates(
     content: Mapping[str, Any], recipe: str, networks: Sequence[str], sizes: Sequence[str]
 ) -> list[Candidate]:
-    """Return each network at each size, once, network by network, in the order given; the recipe's for what is empty.
+    """Return each network at each size, once, in the order given; `all` is every network; the recipe's for none.
 
     Args:
         content: All of params.yaml.

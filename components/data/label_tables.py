@@ -119,7 +119,7 @@ def without_ending(path: str) -> str:
 
 
 def label_by_tables(source: Path, top: Folder, tables: list[LabelTable]) -> LabelledFiles:
-    """Return the images that tables label, with group, and with part by column, else folder, else table's name.
+    """Return the images that tables label, with group, and part by column, else folder, else table's name, else "".
 
     A part is what a column says, else the folder of the image, else the table's name. Rows without a label, and images
     without a row, are left out.
@@ -449,7 +449,7 @@ def cell_text(value: Any) -> str:
 
 
 def check_single_labels(table: LabelTable) -> None:
-    """Check that no row has several labels in one cell, as `a|b`, `a;b`, or `a b` where `a` and `b` are labels, too.
+    """Refuse a table with several labels in a cell: `a|b` or `a;b` if either is a label, too, `a b` if both are.
 
     Raises:
         UserError: One has.

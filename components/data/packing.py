@@ -115,7 +115,7 @@ def write_images(folder: Path, packing: str) -> Iterator[ImageWriter]:
 
 
 def read_members(folder: Path) -> dict[str, TarMember]:
-    """Return where each image of a data set lies in tars, by its `file` in `images.csv`; {} if none does."""
+    """Return, by its `file`, where each image that `tars.csv` lists lies in a tar; {} without that file."""
     if not (folder / TABLE).is_file():
         return {}
     table = tables.read_table(folder / TABLE, ("file", "tar"), ())

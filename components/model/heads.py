@@ -76,7 +76,7 @@ HEADS = {
 def build(
     name: str, pooling: str, shape: tuple[int, ...], classes: int, dropout: float, width: int = 64, depth: int = 1
 ) -> "keras.Model":
-    """Return a new head of the registry, from features (batch, *shape) of the pooling that it takes to logits.
+    """Return a new head of the registry, features (batch, *shape) to logits; refuse a pooling that it does not take.
 
     Args:
         name: Which one.

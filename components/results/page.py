@@ -283,7 +283,7 @@ def value_and_interval(value: object) -> tuple[str, str]:
 
 
 def pair_tables(comparison: Comparison, chosen: str) -> Mapping[str, Rows]:
-    """Return, by `SECOND against FIRST`, the chosen way's first, a row a tested score: `difference` and `p`, as texts.
+    """Return, by `SECOND against FIRST`, a row a score, `difference` and `p` as texts; of many ways the chosen's.
 
     Its columns are the difference with its interval, and p, both corrected for all claims. Of over `MOST_WAYS` ways
     only the pairs of the chosen one are there.
