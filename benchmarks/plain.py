@@ -262,3 +262,16 @@ def lowest_threshold(margins: "np.ndarray", wrong: "np.ndarray", at_least: float
     right = 1 - np.cumsum(wrong[order]) / np.arange(1, len(order) + 1)
     holds = np.flatnonzero(right >= at_least)
     return float(margins[order][holds[-1]]) if len(holds) else np.inf
+
+
+def conformal_limit(losses: "np.ndarray", stated: float) -> float:
+    """Return the log loss up to which split conformal prediction takes classes into a set; infinity of few images.
+
+    Source: Angelopoulos & Bates, A Gentle Introduction to Conformal Prediction, arXiv 2107.07511.
+    """
+    import math
+
+    import numpy as np
+
+    rank = math.ceil((len(losses) + 1) * stated)
+    return float(np.sort(losses)[rank - 1]) if rank <= len(losses) else np.inf

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.special import softmax
 
+from benchmarks import plain
 from benchmarks.abstention import CLASSES, EPOCHS, POPULATION, World, all_alike, draw_logits, graded, half_easy
 from benchmarks.measuring import Aim, Bench, Line
 from components.scores import conformal, selective
@@ -33,19 +34,18 @@ def repeat(
     best = int(outcomes[:, 0].mean(axis=1).argmin())
     arm = slice(best // EPOCHS * EPOCHS, (best // EPOCHS + 1) * EPOCHS)
     answers = selective.answer_crosswise(selective.Candidates(outcomes[arm]), groups)
-    usual = selective.answer_crosswise(selective.Candidates(outcomes[best : best + 1]), groups)
     table = conformal.coverage_table(answers)
     table = table.assign(coverage=conformal.lower_coverages(table, arms))
     labels, (others,) = draw_logits(random, world, POPULATION, 1, alike, group_size)  # by the chosen epoch
     probabilities = softmax(others.astype(np.float64) / temperatures[best], axis=1)
     losses = -np.log(probabilities[np.arange(POPULATION), labels])
     limits = (
-        conformal.find_coverage(conformal.coverage_table(usual), stated).loss,
+        plain.conformal_limit(outcomes[best, 0], stated),
         conformal.find_coverage(table, stated).loss,
         float(np.quantile(losses, stated)),
     )
-    plain, here, smallest = (conformal.class_sets(probabilities, limit) for limit in limits)
-    covers = [float(held[np.arange(POPULATION), labels].mean()) for held in (plain, here)]
+    peer, here, smallest = (conformal.class_sets(probabilities, limit) for limit in limits)
+    covers = [float(held[np.arange(POPULATION), labels].mean()) for held in (peer, here)]
     return covers[0], covers[1], float(here.sum(axis=1).mean()), float(smallest.sum(axis=1).mean())
 
 
@@ -57,14 +57,14 @@ def coverage_line(
         repeat(np.random.default_rng([SEED, images, number]), world, images, stated, alike, group_size, arms)
         for number in range(repeats)
     ])  # fmt: skip
-    plain, here, classes, smallest = map(float, drawn.mean(axis=0))
+    peer, here, classes, smallest = map(float, drawn.mean(axis=0))
     error = float(drawn[:, 1].std(ddof=1) / np.sqrt(repeats))
     details = {"repeats": repeats, "classes": classes, "smallest": smallest, "error": 100 * error}
     said = (
         f"{100 * here:.1f} % hold it (± {100 * error:.1f}); {classes:.2f} classes of {CLASSES}, at best {smallest:.2f}"
     )
     title, aim = f"{stated:.0%} stated, {case}, n = {images:,}", Aim(100 * stated, "%, within two errors")
-    return Line("sets", title, 100 * plain, 100 * here, "%", said, 100 * (here + 2 * error), aim, details)
+    return Line("sets", title, 100 * peer, 100 * here, "%", said, 100 * (here + 2 * error), aim, details)
 
 
 def measure(bench: Bench) -> Iterator[Line]:

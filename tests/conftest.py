@@ -97,7 +97,7 @@ PARAMETERS: dict[str, dict[str, str | int | float]] = {
     "audit": {"distance": 8, "near": "on"},
     "split": {
         "method": "stratified", "train": 24, "validation": 12, "test": 12, "folds": 1, "fold": 0, "seed": 1,
-        "duplicates": "keep", "two_labels": "keep", "untrained_classes": "refuse",
+        "duplicates": "keep", "two_labels": "keep", "untrained_classes": "refuse", "corrections": "",
     },
     "augment": {
         "image_size": 32, "resize": "squash", "views": 2, "rotation": 5.0, "shear": 0.05, "zoom": 0.05, "shift": 0.05,

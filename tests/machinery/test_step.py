@@ -76,7 +76,7 @@ def test_a_signature_becomes_inputs_outputs_and_parameters():
     }
     kinds = {key: parameter.kind for key, parameter in found.parameters.items()}
     sizes = dict.fromkeys(("train", "validation", "test"), float)
-    choices = dict.fromkeys(("method", "duplicates", "two_labels", "untrained_classes"), str)
+    choices = dict.fromkeys(("method", "duplicates", "two_labels", "untrained_classes", "corrections"), str)
     assert kinds == {**choices, **sizes, "folds": int, "fold": int, "seed": int}
     assert found.descriptions["seed"] == "Seed of the drawing."
     assert found.summary == "Decide which images train, which validate and which test."
@@ -388,7 +388,7 @@ def test_later_sections_win_and_flags_win_over_them(place, tmp_path):
     __main__.main(["split", *at, *given, "--recipe", "mine"])
     manifest = Splits.read(tmp_path / "splits").manifest
     expected = {"method": "random", "train": 5.0, "validation": 6.0, "test": 0.25, "folds": 1, "fold": 0, "seed": 3}
-    expected |= {"duplicates": "keep", "two_labels": "keep", "untrained_classes": "refuse"}
+    expected |= {"duplicates": "keep", "two_labels": "keep", "untrained_classes": "refuse", "corrections": ""}
     assert manifest["parameters"]["split"] == expected
     assert Record.read(tmp_path / "splits.record.json").recipe == "mine"
 
