@@ -236,36 +236,38 @@ def test_the_figure_of_memory_and_time(tmp_path):
         assert figure.width > 2 * figure.height > 0
 
 
+def test_every_study_of_the_results_is_a_recipe_and_takes_its_changes():
+    content = recipes.read()
+    for study in results.STUDIES.values():
+        recipes.resolve(recipes.apply_changes(content, study.recipe, study.changes), study.recipe)
+    assert {study.recipe for study in results.STUDIES.values()} == set(content["recipes"])
+
+
 @pytest.mark.slow  # whole recipes
-def test_results_are_a_row_a_model_and_seed_and_what_seeds_have_in_common_is_made_once(
-    source, tmp_path, monkeypatch, capsys
-):
-    """One training a seed, whatever the recipe repeats; three seeds have a mean with its interval, two have none."""
-    repeated = {name: {**PARAMETERS[name], "repeats": 2} for name in ("train_benchmark", "train_top")}
-    content = edges(source, models=["benchmark", "top"], **repeated)
+def test_a_row_of_results_is_its_recipe_s_ways_and_is_made_once(source, tmp_path, monkeypatch, capsys):
+    network = f"random_{BACKBONE}"
+    content = edges(source, models=["benchmark", "top"], train_top={**PARAMETERS["train_top"], "repeats": 3})
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(results, "STUDIES", {"lines": results.Study("edges", {"train_top.epochs": 2}, (network,))})
+    monkeypatch.setattr(results, "NETWORKS", (network,))
+    monkeypatch.setattr(results, "ROWS", [f"lines/{network}", "lines/scratch"])
     Path("docs").mkdir()
     Path("params.yaml").write_text(yaml.safe_dump(content))
-    command = ["edges", "--networks", f"random_{BACKBONE}", "--set", "train_top.epochs=2", "evaluate.slices=0"]
-    results.main([*command, "--seeds", "1", "2", "3"])
-    printed = capsys.readouterr().out
+    results.main(["--only", f"lines/{network}"])
+    results.main([])
     table = pd.read_csv("docs/results.csv", keep_default_na=False)
-    assert table[results.KEYS].values.tolist() == [
-        ["edges", weights, "train_top.epochs=2 evaluate.slices=0", seed, model]
-        for weights, model in (("", "benchmark"), (f"random_{BACKBONE}", "top"))
-        for seed in (1, 2, 3)
-    ]
-    top = table[table["model"] == "top"]
-    assert top["seconds_extraction"].nunique() == 1 and top["log_loss"].nunique() == 3
-    ends = re.findall(rf"top +3 .* {top['log_loss'].mean():.3f} \[([\d.]+), ([\d.]+)\]", printed)
-    assert float(ends[0][0]) < top["log_loss"].min() < top["log_loss"].max() < float(ends[0][1])
+    assert table[[*results.KEYS, "trainings"]].values.tolist() == [
+        ["lines", "", "benchmark", 1], ["lines", network, "top", 3]
+    ]  # fmt: skip
+    assert (table["accuracy_low"] < table["accuracy"]).all() and (table["seconds"] > 0).all()
+    assert f"| {network} | top | 3 |" in capsys.readouterr().out
     made = {file: file.stat().st_mtime_ns for file in results.WORK.rglob("artifact.json")}
     assert Counter(file.parent.name for file in made)["features"] == 1
-    capsys.readouterr()
-    results.main([*command, "--seeds", "2", "1"])
-    assert re.search(rf"top +1 .* {top['log_loss'].iloc[1]:.3f} \[", capsys.readouterr().out)
+    results.main([])
     assert {file: file.stat().st_mtime_ns for file in results.WORK.rglob("artifact.json")} == made
     assert pd.read_csv("docs/results.csv", keep_default_na=False).equals(table)
+    with pytest.raises(UserError, match="no row 'lines/scratc'; did you mean 'lines/scratch'"):
+        results.main(["--only", "lines/scratc"])
 
 
 def test_the_learning_curve_is_of_its_numbers_of_images_and_seeds_and_scores_no_test_image(monkeypatch):

@@ -145,6 +145,11 @@ def test_to_decide_anew_computes_nothing_twice_and_comes_to_the_same(printed, pr
     assert decision.trials == kept.trials and decision.hours == 2
 
 
+def records_below(folder: Path) -> list[Path]:
+    """Return the records of probes below a folder in which a process moves others away meanwhile."""
+    return [Path(place) / name for place, _, names in os.walk(folder) for name in names if name == "probe.record.json"]
+
+
 @pytest.mark.slow  # two processes that load TensorFlow
 def test_what_was_killed_goes_on_and_comes_to_the_same(printed, project, tmp_path):
     folder = write_project(tmp_path)
@@ -155,7 +160,7 @@ def test_what_was_killed_goes_on_and_comes_to_the_same(printed, project, tmp_pat
         "stdout": subprocess.DEVNULL,
     }
     with subprocess.Popen(command, **options) as process:
-        while not (records := [*folder.rglob("probe.record.json")]) and process.poll() is None:
+        while not (records := records_below(folder)) and process.poll() is None:
             time.sleep(0.05)
         process.kill()
     before = {file: file.stat().st_mtime_ns for file in records}
