@@ -29,6 +29,7 @@ from components.machinery import code, executor
 from components.machinery.code import ROOT
 from components.machinery.signature import load_step
 from components.machinery.trainings import training_path
+from components.results.tracking import view
 from pipeline import collection, planning, recipes
 from pipeline.arranging import ON_PAGE
 from pipeline.places import path_of
@@ -333,12 +334,13 @@ def test_what_kubeflow_is_told_of_leads_to_the_runs_in_mlflow(local_run, server)
     for task in ("train-benchmark", "train-top", "fine-tune", "fine-tune-2", "choose-classifier"):
         told = outputs(local_run, task)["classifier"]["metadata"]
         run = by_model[told["digest"]]
-        assert told["mlflow"] == f"{server}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
+        page = f"#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}?{view.MODE}"
+        assert told["mlflow"] == f"{server}/{page}"
         assert run.data.metrics["validation_kappa"] == pytest.approx(told["validation_kappa"], abs=1e-6)
     for number in ("", "-2", "-3"):
         told = outputs(local_run, f"evaluate{number}")
         score, address = told["report"]["metadata"]["kappa"], told["report"]["metadata"]["mlflow"]
-        (run,) = [run for run in by_model.values() if address.endswith(run.info.run_id)]
+        (run,) = [run for run in by_model.values() if address.endswith(f"/{run.info.run_id}?{view.MODE}")]
         assert run.data.metrics["kappa"] == pytest.approx(score, abs=1e-6)
         matrix = [row["row"] for row in told["confusion_matrix"]["metadata"]["confusionMatrix"]["rows"]]
         right = sum(row[number] for number, row in enumerate(matrix))
