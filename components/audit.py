@@ -63,12 +63,14 @@ def audit(
         table["cluster"] = duplicates.cluster_names(originals[cluster[content]])
         return cluster
 
-    found: list[duplicates.Pair] | None = []
+    near_identical: list[duplicates.Pair] | None = []
     if near == "on":
-        found = duplicates.near_identical_pairs(hashes[0], details, duplicates.min_correlations(sides), distance)
-    if found is None:
+        near_identical = duplicates.near_identical_pairs(
+            hashes[0], details, duplicates.min_correlations(sides), distance
+        )
+    if near_identical is None:
         print(f"audit: {TOO_MANY}, as of one camera or of forms: alike by nature, none is called near-identical")
-    near_pairs = found or []
+    near_pairs = near_identical or []
     cluster = clusters_of(near_pairs)
     duplicates.require_different_classes(table)
     alike = duplicates.classes_alike_by_nature(labels, cluster, near_pairs)
@@ -82,7 +84,7 @@ def audit(
         near_pairs = [pair for pair in near_pairs if not is_alike[[*pair[:2]]].any()]
         cluster = clusters_of(near_pairs)
     changed: list[duplicates.Pair] | None = []
-    if near == "on" and found is not None:
+    if near == "on" and near_identical is not None:
         usable = (sides >= duplicates.SMALL_SIDE) & ~is_alike
         changed = changed_copies.find_changed_copies(
             files, white, hashes[0], hashes[1:], details, usable, labels, cluster, distance

@@ -90,29 +90,31 @@ def find_class_folders(source: Path, top: Folder, entry: DataSet | None, without
     Raises:
         UserError: There are no class folders, or not those of the entry, or they can be read in more than one way.
     """
-    found = find_registered(source, top, entry) if entry else find_own(source, top, without)
-    names = sorted({one.folder.name if entry else one.label for one in found.members})
-    found.labels = list(entry.classes) if entry else names
-    found.members.sort(key=lambda one: (one.folder.name if entry else one.label, one.part_folder))
+    class_folders = find_registered(source, top, entry) if entry else find_own(source, top, without)
+    names = sorted({member.folder.name if entry else member.label for member in class_folders.members})
+    class_folders.labels = list(entry.classes) if entry else names
+    class_folders.members.sort(key=lambda member: (member.folder.name if entry else member.label, member.part_folder))
     if len(names) < 2 or (entry and names != sorted(entry.labels)):
         expected = f"the classes {', '.join(entry.labels)}" if entry else "two or more folders, one a class,"
-        linked = fold_words(found.linked_folders())
+        linked = fold_words(class_folders.linked_folders())
         links = f"; links to folders are not followed: {linked}" if linked else ""
-        raise UserError(f"{found.place()}: {expected} expected; received {fold_words(names) or 'none'}{links}")
+        raise UserError(f"{class_folders.place()}: {expected} expected; received {fold_words(names) or 'none'}{links}")
     for name in names:
         try:
             check_path_name(name)
         except ValueError as error:
             raise UserError(f"the folder {name}: {error}: rename it") from None
     if not entry:
-        holding = {one.label: one.folder.path for one in found.members if may_hold_images(one.folder)}
-        only = join_path(top.name, *holding.values()) if len(holding) == 1 and not found.members[0].part else ""
+        holding = {
+            member.label: member.folder.path for member in class_folders.members if may_hold_images(member.folder)
+        }
+        only = join_path(top.name, *holding.values()) if len(holding) == 1 and not class_folders.members[0].part else ""
         check_classes_have_images(top.name, [name for name in names if name not in holding], only)
-        check_labels(found)
-        check_spellings(found)
-        check_classes_are_trained(found)
-        check_inner_folders(found)
-    return found
+        check_labels(class_folders)
+        check_spellings(class_folders)
+        check_classes_are_trained(class_folders)
+        check_inner_folders(class_folders)
+    return class_folders
 
 
 def find_registered(source: Path, top: Folder, entry: DataSet) -> ClassFolders:
@@ -123,18 +125,18 @@ def find_registered(source: Path, top: Folder, entry: DataSet) -> ClassFolders:
     """
     folders = [top.readable()]
     for folder in folders:
-        found = ClassFolders(source, top, folder)
+        class_folders = ClassFolders(source, top, folder)
         if any(inside.name in entry.labels for inside in folder.folders):
-            found.members = [ClassFolder(one, entry.labels.get(one.name, "")) for one in folder.folders]
-            return found
+            class_folders.members = [ClassFolder(one, entry.labels.get(one.name, "")) for one in folder.folders]
+            return class_folders
         for inside in folder.folders:
             part = part_of(inside.name)
             if part and any(one.name in entry.labels for one in inside.readable().folders):
-                found.members += [
+                class_folders.members += [
                     ClassFolder(one, entry.labels.get(one.name, ""), part, inside.name) for one in inside.folders
                 ]
-        if found.members:
-            return found
+        if class_folders.members:
+            return class_folders
         folders += [inside.readable() for inside in folder.folders]
     raise UserError(
         f"{top.name} has no folders {', '.join(entry.labels)}, which hold the images of this data set: check the source"
@@ -153,11 +155,12 @@ def find_own(source: Path, top: Folder, without: Collection[str]) -> ClassFolder
         left_out |= {folder.path: "no image in it" for folder in root.folders if folder is not wrapped}
         root = wrapped.readable()
     check_parts_are_folders(source, top, root)
-    found = ClassFolders(source, top, root, without=without, left_out=left_out)
-    folders = without_copies(found, root)
-    parts = find_parts(found, folders)
-    found.members = list(classes_in_parts(found, parts) if parts else classes_in(found, folders))
-    return found
+    class_folders = ClassFolders(source, top, root, without=without, left_out=left_out)
+    folders = without_copies(class_folders, root)
+    parts = find_parts(class_folders, folders)
+    members = classes_in_parts(class_folders, parts) if parts else classes_in(class_folders, folders)
+    class_folders.members = list(members)
+    return class_folders
 
 
 def wrapped_folder(folder: Folder) -> Folder | None:
@@ -188,26 +191,26 @@ def check_parts_are_folders(source: Path, top: Folder, folder: Folder) -> None:
             raise UserError(f"{join_path(top.name, path)} is an archive within the source: unpack it, or remove it")
 
 
-def without_copies(found: ClassFolders, folder: Folder) -> list[Folder]:
-    """Return the folders in a folder, but neither those of `found.without` nor one that is a copy of all the others.
+def without_copies(class_folders: ClassFolders, folder: Folder) -> list[Folder]:
+    """Return the folders in a folder, without those that `without` names and one that is a copy of all the others.
 
     What is left out is noted.
 
     Raises:
         UserError: One has the name of the folder that holds it, and is no such copy.
     """
-    dropped = [one for one in folder.folders if composed(one.name) in found.without]
-    found.left_out |= {one.path: "as without_classes says" for one in dropped}
+    dropped = [one for one in folder.folders if composed(one.name) in class_folders.without]
+    class_folders.left_out |= {one.path: "as without_classes says" for one in dropped}
     folders = [one for one in folder.folders if one not in dropped]
     for inside in folders:
         rest = [one for one in folders if one is not inside]
-        if is_copy(found.source, inside, folder, rest):
-            found.left_out[inside.path] = "a copy of what lies beside it"
+        if is_copy(class_folders.source, inside, folder, rest):
+            class_folders.left_out[inside.path] = "a copy of what lies beside it"
             return rest
         if rest and same_name(inside.name, folder.name):
             raise UserError(
-                f"{join_path(found.top.name, inside.path)} has the name of the folder that holds it: remove it if it "
-                "is a copy, or rename it if it is a class"
+                f"{join_path(class_folders.top.name, inside.path)} has the name of the folder that holds it: remove it "
+                "if it is a copy, or rename it if it is a class"
             )
     return folders
 
@@ -240,7 +243,7 @@ def size_of_file(path: Path) -> int:
         return -1
 
 
-def find_parts(found: ClassFolders, folders: list[Folder]) -> list[tuple[Folder, str]]:
+def find_parts(class_folders: ClassFolders, folders: list[Folder]) -> list[tuple[Folder, str]]:
     """Return the folders named as parts, each with its part, also `unlabelled`; [] if the folders are classes.
 
     They are so by their names, or by all that their names differ in, as `flowers_train` and `flowers_test` are. Folders
@@ -251,66 +254,66 @@ def find_parts(found: ClassFolders, folders: list[Folder]) -> list[tuple[Folder,
     """
     parts = {folder.name: part_of(folder.name) for folder in folders}
     if not any(parts.values()):
-        said = {folder.name: split_part_name(folder.name) for folder in folders}
+        part_and_rest = {folder.name: split_part_name(folder.name) for folder in folders}
         by_rest: dict[str, set[str]] = defaultdict(set)
-        for part, rest in said.values():
+        for part, rest in part_and_rest.values():
             by_rest[rest] |= {part} - {""}
         if any(len(several) > 1 for several in by_rest.values()):
-            if len(by_rest) > 1 or not all(part for part, _ in said.values()):
+            if len(by_rest) > 1 or not all(part for part, _ in part_and_rest.values()):
                 raise UserError(
-                    f"{found.place()}: the folders {fold_words(said)} seem to be both classes and parts: make a folder "
-                    "of each part, with a folder of each class in it"
+                    f"{class_folders.place()}: the folders {fold_words(part_and_rest)} seem to be both classes and "
+                    "parts: make a folder of each part, with a folder of each class in it"
                 )
-            parts = {name: part for name, (part, _) in said.items()}
+            parts = {name: part for name, (part, _) in part_and_rest.items()}
     named = [(folder, parts[folder.name]) for folder in folders if parts[folder.name]]
     others = [folder for folder in folders if not parts[folder.name]]
     if named and (beside := [folder.name for folder in others if may_hold_images(folder)]):
         first = named[0][0].name
         raise UserError(
-            f"{found.place()}: folders named like parts of a data set, {fold_words(one.name for one, _ in named)}, lie "
-            f"beside others, {fold_words(beside)}: if {first} is a class, rename it, such as {first}_class; else move "
-            "the others away"
+            f"{class_folders.place()}: folders named like parts of a data set, "
+            f"{fold_words(one.name for one, _ in named)}, lie beside others, {fold_words(beside)}: if {first} is a "
+            f"class, rename it, such as {first}_class; else move the others away"
         )
     if named:
-        found.left_out |= {folder.path: "no image in it" for folder in others}
+        class_folders.left_out |= {folder.path: "no image in it" for folder in others}
     return named
 
 
-def classes_in_parts(found: ClassFolders, parts: list[tuple[Folder, str]]) -> Iterator[ClassFolder]:
-    """Yield the class folders inside the folders `train`, `test`, ...; note those without classes in `found.left_out`.
+def classes_in_parts(class_folders: ClassFolders, parts: list[tuple[Folder, str]]) -> Iterator[ClassFolder]:
+    """Yield the class folders inside the folders `train`, `test`, ...; note in `left_out` those that have no classes.
 
     Those are parts with files alone, or with one folder that is no class of another part, such as `test/unknown`.
 
     Raises:
         UserError: The part to train on has no class folders, or one part lies in two folders.
     """
-    inside = {folder.path: without_copies(found, without_wrappers(folder)) for folder, _ in parts}
+    inside = {folder.path: without_copies(class_folders, without_wrappers(folder)) for folder, _ in parts}
     names = {path: {composed(one.name) for one in folders} for path, folders in inside.items()}
     sure = set().union(*(several for several in names.values() if len(several) > 1))
-    labelled: dict[str, Folder] = {}
+    folder_of_part: dict[str, Folder] = {}
     for folder, part in parts:
         if not names[folder.path] & sure:
-            found.left_out[folder.path] = "no folders of the classes in it"
+            class_folders.left_out[folder.path] = "no folders of the classes in it"
         elif part == "unlabelled":
             raise UserError(
-                f"{found.place(folder.name)} is named like a part without labels, and holds folders of classes: rename "
-                "it to the part that it is, or move it away"
+                f"{class_folders.place(folder.name)} is named like a part without labels, and holds folders of "
+                "classes: rename it to the part that it is, or move it away"
             )
-        elif part in labelled:
+        elif part in folder_of_part:
             raise UserError(
-                f"{found.place()}: {labelled[part].name} and {folder.name} are both named like the {part} part: rename "
-                "one, or move it away"
+                f"{class_folders.place()}: {folder_of_part[part].name} and {folder.name} are both named like the "
+                f"{part} part: rename one, or move it away"
             )
         else:
-            labelled[part] = folder
-    missing = [folder.name for folder, part in parts if part == "train" and folder not in labelled.values()]
-    if not labelled or missing:
+            folder_of_part[part] = folder
+    missing = [folder.name for folder, part in parts if part == "train" and folder not in folder_of_part.values()]
+    if not folder_of_part or missing:
         raise UserError(
-            f"{found.place()}: {fold_words(missing or [folder.name for folder, _ in parts])} is named like a part of a "
-            "data set, and holds no two folders of classes: make a folder of each class in it; or rename it, if it is "
-            "a class"
+            f"{class_folders.place()}: {fold_words(missing or [folder.name for folder, _ in parts])} is named like a "
+            "part of a data set, and holds no two folders of classes: make a folder of each class in it; or rename "
+            "it, if it is a class"
         )
-    for part, folder in labelled.items():
+    for part, folder in folder_of_part.items():
         for one in inside[folder.path]:
             yield ClassFolder(one, composed(one.name), part, folder.name)
 
@@ -329,7 +332,7 @@ def without_wrappers(part: Folder) -> Folder:
     return folder
 
 
-def classes_in(found: ClassFolders, folders: list[Folder]) -> Iterator[ClassFolder]:
+def classes_in(class_folders: ClassFolders, folders: list[Folder]) -> Iterator[ClassFolder]:
     """Yield the class folders or, where they hold folders of parts, each of these, with its part and its class's name.
 
     Raises:
@@ -343,13 +346,14 @@ def classes_in(found: ClassFolders, folders: list[Folder]) -> Iterator[ClassFold
         parts = [part_of(inside.name) for inside in folder.folders]
         if not parts or may_be_images(folder.files) or not {*parts} <= {"train", "validation", "test"}:
             raise UserError(
-                f"{found.place(above[0])} holds folders of parts, {found.place(folder.name)} not those alone: make the "
-                "same parts in every class folder; or give the folder in which the classes lie as the source"
+                f"{class_folders.place(above[0])} holds folders of parts, {class_folders.place(folder.name)} not those "
+                "alone: make the same parts in every class folder; or give the folder in which the classes lie as the "
+                "source"
             )
         if len({*parts}) < len(parts):
             raise UserError(
-                f"{found.place(folder.name)}: {fold_words(one.name for one in folder.folders)} are two folders of one "
-                "part: rename one, or move it away"
+                f"{class_folders.place(folder.name)}: {fold_words(one.name for one in folder.folders)} are two folders "
+                "of one part: rename one, or move it away"
             )
         for inside, part in zip(folder.folders, parts, strict=True):
             yield ClassFolder(inside, composed(folder.name), part, inside.name)
@@ -364,7 +368,7 @@ def check_classes_have_images(source: str, empty: list[str], better: str = "") -
         )
 
 
-def check_labels(found: ClassFolders) -> None:
+def check_labels(class_folders: ClassFolders) -> None:
     """Check that no class is named like a part, or like a folder of what all classes have, such as `images`.
 
     Nor are all of them named like pieces of one data set, such as `images_part_1` and `images_part_2`.
@@ -372,18 +376,18 @@ def check_labels(found: ClassFolders) -> None:
     Raises:
         UserError: One is, or all are.
     """
-    stems = {re.sub(r"[\W\d_]", "", label).casefold() for label in found.labels}
+    stems = {re.sub(r"[\W\d_]", "", label).casefold() for label in class_folders.labels}
     if len(stems) == 1 and stems.pop().endswith(PIECES):
         raise UserError(
-            f"{found.place()}: the folders {fold_words(found.labels)} are named like pieces of one data set: rename "
-            "them if they are classes; else make a folder of each class"
+            f"{class_folders.place()}: the folders {fold_words(class_folders.labels)} are named like pieces of one "
+            "data set: rename them if they are classes; else make a folder of each class"
         )
-    for label in found.labels:
+    for label in class_folders.labels:
         if part_of(label) or label.casefold() in CONTENTS:
             kind = "a part of a data set" if part_of(label) else "what belongs to all classes"
             raise UserError(
-                f"{found.place()}: the folder {label!r}, in the place of a class, is named like {kind}: rename it if "
-                "it is a class; else give the folder in which the classes lie as the source"
+                f"{class_folders.place()}: the folder {label!r}, in the place of a class, is named like {kind}: rename "
+                "it if it is a class; else give the folder in which the classes lie as the source"
             )
 
 
@@ -401,59 +405,61 @@ def two_spellings(labels: Iterable[str]) -> tuple[str, str] | None:
     return None
 
 
-def check_spellings(found: ClassFolders) -> None:
+def check_spellings(class_folders: ClassFolders) -> None:
     """Check that no two classes differ in case, blanks, hyphens and underscores alone.
 
     Raises:
         UserError: Two do.
     """
-    if pair := two_spellings(found.labels):
-        raise UserError(f"{found.place()}: are {pair[0]!r} and {pair[1]!r} one class? name their folders alike")
+    if pair := two_spellings(class_folders.labels):
+        raise UserError(f"{class_folders.place()}: are {pair[0]!r} and {pair[1]!r} one class? name their folders alike")
 
 
-def check_classes_are_trained(found: ClassFolders) -> None:
+def check_classes_are_trained(class_folders: ClassFolders) -> None:
     """Check that every class is in the train part, if there is one.
 
     Raises:
         UserError: One is in another part alone.
     """
-    trained = {one.label for one in found.members if one.part in ("train", "")}
-    if trained and (missing := [label for label in found.labels if label not in trained]):
+    trained = {member.label for member in class_folders.members if member.part in ("train", "")}
+    if trained and (missing := [label for label in class_folders.labels if label not in trained]):
         raise UserError(
-            f"{found.place()}: {fold_words(missing)} is a class of another part, but not of the train part: add it, "
-            "name its folders alike, or move them away"
+            f"{class_folders.place()}: {fold_words(missing)} is a class of another part, but not of the train part: "
+            "add it, name its folders alike, or move them away"
         )
 
 
-def check_inner_folders(found: ClassFolders) -> None:
+def check_inner_folders(class_folders: ClassFolders) -> None:
     """Refuse a folder within a class that is named like a part, like a class, or like a folder in another class.
 
     Raises:
         UserError: One is named like a part, like a class, or like one in another class.
     """
     owners: dict[str, ClassFolder] = {}
-    labels = {label.casefold() for label in found.labels}
-    for one in found.members:
-        for inside in one.folder.walk():
-            if inside is not one.folder and part_of(inside.name):
+    labels = {label.casefold() for label in class_folders.labels}
+    for member in class_folders.members:
+        for inside in member.folder.walk():
+            if inside is not member.folder and part_of(inside.name):
                 raise UserError(
-                    f"{join_path(found.top.name, inside.path)} is named like a part of a data set, within the class "
-                    f"{one.label!r}: make the same parts in every class, or give the folder in which the classes lie "
-                    "as the source"
+                    f"{join_path(class_folders.top.name, inside.path)} is named like a part of a data set, within the "
+                    f"class {member.label!r}: make the same parts in every class, or give the folder in which the "
+                    "classes lie as the source"
                 )
-        for inside in one.folder.folders:
+        for inside in member.folder.folders:
             name = composed(inside.name).casefold()
-            owner = owners.setdefault(name, one)
+            owner = owners.setdefault(name, member)
             if name in labels:
                 raise UserError(
-                    f"{join_path(found.top.name, inside.path)} has the name of a class, and lies in one: remove it if "
-                    "it is a copy, move its images up, or give the folder in which the classes lie as the source"
+                    f"{join_path(class_folders.top.name, inside.path)} has the name of a class, and lies in one: "
+                    "remove it if it is a copy, move its images up, or give the folder in which the classes lie as "
+                    "the source"
                 )
-            if owner.label != one.label:
+            if owner.label != member.label:
                 raise UserError(
-                    f"{join_path(found.top.name, owner.folder.path)} and {join_path(found.top.name, one.folder.path)} "
-                    f"both hold a folder {inside.name!r}: if such are the classes, give the one folder in which they "
-                    "lie as the source; else move the images up"
+                    f"{join_path(class_folders.top.name, owner.folder.path)} and "
+                    f"{join_path(class_folders.top.name, member.folder.path)} both hold a folder {inside.name!r}: if "
+                    "such are the classes, give the one folder in which they lie as the source; else move the images "
+                    "up"
                 )
 
 

@@ -59,11 +59,11 @@ def items_of(value: Any) -> list[Any]:
     Raises:
         ValueError: It is neither a path, nor a list, nor the YAML of one.
     """
-    given = read_yaml_text(value) if isinstance(value, str) and value.startswith("[") else value
-    several = [given] if isinstance(given, str) and given else given or []
-    if not isinstance(several, list):
+    content = read_yaml_text(value) if isinstance(value, str) and value.startswith("[") else value
+    items = [content] if isinstance(content, str) and content else content or []
+    if not isinstance(items, list):
         raise ValueError
-    return several
+    return items
 
 
 def is_pair(value: Any) -> bool:

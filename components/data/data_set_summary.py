@@ -15,26 +15,26 @@ MOST_LINES, MOST_EXAMPLES = 8, 4  # of what was left out
 LONGEST_NAME = 40  # characters
 
 
-def data_set_lines(found: LabelledFiles, table: pd.DataFrame, quarantine: Sequence[tuple[str, str]]) -> list[str]:
+def data_set_lines(labelled: LabelledFiles, table: pd.DataFrame, quarantine: Sequence[tuple[str, str]]) -> list[str]:
     """Return the lines that say what a data set holds, by which rule it was read, and what was left out and why.
 
     Args:
-        found: What was understood of the source.
+        labelled: What was understood of the source.
         table: One row an image, with its `label`, `part` and `group`.
         quarantine: File and reason of what could not be read.
     """
-    sizes = table["label"].value_counts()[found.classes]
+    sizes = table["label"].value_counts()[labelled.classes]
     each = " to ".join(f"{size:,}" for size in sorted({sizes.min(), sizes.max()}))
-    lists = fold_words(path.relative_to(found.source).as_posix() for path in found.lists)
+    lists = fold_words(path.relative_to(labelled.source).as_posix() for path in labelled.lists)
     groups = table.loc[table["group"] != "", "group"].nunique()
     lines = [
         f"{len(table):,} images of {len(sizes):,} classes, of {each} each",
-        f"labels: {found.origin}",
+        f"labels: {labelled.origin}",
         f"classes: {fold_words(f'{shorten_name(str(name))} {size:,}' for name, size in sizes.items())}",
-        f"parts: {fold_words(part_words(found, table)) or 'none'}",
-        f"groups: {groups:,}, by {lists or found.grouped_by}" if groups else "groups: none",
+        f"parts: {fold_words(part_words(labelled, table)) or 'none'}",
+        f"groups: {groups:,}, by {lists or labelled.grouped_by}" if groups else "groups: none",
     ]
-    left_out = [*found.left_out]
+    left_out = [*labelled.left_out]
     if quarantine:
         files = fold_words((f"{file} ({reason})" for file, reason in quarantine), MOST_EXAMPLES)
         left_out.append(f"no readable images, listed in quarantine.csv: {len(quarantine):,}: {files}")
@@ -63,10 +63,10 @@ def pixel_lines(measures: Sequence[ImageMeasures]) -> Iterator[str]:
         )
 
 
-def part_words(found: LabelledFiles, table: pd.DataFrame) -> Iterator[str]:
+def part_words(labelled: LabelledFiles, table: pd.DataFrame) -> Iterator[str]:
     """Yield each part with its number of images, and folders' names that differ from it: `test 1,200 (testing)`."""
     for part, size in table.loc[table["part"] != "", "part"].value_counts(sort=False).items():
-        folders = sorted({file.part_folder for file in found.files if file.part == part} - {part, ""})
+        folders = sorted({file.part_folder for file in labelled.files if file.part == part} - {part, ""})
         yield f"{part} {size:,}{f' ({fold_words(folders)})' if folders else ''}"
 
 

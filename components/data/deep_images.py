@@ -30,7 +30,7 @@ class DeepImage:
     """
 
     def __init__(self, stored: ImageFile.ImageFile, content: bytes, white_level: int):
-        told = declared_white(stored, content)
+        declared = declared_white(stored, content)
         self.clear = stored.info.get("transparency")  # the samples of a colour that is transparent
         self.negative = stored.format == "TIFF" and tiff_tag(stored, PHOTOMETRIC) == WHITE_IS_ZERO
         self.low: Image.Image | None = None
@@ -42,29 +42,27 @@ class DeepImage:
         self.size, self.mode = stored.size, self.stored.mode if self.low else "L"  # of what is cropped
         ranges = [(strip.min(), self.colours(strip).max(), strip.max()) for strip in self.strips()]
         lowest = int(min(ranges)[0])
-        self.largest, largest_of_all = (int(max(found[at] for found in ranges)) for at in (1, 2))
+        self.largest, largest_of_all = (int(max(extremes[at] for extremes in ranges)) for at in (1, 2))
         if lowest < 0 or self.largest > WHITE:
             raise ValueError(f"its pixels run from {lowest} to {self.largest}: convert it to 8 or 16 bits")
-        if told and content.startswith(PNG) and self.is_scaled(told):
-            told = WHITE
-        self.tells_white, self.white = told is not None, told or white_level
+        if declared and content.startswith(PNG) and self.is_scaled(declared):
+            declared = WHITE
+        self.tells_white, self.white = declared is not None, declared or white_level
         if self.largest > self.white:
-            whose = "the file itself tells" if told else "follows from the largest value of the data set"
+            whose = "the file itself tells" if declared else "follows from the largest value of the data set"
             raise ValueError(
                 f"its pixels run to {self.largest}, brighter than white, {self.white}, which {whose}: write the bits "
                 "that they have into the file, as PNG's sBIT or TIFF's MaxSampleValue"
             )
         self.full_alpha = largest_of_all > self.white  # it has 16 bits where the colours have fewer
 
-    def is_scaled(self, declared_white: int) -> bool:
+    def is_scaled(self, declared: int) -> bool:
         """Return whether samples are scaled to all 16 bits, as PNG wants those of fewer; some programs leave them low.
 
         Scaled ones that are as small as such low ones are multiples of a power of 2, or 1 more.
         """
-        step = (WHITE + 1) // (declared_white + 1)
-        return self.largest > declared_white or not any(
-            (self.colours(strip) % step > 1).any() for strip in self.strips()
-        )
+        step = (WHITE + 1) // (declared + 1)
+        return self.largest > declared or not any((self.colours(strip) % step > 1).any() for strip in self.strips())
 
     def strips(self) -> Iterator[np.ndarray]:
         """Yield strips of the samples from top to bottom, each int32 (height, width, channels)."""

@@ -162,11 +162,11 @@ def share_out(images: Counter[str], size: int, least: int, reserve: int) -> dict
         reserve: Number of images of each class that it leaves.
     """
     shares = {label: size * count / images.total() for label, count in images.items()}
-    given = {label: max(min(max(int(share), least), images[label] - reserve), 0) for label, share in shares.items()}
-    while excess := sum(given.values()) - size:
+    counts = {label: max(min(max(int(share), least), images[label] - reserve), 0) for label, share in shares.items()}
+    while excess := sum(counts.values()) - size:
         step = -1 if excess > 0 else 1
-        free = [label for label in given if least <= given[label] + step <= images[label] - reserve]
+        free = [label for label in counts if least <= counts[label] + step <= images[label] - reserve]
         if not free:
             break
-        given[max(free, key=lambda label: step * (shares[label] - given[label]))] += step
-    return given
+        counts[max(free, key=lambda label: step * (shares[label] - counts[label]))] += step
+    return counts

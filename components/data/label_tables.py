@@ -136,9 +136,9 @@ def label_by_tables(source: Path, top: Folder, tables: list[LabelTable]) -> Labe
     for table in tables:
         check_single_labels(table)
         folder, stem = table.path.rpartition("/")[0], Path(table.path).stem
-        said = part_of(stem) if part_of(stem) in PARTS else ""
+        table_part = part_of(stem) if part_of(stem) in PARTS else ""
         for row in table_rows(table):
-            paths = index.find(row["file"], folder, row["part"] or said)
+            paths = index.find(row["file"], folder, row["part"] or table_part)
             if len(paths) > 1:
                 raise UserError(
                     f"{table.path}: {row['file']!r} may be {paths[0]} or {paths[1]}: give the paths of the files"
@@ -148,7 +148,7 @@ def label_by_tables(source: Path, top: Folder, tables: list[LabelTable]) -> Labe
             elif not paths:
                 missing.append((row["file"], f"in {table.path}, but not there"))
             else:
-                file = labelled_file(paths[0], row, said)
+                file = labelled_file(paths[0], row, table_part)
                 other = files.setdefault(file.path, file)
                 if other.label != file.label:
                     raise several_labels(table.path, f"{row['file']} is {other.label} and {file.label}")
@@ -159,13 +159,15 @@ def label_by_tables(source: Path, top: Folder, tables: list[LabelTable]) -> Labe
                     )
     classes = sorted({file.label for file in files.values()})
     check_labels_are_folders(classes, origin)
-    found = LabelledFiles(source, "", [files[path] for path in index.paths if path in files], classes, origin, missing)
-    found.columns = ("part", "group")
-    found.grouped_by = f"column {tables[0].columns['group']!r} of {places}"
+    labelled = LabelledFiles(
+        source, "", [files[path] for path in index.paths if path in files], classes, origin, missing
+    )
+    labelled.columns = ("part", "group")
+    labelled.grouped_by = f"column {tables[0].columns['group']!r} of {places}"
     with_row = {*files, *unlabelled}
     rest = [path for path in index.paths if path not in with_row]
-    found.left_out += left_out_lines(top, rest, unlabelled, tables, places)
-    return found
+    labelled.left_out += left_out_lines(top, rest, unlabelled, tables, places)
+    return labelled
 
 
 def table_rows(table: LabelTable) -> Iterable[dict[str, str]]:
@@ -190,12 +192,12 @@ def table_rows(table: LabelTable) -> Iterable[dict[str, str]]:
             yield row
 
 
-def labelled_file(path: str, row: Mapping[str, str], said: str) -> LabelledFile:
+def labelled_file(path: str, row: Mapping[str, str], table_part: str) -> LabelledFile:
     """Return the labelled file of a row; its part is the row's, else its folder's, else what the table's name says."""
     part, folder = part_of_path(path)
     if row["part"]:
         part, folder = row["part"], row["part_word"]
-    return LabelledFile(path, join_path(row["label"], path), row["label"], part or said, row["group"], folder)
+    return LabelledFile(path, join_path(row["label"], path), row["label"], part or table_part, row["group"], folder)
 
 
 def left_out_lines(
@@ -343,8 +345,8 @@ def column_by_name(columns: list[str], names: tuple[str, ...]) -> str:
 
 def all_parts(values: "pd.Series") -> bool:
     """Return whether all values but empty ones name train, validation or test, and one is at least."""
-    said = {part_of(value) for value in values if value}
-    return bool(said) and said <= {*PARTS}
+    parts = {part_of(value) for value in values if value}
+    return bool(parts) and parts <= {*PARTS}
 
 
 def find_file_column(rows: "pd.DataFrame", index: FileIndex, folder: str) -> str:

@@ -126,14 +126,14 @@ def join_names(names: list[object]) -> str:
     return text.getvalue()
 
 
-def select_classes(found: LabelledFiles, rules: LabelRules) -> None:
+def select_classes(labelled: LabelledFiles, rules: LabelRules) -> None:
     """Leave out the files of the classes that rules do not take, and note how many they are.
 
     Raises:
         UserError: Rules name a class that is not there.
     """
-    counts = dict.fromkeys(found.classes, 0)
-    for file in found.files:
+    counts = dict.fromkeys(labelled.classes, 0)
+    for file in labelled.files:
         counts[file.label] += 1
     for name in split_names(rules.classes):
         if name not in counts:
@@ -141,20 +141,20 @@ def select_classes(found: LabelledFiles, rules: LabelRules) -> None:
     dropped = [label for label in counts if not rules.takes(label)]
     if dropped:
         words = fold_words(f"{label} {counts[label]:,}" for label in dropped)
-        found.left_out.insert(0, f"classes that are not taken: {words}")
-        found.files = [file for file in found.files if rules.takes(file.label)]
-        found.classes = [label for label in found.classes if rules.takes(label)]
+        labelled.left_out.insert(0, f"classes that are not taken: {words}")
+        labelled.files = [file for file in labelled.files if rules.takes(file.label)]
+        labelled.classes = [label for label in labelled.classes if rules.takes(label)]
 
 
-def check_no_masks(found: LabelledFiles) -> None:
+def check_no_masks(labelled: LabelledFiles) -> None:
     """Check that few files are masks of others, as `1_mask.png` beside `1.png` is.
 
     Raises:
         UserError: More than one in ten is.
     """
-    stems = {file.path.rpartition(".")[0] for file in found.files}
-    masks = [file.path for file in found.files if (plain := MASK.sub("", file.path)) != file.path and plain in stems]
-    if len(masks) > len(found.files) / 10:
+    stems = {file.path.rpartition(".")[0] for file in labelled.files}
+    masks = [file.path for file in labelled.files if (plain := MASK.sub("", file.path)) != file.path and plain in stems]
+    if len(masks) > len(labelled.files) / 10:
         raise UserError(
             f"{len(masks):,} files seem to be masks of others, such as {masks[0]}: move them out of the images' folders"
         )

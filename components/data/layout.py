@@ -53,33 +53,33 @@ def lay_out(
             many images, or a list of groups or of published splits does not fit them.
     """
     source = source.absolute()
-    found = read_source(source, entry, rules, links)
-    table, quarantine = copy_images(found, links, images.path, packed)
-    check_numbers_of_images(source, table, quarantine, found, entry, max_quarantined)
+    labelled = read_source(source, entry, rules, links)
+    table, quarantine = copy_images(labelled, links, images.path, packed)
+    check_numbers_of_images(source, table, quarantine, labelled, entry, max_quarantined)
     names, measures = table.pop("name").tolist(), table.pop("measures").tolist()
     if entry and entry.numbered_by_person:
         table["group"] = person_numbers(table, list(entry.classes))
-    columns = found.columns
-    if found.lists:
+    columns = labelled.columns
+    if labelled.lists:
         column, lines = ("part", fold_lines) if entry else ("group", group_lines)
         columns = tuple(dict.fromkeys([*columns, column]))
         all_names = {*names, *(file for file, _ in quarantine)}
-        table[column] = values_of_images(lines(found.lists, source, links), names, all_names)
+        table[column] = values_of_images(lines(labelled.lists, source, links), names, all_names)
     images.write_table("images.csv", table)
     images.write_table("quarantine.csv", pd.DataFrame(quarantine, columns=["file", "reason"]))
     images.address_by_content(table_digest(table, columns))
-    images.facts.classes = found.classes
+    images.facts.classes = labelled.classes
     if largest := max(one.largest for one in measures):
         images.facts.white_level = white_of(largest)
-    for line in [*data_set_lines(found, table, quarantine), *pixel_lines(measures)]:
+    for line in [*data_set_lines(labelled, table, quarantine), *pixel_lines(measures)]:
         print(f"fetch: {line}")
 
 
-def copy_images(found: LabelledFiles, links: str, target: Path, packed: str) -> tuple[pd.DataFrame, Quarantine]:
+def copy_images(labelled: LabelledFiles, links: str, target: Path, packed: str) -> tuple[pd.DataFrame, Quarantine]:
     """Copy the readable images of a source to a folder; return their table, and the files left out.
 
     Args:
-        found: What was understood of the source.
+        labelled: What was understood of the source.
         links: Where the source's links may lead: `inside` it, or to a `store`.
         target: The data set's folder.
         packed: How the images are stored: as `files`, in `tars`, or as `links` to the source.
@@ -97,8 +97,8 @@ def copy_images(found: LabelledFiles, links: str, target: Path, packed: str) -> 
 
     def read(file: LabelledFile) -> tuple[bytes, ImageMeasures] | Exception:
         try:
-            check_path_name(found.name(file.path))
-            content = read_untrusted(found.source / file.path, found.source, links)
+            check_path_name(labelled.name(file.path))
+            content = read_untrusted(labelled.source / file.path, labelled.source, links)
             return content, image_files.measure_image(content)
         except MemoryError:  # says nothing of the file
             raise
@@ -106,22 +106,22 @@ def copy_images(found: LabelledFiles, links: str, target: Path, packed: str) -> 
             return error
 
     with packing.write_images(target, packed) as writer:
-        results = image_files.map_in_order(read, found.files, AHEAD)
-        for file, result in zip(bar("fetch", found.files, "image"), results, strict=True):
-            name = found.name(file.path)
+        results = image_files.map_in_order(read, labelled.files, AHEAD)
+        for file, result in zip(bar("fetch", labelled.files, "image"), results, strict=True):
+            name = labelled.name(file.path)
             if isinstance(result, Exception):
                 reason = getattr(result, "strerror", None) or str(result) or type(result).__name__
                 quarantine.append((one_line(name), one_line(" ".join(reason.split()))))
                 continue
             content, measures = result
             if copied.setdefault(file.target, name) != name:
-                both = f"{copied[file.target]!a} and {name!a}"
-                raise UserError(f"{both} would both be the image {file.target!r}: rename one")
-            writer.add(file.target, content, found.source / file.path)
+                paths = f"{copied[file.target]!a} and {name!a}"
+                raise UserError(f"{paths} would both be the image {file.target!r}: rename one")
+            writer.add(file.target, content, labelled.source / file.path)
             digest = hashlib.sha256(content).hexdigest()
             size = measures.width, measures.height
             rows.append((file.target, file.label, *size, digest, file.part, file.group, name, measures))
-    quarantine += [(one_line(name), reason) for name, reason in found.missing]
+    quarantine += [(one_line(name), reason) for name, reason in labelled.missing]
     return pd.DataFrame(rows, columns=[*COLUMNS, "name", "measures"]), quarantine
 
 
@@ -129,7 +129,7 @@ def check_numbers_of_images(
     source: Path,
     table: pd.DataFrame,
     quarantine: Quarantine,
-    found: LabelledFiles,
+    labelled: LabelledFiles,
     entry: DataSet | None,
     max_quarantined: float,
 ) -> None:
@@ -144,7 +144,7 @@ def check_numbers_of_images(
             "or fetch it under a name of its own"
         )
     check_quarantined_share(quarantine, len(table), max_quarantined)
-    check_classes_have_images(source.name, sorted({*found.classes} - {*table["label"]}))
+    check_classes_have_images(source.name, sorted({*labelled.classes} - {*table["label"]}))
 
 
 def check_quarantined_share(quarantine: Quarantine, readable: int, max_quarantined: float) -> None:
@@ -183,8 +183,8 @@ def check_pinned_images(images: Images, max_quarantined: float) -> None:
     expected = dict(zip(table["file"], table["sha256"], strict=True))
     actual = {name: hashlib.sha256(images.file(name).read_bytes()).hexdigest() for name in images.stored_files()}
     damaged = [name for name in sorted(expected.keys() | actual.keys()) if expected.get(name) != actual.get(name)]
-    labelled = table["label"].tolist() == [file.partition("/")[0] for file in table["file"]]
-    if damaged or not labelled or images.digest not in (table_digest(table, columns) for columns in DIGESTED):
+    labels_are_folders = table["label"].tolist() == [file.partition("/")[0] for file in table["file"]]
+    if damaged or not labels_are_folders or images.digest not in (table_digest(table, columns) for columns in DIGESTED):
         first = ", ".join(damaged[:3]) or "images.csv"
         raise UserError(
             f"the pinned {images.facts.data_set} is damaged, {first} first: its content does not have the "

@@ -83,11 +83,11 @@ def find_oddities(measures: pd.DataFrame, image_size: int) -> pd.DataFrame:
         row, the image's number; oddity, such as `blurred`; measure; value; usual, the median; and z, the robust z of
         the value on its scale.
     """
-    found = []
+    rows = []
     for oddity, (measure, side) in MEASURES.items():
         values = measures[measure].to_numpy(float)
         z, usual = robust_z(on_scale(measure, values)), float(np.median(values))
         is_odd = (side * z > LARGEST_Z) & ((oddity != "tiny") | (values < image_size))
-        found += [(row, oddity, measure, values[row], usual, z[row]) for row in np.flatnonzero(is_odd)]
-    table = pd.DataFrame(found, columns=COLUMNS).astype({"value": float, "usual": float, "z": float}).round(4)
+        rows += [(row, oddity, measure, values[row], usual, z[row]) for row in np.flatnonzero(is_odd)]
+    table = pd.DataFrame(rows, columns=COLUMNS).astype({"value": float, "usual": float, "z": float}).round(4)
     return table.sort_values("z", key=abs, ascending=False, kind="stable").reset_index(drop=True)

@@ -40,5 +40,5 @@ def split_part_name(name: str) -> tuple[str, str]:
     Both are "" where no word says a part, or several do.
     """
     words = [word.casefold() for word in WORD.findall(HUMP.sub(" ", name))]
-    said = [word for word in words if word in PARTS]
-    return (PARTS[said[0]], " ".join(word for word in words if word not in PARTS)) if len(said) == 1 else ("", "")
+    parts = [PARTS[word] for word in words if word in PARTS]
+    return (parts[0], " ".join(word for word in words if word not in PARTS)) if len(parts) == 1 else ("", "")

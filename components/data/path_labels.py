@@ -95,21 +95,21 @@ def label_by_names(source: Path, top: Folder, pattern: str) -> LabelledFiles:
     files, missing = [], []
     for path in image_paths(top):
         match = expression.search(path) if pattern else expression.fullmatch(path)
-        said = {key: composed(value or "") for key, value in match.groupdict().items()} if match else {}
-        if not said.get("label"):
+        values = {key: composed(value or "") for key, value in match.groupdict().items()} if match else {}
+        if not values.get("label"):
             missing.append((path, "no label in its name"))
             continue
         part, part_folder = part_of_path(path)
-        if word := said.get("part"):
+        if word := values.get("part"):
             part, part_folder = part_of(word), word
             if part not in PARTS:
                 raise UserError(f"pattern: {word!r}, in {path}, is no part such as train, validation or test")
-        label = said["label"]
-        files.append(LabelledFile(path, join_path(label, path), label, part, said.get("group", ""), part_folder))
+        label = values["label"]
+        files.append(LabelledFile(path, join_path(label, path), label, part, values.get("group", ""), part_folder))
     what = f"what {pattern!r} finds in the paths" if pattern else "names of the files, up to the number at their end,"
-    found = with_classes(source, top, files, f"{what} in {top.name}", missing)
-    found.columns, found.grouped_by = ("part", "group"), "the pattern"
-    return found
+    labelled = with_classes(source, top, files, f"{what} in {top.name}", missing)
+    labelled.columns, labelled.grouped_by = ("part", "group"), "the pattern"
+    return labelled
 
 
 def with_classes(
@@ -122,9 +122,9 @@ def with_classes(
     """
     classes = sorted({file.label for file in files})
     check_labels_are_folders(classes, origin)
-    found = LabelledFiles(source, "", files, classes, origin, missing or [])
-    used = {file.path for file in files} | {path for path, _ in found.missing}
+    labelled = LabelledFiles(source, "", files, classes, origin, missing or [])
+    used = {file.path for file in files} | {path for path, _ in labelled.missing}
     beside = [path for path in top.file_paths() if path not in used and not path.endswith(GROUPS)]
     if beside:
-        found.left_out.append(f"no images by their names: {len(beside):,}: {fold_words(beside, 4)}")
-    return found
+        labelled.left_out.append(f"no images by their names: {len(beside):,}: {fold_words(beside, 4)}")
+    return labelled

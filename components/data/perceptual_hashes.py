@@ -248,8 +248,8 @@ def pairs_of_close_hashes(
                 places = np.arange(several.sum()) - np.repeat(several.cumsum() - several, several)
                 first = np.repeat(askers[rows[:some]], several)
                 second = order[places + np.repeat(starts[asked[rows[:some]]], several)]
-                wanted = first < second if queries is None else first != second
-                first, second = first[wanted], second[wanted]
+                distinct = first < second if queries is None else first != second
+                first, second = first[distinct], second[distinct]
                 bits = asking[first] ^ hashes[second]
                 close = np.bitwise_count(bits) <= distance
                 for start, size in bands[:number]:

@@ -57,16 +57,16 @@ def read_source(source: Path, entry: DataSet | None, rules: LabelRules, links: s
     if entry:
         return label_by_folders(find_class_folders(source, top, entry), find_lists(source, source, entry))
     if rules.labels == "leaves":
-        found = label_by_leaves(source, top)
+        labelled = label_by_leaves(source, top)
     elif rules.labels == "names" or (rules.labels == "auto" and rules.pattern):
-        found = label_by_names(source, top, rules.pattern)
+        labelled = label_by_names(source, top, rules.pattern)
     elif rules.labels in ("auto", "folders"):
-        found = find_labels(source, top, rules, links)
+        labelled = find_labels(source, top, rules, links)
     else:
-        found = label_by_tables(source, top, [named_table(source, top, rules, links)])
-    select_classes(found, rules)
-    check_no_masks(found)
-    return found
+        labelled = label_by_tables(source, top, [named_table(source, top, rules, links)])
+    select_classes(labelled, rules)
+    check_no_masks(labelled)
+    return labelled
 
 
 def find_labels(source: Path, top: Folder, rules: LabelRules, links: str) -> LabelledFiles:
@@ -80,7 +80,7 @@ def find_labels(source: Path, top: Folder, rules: LabelRules, links: str) -> Lab
     problems: list[str] = []
     tables = find_label_tables(source, top, links, rules, TABLES, problems)
     try:
-        found = read_class_folders(source, top, rules, links)
+        labelled = read_class_folders(source, top, rules, links)
     except UserError as error:
         tables = tables or find_label_tables(source, top, links, rules, LISTS, problems)
         if tables:
@@ -91,8 +91,8 @@ def find_labels(source: Path, top: Folder, rules: LabelRules, links: str) -> Lab
         raise UserError(f"{error}; or say what labels the images ({CHOICES})") from error
     for table in tables:
         if table.named or rules.label_column:
-            check_agreement(found, table, top)
-    return found
+            check_agreement(labelled, table, top)
+    return labelled
 
 
 def read_class_folders(source: Path, top: Folder, rules: LabelRules, links: str) -> LabelledFiles:
@@ -101,67 +101,68 @@ def read_class_folders(source: Path, top: Folder, rules: LabelRules, links: str)
     Raises:
         UserError: There are no class folders, or they can be read in more than one way.
     """
-    found = find_class_folders(source, top, None, split_names(rules.without_classes))
-    read = label_by_folders(found, find_lists(source, source / found.root.path, None))
-    if not any(file.part for file in read.files):
-        take_parts_of_lists(read, top, links)
-    return read
+    class_folders = find_class_folders(source, top, None, split_names(rules.without_classes))
+    labelled = label_by_folders(class_folders, find_lists(source, source / class_folders.root.path, None))
+    if not any(file.part for file in labelled.files):
+        take_parts_of_lists(labelled, top, links)
+    return labelled
 
 
-def take_parts_of_lists(read: LabelledFiles, top: Folder, links: str) -> None:
+def take_parts_of_lists(labelled: LabelledFiles, top: Folder, links: str) -> None:
     """Give the files in class folders the parts of the lists that name them, such as `train.txt` and `test.txt`.
 
     A list is in the source, is named like a part, and names files of these alone, a line each. One that names a file of
     another part is not taken, and it is said.
     """
-    index = FileIndex([file.path for file in read.files])
-    said: dict[str, tuple[str, str]] = {}
+    index = FileIndex([file.path for file in labelled.files])
+    listed_parts: dict[str, tuple[str, str]] = {}
     for path in top.file_paths():
         if not path.lower().endswith((*LISTS, ".csv", ".tsv")) or (part := part_of(Path(path).stem)) not in PARTS:
             continue
         try:
-            rows = read_rows(read.source / path, path, read.source, links, index)
+            rows = read_rows(labelled.source / path, path, labelled.source, links, index)
         except UserError:
             continue
         column = find_file_column(rows, index, path.rpartition("/")[0])
         named = [index.find(value, "") for value in rows[column]] if column else []
         if not named or not all(len(files) == 1 for files in named):
             continue
-        if any(said.get(file, (part, ""))[0] != part for (file,) in named):
-            read.left_out.append(f"the parts that {path} says: it names files of another part, too")
+        if any(listed_parts.get(file, (part, ""))[0] != part for (file,) in named):
+            labelled.left_out.append(f"the parts that {path} says: it names files of another part, too")
             continue
-        said.update({file: (part, path) for (file,) in named})
-    if said:
-        nothing = ("", "")
-        read.columns = ("part",)
-        read.files = [
-            replace(one, part=said.get(one.path, nothing)[0], part_folder=said.get(one.path, nothing)[1])
-            for one in read.files
+        listed_parts.update({file: (part, path) for (file,) in named})
+    if listed_parts:
+        labelled.columns = ("part",)
+        labelled.files = [
+            replace(file, part=part, part_folder=path)
+            for file in labelled.files
+            for part, path in [listed_parts.get(file.path, ("", ""))]
         ]
 
 
-def label_by_folders(found: ClassFolders, lists: Sequence[Path]) -> LabelledFiles:
+def label_by_folders(class_folders: ClassFolders, lists: Sequence[Path]) -> LabelledFiles:
     """Return all files below class folders, with the folders' labels and parts, and lines on what is left out.
 
     Args:
-        found: The class folders.
+        class_folders: The class folders.
         lists: The lists beside them that are read.
     """
-    files = []
-    for one in sorted(found.members, key=lambda one: (one.folder.name, one.part_folder)):
-        for path in one.folder.file_paths():
-            within = path.removeprefix(f"{one.folder.path}/")
-            target = composed(join_path(one.label, one.part_folder, within))
-            files.append(LabelledFile(path, target, one.label, one.part, "", one.part_folder))
-    above = all(one.part_folder == one.folder.name for one in found.members)
-    kind = "class folders" if found.members[0].part == "" else "folders of parts in class folders" if above else ""
-    inner = sorted(inside.path for one in found.members for inside in one.folder.folders)
+    files, source = [], class_folders.source
+    for member in sorted(class_folders.members, key=lambda member: (member.folder.name, member.part_folder)):
+        for path in member.folder.file_paths():
+            within = path.removeprefix(f"{member.folder.path}/")
+            target = composed(join_path(member.label, member.part_folder, within))
+            files.append(LabelledFile(path, target, member.label, member.part, "", member.part_folder))
+    above = all(member.part_folder == member.folder.name for member in class_folders.members)
+    has_parts = class_folders.members[0].part != ""
+    kind = "class folders" if not has_parts else "folders of parts in class folders" if above else ""
+    inner = sorted(inside.path for member in class_folders.members for inside in member.folder.folders)
     within = f"; to a class belong the folders in it, {fold_words(inner, MOST_EXAMPLES)}" if inner else ""
-    origin = f"names of the {kind or 'class folders in folders of parts'} in {found.place()}{within}"
-    read = LabelledFiles(found.source, found.root.path, files, found.labels, origin, lists=[*lists])
-    read.missing = [(read.name(path), reason_for(found.source, path)) for path in found.linked_folders()]
-    read.left_out = [*lines_of_left_out(found, {path.relative_to(found.source).as_posix() for path in lists})]
-    return read
+    origin = f"names of the {kind or 'class folders in folders of parts'} in {class_folders.place()}{within}"
+    labelled = LabelledFiles(source, class_folders.root.path, files, class_folders.labels, origin, lists=[*lists])
+    labelled.missing = [(labelled.name(path), reason_for(source, path)) for path in class_folders.linked_folders()]
+    labelled.left_out = [*lines_of_left_out(class_folders, {path.relative_to(source).as_posix() for path in lists})]
+    return labelled
 
 
 def reason_for(source: Path, path: str) -> str:
@@ -173,14 +174,14 @@ def reason_for(source: Path, path: str) -> str:
     return "a link that has changed"
 
 
-def lines_of_left_out(found: ClassFolders, lists: set[str]) -> Iterator[str]:
+def lines_of_left_out(class_folders: ClassFolders, lists: set[str]) -> Iterator[str]:
     """Yield a line for each folder left out, one for files beside class folders, if any, and one for hidden names."""
-    members = {one.folder.path for one in found.members}
-    holders = {"", found.root.path} | {path.rpartition("/")[0] for path in members}
-    used = {*lists, *found.linked_folders()}
+    members = {one.folder.path for one in class_folders.members}
+    holders = {"", class_folders.root.path} | {path.rpartition("/")[0] for path in members}
+    used = {*lists, *class_folders.linked_folders()}
     beside: list[str] = []
     skipped = Counter[str]()
-    pending = [found.top]
+    pending = [class_folders.top]
     while pending:
         folder = pending.pop()
         if folder.path in members:
@@ -190,7 +191,7 @@ def lines_of_left_out(found: ClassFolders, lists: set[str]) -> Iterator[str]:
             skipped.update(folder.skipped)
             pending += reversed(folder.folders)
         else:
-            reason = found.left_out.get(folder.path, "it is no class folder")
+            reason = class_folders.left_out.get(folder.path, "it is no class folder")
             yield f"{folder.path}, with {len(folder.file_paths()):,} files: {reason}"
     if beside:
         yield f"beside the class folders: {len(beside):,}: {fold_words(beside, MOST_EXAMPLES)}"
@@ -217,14 +218,14 @@ def named_table(source: Path, top: Folder, rules: LabelRules, links: str) -> Lab
     )
 
 
-def check_agreement(found: LabelledFiles, table: LabelTable, top: Folder) -> None:
+def check_agreement(labelled: LabelledFiles, table: LabelTable, top: Folder) -> None:
     """Raise unless a table gives all images of any one class folder the same label; two folders may share one.
 
     Raises:
         UserError: It does not.
     """
     index, folder = FileIndex(image_paths(top)), table.path.rpartition("/")[0]
-    labels = {file.path: file.label for file in found.files}
+    labels = {file.path: file.label for file in labelled.files}
     first: dict[str, tuple[str, str]] = {}
     for row in table_rows(table):
         for path in index.find(row["file"], folder):

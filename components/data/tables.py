@@ -73,9 +73,9 @@ def change_texts(table: "pd.DataFrame", pattern: str, change: Callable[[str], st
     columns, match = {}, re.compile(pattern).match
     for name in table:
         values = text_cells(table, name)
-        found = [isinstance(value, str) and match(value) is not None for value in values]
-        if any(found):
-            texts = [change(value) if one else value for value, one in zip(values, found, strict=True)]
+        matches = [isinstance(value, str) and match(value) is not None for value in values]
+        if any(matches):
+            texts = [change(value) if one else value for value, one in zip(values, matches, strict=True)]
             columns[str(name)] = pd.Series(texts, table.index, table[name].dtype)
     return table.assign(**columns) if columns else table
 
