@@ -159,8 +159,8 @@ def run_once(
     with resource_errors(step.name, first), ExitStack() as stack:
         outputs = {}
         for key, kind in step.outputs.items():
-            own = deepcopy({**manifest, "facts": facts_of_kinds(manifest["facts"], [kind])})
-            output = kind(staging_path(key, Path(artifacts[key])), own, sha256(digest, key), record)
+            output_manifest = deepcopy({**manifest, "facts": facts_of_kinds(manifest["facts"], [kind])})
+            output = kind(staging_path(key, Path(artifacts[key])), output_manifest, sha256(digest, key), record)
             if key in shards:
                 sharding.check_shards(step, key, shards[key], digest)
                 output.shards = shards[key]

@@ -82,9 +82,9 @@ class Epochs:
             share = mixtures.shares[:, None]
             others = [np.take_along_axis(values, mixtures.partners, axis=1) for values in (labels, weights)]
             first, second = (labels, share * weights), (others[0], (1 - share) * others[1])
-            own = share >= 0.5
+            first_is_larger = share >= 0.5
             targets = tuple(
-                (np.where(own, *labels_of), np.where(own, *shares_of))
+                (np.where(first_is_larger, *labels_of), np.where(first_is_larger, *shares_of))
                 for labels_of, shares_of in (zip(first, second, strict=True), zip(second, first, strict=True))
             )
         return Epoch(self.to_batches(order), self.to_batches(views), targets, self.counts, mixtures)

@@ -43,12 +43,12 @@ class Agreement:
 
 def agreement_of(model: np.ndarray, file: np.ndarray) -> Agreement:
     """Return the Agreement of a model's probabilities and a file's, (n, classes) each, of the same images."""
-    true, told = (np.clip(one.astype(np.float64), LOWEST_PROBABILITY, 1) for one in (model, file))
+    of_model, of_file = (np.clip(one.astype(np.float64), LOWEST_PROBABILITY, 1) for one in (model, file))
     return Agreement(
         len(model),
         float(np.abs(model - file).max()),
         int((model.argmax(axis=1) != file.argmax(axis=1)).sum()),
-        max(float((true * np.log(true / told)).sum(axis=1).mean()), 0.0),  # rounding makes it less
+        max(float((of_model * np.log(of_model / of_file)).sum(axis=1).mean()), 0.0),  # rounding makes it less
     )
 
 
@@ -74,22 +74,22 @@ class Rule:
         }
         return " and ".join(words for words, counts in parts.items() if counts)
 
-    def breaches(self, found: Agreement) -> Iterator[str]:
+    def breaches(self, agreement: Agreement) -> Iterator[str]:
         """Yield in words what a file breaches; nothing of one that is kept. What is not a number is a breach."""
-        if not found.difference <= self.difference:
-            yield f"the probabilities differ by {found.difference:.2g}, more than {self.difference:g}"
-        if found.changed > max(1, self.changed * found.images):
-            yield f"{found.changed} of {found.images} images change class, more than {self.changed:.0%}"
-        if not found.divergence <= self.divergence:
-            yield f"the log loss rises by {found.divergence:.2g} nats, more than {self.divergence:g}"
+        if not agreement.difference <= self.difference:
+            yield f"the probabilities differ by {agreement.difference:.2g}, more than {self.difference:g}"
+        if agreement.changed > max(1, self.changed * agreement.images):
+            yield f"{agreement.changed} of {agreement.images} images change class, more than {self.changed:.0%}"
+        if not agreement.divergence <= self.divergence:
+            yield f"the log loss rises by {agreement.divergence:.2g} nats, more than {self.divergence:g}"
 
 
 RULES = {"float32": Rule(1e-4), "float16": Rule(0.01), "int8": Rule(changed=0.02, divergence=0.02)}  # by precision
 
 
-def check_agreement(found: Agreement, to: str, precision: str) -> None:
+def check_agreement(agreement: Agreement, to: str, precision: str) -> None:
     """Raise a UserError, which names all breaches, where an agreement breaches the rule of its precision."""
-    if breaches := [*RULES[precision].breaches(found)]:
+    if breaches := [*RULES[precision].breaches(agreement)]:
         others = "another precision or format" if precision != "float32" else "the other format"
         raise UserError(f"{to} {precision}: {'; '.join(breaches)}: not written; try {others}")
 

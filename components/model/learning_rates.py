@@ -79,17 +79,17 @@ class SeveralRates(keras.optimizers.Optimizer):
 
     def build(self, variables: list[keras.Variable]) -> None:
         """Build each optimizer for the variables that it was given with in `parts`; `variables` itself is ignored."""
-        for optimizer, own in self.parts:
-            optimizer.build(own)
+        for optimizer, subset in self.parts:
+            optimizer.build(subset)
         self.built = True
 
     def apply(self, grads: list[Any], trainable_variables: list[keras.Variable]) -> None:
         """Take one step with each optimizer on its own variables; gradients are in the order of the variables."""
         gradients = {id(variable): grad for grad, variable in zip(grads, trainable_variables, strict=True)}
-        for optimizer, own in self.parts:
-            optimizer.apply([gradients[id(variable)] for variable in own], own)
+        for optimizer, subset in self.parts:
+            optimizer.apply([gradients[id(variable)] for variable in subset], subset)
 
     def finalize_variable_values(self, var_list: list[keras.Variable]) -> None:
         """Finalize each optimizer on its own variables: they take their moving averages, where there are some."""
-        for optimizer, own in self.parts:
-            optimizer.finalize_variable_values(own)
+        for optimizer, subset in self.parts:
+            optimizer.finalize_variable_values(subset)

@@ -65,11 +65,11 @@ def wait_for(look: Callable[[], Found | None], what: str) -> Found:
         UserError: It found nothing for `MINUTES`.
     """
     start = time.monotonic()
-    while (found := look()) is None:
+    while (value := look()) is None:
         if time.monotonic() - start > 60 * MINUTES:
             raise UserError(f"{what} did not come within {MINUTES} minutes: see whether it found room on the cluster")
         time.sleep(PAUSE)
-    return found
+    return value
 
 
 def answering_address(file: Path) -> str | None:

@@ -97,13 +97,13 @@ def predict_written(
     with bar(f"predict {network.name}", len(rows), "image") as progress:
         for start in range(0, len(rows), batch_size):
             batch = views[rows[start : start + batch_size]]
-            probabilities = network.predict_on_batch(batch.reshape(-1, *batch.shape[2:]))
-            batches.append(probabilities.reshape(*batch.shape[:2], -1))
+            outputs = network.predict_on_batch(batch.reshape(-1, *batch.shape[2:]))
+            batches.append(outputs.reshape(*batch.shape[:2], -1))
             release(views)
             progress.update(len(batch))
-    found = np.concatenate(batches)
-    check_finite(found, network.name)
-    return found
+    probabilities = np.concatenate(batches)
+    check_finite(probabilities, network.name)
+    return probabilities
 
 
 def check_finite(outputs: np.ndarray, name: str) -> None:

@@ -72,10 +72,10 @@ class ServedModel:
         """
         batches = range(0, len(pixels), BATCH)
         with self.lock:
-            found = np.concatenate([self.network.predict_on_batch(pixels[at : at + BATCH]) for at in batches])
-        if not np.isfinite(found).all():
+            probabilities = np.concatenate([self.network.predict_on_batch(pixels[at : at + BATCH]) for at in batches])
+        if not np.isfinite(probabilities).all():
             raise UserError("the model's probabilities are not numbers: train it again, at a lower learning rate")
-        return found
+        return probabilities
 
     def promise(self, at_least: float) -> abstention.Promise:
         """Return the Promise for a share of right answers: the margin from which to answer, and what validation says.

@@ -98,8 +98,8 @@ def train(
         raise UserError(f"node 0 goes on from epoch {epochs:g}, another from {len(state.history)}: remove {resume}")
 
     def is_finished() -> bool:
-        own = len(state.history) == settings.epochs or state.epochs_since_best >= patience
-        return bool(trainer.of_first_node(own))
+        local_decision = len(state.history) == settings.epochs or state.epochs_since_best >= patience
+        return bool(trainer.of_first_node(local_decision))
 
     with bar(name, settings.epochs, "epoch") as progress:
         progress.update(len(state.history))

@@ -41,10 +41,10 @@ def answer_sentences(
     first = f"Validation chose {first}: it" if len(scores) > 1 else first
     first += f" is right on {value:.1f} % of {row['test_images']:,.0f} test images{trainings}"
     first += f" (95 % interval {low:.1f} to {high:.1f})"
-    told = [difference_words(pairs, chosen, name) for name in names]
-    words = [text for is_told, text in told if is_told]
-    if untold := [text for is_told, text in told if not is_told]:
-        words.append(f"not told apart from {join_words(untold)}")
+    differences = [difference_words(pairs, chosen, name) for name in names]
+    words = [text for is_significant, text in differences if is_significant]
+    if undecided := [text for is_significant, text in differences if not is_significant]:
+        words.append(f"not told apart from {join_words(undecided)}")
     first += f", {join_words(words)}" if words else ""
     return [f"{first}.", *price_sentence(chosen, names, reports, costs)]
 
@@ -86,14 +86,14 @@ def shared_work(reports: Mapping[str, Report]) -> dict[str, list[str]]:
     They are those of `SHARED`, done once for both.
     """
     steps = {"augmentation": "augment", "extraction": "extract"}
-    made = {name: report.manifest["lineage"] for name, report in reports.items()}
+    lineages = {name: report.manifest["lineage"] for name, report in reports.items()}
     return {
         name: [
             work for work in SHARED
             if steps[work] in lineage
-            and any(other.get(steps[work]) == lineage[steps[work]] for key, other in made.items() if key != name)
+            and any(other.get(steps[work]) == lineage[steps[work]] for key, other in lineages.items() if key != name)
         ]
-        for name, lineage in made.items()
+        for name, lineage in lineages.items()
     }  # fmt: skip
 
 

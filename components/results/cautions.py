@@ -20,12 +20,12 @@ def caution_sentences(ways: Mapping[str, Sequence[Report]]) -> list[str]:
     Args:
         ways: The reports on each way's trainings, by its name.
     """
-    found = {
+    counts_by_way = {
         name: Counter(caution for report in reports for caution in cautions(report)) for name, reports in ways.items()
     }
     sentences = []
-    for caution in sorted({caution for counts in found.values() for caution in counts}):
-        affected = {name: counts[caution] for name, counts in found.items() if caution in counts}
+    for caution in sorted({caution for counts in counts_by_way.values() for caution in counts}):
+        affected = {name: counts[caution] for name, counts in counts_by_way.items() if caution in counts}
         if len(affected) <= MOST_NAMED:
             who = ", ".join(
                 name if len(ways[name]) == 1 else f"{name} (in {trainings} of {len(ways[name])} trainings)"

@@ -57,22 +57,22 @@ class Certificate:
 
     def lines(self) -> list[str]:
         """Return the certificate in sentences, for a person."""
-        file, rule, found = self.file, self.rule, self.rule["found"]
+        file, rule, agreement = self.file, self.rule, self.rule["found"]
         lines = [
-            f"kept, as on {found['images']:,} images ({rule['on']}) {rule['words']}: a probability differs by "
-            f"{found['difference']:.2g} at most, {found['changed']} change class, the log loss rises by "
-            f"{found['divergence']:.2g} nats"
+            f"kept, as on {agreement['images']:,} images ({rule['on']}) {rule['words']}: a probability differs by "
+            f"{agreement['difference']:.2g} at most, {agreement['changed']} change class, the log loss rises by "
+            f"{agreement['divergence']:.2g} nats"
         ]
         if self.test is None:
             lines.append("not scored on test images, as no test split is here")
         else:
             scores, mcnemar, changed = self.test["scores"], self.test["mcnemar"], self.test["changed"]
-            told = ", ".join(
+            score_text = ", ".join(
                 f"{SCORES[name].title} {with_interval(scores[name]['file'], *scores[name]['interval'])} "
                 f"(the model's {scores[name]['model']:.3f})"
                 for name in MAIN
             )
-            lines.append(f"{self.test['images']:,} test images, scored once, which decided nothing: {told}")
+            lines.append(f"{self.test['images']:,} test images, scored once, which decided nothing: {score_text}")
             names = f" ({fold_words([row['file'] for row in changed], 4)})" if changed else ""
             lines.append(
                 f"{len(changed)} test images change class{names}; {mcnemar['model_alone']} only the model has right, "
@@ -114,9 +114,9 @@ def model_facts(classifier: Classifier) -> dict[str, Any]:
     return {**named, "sha256": digest, "bytes": size}
 
 
-def rule_facts(found: Agreement, precision: str, on: str) -> dict[str, Any]:
+def rule_facts(agreement: Agreement, precision: str, on: str) -> dict[str, Any]:
     """Return the rule of a precision in `words`, what the file was judged `on`, and what was `found` there."""
-    return {"words": str(RULES[precision]), "on": on, "found": asdict(found)}
+    return {"words": str(RULES[precision]), "on": on, "found": asdict(agreement)}
 
 
 def time_images(network: WrittenNetwork, pixels: np.ndarray) -> dict[str, float]:

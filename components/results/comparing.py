@@ -89,15 +89,15 @@ def samples_by_split(models: Mapping[str, Sequence[Report]]) -> dict[str, dict[s
         for report in trials:
             splits[name].setdefault(split_digest(report), []).append(report)
     main, *others = next(iter(splits.values()))
-    common = [main, *(digest for digest in others if all(digest in own for own in splits.values()))]
+    common = [main, *(digest for digest in others if all(digest in by_digest for by_digest in splits.values()))]
     if len(common) < FEWEST_DRAWS:
         common = [main]
     samples: dict[str, dict[str, list[Sample]]] = {name: {} for name in models}
     for digest in common:
         first = next(iter(splits.values()))[digest][0]
         order = first.table("predictions.csv").set_index("file")
-        for name, own in splits.items():
-            samples[name][digest] = [sample_of(*predictions_on(report, first, order)) for report in own[digest]]
+        for name, by_digest in splits.items():
+            samples[name][digest] = [sample_of(*predictions_on(report, first, order)) for report in by_digest[digest]]
         most = max(FEWEST_DRAWS, *(len(of_way[digest]) for of_way in samples.values()))
         for name, of_way in samples.items():
             if not titles.has_chance(name):

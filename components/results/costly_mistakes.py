@@ -156,22 +156,22 @@ def find_costly_mistakes(
         test: Predictions of the test images.
         validation: Predictions of the validation images.
     """
-    found = []
+    mistakes = []
     for true, predicted in confusions:
         seen, validated = (predictions.confidences(true, predicted) for predictions in (test, validation))
         rate = max(RATE, upper_limit(0, len(validated)))
         exact = threshold_below_rate(validated, rate) or 0.0
         threshold, right = math.ceil(exact * FINENESS) / FINENESS, validation.right_calls(predicted)
         is_true = test.labels == true
-        mistakes = int(np.sum(test.probabilities[is_true].argmax(axis=1) == predicted))
-        found.append(
+        count = int(np.sum(test.probabilities[is_true].argmax(axis=1) == predicted))
+        mistakes.append(
             CostlyMistake(
-                classes[true], classes[predicted], int(is_true.sum()), mistakes, len(seen), int(np.sum(seen > 0)),
+                classes[true], classes[predicted], int(is_true.sum()), count, len(seen), int(np.sum(seen > 0)),
                 upper_limit(int(np.sum(seen > 0)), len(seen)), len(validated), rate, threshold,
                 len(right), int(np.sum(right <= threshold)), int(np.sum(seen > threshold)),
             )
         )  # fmt: skip
-    return found
+    return mistakes
 
 
 def costly_mistakes(report: Report) -> list[CostlyMistake]:

@@ -513,8 +513,8 @@ def all_seconds(costs: Sequence[Mapping[str, float]]) -> str:
     if not all("seconds_total" in one for one in costs):
         return ""
     common = sum(costs[0].get(f"seconds_{work}", 0.0) for work in SHARED)
-    own = (one["seconds_total"] - sum(one.get(f"seconds_{work}", 0.0) for work in SHARED) for one in costs)
-    return f"{common + sum(own):,.1f}"
+    unshared = (one["seconds_total"] - sum(one.get(f"seconds_{work}", 0.0) for work in SHARED) for one in costs)
+    return f"{common + sum(unshared):,.1f}"
 
 
 def number_text(values: Mapping[str, float], name: str, places: int) -> str:
@@ -561,11 +561,11 @@ def correction_facts(facts: ReportFacts) -> dict[str, str]:
 
 def exploration_pictures(drawings: Drawings) -> list[pictures.Picture | str]:
     """Return the captioned figures of a data set in their order; where a figure is missing, its caption as text."""
-    shown: list[pictures.Picture | str] = []
+    figures: list[pictures.Picture | str] = []
     for name, caption in drawings.read_values("captions").items():
         file = drawings.path / "figures" / f"{name}.png"
-        shown.append(pictures.file_picture(file, caption, caption) if file.is_file() else caption)
-    return shown
+        figures.append(pictures.file_picture(file, caption, caption) if file.is_file() else caption)
+    return figures
 
 
 def leakage_section(report: Report) -> dict[str, Any]:
@@ -573,14 +573,14 @@ def leakage_section(report: Report) -> dict[str, Any]:
 
     `more` is negative where there are fewer than 20. `conclusion` is a sentence where nothing leaks, else empty.
     """
-    table, found = report.table("leakage.csv"), report.facts.leakage
-    duplicates = any(found.get(name) for name in LEAKAGE if name.endswith("_pairs"))
+    table, counts = report.table("leakage.csv"), report.facts.leakage
+    duplicates = any(counts.get(name) for name in LEAKAGE if name.endswith("_pairs"))
     leaks = bool((table["kind"] != leakage.HARMLESS).any())
     return {
         "conclusion": "" if leaks else NO_LEAKS if duplicates else "Nothing was found.",
         "counts": {
             LEAKAGE[key]: f"{count:,}" if isinstance(count, int) else f"{count:.1%}"
-            for key, count in found.items()
+            for key, count in counts.items()
             if count
         },
         "pictures": pictures.leak_pictures(report),

@@ -60,10 +60,10 @@ def mistake_pictures(report: Report) -> list[tuple[Picture, ...]]:
     table, arrays = report.table("mistakes.csv"), report.arrays("mistakes")
     pairs: list[tuple[Picture, ...]] = []
     for number, row in enumerate(table.to_dict("records")):
-        said = f"{row['label']} → {row['predicted']} ({row['probability']:.2f})"
+        prediction = f"{row['label']} → {row['predicted']} ({row['probability']:.2f})"
         right = row["label"] == row["predicted"]
         alt = f"{row['file']}: {row['label']}, predicted as {row['predicted']} with {row['probability']:.2f}"
-        image = array_picture(arrays["images"][number], f"{row['file']}: {said}{', right' * right}", alt)
+        image = array_picture(arrays["images"][number], f"{row['file']}: {prediction}{', right' * right}", alt)
         heats = arrays.get("heats")
         if heats is None:
             pairs.append((image,))

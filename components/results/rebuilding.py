@@ -78,22 +78,24 @@ def recipe_text(recipe: str, models: Mapping[str, Sequence[Report]]) -> str:
         recipe: Its name, or "".
         models: The reports on each way, the main one first, by its name.
     """
-    found: dict[str, dict[str, list[Any]]] = {}
+    parameters: dict[str, dict[str, list[Any]]] = {}
     for trials in models.values():
         for report in trials:
             for step, values in report.manifest["parameters"].items():
                 for name, value in values.items():
-                    several = found.setdefault(step, {}).setdefault(name, [])
+                    several = parameters.setdefault(step, {}).setdefault(name, [])
                     if value not in several:
                         several.append(value)
-    steps = {step: {name: several[0] for name, several in values.items()} for step, values in found.items() if values}
+    steps = {
+        step: {name: several[0] for name, several in values.items()} for step, values in parameters.items() if values
+    }
     for trials in models.values():
         step = MODELS[trials[0].facts.model].step
         if "repeats" in steps.get(step, {}):
             of_fold = [one for one in trials if fold_of(one) == fold_of(trials[0])]
             steps[step]["repeats"] = max(len(of_fold), steps[step]["repeats"])
     vary: dict[str, dict[str, list[Any]]] = {}
-    for step, values in found.items():
+    for step, values in parameters.items():
         for name, several in values.items():
             if len(several) > 1 and name not in ("seed", "repeats") and f"{step}.{name}" not in SEEDS:
                 vary.setdefault(step, {})[name] = several

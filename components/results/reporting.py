@@ -73,8 +73,8 @@ def fill_report(
         validation_labels = class_numbers(validation["label"], classes)
         validated_predictions = Predictions(validation_labels, validated, validation["group"].to_numpy())
         predictions = Predictions(labels, probabilities, groups)
-        found = find_costly_mistakes(confusions, classes, predictions, validated_predictions)
-        report.facts.never = [asdict(mistake) for mistake in found]
+        costly_mistakes = find_costly_mistakes(confusions, classes, predictions, validated_predictions)
+        report.facts.never = [asdict(mistake) for mistake in costly_mistakes]
     write_slices(report, image_measures(test, plain, rows) if slices else {}, slices, labels, probabilities, groups)
     write_mistakes(report, network, table, plain, rows, probabilities)
     copy_leakage(splits, report)

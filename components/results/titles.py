@@ -26,8 +26,8 @@ def model_title(artifact: Classifier | Report, recipe: str = "", name: str = "")
         name: Its name among the models that it is compared with, if there are any.
     """
     facts = artifact.facts
-    shown = facts.model + served_as(artifact) if name in ("", facts.model) else name
-    return f"{recipe or artifact.record.recipe or facts.data_set}, {shown}"
+    full_name = facts.model + served_as(artifact) if name in ("", facts.model) else name
+    return f"{recipe or artifact.record.recipe or facts.data_set}, {full_name}"
 
 
 def served_as(artifact: Classifier | Report) -> str:

@@ -116,25 +116,25 @@ def pair_sentence(pair: Mapping[str, Any]) -> str:
     ranks = {score: better_or_worse(pair, score) for score in TESTED}
     are_ways = {key: pair[f"{key}_trainings"] >= FEWEST_DRAWS for key in ("second", "first")}
     second, first = (pair[key] if is_way else f"the file of {pair[key]}" for key, is_way in are_ways.items())
-    told = [score for score in TESTED if ranks[score]]
-    if not told:
+    significant = [score for score in TESTED if ranks[score]]
+    if not significant:
         images = f"these {pair['images']:,} test images{' and trainings' * any(are_ways.values())}"
         if max(-pair[f"{EXACT}_low"], pair[f"{EXACT}_high"]) < MARGIN:
             margin = f"{100 * MARGIN:.0f} point{'s' * (MARGIN != 0.01)}"
             return f"{second} and {first} are equivalent within {margin}: {difference_text(pair, EXACT)}."
         return f"{images[0].upper()}{images[1:]} cannot tell {second} from {first}: {difference_text(pair, EXACT)}."
-    lead = told[0]
+    lead = significant[0]
     by = "" if lead == EXACT else f" by {SCORES[lead].title}"
     text = f"{second} is {ranks[lead]} than {first}{by}: {difference_text(pair, lead)}"
-    agree = [SCORES[score].title for score in told[1:] if ranks[score] == ranks[lead]]
+    agree = [SCORES[score].title for score in significant[1:] if ranks[score] == ranks[lead]]
     if lead == EXACT and agree:
         text += f"; by {join_words(agree)} too"
-    for score in told[1:]:
+    for score in significant[1:]:
         if ranks[score] != ranks[lead]:
             text += f"; it is {ranks[score]} by {SCORES[score].title}, {difference_text(pair, score)}"
-    if untold := [score for score in TESTED if not ranks[score]]:
+    if undecided := [score for score in TESTED if not ranks[score]]:
         accuracy = f" ({pair[f'{EXACT}_second']:.3f} against {pair[f'{EXACT}_first']:.3f})"
-        names = [SCORES[score].title + accuracy * (score == EXACT) for score in untold]
+        names = [SCORES[score].title + accuracy * (score == EXACT) for score in undecided]
         text += f"; by {join_words(names)} they cannot be told apart"
     return f"{text}."
 

@@ -33,9 +33,9 @@ def mean_discrepancy_test(
     weights = np.where(np.arange(len(features)) < len(known), 1 / len(known), -1 / len(new))
     random = np.random.default_rng(seed)
     dealt = np.stack([weights, *(random.permutation(weights) for _ in range(permutations))])
-    found = np.einsum("ij,ij->i", dealt @ kernel, dealt)
-    as_large = found >= found[0] - ROUNDING  # the sample itself among them
-    return float(max(found[0], 0.0)), float(as_large.mean())
+    discrepancies = np.einsum("ij,ij->i", dealt @ kernel, dealt)
+    as_large = discrepancies >= discrepancies[0] - ROUNDING  # the sample itself among them
+    return float(max(discrepancies[0], 0.0)), float(as_large.mean())
 
 
 def low_confidence_test(known: np.ndarray, new: np.ndarray) -> tuple[float, float, float]:

@@ -178,13 +178,13 @@ def pool_trainings(samples: Sequence[Sample]) -> Sample:
     first, trainings = samples[0], len(samples)
     influence = {name: np.stack([sample.influence[name] for sample in samples]) for name in first.values}
     shared = {
-        name: sum(map(variance_over_units, own - own.mean(axis=0))) / (trainings * max(trainings - 1, 1))
-        for name, own in influence.items()
+        name: sum(map(variance_over_units, rows - rows.mean(axis=0))) / (trainings * max(trainings - 1, 1))
+        for name, rows in influence.items()
     }
     return Sample(
         first.images,
         {name: np.concatenate([sample.values[name] for sample in samples]) for name in first.values},
-        {name: own.mean(axis=0) for name, own in influence.items()},
+        {name: rows.mean(axis=0) for name, rows in influence.items()},
         first.sizes,
         np.mean([sample.wrong for sample in samples], axis=0),
         np.mean([sample.recalled for sample in samples], axis=0),

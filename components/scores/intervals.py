@@ -56,11 +56,11 @@ def class_scores(
         groups: Name of each image's group, (n,); empty for an image that is by itself.
     """
     unit = independent_units(groups, len(labels))
-    said = np.eye(len(classes))[predicted]
-    counts = unit_sums(labels, said, unit)[:, 1:]
-    actual, told, correct = (counts[:, part * len(classes) :][:, : len(classes)] for part in range(3))
+    one_hot = np.eye(len(classes))[predicted]
+    counts = unit_sums(labels, one_hot, unit)[:, 1:]
+    actual, predictions, correct = (counts[:, part * len(classes) :][:, : len(classes)] for part in range(3))
     table = pd.DataFrame({"class": classes, "support": actual.sum(axis=0).astype(int)})
-    for name, whole in (("precision", told), ("recall", actual), ("f1", actual + told - correct)):
+    for name, whole in (("precision", predictions), ("recall", actual), ("f1", actual + predictions - correct)):
         shares, worth = ratio_or_nan(correct.sum(axis=0), whole.sum(axis=0)), effective_wholes(correct, whole)
         units, images = (whole > 0).sum(axis=0), whole.sum(axis=0)
         unknown = (units < images) & (units < FEWEST)

@@ -20,8 +20,9 @@ def confident_classes(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarr
     classes = probabilities.shape[1]
     is_labelled = labels == np.arange(classes)[:, None]
     counts = is_labelled.sum(axis=1)
-    own = (probabilities.T * is_labelled).sum(axis=1)
-    thresholds = np.where(counts, own / np.maximum(counts, 1), np.inf)  # no image is labelled so: none belongs there
+    self_confidence = (probabilities.T * is_labelled).sum(axis=1)
+    means = self_confidence / np.maximum(counts, 1)
+    thresholds = np.where(counts, means, np.inf)  # no image is labelled so: none belongs there
     confident = np.where(probabilities >= thresholds, probabilities, -1.0)
     return np.where(confident.max(axis=1) >= 0, confident.argmax(axis=1), -1)
 

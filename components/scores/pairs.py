@@ -94,8 +94,8 @@ def difference(first: Sample, second: Sample, name: str) -> Difference:
         spreads = np.array(
             [spread_of_mean(way.values[name], way.spread, way.shared.get(name, 0.0)) for way in (first, second)]
         )
-        spread, own = float(spreads.sum()), np.array([max(len(one) - 1, 1), max(len(other) - 1, 1)])
-        degrees = spread**2 / float(np.sum(spreads**2 / own)) if spread else 1.0
+        spread, way_degrees = float(spreads.sum()), np.array([max(len(one) - 1, 1), max(len(other) - 1, 1)])
+        degrees = spread**2 / float(np.sum(spreads**2 / way_degrees)) if spread else 1.0
     bounds = score.bounds[0] - score.bounds[1], score.bounds[1] - score.bounds[0]
     return Difference(
         first.score(name), second.score(name), bounds, of_images + 2 * (per_error / units) ** 2, units, first.degrees,
@@ -181,10 +181,10 @@ def score_covariance(ways: Sequence[Sample], names: Sequence[str]) -> np.ndarray
     values = [np.stack([way.values[name] for name in names]) for way in ways]
     if ways[0].is_folded:
         return covariance + ways[0].spread * np.cov(np.concatenate(values))
-    for number, (way, own) in enumerate(zip(ways, values, strict=True)):
-        if own.shape[1] > 1:
+    for number, (way, way_values) in enumerate(zip(ways, values, strict=True)):
+        if way_values.shape[1] > 1:
             rows = slice(number * len(names), (number + 1) * len(names))
-            covariance[rows, rows] += way.spread * np.cov(own)
+            covariance[rows, rows] += way.spread * np.cov(way_values)
     return covariance
 
 
@@ -259,8 +259,8 @@ def best_ways(pairs: pd.DataFrame, names: Sequence[str], score: str) -> list[str
     """
     sign = 1 if SCORES[score].better == "higher" else -1
     gains = sign * pairs[f"{score}_difference"]
-    told = pairs[f"{score}_p"] < ALPHA
-    worse = {*pairs.loc[told & (gains > 0), "first"], *pairs.loc[told & (gains < 0), "second"]}
+    significant = pairs[f"{score}_p"] < ALPHA
+    worse = {*pairs.loc[significant & (gains > 0), "first"], *pairs.loc[significant & (gains < 0), "second"]}
     return [name for name in names if name not in worse]
 
 

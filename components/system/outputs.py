@@ -40,9 +40,9 @@ def write_in_one_move(file: Path) -> Iterator[Path]:
 @contextmanager
 def print_at_end() -> Iterator[None]:
     """Hold back what the block prints until it ends, so that an output that cannot be written breaks off no work."""
-    said = io.StringIO()
+    buffer = io.StringIO()
     try:
-        with redirect_stdout(said):
+        with redirect_stdout(buffer):
             yield
     finally:
-        print(said.getvalue(), end="", flush=True)
+        print(buffer.getvalue(), end="", flush=True)

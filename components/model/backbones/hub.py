@@ -61,9 +61,10 @@ class HubFamily(Backbone):
         return replace(self, configuration=configuration, **{**changes, **self.facts_of(configuration)})
 
     def described_by(self, weights: "Weights") -> Self:
-        with Description.read(weights) as said:
-            scale, offset = said.pixels
-            return self.with_configuration(said.architecture, scale=scale, offset=offset, image_size=said.image_size)
+        with Description.read(weights) as description:
+            scale, offset = description.pixels
+            architecture, image_size = description.architecture, description.image_size
+            return self.with_configuration(architecture, scale=scale, offset=offset, image_size=image_size)
 
     def new_network(self, image_size: int, top: bool = False) -> "keras.Model":
         if top:

@@ -33,10 +33,10 @@ class KerasFile(Backbone):
 
     def described_by(self, weights: "Weights") -> Self:
         """Return a copy of this entry with the architecture, scale, offset and image size that the artifact says."""
-        with Description.read(weights) as said:
-            scale, offset = said.pixels
-            architecture = json.dumps(said.architecture)
-            return replace(self, scale=scale, offset=offset, architecture=architecture, image_size=said.image_size)
+        with Description.read(weights) as description:
+            scale, offset = description.pixels
+            architecture, image_size = json.dumps(description.architecture), description.image_size
+            return replace(self, scale=scale, offset=offset, architecture=architecture, image_size=image_size)
 
     def new_network(self, image_size: int, top: bool = False) -> "keras.Model":
         import keras

@@ -68,10 +68,10 @@ def log_files_or_warn(model: Classifier, report: Report | None, files: Sequence[
 def _log_files(model: Classifier, report: Report | None, files: Sequence[Path]) -> None:
     """Log files to the model's run and to the report's, in `export/`, where there are such runs; or raise."""
     name = model.facts.data_set
-    found = [runs.find_run(name, MODEL, model.digest)]
+    journal_runs = [runs.find_run(name, MODEL, model.digest)]
     if report:
-        found.append(runs.find_run(name, FINGERPRINT, report.facts.fingerprint))
-    for run in filter(None, found):
+        journal_runs.append(runs.find_run(name, FINGERPRINT, report.facts.fingerprint))
+    for run in filter(None, journal_runs):
         for file in files:
             client().log_artifact(run.info.run_id, str(file), certified.FOLDER)
         certified.renew_cards(run, name)
