@@ -80,13 +80,13 @@ def find_or_draft_recipe(source: str, name: str) -> tuple[str, bool]:
     content = recipes.read()
     if source in content["recipes"]:
         return source, False
-    folder, given = looking.read_source_word(source, {})
-    for own, declared in declarations(content, "data").items():
-        if declared["source"] == folder and own in content["recipes"]:
-            return own, True
+    folder, assignments = looking.read_source_word(source, {})
+    for data_set, entry in declarations(content, "data").items():
+        if entry["source"] == folder and data_set in content["recipes"]:
+            return data_set, True
     if re.fullmatch(r"[\w-]+", source) and not local_path(source).exists():
         raise unknown_name("recipe, and no folder,", source, content["recipes"])
-    draft = drafting.draft_recipe(recipes.read_text(), folder, name, [], given)
+    draft = drafting.draft_recipe(recipes.read_text(), folder, name, [], assignments)
     recipes.write_text(draft.text)
     print(f"choose: params.yaml has the data set and the recipe {draft.name}")
     return draft.name, True

@@ -262,8 +262,8 @@ class Cluster(Section):
         for steps, secrets in self.secrets:
             variables = [name for use in secrets.values() if isinstance(use, dict) for name in use]
             if twice := first_repeated([*TAKEN_VARIABLES, *self.environment, *variables]):
-                own = "set without it" if twice in TAKEN_VARIABLES else "set twice"
-                raise complaint(f"{twice} is {own}: under environment or secrets: {steps}; leave one out")
+                problem = "set without it" if twice in TAKEN_VARIABLES else "set twice"
+                raise complaint(f"{twice} is {problem}: under environment or secrets: {steps}; leave one out")
             mounted = {name: use for name, use in secrets.items() if isinstance(use, str)}
             for pool, volumes in ((name, one.volumes) for name, one in self.pools.items()):
                 where = f"pools: {pool}: volumes and secrets: {steps}"

@@ -21,13 +21,13 @@ def declarations(content: Mapping[str, Any], noun: str) -> dict[str, dict[str, A
 
     Where `backbone` is the path of a `.keras` file, the entry's `backbone` is its name and its `source` that path.
     """
-    own = {name: dict(lines or {}) for name, lines in (content[noun].get("own") or {}).items()}
-    for lines in own.values():
+    entries = {name: dict(lines or {}) for name, lines in (content[noun].get("own") or {}).items()}
+    for lines in entries.values():
         path = lines.get("backbone", "")
         if noun == "weights" and path.endswith(ENDING):
             lines["backbone"] = path.rpartition("/")[2]
             lines.setdefault("source", path)
-    return own
+    return entries
 
 
 def usable_names(content: Mapping[str, Any], noun: str) -> list[str]:

@@ -118,18 +118,18 @@ def count_probes(trial: Trial) -> int:
 def describe(decision: Decision) -> str:
     """Return a decision as text: a table of scored candidates, the verdict, what stopped others, and the time spent."""
     scored = [one for one in decision.trials if one.course]
-    shown = scored[:MOST_ROWS]
-    lines = [pd.DataFrame(map(partial(table_row, scored), shown)).to_string(index=False)] if shown else []
-    if len(scored) > len(shown):
-        lines.append(f"... and {len(scored) - len(shown)} more, in {decision_file(decision.recipe)}")
+    rows = scored[:MOST_ROWS]
+    lines = [pd.DataFrame(map(partial(table_row, scored), rows)).to_string(index=False)] if rows else []
+    if len(scored) > len(rows):
+        lines.append(f"... and {len(scored) - len(rows)} more, in {decision_file(decision.recipe)}")
     if scored:
         lines.append("\n* front: none is as good in log loss, time (to a tenth), memory and size, and better in one")
-        told = "each other is worse beyond chance, by its features"
+        others = "each other is worse beyond chance, by its features"
         if len(scored) == 1:
-            told = "no other was scored"
+            others = "no other was scored"
         elif decision.not_worse:
-            told = f"not to be told from it, by their features: {fold_words(decision.not_worse)}"
-        lines.append(f"best on validation: {scored[0].candidate}; {told}")
+            others = f"not to be told from it, by their features: {fold_words(decision.not_worse)}"
+        lines.append(f"best on validation: {scored[0].candidate}; {others}")
     reasons: dict[str, list[str]] = {}
     for one in decision.trials:
         if one.ended not in ("", BEATEN):

@@ -34,7 +34,7 @@ class Draft(NamedTuple):
     images: int
 
 
-def draft_recipe(text: str, source: str, name: str, networks: Sequence[str], given: Mapping[str, str]) -> Draft:
+def draft_recipe(text: str, source: str, name: str, networks: Sequence[str], assignments: Mapping[str, str]) -> Draft:
     """Print what a data set holds; return a Draft of a recipe for it, with params.yaml's text; write nothing.
 
     Args:
@@ -42,7 +42,7 @@ def draft_recipe(text: str, source: str, name: str, networks: Sequence[str], giv
         source: A folder, an archive or an address.
         name: Of the data set and the recipe; if empty, it is made from the source.
         networks: Pretrained networks; if empty, mobilenet_v2.
-        given: Values that are not the default, by `STEP.PARAMETER`.
+        assignments: Values that are not the default, by `STEP.PARAMETER`.
 
     Raises:
         UserError: The name is taken, a network or a value is unknown, or a step refuses the data set.
@@ -59,7 +59,7 @@ def draft_recipe(text: str, source: str, name: str, networks: Sequence[str], giv
         return editing.insert_recipe(text, name, fetched, {"networks": networks, **steps})
 
     recipes.check(yaml.safe_load(insert({})))
-    look = looking.look_at(content, source, given)
+    look = looking.look_at(content, source, assignments)
     return Draft(insert(look.values), name, networks, content["active"], look.images)
 
 

@@ -160,8 +160,8 @@ def take_comment_behind(value: Any, left: str = "") -> str:
         return take_comment_behind(inner, left)
     slots = value.ca.items.setdefault(key, [None] * 4)
     number = next((number for number, slot in enumerate(slots) if isinstance(slot, CommentToken)), 2)
-    own, _, behind = slots[number].value.partition("\n") if slots[number] else ("", "", "")
-    slots[number] = CommentToken(own + left, CommentMark(0)) if own + left else None
+    line_comment, _, behind = slots[number].value.partition("\n") if slots[number] else ("", "", "")
+    slots[number] = CommentToken(line_comment + left, CommentMark(0)) if line_comment + left else None
     return f"\n{behind}" if behind else ""
 
 

@@ -236,9 +236,9 @@ class Halving:
             return False
         if unfinished:
             self.clock.note(kind, estimate, self.clock.spent - start)
-        own = self.done[trial.candidate]
-        own |= {task.identity: task for task in tasks_to_make(output) if task.step in OWN}
-        trial.seconds = round(sum(map(self._seconds, own.values())), 1)
+        done = self.done[trial.candidate]
+        done |= {task.identity: task for task in tasks_to_make(output) if task.step in OWN}
+        trial.seconds = round(sum(map(self._seconds, done.values())), 1)
         return True
 
     def _add_rung(self, trial: Trial, rung: Mapping[str, Any], facts: Mapping[str, Any]) -> None:

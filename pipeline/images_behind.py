@@ -44,7 +44,7 @@ def artifacts_root(classifier: Path) -> Path:
 def find_images_behind(classifier: Classifier) -> ImagesBehind | None:
     """Return the artifacts that a classifier's lineage names, found in its project; None without all three."""
     lineage, facts = classifier.manifest["lineage"], classifier.facts
-    found: dict[str, Path] = {}
+    paths_by_kind: dict[str, Path] = {}
     for file in sorted(artifacts_root(classifier.path).rglob(MANIFEST)):
         manifest = {} if "/." in file.as_posix() else read_json(file)
         kind = next((one.__name__ for one in BEHIND if one.__name__ == manifest.get("kind")), None)
@@ -57,6 +57,6 @@ def find_images_behind(classifier: Classifier) -> ImagesBehind | None:
         else:
             is_behind = manifest["lineage"]["split"] == lineage["split"]
         if is_behind:
-            found.setdefault(kind, file.parent)
-    paths = [found.get(kind.__name__) for kind in BEHIND]
+            paths_by_kind.setdefault(kind, file.parent)
+    paths = [paths_by_kind.get(kind.__name__) for kind in BEHIND]
     return None if None in paths else ImagesBehind(*filter(None, paths))

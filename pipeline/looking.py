@@ -40,7 +40,7 @@ class Look(NamedTuple):
     images: int
 
 
-def look_at(content: Mapping[str, Any], source: str, given: Mapping[str, str]) -> Look:
+def look_at(content: Mapping[str, Any], source: str, assignments: Mapping[str, str]) -> Look:
     """Print what labelled images hold; return a Look: values given, a fitting `split`, the number of readable images.
 
     It goes through `fetch`, `audit` and `split`, which print what they understood, on links to the images, in a folder
@@ -49,7 +49,7 @@ def look_at(content: Mapping[str, Any], source: str, given: Mapping[str, str]) -
     Args:
         content: All of params.yaml, whose defaults count.
         source: A folder, an archive or an address.
-        given: Values that differ, by `STEP.PARAMETER`.
+        assignments: Values that differ, by `STEP.PARAMETER`.
 
     Raises:
         UserError: A parameter is unknown, or a step refuses the data set.
@@ -57,7 +57,7 @@ def look_at(content: Mapping[str, Any], source: str, given: Mapping[str, str]) -
     from components.data import layout
     from components.data.sources import open_source
 
-    chosen = sections(given)
+    chosen = sections(assignments)
     step, limit = load_step("fetch"), content["data"].get("max_quarantined")
     values = step.check_values(
         {"data_set": "look", "source": source, "max_quarantined": limit} | chosen.get("fetch", {})
@@ -84,24 +84,24 @@ def look_at(content: Mapping[str, Any], source: str, given: Mapping[str, str]) -
     return Look({step: values for step, values in chosen.items() if values}, len(table))
 
 
-def read_source_word(source: str, given: Mapping[str, str]) -> tuple[str, Mapping[str, str]]:
-    """Return (source, given) as they are; of a table of labels (its folder, given plus its name as `fetch.labels`)."""
+def read_source_word(source: str, assignments: Mapping[str, str]) -> tuple[str, Mapping[str, str]]:
+    """Return both as they are; of a table of labels its folder, and the assignments with its name as `fetch.labels`."""
     from components.data.label_tables import LISTS, TABLES
 
     folder, _, name = source.rpartition("/")
     if name.lower().endswith((*TABLES, *LISTS)) and local_path(source).is_file():
-        return folder or ".", {"fetch.labels": name, **given}
-    return source, given
+        return folder or ".", {"fetch.labels": name, **assignments}
+    return source, assignments
 
 
-def sections(given: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+def sections(assignments: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """Return checked values by step, from texts: `{"split": {"test": 0.3}}` from `{"split.test": "0.3"}`.
 
     Raises:
         UserError: There is no such step or parameter, or a value is not what it may be.
     """
     chosen: dict[str, dict[str, Any]] = {}
-    for address, text in given.items():
+    for address, text in assignments.items():
         name, _, key = address.partition(".")
         parameters = load_step(recipes.require_name("step", name, ["fetch", *recipes.IN_RECIPES])).parameters
         recipes.require_name(f"parameter of {name}", key, parameters)

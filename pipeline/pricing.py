@@ -151,8 +151,8 @@ def expected_epochs(task: Task) -> float:
     step in other recipes.
     """
     output = path_of(task.outputs["classifier"])
-    own = [path / MANIFEST for path in training_paths(output, task.trainings)]
-    files = [file for file in own if file.is_file()] or [
+    task_manifests = [path / MANIFEST for path in training_paths(output, task.trainings)]
+    files = [file for file in task_manifests if file.is_file()] or [
         file for file in ARTIFACTS.rglob(f"*/classifiers/{task.model}/**/{MANIFEST}") if "/." not in file.as_posix()
     ]
     shares = []

@@ -156,12 +156,12 @@ def rehearse(tasks: Iterable[Task], images: Images, fetched: Task, folder: Path)
                 link.symlink_to(path_of(task.outputs["weights"]).absolute())
     known: dict[str, Task] = {}
     rehearsals: dict[str, Rehearsal] = {}
-    found: dict[str, Rehearsal] = {}
+    by_miniature: dict[str, Rehearsal] = {}
     for task in bar("rehearse", [task for task in tasks if task.step not in COLLECTION], "stage"):
         small = miniature(task, whole, known)
-        if small.identity not in found:
-            found[small.identity] = rehearse_task(small, homes)
-        rehearsals[task.identity] = found[small.identity]
+        if small.identity not in by_miniature:
+            by_miniature[small.identity] = rehearse_task(small, homes)
+        rehearsals[task.identity] = by_miniature[small.identity]
     return rehearsals
 
 
@@ -309,8 +309,8 @@ def count_images(task: Task, home: Path = Path()) -> dict[str, int]:
     images = len(table)
     if "split" not in behind:
         return {"images": images, "train": 0, "validation": 0, "test": 0}
-    made, values = behind["split"].outputs, behind["split"].values
-    at = {key: home / path_of(made[key]) for key in ("splits", "test_split")}
+    outputs, values = behind["split"].outputs, behind["split"].values
+    at = {key: home / path_of(outputs[key]) for key in ("splits", "test_split")}
     if is_whole(Splits, at["splits"]) and is_whole(TestSplit, at["test_split"]):
         parts = Splits.read(at["splits"])
         numbers = {part: len(parts.part(part)) for part in ("train", "validation")}

@@ -46,14 +46,14 @@ NOT_COMPARED = (
 
 
 def score_new_images(
-    address: str, source: str, given: Mapping[str, str], folder: Path | None
+    address: str, source: str, assignments: Mapping[str, str], folder: Path | None
 ) -> tuple[bool, list[str]]:
     """Return whether a model scores worse on new images than on its own test images, and sentences with its scores.
 
     Args:
         address: The model, as `open_classifier` takes it.
         source: A folder, an archive or an address.
-        given: Parameters of `fetch` that are not the default, by `fetch.PARAMETER`.
+        assignments: Parameters of `fetch` that are not the default, by `fetch.PARAMETER`.
         folder: Where `report/`, `comparison/` and `page/` are written; None for nowhere.
 
     Raises:
@@ -65,9 +65,11 @@ def score_new_images(
         raise UserError(f"{folder} is there already: give the path of a new folder")
     with open_classifier(address) as classifier, TemporaryDirectory(prefix="graft-evaluate-") as temporary:
         top = Path(temporary)
-        report, _ = score(classifier, source, given, top)
-        own = own_predictions(classifier)
-        is_worse, lines = (False, [NOT_COMPARED]) if own is None else compare_with_own(own, report)
+        report, _ = score(classifier, source, assignments, top)
+        test_predictions = own_predictions(classifier)
+        is_worse, lines = False, [NOT_COMPARED]
+        if test_predictions is not None:
+            is_worse, lines = compare_with_own(test_predictions, report)
         lines = [*score_lines(report), *report.facts.warnings, *lines]
         if folder:
             draw_page(report, top)
@@ -88,13 +90,13 @@ class Scored(NamedTuple):
     pixels: "np.ndarray"
 
 
-def score(classifier: Classifier, source: str, given: Mapping[str, str], top: Path) -> Scored:
+def score(classifier: Classifier, source: str, assignments: Mapping[str, str], top: Path) -> Scored:
     """Return a classifier's report on all labelled images in a source, and their pixels; files go into `top`.
 
     Raises:
         UserError: The images cannot be read or are of classes that the model does not know.
     """
-    return report_on(classifier, read_labelled_images(source, given, classifier, top), top)
+    return report_on(classifier, read_labelled_images(source, assignments, classifier, top), top)
 
 
 def empty(kind: type[Any], top: Path, name: str, manifest: Mapping[str, Any] = {}) -> Any:
@@ -104,7 +106,7 @@ def empty(kind: type[Any], top: Path, name: str, manifest: Mapping[str, Any] = {
     return artifact
 
 
-def read_labelled_images(source: str, given: Mapping[str, str], classifier: Classifier, top: Path) -> Images:
+def read_labelled_images(source: str, assignments: Mapping[str, str], classifier: Classifier, top: Path) -> Images:
     """Return a source's Images, links or, of an archive, copies, with the model's classes; what was read is printed.
 
     Raises:
@@ -113,8 +115,8 @@ def read_labelled_images(source: str, given: Mapping[str, str], classifier: Clas
     from components.data import layout
     from components.data.sources import local_path, open_source
 
-    source, given = looking.read_source_word(source, given)
-    chosen = looking.sections(given)
+    source, assignments = looking.read_source_word(source, assignments)
+    chosen = looking.sections(assignments)
     if others := [*chosen.keys() - {"fetch"}]:
         raise UserError(f"--set takes parameters of fetch here; received one of {fold_words(others)}")
     step, name = load_step("fetch"), Path(source).name or "new"
@@ -143,10 +145,10 @@ def report_on(classifier: Classifier, images: Images, top: Path) -> Scored:
     from components.results import reporting
 
     facts, lineage = classifier.facts, {**classifier.manifest["lineage"], "fetch": images.digest}
-    parameters = {"image_size": facts.image_size, "resize": facts.resize, **STILL}
+    augmentation = {"image_size": facts.image_size, "resize": facts.resize, **STILL}
     augmented, audit = empty(Augmented, top, "augmented"), empty(Audit, top, "audit")
-    load_step("augment").function(images, augmented, **parameters)
-    augmented.manifest["digest"] = lineage["augment"] = sha256(images.digest, parameters)
+    load_step("augment").function(images, augmented, **augmentation)
+    augmented.manifest["digest"] = lineage["augment"] = sha256(images.digest, augmentation)
     load_step("audit").function(images, audit, **AUDIT)
 
     table = images.table("images.csv").merge(audit.table("hashes.csv")[["file", "cluster"]], on="file")
@@ -158,13 +160,14 @@ def report_on(classifier: Classifier, images: Images, top: Path) -> Scored:
     splits.write_arrays("leakage", leakage.example_thumbnails(images, leaks, leakage.example_rows(leaks)))
     lineage["split"] = sha256(images.digest, "all")
 
-    own = {"parameters": {**classifier.manifest["parameters"], "evaluate": {"slices": SLICES}}, "lineage": lineage}
-    report = empty(Report, top, "report", {"facts": facts_of_kinds(classifier.manifest["facts"], [Report]), **own})
-    said = report.facts
-    said.data_set, said.white_level, said.split_method = images.facts.data_set, facts.white_level, "of new images"
-    said.groups = {"train": 0, "validation": 0, "test": int((table.loc[table["group"] != "", "group"]).nunique())}
-    said.leakage = {**audit.facts.duplicates, **leakage.leakage_counts(leaks, len(table))}
-    said.warnings = seen_before(classifier, set(table["sha256"]), len(table))
+    parameters = {**classifier.manifest["parameters"], "evaluate": {"slices": SLICES}}
+    inherited = facts_of_kinds(classifier.manifest["facts"], [Report])
+    report = empty(Report, top, "report", {"facts": inherited, "parameters": parameters, "lineage": lineage})
+    report.facts.data_set, report.facts.split_method = images.facts.data_set, "of new images"
+    report.facts.white_level = facts.white_level
+    report.facts.groups = {"train": 0, "validation": 0, "test": table.loc[table["group"] != "", "group"].nunique()}
+    report.facts.leakage = {**audit.facts.duplicates, **leakage.leakage_counts(leaks, len(table))}
+    report.facts.warnings = seen_before(classifier, set(table["sha256"]), len(table))
     reporting.fill_report(report, augmented, splits, test_split, classifier, "plain", BATCH, SLICES, "[]")
     report.manifest["digest"] = lineage["evaluate"] = report.content_digest()
     report.write_manifest()
@@ -253,14 +256,14 @@ def sample(table: "pd.DataFrame", classes: list[str]) -> "Sample":
     return sample_of(class_numbers(table["label"], classes), probabilities, unit, JUDGES)
 
 
-def compare_with_own(own: "pd.DataFrame", report: Report) -> tuple[bool, list[str]]:
+def compare_with_own(test_predictions: "pd.DataFrame", report: Report) -> tuple[bool, list[str]]:
     """Return whether a model is worse on new images than on its own test images, and lines: two scores, a verdict.
 
     It is where its log loss is higher or its accuracy lower, at p < 0.05 corrected for both: on two samples of images,
     which nothing pairs.
 
     Args:
-        own: Its predictions of its own test images.
+        test_predictions: Its predictions of its own test images.
         report: That on the new ones.
     """
     from components.scores.p_values import holm
@@ -269,7 +272,7 @@ def compare_with_own(own: "pd.DataFrame", report: Report) -> tuple[bool, list[st
     from components.scores.two_samples import changes_of
 
     classes, table = report.facts.classes, report.table("predictions.csv")
-    changes = changes_of(sample(own, classes), sample(table, classes), JUDGES)
+    changes = changes_of(sample(test_predictions, classes), sample(table, classes), JUDGES)
     corrected = dict(zip(JUDGES, holm([change.p_value() for change in changes.values()]), strict=True))
     lines = []
     for name, change in changes.items():
@@ -279,6 +282,6 @@ def compare_with_own(own: "pd.DataFrame", report: Report) -> tuple[bool, list[st
             f"{change.value:+.4f} [{low:+.4f}, {high:+.4f}], p = {corrected[name]:.2g}"
         )
     worse = [name for name, change in changes.items() if change.is_for_the_worse and corrected[name] < ALPHA]
-    counts = f"{len(table):,} new images and {len(own):,} of its own test split, which nothing pairs"
+    counts = f"{len(table):,} new images and {len(test_predictions):,} of its own test split, which nothing pairs"
     verdict = f"worse in {' and '.join(SCORES[name].title for name in worse)}" if worse else "not shown to be worse"
     return bool(worse), [*lines, f"{verdict} than on its own test images, by {counts}"]

@@ -60,13 +60,13 @@ def export(address: str, to: str, precision: str, file: Path, images: Sequence[P
         calibration = calibration_images(behind) if precision == "int8" else None
         with write_in_one_move(file) as moved, TemporaryDirectory(dir=file.parent, prefix=f".{file.name}.") as folder:
             shipped = exporting.write_classifier(model, served.network, Path(folder), to, precision, calibration)
-            found = exporting.agreement_of(served.probabilities(pixels), load_served(shipped).probabilities(pixels))
-            exporting.check_agreement(found, to, precision)
+            agreement = exporting.agreement_of(served.probabilities(pixels), load_served(shipped).probabilities(pixels))
+            exporting.check_agreement(agreement, to, precision)
             tested = score_file(shipped, behind, model, test, Path(folder))
             certificate = certificates.Certificate(
                 certificates.file_facts(file.name, shipped),
                 certificates.model_facts(model),
-                certificates.rule_facts(found, precision, on),
+                certificates.rule_facts(agreement, precision, on),
                 0 if calibration is None else len(calibration),
                 certificates.time_images(written.open_network(shipped), pixels),
                 machine_type(),
@@ -140,8 +140,9 @@ def score_file(
         return scoring.score(shipped, test, {}, top) if test else None
     from components.results.delivered import report_path
 
-    own = report_path(model.path)
-    values = Report.read(own).manifest["parameters"]["evaluate"] if (own / MANIFEST).is_file() else EVALUATE
+    model_report = report_path(model.path)
+    is_scored = (model_report / MANIFEST).is_file()
+    values = Report.read(model_report).manifest["parameters"]["evaluate"] if is_scored else EVALUATE
     root, inside = artifacts_root(model.path).absolute(), model.path.absolute()
     recipe = inside.relative_to(root).parts[0] if inside.is_relative_to(root) else ""
     at = {

@@ -38,8 +38,8 @@ def new(source: Source, *, name: Name = "", network: Sequence[Name] = (), set: S
     """
     from pipeline import drafting, looking, planning, room
 
-    source, given = looking.read_source_word(source, read_assignments(set))
-    draft = drafting.draft_recipe(recipes.read_text(), source, name, network, given)
+    source, assignments = looking.read_source_word(source, read_assignments(set))
+    draft = drafting.draft_recipe(recipes.read_text(), source, name, network, assignments)
     tasks = planning.tasks_by_recipe(yaml.safe_load(draft.text), [draft.name])[draft.name]
     disk = room.disk_text(tasks, draft.images)
     recipes.write_text(draft.text)

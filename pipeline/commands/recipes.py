@@ -49,12 +49,12 @@ def networks() -> None:
     """List the networks that a recipe may name: the image sizes that they take, and the terms of their weights."""
     from components.model.backbones import BACKBONES
 
-    own = declarations(recipes.read(), "weights")
-    width = max(map(len, (*BACKBONES, *own)))
+    declared_weights = declarations(recipes.read(), "weights")
+    width = max(map(len, (*BACKBONES, *declared_weights)))
     for name, entry in BACKBONES.items():
         takes = "a family: the folder of its weights says which sizes" if entry.from_folder else entry.sizes_text()
         print(f"{name:{width}}  {takes}; {entry.license}")
-    for name, lines in own.items():
+    for name, lines in declared_weights.items():
         print(f"{name:{width}}  your own, {lines['backbone']} from {lines['source']}")
 
 

@@ -152,9 +152,9 @@ def list_odd_images(task: "Task", splits: Splits) -> "pd.DataFrame":
     sizes = images.table("images.csv").set_index("file").loc[rows["file"], ["width", "height"]]
     plain = augmented.array[:, 0]
     measures = oddities.measure_pictures(plain, augmented.rows(rows["file"].tolist()), sizes)
-    found = oddities.find_oddities(measures, augmented.facts.image_size)
-    pictures = rows.loc[found["row"], ["file", "split", "label"]].reset_index(drop=True)
-    pictures = pd.concat([pictures, found.drop(columns="row")], axis=1).assign(other="")
+    odd_pictures = oddities.find_oddities(measures, augmented.facts.image_size)
+    pictures = rows.loc[odd_pictures["row"], ["file", "split", "label"]].reset_index(drop=True)
+    pictures = pd.concat([pictures, odd_pictures.drop(columns="row")], axis=1).assign(other="")
     pairs = audit.table("pairs.csv")
     pairs = pairs[(pairs["kind"] == "turned") & pairs["file"].isin(rows["file"]) & pairs["other"].isin(rows["file"])]
     copies = pairs[["file", "other"]].merge(rows[["file", "split", "label"]], on="file")

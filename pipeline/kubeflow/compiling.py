@@ -202,20 +202,20 @@ def add_in_shards(
         cluster: Where they will run, in how many shards.
         dealt: What deals, by what it deals; one more is added if there is none for this task.
     """
-    count, wholes, shown = cluster.shards_of(task.step), dealt_inputs(task), display_name(task)
+    count, wholes, title = cluster.shards_of(task.step), dealt_inputs(task), display_name(task)
     numbers = range(1, count + 1)
     multiple = values.get("batch_size", 1)
     key = (*(numbered_inputs(task)[name] for name in wholes), str(multiple), count)
     if key not in dealt:
         channels = {f"whole_{place}": inputs[name] for place, name in enumerate(wholes)}
         dealt[key] = dealing_component(task, cluster)(**channels, multiple=multiple)
-        dealt[key].set_display_name(f"deal {MAPS_OVER[task.step][0]} for {shown}")
+        dealt[key].set_display_name(f"deal {MAPS_OVER[task.step][0]} for {title}")
         configure(dealt[key], COPIES, cluster)
     runs = []
     for number in numbers:
         shards = {name: dealt[key].outputs[shard_name(place, number)] for place, name in enumerate(wholes)}
         runs.append(make_component(task, cluster, is_shard=True)(**{**inputs, **shards}, **values))
-        runs[-1].set_display_name(f"{shown} shard {number} of {count}")
+        runs[-1].set_display_name(f"{title} shard {number} of {count}")
         configure(runs[-1], task.step, cluster)
     parts = {f"{key}_{number}": runs[number - 1].outputs[key] for key in task.outputs for number in numbers}
     if task.step in COMPLETED:
@@ -224,7 +224,7 @@ def add_in_shards(
     else:
         last = joining_component(task, cluster)(**parts)
         configure(last, COPIES, cluster)
-    return [*runs, last.set_display_name(shown)]
+    return [*runs, last.set_display_name(title)]
 
 
 def make_node(task: PipelineTask, number: int, nodes: int) -> None:

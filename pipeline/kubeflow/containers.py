@@ -88,10 +88,10 @@ def dealing_component(task: Task, cluster: Cluster) -> Callable[..., PipelineTas
         arguments |= {shard: Argument(dsl.Output[kfp_type(one)], "Some images of it.") for shard in shards}
 
     def words_of(values: Mapping[str, Any]) -> list[Any]:
-        given = ["deal", "--multiple", values["multiple"]]
+        arguments = ["deal", "--multiple", values["multiple"]]
         for whole, shards in words:
-            given += ["--whole", values[whole].path, "--shards", *(values[shard].path for shard in shards)]
-        return [*given, "--executor_input", dsl.PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER]
+            arguments += ["--whole", values[whole].path, "--shards", *(values[shard].path for shard in shards)]
+        return [*arguments, "--executor_input", dsl.PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER]
 
     return container_component("deal", DEALS, arguments, cluster.images.steps, SHARDING, words_of)
 

@@ -161,8 +161,8 @@ def _named_states(run: V2beta1Run, tasks: Mapping[str, str]) -> Iterator[tuple[s
     nodes = {node.display_name: node for node in (run.run_details and run.run_details.task_details) or []}
     for key, name in tasks.items():
         driver = nodes.get(f"{key}-driver")  # without which there is no task
-        if found := driver if driver and driver.state in ("FAILED", "ERROR") else nodes.get(key):
-            yield name, found
+        if entry := driver if driver and driver.state in ("FAILED", "ERROR") else nodes.get(key):
+            yield name, entry
     yield "the run", run
 
 
