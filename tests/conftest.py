@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+import hypothesis
 import numpy as np
 import psutil
 import pytest
@@ -36,6 +37,9 @@ from pipeline.recipes import Recipe
 from pipeline.running import run_tasks
 
 TestSplit.__test__ = False  # type: ignore[attr-defined]  # its name is the project's word, no test
+
+hypothesis.settings.register_profile("unhurried", deadline=None)  # a machine may be busy
+hypothesis.settings.load_profile("unhurried")
 
 AnyArtifact = TypeVar("AnyArtifact", bound=Artifact)
 CLASSES = ("down", "left", "up")

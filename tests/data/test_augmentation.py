@@ -21,7 +21,7 @@ SIZE = 8
 IMAGE = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
 STILL = ViewLimits(rotation=0.0, shear=0.0, zoom=0.0, shift=0.0, flip="none", brightness=0.0)
 NAMES = st.text(min_size=1, max_size=20)
-quick = settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+quick = settings(max_examples=50, suppress_health_check=list(HealthCheck))
 
 
 def view(linear: list[list[float]], right: float = 0, down: float = 0, gain: float = 1) -> np.ndarray:

@@ -18,7 +18,7 @@ PARTS = ("train", "validation", "test")
 DRAWN = ("stratified", "random")  # image by image
 EMPTY = dict.fromkeys(("part", "group", "cluster"), "")
 SIZES = {**PARAMETERS["split"], "train": 0.5, "validation": 0.25, "test": 0.25, "seed": 3}
-quick = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+quick = settings(max_examples=40, suppress_health_check=list(HealthCheck))
 
 
 def table_of(*per_class: int) -> pd.DataFrame:

@@ -1,6 +1,5 @@
 """Schedules: the learning rate of every batch, and of every block of the backbone."""
 
-import hypothesis
 import keras
 import numpy as np
 import pytest
@@ -24,7 +23,6 @@ def expected_rates(schedule: str, warm_up: int, steps: int) -> np.ndarray:
     return np.concatenate([rising, falling])
 
 
-@hypothesis.settings(deadline=None)
 @given(
     schedule=st.sampled_from(list(optimizers.SCHEDULES)),
     warm_up=st.floats(0, 1, exclude_max=True),

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from components.machinery.code import ROOT
@@ -17,7 +17,6 @@ PATHS = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_
 NAMES = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,12}", fullmatch=True)
 
 
-@settings(deadline=None)
 @given(name=NAMES, source=PATHS, networks=st.lists(NAMES, min_size=1, max_size=3))
 def test_a_recipe_is_read_as_it_was_meant(name, source, networks):
     recipe = {"networks": networks, "split": {"method": "published", "validation": 0.2}}

@@ -22,7 +22,7 @@ from pipeline import planning, recipes, stages
 REAL = read_yaml(ROOT / "params.yaml")
 EXAMPLES = int(os.environ.get("GRAFT_EXAMPLES", "300" if os.environ.get("GRAFT_SLOW") else "100"))
 TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
-SHARED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=EXAMPLES, deadline=None)
+SHARED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=EXAMPLES)
 
 SCALARS = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.dates() | st.binary(max_size=5)
