@@ -8,7 +8,9 @@ from components.system.limits import Count
 def probe(
     embeddings: Input[list[Embeddings]], splits: Input[Splits], probe: Output[Probe], *, neighbours: Count = 20
 ) -> None:
-    """Score features on validation by neighbours and by logistic regression; keep the better one's predictions.
+    """Fit nearest neighbours and logistic regression to training features; write how well both classify validation.
+
+    Of the one with the lower log loss the predictions are written, too.
 
     Args:
         embeddings: The features of one part or more of the training and validation images.

@@ -208,7 +208,7 @@ class Augmented(FileArray[AugmentedFacts]):
     array_name = "images.npy"
 
     @property
-    def expected_views(self) -> tuple[str, tuple[int, ...]]:
+    def expected_dtype_and_shape(self) -> tuple[str, tuple[int, ...]]:
         """The type and shape of one image: ("uint8", (1, size, size, 3))."""
         size = self.facts.image_size
         return "uint8", (1, size, size, 3)
@@ -244,8 +244,8 @@ class Features(FileArray[FeaturesFacts]):
     array_name = "features.npy"
 
     @property
-    def expected_views(self) -> tuple[str, tuple[int, ...]]:
-        """The type of an image's features, and the first axis of their shape, its views: ("float32", (1 + views,))."""
+    def expected_dtype_and_shape(self) -> tuple[str, tuple[int, ...]]:
+        """("float32", (1 + views,)): the facts say the first axis of an image's features, the network the others."""
         return "float32", (1 + self.facts.views,)
 
 
@@ -267,7 +267,7 @@ class Tensors(FileArray[TensorsFacts]):
     array_name = "tensors.npy"
 
     @property
-    def expected_views(self) -> tuple[str, tuple[int, ...]]:
+    def expected_dtype_and_shape(self) -> tuple[str, tuple[int, ...]]:
         """The type and shape of an image's tensors: uint8 (1 or 1 + K, size, size, 3); `stored`: `storage`, (1 + K,).
 
         There is 1 view if `live`, else 1 + K; what follows (1 + K,) is for the network to say.
@@ -293,8 +293,8 @@ class Embeddings(FileArray[EmbeddingsFacts]):
     array_name = "embeddings.npy"
 
     @property
-    def expected_views(self) -> tuple[str, tuple[int, ...]]:
-        """The type of the features, and of their shape nothing, which is the network's: ("float32", ())."""
+    def expected_dtype_and_shape(self) -> tuple[str, tuple[int, ...]]:
+        """("float32", ()): the facts say nothing of the shape of an image's features, which the network determines."""
         return "float32", ()
 
 

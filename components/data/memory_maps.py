@@ -36,8 +36,8 @@ class FileArray(Artifact[KindOfFacts]):
     text_columns = ("file",)
 
     @property
-    def expected_views(self) -> tuple[str, tuple[int, ...]]:
-        """The array's type, and as much of its shape after the axis of the files as the facts say: here uint8, ()."""
+    def expected_dtype_and_shape(self) -> tuple[str, tuple[int, ...]]:
+        """The array's type, and the axes after that of the files, as many as the facts say: here ("uint8", ())."""
         return "uint8", ()
 
     @property
@@ -49,7 +49,7 @@ class FileArray(Artifact[KindOfFacts]):
         """
         import numpy as np
 
-        dtype, shape = self.expected_views
+        dtype, shape = self.expected_dtype_and_shape
         shape = (len(self.table("files.csv")), *shape)
         with damage_errors(self.path / self.array_name):
             array = np.lib.format.open_memmap(self.path / self.array_name, mode="r")

@@ -79,7 +79,7 @@ def write_output(
     metadata: dict[str, dict[str, Any]] = {}
     for key, (first, *others) in trainings.items():  # the UI shows the first training of a way
         several = {"trainings": 1 + len(others)} if others else {}
-        metadata[key] = {**artifact_metadata(first), **run_address(first), **several}
+        metadata[key] = {**artifact_metadata(first), **mlflow_metadata(first), **several}
     for artifact, *_ in trainings.values():
         if isinstance(artifact, Report) and not artifact.shard:
             metadata["confusion_matrix"] = {"confusionMatrix": confusion_matrix(artifact)}
@@ -128,7 +128,7 @@ def artifact_metadata(artifact: Artifact) -> dict[str, str | int | float]:
     return {"digest": artifact.digest, **single}
 
 
-def run_address(artifact: Artifact) -> dict[str, str]:
+def mlflow_metadata(artifact: Artifact) -> dict[str, str]:
     """Return a classifier's or report's address in MLflow, under `mlflow`; empty without one and for other kinds."""
     if not isinstance(artifact, Classifier | Report) or artifact.shard:
         return {}

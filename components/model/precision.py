@@ -23,13 +23,13 @@ def to_bfloat16(network: "keras.Model", min_products: int) -> "keras.Model":
 
     import keras
 
-    def copy_layer(layer: keras.Layer) -> keras.Layer:
+    def clone_layer(layer: keras.Layer) -> keras.Layer:
         config = layer.get_config()
         if products(layer) >= min_products:
             config["dtype"] = "mixed_bfloat16"
         return type(layer).from_config(config)
 
-    copy = keras.models.clone_model(network, clone_function=copy_layer)
+    copy = keras.models.clone_model(network, clone_function=clone_layer)
     copy.set_weights(network.get_weights())
     for block in copy.layers:
         for layer in block._flatten_layers():

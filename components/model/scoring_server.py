@@ -62,15 +62,15 @@ def answer(
     except MlflowException as error:
         if trace := error.json_kwargs.pop("stack_trace", None):
             LOG.error("%s", trace)
-        error.message = shorten(str(error))
+        error.message = shorten_reason(str(error))
         raise
     except Exception as error:  # such as a RecursionError of deeply nested lists
         raise MlflowException.invalid_parameter_value(
-            shorten(f"the request cannot be read ({type(error).__name__}: {error})")
+            shorten_reason(f"the request cannot be read ({type(error).__name__}: {error})")
         ) from error
 
 
-def shorten(reason: str) -> str:
+def shorten_reason(reason: str) -> str:
     """Return a reason without the request that MLflow repeats before it, and at most 500 characters of it."""
     if reason.startswith("Failed to enforce schema"):
         reason = reason.rpartition("'. Error: ")[2]

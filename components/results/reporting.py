@@ -40,7 +40,7 @@ def fill_report(
     classes, confusions = classifier.facts.classes, read_confusions(never, classifier.facts.classes)
     network, rows = open_network(classifier), augmented.rows(test["file"].tolist())
     validation = splits.part("validation") if views != "plain" or confusions else None
-    write_facts(report, augmented, classifier, views, test)
+    set_facts(report, augmented, classifier, views, test)
     model = predicting.predicting_network(network, augmented, views)
     outputs = predicting.outputs_of_shards(report) if report.shards else None
     if outputs is None:
@@ -87,7 +87,7 @@ def prediction_table(test: pd.DataFrame, probabilities: np.ndarray, classes: Seq
     return pd.concat([test.assign(predicted=predicted), pd.DataFrame(probabilities, test.index, columns)], axis=1)
 
 
-def write_facts(report: Report, augmented: Augmented, classifier: Classifier, views: str, test: pd.DataFrame) -> None:
+def set_facts(report: Report, augmented: Augmented, classifier: Classifier, views: str, test: pd.DataFrame) -> None:
     """Set the facts, in memory, that identify a report: digests of classifier and test split, views, fingerprint."""
     test_split = fingerprints.test_split_digest(report.manifest["lineage"]["fetch"], test)
     report.facts.classifier, report.facts.test_split, report.facts.views = classifier.digest, test_split, views

@@ -174,7 +174,7 @@ def sample_of(
 
 
 def pool_trainings(samples: Sequence[Sample]) -> Sample:
-    """Return one Sample of several trainings on the same images: it keeps the scores of each, and means of the rest."""
+    """Return the Samples of a way's trainings, of the same test images, as one: all scores, and means of the rest."""
     first, trainings = samples[0], len(samples)
     influence = {name: np.stack([sample.influence[name] for sample in samples]) for name in first.values}
     shared = {

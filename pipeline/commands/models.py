@@ -45,8 +45,8 @@ def predict(
             images are left to a person, and their class is empty.
         sets: Give each image the set of classes that holds the true one with this coverage, as in 0.90, for images like
             those of validation: `set`, the likeliest first.
-        watch: Test whether the images look to the model as its validation images do: in its features, and in how many
-            are of low confidence.
+        watch: Test also whether the images have drifted from the model's validation images: whether its features of
+            them differ, and the share of images with low confidence.
         against: Image files, or folders of them, to compare with in --watch, in place of the validation images.
 
     Raises:

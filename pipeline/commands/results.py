@@ -66,9 +66,9 @@ def experiments() -> None:
 
 
 def ui(*, port: Port = 5000) -> None:
-    """Open the comparisons in MLflow's user interface.
+    """Open the comparisons in a browser, in MLflow's user interface.
 
-    A journal on this machine is served until Ctrl-C; of a server, the addresses are printed.
+    Where the journal is on this machine, its server is started and runs until Ctrl-C. The addresses are printed.
 
     Args:
         port: Port on 127.0.0.1 for the server.

@@ -49,7 +49,7 @@ class HubFamily(Backbone):
         """Return the symbolic output, for `image`, of copies of a keras-hub network's layers, one layer a block."""
 
     @abstractmethod
-    def facts_of(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
+    def fields_of_configuration(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
         """Return the fields of this entry that a configuration determines, by name, such as `image_size` and `cuts`.
 
         Raises:
@@ -57,8 +57,8 @@ class HubFamily(Backbone):
         """
 
     def with_configuration(self, configuration: Mapping[str, Any], **changes: Any) -> Self:
-        """Return a copy of this entry with a configuration and changed fields; those of `facts_of` win over changes."""
-        return replace(self, configuration=configuration, **{**changes, **self.facts_of(configuration)})
+        """Return a copy of this entry with a configuration, the fields that it determines, and changes of others."""
+        return replace(self, configuration=configuration, **{**changes, **self.fields_of_configuration(configuration)})
 
     def described_by(self, weights: "Weights") -> Self:
         with Description.read(weights) as description:

@@ -25,7 +25,7 @@ class DinoV2(HubFamily):
     foreign = ("dinov2",)  # and with registers
     rates: ClassVar = {"dropout_rate": 0.0, "drop_path_rate": 0.0}
 
-    def facts_of(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
+    def fields_of_configuration(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
         return {
             **grid_facts(configuration["position_embedding_shape"], configuration["patch_size"]),
             "cuts": block_cuts(configuration["num_layers"]),
@@ -42,8 +42,8 @@ class DinoV2(HubFamily):
         rows = np.concatenate([first + rows[:1], *registers, rows[1:]])
         x = embed_patches(image, of.patch_embeddings.projection, rows)
         for number, block in enumerate(source.encoder.layers, start=1):
-            x = copy_layer(block, x, name=f"block_{number}")
-        return copy_layer(source.layernorm, x, name="norm")
+            x = apply_copy(block, x, name=f"block_{number}")
+        return apply_copy(source.layernorm, x, name="norm")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class VisionTransformer(HubFamily):
     prefix = "vit."
     rates: ClassVar = {"dropout_rate": 0.0, "attention_dropout": 0.0}
 
-    def facts_of(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
+    def fields_of_configuration(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
         if not (configuration.get("use_mha_bias", True) and configuration.get("use_mlp_bias", True)):
             raise UserError("a ViT whose blocks have no biases is none that can be saved")
         has_class_token = configuration.get("use_class_token", True)
@@ -78,7 +78,7 @@ class VisionTransformer(HubFamily):
         x = embed_patches(image, embedding.patch_embedding, rows)
         for number, block in enumerate(encoder.encoder_layers, start=1):
             x = transformer_block(block, x, f"block_{number}")
-        return copy_layer(encoder.layer_norm, x, name="norm")
+        return apply_copy(encoder.layer_norm, x, name="norm")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,7 @@ class SigLip2(HubFamily):
     def tower(self, network: Any) -> Any:
         return getattr(network, "vision_encoder", network)
 
-    def facts_of(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
+    def fields_of_configuration(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
         return {
             **grid_facts(configuration["image_shape"], configuration["patch_size"]),
             "cuts": block_cuts(configuration["num_layers"]),
@@ -104,8 +104,8 @@ class SigLip2(HubFamily):
             image, source.embedding.patch_embedding, np.array(source.embedding.position_embedding.embeddings)
         )  # fmt: skip
         for number, block in enumerate(source.encoder_layers, start=1):
-            x = copy_layer(block, x, name=f"block_{number}")
-        return copy_layer(source.head, copy_layer(source.post_layer_norm, x, name="norm"), name="attention_pooling")
+            x = apply_copy(block, x, name=f"block_{number}")
+        return apply_copy(source.head, apply_copy(source.post_layer_norm, x, name="norm"), name="attention_pooling")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +117,7 @@ class Swin(HubFamily):
     foreign = ("swin",)
     rates: ClassVar = {"dropout_rate": 0.0, "attention_dropout": 0.0, "drop_path": 0.0}
 
-    def facts_of(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
+    def fields_of_configuration(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
         if not configuration.get("qkv_bias", True):
             raise UserError("a Swin Transformer without biases of queries and keys is none that can be saved")
         stages = len(configuration["depths"])
@@ -128,21 +128,21 @@ class Swin(HubFamily):
     def output(self, source: Any, image: "keras.KerasTensor") -> "keras.KerasTensor":
         import keras
 
-        x, embedding = copy_layer(source.patch_embedding.proj, image, name="patches"), source.patch_embedding
+        x, embedding = apply_copy(source.patch_embedding.proj, image, name="patches"), source.patch_embedding
         side = x.shape[1]
         x = keras.layers.Reshape((side * side, x.shape[-1]), name="tokens")(x)
         if embedding.norm is not None:
-            x = copy_layer(embedding.norm, x, name="embeddings")
+            x = apply_copy(embedding.norm, x, name="embeddings")
         blocks = 0
         for stage in source.stages:
             for block in stage.blocks:
                 blocks += 1
-                x = copy_layer(block, x, name=f"block_{blocks}")
+                x = apply_copy(block, x, name=f"block_{blocks}")
             if stage.downsample is not None:
-                x = copy_layer(stage.downsample, x, name=f"merging_{blocks}", H=side, W=side)
+                x = apply_copy(stage.downsample, x, name=f"merging_{blocks}", H=side, W=side)
                 side //= 2
                 x = keras.layers.Reshape((side * side, x.shape[-1]), name=f"tokens_{blocks}")(x)
-        x = copy_layer(source.norm, x, name="norm")
+        x = apply_copy(source.norm, x, name="norm")
         return keras.layers.Reshape((side, side, x.shape[-1]), name="maps")(x)
 
 
@@ -156,7 +156,7 @@ class EfficientNetLite(HubFamily):
     rates: ClassVar = {"dropout": 0.0}
     size_key = ""
 
-    def facts_of(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
+    def fields_of_configuration(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
         squeezes = any(configuration["stackwise_squeeze_and_excite_ratios"])
         if squeezes or {*configuration["stackwise_block_types"]} != {"v1"}:
             raise UserError("this EfficientNet is no Lite one: its blocks are others, or squeeze and excite")
@@ -182,7 +182,7 @@ def block_cuts(blocks: int) -> dict[str, str]:
     return {"last_block": f"block_{blocks}", "last_blocks": f"block_{blocks - max(blocks // 3, 1) + 1}"}
 
 
-def copy_layer(
+def apply_copy(
     layer: "keras.Layer", *inputs: "keras.KerasTensor", name: str, **options: int
 ) -> "keras.KerasTensor":  # fmt: skip
     """Return the output tensor, for inputs, of a copy of a layer: same configuration and weights, another name."""
@@ -202,7 +202,7 @@ def embed_patches(image: "keras.KerasTensor", patches: "keras.Layer", rows: "np.
     """
     import keras
 
-    x = copy_layer(patches, image, name="patches")
+    x = apply_copy(patches, image, name="patches")
     count, channels = x.shape[1] * x.shape[2], x.shape[3]
     x = keras.layers.Reshape((count, channels), name="tokens")(x)
     if leading := len(rows) - count:

@@ -59,17 +59,17 @@ def read_pretrained(
     folder = Path(source) if is_versioned(source) else local_path(source)
     if not folder.is_dir():
         raise UserError(f"no folder {source!r}")
-    config = read_json(folder, "config.json")
+    config = read_config(folder, "config.json")
     if config is None:
         raise UserError(f"{source} has no config.json")
     if "registered_name" in config:
         name, kind, known = config.get("class_name"), "a preset of Keras", classes
-        converter = (read_json(folder, "image_converter.json") or {}).get("config") or {}
+        converter = (read_config(folder, "image_converter.json") or {}).get("config") or {}
         pixels = (converter.get("scale") or 1.0, converter.get("offset") or 0.0) if converter else None
         size = converter.get("image_size")
     elif "model_type" in config:
         name, kind, known = config["model_type"], "a folder of Hugging Face", foreign
-        pixels, size = normalisation(read_json(folder, "preprocessor_config.json") or {}), None
+        pixels, size = normalisation(read_config(folder, "preprocessor_config.json") or {}), None
     else:
         name, kind, known = config.get("architecture"), "a folder of timm", foreign
         pretrained = config.get("pretrained_cfg") or {}
@@ -79,9 +79,9 @@ def read_pretrained(
         expected = ", ".join(known) or "none: give a preset of Keras"
         raise UserError(f"{source} is {kind}, of {name!r}: this network is read from such of {expected}")
     class_name = name if known is classes else classes[0]
-    with named_as_expected(folder, prefix if "model_type" in config else "") as readable:
+    with prefix_weight_names(folder, prefix if "model_type" in config else "") as readable:
         network = load(hub, class_name, str(readable), source, rates)
-    return Pretrained(network, f"{kind}, {name}", facts_of(pixels, size, source))
+    return Pretrained(network, f"{kind}, {name}", pixel_facts(pixels, size, source))
 
 
 def read_named_preset(hub: ModuleType, name: str, classes: Sequence[str], rates: Mapping[str, float]) -> Pretrained:
@@ -101,7 +101,7 @@ def read_named_preset(hub: ModuleType, name: str, classes: Sequence[str], rates:
     except (OSError, ValueError):  # where the preset has none
         return Pretrained(network, f"the preset {name}", {})
     pixels = (converter.scale or 1.0, converter.offset or 0.0)
-    return Pretrained(network, f"the preset {name}", facts_of(pixels, converter.image_size, name))
+    return Pretrained(network, f"the preset {name}", pixel_facts(pixels, converter.image_size, name))
 
 
 def load(hub: ModuleType, class_name: str, preset: str, source: str, rates: Mapping[str, float]) -> Any:
@@ -128,7 +128,7 @@ def load(hub: ModuleType, class_name: str, preset: str, source: str, rates: Mapp
 
 
 @contextmanager
-def named_as_expected(folder: Path, prefix: str) -> Iterator[Path]:
+def prefix_weight_names(folder: Path, prefix: str) -> Iterator[Path]:
     """Yield the folder, or, where its weights' names lack the prefix, a temporary copy in which all of them have it.
 
     A network that was saved without a top, as those pretrained on ImageNet-21k, has names without the prefix.
@@ -154,7 +154,7 @@ def named_as_expected(folder: Path, prefix: str) -> Iterator[Path]:
         yield Path(copy)
 
 
-def read_json(folder: Path, name: str) -> dict[str, Any] | None:
+def read_config(folder: Path, name: str) -> dict[str, Any] | None:
     """Return the mapping in a file of JSON in a folder, or None if there is no such file.
 
     Raises:
@@ -184,7 +184,7 @@ def normalisation(values: Mapping[str, Any]) -> tuple[Any, Any] | None:
     return [factor / one for one in deviation], [-one / other for one, other in zip(mean, deviation, strict=True)]
 
 
-def facts_of(pixels: tuple[Any, Any] | None, size: Any, source: str) -> dict[str, Any]:
+def pixel_facts(pixels: tuple[Any, Any] | None, size: Any, source: str) -> dict[str, Any]:
     """Return `scale` and `offset`, each a number or a tuple of three, and `image_size`, by name, those that are known.
 
     Args:

@@ -60,10 +60,10 @@ class Backbone(ABC):
 
     @abstractmethod
     def new_network(self, image_size: int, top: bool = False) -> "keras.Model":
-        """Return the untrained functional network, from preprocessed pixels to its output, with its top only if `top`.
+        """Build the network as a functional Keras model with random weights; with ImageNet's classifier only if `top`.
 
-        Its input is (batch, size, size, 3). Its output is maps, (batch, height, width, channels); tokens, (batch,
-        tokens, channels); features, (batch, channels); or with the top the probabilities of ImageNet's classes.
+        Its input is preprocessed pixels, (batch, size, size, 3). Its output is maps, (batch, height, width, channels);
+        tokens, (batch, tokens, channels); features, (batch, channels); or with `top` ImageNet's probabilities.
 
         Raises:
             UserError: It has no top.

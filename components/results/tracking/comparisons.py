@@ -60,14 +60,16 @@ def log_page(
     if incomplete:
         describe_experiment(page, incomplete[0][1])
         experiment = incomplete[0][1].info.experiment_id
-        view.save_view(store.client(), experiment, *varied_parameters(store.client().search_runs([experiment])))
+        logged = store.client().search_runs([experiment])
+        view.save_view(store.client(), experiment, *ways_and_varied_parameters(logged))
     return bool(incomplete)
 
 
-def varied_parameters(logged: Sequence["Run"]) -> tuple[list[str], list[str]]:
-    """Return runs' ways by name, and the numeric parameters, no seeds or folds, that all have and that differ.
+def ways_and_varied_parameters(logged: Sequence["Run"]) -> tuple[list[str], list[str]]:
+    """Return the names of the ways that runs are of, and the names of the numeric parameters in which the ways differ.
 
-    Those of steps come first. MLflow draws no parallel coordinates of groups where one lacks a number.
+    Those are parameters that every way has, as MLflow draws no parallel coordinates of groups where one lacks a number,
+    but no seeds or folds. Those of steps come first.
     """
     by_way = {run.data.tags[WAY]: run.data.params for run in logged if WAY in run.data.tags}
     shared = set.intersection(*map(set, by_way.values())) if by_way else set()

@@ -439,7 +439,7 @@ def test_no_secret_of_an_address_is_shown(made, address, tmp_path, monkeypatch, 
         with tracking.live_run(classifier, "top"):
             pass
         check_plain(capfd.readouterr().err)
-        executor.run_address(classifier)
+        executor.mlflow_metadata(classifier)
         out, err = capfd.readouterr()
         assert out == ""
         if err:
