@@ -91,7 +91,7 @@ def find_labels(source: Path, top: Folder, rules: LabelRules, links: str) -> Lab
         raise UserError(f"{error}; or say what labels the images ({CHOICES})") from error
     for table in tables:
         if table.named or rules.label_column:
-            check_agreement(labelled, table, top)
+            check_table_agrees(labelled, table, top)
     return labelled
 
 
@@ -218,7 +218,7 @@ def named_table(source: Path, top: Folder, rules: LabelRules, links: str) -> Lab
     )
 
 
-def check_agreement(labelled: LabelledFiles, table: LabelTable, top: Folder) -> None:
+def check_table_agrees(labelled: LabelledFiles, table: LabelTable, top: Folder) -> None:
     """Raise unless a table gives all images of any one class folder the same label; two folders may share one.
 
     Raises:
