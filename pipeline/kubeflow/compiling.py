@@ -155,7 +155,7 @@ def add_tasks(tasks: Sequence[Task], cluster: Cluster, parameters: Values) -> No
     for task in tasks:
         inputs = {name: channels[one] for name, (_, one) in numbered_inputs(task).items()}
         values = {key: parameters.get((task.step, key), value) for key, value in task.values.items()}
-        nodes = cluster.pools[cluster.steps[task.step]].nodes if task.step == "fine_tune" else 1
+        nodes = cluster.pool_of(task.step).nodes if task.step == "fine_tune" else 1
         if cluster.shards_of(task.step) > 1:
             *runs, last = add_in_shards(task, inputs, values, cluster, dealt)
         else:
@@ -216,7 +216,7 @@ def add_in_shards(
         shards = {name: dealt[key].outputs[shard_name(place, number)] for place, name in enumerate(wholes)}
         runs.append(make_component(task, cluster, is_shard=True)(**{**inputs, **shards}, **values))
         runs[-1].set_display_name(f"{title} shard {number} of {count}")
-        configure(runs[-1], task.step, cluster)
+        configure(runs[-1], task.step, cluster, is_shard=True)
     parts = {f"{key}_{number}": runs[number - 1].outputs[key] for key in task.outputs for number in numbers}
     if task.step in COMPLETED:
         last = make_component(task, cluster, shards=count)(**inputs, **values, **parts)
@@ -262,15 +262,16 @@ def display_name(task: Task) -> str:
     return " ".join([task.step, *model, *task.words])
 
 
-def configure(task: PipelineTask, name: str, cluster: Cluster) -> None:
+def configure(task: PipelineTask, name: str, cluster: Cluster, is_shard: bool = False) -> None:
     """Give a task what its step's pool says (resources, limits, retries, nodes, volumes), environment and secrets.
 
     Args:
         task: The task, in the pipeline that kfp is compiling.
         name: Its step.
         cluster: Where it will run.
+        is_shard: Whether it has a shard of the images alone.
     """
-    step, pool = load_step(name), cluster.pools[cluster.steps[name]]
+    step, pool = load_step(name), cluster.pool_of(name, is_shard)
     cores, seconds = f"{pool.cpu:.3f}".rstrip("0").rstrip("."), round(pool.hours * 3600)
     task.set_cpu_request(cores).set_cpu_limit(cores)
     task.set_memory_request(pool.memory).set_memory_limit(pool.memory)

@@ -274,6 +274,29 @@ def test_shards_may_be_of_some_steps_alone_and_a_dealing_is_shared_by_as_many(co
     assert deals == {"deal images for audit", "deal images for augment"}
 
 
+def test_the_shards_of_a_step_ask_for_no_more_than_they_need(content, tmp_path):
+    pools, steps = content["cluster"]["pools"], content["cluster"]["steps"]
+    content["cluster"]["shards"] = 2
+    pools["large"] = {**pools["cpu"], "memory": "200Gi"}
+    steps |= {"audit": "large", "evaluate": "cpu"}
+    for shards, memory, on_gpu in (
+        ({}, "200Gi", False),
+        ({"audit_shard": "cpu", "evaluate_shard": "gpu"}, "8Gi", True),
+    ):
+        steps |= shards
+        spec, _ = compile_recipe(content, tmp_path)
+        asked = {shown: container_of(spec, task)[1]["resources"] for shown, task in tasks(spec).items()}
+        assert asked["audit"]["resourceMemoryLimit"] == "200Gi" and "accelerator" not in asked["evaluate benchmark"]
+        for number in (1, 2):
+            assert asked[f"audit shard {number} of 2"]["resourceMemoryLimit"] == memory
+            assert ("accelerator" in asked[f"evaluate benchmark shard {number} of 2"]) == on_gpu
+    for name in ("augment_shard", "split_shard"):
+        steps[name] = "cpu"
+        with pytest.raises(UserError, match=f"steps: no step '{name}'"):
+            cluster.read(content)
+        del steps[name]
+
+
 def test_steps_that_map_over_images_run_as_shards_of_which_the_joined_is_taken(content, tmp_path):
     alone = {name: needs(one, name) for one in [compile_recipe(content, tmp_path)[0]] for name in tasks(one)}
     content["cluster"]["shards"] = 3
