@@ -9,7 +9,7 @@ import os
 import re
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from io import StringIO
@@ -20,7 +20,7 @@ from typing import Any
 import kfp
 import yaml
 from kfp.client import KF_PIPELINES_SA_TOKEN_ENV, ServiceAccountTokenVolumeCredentials
-from kfp_server_api import ApiException, V2beta1Pipeline, V2beta1Run
+from kfp_server_api import ApiException, V2beta1Experiment, V2beta1Pipeline, V2beta1Run
 from urllib3 import Retry
 from urllib3.exceptions import HTTPError, SSLError
 
@@ -93,7 +93,8 @@ def connect(host: str, namespace: str = "") -> kfp.Client:
 def submit(client: kfp.Client, package: Path, pipeline: str, run: str, experiment: str, service_account: str) -> Run:
     """Upload a compiled pipeline, unless the server has the same content, start it with its defaults, return the run.
 
-    It is not waited for. The defaults are sent with it: Kubeflow shows and compares those parameters alone.
+    It is not waited for. The defaults are sent with it: Kubeflow shows and compares those parameters alone. If the
+    server refuses it, what was made here is deleted again.
 
     Args:
         client: what `connect` returned.
@@ -102,20 +103,35 @@ def submit(client: kfp.Client, package: Path, pipeline: str, run: str, experimen
         run: the name of the run.
         experiment: the name of the experiment, made where there is none.
         service_account: of the run's pods; "" for the server's default.
+
+    Raises:
+        UserError: The server refuses something, or does not answer.
     """
     version = f"{pipeline}-{sha256(package.read_bytes()).hexdigest()[:12]}"
     namespace = client.get_user_namespace()
-    with redirect_stdout(StringIO()):  # the address of each thing made
+    with (
+        redirect_stdout(StringIO()),
+        _deletions_if_refused() as deletions,
+    ):  # it would print the address of what it makes
         pipelines = client.list_pipelines(filter=_name_filter(pipeline), namespace=namespace).pipelines
-        draft = V2beta1Pipeline(display_name=pipeline, namespace=namespace)  # upload_pipeline would name the version
-        pipeline_id = (pipelines or [client.pipelines.pipeline_service_create_pipeline(draft)])[0].pipeline_id
+        if not pipelines:  # upload_pipeline would name the version
+            draft = V2beta1Pipeline(display_name=pipeline, namespace=namespace)
+            pipelines = [client.pipelines.pipeline_service_create_pipeline(draft)]
+            deletions.callback(client.delete_pipeline, pipelines[0].pipeline_id)
+        pipeline_id = pipelines[0].pipeline_id
         versions = client.list_pipeline_versions(pipeline_id, filter=_name_filter(version)).pipeline_versions
         if not versions:
             versions = [client.upload_pipeline_version(str(package), version, pipeline_id)]
+            deletions.callback(client.delete_pipeline_version, pipeline_id, versions[0].pipeline_version_id)
+        experiments = client.list_experiments(filter=_name_filter(experiment), namespace=namespace).experiments
+        if not experiments:
+            unmade = V2beta1Experiment(display_name=experiment, namespace=namespace)
+            experiments = [client.experiments.experiment_service_create_experiment(unmade)]
+            deletions.callback(client.delete_experiment, experiments[0].experiment_id)
         root = next(yaml.load_all(package.read_bytes(), yaml.CSafeLoader))["root"]
         parameters = root.get("inputDefinitions", {}).get("parameters", {})
         answer = client.run_pipeline(
-            client.create_experiment(experiment, namespace=namespace).experiment_id,
+            experiments[0].experiment_id,
             run,
             params={name: one["defaultValue"] for name, one in parameters.items() if "defaultValue" in one},
             pipeline_id=pipeline_id,
@@ -124,6 +140,23 @@ def submit(client: kfp.Client, package: Path, pipeline: str, run: str, experimen
         )
     tasks = {key: task["taskInfo"]["name"] for key, task in root["dag"]["tasks"].items()}
     return Run(answer.run_id, f"{client._get_url_prefix()}/#/runs/details/{answer.run_id}", tasks)
+
+
+@contextmanager
+def _deletions_if_refused() -> Iterator[ExitStack]:
+    """Yield a stack for what deletes each thing made; all of it is called, last first, if the server refuses the rest.
+
+    Nothing is deleted where no answer came, as what was asked for may have begun. A refused deletion is not told.
+    """
+    deletions = ExitStack()
+    try:
+        yield deletions
+    except NoAnswer:
+        raise
+    except UserError:
+        with suppress(UserError):
+            deletions.close()
+        raise
 
 
 def wait(client: kfp.Client, run: Run) -> str:

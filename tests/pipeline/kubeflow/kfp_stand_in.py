@@ -173,11 +173,14 @@ class StandIn:
             ("POST", "/pipelines/upload", self.upload_pipeline),
             ("POST", "/pipelines/upload_version", self.upload_version),
             ("GET", "/pipelines/<identifier>", lambda identifier: found(self.pipelines, identifier)),
+            ("DELETE", "/pipelines/<identifier>", self.delete_pipeline),
             ("GET", "/pipelines/<pipeline>/versions", self.list_versions),
             ("GET", "/pipelines/<pipeline>/versions/<identifier>", self.get_version),
+            ("DELETE", "/pipelines/<pipeline>/versions/<identifier>", self.delete_version),
             ("GET", "/experiments", self.list_experiments),
             ("POST", "/experiments", self.create_experiment),
             ("GET", "/experiments/<identifier>", lambda identifier: found(self.experiments, identifier)),
+            ("DELETE", "/experiments/<identifier>", self.delete_experiment),
             ("POST", "/runs", self.create_run),
             ("GET", "/runs/<identifier>", self.get_run),
         ):
@@ -303,6 +306,20 @@ class StandIn:
     def get_version(self, pipeline: str, identifier: str) -> api.V2beta1PipelineVersion:
         version = found(self.versions, identifier)
         return found({version.pipeline_id: version}, pipeline)
+
+    def delete_pipeline(self, identifier: str) -> dict[str, Any]:
+        if any(version.pipeline_id == identifier for version in self.versions.values()):
+            raise Refusal(f"Invalid input error: pipeline {identifier} has versions, and cascade is false")
+        del self.pipelines[found(self.pipelines, identifier).pipeline_id]
+        return {}
+
+    def delete_version(self, pipeline: str, identifier: str) -> dict[str, Any]:
+        del self.versions[self.get_version(pipeline, identifier).pipeline_version_id]
+        return {}
+
+    def delete_experiment(self, identifier: str) -> dict[str, Any]:
+        del self.experiments[found(self.experiments, identifier).experiment_id]
+        return {}
 
     def experiment_namespace(self, given: str | None) -> str:
         if self.multi_user and not given:
