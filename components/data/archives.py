@@ -8,23 +8,36 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import pairwise
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import IO, cast
+from typing import IO, NamedTuple, cast
 
 from components.data.downloads import CHUNK, check_space
 from components.system.errors import UserError
 from components.system.resources import NO_SPACE
 
 MAX_HEADER = 1 << 20  # bytes that may describe one entry of a tar
-MAX_ENTRIES = 1_000_000
 MAX_DEPTH = 100  # folders in one another; removing them recurses
 MAX_RATIO = 200  # unpacked bytes to those of the archive
 ALWAYS_ALLOWED = 2 << 30  # unpacked bytes, however small the archive is
+ENTRY_BYTES = 500  # of the archive that there are at least for each entry
+ENTRIES_ALWAYS_ALLOWED = 1_000_000  # however small the archive is
 ZIP_HEADER = 30  # bytes before the name of an entry
 MARKED_AS_UTF8 = 1 << 11  # flag of an entry's name
 SPECIAL_FILE = "it is a link, a device or a sparse file"
 UNPACK_BY_HAND = "unpack it by hand and give the folder as the source"
 
 Entry = tuple[str, int, Callable[[], IO[bytes] | None]]  # name, bytes, and what opens it: None for a folder
+
+
+class Limits(NamedTuple):
+    """How many entries, and how many unpacked bytes, an archive may have."""
+
+    entries: int
+    unpacked: int
+
+    @classmethod
+    def of(cls, size: int) -> "Limits":
+        """Return the limits of an archive of a size in bytes."""
+        return cls(max(ENTRIES_ALWAYS_ALLOWED, size // ENTRY_BYTES), max(ALWAYS_ALLOWED, MAX_RATIO * size))
 
 
 def unpack(archive: Path, target: Path, source: str) -> None:
@@ -42,16 +55,16 @@ def unpack(archive: Path, target: Path, source: str) -> None:
         OSError: The disk is full.
     """
     size = archive.stat().st_size
-    limit = max(ALWAYS_ALLOWED, MAX_RATIO * size)
+    limits = Limits.of(size)
     total, culprit = 0, ""
     try:
         check_space(size, target)
         with archive.open("rb") as file:
             read_entries = zip_entries if file.read(4) in (b"PK\3\4", b"PK\5\6") else tar_entries
             file.seek(0)
-            for count, (name, length, open_content) in enumerate(read_entries(file, limit, target), 1):
+            for count, (name, length, open_content) in enumerate(read_entries(file, limits, target), 1):
                 total += length
-                check_amount(count, total, limit)
+                check_amount(count, total, limits)
                 culprit = f"the entry {name!r:.200}: "
                 write_entry(open_content, length, entry_path(name, target))
                 culprit = ""
@@ -62,13 +75,17 @@ def unpack(archive: Path, target: Path, source: str) -> None:
         raise UserError(f"cannot unpack {source}: {culprit}{reason}; get it again, or {UNPACK_BY_HAND}") from error
 
 
-def check_amount(entries: int, unpacked: int, limit: int) -> None:
-    """Raise a ValueError if an archive has more entries than `MAX_ENTRIES`, or more unpacked bytes than the limit."""
-    if entries > MAX_ENTRIES:
-        raise ValueError(f"it has more than {MAX_ENTRIES:,} entries")
-    if unpacked > limit:
+def check_amount(entries: int, unpacked: int, limits: Limits) -> None:
+    """Raise a ValueError if an archive has more entries or more unpacked bytes than its limits."""
+    if entries > limits.entries:
         raise ValueError(
-            f"it unpacks to more than {limit:,} bytes: {MAX_RATIO} times its size, at least {ALWAYS_ALLOWED:,}"
+            f"it has more than {limits.entries:,} entries: one for {ENTRY_BYTES} bytes of it, at least "
+            f"{ENTRIES_ALWAYS_ALLOWED:,}"
+        )
+    if unpacked > limits.unpacked:
+        raise ValueError(
+            f"it unpacks to more than {limits.unpacked:,} bytes: {MAX_RATIO} times its size, at least "
+            f"{ALWAYS_ALLOWED:,}"
         )
 
 
@@ -113,7 +130,7 @@ def write_entry(open_content: Callable[[], IO[bytes] | None], size: int, path: P
         raise ValueError("another entry has the same path") from None
 
 
-def zip_entries(file: IO[bytes], limit: int, target: Path) -> Iterator[Entry]:
+def zip_entries(file: IO[bytes], limits: Limits, target: Path) -> Iterator[Entry]:
     """Yield name, bytes and opener of each entry of a zip, as it lists them; raise a ValueError if one is not allowed.
 
     The bytes are how many it has unpacked; the opener returns its content to read, None for a folder.
@@ -123,13 +140,13 @@ def zip_entries(file: IO[bytes], limit: int, target: Path) -> Iterator[Entry]:
 
     Args:
         file: The archive.
-        limit: Bytes to which it may unpack.
+        limits: Those of the archive.
         target: The folder whose disk must have room for it.
     """
     with zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
         unpacked = sum(entry.file_size for entry in entries)
-        check_amount(len(entries), unpacked, limit)
+        check_amount(len(entries), unpacked, limits)
         check_space(unpacked, target)
         for before, after in pairwise(sorted(entries, key=lambda entry: entry.header_offset)):
             if before.header_offset + ZIP_HEADER + before.compress_size > after.header_offset:
@@ -156,7 +173,7 @@ def zip_entry_name(entry: zipfile.ZipInfo) -> str:
     return name.replace("\\", "/")
 
 
-def tar_entries(file: IO[bytes], limit: int, target: Path) -> Iterator[Entry]:
+def tar_entries(file: IO[bytes], limits: Limits, target: Path) -> Iterator[Entry]:
     """Yield name, bytes and opener of each entry of a tar or tar.gz in order; raise a ValueError if one is not allowed.
 
     The bytes are how many it has unpacked; the opener returns its content to read, None for a folder.
@@ -166,12 +183,12 @@ def tar_entries(file: IO[bytes], limit: int, target: Path) -> Iterator[Entry]:
 
     Args:
         file: The archive.
-        limit: Bytes to which it may unpack.
+        limits: Those of the archive.
         target: As for `zip_entries`; a tar says nothing of its size beforehand.
     """
     compressed = file.read(2) == b"\x1f\x8b"
     file.seek(0)
-    stream = LimitedStream(gzip.GzipFile(fileobj=file) if compressed else file, limit)
+    stream = LimitedStream(gzip.GzipFile(fileobj=file) if compressed else file, limits)
     with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r|", tarinfo=StrictHeader) as archive:
         while entry := archive.next():
             if entry.issparse() or not (entry.isreg() or entry.isdir()):
@@ -180,7 +197,7 @@ def tar_entries(file: IO[bytes], limit: int, target: Path) -> Iterator[Entry]:
             stream.until_next = length + MAX_HEADER
             yield entry.name, length, partial(archive.extractfile, entry)
             archive.members.clear()  # type: ignore[attr-defined]  # it keeps them all
-        stream.until_next = limit
+        stream.until_next = limits.unpacked
         assert archive.fileobj
         while chunk := archive.fileobj.read(CHUNK):
             if chunk.strip(b"\0"):
@@ -194,8 +211,8 @@ class LimitedStream:
     for ever.
     """
 
-    def __init__(self, file: IO[bytes] | gzip.GzipFile, limit: int):
-        self.file, self.limit = file, limit
+    def __init__(self, file: IO[bytes] | gzip.GzipFile, limits: Limits):
+        self.file, self.limits = file, limits
         self.total, self.until_next = 0, MAX_HEADER
 
     def read(self, size: int) -> bytes:
@@ -203,7 +220,7 @@ class LimitedStream:
         data = self.file.read(size)
         self.total += len(data)
         self.until_next -= len(data)
-        check_amount(0, self.total, self.limit)
+        check_amount(0, self.total, self.limits)
         if self.until_next < 0:
             raise ValueError(f"it has a header of more than {MAX_HEADER:,} bytes")
         return data

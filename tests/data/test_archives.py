@@ -271,11 +271,23 @@ BOMBS = {
 @pytest.mark.parametrize("name", BOMBS)
 def test_bombs(name, tmp_path, monkeypatch):
     """With lower limits, so that small ones do."""
-    for limit, value in {"ALWAYS_ALLOWED": MIB, "MAX_RATIO": 2, "MAX_ENTRIES": 8, "MAX_HEADER": MIB // 16}.items():
+    limits = {"ALWAYS_ALLOWED": MIB, "MAX_RATIO": 2, "MAX_HEADER": MIB // 16}
+    for limit, value in {**limits, "ENTRIES_ALWAYS_ALLOWED": 8, "ENTRY_BYTES": MIB}.items():
         monkeypatch.setattr(archives, limit, value)
     content, match = BOMBS[name]
     (tmp_path / "archive").write_bytes(content)
     check_refusal(tmp_path, match)
+
+
+def test_a_large_archive_may_have_more_entries_than_a_small_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "ENTRIES_ALWAYS_ALLOWED", 8)
+    content = tar_of(*(member(str(number)) for number in range(20)))
+    (tmp_path / "archive").write_bytes(content)
+    (tmp_path / "unpacked").mkdir()
+    archives.unpack(tmp_path / "archive", tmp_path / "unpacked", "it")
+    assert len([*(tmp_path / "unpacked").iterdir()]) == 20
+    (tmp_path / "archive").write_bytes(gzip.compress(content))
+    check_refusal(tmp_path, "more than 8 entries: one for 500 bytes of it, at least 8")
 
 
 WORST = {
