@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from components.data.artifacts import Audit, Features, Splits
-from components.data.grouping import unit_numbers
+from components.data.grouping import units_of
 from components.model import learning_curve
 from components.system.errors import Parser, run_cli
 from pipeline import recipes
@@ -48,7 +48,7 @@ def forecast_case(features: np.ndarray, labels: np.ndarray, units: np.ndarray, c
         "accuracy": (logarithms.argmax(axis=1) == labels[validation]).mean(),
         "log_loss": -np.take_along_axis(logarithms, labels[validation][:, None], axis=1).mean(),
     }
-    today, ahead = learning_curve.forecast(curve, 2 * len(half), seed).to_dict("records")[-2:]
+    today, ahead = learning_curve.forecast_scores(curve, 2 * len(half), seed).to_dict("records")[-2:]
     rows = [
         (name, today[name], score, ahead[name], ahead[f"{name}_low"], ahead[f"{name}_high"])
         for name, score in whole.items()
@@ -96,12 +96,9 @@ def read_samples(recipe: str, assignments: Sequence[str]) -> tuple[np.ndarray, n
     splits, audit = (make(find_output(tasks, key), WORK) for key in ("splits", "audit"))
     features = Features.read(make(find_output(tasks, "features"), WORK))
     table = Splits.read(splits).table("splits.csv")
-    clusters = Audit.read(audit).table("hashes.csv").set_index("file")["cluster"]
-    table["cluster"] = clusters.loc[table["file"]].to_numpy()
-    table["group"] = table["group"].astype(str).where(table["group"] != "", table["file"])
     labels = table["label"].map({name: number for number, name in enumerate(features.facts.classes)}).to_numpy(np.int64)
     plain = np.asarray(features.array[features.rows(table["file"].tolist()), 0])
-    return plain, labels, unit_numbers(table), len(features.facts.classes)
+    return plain, labels, units_of(Audit.read(audit), table), len(features.facts.classes)
 
 
 if __name__ == "__main__":

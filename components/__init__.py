@@ -16,6 +16,7 @@ STEPS = (
     "draw_exploration",
     "choose_precision",
     "extract",
+    "forecast",
     "train_benchmark",
     "fit_neighbours",
     "fit_logistic",

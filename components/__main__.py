@@ -5,7 +5,7 @@ from typing import Any
 
 from components import STEPS
 from components.machinery import executor
-from components.machinery.command_line import OMITTED, CommandArgument
+from components.machinery.command_line import OMITTED, REQUIRED, CommandArgument
 from components.machinery.parameters import read_yaml
 from components.machinery.running import run_step
 from components.machinery.signature import Step, load_step
@@ -46,7 +46,8 @@ def read_section(address: str) -> dict[str, Any]:
 def step_parser(step: Step, command: str) -> Parser:
     """Return the parser of a step's options, from its signature and docstring; it leaves out parameters not given.
 
-    Parameters stay text; artifacts are paths, and required. The options of every step have defaults.
+    Parameters stay text; artifacts are paths, and required, but for those that a step can do without. The options of
+    every step have defaults.
 
     Args:
         step: The step.
@@ -57,7 +58,8 @@ def step_parser(step: Step, command: str) -> Parser:
     for direction, kinds in (("in", step.inputs), ("out", step.outputs)):
         for key, kind in kinds.items():
             text = f"{direction}, {kind.__name__}: {step.descriptions[key]}"
-            CommandArgument(key, Path, text, "DIR", several=key in step.several).add_to(artifacts, step.name)
+            default: Any = [] if key in step.optional else REQUIRED
+            CommandArgument(key, Path, text, "DIR", default, key in step.several).add_to(artifacts, step.name)
     parameters = parser.add_argument_group("parameters")
     for key, parameter in step.parameters.items():
         word = parameter.kind.__name__.upper()

@@ -43,6 +43,8 @@ class Role(Enum):
     TEST_IMAGES = "each has test images of its own, and so a comparison of its own"
 
 
+# The axes of which a step takes the first arm alone: to `explore`, all networks and trials have the same images.
+FIRST_ARM = {"explore": (Role.WAY, Role.TRIAL), "forecast": (Role.TRIAL,)}
 # The axes whose arms a step with several inputs does not mix.
 NOT_MIXED = {"average": (Role.TRIAL, Role.TEST_IMAGES), "compare": (Role.TEST_IMAGES,)}
 
@@ -232,19 +234,17 @@ class _Arrangement:
         return [*self.arms]
 
     def _add_step(self, name: str) -> None:
-        """Add a step's tasks: one for every combination of inputs that belong together and of arms; fewer of `explore`.
+        """Add a step's tasks: one for every combination of inputs that belong together and of arms but FIRST_ARM's.
 
-        Of `explore` there is one for all networks and trials. Of records, later tasks may take those of the steps in
-        ON_PAGE.
+        Of records, later tasks may take those of the steps in ON_PAGE.
         """
+        once = [axis.name for axis in self.axes if axis.role in FIRST_ARM.get(name, ())]
         axes = [axis for axis in self.axes if name in axis.arms[0]]
         added = []
         for inputs, behind in self._inputs(name):
-            if name == "explore":  # once for all networks, folds and repeats, which have the same images
-                once = [axis.name for axis in self.axes if axis.name == NETWORK or axis.role is Role.TRIAL]
-                if any(behind.get(axis) for axis in once):
-                    continue
-                behind = {axis: number for axis, number in behind.items() if axis not in once}
+            if any(behind.get(axis) for axis in once):
+                continue
+            behind = {axis: number for axis, number in behind.items() if axis not in once}
             numbers = [[behind[axis.name]] if axis.name in behind else range(len(axis.arms)) for axis in axes]
             for combination in itertools.product(*numbers):
                 arms = {axis.name: number for axis, number in zip(axes, combination, strict=True)}
@@ -310,7 +310,7 @@ class _Arrangement:
                 inputs: dict[str, Sequence[Output]] = {key: [one] for key, one in zip(single, combination, strict=True)}
                 for key in several:
                     inputs[key] = [one for one in candidates[key] if join_arms([arms, self.arms[one.task]]) is not None]
-                if all(inputs.values()):
+                if all(inputs[key] for key in inputs if key not in step.optional):
                     yield {key: inputs[key] for key in step.inputs}, arms
 
     def _candidates(self, kind: Kind) -> list[Output]:
@@ -331,13 +331,21 @@ def tasks_to_make(output: Output) -> list[Task]:
 def steps_of(models: Sequence[str]) -> list[str]:
     """Return the names of the steps that models need, from `fetch` to `draw_comparison`, in the order of STEPS.
 
+    A step whose output another may do without is among them where all that it takes is there without it.
     `choose_classifier` is not among them: it depends on what is varied.
     """
     makers = {kind: name for name in STEPS for kind in load_step(name).outputs.values() if kind is not Classifier}
     needed = {"draw_exploration", "draw_comparison", *(MODELS[model].step for model in models)}
+    optional: set[str] = set()
     for name in reversed(STEPS):
         if name in needed:
-            needed |= {makers[kind] for kind in load_step(name).inputs.values() if kind in makers}
+            step = load_step(name)
+            behind = {key: makers[kind] for key, kind in step.inputs.items() if kind in makers}
+            optional |= {behind[key] for key in step.optional}
+            needed |= {maker for key, maker in behind.items() if key not in step.optional}
+    for name in optional:
+        if {makers[kind] for kind in load_step(name).inputs.values()} <= needed:
+            needed.add(name)
     return [name for name in STEPS if name in needed]
 
 

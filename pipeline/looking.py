@@ -121,6 +121,49 @@ def recipe_values(content: Mapping[str, Any], chosen: recipes.Values) -> recipes
     return recipes.resolve({**content, "recipes": {"look": recipe}}, "look").values
 
 
+def forecast_lines(content: Mapping[str, Any], source: str, fetched: Mapping[str, Any]) -> list[str]:
+    """Return lines on what more of the images at a source would bring to a recipe that has been run on them; or [].
+
+    Of several recipes and networks it is the one whose regression has the lowest log loss now.
+
+    Args:
+        content: All of params.yaml.
+        source: A folder, an archive or an address.
+        fetched: Parameters of `fetch` that are given; a data set that says otherwise is another.
+    """
+    from components.data.artifacts import Forecast
+    from components.machinery.running import is_whole
+    from pipeline.collection import declarations, fetch_values
+    from pipeline.places import path_of
+    from pipeline.planning import tasks_by_recipe
+
+    own = {
+        name
+        for name, lines in declarations(content, "data").items()
+        if is_same_source(lines["source"], source)
+        and fetched.items() <= load_step("fetch").check_values(fetch_values(content, name)).items()
+    }
+    names = [name for name in content["recipes"] if recipes.resolve(content, name).data in own]
+    found: dict[str, tuple[str, Forecast]] = {}
+    for name, tasks in tasks_by_recipe(content, names).items():
+        for task in tasks:
+            path = path_of(task.outputs["forecast"]) if task.step == "forecast" else None
+            if path and is_whole(Forecast, path):
+                found.setdefault(str(path), (name, Forecast.read(path)))
+    if not found:
+        return []
+    from components.results.forecasts import forecast_sentences, loss_now
+
+    name, best = min(found.values(), key=lambda one: loss_now(one[1]))
+    first, *others = forecast_sentences(best)
+    return [f"{name}, run before: {first[0].lower()}{first[1:]}", *others]
+
+
+def is_same_source(one: str, other: str) -> bool:
+    """Return whether two sources are one and the same path or address."""
+    return one == other or ("://" not in one + other and local_path(one).resolve() == local_path(other).resolve())
+
+
 def print_lines(*lines: str) -> None:
     """Print each line with `look: ` before it."""
     for line in lines:

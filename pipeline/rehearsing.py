@@ -42,7 +42,7 @@ LONG, TRIALS = (
 )  # seconds after which a run, or epochs more, are measured well enough; else the fastest of so many
 COUNTED = {  # the images that the time of a step grows with: all, but for these
     **dict.fromkeys(("train_benchmark", "train_top", "fine_tune", "fit_neighbours", "fit_logistic"), "train"),
-    "average": "validation", **dict.fromkeys(("evaluate", "compare", "draw_comparison"), "test"),
+    "forecast": "train", "average": "validation", **dict.fromkeys(("evaluate", "compare", "draw_comparison"), "test"),
 }  # fmt: skip
 DRAWS_FIRST = "train_benchmark"  # draws the views of all training images before its first epoch
 Counts = Mapping[str, int]  # images by part; `images` are all

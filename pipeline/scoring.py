@@ -216,7 +216,7 @@ def draw_page(report: Report, top: Path) -> None:
     inherited = {section: report.manifest[section] for section in SECTIONS if section != "files"}
     comparison, page = (empty(kind, top, kind.__name__.lower(), inherited) for kind in (Comparison, Page))
     comparing.compare_reports([report], comparison)
-    drawing.draw_comparison(comparison, [report], [], [], page)
+    drawing.draw_comparison(comparison, [report], [], [], [], page)
     for artifact in (comparison, page):
         artifact.manifest["digest"] = artifact.content_digest()
         artifact.write_manifest()

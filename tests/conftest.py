@@ -116,6 +116,7 @@ PARAMETERS: dict[str, dict[str, str | int | float]] = {
     "explore": {"samples": 3, "seed": 1},
     "draw_exploration": {},
     "choose_precision": {"precision": "float32"},
+    "forecast": {},
     "train_benchmark": {"network": "cnn", "image_size": 16, "width": 4, "stages": 3, **TRAINING},
     "fit_neighbours": {},
     "fit_logistic": {"class_weights": "none"},

@@ -175,7 +175,7 @@ def reports(work, server) -> dict[str, Report]:
     values = recipes.resolve(recipes.apply_changes(content, "digits", once), "digits").values
     step_in_container("fetch", work, collection.fetch_values(content, "digits"))
     step_in_container("fetch_weights", work, collection.weights_values(content, "glyphs"))
-    for name in ("audit", "split", "augment", "explore", "draw_exploration", "choose_precision", "extract"):
+    for name in ("audit", "split", "augment", "explore", "draw_exploration", "choose_precision", "extract", "forecast"):
         step_in_container(name, work, values[name])
     for name, model in MODELS.items():
         made = f"classifiers/{model}"
@@ -186,7 +186,8 @@ def reports(work, server) -> dict[str, Report]:
     step_in_container("compare", work, {}, reports=every)
     records = [f"records/{name}" for name in ON_PAGE if (work / "records" / name).exists()]
     records += [f"records/evaluate-{model}" for model in MODELS.values()]
-    step_in_container("draw_comparison", work, {}, server, reports=every, drawings=["drawings"], records=records)
+    drawn: dict[str, Any] = {"reports": every, "drawings": ["drawings"], "records": records, "forecasts": ["forecast"]}
+    step_in_container("draw_comparison", work, {}, server, **drawn)
     return {model: Report.read(work / "reports" / model) for model in MODELS.values()}
 
 
@@ -293,7 +294,7 @@ def outputs(run: Path, task: str) -> dict[str, dict]:
 
 def test_every_task_of_the_compiled_pipeline_tells_kubeflow_of_its_artifacts(local_run):
     assert {path.name for path in local_run.iterdir()} == {
-        "fetch", "fetch-weights", "audit", "split", "explore", "draw-exploration", "choose-precision",
+        "fetch", "fetch-weights", "audit", "split", "explore", "draw-exploration", "choose-precision", "forecast",
         "deal", "deal-2", "deal-3", *numbered("audit-shard", SHARDS), *numbered("augment", SHARDS), "join-augment",
         *numbered("extract", SHARDS), "join-extract", *numbered("evaluate-shard", 3 * SHARDS),
         "train-benchmark", "train-top", "fine-tune", "fine-tune-2", "choose-classifier", "evaluate",

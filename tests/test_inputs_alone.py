@@ -36,12 +36,13 @@ def test_steps_that_compute_draw_nothing(name):
 
 
 def test_the_same_inputs_give_the_same_bytes_in_another_process(made, tmp_path):
-    made_anew = {"exploration": "exploration", "splits": "splits", "test_split": "test_split"}
+    made_anew = {key: key for key in ("exploration", "splits", "test_split", "forecast")}
     made_anew |= {f"reports/{model}": model for model in MODELS.values()} | {"comparison": "comparison"}
     at = {name: str(path) for name, path in made.items()}
     own = {key: str(tmp_path / key) for key in made_anew}
     runs: list[tuple[str, dict[str, Any]]] = [("explore", {**at, "exploration": own["exploration"]})]
     runs += [("split", {**at, "splits": own["splits"], "test_split": own["test_split"]})]
+    runs += [("forecast", {**at, "forecast": own["forecast"]})]
     for model in MODELS.values():
         given: dict[str, Any] = {**at, "classifier": at[f"classifiers/{model}"], "report": own[f"reports/{model}"]}
         given |= {"augmented": [at["augmented"]], "splits": own["splits"], "test_split": own["test_split"]}
@@ -78,7 +79,7 @@ def test_other_records_change_the_page_alone(made, tmp_path):
         for done in record["work"].values():
             done["seconds"] *= 1000
         (tmp_path / file.name.replace(".record", f"{record['digest'][:8]}.record")).write_text(json.dumps(record))
-    given = {"comparison": made["comparison"], "drawings": [made["drawings"]]}
+    given = {"comparison": made["comparison"], "drawings": [made["drawings"]], "forecasts": [made["forecast"]]}
     given["reports"] = [made[model] for model in MODELS.values()]
     run_step("draw_comparison", {**given, "records": [tmp_path], "page": tmp_path / "page"}, {}, "edges")
     one, other = digests(made["page"]), digests(tmp_path / "page")

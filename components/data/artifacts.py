@@ -278,6 +278,26 @@ class Tensors(FileArray[TensorsFacts]):
         return "uint8", (1 if self.facts.prefix == "live" else views, size, size, 3)
 
 
+class ForecastFacts(SplitsFacts, WeightsFacts):
+    """The facts of the split and of the weights behind the features that a learning curve was measured on."""
+
+    image_size: int  # pixels a side
+    obstacle: str = ""  # why there is no curve
+
+
+class Forecast(Artifact[ForecastFacts]):
+    """What a regression on stored features scores on validation with ever more training images, and would with twice.
+
+    `curve.csv` (images, accuracy, accuracy_low, accuracy_high, log_loss, log_loss_low, log_loss_high) has a row a
+    number of training images, the last one the forecast; `classes.csv` (label, validation_images, recall, forecast,
+    forecast_low, forecast_high) one a class, most images gained first. `curve.npz` has what both follow from: the
+    `sizes`, the `wrong` and `losses` of `learning_curve.LearningCurve`, and the `labels` of the validation images.
+    The fact `obstacle` says why there is no curve; neither table has rows then, and there are no arrays.
+    """
+
+    text_columns = ("label",)
+
+
 class EmbeddingsFacts(SplitsFacts, WeightsFacts):
     """The facts of the split and of the weights, and what the network costs."""
 

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from components.data.artifacts import Audit
+
 WINDOW = 5  # units at each side of the end of a part that may change places: more fit better and stay less
 
 Unit = Mapping[str, int]  # number of images by class
@@ -33,6 +35,18 @@ def unit_numbers(table: "pd.DataFrame") -> "np.ndarray":
     size = len(group_names) + len(cluster_names)
     _, component = connected_components(coo_array((np.ones(len(clusters)), links), (size, size)), directed=False)
     return pd.factorize(component[groups], sort=True)[0]
+
+
+def units_of(audit: "Audit", rows: "pd.DataFrame") -> "np.ndarray":
+    """Return the number of each image's unit, (n,): its group, or itself where it has none, joined by duplicates.
+
+    Args:
+        audit: The duplicates of the data set.
+        rows: One row an image: file and group.
+    """
+    clusters = audit.table("hashes.csv").set_index("file")["cluster"]
+    groups = rows["group"].astype(str).where(rows["group"] != "", rows["file"])
+    return unit_numbers(rows.assign(group=groups, cluster=clusters.loc[rows["file"]].to_numpy()))
 
 
 def image_names(table: "pd.DataFrame") -> "pd.Series":

@@ -16,6 +16,7 @@ from components.data.artifacts import (
     Comparison,
     Drawings,
     Exploration,
+    Forecast,
     Page,
     Report,
     Top,
@@ -27,7 +28,7 @@ from components.system.errors import UserError, shorten
 
 SCHEMAS: dict[type[Artifact] | type[Record], str] = {
     Weights: "Model", Top: "Model", Classifier: "Model",
-    Report: "Metrics", Comparison: "Metrics", Exploration: "Artifact", Drawings: "Artifact",
+    Report: "Metrics", Comparison: "Metrics", Exploration: "Artifact", Drawings: "Artifact", Forecast: "Artifact",
     Page: "Artifact", Record: "Artifact",
 }  # fmt: skip
 VIEWS: dict[type[Artifact], dict[str, str]] = {  # further outputs, which the UI draws: name and artifact type

@@ -181,10 +181,13 @@ def run_once(
 
 def read_inputs(step: Step, artifacts: Mapping[str, Any]) -> dict[str, Any]:
     """Return the artifacts and records that a step takes, opened, by key; a list where it takes several."""
-    return {
-        key: kind.read_all(artifacts[key]) if key in step.several else kind.read(artifacts[key])
-        for key, kind in step.inputs.items()
-    }
+    inputs: dict[str, Any] = {}
+    for key, kind in step.inputs.items():
+        if key in step.optional and not artifacts.get(key):
+            inputs[key] = []
+        else:
+            inputs[key] = kind.read_all(artifacts[key]) if key in step.several else kind.read(artifacts[key])
+    return inputs
 
 
 def is_up_to_date(name: str, artifacts: Mapping[str, Any], values: Mapping[str, Any], note: Path) -> bool:

@@ -1,9 +1,9 @@
 """Reads a step from its function: the signature and the docstring say everything about it.
 
-Artifacts are its positional arguments, typed `Input[Kind]`, `Input[list[Kind]]` for one or more, or `Output[Kind]`;
-parameters are keyword-only `str`, `int` or `float`, or a dataclass of such, which steps may share: its fields are
-parameters like the others. The command line, the validation of recipes and the tests of `dvc.yaml` are derived from
-that.
+Artifacts are its positional arguments, typed `Input[Kind]`, `Input[list[Kind]]` for one or more,
+`OptionalInput[list[Kind]]` for any number, none too, or `Output[Kind]`; parameters are keyword-only `str`, `int` or
+`float`, or a dataclass of such, which steps may share: its fields are parameters like the others. The command line, the
+validation of recipes and the tests of `dvc.yaml` are derived from that.
 """
 
 import dataclasses
@@ -26,6 +26,7 @@ from components.system.errors import UserError, unknown_name
 Kind = TypeVar("Kind", bound=Artifact)
 Taken = TypeVar("Taken", bound=Artifact | Sequence[Artifact] | Sequence[Record])
 Input = Annotated[Taken, "input"]
+OptionalInput = Annotated[Taken, "optional input"]
 Output = Annotated[Kind, "output"]
 
 
@@ -40,6 +41,7 @@ class Step:
         descriptions: What the docstring says of each artifact and parameter.
         inputs: Kind of each artifact that it takes.
         several: Inputs that are one artifact or more.
+        optional: Those of them that may be none.
         outputs: Kind of each artifact that it makes.
         parameters: What each parameter may be.
     """
@@ -50,6 +52,7 @@ class Step:
     descriptions: Mapping[str, str]
     inputs: Mapping[str, Any]
     several: frozenset[str]
+    optional: frozenset[str]
     outputs: Mapping[str, type[Artifact]]
     parameters: Mapping[str, Parameter]
 
@@ -106,16 +109,19 @@ def load_step(name: str) -> Step:
     hints = get_type_hints(function, include_extras=True)
     artifacts: dict[str, dict[str, type[Artifact]]] = {"input": {}, "output": {}}
     several = set()
+    optional = set()
     for argument in inspect.signature(function).parameters.values():
         if argument.kind is not argument.KEYWORD_ONLY:
             kind, direction = get_args(hints[argument.name])
             if get_origin(kind) is list:
                 (kind,) = get_args(kind)
                 several.add(argument.name)
-            artifacts[direction][argument.name] = kind
+            if direction == "optional input":
+                optional.add(argument.name)
+            artifacts["output" if direction == "output" else "input"][argument.name] = kind
     return Step(
         name, function, parse_docstring(function).short_description or "", argument_descriptions(function),
-        artifacts["input"], frozenset(several), artifacts["output"], parameters_of(function),
+        artifacts["input"], frozenset(several), frozenset(optional), artifacts["output"], parameters_of(function),
     )  # fmt: skip
 
 

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
+from components.data.artifacts import Audit, Features, Forecast, Splits
+from components.data.grouping import units_of
 from components.model.logistic import TWO_PENALTIES, fit_path
 from components.scores.temperature import choose_calibrated
 from components.system.errors import UserError
@@ -18,8 +21,18 @@ from components.system.errors import UserError
 SHARES = (1 / 8, 1 / 4, 1 / 2, 1)  # of the training images
 FEWEST = 1  # images of each class, on average, in the smallest part
 ORDERS = 8  # in which images are added
+MORE = 2  # times as many images are forecast for
+SEED = 0  # of the orders, and of the resampling
 RESAMPLED = 1000  # times
+DRAWN = 2**24  # numbers that are drawn for it at once
+MAPS = "the features are maps, and a regression takes pooled ones, `extract: {pooling: auto}`"
 LOWEST = 0.0005  # mistakes or losses an image, so that none have a logarithm
+CURVE = [
+    "images",
+    *("accuracy", "accuracy_low", "accuracy_high"),
+    *("log_loss", "log_loss_low", "log_loss_high"),
+]  # columns of a forecast's table
+CLASSES = ["label", "validation_images", "recall", "forecast", "forecast_low", "forecast_high"]  # likewise
 
 
 @dataclass(frozen=True)
@@ -28,8 +41,8 @@ class LearningCurve:
 
     Args:
         sizes: Training images, ascending, (sizes,).
-        wrong: Whether each is mistaken, float64 (sizes, orders, n); with all training images every order is the same.
-        losses: Minus the logarithm of the probability of each one's class, calibrated, (sizes, orders, n).
+        wrong: Whether each is mistaken, bool (sizes, orders, n); with all training images every order is the same.
+        losses: Minus the logarithm of the probability of each one's class, calibrated, float32 (sizes, orders, n).
     """
 
     sizes: np.ndarray
@@ -58,13 +71,14 @@ def measure_curve(
     """
     features, labels = train
     whole = len(labels)
+    orders = [nested_order(labels, units, np.random.default_rng((seed, order))) for order in range(ORDERS)]
     sizes = np.unique([round(whole * share) for share in SHARES if whole * share >= FEWEST * classes])
+    sizes = np.array([size for size in sizes if all(np.ptp(labels[rows[:size]]) for rows in orders)])  # of two classes
     if len(sizes) < 2:
         raise UserError(f"{whole} training images of {classes} classes are too few for a curve: it takes 2 a class")
-    wrong = np.empty((len(sizes), ORDERS, len(validation[1])))
-    losses = np.empty_like(wrong)
-    for order in range(ORDERS):
-        rows = nested_order(labels, units, np.random.default_rng((seed, order)))
+    wrong = np.empty((len(sizes), ORDERS, len(validation[1])), dtype=bool)
+    losses = np.empty(wrong.shape, dtype=np.float32)
+    for order, rows in enumerate(orders):
         for number, size in enumerate(sizes):
             if size == whole and order:
                 wrong[number, order], losses[number, order] = wrong[number, 0], losses[number, 0]
@@ -96,7 +110,46 @@ def fit_and_predict(
     return choose_calibrated(validation_labels, (validation @ kernel + bias for _, kernel, bias in fits))
 
 
-def forecast(curve: LearningCurve, target: int, seed: int, images: np.ndarray | None = None) -> pd.DataFrame:
+def write_forecast(forecast: Forecast, features: Features, splits: Splits, audit: Audit) -> None:
+    """Write a Forecast for `MORE` times as many training images, or one whose `obstacle` says why there is no curve."""
+    classes = splits.facts.classes
+    train, validation = (splits.part(name) for name in ("train", "validation"))
+    numbers = {name: number for number, name in enumerate(classes)}
+    labels, held_out = (part["label"].map(numbers).to_numpy(np.int64) for part in (train, validation))
+    scores, recalls = pd.DataFrame(columns=CURVE), pd.DataFrame(columns=CLASSES)
+    curve = None
+    if features.facts.pooling == "none":
+        forecast.facts.obstacle = MAPS
+    else:
+        known, plain = (features.array[features.rows(part["file"].tolist()), 0] for part in (train, validation))
+        units = units_of(audit, train)
+        try:
+            curve = measure_curve((known, labels), (plain, held_out), units, len(classes), SEED)
+        except UserError as error:
+            forecast.facts.obstacle = str(error)
+    if curve:
+        arrays = {"sizes": curve.sizes, "wrong": curve.wrong, "losses": curve.losses, "labels": held_out}
+        forecast.write_arrays("curve", arrays)
+        scores = forecast_scores(curve, MORE * len(train), SEED)
+        recalls = forecast_recalls(curve, held_out, classes, MORE * len(train), SEED)
+    forecast.write_table("curve.csv", scores)
+    forecast.write_table("classes.csv", recalls)
+
+
+def read_curve(forecast: Forecast) -> tuple[LearningCurve, np.ndarray]:
+    """Return a Forecast's LearningCurve, and the class numbers of its validation images, (n,).
+
+    Raises:
+        UserError: There is no curve.
+    """
+    if forecast.facts.obstacle:
+        raise UserError(f"there is no learning curve: {forecast.facts.obstacle}")
+    arrays = forecast.arrays("curve")
+    labels = arrays.pop("labels")
+    return LearningCurve(**arrays), labels
+
+
+def forecast_scores(curve: LearningCurve, target: int, seed: int, images: np.ndarray | None = None) -> pd.DataFrame:
     """Return a table of accuracy and log loss at each size and, forecast, at `target`, each with a 95 % interval.
 
     Args:
@@ -116,20 +169,26 @@ def forecast(curve: LearningCurve, target: int, seed: int, images: np.ndarray | 
         ahead = extrapolate(curve.sizes, means, target)
         lows, highs = np.quantile(np.column_stack([means, ahead]), (0.025, 0.975), axis=0)
         highs[-1] = max(highs[-1], highs[-2])
-        middle = np.append(values.mean(axis=(1, 2)), np.median(ahead))
+        middle = np.append(values.mean(axis=(1, 2), dtype=np.float64), np.median(ahead))
         if name == "accuracy":
             middle, lows, highs = 1 - middle, 1 - highs, 1 - lows
         table[name], table[f"{name}_low"], table[f"{name}_high"] = middle, lows, highs
-    return table
+    return table[CURVE]
 
 
 def resample_means(values: np.ndarray, seed: int) -> np.ndarray:
     """Return means of values, (sizes, orders, n), over resampled orders and images, (`RESAMPLED`, sizes)."""
     random = np.random.default_rng(seed)
-    _, orders, images = values.shape
-    drawn = random.multinomial(images, np.full(images, 1 / images), RESAMPLED) / images
+    sizes, orders, images = values.shape
+    of_image = values.reshape(sizes * orders, images).T.astype(np.float64)
+    at_once = max(1, DRAWN // images)
+    means = []
+    with threadpool_limits(1):  # so that the sums are the same on any number of cores
+        for start in range(0, RESAMPLED, at_once):
+            drawn = random.multinomial(images, np.full(images, 1 / images), min(at_once, RESAMPLED - start))
+            means.append(drawn / images @ of_image)
     order = random.multinomial(orders, np.full(orders, 1 / orders), RESAMPLED) / orders
-    return np.stack([((order @ one) * drawn).sum(axis=1) for one in values], axis=1)
+    return np.einsum("rso,ro->rs", np.concatenate(means).reshape(RESAMPLED, sizes, orders), order)
 
 
 def extrapolate(sizes: np.ndarray, means: np.ndarray, target: int) -> np.ndarray:
@@ -145,7 +204,7 @@ def extrapolate(sizes: np.ndarray, means: np.ndarray, target: int) -> np.ndarray
     return means[:, -1] * (target / sizes[-1]) ** np.minimum(slopes, 0)
 
 
-def class_forecasts(
+def forecast_recalls(
     curve: LearningCurve, labels: np.ndarray, names: Sequence[str], target: int, seed: int
 ) -> pd.DataFrame:
     """Return a table of each class's recall now and its forecast at `target` images, most images gained first.
@@ -164,10 +223,9 @@ def class_forecasts(
     for number, name in enumerate(names):
         images = np.flatnonzero(labels == number)
         if len(images):
-            both = forecast(curve, target, seed, images)[["accuracy", "accuracy_low", "accuracy_high"]].to_numpy()[-2:]
-            rows.append((name, len(images), both[0][0], *both[1]))
-    table = pd.DataFrame(
-        rows, columns=["label", "validation_images", "recall", "forecast", "forecast_low", "forecast_high"]
-    )
+            both = forecast_scores(curve, target, seed, images).iloc[-2:]
+            now, ahead = both[["accuracy", "accuracy_low", "accuracy_high"]].to_numpy()
+            rows.append((name, len(images), now[0], *ahead))
+    table = pd.DataFrame(rows, columns=CLASSES)
     gained = table["validation_images"] * (table["forecast"] - table["recall"])
     return table.loc[gained.sort_values(ascending=False, kind="stable").index].reset_index(drop=True)

@@ -78,6 +78,29 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Band:
+    """Values along an axis, with their intervals.
+
+    Args:
+        name: What they are of.
+        x: Where along the axis each is.
+        y: The values.
+        low: The low end of each interval; empty where none are drawn.
+        high: Their high ends, likewise.
+        look: How it is drawn.
+        forecast: How many of them, the last ones, are no measurements.
+    """
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    low: Sequence[float]
+    high: Sequence[float]
+    look: Look
+    forecast: int = 0
+
+
+@dataclass(frozen=True)
 class Scale:
     """What turns values into places along an axis.
 
@@ -173,6 +196,35 @@ def line_chart(lines: Sequence[Line], title: str, label: str, *, logarithmic: bo
         for x, y in known:
             if x == line.kept:
                 _draw_marker(group, line.look.marker, across(x), up(y))
+    return _text(svg)
+
+
+def band_chart(bands: Sequence[Band], across: Scale, title: str, bottom: str, label: str) -> str:
+    """Return the SVG of values along an axis: a line with a marker at each value, in the band of its intervals.
+
+    Args:
+        bands: The lines, of which the first lies below the others.
+        across: The lower axis.
+        title: What is on the upright axis, and which way is better.
+        bottom: What is on the lower axis.
+        label: All of it in words.
+    """
+    up = scale_of([value for band in bands for value in (*band.y, *band.low, *band.high)], PLOT - BOTTOM, TOP)
+    svg = _new_plot(across, up, title, bottom, label)
+    for band in bands:
+        group = _group(svg, band.look, band.name)
+        points = [f"{across(x):g},{up(y):g}" for x, y in zip(band.x, band.y, strict=True)]
+        if band.low:
+            ends = [*zip(band.x, band.low, strict=True), *reversed([*zip(band.x, band.high, strict=True)])]
+            _add(group, "polygon", {"class": "band", "points": " ".join(f"{across(x):g},{up(y):g}" for x, y in ends)})
+        measured = len(points) - band.forecast
+        _add(group, "polyline", {"class": "line", "points": " ".join(points[:measured])})
+        if band.forecast:
+            _add(group, "polyline", {"class": "line ahead", "points": " ".join(points[measured - 1 :])})
+        for number, (x, y) in enumerate(zip(band.x, band.y, strict=True)):
+            text = f"{band.name}, {x:,.7g}{' (forecast)' * (number >= measured)}: {y:.3f}"
+            text += f" ({band.low[number]:.3f} to {band.high[number]:.3f})" if band.low else ""
+            _draw_marker(_group(group, band.look, text), band.look.marker, across(x), up(y), 0.75)
     return _text(svg)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from components.data import leakage
-from components.data.artifacts import Comparison, Drawings, Page, Report
+from components.data.artifacts import Comparison, Drawings, Forecast, Page, Report
 from components.data.records import Record
 from components.results import failures, figures, titles
 from components.results.answers import answer_sentences
@@ -25,6 +25,7 @@ def draw_comparison(
     reports: Sequence[Report],
     drawings: Sequence[Drawings],
     records: Sequence[Record],
+    forecasts: Sequence[Forecast],
     page: Page,
 ) -> dict[str, dict[str, float]]:
     """Write a page's costs.csv, figures, text and HTML; return each report's costs on record, by its fingerprint.
@@ -77,7 +78,20 @@ def draw_comparison(
     text = "\n".join([title, "", table.to_string(), f"* none is better; {note}", "", *answer, *cautions, ""])
     (page.path / "comparison.txt").write_text(text, encoding="utf-8")
     write_page(
-        page, comparison, models, title, scores, table, note, answer, cautions, reasons, drawings, costs, records
+        page,
+        comparison,
+        models,
+        title,
+        scores,
+        table,
+        note,
+        answer,
+        cautions,
+        reasons,
+        drawings,
+        costs,
+        records,
+        forecasts,
     )
     return costs
 

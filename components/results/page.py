@@ -6,6 +6,7 @@ It runs no script: charts follow light and dark, marks have their values as titl
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pandas as pd
 from matplotlib.colors import to_hex
 
 from components.data import leakage
-from components.data.artifacts import PROBABILITY, Artifact, Comparison, Drawings, Page, Report, ReportFacts
+from components.data.artifacts import PROBABILITY, Artifact, Comparison, Drawings, Forecast, Page, Report, ReportFacts
 from components.data.records import Record, records_by_step
 from components.model.registry import MODELS
 from components.results import charts, failures, pictures, rebuilding, titles
@@ -25,6 +26,7 @@ from components.results.costs import SHARED, WORK, seconds_promised_and_taken
 from components.results.figures.fronts import front_of
 from components.results.figures.predictions import join_classes
 from components.results.figures.style import name_colours
+from components.results.forecasts import forecast_section
 from components.results.suspected_labels import suspects_section
 from components.results.texts import with_interval
 from components.results.verdicts import FEWEST_DRAWS, MOST_WAYS
@@ -68,7 +70,8 @@ TEMPLATES = jinja2.Environment(
 def write_page(
     page: Page, comparison: Comparison, models: Mapping[str, Sequence[Report]], title: str, scores: pd.DataFrame,
     table: pd.DataFrame, note: str, answer: Sequence[str], cautions: Sequence[str], reasons: Sequence[str],
-    drawings: Sequence[Drawings],    costs: Mapping[str, Mapping[str, float]], records: Sequence[Record],
+    drawings: Sequence[Drawings], costs: Mapping[str, Mapping[str, float]], records: Sequence[Record],
+    forecasts: Sequence[Forecast],
 ) -> None:  # fmt: skip
     """Write `comparison.html` into a Page; the same inputs give the same bytes.
 
@@ -86,6 +89,7 @@ def write_page(
         drawings: Figures of the data set, of which the first are shown.
         costs: Costs of each report, as far as records say, by its fingerprint.
         records: Records of the steps behind them.
+        forecasts: What more training images would bring, of each network.
     """
     reports, trials = {name: several[0] for name, several in models.items()}, comparison.table("trials.csv")
     first, chosen = next(iter(reports.values())), comparison.read_values("chosen")["model"]
@@ -118,8 +122,10 @@ def write_page(
         calibration={name: calibration_row(report) for name, report in reports.items()},
         failures={name: failure_section(name, report, looks[name]) for name, report in reports.items()},
         risks={name: risk_row(report) for name, report in reports.items()},
+        risk_chart=risk_chart(reports, chosen, looks),
         sets={name: row for name, report in reports.items() if (row := set_row(report))},
         costly={key: row for name, report in reports.items() for key, row in costly_rows(name, report).items()},
+        forecast=forecast_section(reports, scores, forecasts),
         costs=cost_rows(models, costs),
         sizes={name: size_row(report) for name, report in reports.items()},
         layers={name: layer_rows(report) for name, report in reports.items()},
@@ -335,6 +341,18 @@ def risk_row(report: Report) -> dict[str, str]:
         f"{row['answered']:.0%} answered": with_interval(row["risk"], row["low"], row["high"])
         for row in report.table("risks.csv").to_dict("records")
     }
+
+
+def risk_chart(reports: Mapping[str, Report], chosen: str, looks: Mapping[str, charts.Look]) -> str:
+    """Return the SVG of what share of the surest test images is wrong, by their share; the chosen way's in its band."""
+    bands = []
+    for name in sorted(reports, key=lambda name: name != chosen):
+        table = reports[name].table("risks.csv")
+        ends = (table["low"].tolist(), table["high"].tolist()) if name == chosen else ([], [])
+        bands.append(charts.Band(name, table["answered"].tolist(), table["risk"].tolist(), *ends, looks[name]))
+    across = charts.scale_of(bands[0].x, charts.LEFT, charts.WIDTH - charts.RIGHT, margin=0.03)
+    across, label = replace(across, ticks=bands[0].x), "Share of wrong answers by the share answered, as in the table."
+    return charts.band_chart(bands, across, "Share of wrong answers (lower is better)", "share answered", label)
 
 
 def set_row(report: Report) -> dict[str, str]:

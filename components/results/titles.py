@@ -8,7 +8,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 
-from components.data.artifacts import UNTRAINED, Classifier, ModelFacts, ProbeFacts, Report
+from components.data.artifacts import UNTRAINED, Classifier, ForecastFacts, ModelFacts, ProbeFacts, Report
 from components.model.registry import MODELS
 
 LONGEST = 80  # characters of a folder's name
@@ -38,7 +38,7 @@ def served_as(artifact: Classifier | Report) -> str:
     return averaged if facts.file_format == "keras" else f"{averaged}, {facts.file_format} {facts.file_precision}"
 
 
-def network_name(facts: ModelFacts | ProbeFacts) -> str:
+def network_name(facts: ModelFacts | ProbeFacts | ForecastFacts) -> str:
     """Return the backbone behind a model, or `random_BACKBONE` where its weights were drawn at random; "" for none."""
     return f"random_{facts.backbone}" if facts.weights_license == UNTRAINED else facts.backbone
 

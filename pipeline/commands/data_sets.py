@@ -16,13 +16,18 @@ Source = Annotated[str, "SOURCE", Range("a folder, an archive or an address", st
 def look(source: Source, *, set: Sequence[Assignment] = ()) -> None:
     """Print what labelled images hold: classes, parts, duplicates, what a test can tell; write nothing.
 
+    Where a recipe has been run on them, what more images would bring to it is printed, too.
+
     Args:
         source: A folder, an archive (tar, tar.gz, zip) or its http(s) address; or a table of labels in such a folder.
         set: What is not the default, as in fetch.labels=names, split.method=random or audit.near=off.
     """
     from pipeline import looking
 
-    looking.look_at(recipes.read(), *looking.read_source_word(source, read_assignments(set)))
+    content = recipes.read()
+    source, given = looking.read_source_word(source, read_assignments(set))
+    looking.look_at(content, source, given)
+    looking.print_lines(*looking.forecast_lines(content, source, looking.sections(given).get("fetch", {})))
 
 
 def new(source: Source, *, name: Name = "", network: Sequence[Name] = (), set: Sequence[Assignment] = ()) -> None:

@@ -16,9 +16,6 @@ from pipeline.commands.words import Name, Recipe, Sweep, read_sweeps
 from pipeline.places import path_of
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-
     from pipeline.arranging import Output, Task
 
 Budget = Annotated[float, "HOURS", Range("more than 0", lambda value: value > 0)]
@@ -27,8 +24,6 @@ Times = Annotated[float, "TIMES", Range("more than 1, at most 100", lambda value
 TrainingStep = Annotated[str, "STEP", Names("step that trains", recipes.TRAINING)]
 
 ON_FEATURES = ("train_top", "fit_logistic", "fit_neighbours")  # steps that take stored features and the split
-MOST_CLASSES = 12  # of a learning curve that are printed
-SEED = 0  # of the orders in which a learning curve's images are added
 
 
 def choose(
@@ -125,57 +120,38 @@ def find_rate(recipe: Recipe, *, step: TrainingStep, network: Name = "") -> None
 
 
 def learning_curve(recipe: Recipe, *, network: Name = "", more: Times = 2.0) -> None:
-    """Forecast what more images would bring, of all classes and of each, from a recipe's stored features.
+    """Forecast what more images would bring, of all classes and of each, from a recipe's learning curve.
 
-    A regression is fitted on an eighth, a quarter, half and all of the training images, and scored on validation, which
-    takes seconds; a power law goes on from there. Test images are not scored. The table and its picture are written
-    beside the features, as learning_curve.csv and .png.
+    The step `forecast` has fitted a regression on an eighth, a quarter, half and all of the training images' features,
+    and scored it on validation; a power law goes on from there, which takes seconds. Test images are not scored. The
+    table and its picture are written beside the forecast, as learning_curve.csv and .png.
 
     Args:
         recipe: A recipe that has been run.
         network: One of the recipe's networks, if not the first.
         more: How many times as many training images to forecast for.
     """
-    task = find_task(recipe, ON_FEATURES, network)
+    path = path_of(find_task(recipe, ["forecast"], network).outputs["forecast"])
+    from components.data.artifacts import Forecast
     from components.data.tables import write_table
-    from components.model import assembly, fitting
     from components.model import learning_curve as curves
     from components.results import figures
+    from components.results.forecasts import GAINING
 
-    inputs = open_inputs(task)
-    features, splits = inputs["features"], inputs["splits"]
-    train, validation = assembly.rows_of_splits(features, splits)
-    rows = splits.part("train")
-    units = units_of(task, rows)
-    known, held_out = ((fitting.plain_features(part), part.labels) for part in (train, validation))
-    curve = curves.measure_curve(known, held_out, units, len(splits.facts.classes), SEED)
-    target = round(more * len(rows))
-    table = curves.forecast(curve, target, SEED)
-    classes = curves.class_forecasts(curve, validation.labels, splits.facts.classes, target, SEED)
-    file = path_of(task.inputs["features"][0]).with_name("learning_curve.csv")
+    forecast = Forecast.read(path)
+    curve, labels = curves.read_curve(forecast)
+    target = round(more * curve.sizes[-1])
+    table = curves.forecast_scores(curve, target, curves.SEED)
+    classes = curves.forecast_recalls(curve, labels, forecast.facts.classes, target, curves.SEED)
+    file = path.with_name("learning_curve.csv")
     with write_in_one_move(file) as unfinished:
         write_table(unfinished, table)
     picture = file.with_suffix(".png")
     figures.draw_forecast(table, picture, f"{recipe}: accuracy and log loss by the number of training images")
     print(table.to_string(index=False, float_format="%.3f"))
     print("\nthe last row is a forecast; the classes, by how many mistakes it takes away of the validation images:\n")
-    print(classes.head(MOST_CLASSES).to_string(index=False, float_format="%.3f"))
+    print(classes.head(GAINING).to_string(index=False, float_format="%.3f"))
     print(f"\nlook at {picture}; the table is {file}")
-
-
-def units_of(task: "Task", rows: "pd.DataFrame") -> "np.ndarray":
-    """Return the number of each image's unit, (n,): its group, or itself where it has none, joined by duplicates.
-
-    Args:
-        task: A task behind which there is an audit.
-        rows: One row an image: file and group.
-    """
-    from components.data.artifacts import Audit
-    from components.data.grouping import unit_numbers
-
-    clusters = Audit.read(path_of(output_behind(task, "audit"))).table("hashes.csv").set_index("file")["cluster"]
-    groups = rows["group"].astype(str).where(rows["group"] != "", rows["file"])
-    return unit_numbers(rows.assign(group=groups, cluster=clusters.loc[rows["file"]].to_numpy()))
 
 
 def output_behind(task: "Task", key: str) -> "Output":
@@ -198,6 +174,7 @@ def find_task(recipe: str, steps: Sequence[str], network: str) -> "Task":
         UserError: There is no such recipe or network, or the recipe has none of the steps.
     """
     from pipeline import planning
+    from pipeline.arranging import steps_of
 
     content = recipes.read()
     recipes.require_name("active recipe", recipe, content["active"])
@@ -205,7 +182,7 @@ def find_task(recipe: str, steps: Sequence[str], network: str) -> "Task":
     network = recipes.require_name(f"network of {recipe}", network or networks[0], networks)
     tasks = [task for task in planning.tasks_by_recipe(content, [recipe])[recipe] if task.step in steps]
     if not tasks:
-        models = [name for name, model in MODELS.items() if model.step in steps]
+        models = [name for name in MODELS if {*steps} & {*steps_of([name])}]
         raise UserError(f"{recipe} has no step {' or '.join(steps)}: put {' or '.join(models)} under its `models`")
     return min(tasks, key=lambda task: (network not in task.words, len(task.words)))
 

@@ -10,7 +10,7 @@ from components.data.packing import ImageFile
 from components.system.errors import UserError
 from components.system.limits import Range
 from components.system.outputs import write_in_one_move
-from pipeline.commands.search import ON_FEATURES, SEED, find_task, open_inputs, output_behind, units_of
+from pipeline.commands.search import ON_FEATURES, find_task, open_inputs, output_behind
 from pipeline.commands.words import Name, Recipe
 from pipeline.places import path_of
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Shown = Annotated[int, Range("from 1 to 100", lambda value: 1 <= value <= 100)]
 ODDITIES = 6  # kinds of them
+SEED = 0  # of the folds
 LISTS = ("suspects", "outliers", "odd")
 NOTE = "Labels: as labelled, as suggested, and how probable that is. Odd images: what was measured, what is usual."
 
@@ -109,6 +110,7 @@ def doubt_labels(task: "Task", inputs: Mapping[str, Any]) -> dict[str, "pd.DataF
     import numpy as np
     import pandas as pd
 
+    from components.data.grouping import units_of
     from components.model import out_of_fold
     from components.scores import label_errors
 
@@ -118,7 +120,8 @@ def doubt_labels(task: "Task", inputs: Mapping[str, Any]) -> dict[str, "pd.DataF
     plain = np.asarray(features.array[features.rows(rows["file"].tolist()), 0])
     if plain.ndim > 2:
         raise UserError("suspects are found by features that are pooled, `extract: {pooling: auto}`; received maps")
-    probabilities = out_of_fold.out_of_fold_probabilities(plain, labels, units_of(task, rows), len(classes), SEED)
+    units = units_of(Audit.read(path_of(output_behind(task, "audit"))), rows)
+    probabilities = out_of_fold.out_of_fold_probabilities(plain, labels, units, len(classes), SEED)
     ranked = label_errors.rank_suspects(labels, probabilities)
     place = rows.loc[ranked["row"], ["file", "split"]].reset_index(drop=True)
     names = ranked[["label", "suggested"]].apply(lambda column: column.map(dict(enumerate(classes))))

@@ -194,6 +194,7 @@ def places(made: dict[str, Path], name: str) -> dict[str, Any]:
         "reports": [made[model] for model in MODELS.values()],
         "records": [made["comparison"].parent],
         "drawings": [made["drawings"]],
+        "forecasts": [made["forecast"]],
     }
     return at | {key: several[key] for key in load_step(name).several}
 

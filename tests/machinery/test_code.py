@@ -170,7 +170,7 @@ def test_the_annotations_of_a_step_count_and_no_others():
 @pytest.mark.parametrize(
     ("file", "old", "new", "changed"),
     [
-        ("data/grouping.py", "WINDOW = 5", "WINDOW = 6", {"split"}),
+        ("data/grouping.py", "WINDOW = 5", "WINDOW = 6", {"split", "forecast"}),
         ("data/splitting.py", '"pd.DataFrame", sizes: Mapping', '"pd.Series", sizes: dict', set()),
         ("data/splitting.py", "from collections.abc import Mapping", "from typing import Mapping", set()),
         ("data/augmentation.py", "import hashlib\n", "import hashlib\n\nNEW = 1\n", DRAWING_VIEWS),

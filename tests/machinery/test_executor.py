@@ -181,6 +181,7 @@ def test_a_page_is_drawn_from_the_records_of_other_tasks_and_shown_by_kubeflow(m
     reports = [made[model] for model in MODELS.values()]
     (tmp_path / "drawn").mkdir()
     given = {"comparison": [made["comparison"]], "reports": reports, "drawings": [made["drawings"]], "records": records}
+    given["forecasts"] = [made["forecast"]]
     told = run(tmp_path / "drawn", "draw_comparison", given)
     page = Page.read(tmp_path / "drawn" / "page")
     assert told["page"]["metadata"]["digest"] == page.digest

@@ -1,6 +1,7 @@
 """A step as its signature tells it, its command line, what it refuses, and the order of the floors."""
 
 import ast
+import dataclasses
 import inspect
 import json
 import os
@@ -15,12 +16,22 @@ import numpy as np
 import pytest
 
 from components import STEPS, __main__
-from components.data.artifacts import Artifact, Augmented, Classifier, Comparison, Images, Report, Splits, TestSplit
+from components.data.artifacts import (
+    Artifact,
+    Augmented,
+    Classifier,
+    Comparison,
+    Forecast,
+    Images,
+    Report,
+    Splits,
+    TestSplit,
+)
 from components.data.datasets import DATA_SETS, DataSet
 from components.data.records import Record
 from components.machinery import lineage
 from components.machinery.code import ROOT
-from components.machinery.running import run_step
+from components.machinery.running import read_inputs, run_step
 from components.machinery.signature import load_step
 from components.model.settings import HeadTraining, Training
 from components.results.tracking import logged
@@ -89,8 +100,18 @@ def test_an_input_may_be_several_of_a_kind():
     assert several == {
         "probe": {"embeddings"}, "choose_classifier": {"arms"},
         "average": {"classifiers", "augmented"}, "evaluate": {"augmented"},
-        "compare": {"reports"}, "draw_comparison": {"reports", "drawings", "records"},
+        "compare": {"reports"}, "draw_comparison": {"reports", "drawings", "records", "forecasts"},
     }  # fmt: skip
+
+
+def test_an_input_that_may_be_none_is_an_empty_list_where_it_is_not_given():
+    optional = {name: load_step(name).optional for name in STEPS if load_step(name).optional}
+    assert optional == {"draw_comparison": {"forecasts"}}
+    assert __main__.step_parser(load_step("draw_comparison"), "graft step").get_default("forecasts") == []
+    step = dataclasses.replace(load_step("draw_comparison"), inputs={"forecasts": Forecast})
+    assert read_inputs(step, {}) == read_inputs(step, {"forecasts": []}) == {"forecasts": []}
+    with pytest.raises(UserError, match="no Forecast at nowhere"):
+        read_inputs(step, {"forecasts": ["nowhere"]})
 
 
 def test_the_fields_of_a_dataclass_are_parameters_like_the_others():

@@ -47,6 +47,28 @@ def test_too_few_images_for_two_sizes_are_told():
         learning_curve.measure_curve(few, few, np.arange(5), CLASSES, seed=0)
 
 
+def test_sizes_at_which_an_order_has_one_class_alone_are_left_out():
+    features, labels = blobs(128, 1)
+    labels[:] = 0
+    labels[:2] = 1
+    curve = learning_curve.measure_curve((features, labels), (features, labels), np.arange(128), 2, seed=0)
+    assert len(curve.sizes) > 1 and curve.sizes[0] > 16
+    labels[:] = 0
+    with pytest.raises(UserError, match="128 training images of 2 classes are too few for a curve"):
+        learning_curve.measure_curve((features, labels), (features, labels), np.arange(128), 2, seed=0)
+
+
+def test_resampled_means_are_those_of_the_images_and_orders_that_are_drawn(monkeypatch):
+    values = np.random.default_rng(1).uniform(size=(3, 4, 50))
+    means = learning_curve.resample_means(values, 0)
+    assert means.shape == (learning_curve.RESAMPLED, 3)
+    np.testing.assert_allclose(means.mean(axis=0), values.mean(axis=(1, 2)), atol=0.01)
+    spread = values[0].mean(axis=0).std() / 50**0.5
+    assert spread < means[:, 0].std() < 2 * spread
+    monkeypatch.setattr(learning_curve, "DRAWN", 120)
+    np.testing.assert_allclose(learning_curve.resample_means(values, 0), means, rtol=1e-12)
+
+
 def curve_of_law(floor: float, images: int = 2000) -> LearningCurve:
     """Return a curve whose share of mistakes is 0.5 / sqrt(size / 10) above a floor."""
     random = np.random.default_rng(0)
@@ -57,24 +79,24 @@ def curve_of_law(floor: float, images: int = 2000) -> LearningCurve:
 
 
 def test_a_power_law_is_forecast_and_its_interval_holds_an_end_of_it():
-    table = learning_curve.forecast(curve_of_law(0.0), 1600, seed=0)
+    table = learning_curve.forecast_scores(curve_of_law(0.0), 1600, seed=0)
     assert table["images"].tolist() == [50, 100, 200, 400, 1600]
     last = table.iloc[-1]
     assert last["accuracy"] == pytest.approx(1 - 0.5 / np.sqrt(160), abs=0.01)
     assert last["accuracy_low"] <= table["accuracy"].iloc[-2] <= last["accuracy"] <= last["accuracy_high"]
-    ended = learning_curve.forecast(curve_of_law(0.1), 1600, seed=0).iloc[-1]
+    ended = learning_curve.forecast_scores(curve_of_law(0.1), 1600, seed=0).iloc[-1]
     assert ended["accuracy_low"] < 1 - 0.1 - 0.5 / np.sqrt(160) < ended["accuracy_high"]
 
 
 def test_few_validation_images_make_it_less_sure():
-    many, few = (learning_curve.forecast(curve_of_law(0.0, n), 800, seed=0).iloc[-1] for n in (2000, 50))
+    many, few = (learning_curve.forecast_scores(curve_of_law(0.0, n), 800, seed=0).iloc[-1] for n in (2000, 50))
     assert few["accuracy_high"] - few["accuracy_low"] > 2 * (many["accuracy_high"] - many["accuracy_low"])
 
 
 def test_mistakes_that_grow_are_not_forecast_to():
     curve = curve_of_law(0.0)
     rising = LearningCurve(curve.sizes, curve.wrong[::-1], curve.losses[::-1])
-    table = learning_curve.forecast(rising, 800, seed=0)
+    table = learning_curve.forecast_scores(rising, 800, seed=0)
     assert table["accuracy"].iloc[-1] == pytest.approx(table["accuracy"].iloc[-2], abs=0.01)
 
 
@@ -83,7 +105,7 @@ def test_classes_come_by_the_mistakes_that_are_forecast_to_go():
     labels = np.repeat([0, 1, 2], 100)
     wrong = curve.wrong.copy()
     wrong[:, :, labels == 1] = 0
-    table = learning_curve.class_forecasts(LearningCurve(curve.sizes, wrong, wrong), labels, [*"abcd"], 800, 0)
+    table = learning_curve.forecast_recalls(LearningCurve(curve.sizes, wrong, wrong), labels, [*"abcd"], 800, 0)
     assert table["label"].tolist()[-1] == "b" and {*table["label"]} == {"a", "b", "c"}
     assert (table["validation_images"] == 100).all()
     assert (table["forecast"] >= table["recall"]).all()

@@ -19,7 +19,7 @@ import yaml
 from scipy.special import log_softmax
 
 from components.data import oddities
-from components.data.artifacts import Classifier, Features, Splits
+from components.data.artifacts import Classifier, Features, Forecast, Splits
 from components.machinery.code import ROOT
 from components.machinery.running import run_step
 from components.model import backbones, delivery, optimizers, rate_finder, runtime, training
@@ -29,6 +29,7 @@ from components.model.learning_rates import plan_schedule
 from components.model.rows import FreshRows, Rows
 from components.model.settings import FineTuning
 from components.model.trainer import Trainer
+from components.results.forecasts import forecast_sentences
 from components.scores import label_errors
 from components.scores.temperature import fit_temperature
 from components.system.errors import UserError
@@ -684,6 +685,22 @@ def test_a_learning_curve_is_drawn_and_written_beside_the_features(project, caps
     assert (table["accuracy_low"] <= table["accuracy_high"]).all()
 
 
+def test_a_look_at_the_images_of_a_recipe_says_what_more_would_bring_to_it(made, project, source, capsys):
+    sentences = forecast_sentences(Forecast.read(made["forecast"]))
+    assert (
+        "With 24 training images a regression on the features of vgg16_small at 32 pixels is right on" in sentences[0]
+    )
+    __main__.main(["look", str(source)])
+    *_, tested, first, second = capsys.readouterr().out.splitlines()
+    assert "test images: an accuracy of 0.9" in tested
+    assert [first, second] == [f"look: edges, run before: w{sentences[0][1:]}", f"look: {sentences[1]}"]
+    __main__.main(["look", str(source), "--set", "fetch.labels=leaves"])
+    assert "run before" not in capsys.readouterr().out
+    Path("artifacts/edges", NETWORK, "forecast").unlink()
+    __main__.main(["look", str(source)])
+    assert "run before" not in capsys.readouterr().out
+
+
 def test_suspects_outliers_and_odd_images_are_listed_and_the_first_drawn(made, project, monkeypatch, capsys):
     splits = Splits.read(made["splits"])
     labels = splits.rows().set_index("file")["label"]
@@ -735,7 +752,7 @@ def test_a_recipe_without_what_a_command_needs_says_which_model_to_put_in(projec
     content = yaml.safe_load(Path("params.yaml").read_text())
     content["recipes"]["edges"]["models"] = ["benchmark"]
     Path("params.yaml").write_text(yaml.safe_dump(content))
-    with pytest.raises(UserError, match=r"edges has no step train_top or .*: put .* or top under its `models`"):
+    with pytest.raises(UserError, match=r"edges has no step forecast: put .* or top or .* under its `models`"):
         __main__.main(["learning_curve", "edges"])
 
 

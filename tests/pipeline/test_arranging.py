@@ -60,7 +60,7 @@ def test_every_task_comes_after_what_it_takes_and_has_all_that_its_step_takes():
 
 def test_only_what_the_named_models_need_is_run():
     benchmark = counted(tasks(models=("benchmark",)))
-    assert set(benchmark) == set(ONCE) - {"choose_precision", "extract", "train_top", "fine_tune"}
+    assert set(benchmark) == set(ONCE) - {"choose_precision", "extract", "forecast", "train_top", "fine_tune"}
     fine_tuned = counted(tasks(models=("fine_tuned",)))
     assert fine_tuned["train_top"] == fine_tuned["evaluate"] == 1 and "train_benchmark" not in fine_tuned
 
@@ -93,7 +93,7 @@ def test_folds_have_splits_of_their_own_and_one_extraction():
 
 def test_networks_share_the_data_and_the_benchmark_and_are_compared_together():
     found = tasks(networks=("mobilenet_v2", "vgg16"))
-    per_network = ("fetch_weights", "choose_precision", "extract", "train_top", "fine_tune")
+    per_network = ("fetch_weights", "choose_precision", "extract", "forecast", "train_top", "fine_tune")
     assert counted(found) == ONCE | dict.fromkeys(per_network, 2) | {"evaluate": 5}
     (compared,) = (task for task in found if task.step == "compare")
     names = [(one.task.model, *one.task.words) for one in compared.inputs["reports"]]
@@ -209,6 +209,7 @@ def test_a_page_takes_the_reports_that_are_compared_and_the_records_of_what_it_s
     assert {one.task for one in drawn.inputs["drawings"]} == {task for task in found if task.step == "draw_exploration"}
     assert [one.task for one in drawn.inputs["records"]] == [task for task in found if task.step in ON_PAGE]
     assert {one.key for one in drawn.inputs["records"]} == {RECORD}
+    assert [one.task for one in drawn.inputs["forecasts"]] == [task for task in found if task.step == "forecast"]
 
 
 def test_a_data_set_is_explored_once_for_each_way_in_which_views_are_made():
@@ -222,6 +223,26 @@ def test_a_data_set_is_explored_once_for_each_way_in_which_views_are_made():
         if task.step == "extract":
             (chosen,), (augmented,) = task.inputs["chosen_precision"], task.inputs["augmented"]
             assert chosen.task.inputs["augmented"] == [augmented]
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"folds": 3, "repeats": 2, "apart": True, "models": ALL}, [[NETWORK]]),
+        ({"networks": ("a", "b"), "vary": {"fine_tune": {"epochs": [1, 2]}}}, [["a"], ["b"]]),
+        ({"vary": {"extract": {"pooling": ["auto", "both"]}}}, [[NETWORK], [NETWORK, "extract.pooling=both"]]),
+        ({"vary": {"split": {"train": [24, 12]}}}, [[NETWORK], [NETWORK, "split.train=12"]]),
+        ({"models": ("benchmark",)}, []),
+        ({"models": ("logistic",)}, [[NETWORK]]),
+    ],
+)
+def test_there_is_a_forecast_for_the_features_of_each_network_whatever_is_trained_on_them(said, words):
+    found = tasks(**said)
+    assert [[*task.words] for task in found if task.step == "forecast"] == words
+    for task in found:
+        if task.step == "draw_comparison":
+            splits = {one.task.inputs["splits"][0] for one in task.inputs["reports"]}
+            assert {one.task.inputs["splits"][0] for one in task.inputs["forecasts"]} <= splits
 
 
 def test_every_task_makes_a_record_last():

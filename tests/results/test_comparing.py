@@ -239,7 +239,7 @@ def compared(tmp_path, monkeypatch):
             shutil.rmtree(artifact.path, ignore_errors=True)
             artifact.path.mkdir()
         comparing.compare_reports(reports, comparison)
-        drawing.draw_comparison(comparison, reports, [], [], page)
+        drawing.draw_comparison(comparison, reports, [], [], [], page)
         lines = [(page.path / "comparison.txt").read_text(), *comparison.read_values("verdict")["verdict"]]
         return comparison, "\n".join(lines)
 

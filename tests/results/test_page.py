@@ -17,12 +17,12 @@ import yaml
 from PIL import Image
 
 from components import STEPS
-from components.data.artifacts import Classifier, Comparison, Drawings, Page, Report
+from components.data.artifacts import Classifier, Comparison, Drawings, Forecast, Page, Report
 from components.data.records import Record, record_path, records_by_step
 from components.machinery.running import run_step
 from components.machinery.signature import load_step
 from components.model import registry
-from components.results import drawing, page, titles
+from components.results import drawing, forecasts, page, titles
 from components.results.verdicts import few_trainings_sentence
 from components.system.errors import UserError
 from tests.conftest import CLASSES, MODELS, digests
@@ -173,6 +173,71 @@ def test_the_page_says_where_each_model_fails(made):
     assert not confusions
 
 
+def test_the_page_draws_the_risk_of_every_way_and_the_chosen_one_s_with_its_interval(made):
+    text = (made["page"] / "comparison.html").read_text()
+    chart = next(one for one in re.findall("<svg.*?</svg>", text) if "Share of wrong answers (" in one)
+    chosen = Comparison.read(made["comparison"]).read_values("chosen")["model"]
+    assert chart.count("<polygon") == 1
+    for model in MODELS.values():
+        for row in Report.read(made[model]).table("risks.csv").to_dict("records"):
+            ends = f" ({row['low']:.3f} to {row['high']:.3f})" if model == chosen else ""
+            assert f"<title>{model}, {row['answered']:,.7g}: {row['risk']:.3f}{ends}</title>" in chart
+    first, *others = re.findall(r'<g class="way (w\d)"[^>]*><title>(\w+)</title>', chart)
+    assert first[1] == chosen and len({css for css, _ in (first, *others)}) == len(MODELS)
+    (table,) = read(made["page"]).under("Holding back")
+    assert [row[0] for row in table[1:]] == [*MODELS.values()]
+
+
+def test_the_page_forecasts_what_more_images_would_bring(made):
+    reader, forecast = read(made["page"]), Forecast.read(made["forecast"])
+    assert {*forecasts.forecast_sentences(forecast)} <= {*reader.texts}
+    (curve,), (classes,) = (reader.under(f"The {name}") for name in ("curve in numbers", "classes that gain most"))
+    scores = forecast.table("curve.csv").to_dict("records")
+    assert [row[0] for row in curve[1:]] == ["3", "6", "12", "24", "48 (forecast)"]
+    for row, wanted in zip(curve[1:], scores, strict=True):
+        assert row[1].startswith(f"{wanted['accuracy']:.3f} [{wanted['accuracy_low']:.3f}")
+        assert row[2].startswith(f"{wanted['log_loss']:.3f} [{wanted['log_loss_low']:.3f}")
+    assert [row[0] for row in classes[1:]] == forecast.table("classes.csv")["label"].tolist()
+    labels = [one["aria-label"] for tag, one in reader.elements if tag == "svg" and "aria-label" in one]
+    assert forecasts.forecast_sentences(forecast)[0] in labels
+
+
+def copied(artifact: Any, folder: Path, **changes: Any) -> Any:
+    """Copy an artifact, with another extraction behind it and other facts."""
+    shutil.copytree(artifact.path, folder)
+    copy = type(artifact)(folder, json.loads((folder / "artifact.json").read_text()))
+    copy.manifest["lineage"]["extract"] = changes.pop("extract")
+    copy.manifest["facts"] |= changes
+    return copy
+
+
+def test_of_several_networks_the_curve_is_that_behind_the_best_way_and_the_others_are_in_a_table(made, tmp_path):
+    report, forecast = Report.read(made["top"]), Forecast.read(made["forecast"])
+    obstacle = "5 training images of 3 classes are too few for a curve: it takes 2 a class"
+    both = [
+        copied(forecast, tmp_path / "a", extract="a", backbone="first", obstacle=obstacle),
+        copied(forecast, tmp_path / "b", extract="b", backbone="second"),
+        copied(forecast, tmp_path / "c", extract="c", backbone="unused"),
+    ]
+    named = {"benchmark": Report.read(made["benchmark"])}
+    named |= {f"top, {key}": copied(report, tmp_path / f"report {key}", extract=key) for key in "ab"}
+    for losses, best in (([0.1, 0.3, 0.2], "second"), ([0.1, 0.2, 0.3], "first")):
+        scores = pd.DataFrame({"validation_log_loss": losses}, index=[*named])
+        shown = forecasts.forecast_section(named, scores, both)
+        assert f"the features of {best} at 32 pixels" in shown["sentences"][0]
+        assert bool(shown["chart"]) == (best == "second")
+        rows = {name: row["features of"] for name, row in shown["networks"].items()}
+        assert rows == {"top, a": "first, 32 pixels", "top, b": "second, 32 pixels"}
+        assert shown["networks"]["top, a"]["accuracy now"] == "–" != shown["networks"]["top, b"]["accuracy now"]
+    assert shown["sentences"] == [f"There is no learning curve of the features of first at 32 pixels: {obstacle}."]
+    assert forecasts.forecast_section({"benchmark": named["benchmark"]}, scores[:1], both) == {}
+
+
+def test_the_page_without_features_has_no_forecast(made, tmp_path):
+    page = compared(made, tmp_path, [made["benchmark"]])
+    assert "How many more images?" not in (page / "comparison.html").read_text()
+
+
 def test_the_page_has_the_coverage_of_sets_beside_what_validation_states(made):
     (table,) = read(made["page"]).under("Sets of classes")
     assert table[0] == ["model", *(f"{text} {share}" if text else f"{share} stated"
@@ -282,7 +347,7 @@ def write(made: dict[str, Path], folder: Path, named: dict[str, Report], compari
     scores = scores_of(comparison).loc[[*named]]
     table = drawing.score_table(scores_of(comparison), comparison.table("pairs.csv")).loc[[*named]]
     models = {name: [report] for name, report in named.items()}
-    page.write_page(drawn_page, comparison, models, "edges", scores, table, "", [], [], [], [], {}, [])
+    page.write_page(drawn_page, comparison, models, "edges", scores, table, "", [], [], [], [], {}, [], [])
     return drawn_page.path
 
 
@@ -412,7 +477,7 @@ def test_a_confusion_matrix_of_any_number_of_classes_has_cells_of_one_size_and_t
 
 def test_the_same_reports_and_records_make_the_same_page(made, tmp_path):
     inputs = {**made, "reports": [made[model] for model in MODELS.values()], "records": [made["page"].parent]}
-    inputs["drawings"] = [made["drawings"]]
+    inputs |= {"drawings": [made["drawings"]], "forecasts": [made["forecast"]]}
     for name in ("first", "second"):
         run_step("draw_comparison", {**inputs, "page": tmp_path / name}, {}, "edges")
     assert digests(tmp_path / "first") == digests(tmp_path / "second") == digests(made["page"])

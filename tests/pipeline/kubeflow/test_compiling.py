@@ -150,6 +150,7 @@ def test_steps_wait_for_what_they_take_and_for_nothing_else(content, tmp_path):
         "draw_exploration": {"explore"},
         "choose_precision glyphs": {"augment", "fetch_weights glyphs"},
         "extract glyphs": {"augment", "fetch_weights glyphs", "choose_precision glyphs"},
+        "forecast glyphs": {"extract glyphs", "split", "audit"},
         "train_benchmark": {"augment", "split"},
         "train_top glyphs": {"extract glyphs", "split", "fetch_weights glyphs"},
         "fine_tune glyphs": {"extract glyphs", "split", "train_top glyphs", "fetch_weights glyphs"},
@@ -159,7 +160,7 @@ def test_steps_wait_for_what_they_take_and_for_nothing_else(content, tmp_path):
         "compare": JUDGED,
         "draw_comparison": {
             "draw_exploration", "augment", "extract glyphs", "train_benchmark", "train_top glyphs", "fine_tune glyphs",
-            "compare", *JUDGED,
+            "compare", "forecast glyphs", *JUDGED,
         },
     }  # fmt: skip
 
@@ -435,7 +436,7 @@ def test_several_networks_are_compared_and_share_what_needs_none(content, digits
         own = {f"{name} {network}" for name in ("fetch_weights", "extract", "train_top")}
         assert needs(spec, f"fine_tune {network}") == {"split", *own}
         assert needs(spec, f"evaluate fine_tuned {network}") == {"augment", "split", f"fine_tune {network}"}
-    each = ["fetch_weights", "choose_precision", "extract", "train_top", "fine_tune"]
+    each = ["fetch_weights", "choose_precision", "extract", "forecast", "train_top", "fine_tune"]
     each += ["evaluate top", "evaluate fine_tuned"]
     assert {*named} == single | {f"{name} {network}" for name in each for network in networks}
     assert len(needs(spec, "compare")) == 1 + 2 * 2
@@ -493,10 +494,12 @@ def test_a_page_is_drawn_from_all_reports_and_from_the_records_of_what_it_shows(
     compared, drawn = (named[name]["inputs"]["artifacts"] for name in ("compare", "draw_comparison"))
     reports = {key: given for key, given in drawn.items() if key.startswith("reports_")}
     assert reports == compared and len(reports) == 4 * 2 * 2 * 2  # models, folds, repeats, views
-    others = {"comparison", "drawings_1", "drawings_2", *(f"records_{n + 1}" for n in range(len(tasks_on_page(spec))))}
-    assert {*drawn} - {*reports} == others  # an exploration for each rotation
+    others = {f"{key}_{number}" for key in ("drawings", "forecasts") for number in (1, 2)}  # for each rotation
+    others |= {"comparison", *(f"records_{n + 1}" for n in range(len(tasks_on_page(spec))))}
+    assert {*drawn} - {*reports} == others
     arms = ("augment.rotation=0.0", "augment.rotation=9.0")
-    for name in ("augment", "explore", "draw_exploration", "choose_precision glyphs", "extract glyphs"):
+    per_arm = ("augment", "explore", "draw_exploration", "choose_precision glyphs", "extract glyphs", "forecast glyphs")
+    for name in per_arm:
         shown = [shown for shown in named if shown.split()[0] == name.split()[0]]
         assert shown == [f"{name} {arm}" for arm in arms]  # folds and repeats have it in common
     for arm in arms:
@@ -537,7 +540,8 @@ def test_folds_repeats_an_ensemble_and_averaged_views_run_side_by_side(content, 
     assert needs(spec, judged) == {"augment", fold, f"average {trial}"}
     assert len(needs(spec, "compare")) == 2 * 2 * 4 * 2
     names = [name.split()[0] for name in tasks(spec)]
-    for name in ("explore", "draw_exploration", "choose_precision", "extract", "compare", "draw_comparison"):
+    once = ("explore", "draw_exploration", "choose_precision", "extract", "forecast", "compare", "draw_comparison")
+    for name in once:
         assert names.count(name) == 1
     values = tasks(spec)[f"train_top glyphs {trial}"]["inputs"]["parameters"]
     assert values["seed"]["runtimeValue"]["constant"] == 2
@@ -799,7 +803,7 @@ def test_every_recipe_is_submitted_and_the_server_takes_its_pipeline(content, fo
     assert {experiment.display_name for experiment in server.experiments.values()} == {"studies"}
     assert len(server.specs) == len(content["recipes"])
     for spec, _ in server.specs.values():
-        assert len(spec.root.dag.tasks) == 17
+        assert len(spec.root.dag.tasks) == 18
 
 
 @pytest.mark.parametrize(("state", "status"), [("SUCCEEDED", 0), ("FAILED", 1), ("CANCELED", 1)])
@@ -819,7 +823,7 @@ def test_with_wait_the_command_ends_as_the_run_does(folder, server, capsys, stat
     (experiment,) = server.experiments.values()
     assert experiment.display_name == "digits"
     ((spec, _),) = server.specs.values()
-    assert len(spec.root.dag.tasks) == 17 + 2
+    assert len(spec.root.dag.tasks) == 18 + 2
 
 
 def test_ctrl_c_ends_the_waiting_and_not_the_run(folder, server, capsys, monkeypatch):
