@@ -135,6 +135,12 @@ def test_services_are_published_here_alone_and_watched():
         assert ("healthcheck" in service and service["restart"] == "unless-stopped") or name in ("tables", "bucket")
 
 
+def test_services_reach_one_another_and_only_the_published_one_anything_outside():
+    assert COMPOSE["networks"] == {"inside": {"internal": True}}
+    for service in SERVICES.values():
+        assert service["networks"] == (["inside", "default"] if "ports" in service else ["inside"])
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_service_is_confined_and_limited(name):
     service = SERVICES[name]
