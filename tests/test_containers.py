@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
@@ -46,16 +47,18 @@ pytestmark = [
 ]
 
 
-def container(
+def docker_words(
     *command: str, image: str = "steps", network: str = "none", folder: Path | None = None, flags: tuple[str, ...] = ()
-) -> subprocess.CompletedProcess[str]:
-    """Run a command in a container: root file system read-only, the image's user, no network unless one is named."""
+) -> list[str]:
+    """Return what runs a command in a container: a read-only root, the image's user, no network unless one is named."""
     mount = ["--volume", f"{folder}:/mnt"] if folder else []
-    return subprocess.run(
-        ["docker", "run", "--rm", "--read-only", "--tmpfs", "/tmp",
-         "--network", network, *mount, *flags, f"graft-{image}", *command],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    return ["docker", "run", "--rm", "--read-only", "--tmpfs", "/tmp", "--network", network, *mount, *flags,
+            f"graft-{image}", *command]  # fmt: skip
+
+
+def container(*command: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a command in a container; arguments are those of `docker_words`."""
+    return subprocess.run(docker_words(*command, **options), capture_output=True, text=True, check=False)
 
 
 def said(*command: str, **options) -> str:
@@ -243,6 +246,51 @@ def test_a_step_that_fails_ends_with_status_2_and_one_line(reports, work, case):
     assert done.returncode == 2
     assert next(told for told in done.stderr.splitlines() if told.startswith("error")).startswith(line)
     assert not (work / "no" / "splits").exists()
+
+
+MARK_STATE = """
+import json, sys
+import numpy as np
+with np.load(sys.argv[1]) as held:
+    arrays = dict(held)
+summary = json.loads(str(arrays["summary"]))
+np.savez(sys.argv[1], **{**arrays, "summary": np.array(json.dumps({**summary, "seconds": 1e6}))})
+print(len(summary["rows"]))
+"""  # that it took a million seconds so far, which no number follows from; prints the epochs
+
+
+@pytest.mark.parametrize("name", ["train_benchmark", "fine_tune"])
+def test_a_training_killed_in_its_container_goes_on_in_another_to_the_same_numbers(reports, work, name):
+    """The other has the shared folder, and nothing that the first wrote elsewhere."""
+    undisturbed, shared = work / "classifiers" / MODELS[name], work / "shared" / name
+    for folder in (shared, *(work / machine / name for machine in ("first", "second"))):
+        folder.mkdir(parents=True)
+        folder.chmod(0o777)
+    content = recipes.read(ROOT / "params.yaml")
+    values = recipes.resolve(recipes.apply_changes(content, "digits", {f"{name}.repeats": 1}), "digits").values[name]
+    given = [f"--{key}={value}" for key, value in values.items()]
+    given += [f"--{key}=/mnt/{key}" for key in load_step(name).inputs]
+    flags = ("-e", "MLFLOW_TRACKING_URI=off", "-e", f"GRAFT_SHARED_FOLDER=/mnt/shared/{name}")
+
+    def words_on(machine: str, *more: str) -> list[str]:
+        places = [f"--classifier=/mnt/{machine}/{name}/classifier", f"--record=/mnt/{machine}/{name}/record"]
+        step = ("python", "-m", "components", name, "--recipe", "digits", *given, *places)
+        return docker_words(*step, folder=work, flags=(*flags, *more))
+
+    with subprocess.Popen(words_on("first", "--name", f"graft-{name}"), stderr=subprocess.DEVNULL) as first:
+        while not [*shared.glob("*.resume/training.npz")]:
+            assert first.poll() is None
+            time.sleep(0.05)
+        subprocess.run(["docker", "kill", f"graft-{name}"], check=True, capture_output=True)
+    assert first.returncode == 128 + 9 and not (work / "first" / name / "classifier").exists()
+    (state,) = shared.glob("*.resume/training.npz")
+    epochs = int(said("python", "-c", MARK_STATE, f"/mnt/{state.relative_to(work)}", folder=work))
+    assert 1 <= epochs < len(Classifier.read(undisturbed).table("history.csv"))
+    second = subprocess.run(words_on("second"), capture_output=True, text=True, check=False)
+    assert second.returncode == 0, second.stderr
+    assert digests(work / "second" / name / "classifier") == digests(undisturbed)
+    assert Record.read(work / "second" / name / "record").work["training"]["seconds"] > 1e6
+    assert not [*shared.iterdir()]
 
 
 def test_a_step_that_is_out_of_memory_says_so(reports, work):
