@@ -41,7 +41,7 @@ MLFLOW = "MLflow's address as the cluster reaches it, http(s)://HOST:PORT, or `o
 USE = "`VARIABLE: KEY` lines (VARIABLE of letters, digits and _, KEY one of the secret's), or the folder to mount it in"
 SHARED_MEMORY = "shared-memory"  # the volume that is mounted at MEMORY_FOLDER
 MEMORY_FOLDER = "/dev/shm"
-SHARD_NAMES = {step: f"{step}_shard" for step in COMPLETED}  # of a step that then runs on the whole, too
+SHARD_STEPS = {step: f"{step}_shard" for step in COMPLETED}  # of a step that then runs on the whole, too
 TAKEN_VARIABLES = (  # by `tracking`, by `collection`, and by Kubeflow's own pods
     "MLFLOW_TRACKING_URI", "GRAFT_DVC_REVISION", RUN, NODES, NODE, ADDRESS, "KFP_POD_NAME", "KFP_POD_UID",
     "KFP_RETRY_INDEX",
@@ -210,7 +210,7 @@ class Cluster(Section):
         image_pull_secrets: Secrets that the images are pulled with.
         secrets: Secrets of single steps.
         pools: What steps ask for, by the pool's name.
-        steps: The pool of each step, also of those that params.yaml does not name; and of its shards, by `SHARD_NAMES`,
+        steps: The pool of each step, also of those that params.yaml does not name; and of its shards, by `SHARD_STEPS`,
             where theirs is another.
         trainings: Whether the trainings of a way run `together`, in one pod, or `apart`.
         shards: In how many pods at once, each with its share of the images, each step runs that maps over images.
@@ -224,7 +224,7 @@ class Cluster(Section):
     image_pull_secrets: Annotated[list[ObjectName], list_of("names of secrets, [] for none")]
     secrets: Secrets
     pools: Lines[str, Pool]
-    steps: Lines[Annotated[str, one_of("step", (*STEPS, *SHARD_NAMES.values()))], str]
+    steps: Lines[Annotated[str, one_of("step", (*STEPS, *SHARD_STEPS.values()))], str]
     trainings: Annotated[str, one_of("choice of trainings", ("together", "apart"))]
     shards: Shards = {}  # noqa: RUF012 - pydantic copies it
 
@@ -241,7 +241,7 @@ class Cluster(Section):
 
     def pool_of(self, step: str, is_shard: bool = False) -> Pool:
         """Return the pool of a step; of a shard of it, the pool that `steps` names for its shards, if it names one."""
-        shards = SHARD_NAMES.get(step, "") if is_shard else ""
+        shards = SHARD_STEPS.get(step, "") if is_shard else ""
         return self.pools[self.steps.get(shards, self.steps[step])]
 
     def shards_of(self, step: str) -> int:

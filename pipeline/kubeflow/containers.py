@@ -13,7 +13,7 @@ from components.machinery.dealing import MAPS_OVER, shard_name
 from components.machinery.sharding import COMPLETED
 from components.machinery.signature import load_step
 from pipeline.arranging import RECORD, Output, Task
-from pipeline.cluster import SHARD_NAMES, Cluster
+from pipeline.cluster import SHARD_STEPS, Cluster
 from pipeline.collection import COLLECTION
 
 SHARDING = ["python", "-m", "components.machinery.sharding"]
@@ -72,7 +72,7 @@ def make_component(
         return [*words, "--executor_input", dsl.PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER]
 
     command = ["python", "-m", "components", task.step]
-    name = SHARD_NAMES[task.step] if begins else task.step
+    name = SHARD_STEPS[task.step] if begins else task.step
     return container_component(name, step.summary, arguments, image, command, words_of)
 
 

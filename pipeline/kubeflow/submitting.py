@@ -40,6 +40,10 @@ class NoAnswer(UserError):
     """The server gave no answer; another try may bring one."""
 
 
+class FailureAnswer(NoAnswer):
+    """The server's answer is that it failed, in its own words; another try may succeed."""
+
+
 @dataclass(frozen=True)
 class Run:
     """A run on the server, where a browser shows it, and the names of its tasks there, by key in the pipeline."""
@@ -151,11 +155,10 @@ def _deletions_if_refused() -> Iterator[ExitStack]:
     deletions = ExitStack()
     try:
         yield deletions
-    except NoAnswer:
-        raise
-    except UserError:
-        with suppress(UserError):
-            deletions.close()
+    except UserError as error:
+        if isinstance(error, FailureAnswer) or not isinstance(error, NoAnswer):
+            with suppress(UserError):
+                deletions.close()
         raise
 
 
@@ -230,7 +233,7 @@ def _guard_requests(client: kfp.Client, host: str) -> None:
 
 
 def _failure(host: str, error: Exception) -> tuple[type[UserError], str]:
-    """Return the class and the line of a failed request's error: NoAnswer if another try may help, else UserError."""
+    """Return the class and the line of a failed request's error: a NoAnswer if another try may help, else UserError."""
     reason = getattr(error, "reason", None) or error
     if isinstance(reason, SSLError):
         return UserError, f"{host} has no certificate to trust: {reason}; SSL_CERT_FILE names a file of authorities"
@@ -253,5 +256,6 @@ def _failure(host: str, error: Exception) -> tuple[type[UserError], str]:
     elif error.status == 404 and not detail:
         hint = " (give the address of Kubeflow Pipelines, such as https://HOST/pipeline)"
     elif error.status >= 500:
-        kind, hint = NoAnswer, f" ({'' if detail else 'try again, or '}look at the log of its ml-pipeline)"
+        kind = FailureAnswer if detail else NoAnswer
+        hint = f" ({'' if detail else 'try again, or '}look at the log of its ml-pipeline)"
     return kind, f"{host} answers {error.status} {error.reason}{hint}{detail}"

@@ -142,6 +142,7 @@ class StandIn:
         cookies: what requests must bring, else they are sent on to a page to sign in.
         multi_user: whether each experiment needs a namespace.
         namespaces: of Kubernetes, in which a run of several users may be.
+        run_refusal: with which it refuses runs, if it does.
         states: of each run, one for each time that it is looked at; the last stays.
         plan: called before each request with its number, from 0: None lets it through, a number is the status of the
             answer, a Refusal is raised, "cut" breaks off without one, "hang" waits with it, other text is its body.
@@ -152,6 +153,7 @@ class StandIn:
         self.token = self.cookies = ""
         self.multi_user = False
         self.namespaces = ["one", "two"]
+        self.run_refusal: Refusal | None = None
         self.states = ["PENDING", "RUNNING", "SUCCEEDED"]
         self.plan: Callable[[int], int | str | Refusal | None] = lambda number: None
         self.asked: list[str] = []
@@ -353,6 +355,8 @@ class StandIn:
         if namespace and namespace not in self.namespaces:
             said = f'InternalServerError: Failed to create a workflow for (): namespaces "{namespace}" not found'
             raise Refusal(said, 500, 13)
+        if self.run_refusal:
+            raise self.run_refusal
         run.run_id, run.created_at, run.state = str(uuid4()), datetime.now(UTC), "PENDING"
         run.service_account = run.service_account or "pipeline-runner"
         run.storage_state, run.scheduled_at = "AVAILABLE", run.created_at

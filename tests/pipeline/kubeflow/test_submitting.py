@@ -192,21 +192,24 @@ def test_a_namespace_that_does_not_exist_is_told_as_such(server, compiled, capfd
     with pytest.raises(UserError, match=r"has no namespace 'three': give that of your profile, --namespace") as caught:
         submit(server, compiled, "three")
     refused(caught, capfd)
+    assert not (server.pipelines or server.versions or server.experiments)
 
 
-def test_a_run_that_is_refused_leaves_what_was_there_and_nothing_else(server, compiled, tmp_path):
-    server.multi_user = True
+@pytest.mark.parametrize(
+    "refusal", [Refusal("Invalid input error: no"), Refusal("InternalServerError: exceeded quota", 500, 13)], ids=str
+)
+def test_a_run_that_is_refused_leaves_what_was_there_and_nothing_else(server, compiled, tmp_path, refusal):
     other = tmp_path / "other.yaml"
     other.write_text(compiled.read_text().replace("defaultValue: 3.0", "defaultValue: 4.0"))
-    client = submitting.connect(server.host, "one")
+    client = submitting.connect(server.host)
     things = (server.pipelines, server.versions, server.experiments, server.runs)
     counts = []
     for package, experiment in ((compiled, "studies"), (other, "studies"), (other, "others")):
-        server.namespaces, before = [], [{**held} for held in things]
-        with pytest.raises(UserError, match="has no namespace 'one'"):
+        server.run_refusal, before = refusal, [{**held} for held in things]
+        with pytest.raises(UserError, match=refusal.message):
             submitting.submit(client, package, "graft-edges", "edges", experiment, "")
         assert [*things] == before
-        server.namespaces = ["one"]
+        server.run_refusal = None
         submitting.submit(client, package, "graft-edges", "edges", experiment, "")
         counts.append([len(held) for held in things])
     assert counts == [[1, 1, 1, 1], [1, 2, 1, 2], [1, 2, 2, 3]]
