@@ -14,7 +14,7 @@ from components.results.texts import with_interval
 from components.scores.registry import CHOICE
 
 LEAST = 0.0005  # of the share of images that are right: what is worth a word
-GAINING = 12  # classes that are shown, those that gain most
+GAINING = 12  # classes that are shown at most, those that gain most
 
 
 def forecast_sentences(forecast: Forecast) -> list[str]:
@@ -50,7 +50,7 @@ def forecast_section(
     """Return what the page shows of the forecasts; {} where there are none for features that a way uses.
 
     `sentences`, `chart`, `rows` and `classes` are of the features that the best way on validation uses that uses any;
-    `more_classes` is the number of classes less those in their table, `networks` a row for each curve where there are
+    `more_classes` is the number of classes that are not in their table, `networks` a row for each curve where there are
     several.
 
     Args:
@@ -67,6 +67,7 @@ def forecast_section(
         return {}
     first, *others = (of_features[features] for features in ways)
     classes = first.table("classes.csv")
+    gaining = classes[classes["forecast"] - classes["recall"] >= LEAST].head(GAINING)
     return {
         "sentences": forecast_sentences(first),
         "chart": "" if first.facts.obstacle else forecast_chart(first),
@@ -74,12 +75,12 @@ def forecast_section(
         "classes": {
             row["label"]: {
                 "validation images": f"{row['validation_images']:,}",
-                "right now": f"{row['recall']:.3f}",
+                "recall now": f"{row['recall']:.3f}",
                 "with twice the images": with_interval(row["forecast"], row["forecast_low"], row["forecast_high"]),
             }
-            for row in classes.head(GAINING).to_dict("records")
+            for row in gaining.to_dict("records")
         },
-        "more_classes": len(classes) - GAINING,
+        "more_classes": len(classes) - len(gaining),
         "networks": {", ".join(names): network_row(of_features[one]) for one, names in ways.items()} if others else {},
     }
 

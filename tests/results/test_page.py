@@ -191,13 +191,12 @@ def test_the_page_draws_the_risk_of_every_way_and_the_chosen_one_s_with_its_inte
 def test_the_page_forecasts_what_more_images_would_bring(made):
     reader, forecast = read(made["page"]), Forecast.read(made["forecast"])
     assert {*forecasts.forecast_sentences(forecast)} <= {*reader.texts}
-    (curve,), (classes,) = (reader.under(f"The {name}") for name in ("curve in numbers", "classes that gain most"))
+    (curve,) = reader.under("The curve in numbers")
     scores = forecast.table("curve.csv").to_dict("records")
     assert [row[0] for row in curve[1:]] == ["3", "6", "12", "24", "48 (forecast)"]
     for row, wanted in zip(curve[1:], scores, strict=True):
         assert row[1].startswith(f"{wanted['accuracy']:.3f} [{wanted['accuracy_low']:.3f}")
         assert row[2].startswith(f"{wanted['log_loss']:.3f} [{wanted['log_loss_low']:.3f}")
-    assert [row[0] for row in classes[1:]] == forecast.table("classes.csv")["label"].tolist()
     labels = [one["aria-label"] for tag, one in reader.elements if tag == "svg" and "aria-label" in one]
     assert forecasts.forecast_sentences(forecast)[0] in labels
 
@@ -209,6 +208,22 @@ def copied(artifact: Any, folder: Path, **changes: Any) -> Any:
     copy.manifest["lineage"]["extract"] = changes.pop("extract")
     copy.manifest["facts"] |= changes
     return copy
+
+
+def test_classes_that_gain_are_in_a_table_and_the_others_counted(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(forecasts, "GAINING", 2)
+    report = Report.read(made["top"])
+    extraction, classes = report.manifest["lineage"]["extract"], [*"abcd"]
+    forecast = copied(Forecast.read(made["forecast"]), tmp_path / "forecast", extract=extraction, classes=classes)
+    scores = pd.DataFrame({"validation_log_loss": [0.5]}, index=["top"])
+    for gained, shown in ((0.2, ["a", "b"]), (0.0, [])):
+        table = pd.DataFrame({"label": classes, "validation_images": 1234, "recall": 0.5, "forecast": 0.5 + gained})
+        table.loc[3, "forecast"] = 0.5
+        forecast.write_table("classes.csv", table.assign(forecast_low=0.5, forecast_high=0.9))
+        section = forecasts.forecast_section({"top": report}, scores, [forecast])
+        assert [*section["classes"]] == shown and section["more_classes"] == 4 - len(shown)
+        most = "Of the classes, a gains most: from 50.0 to 70.0 % (50.0 to 90.0)."
+        assert section["sentences"][1] == (most if shown else "No class is forecast to gain.")
 
 
 def test_of_several_networks_the_curve_is_that_behind_the_best_way_and_the_others_are_in_a_table(made, tmp_path):
