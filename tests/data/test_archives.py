@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+import time
 import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
@@ -537,6 +538,7 @@ def test_an_end_by_force_leaves_nothing_in_the_folder_of_temporary_files(number,
             connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\n")
             while not any(tmp_path.glob(".images.unfinished/*/download")):
                 assert process.poll() is None
+                time.sleep(0.001)
             process.send_signal(number)
             while connection.recv(1000):
                 pass
