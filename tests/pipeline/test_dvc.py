@@ -218,6 +218,19 @@ def finished(tmp_path_factory) -> Checkout:
     return project
 
 
+def test_make_repro_prints_the_stages_and_errors_of_dvc_and_nothing_of_the_lock_between(finished, tmp_path):
+    project = finished.copy(tmp_path / "project")
+    project.change("recipes.edges.split.seed", 2)
+    only_dvc = ("make", "--eval", "reproduce:; @$(REPRO) split-edges", "reproduce")  # `graft` is of another folder
+    printed = project(*only_dvc)
+    assert {*stages_run(printed)} - {"list_source"} == {"plan", "split"}
+    assert "split: Decide which images train" in printed and "To track the changes with git" in printed
+    assert "lock file" not in printed
+    (project.folder / "dvc.lock").write_text("stages: [")
+    failed = project(*only_dvc, check=False)
+    assert "dvc.lock' is invalid" in failed and "make: *** " in failed
+
+
 def test_the_main_job_from_images_to_comparison_and_what_a_change_re_runs(finished, tmp_path):
     """One flow through the real `dvc repro` on tiny data, with every promise about re-running and versions."""
     project, source = finished.copy(tmp_path / "project"), finished.folder.parent / "my own"
@@ -365,5 +378,5 @@ def copy_project(folder: Path) -> None:
     for name in ("components", "pipeline", "pretraining"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "data", folder / "data", ignore=made)
-    for name in ("dvc.yaml", "params.yaml", "requirements.txt", ".gitignore", ".dvcignore"):
+    for name in ("Makefile", "dvc.yaml", "params.yaml", "requirements.txt", ".gitignore", ".dvcignore"):
         shutil.copy(ROOT / name, folder / name)
