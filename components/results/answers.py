@@ -6,8 +6,7 @@ import pandas as pd
 
 from components.data.artifacts import Report
 from components.results import titles
-from components.results.costs import SHARED
-from components.results.texts import join_words
+from components.results.texts import duration, join_words
 from components.results.verdicts import FEWEST_DRAWS, pair_row
 from components.scores.proportions import ALPHA
 from components.scores.registry import CHOICE, EXACT
@@ -27,7 +26,7 @@ def answer_sentences(
         scores: A row a way, as `comparing.way_scores` returns it.
         pairs: A row a pair of ways, as in `pairs.csv`.
         reports: The main report on each way, by its name.
-        costs: Costs of each way's main training, as `costs.report_costs` returns them, by its name.
+        costs: Costs of each way's main training, as `costs.comparison_costs` returns them, by its name.
     """
     chosen = str(scores[CHOICE].idxmin())
     names = [str(name) for name in scores.index if name != chosen]
@@ -46,7 +45,7 @@ def answer_sentences(
     if undecided := [text for is_significant, text in differences if not is_significant]:
         words.append(f"not told apart from {join_words(undecided)}")
     first += f", {join_words(words)}" if words else ""
-    return [f"{first}.", *price_sentence(chosen, names, reports, costs)]
+    return [f"{first}.", *price_sentence(chosen, names, costs)]
 
 
 def difference_words(pairs: pd.DataFrame, chosen: str, other: str) -> tuple[bool, str]:
@@ -63,42 +62,15 @@ def difference_words(pairs: pd.DataFrame, chosen: str, other: str) -> tuple[bool
     return True, f"{abs(difference):.1f} points {more} than {other} ({ends[0]:.1f} to {ends[1]:.1f})"
 
 
-def price_sentence(
-    chosen: str, others: Sequence[str], reports: Mapping[str, Report], costs: Mapping[str, Mapping[str, float]]
-) -> list[str]:
+def price_sentence(chosen: str, others: Sequence[str], costs: Mapping[str, Mapping[str, float]]) -> list[str]:
     """Return a list of the sentence on what making one model of the chosen way, and of others, took; [] if unknown."""
     known = {name: costs[name]["seconds_total"] for name in (chosen, *others) if "seconds_total" in costs[name]}
     if chosen not in known:
         return []
-    shared = sum(costs[chosen].get(f"seconds_{name}", 0.0) for name in shared_work(reports)[chosen])
-    hours = costs[chosen]["gpu_hours"]
+    shared, hours = costs[chosen]["seconds_shared"], costs[chosen]["gpu_hours"]
     text = f"One such model took {duration(known[chosen])} to make, from images to weights"
     text += f" ({hours:.2g} GPU-hours)" if hours else " (no GPU)"
     if shared:
         text += f", {duration(shared)} of it for work done once for several"
     compared = [f"{name} {duration(known[name])}" for name in others if name in known]
     return [f"{text}; {join_words(compared)}." if compared else f"{text}."]
-
-
-def shared_work(reports: Mapping[str, Report]) -> dict[str, list[str]]:
-    """Return, by report name, which of `augmentation` and `extraction` it has in common with another; [] of none.
-
-    They are those of `SHARED`, done once for both.
-    """
-    steps = {"augmentation": "augment", "extraction": "extract"}
-    lineages = {name: report.manifest["lineage"] for name, report in reports.items()}
-    return {
-        name: [
-            work for work in SHARED
-            if steps[work] in lineage
-            and any(other.get(steps[work]) == lineage[steps[work]] for key, other in lineages.items() if key != name)
-        ]
-        for name, lineage in lineages.items()
-    }  # fmt: skip
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as words: `4.8 s`, `12 min` from 2 minutes on, `3.1 h` from 2 hours on."""
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -3,7 +3,7 @@
 The price of a model is what it took to make: augmentation, extraction and all training behind it, without evaluation.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from components.data.artifacts import Report
 from components.data.records import Record, records_by_step
@@ -56,6 +56,42 @@ def report_costs(report: Report, records: Iterable[Record]) -> dict[str, float]:
     if "seconds_training" in costs and report.facts.epochs:
         costs["seconds_per_epoch"] = round(costs["seconds_training"] / report.facts.epochs, 3)
     return {**costs, "seconds_total": round(total, 3), "gpu_hours": gpu_seconds / 3600} if complete else costs
+
+
+def comparison_costs(models: Mapping[str, Sequence[Report]], records: Sequence[Record]) -> dict[str, dict[str, float]]:
+    """Return the costs of each report that is compared, by its fingerprint, with `seconds_shared` of its total.
+
+    Those are the seconds of work that was done once for it and for another way; they are there if the total is.
+
+    Args:
+        models: The reports on each way, the main one first, by its name.
+        records: Records of the steps behind them.
+    """
+    shared, costs = shared_work({name: trials[0] for name, trials in models.items()}), {}
+    for name, trials in models.items():
+        for report in trials:
+            one = report_costs(report, records)
+            if "seconds_total" in one:
+                one["seconds_shared"] = round(sum(one.get(f"seconds_{work}", 0.0) for work in shared[name]), 3)
+            costs[report.facts.fingerprint] = one
+    return costs
+
+
+def shared_work(reports: Mapping[str, Report]) -> dict[str, list[str]]:
+    """Return, by report name, which of `augmentation` and `extraction` it has in common with another; [] of none.
+
+    They are those of `SHARED`, done once for both.
+    """
+    steps = {"augmentation": "augment", "extraction": "extract"}
+    lineages = {name: report.manifest["lineage"] for name, report in reports.items()}
+    return {
+        name: [
+            work for work in SHARED
+            if steps[work] in lineage
+            and any(other.get(steps[work]) == lineage[steps[work]] for key, other in lineages.items() if key != name)
+        ]
+        for name, lineage in lineages.items()
+    }  # fmt: skip
 
 
 def seconds_and_rate(name: str, images: float, seconds: float) -> dict[str, float]:

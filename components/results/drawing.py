@@ -9,7 +9,7 @@ from components.data.artifacts import Comparison, Drawings, Forecast, Page, Repo
 from components.data.records import Record
 from components.results import failures, figures, titles
 from components.results.answers import answer_sentences
-from components.results.costs import COLUMNS, report_costs
+from components.results.costs import COLUMNS, comparison_costs
 from components.results.page import write_page
 from components.results.texts import with_interval
 from components.results.trials import reports_by_name, trials_by_model
@@ -38,11 +38,11 @@ def draw_comparison(
     if [report.facts.fingerprint for trials in models.values() for report in trials] != compared:
         raise UserError("draw_comparison: other reports were compared: give those that compare was given, in its order")
     main, recipe = {name: trials[0] for name, trials in models.items()}, page.record.recipe
-    costs = {report.facts.fingerprint: report_costs(report, records) for report in reports}
+    costs = comparison_costs(models, records)
     by_name = reports_by_name(models)
     rows = [{"report": name, "fingerprint": report.facts.fingerprint} for name, report in by_name.items()]
     table = pd.DataFrame([{**row, **costs[row["fingerprint"]]} for row in rows])
-    page.write_table("costs.csv", table.reindex(columns=["report", "fingerprint", *COLUMNS]))
+    page.write_table("costs.csv", table.reindex(columns=["report", "fingerprint", *COLUMNS, "seconds_shared"]))
     processes.call_in_processes(
         draw_report,
         (
@@ -54,7 +54,10 @@ def draw_comparison(
     scores = comparison.table("comparison.csv").set_index("model")
     of_way = {name: costs[report.facts.fingerprint] for name, report in main.items()}
     scores = scores.assign(
-        seconds_total=[one.get("seconds_total", float("nan")) for one in of_way.values()],
+        **{
+            name: [one.get(name, float("nan")) for one in of_way.values()]
+            for name in ("seconds_total", "seconds_shared", "gpu_hours")
+        },
         million_weights=[report.facts.model_parameters / 1e6 for report in main.values()],
         milliseconds=[milliseconds(one) for one in of_way.values()],
     )

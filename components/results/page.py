@@ -20,9 +20,8 @@ from components.data.artifacts import PROBABILITY, Artifact, Comparison, Drawing
 from components.data.records import Record, records_by_step
 from components.model.registry import MODELS
 from components.results import charts, failures, pictures, rebuilding, titles
-from components.results.answers import shared_work
 from components.results.costly_mistakes import costly_mistakes
-from components.results.costs import SHARED, WORK, seconds_promised_and_taken
+from components.results.costs import SHARED, WORK, seconds_promised_and_taken, shared_work
 from components.results.figures.fronts import front_of
 from components.results.figures.predictions import join_classes
 from components.results.figures.style import name_colours

@@ -19,6 +19,13 @@ def join_words(words: Sequence[str]) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
+def duration(seconds: float) -> str:
+    """Return seconds as words: `4.8 s`, `12 min` from 2 minutes on, `3.1 h` from 2 hours on."""
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
 def markdown(text: object) -> str:
     """Return a text, such as a name from a data set, as Markdown that shows it as it is: no HTML, no link, no table.
 

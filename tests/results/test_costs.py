@@ -4,7 +4,7 @@ import pytest
 
 from components.data.artifacts import Report
 from components.data.records import Record
-from components.results.costs import report_costs, seconds_promised_and_taken
+from components.results.costs import comparison_costs, report_costs, seconds_promised_and_taken
 from components.results.page import promise_rows
 
 CHAINS = {
@@ -61,6 +61,18 @@ def test_what_no_record_says_is_left_out_and_so_is_the_sum():
     costs = report_costs(report("ensemble"), [one for one in RECORDS if one.step != "fine_tune"])
     assert "seconds_training" not in costs and not {"gpu_hours", "seconds_total"} & costs.keys()
     assert costs["seconds_extraction"] == 10
+
+
+def test_what_two_ways_have_in_common_is_shared_and_what_is_another_s_or_unknown_is_not():
+    models = {name: [report(name)] for name in ("benchmark", "fine_tuned", "ensemble")}
+    for name, (one,) in models.items():
+        one.manifest["facts"]["fingerprint"] = name
+    models["ensemble"][0].manifest["lineage"] |= {"augment": "another's"}
+    costs = comparison_costs(models, RECORDS)
+    assert {name: one.get("seconds_shared") for name, one in costs.items()} == {
+        "benchmark": 1, "fine_tuned": 11, "ensemble": None,
+    }  # fmt: skip
+    assert comparison_costs({"fine_tuned": models["fine_tuned"]}, RECORDS)["fine_tuned"]["seconds_shared"] == 0
 
 
 def test_a_record_of_another_run_says_nothing():

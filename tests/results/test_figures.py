@@ -89,7 +89,8 @@ def scores() -> pd.DataFrame:
     columns = {
         "kappa": [-0.1, 0.7, 0.8, 0.75], "log_loss": [1.5, 0.4, 0.6, 0.5], "accuracy": [0.5, 0.9, 0.9, 0.8],
     }  # fmt: skip
-    return pd.DataFrame({**between(columns), "seconds_total": [3.2, 41, 1288, 0]}, index=list(COLOURS))
+    costs = {"seconds_total": [3.2, 41, 1288, 0], "seconds_shared": [0, 30, 0, 0], "gpu_hours": [0, 0, 0.25, 0]}
+    return pd.DataFrame({**between(columns), **costs}, index=list(COLOURS))
 
 
 def fronts(known: bool = True) -> pd.DataFrame:
@@ -594,14 +595,17 @@ def test_comparison_shows_the_intervals_and_the_best_in_bold(drawn: list[Figure]
     ]  # fmt: skip
     bold = [[text.get_text() for text in axes.texts if text.get_fontweight() == "bold"] for axes in panels]
     assert bold == [["0.800"], ["0.400"], ["0.900", "0.900"]]
-    assert "Lines are 95 % intervals." in texts(drawn[0])
+    note = "Lines are 95 % intervals. Shared: of what it took, work done once for several ways."
+    assert note in " ".join(texts(drawn[0])).replace("\n", " ")
     for axes, name in zip(panels, ("kappa", "log_loss", "accuracy"), strict=True):
         rows = [([row[f"{name}_low"], row[f"{name}_high"]], row[name]) for _, row in scores().iterrows()]
         assert intervals(axes) == rows
         low, high = axes.get_xlim()
         assert all(low < start and end < high for (start, end), _ in rows)
     assert panels[1].get_title(loc="left") == "Log loss (lower is better)"
-    assert tick_labels(panels[0])[2] == "fine_tuned\n1,288 s in all"
+    assert tick_labels(panels[0])[:3] == [
+        "benchmark\n3.2 s in all", "top\n41.0 s in all, 30.0 s shared", "fine_tuned\n21 min in all\n0.25 GPU-hours",
+    ]  # fmt: skip
     assert panels[0].yaxis_inverted()
 
 

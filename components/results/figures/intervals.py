@@ -18,12 +18,14 @@ from components.results.figures.style import (
     shorten_name,
     stack_name,
 )
+from components.results.texts import duration
 from components.results.titles import model_of
 from components.scores.registry import MAIN, SCORES
 
 MOST_CLASSES = 30  # with a row each
 HEADINGS = {name: SCORES[name].heading for name in MAIN}
 NOTE = "Lines are 95 % intervals."
+SHARED_NOTE = "Shared: of what it took, work done once for several ways."
 
 
 def draw_model_scores(table: pd.DataFrame, trials: pd.DataFrame, path: Path, title: str) -> None:
@@ -32,21 +34,19 @@ def draw_model_scores(table: pd.DataFrame, trials: pd.DataFrame, path: Path, tit
     Dots are the single trainings where a way has several.
 
     Args:
-        table: One row a model, indexed by its name, with seconds_total, which may be missing, and the main scores,
-            each with _low and _high behind it too.
+        table: One row a model, indexed by its name, with seconds_total, seconds_shared and gpu_hours, which may be
+            missing, and the main scores, each with _low and _high behind it too.
         trials: A row a training: `model`, and the main scores.
         path: PNG file to write.
         title: What was compared, on what data.
     """
     colours = name_colours(table.index)
     marks = [MODELS[model_of(str(name))].marker for name in table.index]
-    labels = [
-        stack_name(str(model)) + ("" if pd.isna(seconds) else f"\n{seconds:,.0f} s in all")
-        for model, seconds in table["seconds_total"].items()
-    ]
+    labels = ["\n".join([stack_name(str(model)), *cost_lines(row)]) for model, row in table.iterrows()]
     height = 0.2 + 0.13 * max(label.count("\n") + 1 for label in labels)
     several = trials.groupby("model").filter(lambda rows: len(rows) > 1)
     note = f"{NOTE} Dots are single trainings." if len(several) else NOTE
+    note += f" {SHARED_NOTE}" * bool((table["seconds_shared"] > 0).any())
     with new_figure(path, (3 * len(HEADINGS), 0.75 + height * len(table)), title, note) as figure:
         panels = _score_panels(figure, HEADINGS, labels)
         for score, axes in panels.items():
@@ -61,6 +61,15 @@ def draw_model_scores(table: pd.DataFrame, trials: pd.DataFrame, path: Path, tit
                     textcoords="offset points", weight="bold" if value == best else "normal",
                 )  # fmt: skip
             _fit_axis(axes, table, score)
+
+
+def cost_lines(row: pd.Series) -> list[str]:
+    """Return what a way cost: `5.6 s in all, 3.7 s shared`, and GPU-hours on a line of their own; [] if unknown."""
+    if pd.isna(row["seconds_total"]):
+        return []
+    shared = f", {duration(row['seconds_shared'])} shared" if row["seconds_shared"] > 0 else ""
+    hours = [f"{row['gpu_hours']:.2g} GPU-hours"] if row["gpu_hours"] > 0 else []
+    return [f"{duration(row['seconds_total'])} in all{shared}", *hours]
 
 
 def draw_class_scores(table: pd.DataFrame, path: Path, title: str, model: str) -> None:
