@@ -458,6 +458,7 @@ def test_rgb_densities_shows_some_classes_and_says_so(
     figures.draw_rgb_densities(histograms, tmp_path / "figure.png")
     assert [axes.get_title(loc="left") for axes in drawn[0].axes] == classes(5)
     assert any("The first 5 of 7 classes by name." in text for text in texts(drawn[0]))
+    assert len({line.get_linestyle() for line in drawn[0].axes[3].lines}) == 3  # told apart in grey
     blue = np.asarray(drawn[0].axes[3].lines[2].get_ydata())
     assert np.abs(blue - histograms["class 03"][2]).max() < 0.1 * blue.max()
 
@@ -467,8 +468,15 @@ def test_rgb_densities_is_not_flattened_by_one_peak(drawn: list[Figure], tmp_pat
     histograms["class 01"] = histograms["class 01"] / 2
     histograms["class 01"][:, 0] += 0.5
     figures.draw_rgb_densities(histograms, tmp_path / "figure.png")
-    assert drawn[0].axes[0].get_ylim()[1] < 0.05
+    assert drawn[0].axes[0].get_ylim()[1] < 0.04
     assert any("The highest peaks are cut off." in text for text in texts(drawn[0]))
+
+
+def test_rgb_densities_of_light_drawings_on_black_show_the_drawing(drawn: list[Figure], tmp_path: Path) -> None:
+    histograms = {"digit": np.full((3, 256), 0.5 / 256)}
+    histograms["digit"][:, 0] += 0.5
+    figures.draw_rgb_densities(histograms, tmp_path / "figure.png")
+    assert drawn[0].axes[0].get_ylim()[1] < 4 * 0.5 / 256
 
 
 def test_rgb_densities_of_grey_images_says_that_the_channels_are_the_same(drawn: list[Figure], tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from components.results.figures.style import (
     ACCENT,
     CHANNELS,
     INK,
+    LINES,
     MUTED,
     SPLITS,
     new_figure,
@@ -131,7 +132,7 @@ def draw_rgb_densities(histograms: Mapping[str, npt.NDArray[np.floating]], path:
     columns = min(len(classes), 4)
     rows = math.ceil(len(classes) / columns)
     values = gaussian_filter1d(np.stack([histograms[name] for name in classes]), SMOOTH, mode="reflect")
-    top = min(1.06 * values.max(), 1.6 * np.quantile(values, 0.99) or np.inf)  # one peak does not flatten the rest
+    top = min(1.06 * values.max(), 2 * np.quantile(values, 0.95) or np.inf)  # one peak does not flatten the rest
     notes = [f"The first {MOST_CLASSES} of {len(histograms)} classes by name."] * (len(histograms) > MOST_CLASSES)
     notes += ["The highest peaks are cut off."] * bool(values.max() > top)
     grey = bool((values == values[:, :1]).all())
@@ -140,8 +141,8 @@ def draw_rgb_densities(histograms: Mapping[str, npt.NDArray[np.floating]], path:
     with new_figure(path, size, title, " ".join(notes), legend=0 if grey else 3) as figure:
         panels = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
         for panel, name, densities in zip(panels, classes, values, strict=False):
-            for (channel, colour), density in zip(CHANNELS.items(), densities, strict=True):
-                panel.plot(density, color=INK if grey else colour, linewidth=1.1, label=channel)
+            for (channel, colour), line, density in zip(CHANNELS.items(), LINES, densities, strict=False):
+                panel.plot(density, linestyle=line, color=INK if grey else colour, linewidth=1.1, label=channel)
             panel.set(title=shorten_name(name, 24), xlim=(-3, 258), ylim=(0, top), xticks=(0, 128, 255))
             panel.yaxis.set_major_locator(MaxNLocator(3))
         for panel in panels[len(classes) :]:

@@ -18,7 +18,7 @@ from components.results import titles
 # Okabe and Ito's palette, in which one colour stands for one thing throughout.
 INK, MUTED, GRID = "#222222", "#666666", "#E4E4E4"
 ACCENT = "#0072B2"
-LINES: tuple[LineStyleType, ...] = ("-", "--", ":", "-.", (0, (9, 2)))  # of the arms of one model, for grey prints
+LINES: tuple[LineStyleType, ...] = ("-", "--", ":", "-.", (0, (9, 2)))  # of what goes by colour, for grey prints
 SPLITS = {"train": "#009E73", "validation": "#CC79A7", "test": "#0072B2", "unused": "#BBBBBB"}
 CHANNELS = {"red": "#D55E00", "green": "#009E73", "blue": "#0072B2"}
 SHADES = LinearSegmentedColormap.from_list(
