@@ -134,12 +134,20 @@ def scale_of(
     low, high = min(known), max(known)
     if logarithmic:
         low, high = low / max((high / low) ** margin, 1.2), high * max((high / low) ** margin, 1.2)
-        locator: LogLocator | MaxNLocator = LogLocator(subs=(1, 2, 5) if high / low < 200 else (1,))
+        subs: Sequence[float] = (1,) if high / low >= 200 else (1, 2, 5) if high / low >= 10 else (1, 1.5, 2, 3, 5, 7)
+        locator: LogLocator | MaxNLocator = LogLocator(subs=subs) if high / low >= 3 else MaxNLocator(4)
     else:
         space = max(margin * (high - low), 0.01 * max(abs(high), 0.1))
         low, high, locator = low - space, high + space, MaxNLocator(5, steps=[1, 2, 5, 10])
     ticks = [float(tick) for tick in locator.tick_values(low, high) if low <= tick <= high]
     return Scale(low, high, start, end, logarithmic, ticks)
+
+
+def marker(look: Look) -> str:
+    """Return the SVG of a model's marker in its colour, as beside its name."""
+    svg = _new_svg(14, 14, "")
+    _draw_marker(_group(svg, look, ""), look.marker, 7, 7)
+    return _text(svg)
 
 
 def interval_chart(marks: Sequence[Mark], title: str, label: str, line: float = math.nan, places: int = 3) -> str:

@@ -103,6 +103,7 @@ def write_page(
         facts=comparison.facts,
         chosen=chosen,
         looks=looks,
+        markers={name: charts.marker(look) for name, look in looks.items()},
         meanings=model_meanings([*reports]),
         answer=answer,
         cautions=cautions,
@@ -312,7 +313,7 @@ def pair_tables(comparison: Comparison, chosen: str) -> Mapping[str, Rows]:
 def trial_rows(comparison: Comparison) -> Rows:
     """Return, by model with several trials, their number and `mean ± standard deviation` of each main score as text."""
     return {
-        str(model): {"trials": f"{len(trials)}"}
+        str(model): {"trainings": f"{len(trials)}"}
         | {SCORES[name].title: f"{trials[name].mean():.3f} ± {trials[name].std():.3f}" for name in MAIN}
         for model, trials in comparison.table("trials.csv").groupby("model", sort=False)
         if len(trials) > 1

@@ -22,7 +22,7 @@ from components.data.records import Record, record_path, records_by_step
 from components.machinery.running import run_step
 from components.machinery.signature import load_step
 from components.model import registry
-from components.results import drawing, forecasts, page, titles
+from components.results import charts, drawing, forecasts, page, titles
 from components.results.verdicts import few_trainings_sentence
 from components.system.errors import UserError
 from tests.conftest import CLASSES, MODELS, digests
@@ -387,6 +387,17 @@ def test_a_model_is_explained_once_where_its_first_way_stands():
     assert [*page.model_meanings(names)] == ["fine_tuned", "top, a", "benchmark"]
 
 
+def test_beside_its_name_a_way_has_the_marker_that_charts_draw_it_by(made):
+    text = (made["page"] / "comparison.html").read_text()
+    shapes = re.findall(r'id="show-w\d" checked><svg .*?><g .*?><path class="mark" d="(.*?)"', text)
+    assert len(shapes) == len({*shapes}) == len(MODELS)
+
+
+@pytest.mark.parametrize("ends", [(1.0, 1.5), (10.7, 26.1), (0.39, 0.92), (0.2, 2.3), (3.0, 90000.0)])
+def test_an_axis_of_ratios_has_ticks_to_read_it_by(ends):
+    assert 3 <= len(charts.scale_of(ends, 0, 400, logarithmic=True).ticks) <= 8
+
+
 def test_a_way_is_hidden_by_its_own_tick_everywhere_and_without_a_script(made):
     reader, text = read(made["page"]), (made["page"] / "comparison.html").read_text()
     ticks = [one for tag, one in reader.elements if tag == "input"]
@@ -581,6 +592,6 @@ def test_the_page_says_how_far_trials_spread(made, tmp_path):
     comparison.write_table("trials.csv", pd.concat([once, again]))
     named = {model: Report.read(made[model]) for model in MODELS.values()}
     ((header, row),) = read(write(made, tmp_path, named, comparison)).under("Over several trainings")
-    assert header == ["model", "trials", "kappa", "log loss", "accuracy"]
+    assert header == ["model", "trainings", "kappa", "log loss", "accuracy"]
     assert row[:3] == ["top", "2", f"{once['kappa'][1] + 0.05:.3f} ± {0.1 / 2**0.5:.3f}"]
     assert row[4] == f"{once['accuracy'][1]:.3f} ± 0.000"
