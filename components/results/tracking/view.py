@@ -20,6 +20,7 @@ MODE = "workflowType=machine_learning"  # of the UI; else a newcomer gets the pa
 AXES = 4  # parameters, at most, among the parallel coordinates: more names do not fit
 CLOSED_WAYS = 100  # that the view remembers: MLflow shows so many runs at once
 NAME_WIDTH = 400  # pixels
+CARDS = {"columns": 2, "cardHeight": 280}  # of charts; pixels
 
 
 def save_view(client: "MlflowClient", experiment_id: str, ways: Sequence[str], parameters: Sequence[str] = ()) -> None:
@@ -55,7 +56,9 @@ def save_view(client: "MlflowClient", experiment_id: str, ways: Sequence[str], p
         "columnOrder": list(widths),
         "columnWidths": widths,
         "compareRunCharts": chart_definitions(chosen),
-        "compareRunSections": [{"uuid": key, "name": name, "display": key == "chosen"} for key, name in sections],
+        "compareRunSections": [
+            {"uuid": key, "name": name, "display": key == "chosen", **CARDS} for key, name in sections
+        ],
         "parameters": chosen,
     }
     view = {"name": "Comparison", "createdAt": int(time.time() * 1000), "state": json.dumps(state)}
@@ -63,7 +66,11 @@ def save_view(client: "MlflowClient", experiment_id: str, ways: Sequence[str], p
 
 
 def chart_definitions(parameters: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the view's charts: bars of each column, lines over epochs, choice by seconds, parallel coordinates."""
+    """Return the view's charts: bars of each column, lines over epochs, two of costs and choice, parallel coordinates.
+
+    Those of costs are the seconds and the score that validation chooses by, and the seconds and the trainable
+    parameters with the headline score as a contour.
+    """
     bars: list[dict[str, Any]] = [{"type": "BAR", "metricKey": name} for name in COLUMNS]
     lines: list[dict[str, Any]] = [
         {"type": "LINE", "metricKey": names[0], "selectedMetricKeys": list(names), "xAxisKey": "step", "range": {}}
@@ -74,9 +81,15 @@ def chart_definitions(parameters: Sequence[str]) -> list[dict[str, Any]]:
     costs: list[dict[str, Any]] = [
         {"type": "SCATTER", **axes},
         {
+            "type": "CONTOUR",
+            "xaxis": {"key": "seconds_total", "type": "METRIC"},
+            "yaxis": {"key": "trainable_parameters", "type": "PARAM"},
+            "zaxis": {"key": HEADLINE, "type": "METRIC"},
+        },
+        {
             "type": "PARALLEL",
             "selectedParams": [*parameters][:AXES],
-            "selectedMetrics": ["seconds_total", CHOICE, HEADLINE],
+            "selectedMetrics": [CHOICE, HEADLINE],
         },
     ]
     common = {"metricSectionId": "chosen", "runsCountToCompare": 10}

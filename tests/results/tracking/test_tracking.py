@@ -266,6 +266,10 @@ def test_a_comparison_is_an_artifact_of_every_run_compared(made, store, capsys):
     (parallel,) = (chart for chart in saved_view()["compareRunCharts"] if chart["type"] == "PARALLEL")
     assert {"model_parameters", "train_top.epochs"} - {*parallel["selectedParams"]} == {"train_top.epochs"}
     assert not [name for name in parallel["selectedParams"] if name.endswith((".seed", "backbone"))]
+    (contour,) = (chart for chart in saved_view()["compareRunCharts"] if chart["type"] == "CONTOUR")
+    assert all(contour[axis]["key"] in logged[0].data.metrics for axis in ("xaxis", "zaxis"))
+    assert contour["yaxis"] == {"key": "trainable_parameters", "type": "PARAM"}
+    assert contour["yaxis"]["key"] in logged[0].data.params
     view.save_view(tracking.client(), experiment().experiment_id, ["another"])
     assert parallel in saved_view()["compareRunCharts"]
     for run in logged:
