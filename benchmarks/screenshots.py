@@ -1,8 +1,8 @@
-"""The pictures of MLflow in the documents, taken by headless Chromium of the journal that `graft ui` serves.
+"""The pictures in the documents, taken by headless Chromium: the page's answer, and the journal as `graft ui` opens it.
 
     python -m benchmarks.screenshots [--experiment NAME] [--to FOLDER]
 
-Needs runs in the journal: `make repro` writes some.
+Needs a page and runs in the journal: `make repro` writes some.
 """
 
 import base64
@@ -20,20 +20,25 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
+from components.data.artifacts import Page
 from components.system.errors import Parser, UserError, run_cli
+from pipeline.places import ARTIFACTS
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SECONDS, SETTLING = 60, 3  # that a page may take to be there, and what moves on it to come to rest
 TIDY = """
 localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true');
-"""  # MLflow 3.17 opens its assistant on a first visit
+addEventListener('DOMContentLoaded', () => document.head.insertAdjacentHTML('beforeend',
+  '<style>.modebar { visibility: hidden; }</style>'));
+"""  # MLflow 3.17 opens its assistant on a first visit; a chart's tools are there for a pointer alone
 WAYS, CHARTS = "document.body?.innerText.includes('Group:')", "document.querySelectorAll('.js-plotly-plot').length > 4"
 PICTURES: dict[
     str, tuple[str, str, int, int]
 ] = {  # what follows the view's address, what is true on the page when it is there, width and height in pixels
     "mlflow": ("", WAYS, 1500, 640),
-    "mlflow_charts": ("&compareRunsMode=CHART", CHARTS, 1500, 1520),
+    "mlflow_charts": ("&compareRunsMode=CHART", CHARTS, 1500, 1900),
 }
+ANSWER, ANSWER_WIDTH, ANSWER_HEIGHT = ".answer", 1000, 800  # a page is shown down to where it ends; CSS pixels
 
 
 class Browser:
@@ -106,12 +111,22 @@ class Browser:
             sleep(0.5)
         sleep(SETTLING)
 
-    def save_picture(self, file: Path) -> None:
-        """Save what the page shows as a PNG of at most 256 colours, which makes it small."""
+    def save_picture(self, file: Path, last: str = "") -> None:
+        """Save what the page shows as a PNG of at most 128 colours, which makes it small.
+
+        Args:
+            file: The PNG file.
+            last: A CSS selector of the element below which the page is left out; without it nothing is.
+        """
         from PIL import Image
 
         file.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
-        Image.open(file).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(file, optimize=True)
+        with Image.open(file) as image:
+            picture = image.convert("RGB")
+        if last:
+            end = self.evaluate(f"document.querySelector({json.dumps(last)}).getBoundingClientRect().bottom")
+            picture = picture.crop((0, 0, picture.width, min(picture.height, round(end) + 8)))
+        picture.quantize(128, dither=Image.Dither.NONE).save(file, optimize=True)
 
     def close(self) -> None:
         """End Chromium, and wait until it has ended."""
@@ -149,6 +164,18 @@ def served_journal() -> Iterator[dict[str, str]]:
             server.terminate()
 
 
+def page_of(data_set: str) -> Path:
+    """Return the file of the first page of a data set that lies here.
+
+    Raises:
+        UserError: There is none.
+    """
+    for page in Page.list_in(ARTIFACTS):
+        if page.facts.data_set == data_set:
+            return page.path / "comparison.html"
+    raise UserError(f"no page of {data_set} in {ARTIFACTS}: `make repro` with a recipe of it makes one")
+
+
 def main(words: list[str]) -> None:
     """Take the pictures of an experiment, by default the one that was last updated, into a folder, by default docs/."""
     parser = Parser(prog="python -m benchmarks.screenshots", description=__doc__.partition("\n")[0])
@@ -159,11 +186,15 @@ def main(words: list[str]) -> None:
         experiment = values.experiment or next(iter(views))
         if experiment not in views:
             raise UserError(f"the journal has no experiment {experiment!r}: choose one of {', '.join(views)}")
+        page = page_of(experiment).resolve().as_uri()
         with closing(Browser(Path(folder))) as browser:
+            browser.open(page, f"!!document.querySelector('{ANSWER}')", ANSWER_WIDTH, ANSWER_HEIGHT)
+            browser.save_picture(values.to / "page.png", ANSWER)
             for name, (query, is_there, width, height) in PICTURES.items():
                 browser.open(views[experiment] + query, is_there, width, height)
-                browser.save_picture(file := values.to / f"{name}.png")
-                print(f"{file}: {file.stat().st_size:,} bytes")
+                browser.save_picture(values.to / f"{name}.png")
+        for file in (values.to / f"{name}.png" for name in ("page", *PICTURES)):
+            print(f"{file}: {file.stat().st_size:,} bytes")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from benchmarks import screenshots
 from components.system.errors import UserError
 
 needs_browser = pytest.mark.skipif(not any(map(shutil.which, screenshots.BROWSERS)), reason="needs Chromium")
-RED = "<body style='margin:0;background:rgb(255,0,0)'>"
+RED = "<body style='margin:0;background:rgb(255,0,0)'><div style='height:50px'></div>"
 PAGE = f"data:text/html,{RED}<script>setTimeout(()=>document.title='there')</script>"
 
 
@@ -26,6 +26,7 @@ def test_a_picture_is_of_the_page_in_its_size_and_the_browser_ends(tmp_path, mon
     with closing(screenshots.Browser(tmp_path / "profile")) as browser:
         browser.open(PAGE, "document.title == 'there'", 320, 200)
         browser.save_picture(tmp_path / "page.png")
+        browser.save_picture(tmp_path / "part.png", "div")
         monkeypatch.setattr(screenshots, "SECONDS", 1)
         with pytest.raises(UserError, match="is not there after 1 s: is this another version of MLflow"):
             browser.open(PAGE, "document.title == 'elsewhere'", 320, 200)
@@ -34,3 +35,10 @@ def test_a_picture_is_of_the_page_in_its_size_and_the_browser_ends(tmp_path, mon
     assert browser.process.returncode is not None
     picture = Image.open(tmp_path / "page.png").convert("RGB")
     assert (picture.size, picture.getpixel((160, 100))) == ((320, 200), (255, 0, 0))
+    assert Image.open(tmp_path / "part.png").size == (320, 58)
+
+
+def test_without_a_page_it_is_said_what_makes_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="no page of digits in artifacts: `make repro` with a recipe of it makes one"):
+        screenshots.page_of("digits")
