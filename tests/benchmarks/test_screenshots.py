@@ -35,7 +35,8 @@ def test_a_picture_is_of_the_page_in_its_size_and_the_browser_ends(tmp_path, mon
     assert browser.process.returncode is not None
     picture = Image.open(tmp_path / "page.png").convert("RGB")
     assert (picture.size, picture.getpixel((160, 100))) == ((320, 200), (255, 0, 0))
-    assert Image.open(tmp_path / "part.png").size == (320, 58)
+    with Image.open(tmp_path / "part.png") as part:
+        assert part.size == (320, 58)
 
 
 def test_without_a_page_it_is_said_what_makes_one(tmp_path, monkeypatch):
