@@ -270,18 +270,25 @@ def test_a_row_of_results_is_its_recipe_s_ways_and_is_made_once(source, tmp_path
         results.main(["--only", "lines/scratc"])
 
 
-def test_the_learning_curve_is_of_its_numbers_of_images_and_seeds_and_scores_no_test_image(monkeypatch):
+def test_the_learning_curve_is_of_its_numbers_of_images_and_splits_and_scores_no_test_image(monkeypatch):
     trials = learning_curve.trials()
-    assert [*trials] == [(images, seed) for images in learning_curve.TRAIN_IMAGES for seed in learning_curve.SEEDS]
-    for (images, seed), tasks in trials.items():
+    assert [*trials] == [(images, split) for images in learning_curve.TRAIN_IMAGES for split in learning_curve.SPLITS]
+    for (images, split), tasks in trials.items():
         values = {task.step: task.values for task in tasks}
         assert values["split"]["train"] == images
-        assert {values[name]["seed"] for name in ("split", *recipes.TRAINING)} == {seed}
-        assert {values[name]["repeats"] for name in recipes.TRAINING} == {1}
+        assert {values[name]["seed"] for name in ("split", *recipes.TRAINING)} == {split}
+        assert {values[name]["repeats"] for name in recipes.TRAINING} == {learning_curve.TRAININGS}
     assert len({find_output(tasks, "features") for tasks in trials.values()}) == 1
     ran: list[Task] = []
     monkeypatch.setattr(running, "run_tasks", lambda tasks, home: ran.extend(tasks))
-    monkeypatch.setattr(Classifier, "read", lambda path: Classifier(path, {"facts": {"validation_kappa": 0.5}}))
-    found = learning_curve.scores(trials[20, 1], Path("nowhere"))
-    assert found == dict.fromkeys(MODELS.values(), 0.5)
+    trainings = [Classifier("", {"facts": {"validation_kappa": kappa}}) for kappa in (0.5, 0.7)]
+    monkeypatch.setattr(Classifier, "read_all", lambda paths: trainings)
+    assert learning_curve.scores(trials[20, 1], Path("nowhere")) == dict.fromkeys(MODELS.values(), [0.5, 0.7])
     assert {task.step for task in ran} >= {*recipes.TRAINING} and "evaluate" not in {task.step for task in ran}
+
+
+def test_the_interval_of_a_learning_curve_is_over_splits_of_which_each_has_the_mean_of_its_trainings():
+    """Of splits with means 0.2, 0.4 and 0.6: 0.4 plus and minus 4.303 times 0.2 / sqrt(3), cut at 1."""
+    rows = [("top", 20, split, training, split / 5 + training) for split in (1, 2, 3) for training in (-0.1, 0.1)]
+    table = pd.DataFrame(rows, columns=["model", "train_images", "split", "training", "score"])
+    assert learning_curve.mean_intervals(table)[20, "top"] == "0.400 [-0.097, 0.897]"

@@ -157,7 +157,7 @@ def trainings() -> pd.DataFrame:
         for number in (50, 100, 103, 400)
         for seed in range(3)
     ]
-    return pd.DataFrame(rows, columns=["model", "train_images", "seed", "score"])
+    return pd.DataFrame(rows, columns=["model", "train_images", "split", "score"])
 
 
 def views(number: int, columns: int) -> npt.NDArray[np.uint8]:

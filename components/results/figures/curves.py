@@ -115,19 +115,20 @@ def draw_model_curves(
 
 
 def draw_learning_curve(table: pd.DataFrame, path: Path, title: str, chosen: int) -> None:
-    """Draw the score of each model over the number of training images: a dot for each seed, a line through the means.
+    """Draw the score of each model over the number of training images: a dot for each split, a line through the means.
 
     Args:
-        table: One row a training, with columns model, train_images, seed and score.
+        table: One row a training, with columns model, train_images, split and score.
         path: PNG file to write.
         title: What the figure shows.
         chosen: The number of training images that the experiment uses, marked by a line.
     """
-    seeds = table["seed"].nunique()
-    note = f"Lines are means over {seeds} seeds, dots are the seeds." if seeds > 1 else ""
+    splits = table["split"].nunique()
+    note = f"Dots are splits, each the mean of its trainings; lines are means over the {splits}." if splits > 1 else ""
+    of_splits = table.groupby(["model", "train_images", "split"], sort=False, as_index=False)["score"].mean()
     with new_figure(path, (6.5, 3.8), title, note, legend=4) as figure:
         axes = figure.add_subplot(xscale="log", xlabel="training images", ylabel="score")
-        for model, rows in table.groupby("model", sort=False):
+        for model, rows in of_splits.groupby("model", sort=False):
             look = MODELS[str(model)]
             means = rows.groupby("train_images")["score"].mean()
             axes.plot(rows["train_images"], rows["score"], "o", color=look.colour, alpha=0.4, markersize=4, mew=0)
