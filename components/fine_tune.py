@@ -43,5 +43,5 @@ def fine_tune(
             "fine_tune", assemble, settings, log_epoch, classifier.resume, strategy
         )
         classifier.facts.averaged_runs = averaged
-        layers = assembly.plain_layers(untrained.layers, weights) if settings.lora else untrained.layers
-        delivery.deliver(classifier, model_of_step("fine_tune"), layers, result, untrained.split_rows, untrained.layers)
+        merged = assembly.plain_layers(untrained.layers, weights) if settings.lora else ()
+        delivery.deliver(classifier, model_of_step("fine_tune"), untrained, result, merged)

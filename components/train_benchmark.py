@@ -47,4 +47,4 @@ def train_benchmark(
         result = training.train(
             "train_benchmark", untrained.model, untrained.split_rows, settings, log_epoch, classifier.resume
         )
-        delivery.deliver(classifier, model_of_step("train_benchmark"), untrained.layers, result, untrained.split_rows)
+        delivery.deliver(classifier, model_of_step("train_benchmark"), untrained, result)

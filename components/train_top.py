@@ -53,4 +53,4 @@ def train_top(
             "train_top", untrained.model, untrained.split_rows, settings, log_epoch, classifier.resume, untrained.head
         )
         top.save(untrained.model)
-        delivery.deliver(classifier, model_of_step("train_top"), untrained.layers, result, untrained.split_rows)
+        delivery.deliver(classifier, model_of_step("train_top"), untrained, result)

@@ -3,8 +3,9 @@
     python -m pretraining.learning_curve
 
 The rule was set before any curve was drawn: the smallest number of training images with which the benchmark, trained
-from scratch, reaches a mean validation kappa of 0.8 over splits and trainings. With fewer, transfer would win against a model that
-hardly works; with many more, every model is right and there is nothing to compare. The test split is not touched.
+from scratch, reaches a mean validation kappa of 0.8 over splits and trainings. With fewer, transfer would win against
+a model that hardly works; with many more, every model is right and there is nothing to compare. The test split is not
+touched.
 
 Writes docs/learning_curve.png and docs/learning_curve.csv.
 """

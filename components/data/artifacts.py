@@ -412,7 +412,7 @@ class Classifier(SavedModel[ClassifierFacts]):
     `promises.csv` (margin, trials, mistakes, right) has what share of right answers validation promises where the model
     answers only images of at least a margin: `scores.selective.promise_table`. `coverages.csv` (coverage, loss,
     units) has the loss up to which a class is in a set of a coverage: `scores.conformal.coverage_table`. Neither has
-    rows for an average.
+    rows for an average. `unlikeness.npz` holds the arrays of a `scores.unlikeness.Unlikeness`; an average has none.
     """
 
     text_columns = ("layer", "output_shape")

@@ -16,7 +16,8 @@ FILES = (
     "validation.json",
     "promises.csv",
     "coverages.csv",
-)  # of a classifier
+    "unlikeness.npz",
+)  # of a classifier; the last is not there for a model that shows no features
 
 
 def copy_best(arms: Sequence[Classifier], target: Classifier) -> None:
@@ -40,7 +41,8 @@ def copy_best(arms: Sequence[Classifier], target: Classifier) -> None:
         for arm, values in zip(ranked, differing_values(ranked), strict=True)
     ]
     for name in FILES:
-        shutil.copyfile(best.path / name, target.path / name)
+        if (best.path / name).is_file():
+            shutil.copyfile(best.path / name, target.path / name)
     for section in ("facts", "parameters", "lineage"):
         target.manifest[section] = {**best.manifest[section]}
     target.manifest["parameters"]["choose_classifier"] = {}

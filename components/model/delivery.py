@@ -9,35 +9,43 @@ import pandas as pd
 from scipy.special import softmax
 
 from components.data.artifacts import Classifier
+from components.model.assembly import Untrained
+from components.model.penultimate import penultimate_features
+from components.model.prediction import inference_graph
 from components.model.rows import Rows
-from components.model.training import TrainingResult
+from components.model.training import TrainingResult, predict_plain_views
 from components.scores import conformal, metrics, selective
+from components.scores.proportions import independent_units
 from components.scores.temperature import fit_temperature
+from components.scores.unlikeness import Unlikeness, fit_unlikeness
 from components.system.errors import UserError
+
+MOST = 5000  # training images whose features are looked at
 
 
 def deliver(
-    classifier: Classifier, name: str, layers: Sequence[keras.Layer], result: TrainingResult,
-    split_rows: tuple[Rows, Rows], trained: Sequence[keras.Layer] = (),
+    classifier: Classifier, name: str, untrained: Untrained, result: TrainingResult,
+    layers: Sequence[keras.Layer] = (),
 ) -> None:  # fmt: skip
     """Write a classifier: its model with a temperature fitted on validation, `history.csv`, `layers.csv`, its facts.
 
     The scores on validation are those after the temperature. All layers are frozen. `promises.csv` says what share of
     right answers validation promises where the model answers only if it is sure, `coverages.csv` which classes a set of
     a stated coverage has; they have no rows where the result names no candidates that validation chose among.
+    `unlikeness.npz` tells images that are unlike those that it was trained on; there is none where the model shows no
+    penultimate features.
 
     Args:
         classifier: The classifier to be written.
         name: Which of the models of the registry it is.
-        layers: From raw RGB, (batch, size, size, 3) in [0, 255], to logits.
+        untrained: The model, trained by now, its rows, and its layers.
         result: What its training came to.
-        split_rows: The rows that trained it, and those that validate it.
-        trained: The layers as they were trained, where these are others than those to deliver.
+        layers: Those to deliver, where they are others than those that were trained.
 
     Raises:
         UserError: Its logits are not numbers.
     """
-    train, validation = split_rows
+    train, validation = untrained.split_rows
     classes = classifier.facts.classes
     if not np.isfinite(result.logits).all():
         raise UserError(f"the outputs of {name} on validation are not numbers: lower the learning rate")
@@ -46,11 +54,11 @@ def deliver(
     size = classifier.facts.image_size
     image = keras.Input((size, size, 3), name="image")
     x = image
-    for layer in layers:
+    for layer in layers or untrained.layers:
         x = layer(x)
     x = keras.layers.Rescaling(1 / temperature, name="temperature")(x)
     model = keras.Model(image, keras.layers.Softmax(name="probabilities")(x), name=name)
-    table = layer_table(trained or layers)
+    table = layer_table(untrained.layers)
     for layer in model.layers:
         layer.trainable = False
     classifier.save(model)
@@ -60,6 +68,8 @@ def deliver(
     answers = selective.answer_crosswise(result.candidates, validation.groups)
     classifier.write_table("promises.csv", selective.promise_table(answers))
     classifier.write_table("coverages.csv", conformal.coverage_table(answers))
+    if (unlikeness := measure_unlikeness(untrained, result.logits)) is not None:
+        classifier.write_arrays("unlikeness", unlikeness._asdict())
     facts = classifier.facts
     facts.model = name
     facts.temperature = temperature
@@ -69,6 +79,27 @@ def deliver(
     facts.epochs, facts.best_epoch = len(result.history), result.best_epoch
     vars(facts).update(scores)
     classifier.note_work("training", len(train.rows) * len(result.history), result.training_seconds)
+
+
+def measure_unlikeness(untrained: Untrained, logits: np.ndarray) -> Unlikeness | None:
+    """Return how unlike its training images a trained model finds others; None where it shows no features.
+
+    Of more than `MOST` training images so many are drawn, the same each time.
+
+    Args:
+        untrained: The model, trained by now, and its rows.
+        logits: Of the validation images, (n, classes).
+    """
+    train, validation = untrained.split_rows
+    features = penultimate_features(untrained.model)
+    if features is None:
+        return None
+    network = keras.Model(untrained.model.inputs[0], features, name="penultimate")
+    infer = inference_graph(network, train.array.shape[2:], train.array.dtype)
+    drawn = np.sort(np.random.default_rng(0).permutation(len(train.rows))[:MOST])
+    known = predict_plain_views(infer, Rows(train.array, train.rows[drawn], train.labels[drawn]))
+    held_out = predict_plain_views(infer, validation)
+    return fit_unlikeness(known, (held_out, logits), independent_units(validation.groups, len(logits)))
 
 
 def layer_table(layers: Sequence[keras.Layer]) -> pd.DataFrame:

@@ -63,4 +63,5 @@ def average_classifiers(
     ensemble.facts.image_size, ensemble.facts.resize = size, ways[0]
     ensemble.facts.members = [classifier.facts.model for classifier in classifiers]
     result = TrainingResult(pd.DataFrame(columns=["epoch"]), 0, logits[:, 0], 0.0)
-    delivery.deliver(ensemble, model_of_step("average"), [model], result, split_rows)
+    untrained = assembly.Untrained(model, split_rows, [model])
+    delivery.deliver(ensemble, model_of_step("average"), untrained, result)

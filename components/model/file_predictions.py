@@ -1,10 +1,12 @@
 """Predictions of a delivered model for image files."""
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -36,15 +38,28 @@ def list_files(paths: Sequence[Path]) -> list[Path]:
     return files
 
 
-def predict_files(model: ServedModel, files: Sequence[Path]) -> Iterator[tuple[Path, np.ndarray | str]]:
-    """Yield each file, in order, with its probabilities, (classes,), or with the text of why it cannot be read."""
+class Prediction(NamedTuple):
+    """What a model says of one image.
+
+    Args:
+        probabilities: Of each class, (classes,).
+        unlike: The share of validation that is less unlike the training images; NaN where the model does not tell.
+    """
+
+    probabilities: np.ndarray
+    unlike: float
+
+
+def predict_files(model: ServedModel, files: Sequence[Path]) -> Iterator[tuple[Path, Prediction | str]]:
+    """Yield each file, in order, with its Prediction, or with the text of why it cannot be read."""
     for start in range(0, len(files), BATCH):
         batch = files[start : start + BATCH]
         attempts = try_images(batch, model)
         pixels = [image for image in attempts if not isinstance(image, str)]
-        probabilities = iter(model.probabilities(np.stack(pixels)) if pixels else [])
+        probabilities, unlike = model.answer(np.stack(pixels)) if pixels else ((), None)
+        predictions = map(Prediction, probabilities, repeat(math.nan) if unlike is None else unlike)
         for file, image in zip(batch, attempts, strict=True):
-            yield file, image if isinstance(image, str) else next(probabilities)
+            yield file, image if isinstance(image, str) else next(predictions)
 
 
 class Decoder(Protocol):

@@ -22,7 +22,7 @@ Candidates = Callable[[np.ndarray, np.ndarray, int], Iterable[tuple[str, keras.M
 
 def plain_features(rows: Rows) -> np.ndarray:
     """Return the features of the plain views of some images, (n, channels), in the order of the rows."""
-    return rows.read(np.arange(len(rows.rows)), 0)
+    return rows.read_plain(np.arange(len(rows.rows)))
 
 
 def deliver_best(
@@ -64,7 +64,8 @@ def deliver_best(
     assert best is not None
     _, name, head, logits = best
     print(f"{step}: {name} is chosen by its log loss on validation ({', '.join(tried)})")
-    layers = assembly.backbone_layers(features, weights)
+    layers = [*assembly.backbone_layers(features, weights), head]
+    fitted = assembly.Untrained(head, (train, validation), layers, head)
     seconds, chosen_among = perf_counter() - start, selective.Candidates(np.stack(outcomes))
     result = TrainingResult(pd.DataFrame(columns=["epoch"]), 0, logits, seconds, chosen_among)
-    delivery.deliver(classifier, model_of_step(step), [*layers, head], result, (train, validation))
+    delivery.deliver(classifier, model_of_step(step), fitted, result)

@@ -59,6 +59,10 @@ class Rows:
         release(self.array)
         return batch
 
+    def read_plain(self, numbers: np.ndarray) -> np.ndarray:
+        """Return what is stored of some images as they are, without a change, in memory, (n, ...)."""
+        return Rows.read(self, numbers, 0)
+
 
 @dataclass(frozen=True)
 class FreshRows(Rows):

@@ -19,7 +19,9 @@ import numpy as np
 from components.data import images
 from components.data.networks import load_network
 from components.model import scoring_server
+from components.model.penultimate import with_features
 from components.scores import abstention, conformal
+from components.scores.unlikeness import Unlikeness, read_unlikeness
 from components.system.errors import UserError
 
 if TYPE_CHECKING:
@@ -42,15 +44,17 @@ class ServedModel:
         max_images: How many are predicted at most in one call; None for any number.
         promises: The table `promises.csv` of its artifact; None where it has none.
         coverages: The table `coverages.csv` of its artifact; None where it has none.
+        unlikeness: What tells images unlike its training images, of its artifact's `unlikeness.npz`; None for none.
     """
 
     def __init__(
         self, network: "keras.Model", classes: list[str], white_level: int = images.WHITE, resize: str = "squash",
         max_images: int | None = None, promises: "pd.DataFrame | None" = None,
-        coverages: "pd.DataFrame | None" = None,
+        coverages: "pd.DataFrame | None" = None, unlikeness: Unlikeness | None = None,
     ):  # fmt: skip
-        self.promises, self.coverages = promises, coverages
+        self.promises, self.coverages, self.unlikeness = promises, coverages, unlikeness
         self.network, self.classes, self.max_images = network, classes, max_images
+        self.network_with_features = with_features(network) if unlikeness else None
         self.white_level, self.resize = white_level, resize
         self.size = int(network.input_shape[1])
         self.lock = Lock()  # requests come in several threads
@@ -70,12 +74,31 @@ class ServedModel:
         Raises:
             UserError: They are not numbers, as its weights are too large.
         """
-        batches = range(0, len(pixels), BATCH)
+        return self.answer(pixels)[0]
+
+    def answer(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the probabilities of some images, (n, classes), and how unlike its training images each is, (n,).
+
+        That is the share of validation that is less unlike, in [0, 1]; None where the model does not tell.
+
+        Args:
+            pixels: One or more images at the model's size, RGB (n, size, size, 3).
+
+        Raises:
+            UserError: The probabilities are not numbers, as its weights are too large.
+        """
+        batches = [pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH)]
+        unlike = None
         with self.lock:
-            probabilities = np.concatenate([self.network.predict_on_batch(pixels[at : at + BATCH]) for at in batches])
+            if self.unlikeness is None or self.network_with_features is None:
+                probabilities = np.concatenate([self.network.predict_on_batch(batch) for batch in batches])
+            else:
+                outputs = [self.network_with_features.predict_on_batch(batch) for batch in batches]
+                features, logits, probabilities = (np.concatenate(parts) for parts in zip(*outputs, strict=True))
+                unlike = self.unlikeness.share_below(features, logits)
         if not np.isfinite(probabilities).all():
             raise UserError("the model's probabilities are not numbers: train it again, at a lower learning rate")
-        return probabilities
+        return probabilities, unlike
 
     def promise(self, at_least: float) -> abstention.Promise:
         """Return the Promise for a share of right answers: the margin from which to answer, and what validation says.
@@ -94,7 +117,10 @@ class ServedModel:
         return conformal.find_coverage(self.coverages, stated)
 
     def predict(self, data: "pd.DataFrame", params: dict[str, Any] | None = None) -> "pd.DataFrame":
-        """Return a row an image, in order: `predicted`, `probability`, `probabilities` by class name, `set` if asked.
+        """Return a row an image: `predicted`, `probability`, `probabilities` by class name, `unlike`, `set` if asked.
+
+        `unlike` is the share of validation that is less unlike the training images; there is none where the model does
+        not tell.
 
         Args:
             data: The column `image`: the bytes of an image file, as they are or in base64, or raw RGB.
@@ -125,16 +151,17 @@ class ServedModel:
         batches = [cells[start : start + BATCH] for start in range(0, len(cells), BATCH)]
         numbers = iter(range(1, len(cells) + 1))
         with images.without_pillow_warnings():
-            probabilities = np.concatenate([
-                self.probabilities(np.stack([*self.decoders.map(self.pixels, batch, numbers)])) for batch in batches
-            ])  # fmt: skip
+            answers = [self.answer(np.stack([*self.decoders.map(self.pixels, batch, numbers)])) for batch in batches]
+        probabilities = np.concatenate([batch for batch, _ in answers])
         predicted, is_answered = probabilities.argmax(axis=1), abstention.margins(probabilities) >= least
-        answers = [self.classes[number] if sure else None for number, sure in zip(predicted, is_answered, strict=True)]
+        names = [self.classes[number] if sure else None for number, sure in zip(predicted, is_answered, strict=True)]
         table = pd.DataFrame({
-            "predicted": pd.Series(answers, dtype=object),
+            "predicted": pd.Series(names, dtype=object),
             "probability": [float(row[number]) for row, number in zip(probabilities, predicted, strict=True)],
             "probabilities": [dict(zip(self.classes, map(float, row), strict=True)) for row in probabilities],
         })  # fmt: skip
+        if self.unlikeness is not None:
+            table["unlike"] = np.concatenate([unlike for _, unlike in answers if unlike is not None])
         if loss is not None:
             table["set"] = pd.Series(conformal.name_sets(probabilities, loss, self.classes), dtype=object)
         return table
@@ -225,5 +252,6 @@ def _load_pyfunc(path: str) -> ServedModel:
     network = load_network(Path(path) / "model.keras", (size, size, 3), len(classes))
     reading = facts.get("white_level", images.WHITE), facts.get("resize", "squash")
     files = (Path(path) / name for name in ("promises.csv", "coverages.csv"))
-    tables = [pd.read_csv(file) if file.is_file() else None for file in files]
-    return ServedModel(network, classes, *reading, max_images, *tables)
+    promises, coverages = (pd.read_csv(file) if file.is_file() else None for file in files)
+    unlikeness = read_unlikeness(Path(path))
+    return ServedModel(network, classes, *reading, max_images, promises, coverages, unlikeness)

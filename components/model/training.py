@@ -182,5 +182,5 @@ def predict_plain_views(infer: Callable[[np.ndarray], Any], rows: Rows, batch_si
         batch_size: Images a batch.
     """
     numbers = np.arange(len(rows.rows))
-    batches = (rows.read(numbers[start : start + batch_size], 0) for start in range(0, len(numbers), batch_size))
+    batches = (rows.read_plain(numbers[start : start + batch_size]) for start in range(0, len(numbers), batch_size))
     return np.concatenate([infer(batch).numpy() for batch in batches])

@@ -9,6 +9,7 @@ from components.data.artifacts import Classifier
 from components.model.served import ServedModel
 from components.model.written import open_network, read_written_classifier
 from components.results.tracking import logged
+from components.scores.unlikeness import read_unlikeness
 
 URIS = ("models:/", "runs:/")
 
@@ -52,7 +53,10 @@ def load_served(classifier: Classifier) -> ServedModel:
         classifier.table(name) if (classifier.path / name).is_file() else None  # an earlier version has none
         for name in ("promises.csv", "coverages.csv")
     )
-    return ServedModel(open_network(classifier), *reading, promises=promises, coverages=coverages)
+    unlikeness = read_unlikeness(classifier.path)
+    return ServedModel(
+        open_network(classifier), *reading, promises=promises, coverages=coverages, unlikeness=unlikeness
+    )
 
 
 def report_path(classifier: Path) -> Path:

@@ -52,6 +52,7 @@ def predict(
     Raises:
         UserError: Validation does not promise such a share, or states no coverage.
     """
+    from components.data.artifacts import PROBABILITY
     from components.data.tables import write_table
     from components.model import file_predictions
     from components.results.delivered import open_model
@@ -71,7 +72,7 @@ def predict(
         with write_in_one_move(csv) as unfinished:
             write_table(unfinished, table, errors="surrogateescape")  # names of files may be any bytes
     if len(table):
-        columns = ["file", "predicted", "probability", *(["set"] if coverage else [])]
+        columns = [name for name in table.columns if not name.startswith(PROBABILITY)]
         lines = table[columns].assign(file=table["file"].map(one_line))
         print(lines.to_string(index=False, float_format="%.4f"))
     if promise:
@@ -89,7 +90,7 @@ def predict(
 def prediction_table(
     model: "ServedModel", files: list[Path], margin: float = 0.0, loss: float | None = None
 ) -> "pd.DataFrame":
-    """Return `file`, `predicted`, `probability`, `set` if asked, and `probability_CLASS` of readable images.
+    """Return `file`, `predicted`, `probability`, `unlike`, `set` if asked, and `probability_CLASS` of readable images.
 
     An image that cannot be read is a line on standard error.
 
@@ -100,7 +101,8 @@ def prediction_table(
         loss: Log loss up to which a class is in an image's set; None for no sets.
 
     Returns:
-        file, predicted, probability, with a loss `set`, and the probability of each class as `probability_CLASS`.
+        file, predicted, probability, the share of validation that is less unlike the training images as `unlike`, where
+        the model tells, with a loss `set`, and the probability of each class as `probability_CLASS`.
     """
     import pandas as pd
 
@@ -109,24 +111,26 @@ def prediction_table(
     from components.scores import abstention, conformal
 
     names, rows = list[str](), list[list[Any]]()
-    for file, answer in file_predictions.predict_files(model, files):
-        if isinstance(answer, str):
-            print(f"{one_line(str(file))} cannot be read ({answer})", file=sys.stderr)
+    for file, prediction in file_predictions.predict_files(model, files):
+        if isinstance(prediction, str):
+            print(f"{one_line(str(file))} cannot be read ({prediction})", file=sys.stderr)
         else:
             names.append(str(file))
+            answer = prediction.probabilities
             is_answered = abstention.margins(answer[None])[0] >= margin
             predicted = model.classes[answer.argmax()] if is_answered else ""
             held = [] if loss is None else map(SEPARATOR.join, conformal.name_sets(answer[None], loss, model.classes))
-            rows.append([predicted, float(answer.max()), *held, *map(float, answer)])
+            rows.append([predicted, float(answer.max()), prediction.unlike, *held, *map(float, answer)])
     columns = [
         "predicted",
         "probability",
+        "unlike",
         *([] if loss is None else ["set"]),
         *(PROBABILITY + name for name in model.classes),
     ]
     table = pd.DataFrame(rows, columns=columns)
     table.insert(0, "file", pd.Series(names, dtype=object))  # pandas's own texts have to be UTF-8
-    return table
+    return table if model.unlikeness else table.drop(columns="unlike")
 
 
 def words(images: Sequence[Image], *, network: Name, csv: File | None = None) -> None:

@@ -283,7 +283,7 @@ def test_the_learning_curve_is_of_its_numbers_of_images_and_splits_and_scores_no
     monkeypatch.setattr(running, "run_tasks", lambda tasks, home: ran.extend(tasks))
     trainings = [Classifier("", {"facts": {"validation_kappa": kappa}}) for kappa in (0.5, 0.7)]
     monkeypatch.setattr(Classifier, "read_all", lambda paths: trainings)
-    assert learning_curve.scores(trials[20, 1], Path("nowhere")) == dict.fromkeys(MODELS.values(), [0.5, 0.7])
+    assert learning_curve.scores(trials[20, 1], Path("nowhere")) == {model: [0.5, 0.7] for model in MODELS.values()}
     assert {task.step for task in ran} >= {*recipes.TRAINING} and "evaluate" not in {task.step for task in ran}
 
 

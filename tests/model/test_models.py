@@ -19,6 +19,7 @@ from components.data.artifacts import Augmented, Classifier, Features, Report, T
 from components.machinery.code import ROOT
 from components.machinery.running import run_step
 from components.model import backbones, benchmark, delivery, grad_cam, heads, training
+from components.model.assembly import Untrained
 from components.model.backbones.applications import APPLICATIONS
 from components.model.cut import cut
 from components.model.rows import Rows
@@ -327,10 +328,10 @@ def test_grad_cam_lights_up_the_patch_that_decides_the_class(head, tmp_path):
         image[row : row + PATCH, column : column + PATCH] = 255 * np.eye(3)[label]
 
     classifier = Classifier(tmp_path, {"facts": {"classes": ["red", "green"], "image_size": SIDE}})
-    logits = keras.Sequential([keras.Input(array.shape[1:]), *layers]).predict_on_batch(array)
+    planted = keras.Sequential([keras.Input(array.shape[1:]), *layers])
     rows = Rows(array[:, None], np.arange(len(array)), labels)
-    result = training.TrainingResult(pd.DataFrame({"validation_loss": [1.0]}), 1, logits, 1.0)
-    delivery.deliver(classifier, "planted", layers, result, (rows, rows))
+    result = training.TrainingResult(pd.DataFrame({"validation_loss": [1.0]}), 1, planted.predict_on_batch(array), 1.0)
+    delivery.deliver(classifier, "planted", Untrained(planted, (rows, rows), layers), result)
     model = classifier.load()
     np.testing.assert_array_equal(model.predict_on_batch(array).argmax(axis=1), labels)
     present, absent = grad_cam.heat_maps(model, array, labels), grad_cam.heat_maps(model, array[::7], 1 - labels[::7])

@@ -23,6 +23,7 @@ from components.data.artifacts import Classifier, Features, Forecast, Splits
 from components.machinery.code import ROOT
 from components.machinery.running import run_step
 from components.model import backbones, delivery, optimizers, rate_finder, runtime, training
+from components.model.assembly import Untrained
 from components.model.cut import cut
 from components.model.epochs import Epochs, image_weights
 from components.model.learning_rates import plan_schedule
@@ -512,7 +513,7 @@ def test_a_model_whose_logits_are_no_numbers_is_not_delivered(tmp_path):
     classifier = Classifier(tmp_path, {"facts": {"classes": ["down", "left", "up"], "image_size": 8}})
     result = training.TrainingResult(pd.DataFrame(columns=["epoch"]), 0, np.full((20, 3), np.inf), 0.0)
     with pytest.raises(UserError, match="the outputs of top on validation are not numbers: lower the learning rate"):
-        delivery.deliver(classifier, "top", [], result, blobs())
+        delivery.deliver(classifier, "top", Untrained(deep()[0], blobs(), []), result)
     assert not list(tmp_path.iterdir())
 
 

@@ -19,7 +19,7 @@ from mlflow.exceptions import MlflowException
 from PIL import Image
 
 from components.data import images
-from components.data.artifacts import Augmented, Classifier, Report
+from components.data.artifacts import Augmented, Classifier, Report, Splits
 from components.data.resizing import RESIZINGS
 from components.machinery.code import ROOT
 from components.model import file_predictions
@@ -68,11 +68,13 @@ def test_predict_gives_what_the_report_has(made, source, journal, tmp_path, caps
         out, err = run_command(capsys, "predict", "--model", model, *files, "--csv", str(tmp_path / f"{number}.csv"))
         table = pd.read_csv(tmp_path / f"{number}.csv")
         columns = [f"probability_{name}" for name in CLASSES]
-        assert table.columns.tolist() == ["file", "predicted", "probability", *columns]
+        assert table.columns.tolist() == ["file", "predicted", "probability", "unlike", *columns]
+        assert table["unlike"].between(0, 1).all()
         assert table["file"].tolist() == files and table["predicted"].tolist() == expected["predicted"].tolist()
         np.testing.assert_allclose(table[columns], expected[columns], atol=1e-6)
-        assert out[0].split() == ["file", "predicted", "probability"] and len(out) == 1 + len(files)
-        assert out[1].split() == [files[0], table["predicted"][0], f"{table['probability'][0]:.4f}"]
+        assert out[0].split() == ["file", "predicted", "probability", "unlike"] and len(out) == 1 + len(files)
+        shares = [f"{table[column][0]:.4f}" for column in ("probability", "unlike")]
+        assert out[1].split() == [files[0], table["predicted"][0], *shares]
         assert err == []
 
 
@@ -100,21 +102,37 @@ def test_predict_answers_only_what_validation_promises_and_says_how_many_are_lef
     assert answered.sum() == 24 and len(table) == 48 and sure[~answered].max() < sure[answered].min()
     assert err[-1].startswith("At least 95.0% of the answers are right, by the 95 % limit on validation")
     assert err[-1].endswith("leaves about 50% to a person. Of these 48 images 24 are left.")
-    assert sum(len(line.split()) == 2 for line in out) == 24  # file and probability alone
+    assert sum(len(line.split()) == 3 for line in out) == 24  # of those left there is no class
     with pytest.raises(UserError, match=r"cannot promise that 0.99 of the answers are right: at most 0.95"):
         main([*command, "--at-least", "0.99"])
 
 
-def test_an_average_promises_nothing_and_a_model_of_an_earlier_version_neither(made, source, tmp_path):
+def test_an_average_promises_nothing_and_a_model_of_an_earlier_version_neither(made, source, tmp_path, capsys):
     folder = shutil.copytree(made["classifiers/top"], tmp_path / "earlier")
-    for name in ("promises.csv", "coverages.csv"):
+    for name in ("promises.csv", "coverages.csv", "unlikeness.npz"):
         (folder / name).unlink()
     list_files_anew(Classifier, folder)
     with pytest.raises(UserError, match="validation promises nothing of this model"):
         main(["predict", "--model", str(folder), str(source), "--at-least", "0.5"])
     with pytest.raises(UserError, match="validation states no coverage for this model"):
         main(["predict", "--model", str(folder), str(source), "--sets", "0.5"])
-    main(["predict", "--model", str(folder), str(source / "up" / "00.png")])
+    out, _ = run_command(capsys, "predict", "--model", str(folder), str(source / "up" / "00.png"))
+    assert out[0].split() == ["file", "predicted", "probability"]
+
+
+@pytest.mark.parametrize("model", ["benchmark", "top", "fine_tuned"])
+def test_noise_is_unlike_and_validation_is_as_unlike_as_its_shares(model, made, source, tmp_path, capsys):
+    """Of validation's images, which are compared with themselves, each has the share up to the one below it."""
+    splits = Splits.read(made["splits"]).part("validation")["file"]
+    random = np.random.default_rng(0)
+    Image.fromarray(random.integers(0, 256, (12, 12, 3), dtype=np.uint8)).save(tmp_path / "noise.png")
+    files = [*(str(source / file) for file in splits), str(tmp_path / "noise.png")]
+    run_command(
+        capsys, "predict", "--model", str(made[f"classifiers/{model}"]), *files, "--csv", str(tmp_path / "t.csv")
+    )
+    *known, noise = pd.read_csv(tmp_path / "t.csv")["unlike"]
+    assert noise >= 0.9
+    np.testing.assert_allclose(sorted(known), np.arange(len(known)) / len(known), atol=1.01 / len(known))
 
 
 def test_predict_gives_sets_of_a_stated_coverage(made, source, tmp_path, capsys):
@@ -287,6 +305,7 @@ def test_the_served_model_answers_as_predict_does(made, server, source, photogra
         shares = pd.DataFrame([*table["probabilities"]])
         assert shares.columns.tolist() == [*CLASSES]
         np.testing.assert_allclose(shares, expected.filter(like="probability_"), atol=1e-5)
+        np.testing.assert_allclose(table["unlike"], expected["unlike"], atol=0.1)  # one of 12, where two scores meet
 
 
 def test_the_served_model_answers_only_what_validation_promises(promising, source, server):

@@ -29,10 +29,12 @@ CODE = (  # of the components: all that serving needs
     "data/images.py",
     "data/networks.py",
     "data/resizing.py",
+    "model/penultimate.py",
     "model/scoring_server.py",
     "model/served.py",
     "scores/abstention.py",
     "scores/conformal.py",
+    "scores/unlikeness.py",
     "system/errors.py",
     "system/signals.py",
 )
@@ -98,7 +100,7 @@ def write_package(folder: Path) -> Path:
 
 
 def model_signature() -> "ModelSignature":
-    """Return the signature of logged models: `image`, `at_least`, `sets` in; `predicted`, probabilities, `set` out."""
+    """Return the signature of logged models: an image, `at_least`, `sets` in; what `ServedModel.predict` says out."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
     from mlflow.types.schema import AnyType, Array, DataType, Map
@@ -110,6 +112,7 @@ def model_signature() -> "ModelSignature":
             [
                 *answers,
                 ColSpec(Map("double"), "probabilities"),
+                ColSpec("double", "unlike", required=False),
                 ColSpec(Array(DataType.string), "set", required=False),
             ]
         ),
