@@ -137,24 +137,24 @@ def forecast_lines(content: Mapping[str, Any], source: str, fetched: Mapping[str
     from pipeline.places import path_of
     from pipeline.planning import tasks_by_recipe
 
-    own = {
+    data_sets = {
         name
         for name, lines in declarations(content, "data").items()
         if is_same_source(lines["source"], source)
         and fetched.items() <= load_step("fetch").check_values(fetch_values(content, name)).items()
     }
-    names = [name for name in content["recipes"] if recipes.resolve(content, name).data in own]
-    found: dict[str, tuple[str, Forecast]] = {}
+    names = [name for name in content["recipes"] if recipes.resolve(content, name).data in data_sets]
+    forecasts: dict[str, tuple[str, Forecast]] = {}
     for name, tasks in tasks_by_recipe(content, names).items():
         for task in tasks:
             path = path_of(task.outputs["forecast"]) if task.step == "forecast" else None
             if path and is_whole(Forecast, path):
-                found.setdefault(str(path), (name, Forecast.read(path)))
-    if not found:
+                forecasts.setdefault(str(path), (name, Forecast.read(path)))
+    if not forecasts:
         return []
     from components.results.forecasts import forecast_sentences, loss_now
 
-    name, best = min(found.values(), key=lambda one: loss_now(one[1]))
+    name, best = min(forecasts.values(), key=lambda pair: loss_now(pair[1]))
     first, *others = forecast_sentences(best)
     return [f"{name}, run before: {first[0].lower()}{first[1:]}", *others]
 

@@ -20,7 +20,8 @@ from components.system.errors import UserError
 
 SHARES = (1 / 8, 1 / 4, 1 / 2, 1)  # of the training images
 FEWEST = 1  # images of each class, on average, in the smallest part
-ORDERS = 8  # in which images are added
+ORDERS = 8  # in which images are added, of up to FEW training images; of more so many fewer, two at least
+FEW = 5000
 MORE = 2  # times as many images are forecast for
 SEED = 0  # of the orders, and of the resampling
 RESAMPLED = 1000  # times
@@ -71,12 +72,13 @@ def measure_curve(
     """
     features, labels = train
     whole = len(labels)
-    orders = [nested_order(labels, units, np.random.default_rng((seed, order))) for order in range(ORDERS)]
+    count = max(2, min(ORDERS, ORDERS * FEW // whole))
+    orders = [nested_order(labels, units, np.random.default_rng((seed, order))) for order in range(count)]
     sizes = np.unique([round(whole * share) for share in SHARES if whole * share >= FEWEST * classes])
     sizes = np.array([size for size in sizes if all(np.ptp(labels[rows[:size]]) for rows in orders)])  # of two classes
     if len(sizes) < 2:
         raise UserError(f"{whole} training images of {classes} classes are too few for a curve: it takes 2 a class")
-    wrong = np.empty((len(sizes), ORDERS, len(validation[1])), dtype=bool)
+    wrong = np.empty((len(sizes), count, len(validation[1])), dtype=bool)
     losses = np.empty(wrong.shape, dtype=np.float32)
     for order, rows in enumerate(orders):
         for number, size in enumerate(sizes):

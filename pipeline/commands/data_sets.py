@@ -25,9 +25,9 @@ def look(source: Source, *, set: Sequence[Assignment] = ()) -> None:
     from pipeline import looking
 
     content = recipes.read()
-    source, given = looking.read_source_word(source, read_assignments(set))
-    looking.look_at(content, source, given)
-    looking.print_lines(*looking.forecast_lines(content, source, looking.sections(given).get("fetch", {})))
+    source, assignments = looking.read_source_word(source, read_assignments(set))
+    looking.look_at(content, source, assignments)
+    looking.print_lines(*looking.forecast_lines(content, source, looking.sections(assignments).get("fetch", {})))
 
 
 def new(source: Source, *, name: Name = "", network: Sequence[Name] = (), set: Sequence[Assignment] = ()) -> None:

@@ -41,6 +41,13 @@ def test_with_more_images_fewer_are_mistaken_and_all_orders_end_alike():
     np.testing.assert_array_equal(curve.losses, again.losses)
 
 
+@pytest.mark.parametrize(("few", "orders"), [(640, 8), (320, 4), (100, 2)])
+def test_the_more_images_the_fewer_orders_are_fitted_two_at_least(few, orders, monkeypatch):
+    monkeypatch.setattr(learning_curve, "FEW", few)
+    curve = learning_curve.measure_curve(blobs(640, 1), blobs(60, 2), np.arange(640), CLASSES, seed=3)
+    assert curve.wrong.shape == curve.losses.shape == (4, orders, 60)
+
+
 def test_too_few_images_for_two_sizes_are_told():
     few = blobs(5, 1)
     with pytest.raises(UserError, match="5 training images of 3 classes are too few for a curve: it takes 2 a class"):
