@@ -20,7 +20,7 @@ from components.scores.temperature import fit_temperature
 from components.scores.unlikeness import Unlikeness, fit_unlikeness
 from components.system.errors import UserError
 
-MOST = 5000  # training images whose features are looked at
+MOST, WIDEST = 5000, 4096  # training images whose features are looked at, and features of an image
 
 
 def deliver(
@@ -82,7 +82,7 @@ def deliver(
 
 
 def measure_unlikeness(untrained: Untrained, logits: np.ndarray) -> Unlikeness | None:
-    """Return how unlike its training images a trained model finds others; None where it shows no features.
+    """Return how unlike its training images a model finds others; None where it shows no features, or more than WIDEST.
 
     Of more than `MOST` training images so many are drawn, the same each time.
 
@@ -92,7 +92,7 @@ def measure_unlikeness(untrained: Untrained, logits: np.ndarray) -> Unlikeness |
     """
     train, validation = untrained.split_rows
     features = penultimate_features(untrained.model)
-    if features is None:
+    if features is None or features.shape[-1] > WIDEST:
         return None
     network = keras.Model(untrained.model.inputs[0], features, name="penultimate")
     infer = inference_graph(network, train.array.shape[2:], train.array.dtype)

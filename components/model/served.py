@@ -88,17 +88,13 @@ class ServedModel:
             UserError: The probabilities are not numbers, as its weights are too large.
         """
         batches = [pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH)]
-        unlike = None
+        network = self.network_with_features or self.network
         with self.lock:
-            if self.unlikeness is None or self.network_with_features is None:
-                probabilities = np.concatenate([self.network.predict_on_batch(batch) for batch in batches])
-            else:
-                outputs = [self.network_with_features.predict_on_batch(batch) for batch in batches]
-                features, logits, probabilities = (np.concatenate(parts) for parts in zip(*outputs, strict=True))
-                unlike = self.unlikeness.share_below(features, logits)
-        if not np.isfinite(probabilities).all():
-            raise UserError("the model's probabilities are not numbers: train it again, at a lower learning rate")
-        return probabilities, unlike
+            outputs = [network.predict_on_batch(batch) for batch in batches]
+        if self.unlikeness is None or self.network_with_features is None:
+            return require_numbers(np.concatenate(outputs)), None
+        features, logits, probabilities = (np.concatenate(parts) for parts in zip(*outputs, strict=True))
+        return require_numbers(probabilities), self.unlikeness.share_below(features, logits)
 
     def promise(self, at_least: float) -> abstention.Promise:
         """Return the Promise for a share of right answers: the margin from which to answer, and what validation says.
@@ -201,6 +197,13 @@ class ServedModel:
                 f"image {number}: expected raw RGB in [0, 255]; received fractions, {low} to {high}: multiply by 255"
             )
         return array.astype(np.float32)
+
+
+def require_numbers(probabilities: np.ndarray) -> np.ndarray:
+    """Return probabilities; raise a UserError if some are not numbers, as where a model's weights are too large."""
+    if not np.isfinite(probabilities).all():
+        raise UserError("the model's probabilities are not numbers: train it again, at a lower learning rate")
+    return probabilities
 
 
 def decode_base64(image: str | bytes) -> bytes:

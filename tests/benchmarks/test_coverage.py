@@ -38,6 +38,7 @@ def test_plain_intervals_do_not():
     assert max(plain) < 70
 
 
+@pytest.mark.slow  # simulations
 @pytest.mark.parametrize("trainings", [3, 5])
 def test_two_runs_of_one_way_are_seldom_told_apart(trainings):
     told = np.array([coverage.same_way(RESTLESS, 400, trainings)(number) for number in range(250)])
@@ -45,12 +46,14 @@ def test_two_runs_of_one_way_are_seldom_told_apart(trainings):
     assert here <= 0.08 and plain > 0.3
 
 
+@pytest.mark.slow  # simulations
 @pytest.mark.parametrize("world", [CALM, RESTLESS])
 def test_of_three_equal_ways_seldom_anything_is_claimed(world):
     told = np.array([coverage.equal_ways(world, 200, 3, 5)(number) for number in range(120)])
     assert told[:, 1].mean() <= 0.09
 
 
+@pytest.mark.slow  # simulations
 def test_two_runs_on_folds_are_seldom_told_apart():
     told = np.array([coverage.same_way_on_folds(RESTLESS, 600, 5)(number) for number in range(250)])
     assert told[:, 1].mean() <= 0.08 and told[:, 0].mean() > 0.15

@@ -18,7 +18,8 @@ from pipeline.commands import results
 from tests.conftest import MODELS, PARAMETERS, digests
 
 KEYS = (
-    "images", "weights", "audit", "splits", "test_split", "augmented", "chosen_precision", "features", "tensors",
+    "images", "weights", "audit", "splits", "test_split", "augmented", "chosen_precision", "features", "forecast",
+    "tensors",
     "head", "classifiers/top", "exploration", "drawings", "top", "comparison", "page",
 )  # fmt: skip
 

@@ -145,6 +145,7 @@ def test_a_step_that_finds_a_fact_missing_says_so_in_one_line(made, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["audit"]
 
 
+@pytest.mark.slow  # a type checker's run
 def test_a_type_checker_knows_the_facts(tmp_path):
     file = tmp_path / "reads.py"
     file.write_text(

@@ -172,6 +172,7 @@ def test_the_arm_that_is_chosen_is_told_as_the_classifier_that_it_is(made, tmp_p
     assert len(artifacts.Classifier.read(tmp_path / "chosen" / "classifier").facts.arms) == 2
 
 
+@pytest.mark.slow  # every step once more
 def test_a_page_is_drawn_from_the_records_of_other_tasks_and_shown_by_kubeflow(made, tmp_path):
     records = []
     for number, file in enumerate(sorted(made["splits"].parent.rglob("*.record.json"))):  # on Kubeflow all are `record`

@@ -38,6 +38,7 @@ def top_at(made: dict[str, Path], folder: Path) -> dict[str, Path]:
     return {**made, "top": folder / "top", "classifier": folder / "classifier"}
 
 
+@pytest.mark.slow  # each training again, by itself
 def test_every_training_is_as_if_it_were_alone(made, ways, tmp_path):
     """The first is the one of no repeats, the second that of the next seed: to the byte, the manifest included."""
     together = digests(ways / "glyphs/classifiers/top")
@@ -154,6 +155,7 @@ def test_a_model_to_use_is_one_of_the_trainings(ways):
         Classifier.read(ways / "glyphs/classifiers/top")
 
 
+@pytest.mark.slow  # each training as a task of its own
 def test_trainings_apart_are_the_same_models(source, ways, tmp_path):
     values = {**PARAMETERS, **{name: {**PARAMETERS[name], "repeats": 2} for name in TRAININGS}}
     tasks = tasks_of(recipe_of(values, models=("top",)), source, values, apart=True)
@@ -166,6 +168,7 @@ def test_trainings_apart_are_the_same_models(source, ways, tmp_path):
     assert [one.digest for one in apart] == [one.digest for one in together]
 
 
+@pytest.mark.slow  # a whole recipe of arms and trainings
 def test_each_training_chooses_among_its_arms(source, tmp_path):
     values = {**PARAMETERS, **{name: {**PARAMETERS[name], "repeats": 2} for name in TRAININGS}}
     arms = {"train_top": {"learning_rate": [1e-5, 0.01]}}

@@ -102,6 +102,7 @@ def varied(tmp_path_factory, source) -> tuple[Path, dict[str, list[Path]]]:
     return home, paths
 
 
+@pytest.mark.slow  # a whole recipe of arms
 def test_a_recipe_that_tries_values_evaluates_what_validation_chose_on_the_images_that_it_was_trained_on(varied):
     _, paths = varied
     arms = [Classifier.read(path) for path in paths["classifiers/top"]]

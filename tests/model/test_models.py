@@ -24,12 +24,12 @@ from components.model.backbones.applications import APPLICATIONS
 from components.model.cut import cut
 from components.model.rows import Rows
 from components.system.errors import UserError
-from tests.conftest import PARAMETERS, evaluate, list_files_anew
+from tests.conftest import PARAMETERS, TRAINED, evaluate, list_files_anew
 
 SMALL = 64  # pixels
 
 
-@pytest.fixture(scope="module", params=APPLICATIONS)
+@pytest.fixture(scope="module", params=TRAINED)
 def network(request) -> tuple[backbones.Backbone, keras.Model]:
     keras.utils.set_random_seed(0)
     entry = backbones.get(request.param)

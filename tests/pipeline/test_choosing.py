@@ -74,6 +74,7 @@ def made_when(project: Path) -> dict[str, int]:
     return {str(file): file.stat().st_mtime_ns for file in (project / "artifacts").rglob("*.record.json")}
 
 
+@pytest.mark.slow  # a whole choice
 def test_each_rung_is_reached_by_fewer_and_the_best_of_the_last_is_fine_tuned(printed):
     trials = decided().trials
     assert [[one["rung"] for one in trial.course[1:]] for trial in trials[:4]] == [

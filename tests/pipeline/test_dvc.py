@@ -218,6 +218,7 @@ def finished(tmp_path_factory) -> Checkout:
     return project
 
 
+@pytest.mark.slow  # a whole project through DVC
 def test_make_repro_prints_the_stages_and_errors_of_dvc_and_nothing_of_the_lock_between(finished, tmp_path):
     project = finished.copy(tmp_path / "project")
     project.change("recipes.edges.split.seed", 2)
@@ -231,6 +232,7 @@ def test_make_repro_prints_the_stages_and_errors_of_dvc_and_nothing_of_the_lock_
     assert "dvc.lock' is invalid" in failed and "make: *** " in failed
 
 
+@pytest.mark.slow  # a whole project through DVC, several times
 def test_the_main_job_from_images_to_comparison_and_what_a_change_re_runs(finished, tmp_path):
     """One flow through the real `dvc repro` on tiny data, with every promise about re-running and versions."""
     project, source = finished.copy(tmp_path / "project"), finished.folder.parent / "my own"

@@ -94,7 +94,10 @@ def test_a_file_alone_says_how_to_read_images_and_predicts(to, made, source, tmp
     for model in (made["classifiers/top"], moved):
         main(["predict", "--model", str(model), str(source / "up")])
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 34 and lines[:17] == lines[17:]
+    (*known, unlike), *rest = (line.split() for line in lines)
+    of_model, of_file = rest[:16], rest[16:]
+    assert unlike == "unlike" and known == of_file[0]  # which a file does not tell
+    assert [row[:-1] for row in of_model] == of_file[1:] and len(of_model) == 16
     with open_classifier(str(moved)) as classifier:
         assert classifier.facts.temperature == Classifier.read(made["classifiers/top"]).facts.temperature
     with pytest.raises(UserError, match="is a written file itself"):

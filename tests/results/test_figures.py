@@ -245,6 +245,9 @@ EDGES: dict[str, Draw] = {
         slice_table([(999 + 10**6 * part, 10**6 * (part + 1)) for part in range(10)]), WHOLE, path, "Slices", "top"
     ),
     "reliability 1": lambda path: figures.draw_reliability({"after": bins([1.0])}, path, "Sure", "", "benchmark"),
+    "fronts alike": lambda path: figures.draw_fronts(
+        fronts().assign(million_weights=lambda table: np.nextafter(1.1, np.arange(len(table)))), path, "Equal costs"
+    ),
     "fronts unknown": lambda path: figures.draw_fronts(fronts(known=False), path, "Costs"),
     "comparison 1": lambda path: figures.draw_model_scores(scores()[:1], trials(scores()[:1]), path, "One model"),
     "comparison nan": lambda path: figures.draw_model_scores(

@@ -304,14 +304,17 @@ def test_small_images_have_to_be_more_alike(size, expected, source, tmp_path):
     assert len(pairs(fetch_and_audit(tmp_path / "small", tmp_path))) == expected
 
 
+WHOLE = ("identical", "near")  # kinds of pairs that are no changed copies
+
+
 @pytest.mark.parametrize(
     ("name", "kinds"), [("kth_animals", ["identical"] + ["near"] * 15), ("sign_language_digits", [])]
 )
 def test_real_photographs(name, kinds, tmp_path):
-    """Every pair was looked at: they are one picture each. People who make the same sign are not."""
+    """Every pair of whole pictures was looked at: they are one each. People who make the same sign are not."""
     with open_source(str(real(f"{name}.tar")), tmp_path) as source:
         listed = pairs(fetch_and_audit(source, tmp_path), "kind")
-    assert sorted(kind for *_, kind in listed) == kinds
+    assert sorted(kind for *_, kind in listed if kind in WHOLE) == kinds
     assert not kinds or ("sheep/8_1.jpg", "sheep/8_65.jpg", "identical") in listed
 
 

@@ -33,7 +33,9 @@ def draw_fronts(table: pd.DataFrame, path: Path, title: str) -> None:
             axes.xaxis.set_minor_formatter(NullFormatter())
             axes.set_xlabel(COSTS[name])
             axes.set_title("Accuracy")
-            _draw_ways(axes, table.dropna(subset=[name]), name)
+            ways = table.dropna(subset=[name])
+            # means of equal costs may differ in the last bit, between which no axis has room
+            _draw_ways(axes, ways.assign(**{name: ways[name].map("{:.6g}".format).astype(float)}), name)
 
 
 def _draw_ways(axes: Axes, table: pd.DataFrame, cost: str) -> None:
