@@ -8,21 +8,14 @@ Test images are not read. Prints a row a case.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from components.data.artifacts import Audit, Features, Splits
-from components.data.grouping import units_of
+from benchmarks.recipe_samples import recipe_samples, recipes_parser
 from components.model import learning_curve
-from components.system.errors import Parser, run_cli
-from pipeline import recipes
-from pipeline.commands.words import read_assignments
-from pipeline.planning import tasks_by_recipe
-from pipeline.running import find_output, make
+from components.system.errors import run_cli
 
-WORK = Path("artifacts/forecasting")
 VALIDATE = 0.2  # of the images
 
 
@@ -58,11 +51,7 @@ def forecast_case(features: np.ndarray, labels: np.ndarray, units: np.ndarray, c
 
 def main(arguments: list[str]) -> None:
     """Measure the cases that the command line names, and print how many forecasts hold."""
-    parser = Parser(prog="python -m benchmarks.forecasting", description=main.__doc__)
-    parser.add_argument("recipes", nargs="+", metavar="RECIPE")
-    parser.add_argument("--seeds", type=int, default=4, metavar="N")
-    parser.add_argument("--set", action="append", default=[], metavar="STEP.PARAMETER=VALUE")
-    options = parser.parse_args(arguments)
+    options = recipes_parser("forecasting", main.__doc__, seeds=4).parse_args(arguments)
     tables = [measure_recipe(name, range(options.seeds), options.set) for name in options.recipes]
     table = pd.concat(tables, ignore_index=True)
     table["holds"] = (table["low"] <= table["whole"]) & (table["whole"] <= table["high"])
@@ -73,32 +62,13 @@ def main(arguments: list[str]) -> None:
 
 def measure_recipe(recipe: str, seeds: Sequence[int], assignments: Sequence[str]) -> pd.DataFrame:
     """Return the rows of `forecast_case` for each seed of a recipe's first network, after its name and the seed."""
-    features, labels, units, classes = read_samples(recipe, assignments)
+    features, labels, units, classes = recipe_samples(recipe, assignments)
     cases = [
         forecast_case(features, labels, units, classes, seed).assign(recipe=recipe, seed=seed, images=len(labels))
         for seed in seeds
     ]
     names = ["recipe", "seed", "images", "score", "half", "whole", "forecast", "low", "high"]
     return pd.concat(cases)[names]
-
-
-def read_samples(recipe: str, assignments: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    """Return plain features (n, channels), class numbers (n,), units (n,) and the number of classes of a recipe.
-
-    They are of the images that train or validate, by its first network, and are made where they are not there.
-
-    Args:
-        recipe: The recipe.
-        assignments: Other values, `STEP.PARAMETER=VALUE`.
-    """
-    content = recipes.apply_changes(recipes.read(), recipe, read_assignments(assignments))
-    tasks = tasks_by_recipe(content, [recipe])[recipe]
-    splits, audit = (make(find_output(tasks, key), WORK) for key in ("splits", "audit"))
-    features = Features.read(make(find_output(tasks, "features"), WORK))
-    table = Splits.read(splits).table("splits.csv")
-    labels = table["label"].map({name: number for number, name in enumerate(features.facts.classes)}).to_numpy(np.int64)
-    plain = np.asarray(features.array[features.rows(table["file"].tolist()), 0])
-    return plain, labels, units_of(Audit.read(audit), table), len(features.facts.classes)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,10 @@ were flipped. Labels that were wrong before count as mistakes of the list. Test 
 import numpy as np
 import pandas as pd
 
-from benchmarks.forecasting import read_samples
+from benchmarks.recipe_samples import recipe_samples, recipes_parser
 from components.model.out_of_fold import out_of_fold_probabilities
 from components.scores.label_errors import rank_suspects
-from components.system.errors import Parser, run_cli
+from components.system.errors import run_cli
 
 
 def flip_labels(labels: np.ndarray, classes: int, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -45,15 +45,12 @@ def suspect_case(
 
 def main(arguments: list[str]) -> None:
     """Measure the cases that the command line names, and print a row each."""
-    parser = Parser(prog="python -m benchmarks.suspects", description=main.__doc__)
-    parser.add_argument("recipes", nargs="+", metavar="RECIPE")
-    parser.add_argument("--seeds", type=int, default=3, metavar="N")
+    parser = recipes_parser("suspects", main.__doc__, seeds=3)
     parser.add_argument("--share", type=float, default=0.05, metavar="SHARE")
-    parser.add_argument("--set", action="append", default=[], metavar="STEP.PARAMETER=VALUE")
     options = parser.parse_args(arguments)
     rows = []
     for recipe in options.recipes:
-        samples = read_samples(recipe, options.set)
+        samples = recipe_samples(recipe, options.set)
         for seed in range(options.seeds):
             rows.append({"recipe": recipe, "seed": seed, **suspect_case(*samples, options.share, seed)})
     print(pd.DataFrame(rows).to_string(index=False, float_format="%.3f"))

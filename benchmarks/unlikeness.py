@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
-from benchmarks.forecasting import read_samples
+from benchmarks.recipe_samples import recipe_samples, recipes_parser
 from components.model.logistic import TWO_PENALTIES, fit_path
 from components.scores import metrics
 from components.scores.temperature import fit_temperature
 from components.scores.unlikeness import fit_unlikeness
-from components.system.errors import Parser, run_cli
+from components.system.errors import run_cli
 
 TRAIN, NEW = 0.5, 0.25  # shares of the units; the others validate
 
@@ -52,17 +52,13 @@ def left_out_cases(
             (features[known], numbers[known]), (features[held_out], numbers[held_out]), classes - 1
         )
         logits = features @ kernel + bias
-        measure = fit_unlikeness(features[known], (features[held_out], logits[held_out]), units_from_0(units[held_out]))
+        unit = pd.factorize(units[held_out])[0]
+        measure = fit_unlikeness(features[known], (features[held_out], logits[held_out]), unit)
         unlike = measure.share_below(features[new], logits[new])
         unsure = -softmax(logits[new], axis=1).max(axis=1)
         scores = (roc_auc_score(is_left_out, score) for score in (unlike, unsure))
         rows.append((left_out, *scores, (unlike[~is_left_out] >= 0.95).mean()))
     return pd.DataFrame(rows, columns=["left_out", "unlike", "unsure", "beyond"])
-
-
-def units_from_0(units: np.ndarray) -> np.ndarray:
-    """Return units numbered from 0 without gaps, (n,)."""
-    return np.unique(units, return_inverse=True)[1]
 
 
 def fit_regression(
@@ -87,14 +83,10 @@ def fit_regression(
 
 def main(arguments: list[str]) -> None:
     """Measure the recipes that the command line names, and print a row each."""
-    parser = Parser(prog="python -m benchmarks.unlikeness", description=main.__doc__)
-    parser.add_argument("recipes", nargs="+", metavar="RECIPE")
-    parser.add_argument("--seeds", type=int, default=3, metavar="N")
-    parser.add_argument("--set", action="append", default=[], metavar="STEP.PARAMETER=VALUE")
-    options = parser.parse_args(arguments)
+    options = recipes_parser("unlikeness", main.__doc__, seeds=3).parse_args(arguments)
     rows = []
     for recipe in options.recipes:
-        samples = read_samples(recipe, options.set)
+        samples = recipe_samples(recipe, options.set)
         cases = pd.concat([left_out_cases(*samples, seed).assign(seed=seed) for seed in range(options.seeds)])
         hardest = cases.groupby("left_out")[["unlike", "unsure"]].mean().min()
         rows.append({
